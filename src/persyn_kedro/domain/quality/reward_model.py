@@ -1,0 +1,87 @@
+"""Quality as a reward model's scalar for the chat-rendered pair of prompt and response."""
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.rendering import closing_ids, render
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from persyn_kedro.foundations.weights import ResolvedModel
+
+
+def reward_model_scores(
+    requests: Iterable[tuple[str, str, str]], model: "ResolvedModel", batch_size: int = 1
+) -> Iterator[tuple[str, float | None]]:
+    """Yield (key, score) for each (key, prompt, response), in order.
+
+    The pair is rendered by the reward model's own chat template, closed as the template closes an
+    answer; ``response`` is the visible text. The score is None where the response is empty, does
+    not fit in the model's context, or gets NaN or an infinite score.
+
+    Raises:
+        PersynError: the model is no sequence classifier with a single label.
+    """
+    from persyn_kedro.foundations.loading import load_tokenizer
+
+    tokenizer = load_tokenizer(model)
+    classifier = _load_classifier(model)
+    iterator = iter(requests)
+    while batch := list(islice(iterator, batch_size)):
+        ids = [_pair_ids(tokenizer, prompt, response) for _, prompt, response in batch]
+        fitting = [i for i in ids if _fits(classifier, i)]
+        scores = iter(_scores(classifier, fitting))
+        for (key, _, _), item in zip(batch, ids, strict=True):
+            score = next(scores) if _fits(classifier, item) else math.nan
+            yield key, score if math.isfinite(score) else None
+
+
+def _load_classifier(model: "ResolvedModel") -> "PreTrainedModel":
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    from persyn_kedro.foundations.loading import device
+
+    classifier, report = AutoModelForSequenceClassification.from_pretrained(
+        model.directory, dtype=getattr(torch, model.settings.dtype), output_loading_info=True
+    )
+    if classifier.config.num_labels != 1 or report["missing_keys"]:
+        raise PersynError(f"Model {model.name} is not a reward model with a single score.")
+    return classifier.eval().to(device())
+
+
+def _pair_ids(tokenizer: "PreTrainedTokenizerBase", prompt: str, response: str) -> list[int]:
+    """Return the pair's ids, or none for an empty response."""
+    if not response:
+        return []
+    rendered = render(tokenizer, None, prompt, response)
+    return rendered.prompt_ids + rendered.response_ids + closing_ids(tokenizer)
+
+
+def _fits(classifier: "PreTrainedModel", ids: list[int]) -> bool:
+    context = getattr(classifier.config.get_text_config(), "max_position_embeddings", None)
+    return bool(ids) and (context is None or len(ids) <= context)
+
+
+def _scores(classifier: "PreTrainedModel", batch: list[list[int]]) -> list[float]:
+    import torch
+
+    if not batch:
+        return []
+    # The classifier reads its head at the last id that is not padding. Models whose padding is
+    # also their end of turn would then read one token early, so the padding is an unused id.
+    padding = next(i for i in range(len(set().union(*batch)) + 1) if not any(i in b for b in batch))
+    classifier.config.get_text_config().pad_token_id = padding
+    input_ids = torch.nn.utils.rnn.pad_sequence(
+        [torch.tensor(ids) for ids in batch], batch_first=True, padding_value=padding
+    ).to(classifier.device)
+    mask = torch.nn.utils.rnn.pad_sequence(
+        [torch.ones(len(ids), dtype=torch.long) for ids in batch], batch_first=True
+    ).to(classifier.device)
+    with torch.inference_mode():
+        logits = classifier(input_ids=input_ids, attention_mask=mask).logits
+    return logits[:, 0].float().tolist()

@@ -1,0 +1,37 @@
+"""teacher(x) = argmax_k pi(x)_k for every prompt (METHOD section 3)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from persyn_kedro.foundations import schemas
+
+
+def assignments(
+    prompt_ids: Sequence[str], score_batches: Iterable[np.ndarray], teachers: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Yield batches of ``schemas.ASSIGNMENTS``.
+
+    Args:
+        prompt_ids: in the order of the scores' rows.
+        score_batches: arrays of shape (b, K), K in the order of ``teachers``.
+    """
+    start = 0
+    for scores in score_batches:
+        ids = prompt_ids[start : start + len(scores)]
+        start += len(scores)
+        best_two = np.sort(scores, axis=1)[:, -2:]
+        rows = {
+            "prompt_id": ids,
+            # argmax takes the first of equals: ties go to the settings' order.
+            "teacher": [teachers[k] for k in scores.argmax(axis=1)],
+            "scores": list(scores.astype(np.float32)),
+            "margin": (best_two[:, 1] - best_two[:, 0]).astype(np.float32),
+        }
+        yield pa.RecordBatch.from_pydict(rows, schemas.ASSIGNMENTS)
+
+
+def ranked_teachers(scores: Sequence[float], teachers: Sequence[str]) -> list[str]:
+    """Return the teachers from the router's first choice to its last, ties in settings' order."""
+    return [teachers[k] for k in np.argsort(-np.asarray(scores), kind="stable")]

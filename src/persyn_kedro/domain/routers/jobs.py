@@ -1,0 +1,49 @@
+"""The routers' work as generators at module level, for ``foundations.child_process``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from persyn_kedro.domain.routers import persistence
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.parameters import TrainRouterSettings
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.weights import ResolvedModel
+
+
+def fit_router_job(
+    prompts: list[str],
+    rewards: np.ndarray,
+    settings: TrainRouterSettings,
+    backbone: "ResolvedModel",
+    seed: int,
+    pool: list[dict[str, Any]],
+    directory: Path,
+) -> Iterator[dict[str, float]]:
+    """Fit a router on (n, K) rewards, NaN invalid, yield each epoch's loss, then save it.
+
+    Raises:
+        PersynError: the rewards' columns are not the pool, or nothing can be fitted.
+    """
+    if rewards.shape != (len(prompts), len(pool)):
+        raise PersynError(
+            f"rewards of shape {rewards.shape} do not fit {len(prompts)} prompts "
+            f"and {len(pool)} teachers."
+        )
+    router = persistence.router_class(settings.kind)(backbone, settings, seed)
+    yield from router.fit_epochs(prompts, rewards)
+    persistence.save_router(router, directory, pool)
+
+
+def score_prompts_job(
+    prompts: list[str], directory: Path, pool: list[dict[str, Any]], batch_size: int
+) -> Iterator[np.ndarray]:
+    """Yield (b, K) float32 scores of ``batch_size`` prompts at a time, in prompt order.
+
+    Raises:
+        PersynError: no router there, or one fitted for another pool.
+    """
+    yield from persistence.load_router(directory, pool).score_batches(prompts, batch_size)

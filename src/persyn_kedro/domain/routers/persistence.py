@@ -1,0 +1,170 @@
+"""A saved router's directory: ``router.json`` beside the weights, tied to one pool of teachers.
+
+Reading and checking need neither torch nor scikit-learn.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.parameters import ModelSettings, TrainRouterSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from persyn_kedro.foundations.weights import ResolvedModel
+
+DESCRIPTION = "router.json"
+Pool = Sequence[dict[str, Any]]  # {teacher, weights_id, recipe_id}, in the settings' order
+
+
+class Router(Protocol):
+    """What every kind of router does; rewards are (n, K) float64 with NaN where invalid."""
+
+    def fit_epochs(
+        self, prompts: Sequence[str], rewards: np.ndarray
+    ) -> "Iterator[dict[str, float]]": ...
+
+    def fit(self, prompts: Sequence[str], rewards: np.ndarray) -> "Router": ...
+
+    def score_batches(self, prompts: Sequence[str], batch_size: int) -> "Iterator[np.ndarray]": ...
+
+    def predict_scores(self, prompts: Sequence[str]) -> np.ndarray: ...
+
+    def save(self, directory: Path) -> None: ...
+
+
+def save_router(router: Router, directory: Path, pool: Pool) -> None:
+    """Save ``router`` with the pool it was fitted for; ``router.json`` is complete last."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / DESCRIPTION).unlink(missing_ok=True)
+    router.save(directory)
+    write_description(directory, {**read_description(directory), "teachers": list(pool)})
+
+
+def load_router(directory: Path, pool: Pool) -> Router:
+    """Load a router, refusing one that was fitted for another pool.
+
+    Raises:
+        PersynError: no router there, or the pool differs; the message names the difference.
+    """
+    check_pool(directory, pool)
+    return router_class(read_description(directory)["kind"]).load(Path(directory))
+
+
+def check_pool(directory: Path, pool: Pool) -> None:
+    """Refuse a directory without a router, or with one fitted for another pool of teachers.
+
+    Raises:
+        PersynError: names the teachers that were added, removed, reordered or changed.
+    """
+    saved = read_description(directory).get("teachers")
+    if saved is None:
+        raise PersynError(f"{directory} holds a router saved without its pool of teachers.")
+    difference = _difference(saved, pool)
+    if difference:
+        raise PersynError(
+            f"the router in {directory} was fitted for another pool of teachers "
+            f"({difference}): train the router again."
+        )
+
+
+def read_description(directory: Path) -> dict[str, Any]:
+    """Return the contents of ``router.json``.
+
+    Raises:
+        PersynError: it is missing or is not a JSON object with a kind.
+    """
+    path = Path(directory) / DESCRIPTION
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PersynError(f"no router in {directory}: {DESCRIPTION} is missing.") from None
+    except (OSError, ValueError) as error:
+        raise PersynError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(description, dict) or "kind" not in description:
+        raise PersynError(f"{path} does not describe a router.")
+    return description
+
+
+def write_description(directory: Path, description: dict[str, Any]) -> None:
+    """Write ``router.json`` in one step."""
+    draft = Path(directory) / f"{DESCRIPTION}.tmp"
+    draft.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(Path(directory) / DESCRIPTION)
+
+
+def describe(
+    kind: str, backbone: "ResolvedModel", settings: TrainRouterSettings, seed: int, n_fit: int
+) -> dict[str, Any]:
+    """Return what all kinds of router write; ``n_fit`` counts the prompts fitted on."""
+    return {
+        "kind": kind,
+        "settings": settings.model_dump(mode="json"),
+        "seed": seed,
+        "n_fit": n_fit,
+        "backbone": {
+            "name": backbone.name,
+            "weights_id": backbone.weights_id,
+            "settings": backbone.settings.model_dump(mode="json"),
+        },
+    }
+
+
+def resolve_backbone(description: dict[str, Any]) -> "ResolvedModel":
+    """Find again the backbone that a linear or knn router embeds with.
+
+    Raises:
+        PersynError: its weights are no longer those the router was fitted on.
+    """
+    from persyn_kedro.foundations import weights
+
+    saved = description["backbone"]
+    found = weights.resolve_model(saved["name"], ModelSettings(**saved["settings"]))
+    if found.weights_id != saved["weights_id"]:
+        raise PersynError(
+            f"the router's backbone {saved['name']!r} has other weights than it was fitted on: "
+            "train the router again."
+        )
+    return found
+
+
+def router_class(kind: str) -> Any:
+    """Return the class of a kind of router.
+
+    Raises:
+        PersynError: unknown kind.
+    """
+    if kind == "language_model":
+        from persyn_kedro.domain.routers.language_model import LanguageModelRouter
+
+        return LanguageModelRouter
+    if kind == "linear":
+        from persyn_kedro.domain.routers.linear import LinearRouter
+
+        return LinearRouter
+    if kind == "knn":
+        from persyn_kedro.domain.routers.knn import KnnRouter
+
+        return KnnRouter
+    raise PersynError(f"unknown kind of router {kind!r}.")
+
+
+def _difference(saved: Pool, pool: Pool) -> str:
+    before = {entry["teacher"]: entry for entry in saved}
+    now = {entry["teacher"]: entry for entry in pool}
+    parts = [f"{name!r} was added" for name in now if name not in before]
+    parts += [f"{name!r} was removed" for name in before if name not in now]
+    for name in (name for name in now if name in before):
+        if now[name]["weights_id"] != before[name]["weights_id"]:
+            parts.append(f"the weights of {name!r} changed")
+        if now[name]["recipe_id"] != before[name]["recipe_id"]:
+            parts.append(f"the prompt template or sampling of {name!r} changed")
+    if not parts and list(now) != list(before):
+        parts.append("the order of the teachers changed")
+    return ", ".join(parts)

@@ -1,0 +1,112 @@
+"""Append-only tables on disk: a shelf is a directory, each append one immutable Parquet file."""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from persyn_kedro.foundations.errors import PersynError
+
+IDENTITY_FILE = "identity.json"
+
+
+class PartStore:
+    """Rows of one schema under ``root/<shelf>/part-*.parquet``, later parts after earlier ones.
+
+    A part is complete or not there: it is written under a temporary name, flushed to disk and
+    renamed. Of the rows of one ``key`` the last counts, but where the schema has an ``error``
+    column a row without error is never replaced by one with.
+    """
+
+    def __init__(self, root: Path, schema: pa.Schema, key: Sequence[str] = ("response_key",)):
+        self.root = Path(root)
+        self.schema = schema
+        self.key = tuple(key)
+
+    def append(self, shelf: str, rows: list[dict[str, Any]]) -> None:
+        """Add ``rows`` to the shelf in one part file; no rows, no file."""
+        if rows:
+            table = pa.Table.from_pylist(rows, schema=self.schema)
+            name = f"part-{time.time_ns():020d}-{uuid.uuid4().hex[:12]}.parquet"
+            _write_atomically(self._shelf(shelf) / name, lambda file: pq.write_table(table, file))
+
+    def read(self, shelf: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the shelf's rows, one for each key, with ``columns`` (default: all).
+
+        The table is empty where the shelf does not exist.
+
+        Raises:
+            PersynError: if a part cannot be read or lacks a column.
+        """
+        columns = list(self.schema.names if columns is None else columns)
+        deciding = [*self.key, *(["error"] if "error" in self.schema.names else [])]
+        needed = [name for name in self.schema.names if name in {*columns, *deciding}]
+        schema = pa.schema([self.schema.field(name) for name in needed])
+        paths = sorted(self._shelf(shelf).glob("part-*.parquet"))
+        if not paths:
+            return schema.empty_table().select(columns)
+        table = pa.concat_tables([_read_part(path, schema) for path in paths])
+        return table.take(self._rows_that_count(table)).select(columns)
+
+    def describe(self, shelf: str, identity: Mapping[str, Any]) -> None:
+        """Write what the shelf's id stands for to its identity.json, if not there yet."""
+        path = self._shelf(shelf) / IDENTITY_FILE
+        if not path.exists():
+            text = json.dumps(identity, indent=2, sort_keys=True, ensure_ascii=False)
+            _write_atomically(path, lambda file: file.write(text.encode("utf-8")))
+
+    def _shelf(self, shelf: str) -> Path:
+        return self.root / shelf
+
+    def _rows_that_count(self, table: pa.Table) -> list[int]:
+        keys: Iterable = zip(*(table[name].to_pylist() for name in self.key), strict=True)
+        errors = (
+            table["error"].to_pylist() if "error" in table.column_names else [None] * len(table)
+        )
+        chosen: dict[tuple, int] = {}
+        for row, key in enumerate(keys):
+            if errors[row] is None or key not in chosen or errors[chosen[key]] is not None:
+                chosen[key] = row
+        return sorted(chosen.values())
+
+
+def _read_part(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        with pq.ParquetFile(path) as file:
+            return file.read(columns=schema.names).select(schema.names).cast(schema)
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise PersynError(f"{path} cannot be read as a part of its store: {error}") from error
+
+
+def _write_atomically(path: Path, write: Callable[[Any], Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _flush_directory(path.parent)
+
+
+def _flush_directory(directory: Path) -> None:
+    """Make a rename last through a power cut; not all systems can."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some file systems refuse to flush directories
+        return
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,92 @@
+"""Teachers as recipes: the identities under which their responses are stored."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.parameters import Models, SamplingSettings, Teachers
+from persyn_kedro.foundations.weights import resolve_models
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.weights import ResolvedModel
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A teacher with its weights. ``price`` is for a million completion tokens.
+
+    Two teachers with the same weights, system prompt, chat template and sampling settings share
+    their responses, whatever they are called.
+    """
+
+    teacher: str
+    model: "ResolvedModel"
+    system: str | None
+    sampling: SamplingSettings
+    price: float = 0.0
+
+    @property
+    def weights_id(self) -> str:
+        """The identity of the weights."""
+        return self.model.weights_id
+
+    @property
+    def recipe_id(self) -> str:
+        """The identity of system prompt, chat template and sampling settings (not of names)."""
+        return settings_id(self._settings)
+
+    @property
+    def shelf(self) -> str:
+        """The response store's shelf: one for each pair of weights and recipe."""
+        return settings_id({"weights_id": self.weights_id, "recipe_id": self.recipe_id})
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the shelf holds, in words, for its identity.json."""
+        return {
+            "model": self.model.name,
+            "weights_id": self.weights_id,
+            "recipe_id": self.recipe_id,
+            **self._settings,
+        }
+
+    def response_key(self, prompt_id: str, sample_index: int = 0) -> str:
+        """Return the identity of this recipe's response to a prompt."""
+        return settings_id(
+            {
+                "weights_id": self.weights_id,
+                "recipe_id": self.recipe_id,
+                "prompt_id": prompt_id,
+                "sample_index": sample_index,
+            }
+        )
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "system": self.system,
+            "chat_template": self.model.chat_template,
+            "sampling": self.sampling.model_dump(),
+        }
+
+
+def make_recipes(teachers: Teachers, models: "dict[str, ResolvedModel]") -> list[Recipe]:
+    """Return the teachers' recipes in the settings' order; ``models`` by the models' names."""
+    return [
+        Recipe(name, models[teacher.model], teacher.system, teacher.sampling, teacher.price)
+        for name, teacher in teachers.root.items()
+    ]
+
+
+def resolve_recipes(teachers: Teachers, models: Models) -> list[Recipe]:
+    """Return the teachers' recipes with their models fetched, each model once."""
+    names = dict.fromkeys(teacher.model for teacher in teachers.root.values())
+    return make_recipes(teachers, resolve_models(models, names))
+
+
+def pool_identity(recipes: list[Recipe]) -> list[dict[str, str]]:
+    """Return what a router must remember of the pool, in the settings' order."""
+    return [
+        {"teacher": r.teacher, "weights_id": r.weights_id, "recipe_id": r.recipe_id}
+        for r in recipes
+    ]

@@ -1,0 +1,96 @@
+"""Generation with Transformers, for machines without vLLM."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from persyn_kedro.domain.teachers.engine import (
+    Generation,
+    Prepared,
+    Request,
+    context_length,
+    finish,
+    prepare,
+    stop_token_ids,
+)
+from persyn_kedro.foundations.parameters import EngineSettings
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.weights import ResolvedModel
+
+
+def generate(
+    requests: list[Request], model: "ResolvedModel", engine: EngineSettings
+) -> Iterator[Generation]:
+    """Yield a generation for each request: greedy ones in batches, sampled ones one by one."""
+    from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
+
+    tokenizer = load_tokenizer(model)
+    causal_lm = load_causal_lm(model)
+    stop_ids = stop_token_ids(tokenizer, model)
+    context = context_length(causal_lm.config, engine)
+    waiting: list[Prepared] = []
+    for request in requests:
+        prepared = prepare(request, tokenizer, context)
+        if isinstance(prepared, Generation):
+            yield prepared
+        else:
+            waiting.append(prepared)
+    for batch in _batches(waiting, engine.batch_size):
+        answers = _generate_batch(causal_lm, batch, sorted(stop_ids))
+        for prepared, token_ids in zip(batch, answers, strict=True):
+            yield finish(prepared, token_ids, stop_ids, tokenizer)
+
+
+def _batches(waiting: Iterable[Prepared], size: int) -> Iterator[list[Prepared]]:
+    """Yield lists of requests that may run together, of similar length.
+
+    Sampling draws from one stream for a whole batch, and a repetition penalty would count the
+    padding: both run alone.
+    """
+    greedy: dict[int, list[Prepared]] = {}
+    for prepared in waiting:
+        sampling = prepared.request.sampling
+        if sampling.temperature == 0 and sampling.repetition_penalty == 1:
+            greedy.setdefault(prepared.max_tokens, []).append(prepared)
+        else:
+            yield [prepared]
+    for group in greedy.values():
+        group.sort(key=lambda prepared: len(prepared.prompt_ids))
+        yield from (group[start : start + size] for start in range(0, len(group), size))
+
+
+def _generate_batch(causal_lm: Any, batch: list[Prepared], stop_ids: list[int]) -> list[list[int]]:
+    """Return each request's new tokens; what follows a stop token is padding."""
+    import torch
+    from transformers import GenerationConfig
+
+    width = max(len(prepared.prompt_ids) for prepared in batch)
+    pads = [width - len(prepared.prompt_ids) for prepared in batch]
+    padding = stop_ids[0] if stop_ids else 0
+    ids = [[padding] * pad + p.prompt_ids for pad, p in zip(pads, batch, strict=True)]
+    mask = [[0] * pad + [1] * (width - pad) for pad in pads]
+    request = batch[0].request
+    sampling = request.sampling
+    options: dict[str, Any] = {"do_sample": False}
+    if sampling.temperature > 0:
+        torch.manual_seed(request.seed)
+        options = {
+            "do_sample": True,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+        }
+    causal_lm.generation_config = GenerationConfig()  # the model's own defaults must not leak in
+    with torch.inference_mode():
+        output = causal_lm.generate(
+            input_ids=torch.tensor(ids, device=causal_lm.device),
+            attention_mask=torch.tensor(mask, device=causal_lm.device),
+            generation_config=GenerationConfig(
+                max_new_tokens=batch[0].max_tokens,
+                repetition_penalty=sampling.repetition_penalty,
+                eos_token_id=stop_ids or None,
+                pad_token_id=padding,
+                **options,
+            ),
+        )
+    return output[:, width:].tolist()

@@ -1,0 +1,73 @@
+"""Ask each teacher its own prompts, and verify the answers where the settings say so."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from persyn_kedro.domain.routers.assignment import ranked_teachers
+from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations.parameters import GenerateSettings
+
+# {teacher: [(prompt_id, prompt)]} -> (responses, calls), tables of schemas.RESPONSES and CALLS
+Ask = Callable[[dict[str, list[tuple[str, str]]]], tuple[pa.Table, pa.Table]]
+# responses -> table of schemas.QUALITY
+Check = Callable[[pa.Table], pa.Table]
+
+
+def routed_generation(
+    prompts: dict[str, str],
+    scores: dict[str, list[float]],
+    teachers: list[str],
+    settings: GenerateSettings,
+    ask: Ask,
+    check: Check,
+) -> tuple[pa.Table, pa.Table]:
+    """Return ``schemas.ROUTED_RESPONSES`` and the ``schemas.CALLS`` of this run.
+
+    With ``verification`` ``next_choice`` a prompt whose answer is wrong goes to the router's next
+    choices, up to ``max_calls`` in all, each counted; the last answer is left out if it is wrong
+    too. With ``drop`` wrong answers are left out. Unknown quality is kept.
+
+    Args:
+        prompts: text by prompt_id.
+        scores: the router's scores by prompt_id, in the order of ``teachers``.
+    """
+    ranked = {p: ranked_teachers(scores[p], teachers) for p in prompts}
+    rounds = settings.max_calls if settings.verification == "next_choice" else 1
+    open_prompts, kept, counted = list(prompts), [], []
+    for rank in range(min(rounds, len(teachers))):
+        wanted: dict[str, list[tuple[str, str]]] = {teacher: [] for teacher in teachers}
+        for prompt_id in open_prompts:
+            wanted[ranked[prompt_id][rank]].append((prompt_id, prompts[prompt_id]))
+        responses, calls = ask({t: w for t, w in wanted.items() if w})
+        counted.append(calls)
+        rows = _with_quality(responses, check(responses), rank)
+        wrong = {r["prompt_id"] for r in rows if r["quality"] == 0.0}
+        rejected = wrong if settings.verification != "keep" else set()
+        kept += [row for row in rows if row["prompt_id"] not in rejected]
+        open_prompts = [prompt_id for prompt_id in open_prompts if prompt_id in rejected]
+        if not open_prompts:
+            break
+    return pa.Table.from_pylist(kept, schemas.ROUTED_RESPONSES), _sum_calls(counted, teachers)
+
+
+def _with_quality(responses: pa.Table, quality: pa.Table, rank: int) -> list[dict[str, Any]]:
+    known = {row["response_key"]: row["quality"] for row in quality.to_pylist()}
+    return [
+        {**row, "rank": rank, "quality": known.get(row["response_key"])}
+        for row in responses.to_pylist()
+    ]
+
+
+def _sum_calls(tables: list[pa.Table], teachers: list[str]) -> pa.Table:
+    merged = pa.concat_tables(tables)
+    names = [name for name in schemas.CALLS.names if name != "teacher"]
+    sums = merged.group_by("teacher").aggregate([(name, "sum") for name in names])
+    by_teacher = {row["teacher"]: row for row in sums.to_pylist()}
+    rows = [
+        {"teacher": t, **{n: by_teacher[t][f"{n}_sum"] for n in names}}
+        for t in teachers
+        if t in by_teacher
+    ]
+    return pa.Table.from_pylist(rows, schemas.CALLS)

@@ -1,0 +1,160 @@
+"""Run a generator function in a process of its own, so that its memory is all returned after it."""
+
+import atexit
+import ctypes
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
+
+from persyn_kedro.foundations.errors import PersynError
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+# Defaults of the child; what the user exported stays.
+QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TQDM_DISABLE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "VLLM_CONFIGURE_LOGGING": "0",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+PR_SET_PDEATHSIG = 1
+STOP_SECONDS = 10.0
+
+
+def run_in_child(
+    function: Callable[..., Iterator[T]],
+    *args: Any,
+    label: str,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[T]:
+    """Yield the items of ``function(*args)``, a module-level generator function, as they come.
+
+    ``env`` is set in the child before the function's module is imported. The child ends with
+    this generator, however that ends, and with the parent. Wrap it in ``contextlib.closing``
+    where items may be left unread.
+
+    Raises:
+        PersynError: with the child's own sentence, or if the child died.
+        RuntimeError: with the child's traceback, for any other exception in it.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    work = pickle.dumps((function, args))
+    process = context.Process(target=_serve, args=(sender, work, dict(env or {}), os.getpid()))
+    stop = partial(_stop, process)
+    atexit.register(stop)
+    peak = 0
+    try:
+        process.start()
+        sender.close()
+        while True:
+            kind, payload, peak = _receive(receiver, process, label)
+            if kind == "end":
+                process.join(STOP_SECONDS)
+                return
+            if kind == "refused":
+                raise PersynError(payload)
+            if kind == "failed":
+                raise RuntimeError(f"{label} failed in its process:\n{payload}")
+            yield payload
+    finally:
+        pid = process.pid
+        stop()
+        atexit.unregister(stop)
+        receiver.close()
+        log.info("%s: process %s ended, peak memory %.2f GiB", label, pid, peak / 2**30)
+
+
+def _receive(receiver: Connection, process: BaseProcess, label: str) -> tuple[str, Any, int]:
+    try:
+        return receiver.recv()
+    except (EOFError, OSError):
+        process.join(STOP_SECONDS)
+        raise PersynError(f"{label}: its process {_ending(process.exitcode)}.") from None
+
+
+def _ending(exit_code: int | None) -> str:
+    if exit_code is None:
+        return "closed its pipe and hangs"
+    if exit_code >= 0:
+        return f"died with exit code {exit_code}"
+    hint = ", often for lack of memory" if exit_code == -signal.SIGKILL else ""
+    return f"was killed by {signal.Signals(-exit_code).name} (exit code {exit_code}){hint}"
+
+
+def _stop(process: BaseProcess) -> None:
+    """End the process, at worst by force. Safe to call twice, and before it was started."""
+    if process.pid is None:
+        return
+    for force in (process.terminate, process.kill):
+        if process.is_alive():
+            force()
+            process.join(STOP_SECONDS)
+
+
+def _serve(sender: Connection, work: bytes, env: dict[str, str], parent: int) -> None:
+    """Be the child: send ``(kind, payload, peak memory in bytes)`` for each item and the end."""
+    _die_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent stops us
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that generators close
+    os.environ.update({k: v for k, v in QUIET.items() if k not in os.environ})
+    os.environ.update(env)
+    try:
+        function, args = pickle.loads(work)  # noqa: S301 - from our own parent
+        for item in function(*args):
+            sender.send(("item", item, _peak_memory()))
+        message = ("end", None)
+    except PersynError as error:
+        message = ("refused", str(error))
+    except Exception:
+        message = ("failed", traceback.format_exc())
+    sender.send((*message, _peak_memory()))
+    sender.close()
+
+
+def _die_with_parent(parent: int) -> None:
+    """Ask Linux to kill this process with its parent; elsewhere a thread watches."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+        return
+
+    def watch() -> None:
+        guardian = multiprocessing.parent_process()
+        if guardian is not None:
+            guardian.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _peak_memory() -> int:
+    """Return this process's largest resident size so far, in bytes (0 where unknown).
+
+    Linux's getrusage also counts the parent's memory at the fork, so /proc comes first.
+    """
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    except (OSError, ImportError):
+        return 0

@@ -1,0 +1,30 @@
+"""Content hashes: identities of prompts and settings, and seeded draws that never move."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def text_id(text: str) -> str:
+    """Return the 32 hex digits that identify ``text`` (first half of its UTF-8 SHA-256)."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
+
+
+def settings_id(settings: Mapping[str, Any]) -> str:
+    """Return the 32 hex digits that identify a JSON-able mapping, whatever its key order."""
+    return text_id(json.dumps(settings, sort_keys=True, ensure_ascii=False))
+
+
+def unit_draw(seed: int, purpose: str, item_id: str) -> float:
+    """Return a number in [0, 1) fixed by seed, purpose and item alone.
+
+    Adding other items cannot change it, which keeps splits stable as prompts are added.
+    """
+    digest = hashlib.sha256(f"{seed}:{purpose}:{item_id}".encode()).digest()
+    return int.from_bytes(digest[:7], "big") / 2**56
+
+
+def seed_for(seed: int, purpose: str, item_id: str) -> int:
+    """Return a 31-bit seed of an item's own, for sampling that does not depend on order."""
+    return int(unit_draw(seed, purpose, item_id) * 2**31)

@@ -1,0 +1,231 @@
+"""Typed settings, one Pydantic model for each group of ``conf/*/parameters*.yml``.
+
+Kedro builds them from the annotations of the nodes' arguments, before any node runs, so that an
+unknown key or a bad value stops the run before a model is loaded.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
+
+Fraction = float
+
+
+class Settings(BaseModel):
+    """Base of all settings: unknown keys are errors, values cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSettings(Settings):
+    """Where a model's weights come from (exactly one source) and how to load them."""
+
+    zoo: str | None = None
+    hub: str | None = None
+    revision: str | None = None
+    local: str | None = None
+    gguf: str | None = None
+    random: Literal["chat", "base"] | None = None
+    random_seed: int = 0
+    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    family: str | None = None
+    chat_template: str | None = None
+    think: Literal["keep", "strip"] = "strip"
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "ModelSettings":
+        sources = [s for s in (self.zoo, self.hub, self.local, self.gguf, self.random) if s]
+        if len(sources) != 1:
+            raise ValueError("a model needs exactly one of zoo, hub, local, gguf, random")
+        if self.revision and not self.hub:
+            raise ValueError("revision belongs to a hub model")
+        return self
+
+
+class SamplingSettings(Settings):
+    """How a teacher's tokens are drawn. ``temperature`` 0 is greedy."""
+
+    temperature: float = Field(0.0, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0)
+    repetition_penalty: float = Field(1.0, gt=0)
+    max_new_tokens: int = Field(512, ge=1)
+
+
+class TeacherSettings(Settings):
+    """A model with its system prompt, sampling and price (per million completion tokens)."""
+
+    model: str
+    system: str | None = None
+    sampling: SamplingSettings = SamplingSettings()
+    price: float = Field(0.0, ge=0)
+
+
+class Models(RootModel[dict[str, ModelSettings]]):
+    """All models by name."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Teachers(RootModel[dict[str, TeacherSettings]]):
+    """The pool, in the settings' order, which breaks ties."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="after")
+    def _two_or_more(self) -> "Teachers":
+        if len(self.root) < 2:
+            raise ValueError("routing needs at least two teachers")
+        return self
+
+
+class StudentSettings(Settings):
+    """The model that is trained, with the system prompt used in scoring, SFT and evaluation."""
+
+    model: str
+    system: str | None = None
+
+
+class EngineSettings(Settings):
+    """What runs local models. ``chunk_size`` responses are stored at a time."""
+
+    name: Literal["vllm", "transformers"] = "vllm"
+    batch_size: int = Field(8, ge=1, description="transformers only")
+    chunk_size: int = Field(32, ge=1)
+    max_model_len: int = Field(2048, ge=16)
+    max_num_seqs: int = Field(64, ge=1)
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
+    tensor_parallel_size: int = Field(1, ge=1)
+    cpu_kv_cache_gib: int = Field(1, ge=1)
+
+
+class TaskSettings(Settings):
+    """A reasoning-gym task: how many prompts, and the task's own settings."""
+
+    name: str
+    size: int = Field(ge=1)
+    config: dict[str, int | float | bool | str] = {}
+
+
+class PromptSource(Settings):
+    """Exactly one source of prompts. Files have ``prompt`` and, if known, ``reference``."""
+
+    file: str | None = None
+    hub: str | None = None
+    hub_config: str | None = None
+    hub_split: str = "train"
+    hub_revision: str | None = None
+    tasks: list[TaskSettings] | None = None
+    prompt_column: str = "prompt"
+    reference_column: str = "reference"
+    limit: int | None = Field(None, ge=1, description="first rows only; files and hub")
+    prompt_suffix: str = ""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "PromptSource":
+        if sum(bool(s) for s in (self.file, self.hub, self.tasks)) != 1:
+            raise ValueError("prompts come from exactly one of file, hub, tasks")
+        return self
+
+
+class PrepareSettings(Settings):
+    """Source and hash fractions. What is neither calibration nor test is train."""
+
+    source: PromptSource
+    calibration_fraction: Fraction = Field(0.25, gt=0, lt=1)
+    test_fraction: Fraction = Field(0.2, ge=0, lt=1)
+    holdout_fraction: Fraction = Field(
+        0.2, gt=0, lt=1, description="of calibration, for the router's metrics"
+    )
+    withheld_fraction: Fraction = Field(0.1, ge=0, lt=1, description="of train, kept out of SFT")
+
+    @model_validator(mode="after")
+    def _leaves_train(self) -> "PrepareSettings":
+        if self.calibration_fraction + self.test_fraction >= 1:
+            raise ValueError("calibration_fraction + test_fraction must leave prompts to train on")
+        return self
+
+
+class QualitySettings(Settings):
+    """``exact_answer`` checks against the reference; ``reward_model`` scores the chat-rendered pair."""
+
+    kind: Literal["exact_answer", "reward_model"] = "exact_answer"
+    model: str | None = None
+    batch_size: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _model_for_reward(self) -> "QualitySettings":
+        if (self.kind == "reward_model") != (self.model is not None):
+            raise ValueError("model is set if and only if kind is reward_model")
+        return self
+
+
+class LabelSettings(Settings):
+    """Reward r = (1 - alpha) r_q + alpha r_l, and what counts as a valid response."""
+
+    alpha: float = Field(0.4, ge=0, le=1)
+    quality: QualitySettings = QualitySettings()
+    allow_truncated: bool = False
+    unsolved: Literal["keep", "leave_out"] = "keep"
+    scoring_batch_size: int = Field(1, ge=1)
+    vocabulary_chunk: int = Field(
+        256, ge=1, description="response positions whose logits exist at once"
+    )
+
+
+class TrainRouterSettings(Settings):
+    """Which router, on which backbone, and how it is fitted."""
+
+    kind: Literal["language_model", "linear", "knn"] = "language_model"
+    backbone: str = "smollm2"
+    epochs: int = Field(4, ge=1)
+    batch_size: int = Field(8, ge=1)
+    learning_rate: float = Field(1e-5, gt=0)
+    head_learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_fraction: float = Field(0.1, ge=0, lt=1)
+    max_prompt_tokens: int = Field(1024, ge=1)
+    ridge: float = Field(10.0, gt=0, description="linear only")
+    neighbours: int = Field(8, ge=1, description="knn only")
+
+
+class RouteSettings(Settings):
+    """How many prompts one forward pass takes."""
+
+    batch_size: int = Field(16, ge=1)
+
+
+class GenerateSettings(Settings):
+    """What happens to routed responses that do not match their reference."""
+
+    verification: Literal["keep", "drop", "next_choice"] = "keep"
+    max_calls: int = Field(2, ge=1, description="next_choice only: calls for one prompt")
+
+
+class LoraSettings(Settings):
+    """PEFT's LoRA adapter over all linear layers, merged when saved."""
+
+    rank: int = Field(16, ge=1)
+    alpha: int = Field(32, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+
+class SftSettings(Settings):
+    """Fine-tuning with TRL. ``lora`` unset: full-parameter."""
+
+    epochs: float = Field(2, gt=0)
+    batch_size: int = Field(8, ge=1)
+    gradient_accumulation: int = Field(1, ge=1)
+    learning_rate: float = Field(1e-4, gt=0)
+    warmup_fraction: float = Field(0.1, ge=0, lt=1)
+    max_length: int = Field(1024, ge=16)
+    precision: Literal["float32", "bfloat16_autocast", "bfloat16"] = "bfloat16_autocast"
+    gradient_checkpointing: bool = False
+    lora: LoraSettings | None = None
+
+
+class EvaluateSettings(Settings):
+    """The student is asked the test prompts before and after, greedily by default."""
+
+    sampling: SamplingSettings = SamplingSettings()
+    confidence: float = Field(0.95, gt=0, lt=1)

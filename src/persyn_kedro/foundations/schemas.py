@@ -1,0 +1,114 @@
+"""The columns of every table that passes between steps, as pyarrow schemas."""
+
+import pyarrow as pa
+
+PROMPTS = pa.schema(
+    [
+        ("prompt_id", pa.string()),  # foundations.hashing.text_id of prompt
+        ("prompt", pa.string()),
+        ("reference", pa.string()),  # null where none is known
+        ("source", pa.string()),  # file name, hub id or reasoning-gym task
+        ("metadata", pa.string()),  # JSON; a reasoning-gym entry, or null
+    ]
+)
+
+# split: calibration | train | test. part: fit | holdout (calibration), sft | withheld (train), null (test)
+SPLITS = pa.schema([("prompt_id", pa.string()), ("split", pa.string()), ("part", pa.string())])
+
+RESPONSE_FIELDS = [
+    ("response_key", pa.string()),  # settings_id of weights_id, recipe_id, prompt_id, sample_index
+    ("weights_id", pa.string()),
+    ("recipe_id", pa.string()),  # system prompt, chat template, sampling settings
+    ("prompt_id", pa.string()),
+    ("sample_index", pa.int32()),
+    ("response", pa.string()),  # raw, with any <think> text
+    ("finish_reason", pa.string()),  # stop | length | error
+    ("prompt_tokens", pa.int32()),
+    ("completion_tokens", pa.int32()),
+    ("error", pa.string()),
+    ("engine", pa.string()),
+]
+STORED_RESPONSES = pa.schema(RESPONSE_FIELDS)
+RESPONSES = pa.schema([("teacher", pa.string()), *RESPONSE_FIELDS])
+
+STATISTICS_FIELDS = [
+    ("tokens", pa.int32()),  # null statistics where the response is empty
+    ("sum_logp", pa.float64()),  # nats
+    ("sum_rank_100", pa.float64()),  # sum of min(rank, 100), rank of the true token from 1
+    ("sum_p2", pa.float64()),  # sum over positions of sum over vocabulary of p squared
+    ("sum_p_true", pa.float64()),
+    ("logp", pa.list_(pa.float16())),
+]
+STORED_STATISTICS = pa.schema([("response_key", pa.string()), *STATISTICS_FIELDS])
+TOKEN_STATISTICS = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("teacher", pa.string()),
+        ("response_key", pa.string()),
+        *STATISTICS_FIELDS,
+    ]
+)
+
+STORED_QUALITY = pa.schema(
+    [("response_key", pa.string()), ("reference_id", pa.string()), ("quality", pa.float64())]
+)
+
+QUALITY = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("teacher", pa.string()),
+        ("response_key", pa.string()),
+        ("quality", pa.float64()),  # null is unknown
+    ]
+)
+
+REWARDS = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("teacher", pa.string()),
+        ("response_key", pa.string()),
+        ("quality", pa.float64()),
+        ("learnability", pa.float64()),
+        ("quality_normalised", pa.float64()),
+        ("learnability_normalised", pa.float64()),
+        ("reward", pa.float64()),  # null where invalid
+        ("valid", pa.bool_()),
+    ]
+)
+
+CALLS = pa.schema(
+    [
+        ("teacher", pa.string()),
+        ("responses", pa.int64()),  # wanted
+        ("calls", pa.int64()),  # made in this run; the rest came from the store
+        ("prompt_tokens", pa.int64()),  # of the calls made
+        ("completion_tokens", pa.int64()),
+        ("errors", pa.int64()),
+        ("cost", pa.float64()),
+    ]
+)
+
+ASSIGNMENTS = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("teacher", pa.string()),
+        ("scores", pa.list_(pa.float32())),  # in the pool's order
+        ("margin", pa.float32()),  # best score minus second best
+    ]
+)
+
+ROUTED_RESPONSES = pa.schema([("rank", pa.int32()), ("quality", pa.float64()), *RESPONSES])
+
+MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+SFT_DATASET = pa.schema(
+    [
+        ("prompt", MESSAGES),
+        ("completion", MESSAGES),
+        ("teacher", pa.string()),
+        ("scores", pa.list_(pa.float32())),
+        ("reward", pa.float64()),  # null where unknown
+        ("prompt_id", pa.string()),
+        ("response_key", pa.string()),
+        ("part", pa.string()),  # sft | withheld
+    ]
+)

@@ -1,0 +1,227 @@
+"""The student before and after: test accuracy, and NLL of responses withheld from SFT."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from persyn_kedro.domain.learnability.scoring import score_responses
+from persyn_kedro.domain.pool import pool_notes
+from persyn_kedro.domain.prompts.selection import select_prompts
+from persyn_kedro.domain.quality.checking import check_quality
+from persyn_kedro.domain.reporting.page import report_page
+from persyn_kedro.domain.reporting.summary import build_summary
+from persyn_kedro.domain.stores.quality_store import QualityStore
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.statistics_store import StatisticsStore
+from persyn_kedro.domain.student import evaluation
+from persyn_kedro.domain.teachers.answering import answer
+from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.foundations.parameters import (
+    EngineSettings,
+    EvaluateSettings,
+    LabelSettings,
+    Models,
+    ModelSettings,
+    QualitySettings,
+    StudentSettings,
+    Teachers,
+)
+from persyn_kedro.foundations.weights import ResolvedModel, resolve_model, resolve_models
+
+_STUDENT = "student"
+
+
+def _before(models: Models, student: StudentSettings) -> ResolvedModel:
+    return resolve_models(models, [student.model])[student.model]
+
+
+def _after(models: Models, student: StudentSettings, directory: Path) -> ResolvedModel:
+    """The trained student: local weights with the dtype and think setting of its origin."""
+    origin = models.root[student.model]
+    settings = ModelSettings(local=str(directory), dtype=origin.dtype, think=origin.think)
+    return resolve_model(f"{student.model} after SFT", settings)
+
+
+def _ask(
+    model: ResolvedModel,
+    prompts: pads.Dataset,
+    splits: pads.Dataset,
+    student: StudentSettings,
+    engine: EngineSettings,
+    settings: EvaluateSettings,
+    seed: int,
+    store: ResponseStore,
+) -> pa.Table:
+    rows = select_prompts(prompts.to_table(), splits.to_table(), {"test"})
+    pairs = [(row["prompt_id"], row["prompt"]) for row in rows]
+    recipe = Recipe(_STUDENT, model, student.system, settings.sampling, 0.0)
+    return answer({_STUDENT: pairs}, [recipe], store, engine, seed)[0]
+
+
+def answer_test_before(
+    prompts: pads.Dataset,
+    splits: pads.Dataset,
+    models: Models,
+    student: StudentSettings,
+    engine: EngineSettings,
+    settings: EvaluateSettings,
+    seed: int,
+    response_store: ResponseStore,
+) -> pa.Table:
+    """Return the untrained student's answers to the test prompts."""
+    model = _before(models, student)
+    return _ask(model, prompts, splits, student, engine, settings, seed, response_store)
+
+
+def answer_test_after(
+    trained: Path,
+    prompts: pads.Dataset,
+    splits: pads.Dataset,
+    models: Models,
+    student: StudentSettings,
+    engine: EngineSettings,
+    settings: EvaluateSettings,
+    seed: int,
+    response_store: ResponseStore,
+) -> pa.Table:
+    """Return the trained student's answers to the test prompts."""
+    model = _after(models, student, trained)
+    return _ask(model, prompts, splits, student, engine, settings, seed, response_store)
+
+
+def check_test_answers(
+    test_responses: pads.Dataset,
+    prompts: pads.Dataset,
+    models: Models,
+    student: StudentSettings,
+    quality_store: QualityStore,
+) -> pa.Table:
+    """Return the exact-match quality of the student's test answers."""
+    return check_quality(
+        test_responses.to_table(),
+        {row["prompt_id"]: row for row in prompts.to_table().to_pylist()},
+        {_STUDENT: models.root[student.model].think},
+        QualitySettings(),
+        None,
+        quality_store,
+    )
+
+
+def _score_withheld(
+    model: ResolvedModel,
+    sft_dataset: pads.Dataset,
+    routed_responses: pads.Dataset,
+    prompts: pads.Dataset,
+    student: StudentSettings,
+    label: LabelSettings,
+    store: StatisticsStore,
+) -> pa.Table:
+    rows = sft_dataset.to_table(columns=["response_key", "part"]).to_pylist()
+    withheld = {row["response_key"] for row in rows if row["part"] == "withheld"}
+    responses = routed_responses.to_table()
+    mask = [key in withheld for key in responses["response_key"].to_pylist()]
+    return score_responses(
+        responses.filter(pa.array(mask, pa.bool_())),
+        {row["prompt_id"]: row["prompt"] for row in prompts.to_table().to_pylist()},
+        model,
+        student.system,
+        store,
+        label.scoring_batch_size,
+        label.vocabulary_chunk,
+    )
+
+
+def score_withheld_before(
+    sft_dataset: pads.Dataset,
+    routed_responses: pads.Dataset,
+    prompts: pads.Dataset,
+    models: Models,
+    student: StudentSettings,
+    label: LabelSettings,
+    statistics_store: StatisticsStore,
+) -> pa.Table:
+    """Return the untrained student's statistics of the withheld routed responses."""
+    model = _before(models, student)
+    return _score_withheld(
+        model, sft_dataset, routed_responses, prompts, student, label, statistics_store
+    )
+
+
+def score_withheld_after(
+    trained: Path,
+    sft_dataset: pads.Dataset,
+    routed_responses: pads.Dataset,
+    prompts: pads.Dataset,
+    models: Models,
+    student: StudentSettings,
+    label: LabelSettings,
+    statistics_store: StatisticsStore,
+) -> pa.Table:
+    """Return the trained student's statistics of the withheld routed responses."""
+    model = _after(models, student, trained)
+    return _score_withheld(
+        model, sft_dataset, routed_responses, prompts, student, label, statistics_store
+    )
+
+
+def measure_student(
+    prompts: pads.Dataset,
+    splits: pads.Dataset,
+    quality_before: pads.Dataset,
+    quality_after: pads.Dataset,
+    statistics_before: pads.Dataset,
+    statistics_after: pads.Dataset,
+    settings: EvaluateSettings,
+) -> dict[str, Any]:
+    """Return accuracy and NLL before and after, with n and intervals."""
+    before, after = _by_prompt(quality_before), _by_prompt(quality_after)
+    rows = select_prompts(prompts.to_table(), splits.to_table(), {"test"})
+    ids = [row["prompt_id"] for row in rows if row["reference"] is not None]
+    return {
+        # An answer that failed or never came is not in the table: it is unknown, never wrong.
+        "accuracy": evaluation.accuracy_summary(
+            [before.get(i) for i in ids], [after.get(i) for i in ids], settings.confidence
+        ),
+        "nll": evaluation.nll_summary(
+            statistics_before.to_table().to_pylist(),
+            statistics_after.to_table().to_pylist(),
+            settings.confidence,
+        ),
+    }
+
+
+def _by_prompt(quality: pads.Dataset) -> dict[str, float | None]:
+    return {row["prompt_id"]: row["quality"] for row in quality.to_table().to_pylist()}
+
+
+def summarise(
+    assignments: pads.Dataset,
+    rewards: pads.Dataset,
+    calibration_calls: pads.Dataset,
+    routed_calls: pads.Dataset,
+    routed_responses: pads.Dataset,
+    splits: pads.Dataset,
+    sft_dataset: pads.Dataset,
+    router_metrics: dict[str, Any],
+    evaluation_metrics: dict[str, Any],
+    models: Models,
+    teachers: Teachers,
+    student: StudentSettings,
+) -> tuple[dict[str, Any], str]:
+    """Return the report's content, and the report as a page."""
+    summary = build_summary(
+        assignments.to_table(),
+        rewards.to_table(),
+        calibration_calls.to_table(),
+        routed_calls.to_table(),
+        routed_responses.to_table(),
+        splits.to_table(),
+        sft_dataset.to_table(),
+        router_metrics,
+        evaluation_metrics,
+        list(teachers.root),
+        pool_notes(models, teachers, student),
+    )
+    return summary, report_page(summary)

@@ -1,0 +1,46 @@
+"""assignments -> routed_responses -> sft_dataset."""
+
+from kedro.pipeline import Pipeline, node
+
+from persyn_kedro.pipelines.generate import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Return the step."""
+    return Pipeline(
+        [
+            node(
+                nodes.generate_responses,
+                [
+                    "prompts",
+                    "splits",
+                    "assignments",
+                    "params:models",
+                    "params:teachers",
+                    "params:engine",
+                    "params:generate",
+                    "params:seed",
+                    "response_store",
+                    "quality_store",
+                ],
+                ["routed_responses", "routed_calls"],
+            ),
+            node(
+                nodes.build_sft_dataset,
+                [
+                    "routed_responses",
+                    "prompts",
+                    "splits",
+                    "assignments",
+                    "rewards",
+                    "params:models",
+                    "params:teachers",
+                    "params:student",
+                    "params:label",
+                ],
+                "sft_dataset",
+            ),
+        ],
+        namespace="generate",
+        prefix_datasets_with_namespace=False,
+    )

@@ -1,0 +1,96 @@
+"""Every teacher answers every calibration prompt; the answers become rewards."""
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from persyn_kedro.domain import rewards
+from persyn_kedro.domain.learnability.scoring import score_responses
+from persyn_kedro.domain.prompts.selection import select_prompts
+from persyn_kedro.domain.quality.checking import check_quality
+from persyn_kedro.domain.stores.quality_store import QualityStore
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.statistics_store import StatisticsStore
+from persyn_kedro.domain.teachers.answering import answer
+from persyn_kedro.domain.teachers.recipes import resolve_recipes
+from persyn_kedro.foundations.parameters import (
+    EngineSettings,
+    LabelSettings,
+    Models,
+    StudentSettings,
+    Teachers,
+)
+from persyn_kedro.foundations.weights import resolve_models
+
+
+def answer_calibration_prompts(
+    prompts: pads.Dataset,
+    splits: pads.Dataset,
+    models: Models,
+    teachers: Teachers,
+    engine: EngineSettings,
+    seed: int,
+    response_store: ResponseStore,
+) -> tuple[pa.Table, pa.Table]:
+    """Return K responses for each calibration prompt, and the calls that were made for them."""
+    rows = select_prompts(prompts.to_table(), splits.to_table(), {"calibration"})
+    pairs = [(row["prompt_id"], row["prompt"]) for row in rows]
+    recipes = resolve_recipes(teachers, models)
+    return answer({r.teacher: pairs for r in recipes}, recipes, response_store, engine, seed)
+
+
+def score_learnability(
+    calibration_responses: pads.Dataset,
+    prompts: pads.Dataset,
+    models: Models,
+    student: StudentSettings,
+    settings: LabelSettings,
+    statistics_store: StatisticsStore,
+) -> pa.Table:
+    """Return the student's token statistics of each response (``schemas.TOKEN_STATISTICS``)."""
+    texts = {row["prompt_id"]: row["prompt"] for row in prompts.to_table().to_pylist()}
+    return score_responses(
+        calibration_responses.to_table(),
+        texts,
+        resolve_models(models, [student.model])[student.model],
+        student.system,
+        statistics_store,
+        settings.scoring_batch_size,
+        settings.vocabulary_chunk,
+    )
+
+
+def score_quality(
+    calibration_responses: pads.Dataset,
+    prompts: pads.Dataset,
+    models: Models,
+    teachers: Teachers,
+    settings: LabelSettings,
+    quality_store: QualityStore,
+) -> pa.Table:
+    """Return the quality of each response (``schemas.QUALITY``)."""
+    name = settings.quality.model
+    return check_quality(
+        calibration_responses.to_table(),
+        {row["prompt_id"]: row for row in prompts.to_table().to_pylist()},
+        {t: models.root[s.model].think for t, s in teachers.root.items()},
+        settings.quality,
+        resolve_models(models, [name])[name] if name else None,
+        quality_store,
+    )
+
+
+def normalise_rewards(
+    calibration_responses: pads.Dataset,
+    token_statistics: pads.Dataset,
+    quality: pads.Dataset,
+    teachers: Teachers,
+    settings: LabelSettings,
+) -> pa.Table:
+    """Return normalised terms and r = (1 - alpha) r_q + alpha r_l (``schemas.REWARDS``)."""
+    return rewards.compute_rewards(
+        calibration_responses.to_table(),
+        token_statistics.to_table(),
+        quality.to_table(),
+        list(teachers.root),
+        settings,
+    )

@@ -1,0 +1,17 @@
+"""prompts source -> prompts, splits."""
+
+from kedro.pipeline import Pipeline, node
+
+from persyn_kedro.pipelines.prepare import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Return the step."""
+    return Pipeline(
+        [
+            node(nodes.read_prompts, ["params:prepare", "params:seed"], "prompts"),
+            node(nodes.split_prompts, ["prompts", "params:prepare", "params:seed"], "splits"),
+        ],
+        namespace="prepare",
+        prefix_datasets_with_namespace=False,
+    )

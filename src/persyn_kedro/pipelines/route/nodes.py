@@ -1,0 +1,33 @@
+"""Send every prompt to one teacher."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from persyn_kedro.domain.routers.assignment import assignments
+from persyn_kedro.domain.routers.jobs import score_prompts_job
+from persyn_kedro.domain.routers.persistence import check_pool
+from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
+from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations.parameters import Models, RouteSettings, Teachers
+
+
+def route_prompts(
+    prompts: pads.Dataset, router: Path, models: Models, teachers: Teachers, settings: RouteSettings
+) -> pa.RecordBatchReader:
+    """Return scores and the chosen teacher of every prompt, streamed (``schemas.ASSIGNMENTS``)."""
+    pool = pool_identity(resolve_recipes(teachers, models))
+    check_pool(router, pool)
+    table = prompts.to_table(columns=["prompt_id", "prompt"])
+    batches = run_in_child(
+        score_prompts_job,
+        table["prompt"].to_pylist(),
+        router,
+        pool,
+        settings.batch_size,
+        label="routing",
+    )
+    rows = assignments(table["prompt_id"].to_pylist(), batches, list(teachers.root))
+    return pa.RecordBatchReader.from_batches(schemas.ASSIGNMENTS, rows)

@@ -1,0 +1,42 @@
+"""Fine-tune the student on the merged set."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+
+from persyn_kedro.domain.student.sft import train_student_job
+from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.parameters import Models, SftSettings, StudentSettings
+from persyn_kedro.foundations.weights import resolve_models
+
+
+def train_student(
+    sft_dataset: pads.Dataset,
+    models: Models,
+    student: StudentSettings,
+    settings: SftSettings,
+    seed: int,
+    workspace: Path,
+) -> tuple[Path, list[dict[str, Any]]]:
+    """Return the fine-tuned student's directory and the training curve."""
+    rows = sft_dataset.to_table(filter=pc.field("part") == "sft").to_pylist()
+    if not rows:
+        raise PersynError("sft_dataset has no rows to train on: every response was left out.")
+    curve = run_in_child(
+        train_student_job,
+        [
+            {"prompt": r["prompt"][-1]["content"], "response": r["completion"][0]["content"]}
+            for r in rows
+        ],
+        resolve_models(models, [student.model])[student.model],
+        student.system,
+        settings,
+        seed,
+        workspace,
+        label="fine-tuning the student",
+    )
+    curve = list(curve)
+    return workspace / "model", curve

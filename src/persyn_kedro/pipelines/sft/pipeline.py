@@ -1,0 +1,27 @@
+"""sft_dataset -> student."""
+
+from kedro.pipeline import Pipeline, node
+
+from persyn_kedro.pipelines.sft import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Return the step."""
+    return Pipeline(
+        [
+            node(
+                nodes.train_student,
+                [
+                    "sft_dataset",
+                    "params:models",
+                    "params:student",
+                    "params:sft",
+                    "params:seed",
+                    "sft_workspace",
+                ],
+                ["student", "training_curve"],
+            )
+        ],
+        namespace="sft",
+        prefix_datasets_with_namespace=False,
+    )

@@ -1,0 +1,88 @@
+"""Fit the router on the rewards, and measure it on prompts that fitting did not see."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.dataset as pads
+
+from persyn_kedro.domain.prompts.selection import select_prompts
+from persyn_kedro.domain.rewards import reward_matrix
+from persyn_kedro.domain.routers.jobs import fit_router_job, score_prompts_job
+from persyn_kedro.domain.routers.metrics import router_metrics
+from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
+from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.parameters import Models, Teachers, TrainRouterSettings
+from persyn_kedro.foundations.weights import resolve_models
+
+
+def fit_router(
+    prompts: pads.Dataset,
+    splits: pads.Dataset,
+    rewards: pads.Dataset,
+    models: Models,
+    teachers: Teachers,
+    settings: TrainRouterSettings,
+    seed: int,
+    workspace: Path,
+) -> tuple[Path, list[dict[str, Any]]]:
+    """Return the router's directory and its loss by epoch."""
+    texts, matrix = _examples(prompts, splits, rewards, teachers, "fit")
+    directory = workspace / "router"
+    curve = run_in_child(
+        fit_router_job,
+        texts,
+        matrix,
+        settings,
+        resolve_models(models, [settings.backbone])[settings.backbone],
+        seed,
+        pool_identity(resolve_recipes(teachers, models)),
+        directory,
+        label=f"training the {settings.kind} router",
+    )
+    return directory, list(curve)
+
+
+def measure_router(
+    router: Path,
+    prompts: pads.Dataset,
+    splits: pads.Dataset,
+    rewards: pads.Dataset,
+    models: Models,
+    teachers: Teachers,
+    settings: TrainRouterSettings,
+    seed: int,
+) -> dict[str, Any]:
+    """Return Hit@k and regret of router, constant and random on the held-out prompts."""
+    texts, held_out = _examples(prompts, splits, rewards, teachers, "holdout")
+    _, fitted = _examples(prompts, splits, rewards, teachers, "fit")
+    batches = run_in_child(
+        score_prompts_job,
+        texts,
+        router,
+        pool_identity(resolve_recipes(teachers, models)),
+        settings.batch_size,
+        label="scoring the held-out prompts",
+    )
+    return router_metrics(np.concatenate(list(batches)), held_out, fitted, seed)
+
+
+def _examples(
+    prompts: pads.Dataset,
+    splits: pads.Dataset,
+    rewards: pads.Dataset,
+    teachers: Teachers,
+    part: str,
+) -> tuple[list[str], np.ndarray]:
+    """Return the texts and the (n, K) rewards of the calibration prompts of one part."""
+    rows = select_prompts(prompts.to_table(), splits.to_table(), {"calibration"}, {part})
+    prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
+    place = {prompt_id: i for i, prompt_id in enumerate(prompt_ids)}
+    rows = [row for row in rows if row["prompt_id"] in place]
+    if not rows:
+        raise PersynError(
+            f"No calibration prompt falls into the router's {part} part: add prompts or raise "
+            "prepare.calibration_fraction."
+        )
+    return [r["prompt"] for r in rows], matrix[[place[r["prompt_id"]] for r in rows]]

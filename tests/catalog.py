@@ -1,0 +1,15 @@
+"""Read a project's catalog as a user would, from its directory."""
+
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+
+
+def load(directory: Path, dataset: str, env: str = "smoke") -> Any:
+    """Return the newest version of ``dataset``; tables as lists of rows."""
+    bootstrap_project(directory)
+    with KedroSession.create(project_path=directory, env=env) as session:
+        data = session.load_context().catalog.load(dataset)
+    return data.to_table().to_pylist() if hasattr(data, "to_table") else data

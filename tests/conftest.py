@@ -1,0 +1,55 @@
+"""Fixtures shared by all layers: a project directory of its own, run through the command line."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Machines are noisy: no test depends on time.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+ROOT = Path(__file__).parent.parent
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def make_project(directory: Path) -> Run:
+    """Copy what Kedro needs into ``directory`` and return ``run(*args)``: ``kedro`` in it."""
+    for name in ("conf", "pyproject.toml", "notebooks", ".telemetry"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, directory / name)
+    (directory / "src").symlink_to(ROOT / "src")
+    environment = {
+        **os.environ,
+        "KEDRO_LOGGING_CONFIG": str(directory / "conf" / "logging.yml"),
+        "COLUMNS": "200",
+        "KEDRO_DISABLE_TELEMETRY": "1",
+    }
+
+    def run(*args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "kedro", *args],
+            cwd=directory,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert not check or done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+        return done
+
+    run.directory = directory  # type: ignore[attr-defined]
+    return run
+
+
+@pytest.fixture(scope="session")
+def smoke_project(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A project whose whole DAG has run once, on tiny random models, in the smoke environment."""
+    run = make_project(tmp_path_factory.mktemp("smoke"))
+    run("run", "--env=smoke")
+    return run

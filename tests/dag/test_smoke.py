@@ -1,0 +1,135 @@
+"""The whole DAG through the command line, on tiny random models."""
+
+import subprocess
+import sys
+
+import pytest
+
+from persyn_kedro.pipeline_registry import STEPS
+from tests.catalog import load
+from tests.conftest import Run, make_project
+
+TEACHERS = ["a-brief", "a-steps", "b"]
+
+
+def versions(run: Run, pattern: str) -> list[str]:
+    root = run.directory / "data" / "smoke"
+    return sorted(p.parent.name for p in root.glob(pattern))
+
+
+def test_default_run_writes_every_output_and_prints_the_table(smoke_project: Run) -> None:
+    summary = load(smoke_project.directory, "report_summary")
+    assert [row["teacher"] for row in summary["teachers"]] == TEACHERS
+    page = load(smoke_project.directory, "report")
+    assert page.lstrip().lower().startswith("<!doctype html>")
+
+
+def test_calls_on_an_empty_store_follow_the_formula(smoke_project: Run) -> None:
+    """METHOD section 4: K n + (N - n) calls, against K N for Generate-then-Select."""
+    splits = load(smoke_project.directory, "splits")
+    n = sum(row["split"] == "calibration" for row in splits)
+    train = sum(row["split"] == "train" for row in splits)
+    calibration = load(smoke_project.directory, "calibration_calls")
+    routed = load(smoke_project.directory, "routed_calls")
+    assert n > 0 and train > 0
+    assert sum(row["calls"] for row in calibration) == len(TEACHERS) * n
+    assert sum(row["calls"] for row in routed) == train
+    assert sum(row["responses"] for row in routed) == n + train
+
+
+def test_each_prompt_is_answered_by_the_teacher_with_the_highest_score(smoke_project: Run) -> None:
+    assigned = {r["prompt_id"]: r for r in load(smoke_project.directory, "assignments")}
+    for row in assigned.values():
+        assert row["teacher"] == TEACHERS[row["scores"].index(max(row["scores"]))]
+    for row in load(smoke_project.directory, "sft_dataset"):
+        assert row["teacher"] == assigned[row["prompt_id"]]["teacher"]
+        assert [m["role"] for m in row["completion"]] == ["assistant"]
+
+
+def test_test_prompts_are_never_answered_by_a_teacher(smoke_project: Run) -> None:
+    test = {r["prompt_id"] for r in load(smoke_project.directory, "splits") if r["split"] == "test"}
+    for table in ("calibration_responses", "routed_responses", "sft_dataset"):
+        rows = load(smoke_project.directory, table)
+        assert rows and not test & {row["prompt_id"] for row in rows}
+
+
+def test_a_second_run_calls_no_teacher(smoke_project: Run) -> None:
+    before = load(smoke_project.directory, "routed_responses")
+    smoke_project("run", "--env=smoke", "--pipelines=label,generate")
+    for table in ("calibration_calls", "routed_calls"):
+        assert sum(row["calls"] for row in load(smoke_project.directory, table)) == 0
+    assert load(smoke_project.directory, "routed_responses") == before
+
+
+@pytest.mark.parametrize("step", list(STEPS))
+def test_every_step_runs_on_its_own(smoke_project: Run, step: str) -> None:
+    smoke_project("run", "--env=smoke", f"--pipelines={step}")
+
+
+def test_the_deprecated_form_of_the_option_works_too(smoke_project: Run) -> None:
+    count = len(versions(smoke_project, "07_model_output/assignments.parquet/*/*"))
+    smoke_project("run", "--env=smoke", "--pipeline=route")
+    assert len(versions(smoke_project, "07_model_output/assignments.parquet/*/*")) == count + 1
+
+
+def test_load_versions_reruns_a_step_on_an_older_version(smoke_project: Run) -> None:
+    oldest = versions(smoke_project, "06_models/router/*/router")[0]
+    smoke_project(
+        "run", "--env=smoke", "--pipelines=train_router", "--params=train_router.epochs=2"
+    )
+    smoke_project("run", "--env=smoke", "--pipelines=route", f"--load-versions=router:{oldest}")
+
+
+def test_another_alpha_reuses_every_response(smoke_project: Run) -> None:
+    smoke_project("run", "--env=smoke", "--pipelines=label", "--params=label.alpha=1.0")
+    assert sum(r["calls"] for r in load(smoke_project.directory, "calibration_calls")) == 0
+    for row in load(smoke_project.directory, "rewards"):
+        if row["valid"]:
+            assert row["reward"] == pytest.approx(row["learnability_normalised"], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "sentence"),
+    [
+        (
+            "route",
+            "No trained router: run `kedro run --pipelines=prepare,label,train_router`.",
+        ),
+        ("label", "No splits: run `kedro run --pipelines=prepare`."),
+    ],
+)
+def test_a_missing_input_names_the_steps_to_run(
+    tmp_path_factory: pytest.TempPathFactory, pipeline: str, sentence: str
+) -> None:
+    run = make_project(tmp_path_factory.mktemp("empty"))
+    done = run("run", "--env=smoke", f"--pipelines={pipeline}", check=False)
+    assert done.returncode == 1
+    assert sentence in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("params", "named"),
+    [
+        ("label.alpha=1.5", "alpha"),
+        ("label.alhpa=0.5", "alhpa"),
+        ("student.model=nobody", "nobody"),
+    ],
+)
+def test_bad_settings_stop_the_run_before_any_model(
+    smoke_project: Run, params: str, named: str
+) -> None:
+    done = smoke_project("run", "--env=smoke", f"--params={params}", check=False)
+    assert done.returncode == 1
+    assert named in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_registering_the_pipelines_imports_nothing_heavy() -> None:
+    heavy = "torch transformers vllm trl peft sklearn datasets".split()
+    code = (
+        "import sys; from persyn_kedro.pipeline_registry import register_pipelines; "
+        f"register_pipelines(); print([m for m in {heavy} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

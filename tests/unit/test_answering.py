@@ -1,0 +1,187 @@
+"""Answering: paid for once, errors asked for again, chunks kept when an engine dies."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.teachers import answering
+from persyn_kedro.domain.teachers.engine import Generation, Request
+from persyn_kedro.domain.teachers.recipes import Recipe, make_recipes
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.parameters import EngineSettings, SamplingSettings, Teachers
+
+PROMPTS = [(f"id{number}", f"prompt {number}") for number in range(5)]
+ENGINE = EngineSettings(name="transformers", chunk_size=2)
+
+
+def model(name: str, weights_id: str | None = None):
+    return SimpleNamespace(name=name, weights_id=weights_id or name, chat_template="template")
+
+
+def recipe(
+    teacher: str, weights: str = "w", system: str | None = None, price: float = 0.0
+) -> Recipe:
+    return Recipe(teacher, model(teacher, weights), system, SamplingSettings(), price)
+
+
+@dataclass
+class FakeEngine:
+    """Echoes prompts in reverse order; fails those in ``failing``, dies after ``dies_after``."""
+
+    failing: set[str] = field(default_factory=set)
+    dies_after: int | None = None
+    loads: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+
+    def run_in_child(
+        self, function, requests, model, engine, *, label, env
+    ) -> Iterator[Generation]:
+        self.loads.append(model.weights_id)
+        for number, request in enumerate(reversed(requests)):
+            if number == self.dies_after:
+                raise PersynError(f"{label}: its process died.")
+            self.requests.append(request)
+            error = "no room" if request.prompt in self.failing else None
+            text = "" if error else f"{request.system}: {request.prompt}"
+            reason = "error" if error else "stop"
+            yield Generation(request.key, text, reason, 7, 0 if error else 10, error)
+
+
+@pytest.fixture
+def fake(monkeypatch) -> FakeEngine:
+    engine = FakeEngine()
+    monkeypatch.setattr(answering, "run_in_child", engine.run_in_child)
+    return engine
+
+
+@pytest.fixture
+def store(tmp_path) -> ResponseStore:
+    return ResponseStore(tmp_path)
+
+
+def answer(wanted, recipes, store, engine=ENGINE, seed=0):
+    responses, calls = answering.answer(wanted, recipes, store, engine, seed)
+    return responses.to_pylist(), {row["teacher"]: row for row in calls.to_pylist()}
+
+
+def test_a_response_is_paid_for_once(fake, store):
+    recipes = [recipe("brief", system="Be brief.", price=2e5), recipe("idle", "w2")]
+    _, calls = answer({"brief": PROMPTS[:3]}, recipes, store)
+    assert calls["brief"]["calls"] == 3 and calls["brief"]["cost"] == 6.0
+    assert calls["idle"]["responses"] == calls["idle"]["calls"] == 0
+    rows, calls = answer({"brief": PROMPTS}, recipes, store)
+    assert [request.prompt for request in fake.requests[3:]] == ["prompt 4", "prompt 3"]
+    assert calls["brief"] == {
+        "teacher": "brief",
+        "responses": 5,
+        "calls": 2,
+        "prompt_tokens": 14,
+        "completion_tokens": 20,
+        "errors": 0,
+        "cost": 4.0,
+    }
+    assert [row["response"] for row in rows] == [f"Be brief.: {prompt}" for _, prompt in PROMPTS]
+    fake.loads.clear()
+    again, calls = answer({"brief": PROMPTS}, recipes, store)
+    assert again == rows and calls["brief"]["calls"] == 0 and fake.loads == []
+
+
+def test_tables_follow_the_pool_and_the_prompts(fake, store):
+    recipes = [recipe("a", "w1"), recipe("b", "w2"), recipe("c", "w1", "Think.")]
+    wanted = {"c": PROMPTS[3:], "a": PROMPTS[::-1], "b": PROMPTS[:1]}
+    rows, calls = answer(wanted, recipes, store)
+    assert [(row["teacher"], row["prompt_id"]) for row in rows] == [
+        *(("a", f"id{number}") for number in (4, 3, 2, 1, 0)),
+        ("b", "id0"),
+        ("c", "id3"),
+        ("c", "id4"),
+    ]
+    assert list(calls) == ["a", "b", "c"]
+    assert fake.loads == ["w1", "w2"], "two teachers on one model load it once"
+
+
+def test_teachers_with_one_recipe_share_responses(fake, store):
+    recipes = [recipe("a"), recipe("copy"), recipe("other", system="Think.")]
+    wanted = {"copy": PROMPTS, "a": PROMPTS[:2], "other": PROMPTS[:1]}
+    rows, calls = answer(wanted, recipes, store)
+    assert len(rows) == 8 and len(fake.requests) == 6
+    assert [calls[name]["calls"] for name in ("a", "copy", "other")] == [2, 3, 1]
+    renamed, calls = answer({"new name": PROMPTS}, [recipe("new name")], store)
+    assert calls["new name"]["calls"] == 0
+    assert [r["response_key"] for r in renamed] == [r["response_key"] for r in rows[2:7]]
+
+
+def test_errors_are_returned_and_asked_for_again(fake, store):
+    fake.failing = {"prompt 1"}
+    wanted, recipes = {"a": PROMPTS}, [recipe("a", price=1)]
+    rows, calls = answer(wanted, recipes, store)
+    assert [row["error"] for row in rows] == [None, "no room", None, None, None]
+    assert (rows[1]["finish_reason"], rows[1]["response"]) == ("error", "")
+    assert (calls["a"]["errors"], calls["a"]["completion_tokens"]) == (1, 40)
+    _, calls = answer(wanted, recipes, store)
+    assert (calls["a"]["calls"], calls["a"]["errors"]) == (1, 1)
+    fake.failing = set()
+    rows, calls = answer(wanted, recipes, store)
+    assert (calls["a"]["calls"], calls["a"]["errors"]) == (1, 0)
+    assert rows[1]["response"] == "None: prompt 1"
+    assert answer(wanted, recipes, store)[1]["a"]["calls"] == 0
+
+
+def test_chunks_are_kept_when_the_engine_dies(fake, store, tmp_path):
+    fake.dies_after = 3
+    recipes = [recipe("a")]
+    with pytest.raises(PersynError, match="transformers a: its process died"):
+        answer({"a": PROMPTS}, recipes, store)
+    assert len(list((tmp_path / recipes[0].shelf).glob("part-*.parquet"))) == 2
+    fake.dies_after = None
+    rows, calls = answer({"a": PROMPTS}, recipes, store)
+    assert len(rows) == 5 and calls["a"]["calls"] == 2
+
+
+def test_a_request_without_an_answer_is_told(fake, store, monkeypatch):
+    monkeypatch.setattr(answering, "run_in_child", lambda *_, **__: (item for item in []))
+    with pytest.raises(PersynError, match="no answer to 5 of 5"):
+        answer({"a": PROMPTS}, [recipe("a")], store)
+
+
+def test_seeds_belong_to_responses_not_to_their_order(fake, store, tmp_path):
+    answer({"a": PROMPTS}, [recipe("a")], store)
+    seeds = {request.prompt: request.seed for request in fake.requests}
+    assert len(set(seeds.values())) == 5
+    answer({"a": PROMPTS[2:3]}, [recipe("a")], ResponseStore(tmp_path / "other"))
+    assert fake.requests[-1].seed == seeds["prompt 2"]
+
+
+def test_unknown_teachers_and_missing_engines_are_refused(fake, store, monkeypatch):
+    with pytest.raises(PersynError, match="Teacher x is not in the pool."):
+        answer({"x": PROMPTS}, [recipe("a")], store)
+    answer({"a": PROMPTS[:1]}, [recipe("a")], store)
+    monkeypatch.setattr(answering.importlib.util, "find_spec", lambda name: None)
+    vllm = EngineSettings(name="vllm")
+    assert answer({"a": PROMPTS[:1]}, [recipe("a")], store, vllm)[1]["a"]["calls"] == 0
+    with pytest.raises(PersynError, match="Engine vllm is not installed.*engine.name=transformers"):
+        answer({"a": PROMPTS}, [recipe("a")], store, vllm)
+
+
+def test_recipes_are_identified_by_what_shapes_the_response():
+    teachers = Teachers.model_validate(
+        {
+            "greedy": {"model": "m", "price": 1.0},
+            "cheap": {"model": "m", "price": 0.5},
+            "warm": {"model": "m", "sampling": {"temperature": 0.7}},
+            "brief": {"model": "m", "system": "Be brief."},
+            "moved": {"model": "same weights"},
+            "other": {"model": "other"},
+        }
+    )
+    models = {"m": model("m"), "same weights": model("x", "m"), "other": model("other")}
+    recipes = {recipe.teacher: recipe for recipe in make_recipes(teachers, models)}
+    assert list(recipes) == list(teachers.root)
+    keys = {name: recipe.response_key("id0") for name, recipe in recipes.items()}
+    assert keys["greedy"] == keys["cheap"] == keys["moved"]
+    assert len(set(keys.values())) == 4
+    assert recipes["greedy"].response_key("id0", 1) != keys["greedy"]
+    assert recipes["greedy"].shelf == recipes["moved"].shelf != recipes["other"].shelf

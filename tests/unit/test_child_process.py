@@ -1,0 +1,144 @@
+"""The child process: items stream, errors keep their words, nothing outlives its parent."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations.errors import PersynError
+
+
+def pids_and_env(count: int):
+    for _ in range(count):
+        yield os.getpid(), os.environ.get("FROM_TEST"), os.environ["TQDM_DISABLE"]
+
+
+def refuse():
+    yield 1
+    raise PersynError("Row 3 of x.csv has no prompt.")
+
+
+def fail():
+    yield 1
+    raise ValueError("a bug")
+
+
+def die(signal_number: int):
+    yield 1
+    os.kill(os.getpid(), signal_number)
+    time.sleep(60)
+
+
+def leave(code: int):
+    yield 1
+    os._exit(code)
+
+
+def endless(closed: str):
+    try:
+        while True:
+            yield os.getpid()
+    finally:
+        Path(closed).touch()
+
+
+def is_running(pid: int) -> bool:
+    """Whether ``pid`` runs; an ended process that nobody has reaped yet (zombie) does not."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+def test_items_come_from_one_other_process_with_its_environment(caplog):
+    caplog.set_level(logging.INFO)
+    items = list(run_in_child(pids_and_env, 3, label="count", env={"FROM_TEST": "yes"}))
+    assert len(items) == 3 and len(set(items)) == 1
+    assert items[0][0] != os.getpid() and items[0][1:] == ("yes", "1")
+    assert f"count: process {items[0][0]} ended, peak memory" in caplog.text
+    assert not is_running(items[0][0])
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "words"),
+    [
+        (refuse, PersynError, "^Row 3 of x.csv has no prompt.$"),
+        (fail, RuntimeError, "in fail\n(.|\n)*ValueError: a bug"),
+    ],
+)
+def test_errors_of_the_child_are_raised_here(function, error, words):
+    items = run_in_child(function, label="work")
+    assert next(items) == 1
+    with pytest.raises(error, match=words):
+        next(items)
+
+
+@pytest.mark.parametrize(
+    ("function", "argument", "words"),
+    [
+        (die, signal.SIGKILL, "SIGKILL .exit code -9., often for lack of memory"),
+        (leave, 7, "exit code 7"),
+    ],
+)
+def test_a_dead_child_is_named(function, argument, words):
+    items = run_in_child(function, argument, label="vllm smollm2")
+    assert next(items) == 1
+    with pytest.raises(PersynError, match=f"vllm smollm2: .*{words}"):
+        next(items)
+
+
+def test_closing_ends_the_child_and_its_generator(tmp_path):
+    items = run_in_child(endless, str(tmp_path / "closed"), label="endless")
+    pid = next(items)
+    items.close()
+    assert not is_running(pid)
+    assert (tmp_path / "closed").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("ending", ["kill", "unread"])
+def test_the_child_does_not_outlive_its_parent(tmp_path, ending):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import os, sys, time
+            from persyn_kedro.foundations.child_process import run_in_child
+
+            def endless():
+                while True:
+                    yield os.getpid()
+
+            if __name__ == "__main__":
+                items = run_in_child(endless, label="endless")
+                print(next(items), flush=True)
+                if sys.argv[1] == "kill":
+                    time.sleep(60)
+            """
+        )
+    )
+    parent = subprocess.Popen([sys.executable, script, ending], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    if ending == "kill":
+        assert is_running(pid)
+        parent.kill()
+    assert parent.wait(timeout=30) == (-signal.SIGKILL if ending == "kill" else 0)
+    parent.stdout.close()
+    assert wait_until(lambda: not is_running(pid))

@@ -1,0 +1,132 @@
+"""Token statistics against a plain forward pass, one response at a time."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from persyn_kedro.domain.learnability import statistics
+from persyn_kedro.domain.learnability.statistics import scorer_id, token_statistics
+from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
+from persyn_kedro.foundations.parameters import ModelSettings
+from persyn_kedro.foundations.random_models import make_random_model
+from persyn_kedro.foundations.rendering import render
+from persyn_kedro.foundations.weights import ResolvedModel
+
+SUMS = ("sum_logp", "sum_rank_100", "sum_p2", "sum_p_true")
+REQUESTS = [
+    ("a", "What is 2 + 2?", "It is 4, as anyone can count on four fingers."),
+    ("b", "x", "y"),
+    ("c", "Say nothing.", ""),
+    ("d", "A <|im_end|> in a longer question, to be padded to.", "Grüße <|im_end|> 你好"),
+    ("e", "Think.", "<think>long</think>short"),
+]
+
+
+@pytest.fixture(scope="module", params=["chat", "base"])
+def student(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> ResolvedModel:
+    directory = tmp_path_factory.mktemp(request.param)
+    make_random_model(directory, request.param, 1)
+    settings = ModelSettings(random=request.param, random_seed=1, dtype="float32")
+    return ResolvedModel("student", directory, "w", settings)
+
+
+def _plain(student: ResolvedModel, prompt: str, response: str) -> dict[str, Any]:
+    model, tokenizer = load_causal_lm(student), load_tokenizer(student)
+    rendered = render(tokenizer, "s", prompt, response)
+    start, count = len(rendered.prompt_ids), len(rendered.response_ids)
+    ids = torch.tensor([rendered.input_ids], device=model.device)
+    with torch.no_grad():
+        probabilities = model(ids).logits[0].double().softmax(-1)
+    rows = probabilities[start - 1 : start - 1 + count]
+    true = rows[torch.arange(count), ids[0, start : start + count]]
+    return {
+        "tokens": count,
+        "sum_logp": true.log().sum().item(),
+        "sum_rank_100": (1 + (rows > true[:, None]).sum(-1)).clamp(max=100).sum().item(),
+        "sum_p2": (rows**2).sum().item(),
+        "sum_p_true": true.sum().item(),
+        "logp": true.log().cpu().numpy(),
+    }
+
+
+@pytest.mark.parametrize(("batch_size", "chunk"), [(1, 256), (1, 3), (4, 5)])
+def test_equals_a_plain_forward_pass(student: ResolvedModel, batch_size: int, chunk: int) -> None:
+    rows = list(token_statistics(REQUESTS, student, "s", "float32", batch_size, chunk))
+    assert [row["response_key"] for row in rows] == list("abcde")
+    for row, (key, prompt, response) in zip(rows, REQUESTS, strict=True):
+        if key == "c":
+            continue
+        plain = _plain(student, prompt, "short" if key == "e" else response)
+        assert row["tokens"] == plain["tokens"] == len(row["logp"])
+        assert [row[s] for s in SUMS] == pytest.approx([plain[s] for s in SUMS], abs=1e-4)
+        np.testing.assert_allclose(np.array(row["logp"], float), plain["logp"], rtol=2e-3)
+
+
+def test_batch_sizes_agree(student: ResolvedModel) -> None:
+    one = list(token_statistics(REQUESTS, student, None, "float32", 1))
+    four = list(token_statistics(REQUESTS, student, None, "float32", 4))
+    for a, b in zip(one, four, strict=True):
+        assert [a[s] for s in SUMS] == pytest.approx([b[s] for s in SUMS], abs=1e-4)
+
+
+def test_rows_fit_the_schema_and_an_empty_response_is_null(student: ResolvedModel) -> None:
+    rows = list(token_statistics(REQUESTS, student, None, "float32", 2))
+    table = pa.Table.from_pylist(rows, schemas.STORED_STATISTICS)
+    empty = table.to_pylist()[2]
+    assert empty.pop("response_key") == "c" and empty.pop("tokens") == 0
+    assert set(empty.values()) == {None}
+
+
+def test_too_long_a_response_is_null(
+    student: ResolvedModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        (row,) = token_statistics([("k", "x", "y" * 100_000)], student, None, "float32")
+    assert row["tokens"] == 100_000 and row["sum_logp"] is None
+    assert "does not fit" in caplog.text
+
+
+def test_soft_capping_is_honoured_and_other_heads_are_refused(student: ResolvedModel) -> None:
+    model = load_causal_lm(student)
+    model.get_output_embeddings().weight.data *= 50
+    plain_forward = model.forward
+
+    def capped(cap: float) -> None:
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            output = plain_forward(*args, **kwargs)
+            output.logits = (output.logits / cap).tanh() * cap
+            return output
+
+        model.forward = forward
+
+    capped(2.0)
+    with pytest.raises(PersynError, match="changes its logits"):
+        statistics._check_head(model, "m")
+    model.config.final_logit_softcapping = 2.0
+    statistics._check_head(model, "m")
+
+
+def test_scorer_id_follows_all_that_fixes_a_score(student: ResolvedModel, tmp_path: Path) -> None:
+    def with_settings(**changes: str) -> ResolvedModel:
+        settings = student.settings.model_copy(update=changes)
+        return ResolvedModel("other name", student.directory, "w", settings)
+
+    same = scorer_id(student, None)
+    assert scorer_id(with_settings(), None) == same
+    others = [
+        scorer_id(student, "s"),
+        scorer_id(with_settings(dtype="bfloat16"), None),
+        scorer_id(with_settings(think="keep"), None),
+        scorer_id(with_settings(chat_template="{{ messages }}"), None),
+        scorer_id(ResolvedModel("student", student.directory, "v", student.settings), None),
+    ]
+    assert len({same, *others}) == 6

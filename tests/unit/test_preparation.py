@@ -1,0 +1,72 @@
+"""Prompts: identity, repeats, splits that never move, and unreadable files."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from persyn_kedro.domain.prompts.preparation import prepare_prompts, split_prompts
+from persyn_kedro.domain.prompts.sources import read_rows
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.parameters import PrepareSettings, PromptSource
+
+
+def settings(**values: float) -> PrepareSettings:
+    return PrepareSettings(source=PromptSource(file="unused.jsonl"), **values)
+
+
+@given(st.lists(st.uuids(), min_size=2, unique=True), st.integers(0, 5))
+def test_adding_prompts_never_moves_old_ones(ids: list, seed: int) -> None:
+    names = [str(i) for i in ids]
+    few = split_prompts(names[: len(names) // 2], settings(), seed).to_pylist()
+    many = split_prompts(reversed(names), settings(), seed).to_pylist()
+    places = {row["prompt_id"]: row for row in many}
+    assert all(places[row["prompt_id"]] == row for row in few)
+
+
+def test_the_fractions_are_kept() -> None:
+    chosen = settings(calibration_fraction=0.3, test_fraction=0.2)
+    rows = split_prompts([str(i) for i in range(20_000)], chosen, 0).to_pylist()
+    share = {s: sum(r["split"] == s for r in rows) / 20_000 for s in ("calibration", "test")}
+    assert share == pytest.approx({"calibration": 0.3, "test": 0.2}, abs=0.015)
+
+
+def test_repeats_are_left_out_and_the_id_is_the_hash_of_the_text() -> None:
+    row = {"reference": None, "source": "x", "metadata": None}
+    table = prepare_prompts(
+        [{**row, "prompt": "a"}, {**row, "prompt": "b"}, {**row, "prompt": "a"}]
+    )
+    assert table["prompt"].to_pylist() == ["a", "b"]
+    # printf a | sha256sum
+    assert table["prompt_id"][0].as_py() == "ca978112ca1bbdcafac231b39a23dc4d"
+
+
+def test_a_jsonl_file_is_read_with_its_references(tmp_path: Path) -> None:
+    file = tmp_path / "p.jsonl"
+    file.write_text('{"prompt": "1+1?", "reference": 2}\n\n{"prompt": "hi"}\n')
+    rows = list(read_rows(PromptSource(file=str(file), prompt_suffix="!"), 0))
+    assert [(r["prompt"], r["reference"]) for r in rows] == [("1+1?!", "2"), ("hi!", None)]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b'{"prompt": "a"}\n{oops\n', "Line 2 of"),
+        (b'{"text": "a"}\n', "Row 1 of"),
+        (b'{"prompt": "\xff"}\n', "is not UTF-8"),
+        (b"[1]\n", "is not a JSON object"),
+    ],
+)
+def test_a_bad_file_is_named(tmp_path: Path, content: bytes, sentence: str) -> None:
+    file = tmp_path / "p.jsonl"
+    file.write_bytes(content)
+    with pytest.raises(PersynError, match=sentence):
+        list(read_rows(PromptSource(file=str(file)), 0))
+
+
+def test_reasoning_gym_tasks_are_made_from_the_seed() -> None:
+    source = PromptSource(tasks=[{"name": "chain_sum", "size": 3}])
+    first, again, other = (list(read_rows(source, seed)) for seed in (1, 1, 2))
+    assert first == again != other
+    assert all(row["reference"] for row in first)

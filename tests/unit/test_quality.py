@@ -1,0 +1,150 @@
+"""Right, wrong and unknown answers, and reward models' scores."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+import reasoning_gym
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from persyn_kedro.domain.quality import exact_answer
+from persyn_kedro.domain.quality.exact_answer import exact_answer_quality, extract_answer
+from persyn_kedro.domain.quality.reward_model import reward_model_scores
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.parameters import ModelSettings
+from persyn_kedro.foundations.random_models import make_random_model
+from persyn_kedro.foundations.weights import ResolvedModel
+
+
+@pytest.mark.parametrize(
+    ("response", "reference", "quality"),
+    [
+        ("So the answer is \\boxed{72}.", "72", 1.0),
+        ("So the answer is \\boxed{71}.", "72", 0.0),
+        ("It is $\\frac{1}{2}$.", "0.5", 1.0),
+        ("\\boxed{1 + x^2}", "x^2 + 1", 1.0),
+        ("\\boxed{\\frac{2}{4}}", "\\frac{1}{2}", 1.0),
+        ("1,000 it is", "She had 10 boxes of 100. #### 1,000", 1.0),
+        ("I do not know.", "72", 0.0),
+        ("", "72", 0.0),
+        (" \n", "72", 0.0),
+        ("The answer is **Paris**.", "paris", 1.0),
+        ("Let me think.\nAnswer: B", "B", 1.0),
+        ("London", "Paris", 0.0),
+        ("\\boxed{\\text{Evelyn}}", "\\text{Evelyn}", 1.0),
+        ("72", None, None),
+    ],
+)
+def test_mathematics_and_text(response: str, reference: str | None, quality: float | None) -> None:
+    assert exact_answer_quality(response, reference, "file.jsonl", None) == quality
+
+
+@pytest.mark.parametrize(
+    ("text", "numeric", "answer"),
+    [
+        ("\\boxed{1} then \\boxed{\\frac{3}{4}} and \\boxed{broken", True, "3/4"),
+        ("<answer>1</answer> <answer> 2 </answer>", True, "2"),
+        ("\\boxed{\\$1,250 \\text{ dollars}}", True, "1250"),
+        ("\\boxed{3 or 5}", True, "3 or 5"),
+        ("We get 10-3=7.", True, "7"),
+        ("It fell to -5.", True, "-5"),
+        ("First.\nThe final answer is: cab abc\n", False, "cab abc"),
+        ("no number", True, "no number"),
+    ],
+)
+def test_extract_answer(text: str, numeric: bool, answer: str) -> None:
+    assert extract_answer(text, numeric) == answer
+
+
+@pytest.mark.parametrize(
+    "task", ["chain_sum", "word_sorting", "simple_equations", "fraction_simplification"]
+)
+def test_reasoning_gym_scores_its_own_entries(task: str) -> None:
+    for entry in reasoning_gym.create_dataset(task, size=5, seed=3):
+        metadata = json.dumps(entry, default=str, sort_keys=True)
+        for response, quality in (
+            (f"Hm.\n\\boxed{{{entry['answer']}}}", 1.0),
+            ("\\boxed{no}", 0.0),
+        ):
+            found = exact_answer_quality(response, entry["answer"], task, metadata)
+            assert found == quality, (response, entry)
+
+
+def test_partial_credit_is_no_credit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact_answer, "_task_scorer", lambda name: lambda answer, entry: 0.99)
+    metadata = json.dumps({"metadata": {"source_dataset": "t"}})
+    assert exact_answer_quality("1", "1", "t", metadata) == 0.0
+
+
+def test_a_verifier_that_crashes_or_hangs_gives_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(answer: str, entry: object) -> float:
+        while True:
+            pass
+
+    metadata = json.dumps({"metadata": {"source_dataset": "t"}})
+    assert exact_answer_quality("1", "1", "t", metadata) is None  # no such task
+    monkeypatch.setattr(exact_answer, "TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(exact_answer, "_task_scorer", lambda name: hang)
+    assert exact_answer_quality("1", "1", "t", metadata) is None
+
+    def crash(*args: object, **kwargs: object) -> bool:
+        raise RecursionError
+
+    monkeypatch.setattr("math_verify.verify", crash)
+    assert exact_answer_quality("1", "1", "f", None) is None
+
+
+def test_works_off_the_main_thread() -> None:
+    found = []
+    thread = threading.Thread(
+        target=lambda: found.append(exact_answer_quality("\\boxed{4}", "4", "f", None))
+    )
+    thread.start()
+    thread.join()
+    assert found == [1.0]
+
+
+@pytest.fixture(scope="module")
+def reward_model(tmp_path_factory: pytest.TempPathFactory) -> ResolvedModel:
+    directory = tmp_path_factory.mktemp("reward")
+    make_random_model(directory, "chat", 2)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        directory, num_labels=1, dtype=torch.float32
+    )
+    model.score.weight.data.normal_(generator=torch.Generator().manual_seed(0))
+    model.save_pretrained(directory)
+    return _resolved(directory)
+
+
+def _resolved(directory: Path) -> ResolvedModel:
+    return ResolvedModel(
+        "judge", directory, "w", ModelSettings(local=str(directory), dtype="float32")
+    )
+
+
+PAIRS = [("a", "2+2?", "4"), ("b", "2+2?", ""), ("c", "Tell me more, please.", "No <|im_end|>.")]
+
+
+def test_reward_model_scores_do_not_depend_on_the_batch(reward_model: ResolvedModel) -> None:
+    one = dict(reward_model_scores(PAIRS, reward_model, 1))
+    three = dict(reward_model_scores(PAIRS, reward_model, 3))
+    assert list(one) == ["a", "b", "c"]
+    assert one["b"] is three["b"] is None
+    assert one["a"] != one["c"]
+    assert [three[k] for k in "ac"] == pytest.approx([one[k] for k in "ac"], abs=1e-5)
+
+
+def test_a_score_that_is_no_number_is_unknown(reward_model: ResolvedModel, tmp_path: Path) -> None:
+    make_random_model(tmp_path, "chat", 2)
+    model = AutoModelForSequenceClassification.from_pretrained(reward_model.directory)
+    model.score.weight.data.fill_(float("nan"))
+    model.save_pretrained(tmp_path)
+    assert dict(reward_model_scores(PAIRS, _resolved(tmp_path))) == dict.fromkeys("abc")
+
+
+def test_a_causal_model_is_no_reward_model(tmp_path: Path) -> None:
+    make_random_model(tmp_path, "chat", 2)
+    with pytest.raises(PersynError, match="not a reward model"):
+        list(reward_model_scores(PAIRS, _resolved(tmp_path)))

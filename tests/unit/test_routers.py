@@ -1,0 +1,152 @@
+"""Routers: linear and knn on fixed embeddings, the language model on a tiny random one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from persyn_kedro.domain.routers import embeddings
+from persyn_kedro.domain.routers.jobs import fit_router_job, score_prompts_job
+from persyn_kedro.domain.routers.language_model import LanguageModelRouter
+from persyn_kedro.domain.routers.metrics import router_metrics
+from persyn_kedro.domain.routers.persistence import check_pool, load_router, router_class
+from persyn_kedro.foundations import weights
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.parameters import ModelSettings, TrainRouterSettings
+from persyn_kedro.foundations.random_models import make_random_model
+
+NAN = np.nan
+POOL = [{"teacher": name, "weights_id": f"w{name}", "recipe_id": f"r{name}"} for name in "abc"]
+PROMPTS = [f"{word} number {i}" for i in range(4) for word in ("add", "sort", "translate")]
+REWARDS = np.tile(np.array([[1.0, 0.2, 0.0], [0.1, 0.9, 0.05], [0.0, 0.3, 1.0]]), (4, 1))
+REWARDS[1, 2] = NAN
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    directory = tmp_path / "tiny"
+    make_random_model(directory, "chat", seed=0)
+    settings = ModelSettings(random="chat", dtype="float32")
+    model = weights.ResolvedModel("tiny", directory, "tiny-weights", settings)
+    monkeypatch.setattr(weights, "resolve_model", lambda name, settings: model)
+    return model
+
+
+@pytest.fixture
+def fake_embedding(monkeypatch):
+    kinds = {"add": 0, "sort": 1, "translate": 2}
+
+    def embed_batches(backbone, prompts, batch_size, max_tokens=1024):
+        for start in range(0, len(prompts), batch_size):
+            batch = [prompt.split() for prompt in prompts[start : start + batch_size]]
+            points = [[*np.eye(3)[kinds[w[0]]], 0.01 * int(w[-1]), 1.0] for w in batch]
+            yield np.array(points, dtype=np.float32)
+
+    monkeypatch.setattr(embeddings, "embed_batches", embed_batches)
+
+
+@pytest.mark.parametrize("kind", ["linear", "knn"])
+def test_embedding_routers_fit_save_and_load(kind, tiny, fake_embedding, tmp_path):
+    settings = TrainRouterSettings(kind=kind, ridge=0.1, neighbours=4, batch_size=5)
+    saved = tmp_path / "router"
+    events = list(fit_router_job(PROMPTS, REWARDS, settings, tiny, 0, POOL, saved))
+    assert [event["epoch"] for event in events] == [1]
+    scores = router_class(kind)(tiny, settings).fit(PROMPTS, REWARDS).predict_scores(PROMPTS)
+    assert scores.dtype == np.float32
+    assert router_metrics(scores, REWARDS, REWARDS)["router"]["hit@1"] == 1
+    batches = list(score_prompts_job(PROMPTS, saved, POOL, 5))
+    assert [len(batch) for batch in batches] == [5, 5, 2]
+    np.testing.assert_array_equal(np.concatenate(batches), scores)
+    assert load_router(saved, POOL).predict_scores([]).shape == (0, 3)
+    description = json.loads((saved / "router.json").read_text())
+    assert (description["kind"], description["n_fit"]) == (kind, 12)
+    assert description["teachers"] == POOL
+
+
+def test_knn_averages_valid_neighbours_only(tiny, fake_embedding):
+    rewards = REWARDS.copy()
+    rewards[0, 0] = NAN  # the other three "add" prompts give a 1
+    settings = TrainRouterSettings(kind="knn", neighbours=4)
+    scores = router_class("knn")(tiny, settings).fit(PROMPTS, rewards).predict_scores(PROMPTS[:2])
+    np.testing.assert_allclose(scores, [[1.0, 0.2, 0.0], [0.1, 0.9, 0.05]], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["language_model", "linear", "knn"])
+def test_nothing_to_fit_on_is_refused(kind, tiny):
+    rewards = np.full((2, 3), NAN)
+    rewards[:, 0] = 0.5
+    with pytest.raises(PersynError, match="two valid teachers"):
+        router_class(kind)(tiny, TrainRouterSettings(kind=kind)).fit(PROMPTS[:2], rewards)
+
+
+def test_other_weights_of_the_backbone_are_refused(tiny, fake_embedding, tmp_path, monkeypatch):
+    settings = TrainRouterSettings(kind="linear")
+    list(fit_router_job(PROMPTS, REWARDS, settings, tiny, 0, POOL, tmp_path / "router"))
+    other = weights.ResolvedModel("tiny", tiny.directory, "other", tiny.settings)
+    monkeypatch.setattr(weights, "resolve_model", lambda name, settings: other)
+    with pytest.raises(PersynError, match="other weights"):
+        load_router(tmp_path / "router", POOL)
+
+
+@pytest.mark.parametrize(
+    ("pool", "named"),
+    [
+        (POOL[:2], "'c' was removed"),
+        ([*POOL, {"teacher": "d", "weights_id": "w", "recipe_id": "r"}], "'d' was added"),
+        ([POOL[1], POOL[0], POOL[2]], "order"),
+        ([{**POOL[0], "weights_id": "x"}, *POOL[1:]], "weights of 'a'"),
+        ([*POOL[:2], {**POOL[2], "recipe_id": "x"}], "sampling of 'c'"),
+    ],
+)
+def test_another_pool_is_refused(pool, named, tmp_path):
+    (tmp_path / "router.json").write_text(json.dumps({"kind": "linear", "teachers": POOL}))
+    check_pool(tmp_path, POOL)
+    with pytest.raises(PersynError, match=named):
+        check_pool(tmp_path, pool)
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]"])
+def test_a_directory_without_a_router_is_refused(text, tmp_path):
+    if text is not None:
+        (tmp_path / "router.json").write_text(text)
+    with pytest.raises(PersynError, match=r"router\.json"):
+        check_pool(tmp_path, POOL)
+
+
+def test_checking_a_pool_imports_nothing_heavy():
+    code = (
+        "import sys, persyn_kedro.domain.routers.persistence, persyn_kedro.domain.routers.jobs;"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'sklearn')))"
+    )
+    source = Path(embeddings.__file__).parents[3]
+    subprocess.run([sys.executable, "-c", code], cwd=source, check=True)
+
+
+def test_language_model_overfits_and_survives_saving(tiny, tmp_path):
+    settings = TrainRouterSettings(
+        epochs=20, batch_size=4, learning_rate=3e-3, head_learning_rate=1e-2
+    )
+    saved = tmp_path / "router"
+    losses = [e["loss"] for e in fit_router_job(PROMPTS, REWARDS, settings, tiny, 0, POOL, saved)]
+    assert len(losses) == 20
+    assert losses[-1] < losses[0] / 2
+    router = load_router(saved, POOL)
+    scores = router.predict_scores(PROMPTS)
+    assert router_metrics(scores, REWARDS, REWARDS)["router"]["hit@1"] == 1
+    again = np.concatenate(list(score_prompts_job(PROMPTS, saved, POOL, 1)))
+    np.testing.assert_allclose(again, scores, atol=1e-4)  # padding changes nothing
+    fitted = LanguageModelRouter(tiny, settings, seed=0).fit(PROMPTS, REWARDS)
+    np.testing.assert_allclose(fitted.predict_scores(PROMPTS), scores, atol=1e-5)
+
+
+def test_long_prompts_keep_their_end(tiny):
+    model, tokenizer = embeddings.load_backbone(tiny)
+    (whole,) = embeddings.encode(tokenizer, ["y " * 50 + "x"], max_tokens=1000)
+    (cut,) = embeddings.encode(tokenizer, ["y " * 50 + "x"], max_tokens=8)
+    assert cut == whole[-8:]
+    states, mask = embeddings.hidden_states(model, tokenizer, [cut[:3], cut])
+    assert states.shape[:2] == (2, 8)
+    assert mask.sum(dim=1).tolist() == [3, 8]

@@ -1,0 +1,116 @@
+"""Part stores: what was written whole is read, once for each key, and the last good row wins."""
+
+import json
+import math
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from persyn_kedro.domain.stores.quality_store import QualityStore
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.statistics_store import StatisticsStore
+from persyn_kedro.foundations.errors import PersynError
+
+
+def response(key: str, text: str, error: str | None = None) -> dict:
+    return {"response_key": key, "response": text, "error": error, "completion_tokens": 1}
+
+
+def contents(store: ResponseStore, shelf: str = "s") -> dict[str, str]:
+    rows = store.read(shelf, ["response_key", "response"]).to_pylist()
+    assert len({row["response_key"] for row in rows}) == len(rows)
+    return {row["response_key"]: row["response"] for row in rows}
+
+
+def test_a_missing_shelf_is_empty(tmp_path):
+    table = ResponseStore(tmp_path).read("none", ["response", "response_key"])
+    assert table.num_rows == 0 and table.column_names == ["response", "response_key"]
+
+
+def test_the_last_good_row_of_a_key_wins(tmp_path):
+    store = ResponseStore(tmp_path)
+    store.append("s", [response("a", "", "failed"), response("b", "b1"), response("c", "", "1")])
+    store.append("s", [response("a", "a2"), response("b", "", "failed"), response("c", "", "2")])
+    store.append("s", [response("b", "b3"), response("c", "", "3")])
+    store.append("s", [])
+    assert len(list((tmp_path / "s").iterdir())) == 3
+    assert contents(store) == {"a": "a2", "b": "b3", "c": ""}
+    errors = store.read("s", ["response_key", "error"]).to_pylist()
+    assert {row["response_key"]: row["error"] for row in errors}["c"] == "3"
+    assert contents(store, "other") == {}
+
+
+ROWS = st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=6)
+
+
+@given(parts=st.lists(ROWS, max_size=4))
+def test_reading_agrees_with_a_dictionary(tmp_path_factory, parts):
+    store = ResponseStore(tmp_path_factory.mktemp("store"))
+    good: dict[str, str] = {}
+    bad: dict[str, str] = {}
+    for part_number, part in enumerate(parts):
+        rows = []
+        for row_number, (key, is_good) in enumerate(part):
+            text = f"{part_number}.{row_number}"
+            (good if is_good else bad)[key] = text
+            rows.append(response(key, text, None if is_good else "failed"))
+        store.append("s", rows)
+    assert contents(store) == {**bad, **good}
+
+
+def test_unfinished_files_are_ignored_and_broken_parts_named(tmp_path):
+    store = ResponseStore(tmp_path)
+    store.append("s", [response("a", "a1")])
+    (part,) = (tmp_path / "s").iterdir()
+    (tmp_path / "s" / f".{part.name}.0.tmp").write_bytes(part.read_bytes()[:50])
+    assert contents(store) == {"a": "a1"}
+    part.write_bytes(part.read_bytes()[:50])
+    with pytest.raises(PersynError, match=part.name):
+        store.read("s")
+
+
+def test_a_save_that_dies_leaves_nothing(tmp_path, monkeypatch):
+    def full_disk(table, file):
+        file.write(b"PAR1")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(pq, "write_table", full_disk)
+    with pytest.raises(OSError, match="disk full"):
+        ResponseStore(tmp_path).append("s", [response("a", "a1")])
+    assert list((tmp_path / "s").iterdir()) == []
+
+
+def test_statistics_keep_half_precision_lists_and_nulls(tmp_path):
+    store = StatisticsStore(tmp_path)
+    logp = [-0.5, -2.25]
+    store.append("s", [{"response_key": "a", "tokens": 2, "sum_logp": -2.75, "logp": logp}])
+    store.append("s", [{"response_key": "b", "tokens": 1, "logp": [np.float16(-1.5)]}])
+    store.append("s", [{"response_key": "c", "tokens": 0, "sum_logp": None, "logp": None}])
+    a, b, c = store.read("s").to_pylist()
+    assert [float(value) for value in a["logp"]] == logp and a["sum_logp"] == -2.75
+    assert float(b["logp"][0]) == -1.5
+    assert c["logp"] is None and c["sum_logp"] is None
+
+
+def test_quality_is_kept_for_each_reference_and_unknown_stays_null(tmp_path):
+    store = QualityStore(tmp_path)
+    rows = [("a", "r1", 1.0), ("a", "r2", 0.0), ("b", "r1", None), ("a", "r1", 0.5)]
+    names = ("response_key", "reference_id", "quality")
+    store.append("s", [dict(zip(names, row, strict=True)) for row in rows])
+    read = {
+        (r["response_key"], r["reference_id"]): r["quality"] for r in store.read("s").to_pylist()
+    }
+    assert read == {("a", "r1"): 0.5, ("a", "r2"): 0.0, ("b", "r1"): None}
+    assert not any(quality is not None and math.isnan(quality) for quality in read.values())
+
+
+def test_a_shelf_is_described_once(tmp_path):
+    store = ResponseStore(tmp_path)
+    store.describe("s", {"model": "one", "system": "Sei kurz, bitte: ä"})
+    store.describe("s", {"model": "two"})
+    text = (tmp_path / "s" / "identity.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"model": "one", "system": "Sei kurz, bitte: ä"}
+    assert contents(store) == {}
