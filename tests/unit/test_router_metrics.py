@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -58,6 +58,7 @@ def test_no_prompt_counts():
     assert metrics["beats_constant"] is False
 
 
+@settings(deadline=None)
 @given(rewards_arrays)
 def test_oracle_scores_are_perfect(rewards):
     metrics = router_metrics(np.nan_to_num(rewards, nan=-1), rewards, rewards)
@@ -68,6 +69,7 @@ def test_oracle_scores_are_perfect(rewards):
         assert metrics["random"]["regret"] >= 0
 
 
+@settings(deadline=None)
 @given(rewards_arrays, st.randoms(use_true_random=False))
 def test_permuting_prompts_changes_nothing(rewards, random):
     order = random.sample(range(len(rewards)), len(rewards))
@@ -79,6 +81,7 @@ def test_permuting_prompts_changes_nothing(rewards, random):
         assert after[name] == pytest.approx(before[name])
 
 
+@settings(deadline=None)
 @given(rewards_arrays)
 def test_hits_rise_with_k(rewards):
     metrics = router_metrics(-np.nan_to_num(rewards), rewards, rewards)

@@ -147,7 +147,7 @@ class PrepareSettings(Settings):
 
 
 class QualitySettings(Settings):
-    """``exact_answer`` checks against the reference; ``reward_model`` scores the chat-rendered pair."""
+    """``exact_answer`` checks against the reference; ``reward_model`` scores the pair."""
 
     kind: Literal["exact_answer", "reward_model"] = "exact_answer"
     model: str | None = None

@@ -12,7 +12,8 @@ PROMPTS = pa.schema(
     ]
 )
 
-# split: calibration | train | test. part: fit | holdout (calibration), sft | withheld (train), null (test)
+# split: calibration | train | test.
+# part: fit | holdout (of calibration), sft | withheld (of train), null (of test)
 SPLITS = pa.schema([("prompt_id", pa.string()), ("split", pa.string()), ("part", pa.string())])
 
 RESPONSE_FIELDS = [

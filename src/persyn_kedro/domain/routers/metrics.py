@@ -15,9 +15,9 @@ def router_metrics(
 
     All arrays are (prompts, K), rewards NaN where invalid. Only prompts with two valid teachers
     count (``n``). Hit@k: an oracle teacher, ties included, is among the top k. Choosing an invalid
-    teacher misses, with r = 0. The constant ranks the teachers by mean r on the fit prompts, invalid
-    again 0; ``constant_index`` is the first. Chance is an exact expectation: ``seed`` draws nothing.
-    ``beats_constant``: the router's regret is the lower one. Without prompts, figures are None.
+    teacher misses, with r = 0. The constant ranks the teachers by mean r on the fit prompts,
+    invalid again 0 (``constant_index`` is its first). Chance is an exact expectation: ``seed``
+    draws nothing. ``beats_constant``: the router's regret is lower. Without prompts, None.
     """
     kept = comparable(rewards_holdout)
     rewards = rewards_holdout[kept]
@@ -62,9 +62,8 @@ def oracles(rewards: np.ndarray) -> np.ndarray:
 
 def _ranking_metrics(ranking: np.ndarray, rewards: np.ndarray) -> dict[str, float | None]:
     hits = np.take_along_axis(oracles(rewards), ranking, axis=1)
-    reached = np.take_along_axis(np.nan_to_num(rewards, nan=0.0), ranking[:, :1], axis=1)[:, 0]
     hit_at = [np.any(hits[:, :k], axis=1) for k in range(1, rewards.shape[1])]
-    return _summary(hit_at, reached, rewards)
+    return _summary(hit_at, np.take_along_axis(_gaps(rewards), ranking[:, :1], axis=1))
 
 
 def _random_metrics(rewards: np.ndarray) -> dict[str, float | None]:
@@ -73,14 +72,18 @@ def _random_metrics(rewards: np.ndarray) -> dict[str, float | None]:
     hit_at = [
         np.array([1 - comb(int(m), k) / comb(count, k) for m in others]) for k in range(1, count)
     ]
-    return _summary(hit_at, np.nan_to_num(rewards, nan=0.0).mean(axis=1), rewards)
+    return _summary(hit_at, _gaps(rewards))
 
 
-def _summary(
-    hit_at: list[np.ndarray], reached: np.ndarray, rewards: np.ndarray
-) -> dict[str, float | None]:
+def _gaps(rewards: np.ndarray) -> np.ndarray:
+    """Return (n, K): what choosing each teacher loses to the oracle; an invalid one has r = 0."""
+    filled = np.nan_to_num(rewards, nan=0.0)
+    return filled.max(axis=1, keepdims=True) - filled
+
+
+def _summary(hit_at: list[np.ndarray], gaps: np.ndarray) -> dict[str, float | None]:
     names = [f"hit@{k}" for k in range(1, len(hit_at) + 1)]
-    if not len(rewards):
+    if not len(gaps):
         return dict.fromkeys([*names, "regret"])
     figures = {name: float(np.mean(hits)) for name, hits in zip(names, hit_at, strict=True)}
-    return {**figures, "regret": float(np.mean(np.nanmax(rewards, axis=1) - reached))}
+    return {**figures, "regret": float(np.mean(gaps))}

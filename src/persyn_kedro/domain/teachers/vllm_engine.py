@@ -1,5 +1,7 @@
 """Generation with vLLM, continuously batched, in this process (a child of the run's)."""
 
+import logging
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,7 @@ def environment(engine: EngineSettings) -> dict[str, str]:
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_CPU_KVCACHE_SPACE": str(engine.cpu_kv_cache_gib),
         "VLLM_CONFIGURE_LOGGING": "0",
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
     }
 
 
@@ -69,9 +72,11 @@ def generate(
 
 
 def _start(model: "ResolvedModel", engine: EngineSettings, context: int) -> Any:
-    from vllm import LLM
-
     from persyn_kedro.foundations.loading import device
+
+    logging.getLogger("vllm").setLevel(logging.ERROR)  # start-up advice, a dozen lines a model
+    warnings.simplefilter("ignore", FutureWarning)
+    from vllm import LLM
 
     directory = str(model.directory)
     return LLM(
@@ -84,6 +89,7 @@ def _start(model: "ResolvedModel", engine: EngineSettings, context: int) -> Any:
         tensor_parallel_size=engine.tensor_parallel_size,
         enforce_eager=device() == "cpu",  # compiling costs a CPU more than it gains
         generation_config="vllm",  # the model's own defaults must not leak in
+        use_tqdm_on_load=False,
         seed=0,
     ).llm_engine
 

@@ -1,0 +1,18 @@
+"""The report as a self-contained page."""
+
+from pathlib import Path
+from typing import Any
+
+from persyn_kedro.domain.reporting import figures
+
+
+def report_page(summary: dict[str, Any]) -> str:
+    """Return the HTML of the report; all text is escaped."""
+    from jinja2 import Environment, FileSystemLoader
+
+    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
+    return templates.get_template("report.html.j2").render(
+        summary=summary,
+        figures=figures,
+        most=max([t["prompts"] for t in summary["teachers"]] + [1]),
+    )

@@ -1,0 +1,112 @@
+"""What the report says, as one JSON-able value: the terminal and the page only draw it."""
+
+from collections import Counter
+from typing import Any
+
+import pyarrow as pa
+
+
+def build_summary(
+    assignments: pa.Table,
+    rewards: pa.Table,
+    calibration_calls: pa.Table,
+    routed_calls: pa.Table,
+    routed_responses: pa.Table,
+    splits: pa.Table,
+    sft_dataset: pa.Table,
+    router_metrics: dict[str, Any],
+    evaluation_metrics: dict[str, Any],
+    teachers: list[str],
+    notes: list[str],
+) -> dict[str, Any]:
+    """Return teachers, calls, router, student and notes, from the tables of a run."""
+    split_of = {row["prompt_id"]: row["split"] for row in splits.to_pylist()}
+    counts = Counter(split_of.values())
+    return {
+        "prompts": {name: counts[name] for name in ("calibration", "train", "test")},
+        "sft_examples": Counter(sft_dataset["part"].to_pylist()),
+        "teachers": _teachers(
+            assignments,
+            rewards,
+            calibration_calls,
+            routed_calls,
+            routed_responses,
+            split_of,
+            teachers,
+        ),
+        "calls": _calls(calibration_calls, routed_calls, counts, len(teachers)),
+        "router": {
+            **router_metrics,
+            "constant_teacher": teachers[router_metrics["constant_index"]],
+        },
+        "student": evaluation_metrics,
+        "notes": [*notes, *_router_notes(router_metrics)],
+    }
+
+
+def _teachers(
+    assignments: pa.Table,
+    rewards: pa.Table,
+    calibration_calls: pa.Table,
+    routed_calls: pa.Table,
+    routed_responses: pa.Table,
+    split_of: dict[str, str],
+    teachers: list[str],
+) -> list[dict[str, Any]]:
+    routed = Counter(
+        row["teacher"]
+        for row in assignments.select(["prompt_id", "teacher"]).to_pylist()
+        if split_of[row["prompt_id"]] != "test"
+    )
+    tokens: Counter[str] = Counter()
+    for row in routed_responses.select(["teacher", "completion_tokens"]).to_pylist():
+        tokens[row["teacher"]] += row["completion_tokens"] or 0
+    made: Counter[str] = Counter()
+    for table in (calibration_calls, routed_calls):
+        for row in table.to_pylist():
+            made[row["teacher"]] += row["calls"]
+    columns = ("reward", "quality", "learnability")
+    scored = {teacher: _means(rewards, teacher, columns) for teacher in teachers}
+    return [
+        {
+            "teacher": teacher,
+            "prompts": routed[teacher],
+            "tokens": tokens[teacher],
+            "calls": made[teacher],
+            **{f"mean_{name}": scored[teacher][name] for name in columns},
+        }
+        for teacher in teachers
+    ]
+
+
+def _means(rewards: pa.Table, teacher: str, columns: tuple[str, ...]) -> dict[str, float | None]:
+    rows = [row for row in rewards.to_pylist() if row["teacher"] == teacher]
+    means = {}
+    for name in columns:
+        values = [row[name] for row in rows if row[name] is not None]
+        means[name] = sum(values) / len(values) if values else None
+    return means
+
+
+def _calls(
+    calibration_calls: pa.Table, routed_calls: pa.Table, counts: Counter[str], pool: int
+) -> dict[str, int]:
+    """METHOD section 4: K n + (N - n) on an empty store, against K N for Generate-then-Select."""
+    n, total = counts["calibration"], counts["calibration"] + counts["train"]
+    tables = (calibration_calls, routed_calls)
+    return {
+        "made": sum(sum(table["calls"].to_pylist()) for table in tables),
+        "on_an_empty_store": pool * n + (total - n),
+        "generate_then_select": pool * total,
+    }
+
+
+def _router_notes(metrics: dict[str, Any]) -> list[str]:
+    if metrics["n"] == 0:
+        return ["No held-out prompt had two valid teachers: the router could not be measured."]
+    if metrics["beats_constant"]:
+        return []
+    return [
+        "The router does not beat the constant choice of the best teacher on the held-out prompts: "
+        "here routing is not worth its trouble yet (more calibration prompts may change that)."
+    ]

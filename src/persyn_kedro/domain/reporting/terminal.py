@@ -1,0 +1,35 @@
+"""The report for the terminal."""
+
+from typing import Any
+
+from persyn_kedro.domain.reporting import figures
+
+
+def terminal_table(summary: dict[str, Any]) -> str:
+    """Return the report's tables as plain text."""
+    prompts, calls, student = summary["prompts"], summary["calls"], summary["student"]
+    confidence = figures.percent(student["accuracy"]["confidence"])
+    parts = [
+        _table(figures.TEACHER_COLUMNS, figures.teacher_rows(summary["teachers"])),
+        f"Prompts: {prompts['calibration']} calibration, {prompts['train']} train, "
+        f"{prompts['test']} test.\n"
+        f"Teacher calls: {calls['made']} made in this run; {calls['on_an_empty_store']} on an "
+        f"empty store; Generate-then-Select {calls['generate_then_select']}.",
+        _table(figures.router_columns(summary["router"]), figures.router_rows(summary["router"])),
+        _table(figures.STUDENT_COLUMNS, figures.student_rows(student)),
+        f"In brackets: {confidence} confidence intervals.",
+        *(f"Note: {note}" for note in summary["notes"]),
+    ]
+    return "\n\n".join(["", *parts])
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> str:
+    widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in [columns, *rows]
+    ]
+    return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])

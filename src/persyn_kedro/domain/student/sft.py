@@ -1,0 +1,158 @@
+"""Supervised fine-tuning of the student with TRL, on the ids and mask of our one rendering."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.parameters import LoraSettings, SftSettings
+from persyn_kedro.foundations.rendering import render, visible_text
+from persyn_kedro.foundations.weights import ResolvedModel
+
+_IGNORED = -100  # PyTorch's cross-entropy leaves these labels out
+
+
+def train_student_job(
+    rows: list[dict[str, str]],
+    student: ResolvedModel,
+    system: str | None,
+    settings: SftSettings,
+    seed: int,
+    workspace: Path,
+) -> Iterator[dict[str, Any]]:
+    """Fine-tune on ``rows`` (prompt, response), save to ``workspace/model``, yield the curve.
+
+    The first item is ``{"left_out": n}``: rows longer than ``settings.max_length`` tokens. Then
+    one ``{"step", "epoch", "loss", "learning_rate"}`` for each optimizer step. Runs in a child.
+
+    Raises:
+        PersynError: no row is short enough.
+    """
+    from persyn_kedro.foundations.loading import load_tokenizer
+
+    tokenizer = load_tokenizer(student)
+    examples = training_examples(tokenizer, rows, student, system, settings.max_length)
+    if not examples:
+        raise PersynError(f"No training row fits into sft.max_length = {settings.max_length}.")
+    yield {"left_out": len(rows) - len(examples)}
+    identity = {
+        "rows": settings_id({"examples": examples}),
+        "weights_id": student.weights_id,
+        "settings": settings.model_dump(),
+        "seed": seed,
+    }
+    checkpoints = _checkpoints(workspace, settings_id(identity))
+    trainer = _trainer(examples, tokenizer, student, settings, seed, checkpoints)
+    found = any(checkpoints.glob("checkpoint-*"))
+    trainer.train(resume_from_checkpoint=found or None)
+    _save(trainer, tokenizer, workspace / "model")
+    shutil.rmtree(checkpoints)
+    for entry in trainer.state.log_history:
+        if "loss" in entry:
+            yield {key: entry[key] for key in ("step", "epoch", "loss", "learning_rate")}
+
+
+def training_examples(
+    tokenizer: Any,
+    rows: list[dict[str, str]],
+    student: ResolvedModel,
+    system: str | None,
+    max_length: int,
+) -> list[dict[str, list[int]]]:
+    """Return ``input_ids`` and ``labels`` (-100 on the prompt) of the rows that are short enough."""
+    examples = []
+    for row in rows:
+        text = visible_text(row["response"], student.settings.think)
+        rendered = render(tokenizer, system, row["prompt"], text)
+        pairs = zip(rendered.input_ids, rendered.completion_mask, strict=True)
+        labels = [token if mask else _IGNORED for token, mask in pairs]
+        if len(labels) <= max_length:
+            examples.append({"input_ids": rendered.input_ids, "labels": labels})
+    return examples
+
+
+def _checkpoints(workspace: Path, fingerprint: str) -> Path:
+    """Return the checkpoints' directory, emptied unless it belongs to this very training."""
+    directory = workspace / "checkpoints"
+    mark = directory / "fingerprint"
+    if not mark.is_file() or mark.read_text() != fingerprint:
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        mark.write_text(fingerprint)
+    return directory
+
+
+def _trainer(
+    examples: list[dict[str, list[int]]],
+    tokenizer: Any,
+    student: ResolvedModel,
+    settings: SftSettings,
+    seed: int,
+    checkpoints: Path,
+) -> Any:
+    from datasets import Dataset
+    from trl import SFTTrainer
+
+    from persyn_kedro.foundations.loading import load_causal_lm
+
+    master = "bfloat16" if settings.precision == "bfloat16" else "float32"
+    return SFTTrainer(
+        model=load_causal_lm(student, master),
+        args=_arguments(settings, seed, checkpoints),
+        train_dataset=Dataset.from_list(examples),
+        processing_class=tokenizer,
+        peft_config=_lora(settings.lora) if settings.lora else None,
+    )
+
+
+def _arguments(settings: SftSettings, seed: int, checkpoints: Path) -> Any:
+    import torch
+    from trl import SFTConfig
+
+    return SFTConfig(
+        output_dir=str(checkpoints),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.gradient_accumulation,
+        learning_rate=settings.learning_rate,
+        warmup_steps=settings.warmup_fraction,  # below 1, transformers reads it as a share
+        max_length=None,  # too long rows are left out above, never cut
+        dataset_kwargs={"skip_prepare_dataset": True},  # ids and labels are ours
+        gradient_checkpointing=settings.gradient_checkpointing,
+        bf16=settings.precision == "bfloat16_autocast",
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=torch.cuda.is_available(),
+        seed=seed,
+        data_seed=seed,
+        save_strategy="epoch",
+        save_total_limit=1,
+        logging_steps=1,
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
+def _lora(settings: LoraSettings) -> Any:
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+
+
+def _save(trainer: Any, tokenizer: Any, directory: Path) -> None:
+    """Save what ``from_pretrained`` and vLLM load, the adapter merged, the template included."""
+    import torch
+
+    shutil.rmtree(directory, ignore_errors=True)
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if hasattr(model, "merge_and_unload"):  # a PEFT model
+        model = model.merge_and_unload()
+    model.to(torch.bfloat16).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)

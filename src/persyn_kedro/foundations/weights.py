@@ -1,0 +1,208 @@
+"""From a model's settings to a directory of safetensors, and to the identity of what is in it."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from persyn_kedro.foundations.chat_templates import BASE_TEMPLATE
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.hashing import text_id
+from persyn_kedro.foundations.parameters import Models, ModelSettings
+
+VERSION = "v1"  # of what this package writes into the cache; part of the directories' names
+FINISHED = "_SUCCESS"
+MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """A model that is on disk.
+
+    Attributes:
+        name: its name in the settings; never part of an identity.
+        directory: with config.json, safetensors and the tokenizer.
+        weights_id: changes if and only if the weights' source does.
+        settings: as the user gave them.
+    """
+
+    name: str
+    directory: Path
+    weights_id: str
+    settings: ModelSettings
+
+    @property
+    def chat_template(self) -> str:
+        """The Jinja template in effect: the settings', else the model's own, else the base one."""
+        return self.settings.chat_template or _own_template(self.directory) or BASE_TEMPLATE
+
+
+def cache_directory() -> Path:
+    """Return where fetched and converted models are kept ($PERSYN_CACHE or ~/.cache/...)."""
+    chosen = os.environ.get("PERSYN_CACHE")
+    return Path(chosen) if chosen else Path.home() / ".cache" / "persyn-kedro"
+
+
+def resolve_models(models: Models, names: Iterable[str]) -> dict[str, ResolvedModel]:
+    """Resolve the models of these names, each once.
+
+    Raises:
+        PersynError: a name that the settings lack, or as for :func:`resolve_model`.
+    """
+    wanted = list(dict.fromkeys(names))
+    for name in wanted:
+        if name not in models.root:
+            known = ", ".join(models.root) or "none"
+            raise PersynError(f"The settings have no model {name!r}; they have {known}.")
+    return {name: resolve_model(name, models.root[name]) for name in wanted}
+
+
+def resolve_model(name: str, settings: ModelSettings) -> ResolvedModel:
+    """Return the model's directory and identity; fetch, convert or make it where missing.
+
+    Raises:
+        PersynError: the source does not exist or does not hold a model.
+    """
+    if settings.zoo:
+        directory, weights_id = _zoo(settings.zoo)
+    elif settings.gguf:
+        directory, weights_id = _gguf(Path(settings.gguf).expanduser())
+    elif settings.hub:
+        directory, weights_id = _hub(settings.hub, settings.revision)
+    elif settings.local:
+        directory, weights_id = _local(name, Path(settings.local).expanduser())
+    else:
+        directory, weights_id = _random(settings)
+    return ResolvedModel(name, directory, weights_id, settings)
+
+
+def _zoo(name: str) -> tuple[Path, str]:
+    from persyn_kedro.foundations.gguf_conversion import convert_gguf
+    from persyn_kedro.foundations.zoo import fetch_zoo_model, zoo_model
+
+    sha256 = zoo_model(name).sha256
+
+    def build(directory: Path) -> None:
+        download = directory / "download"
+        download.mkdir()
+        convert_gguf(fetch_zoo_model(name, download), directory)
+        shutil.rmtree(download)
+
+    return _finished("zoo", f"{name}-{sha256[:12]}", build), f"gguf:{sha256}"
+
+
+def _gguf(path: Path) -> tuple[Path, str]:
+    from persyn_kedro.foundations.gguf_conversion import check_gguf, convert_gguf
+
+    check_gguf(path)
+    sha256 = file_sha256(path)
+    directory = _finished("gguf", sha256[:12], lambda building: convert_gguf(path, building))
+    return directory, f"gguf:{sha256}"
+
+
+def _hub(model: str, revision: str | None) -> tuple[Path, str]:
+    from huggingface_hub import snapshot_download
+
+    try:
+        directory = Path(
+            snapshot_download(
+                model, revision=revision, allow_patterns=list(MODEL_FILES), ignore_patterns=["*/*"]
+            )
+        )
+    except (OSError, ValueError) as error:  # the hub's own errors are among these
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise PersynError(f"Hub model {model!r} could not be fetched: {reason[0]}") from error
+    if not re.fullmatch("[0-9a-f]{40}", directory.name):
+        raise PersynError(f"Hub model {model!r} came without a commit: {directory}.")
+    _check_directory(f"Hub model {model!r}", directory)
+    return directory, f"hub:{model}@{directory.name}"
+
+
+def _local(name: str, directory: Path) -> tuple[Path, str]:
+    _check_directory(f"Model {name!r}", directory)
+    files = sorted({p for pattern in MODEL_FILES for p in directory.glob(pattern)})
+    listing = "".join(f"{path.name} {file_sha256(path)}\n" for path in files if path.is_file())
+    return directory, f"local:{hashlib.sha256(listing.encode()).hexdigest()}"
+
+
+def _random(settings: ModelSettings) -> tuple[Path, str]:
+    from persyn_kedro.foundations.random_models import make_random_model
+
+    kind, seed = settings.random, settings.random_seed
+    assert kind is not None  # noqa: S101 - the settings have exactly one source
+
+    def build(directory: Path) -> None:
+        make_random_model(directory, kind, seed)
+
+    return _finished("random", f"{kind}-{seed}", build), f"random:{kind}-{seed}-{VERSION}"
+
+
+def _check_directory(what: str, directory: Path) -> None:
+    if not directory.is_dir():
+        raise PersynError(f"{what}: there is no directory {directory}.")
+    for pattern in ("config.json", "*.safetensors"):
+        if not any(directory.glob(pattern)):
+            raise PersynError(f"{what}: {directory} has no {pattern}.")
+
+
+def _finished(kind: str, name: str, build: Callable[[Path], None]) -> Path:
+    """Return the cache's directory of this name, built beside it and moved there if missing.
+
+    So a directory of that name is always whole. Two builders at once: the first one wins.
+    """
+    final = cache_directory() / kind / f"{name}-{VERSION}"
+    if (final / FINISHED).is_file():
+        return final
+    building = final.with_name(f".building-{final.name}-{uuid.uuid4().hex[:8]}")
+    building.mkdir(parents=True)
+    try:
+        build(building)
+        (building / FINISHED).touch()
+        _move(building, final)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return final
+
+
+def _move(building: Path, final: Path) -> None:
+    try:
+        os.replace(building, final)
+    except OSError:
+        if (final / FINISHED).is_file():
+            return
+        shutil.rmtree(final)  # a remnant without the last file, not of our making
+        os.replace(building, final)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the file's SHA-256, remembered in the cache by its path, size and change time."""
+    status = path.stat()
+    key = text_id(f"{path.resolve()}:{status.st_size}:{status.st_mtime_ns}")
+    memory = cache_directory() / "hashes" / key
+    if memory.is_file():
+        return memory.read_text()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    partial = memory.with_name(f".{key}-{uuid.uuid4().hex[:8]}")
+    partial.write_text(digest)
+    os.replace(partial, memory)
+    return digest
+
+
+def _own_template(directory: Path) -> str | None:
+    file = directory / "chat_template.jinja"
+    if file.is_file():
+        return file.read_text(encoding="utf-8")
+    config = directory / "tokenizer_config.json"
+    if not config.is_file():
+        return None
+    template = json.loads(config.read_text(encoding="utf-8")).get("chat_template")
+    if isinstance(template, list):  # several named ones: {name, template}
+        return {t["name"]: t["template"] for t in template}.get("default")
+    return template

