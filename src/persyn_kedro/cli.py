@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import click
 from kedro.framework.cli.project import run as kedro_run
@@ -29,7 +29,9 @@ def _one_sentence() -> Iterator[None]:
 
 def _run(**kwargs: Any) -> Any:
     with _one_sentence():
-        return kedro_run.callback(**kwargs)
+        callback = kedro_run.callback
+        assert callback is not None  # noqa: S101 - click sets it for every decorated command
+        return callback(**kwargs)
 
 
 cli.add_command(
@@ -42,21 +44,27 @@ def _parameters(env: str | None) -> dict[str, Any]:
 
     bootstrap_project(Path.cwd())
     with KedroSession.create(env=env) as session:
-        return session.load_context().params
+        return cast(KedroSession, session).load_context().params
 
 
 @cli.command("fetch-models")
 @click.option("--env", "-e", default=None, help="Kedro environment whose models are fetched.")
 def fetch_models(env: str | None) -> None:
     """Fetch and convert every model that the settings' pool, student and router use."""
-    from persyn_kedro.foundations.parameters import Models
+    from persyn_kedro.foundations.parameters import (
+        Models,
+        StudentSettings,
+        Teachers,
+        TrainRouterSettings,
+    )
     from persyn_kedro.foundations.weights import resolve_models
 
     with _one_sentence():
         settings = _parameters(env)
         models = Models.model_validate(settings["models"])
-        names = [t["model"] for t in settings["teachers"].values()]
-        names += [settings["student"]["model"], settings["train_router"]["backbone"]]
+        names = [t.model for t in Teachers.model_validate(settings["teachers"]).root.values()]
+        names.append(StudentSettings.model_validate(settings["student"]).model)
+        names.append(TrainRouterSettings.model_validate(settings["train_router"]).backbone)
         for model in resolve_models(models, dict.fromkeys(names)).values():
             click.echo(f"{model.name}: {model.weights_id}")
 

@@ -73,12 +73,11 @@ def _upstream(missing: list[str], producers: dict[str, str], catalog: Any) -> li
 
 
 def _check_models(pipeline: Any, catalog: Any) -> None:
-    wanted = {
-        "params:models": Models,
-        "params:teachers": Teachers,
-        "params:student": StudentSettings,
-    }
-    if not wanted.keys() & pipeline.inputs():
-        return
-    settings = [kind.model_validate(catalog.load(name)) for name, kind in wanted.items()]
-    check_pool(*settings)
+    wanted = ["params:models", "params:teachers", "params:student"]
+    if not pipeline.inputs().isdisjoint(wanted):
+        models, teachers, student = map(catalog.load, wanted)
+        check_pool(
+            Models.model_validate(models),
+            Teachers.model_validate(teachers),
+            StudentSettings.model_validate(student),
+        )

@@ -15,8 +15,8 @@ models:
   smollm2: {zoo: smollm2, family: smollm2}
   qwen-0.5b: {zoo: qwen2.5-coder-0.5b, family: qwen2.5}
 teachers:
-  qwen-0.5b-brief: {model: qwen-0.5b, system: Answer in one short sentence., sampling: {max_new_tokens: 48}}
-  qwen-0.5b-steps: {model: qwen-0.5b, system: Solve it step by step., sampling: {max_new_tokens: 96}}
+  qwen-0.5b-brief: {model: qwen-0.5b, sampling: {max_new_tokens: 48}, system: Be brief.}
+  qwen-0.5b-steps: {model: qwen-0.5b, sampling: {max_new_tokens: 96}, system: Go step by step.}
   smollm2: {model: smollm2, sampling: {max_new_tokens: 48}}
 student: {model: smollm2}
 engine: {name: ENGINE, chunk_size: 8, max_model_len: 512, max_num_seqs: 32}
@@ -24,7 +24,9 @@ prepare:
   source:
     prompt_suffix: " Solve it and put the final number in \\\\boxed{}."
     tasks:
-      - {name: chain_sum, size: 24, config: {min_terms: 2, max_terms: 2, min_digits: 1, max_digits: 1}}
+      - name: chain_sum
+        size: 24
+        config: {min_terms: 2, max_terms: 2, min_digits: 1, max_digits: 1}
   calibration_fraction: 0.4
   test_fraction: 0.2
   holdout_fraction: 0.4

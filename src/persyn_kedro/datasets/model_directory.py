@@ -10,7 +10,7 @@ from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 
 
 class ModelDirectory(AtomicVersionedDataset):
-    """Loads the directory's path, as ``from_pretrained`` and vLLM want it; saves by moving one in."""
+    """Loads the path, as ``from_pretrained`` and vLLM want it; saves by moving one in."""
 
     def _write(self, data: Path, path: Path) -> None:
         shutil.move(data, path)

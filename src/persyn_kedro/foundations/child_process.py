@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -39,7 +39,7 @@ def run_in_child(
     *args: Any,
     label: str,
     env: Mapping[str, str] | None = None,
-) -> Iterator[T]:
+) -> Generator[T, None, None]:
     """Yield the items of ``function(*args)``, a module-level generator function, as they come.
 
     ``env`` is set in the child before the function's module is imported. The child ends with
@@ -116,7 +116,7 @@ def _serve(sender: Connection, work: bytes, env: dict[str, str], parent: int) ->
         function, args = pickle.loads(work)  # noqa: S301 - from our own parent
         for item in function(*args):
             sender.send(("item", item, _peak_memory()))
-        message = ("end", None)
+        message: tuple[str, str | None] = ("end", None)
     except PersynError as error:
         message = ("refused", str(error))
     except Exception:

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
 Fraction = float
+Think = Literal["keep", "strip"]
 
 
 class Settings(BaseModel):
@@ -30,7 +31,7 @@ class ModelSettings(Settings):
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     family: str | None = None
     chat_template: str | None = None
-    think: Literal["keep", "strip"] = "strip"
+    think: Think = "strip"
 
     @model_validator(mode="after")
     def _one_source(self) -> "ModelSettings":

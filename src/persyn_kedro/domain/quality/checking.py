@@ -12,17 +12,17 @@ from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.hashing import settings_id, text_id
-from persyn_kedro.foundations.parameters import QualitySettings
+from persyn_kedro.foundations.parameters import QualitySettings, Think
 from persyn_kedro.foundations.rendering import visible_text
 from persyn_kedro.foundations.weights import ResolvedModel
 
-Key = tuple[str, str]
+Key = tuple[str, str]  # response_key, reference_id
 
 
 def check_quality(
     responses: pa.Table,
     prompts: dict[str, dict[str, Any]],
-    thinks: dict[str, str],
+    thinks: dict[str, Think],
     settings: QualitySettings,
     reward_model: ResolvedModel | None,
     store: QualityStore,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.rendering import closing_ids, render
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
     from persyn_kedro.foundations.weights import ResolvedModel
 
+Key = TypeVar("Key")
+
 
 def reward_model_scores(
-    requests: Iterable[tuple[str, str, str]], model: "ResolvedModel", batch_size: int = 1
-) -> Iterator[tuple[str, float | None]]:
+    requests: Iterable[tuple[Key, str, str]], model: "ResolvedModel", batch_size: int = 1
+) -> Iterator[tuple[Key, float | None]]:
     """Yield (key, score) for each (key, prompt, response), in order.
 
     The pair is rendered by the reward model's own chat template, closed as the template closes an

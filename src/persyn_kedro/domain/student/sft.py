@@ -61,7 +61,7 @@ def training_examples(
     system: str | None,
     max_length: int,
 ) -> list[dict[str, list[int]]]:
-    """Return ``input_ids`` and ``labels`` (-100 on the prompt) of the rows that are short enough."""
+    """Return ``input_ids`` and ``labels`` (-100 on the prompt) of the rows that fit."""
     examples = []
     for row in rows:
         text = visible_text(row["response"], student.settings.think)

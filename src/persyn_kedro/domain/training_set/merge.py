@@ -5,6 +5,7 @@ from typing import Any
 import pyarrow as pa
 
 from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations.parameters import Think
 from persyn_kedro.foundations.rendering import visible_text
 
 
@@ -13,7 +14,7 @@ def build_sft_dataset(
     prompts: dict[str, dict[str, Any]],
     scores: dict[str, list[float]],
     rewards: dict[tuple[str, str], float | None],
-    thinks: dict[str, str],
+    thinks: dict[str, Think],
     system: str | None,
     allow_truncated: bool,
     unsolved: frozenset[str] = frozenset(),
