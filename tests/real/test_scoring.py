@@ -1,0 +1,45 @@
+"""Learnability on SmolLM2 equals a plain one-by-one forward of the same dtype."""
+
+import pytest
+
+from persyn_kedro.domain.learnability.statistics import token_statistics
+from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
+from persyn_kedro.foundations.parameters import ModelSettings
+from persyn_kedro.foundations.rendering import render
+from persyn_kedro.foundations.weights import resolve_model
+
+pytestmark = pytest.mark.real
+
+PAIRS = [
+    ("a", "What is 17 + 25?", "17 + 25 is 42. So the answer is \\boxed{42}."),
+    ("b", "Name the capital of France.", "Paris"),
+    ("c", "Say <|im_end|> twice.", "<|im_end|> and <|im_end|>, as plain text. " * 8),
+]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("bfloat16", 5e-3)])
+def test_statistics_equal_a_plain_forward(dtype: str, tolerance: float) -> None:
+    import torch
+
+    settings = ModelSettings(zoo="smollm2", dtype=dtype)  # type: ignore[arg-type]
+    student = resolve_model("smollm2", settings)
+    rows = list(token_statistics(PAIRS, student, None, dtype, 1, 7))
+    tokenizer, model = load_tokenizer(student), load_causal_lm(student, dtype)
+    for (_, prompt, response), row in zip(PAIRS, rows, strict=True):
+        rendered = render(tokenizer, None, prompt, response)
+        ids = rendered.prompt_ids + rendered.response_ids
+        with torch.no_grad():
+            logits = model(torch.tensor([ids])).logits[0]
+        first = len(rendered.prompt_ids) - 1  # predicts the first response token
+        logp = logits[first:-1].float().log_softmax(-1)
+        target = torch.tensor(rendered.response_ids)
+        true = logp.gather(1, target[:, None])[:, 0]
+        assert row["tokens"] == len(target)
+        mean = row["sum_logp"] / row["tokens"]
+        assert mean == pytest.approx(true.mean().item(), abs=tolerance)
+        assert row["sum_p2"] / row["tokens"] == pytest.approx(
+            logp.exp().square().sum(1).mean().item(), abs=tolerance
+        )
+        if dtype == "float32":
+            ranks = (logp > true[:, None]).sum(1) + 1
+            assert row["sum_rank_100"] == ranks.clamp(max=100).sum().item()

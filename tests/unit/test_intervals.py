@@ -1,0 +1,38 @@
+"""Intervals against numbers worked out elsewhere."""
+
+import pytest
+
+from persyn_kedro.domain.student.evaluation import accuracy_summary, nll_summary
+from persyn_kedro.domain.student.intervals import mean_t, wilson
+
+
+def test_wilson_gives_the_textbook_interval() -> None:
+    # 81 of 263, 95 %: Newcombe (1998), Statistics in Medicine 17, table I, method 3.
+    assert wilson(81, 263, 0.95) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    # 0 of 20: Newcombe, same table.
+    assert wilson(0, 20, 0.95) == pytest.approx((0.0, 0.1611), abs=1e-4)
+    assert wilson(0, 0, 0.95) is None
+
+
+def test_the_t_interval_of_a_mean() -> None:
+    # mean 2, s = 1, n = 3, t(0.975, 2) = 4.303: 2 +- 4.303 / sqrt(3)
+    assert mean_t([1.0, 2.0, 3.0], 0.95) == pytest.approx((-0.484, 4.484), abs=1e-3)
+    assert mean_t([1.0], 0.95) is None
+
+
+def test_unknown_answers_are_left_out_on_both_sides() -> None:
+    summary = accuracy_summary([0.0, 1.0, None, 0.0], [1.0, 1.0, 1.0, None], 0.95)
+    assert (summary["n"], summary["unknown"]) == (2, 2)
+    assert (summary["before"], summary["after"], summary["difference"]) == (0.5, 1.0, 0.5)
+
+
+def test_nll_is_a_mean_over_responses_of_nats_a_token() -> None:
+    before = [
+        {"response_key": "a", "tokens": 2, "sum_logp": -4.0},
+        {"response_key": "b", "tokens": 4, "sum_logp": -4.0},
+        {"response_key": "empty", "tokens": 0, "sum_logp": None},
+    ]
+    after = [{**row, "sum_logp": row["sum_logp"] and row["sum_logp"] / 2} for row in before]
+    summary = nll_summary(before, after, 0.95)
+    assert summary["n"] == 2
+    assert (summary["before"], summary["after"]) == (1.5, 0.75)  # (4/2 + 4/4) / 2, then half
