@@ -20,11 +20,10 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 def make_project(directory: Path) -> Run:
     """Copy what Kedro needs into ``directory`` and return ``run(*args)``: ``kedro`` in it."""
-    for name in ("conf", "pyproject.toml", "notebooks", ".telemetry"):
+    for name in ("conf", "src", "pyproject.toml", "notebooks", ".telemetry"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, directory / name)
-    (directory / "src").symlink_to(ROOT / "src")
     environment = {
         **os.environ,
         "KEDRO_LOGGING_CONFIG": str(directory / "conf" / "logging.yml"),

@@ -36,3 +36,17 @@ def test_nll_is_a_mean_over_responses_of_nats_a_token() -> None:
     summary = nll_summary(before, after, 0.95)
     assert summary["n"] == 2
     assert (summary["before"], summary["after"]) == (1.5, 0.75)  # (4/2 + 4/4) / 2, then half
+
+
+def test_the_difference_is_paired() -> None:
+    # Student's sleep data (1908): mean difference 1.58, t(9) interval 0.7001 to 2.4599, as in R's
+    # t.test(extra ~ group, paired = TRUE). Unpaired the interval would hold 0.
+    first = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
+    second = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
+    rows = [
+        [{"response_key": str(i), "tokens": 1, "sum_logp": -v} for i, v in enumerate(values)]
+        for values in (first, second)
+    ]
+    summary = nll_summary(*rows, 0.95)
+    assert summary["difference"] == pytest.approx(1.58)
+    assert summary["difference_interval"] == pytest.approx((0.7001, 2.4599), abs=1e-4)

@@ -1,13 +1,16 @@
 """Fine-tuning on a tiny random model: our labels, a falling loss, a directory that loads."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from persyn_kedro.domain.student.sft import train_student_job, training_examples
-from persyn_kedro.foundations.loading import load_tokenizer
+from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
 from persyn_kedro.foundations.parameters import LoraSettings, ModelSettings, SftSettings
 from persyn_kedro.foundations.random_models import make_random_model
+from persyn_kedro.foundations.rendering import end_of_turn_ids
 from persyn_kedro.foundations.weights import ResolvedModel
 
 ROWS = [{"prompt": f"{i}+1?", "response": f"<think>x</think>{i + 1}"} for i in range(4)]
@@ -18,6 +21,20 @@ def student(request: pytest.FixtureRequest, tmp_path: Path) -> ResolvedModel:
     make_random_model(tmp_path / "model", request.param, 5)
     settings = ModelSettings(random=request.param, dtype="float32")
     return ResolvedModel("tiny", tmp_path / "model", f"random:{request.param}", settings)
+
+
+def nll_of_labels(model: Any, examples: list[dict[str, list[int]]]) -> float:
+    """Mean NLL over all tokens with a label, written down anew."""
+    import torch
+
+    total, count = 0.0, 0
+    for example in examples:
+        with torch.no_grad():
+            logp = model(torch.tensor([example["input_ids"]])).logits[0].log_softmax(-1)
+        for position, label in enumerate(example["labels"]):
+            if label != -100:
+                total, count = total - float(logp[position - 1, label]), count + 1
+    return total / count
 
 
 def test_labels_are_the_visible_response_and_the_end_of_turn(student: ResolvedModel) -> None:
@@ -51,3 +68,60 @@ def test_training_lowers_the_loss_and_saves_a_loadable_student(
     origin = AutoModelForCausalLM.from_pretrained(student.directory)
     assert trained.state_dict().keys() == origin.state_dict().keys()
     assert not list(directory.glob("adapter*"))
+    assert trained.dtype == origin.dtype
+    examples = training_examples(tokenizer, ROWS, student, None, 200)
+    assert nll_of_labels(trained, examples) < 0.7 * nll_of_labels(origin, examples)  # merged too
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16_autocast"])
+def test_the_labels_alone_reach_the_loss(
+    student: ResolvedModel, tmp_path: Path, precision: str
+) -> None:
+    examples = training_examples(load_tokenizer(student), ROWS, student, None, 512)
+    expected = nll_of_labels(load_causal_lm(student), examples)
+    whole = [{**example, "labels": example["input_ids"]} for example in examples]
+    assert abs(nll_of_labels(load_causal_lm(student), whole) - expected) > 0.1
+    settings = SftSettings(epochs=1, batch_size=2, gradient_accumulation=2, precision=precision)
+    _, first = train_student_job(ROWS, student, None, settings, 1, tmp_path / "work")
+    assert first["loss"] == pytest.approx(expected, abs=1e-4 if precision == "float32" else 0.02)
+
+
+def test_the_saved_student_stops_at_the_end_of_turn(tmp_path: Path) -> None:
+    """Also where the tokenizer's end of text is another token, as in Qwen's base models."""
+    make_random_model(tmp_path / "model", "chat", 5)
+    for name in ("tokenizer_config.json", "generation_config.json"):
+        path = tmp_path / "model" / name
+        key, end = ("eos_token", "<|bos|>") if name.startswith("tok") else ("eos_token_id", 256)
+        path.write_text(json.dumps({**json.loads(path.read_text()), key: end}))
+    settings = ModelSettings(random="chat", dtype="float32")
+    student = ResolvedModel("tiny", tmp_path / "model", "random", settings)
+    list(train_student_job(ROWS, student, None, SftSettings(epochs=1), 1, tmp_path / "work"))
+    tokenizer = load_tokenizer(student)
+    assert (tokenizer.eos_token_id, end_of_turn_ids(tokenizer)) == (256, [258])
+    saved = json.loads((tmp_path / "work" / "model" / "generation_config.json").read_text())
+    assert saved["eos_token_id"] == [258, 256]
+
+
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(
+    student: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_off: bool
+) -> None:
+    import transformers
+
+    settings = SftSettings(epochs=3, batch_size=2, precision="float32")
+    whole = list(train_student_job(ROWS, student, None, settings, 1, tmp_path / "whole"))
+    save = transformers.Trainer._save_checkpoint
+
+    def save_and_die(trainer: Any, *args: Any, **kwargs: Any) -> None:
+        save(trainer, *args, **kwargs)
+        if cut_off:
+            next(Path(trainer.args.output_dir).glob("checkpoint-*/trainer_state.json")).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(transformers.Trainer, "_save_checkpoint", save_and_die)
+        list(train_student_job(ROWS, student, None, settings, 1, tmp_path / "work"))
+    resumed = list(train_student_job(ROWS, student, None, settings, 1, tmp_path / "work"))
+    assert [row.get("step") for row in resumed] == [row.get("step") for row in whole]
+    losses = [row["loss"] for row in whole[1:]]
+    assert [row["loss"] for row in resumed[1:]] == pytest.approx(losses, abs=1e-5)

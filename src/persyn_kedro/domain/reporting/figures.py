@@ -21,8 +21,7 @@ def with_interval(value: float | None, interval: Any, show: Any) -> str:
 
 
 def router_rows(router: dict[str, Any]) -> list[list[str]]:
-    """Return name, Hit@1, Hit@3 (or the last k) and regret of router, constant and random."""
-    last = last_hit(router)
+    """Return name, the shown Hit@k and regret of router, constant and random."""
     names = {
         "router": "router",
         "constant": f"always {router['constant_teacher']}",
@@ -31,25 +30,25 @@ def router_rows(router: dict[str, Any]) -> list[list[str]]:
     return [
         [
             spoken,
-            percent(router[key]["hit@1"]),
-            percent(router[key][last]),
+            *(percent(router[key][hit]) for hit in shown_hits(router)),
             number(router[key]["regret"]),
         ]
         for key, spoken in names.items()
     ]
 
 
-def last_hit(router: dict[str, Any]) -> str:
-    """Return ``hit@3``, or the largest k there is in a smaller pool."""
+def shown_hits(router: dict[str, Any]) -> list[str]:
+    """Return ``hit@1`` and ``hit@3``, or the largest k that a smaller pool has beside 1."""
     hits = [key for key in router["router"] if key.startswith("hit@")]
-    return "hit@3" if "hit@3" in hits else hits[-1]
+    last = "hit@3" if "hit@3" in hits else hits[-1]
+    return list(dict.fromkeys(["hit@1", last]))
 
 
 def student_rows(student: dict[str, Any]) -> list[list[str]]:
     """Return measure, n, before, after and difference, with intervals."""
     measures = [
-        ("exact-match accuracy (test)", student["accuracy"], percent),
-        ("NLL a token, nats (withheld)", student["nll"], number),
+        ("test accuracy", student["accuracy"], percent),
+        ("withheld NLL", student["nll"], number),
     ]
     return [
         [
@@ -65,13 +64,20 @@ def student_rows(student: dict[str, Any]) -> list[list[str]]:
 
 
 def teacher_rows(teachers: list[dict[str, Any]]) -> list[list[str]]:
-    """Return teacher, prompts, tokens, calls and mean reward, quality, learnability."""
+    """Return the cells under ``TEACHER_COLUMNS``."""
     return [
         [
             t["teacher"],
-            str(t["prompts"]),
-            str(t["tokens"]),
-            str(t["calls"]),
+            *(
+                str(t[name])
+                for name in (
+                    "prompts",
+                    "calibration_responses",
+                    "routed_responses",
+                    "tokens",
+                    "calls",
+                )
+            ),
             number(t["mean_reward"]),
             number(t["mean_quality"]),
             number(t["mean_learnability"]),
@@ -81,11 +87,26 @@ def teacher_rows(teachers: list[dict[str, Any]]) -> list[list[str]]:
 
 
 TEACHER_COLUMNS = [
-    "teacher", "prompts", "tokens", "calls", "mean reward", "mean quality", "mean learnability",
+    "teacher", "prompts", "calibration", "routed", "tokens", "calls", "reward", "quality",
+    "learnability",
 ]  # fmt: skip
+MEANING = {
+    "teachers": "Prompts: train and calibration, by the router's choice. Calibration, routed: "
+    "responses. Tokens: of the routed responses. Calls: made in this run. Reward (normalised "
+    "within a prompt), quality, learnability (the student's mean token log-likelihood, nats): "
+    "means over the calibration responses.",
+    "router": "Hit@k: the prompt's best teacher is among the k first choices. Regret: mean reward "
+    "lost to the best teacher; lower is better.",
+    "student": "Test accuracy: exact match. Withheld NLL: nats a token, of responses kept out of "
+    "training; lower is better.",
+}
 STUDENT_COLUMNS = ["student", "n", "before", "after", "difference"]
 
 
 def router_columns(router: dict[str, Any]) -> list[str]:
     """Return the heads of ``router_rows``."""
-    return [f"held-out prompts (n = {router['n']})", "Hit@1", last_hit(router).title(), "regret"]
+    return [
+        f"held-out prompts (n = {router['n']})",
+        *(hit.title() for hit in shown_hits(router)),
+        "regret",
+    ]

@@ -59,18 +59,23 @@ def _teachers(
         if split_of[row["prompt_id"]] != "test"
     )
     tokens: Counter[str] = Counter()
+    responses: Counter[str] = Counter()
     for row in routed_responses.select(["teacher", "completion_tokens"]).to_pylist():
+        responses[row["teacher"]] += 1
         tokens[row["teacher"]] += row["completion_tokens"] or 0
     made: Counter[str] = Counter()
     for table in (calibration_calls, routed_calls):
         for row in table.to_pylist():
             made[row["teacher"]] += row["calls"]
+    calibration = {row["teacher"]: row["responses"] for row in calibration_calls.to_pylist()}
     columns = ("reward", "quality", "learnability")
     scored = {teacher: _means(rewards, teacher, columns) for teacher in teachers}
     return [
         {
             "teacher": teacher,
             "prompts": routed[teacher],
+            "calibration_responses": calibration.get(teacher, 0),
+            "routed_responses": responses[teacher],
             "tokens": tokens[teacher],
             "calls": made[teacher],
             **{f"mean_{name}": scored[teacher][name] for name in columns},

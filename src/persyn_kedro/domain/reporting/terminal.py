@@ -1,8 +1,11 @@
 """The report for the terminal."""
 
+import textwrap
 from typing import Any
 
 from persyn_kedro.domain.reporting import figures
+
+_WIDTH = 100
 
 
 def terminal_table(summary: dict[str, Any]) -> str:
@@ -11,16 +14,22 @@ def terminal_table(summary: dict[str, Any]) -> str:
     confidence = figures.percent(student["accuracy"]["confidence"])
     parts = [
         _table(figures.TEACHER_COLUMNS, figures.teacher_rows(summary["teachers"])),
+        _prose(figures.MEANING["teachers"]),
         f"Prompts: {prompts['calibration']} calibration, {prompts['train']} train, "
         f"{prompts['test']} test.\n"
         f"Teacher calls: {calls['made']} made in this run; {calls['on_an_empty_store']} on an "
         f"empty store; Generate-then-Select {calls['generate_then_select']}.",
         _table(figures.router_columns(summary["router"]), figures.router_rows(summary["router"])),
+        _prose(figures.MEANING["router"]),
         _table(figures.STUDENT_COLUMNS, figures.student_rows(student)),
-        f"In brackets: {confidence} confidence intervals.",
-        *(f"Note: {note}" for note in summary["notes"]),
+        _prose(f"{figures.MEANING['student']} In brackets: {confidence} confidence intervals."),
+        *(_prose(f"Note: {note}") for note in summary["notes"]),
     ]
     return "\n\n".join(["", *parts])
+
+
+def _prose(text: str) -> str:
+    return textwrap.fill(text, _WIDTH)
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.parameters import LoraSettings, SftSettings
-from persyn_kedro.foundations.rendering import render, visible_text
+from persyn_kedro.foundations.rendering import end_of_turn_ids, render, visible_text
 from persyn_kedro.foundations.weights import ResolvedModel
 
 _IGNORED = -100  # PyTorch's cross-entropy leaves these labels out
@@ -47,7 +47,7 @@ def train_student_job(
     trainer = _trainer(examples, tokenizer, student, settings, seed, checkpoints)
     found = any(checkpoints.glob("checkpoint-*"))
     trainer.train(resume_from_checkpoint=found or None)
-    _save(trainer, tokenizer, workspace / "model")
+    _save(trainer, tokenizer, student.settings.dtype, workspace / "model")
     shutil.rmtree(checkpoints)
     for entry in trainer.state.log_history:
         if "loss" in entry:
@@ -81,6 +81,10 @@ def _checkpoints(workspace: Path, fingerprint: str) -> Path:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         mark.write_text(fingerprint)
+    for checkpoint in directory.glob("checkpoint-*"):
+        # The trainer writes this file last: without it the save was cut off.
+        if not (checkpoint / "trainer_state.json").is_file():
+            shutil.rmtree(checkpoint)
     return directory
 
 
@@ -146,7 +150,7 @@ def _lora(settings: LoraSettings) -> Any:
     )
 
 
-def _save(trainer: Any, tokenizer: Any, directory: Path) -> None:
+def _save(trainer: Any, tokenizer: Any, dtype: str, directory: Path) -> None:
     """Save what ``from_pretrained`` and vLLM load, the adapter merged, the template included."""
     import torch
 
@@ -154,5 +158,13 @@ def _save(trainer: Any, tokenizer: Any, directory: Path) -> None:
     model = trainer.accelerator.unwrap_model(trainer.model)
     if hasattr(model, "merge_and_unload"):  # a PEFT model
         model = model.merge_and_unload()
-    model.to(torch.bfloat16).save_pretrained(directory)
+    _stop_at_end_of_turn(model.generation_config, tokenizer)
+    model.to(getattr(torch, dtype)).save_pretrained(directory)
     tokenizer.save_pretrained(directory)
+
+
+def _stop_at_end_of_turn(generation: Any, tokenizer: Any) -> None:
+    """Add the trained end of turn to the stops: it need not be the tokenizer's end of text."""
+    stops = generation.eos_token_id
+    stops = [] if stops is None else [stops] if isinstance(stops, int) else stops
+    generation.eos_token_id = list(dict.fromkeys([*end_of_turn_ids(tokenizer), *stops]))
