@@ -95,7 +95,7 @@ def test_another_alpha_reuses_every_response(smoke_project: Run) -> None:
             "route",
             "No trained router: run `kedro run --pipelines=prepare,label,train_router`.",
         ),
-        ("label", "No splits: run `kedro run --pipelines=prepare`."),
+        ("label", "No prompts: run `kedro run --pipelines=prepare`."),
     ],
 )
 def test_a_missing_input_names_the_steps_to_run(
