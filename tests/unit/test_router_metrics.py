@@ -31,7 +31,7 @@ def test_hand_numbers():
     # Oracles: {a}, {b, c}, {c}. The router takes a, c, a (invalid: r = 0), then b, b, c.
     # The constant takes b thrice, then a. Regrets: 0, 0, 0.6; 0.5, 0, 0.2.
     # Chance: Hit@1 1/3, 2/3, 1/3; Hit@2 2/3, 1, 2/3; mean r 0.5, 2/3, 1/3.
-    metrics = router_metrics(SCORES, HOLDOUT, FIT, seed=0)
+    metrics = router_metrics(SCORES, HOLDOUT, FIT)
     assert metrics["n"] == 3
     assert metrics["constant_index"] == 1
     assert metrics["beats_constant"] is True

@@ -9,15 +9,15 @@ from persyn_kedro.domain.rewards import TIE, comparable
 
 
 def router_metrics(
-    scores_holdout: np.ndarray, rewards_holdout: np.ndarray, rewards_fit: np.ndarray, seed: int = 0
+    scores_holdout: np.ndarray, rewards_holdout: np.ndarray, rewards_fit: np.ndarray
 ) -> dict[str, Any]:
     """Return Hit@k (k < K) and mean reward regret of the router, the constant and chance.
 
     All arrays are (prompts, K), rewards NaN where invalid. Only prompts with two valid teachers
     count (``n``). Hit@k: an oracle teacher, ties included, is among the top k. Choosing an invalid
     teacher misses, with r = 0. The constant ranks the teachers by mean r on the fit prompts,
-    invalid again 0 (``constant_index`` is its first). Chance is an exact expectation: ``seed``
-    draws nothing. ``beats_constant``: the router's regret is lower. Without prompts, None.
+    invalid again 0 (``constant_index`` is its first). Chance is an exact expectation.
+    ``beats_constant``: the router's regret is lower. Without prompts, None.
     """
     kept = comparable(rewards_holdout)
     rewards = rewards_holdout[kept]

@@ -52,7 +52,6 @@ def measure_router(
     models: Models,
     teachers: Teachers,
     settings: TrainRouterSettings,
-    seed: int,
 ) -> dict[str, Any]:
     """Return Hit@k and regret of router, constant and random on the held-out prompts."""
     texts, held_out = _examples(prompts, splits, rewards, teachers, "holdout")
@@ -65,7 +64,7 @@ def measure_router(
         settings.batch_size,
         label="scoring the held-out prompts",
     )
-    return router_metrics(np.concatenate(list(batches)), held_out, fitted, seed)
+    return router_metrics(np.concatenate(list(batches)), held_out, fitted)
 
 
 def _examples(

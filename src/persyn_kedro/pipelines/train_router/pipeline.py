@@ -11,7 +11,6 @@ _EXAMPLES = [
     "params:models",
     "params:teachers",
     "params:train_router",
-    "params:seed",
 ]
 
 
@@ -21,7 +20,7 @@ def create_pipeline() -> Pipeline:
         [
             node(
                 nodes.fit_router,
-                [*_EXAMPLES, "router_workspace"],
+                [*_EXAMPLES, "params:seed", "router_workspace"],
                 ["router", "router_training_curve"],
             ),
             node(nodes.measure_router, ["router", *_EXAMPLES], "router_metrics"),
