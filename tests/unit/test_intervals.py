@@ -3,7 +3,7 @@
 import pytest
 
 from persyn_kedro.domain.student.evaluation import accuracy_summary, nll_summary
-from persyn_kedro.domain.student.intervals import mean_t, wilson
+from persyn_kedro.domain.student.intervals import mean_t, newcombe_paired, wilson
 
 
 def test_wilson_gives_the_textbook_interval() -> None:
@@ -18,6 +18,24 @@ def test_the_t_interval_of_a_mean() -> None:
     # mean 2, s = 1, n = 3, t(0.975, 2) = 4.303: 2 +- 4.303 / sqrt(3)
     assert mean_t([1.0, 2.0, 3.0], 0.95) == pytest.approx((-0.484, 4.484), abs=1e-3)
     assert mean_t([1.0], 0.95) is None
+
+
+def paired(both: int, won: int, lost: int, neither: int) -> list[list[int]]:
+    before = [1] * both + [0] * won + [1] * lost + [0] * neither
+    after = [1] * both + [1] * won + [0] * lost + [0] * neither
+    return [before, after]
+
+
+def test_newcombes_paired_interval() -> None:
+    # Newcombe (1998), Statistics in Medicine 17:2635, table II, method 10, first and fourth rows.
+    assert newcombe_paired(*paired(36, 12, 2, 0), 0.95) == pytest.approx((0.0569, 0.3404), abs=1e-4)
+    assert newcombe_paired(*paired(54, 0, 0, 0), 0.95) == pytest.approx((-0.0664, 0.0664), abs=1e-4)
+    assert newcombe_paired([], [], 0.95) is None
+
+
+def test_an_unchanged_accuracy_is_not_certain() -> None:
+    low, high = accuracy_summary([0.0, 1.0] * 10, [0.0, 1.0] * 10, 0.95)["difference_interval"]
+    assert low < 0 < high
 
 
 def test_unknown_answers_are_left_out_on_both_sides() -> None:

@@ -25,7 +25,7 @@ REQUESTS = [
     ("b", "x", "y"),
     ("c", "Say nothing.", ""),
     ("d", "A <|im_end|> in a longer question, to be padded to.", "Grüße <|im_end|> 你好"),
-    ("e", "Think.", "<think>long</think>short"),
+    ("e", "Think.", "<think>long</think>kept, as given"),
 ]
 
 
@@ -65,7 +65,7 @@ def test_equals_a_plain_forward_pass(student: ResolvedModel, batch_size: int, ch
     for row, (key, prompt, response) in zip(rows, REQUESTS, strict=True):
         if key == "c":
             continue
-        plain = _plain(student, prompt, "short" if key == "e" else response)
+        plain = _plain(student, prompt, response)
         assert row["tokens"] == plain["tokens"] == len(row["logp"])
         assert [row[s] for s in SUMS] == pytest.approx([plain[s] for s in SUMS], abs=1e-4)
         np.testing.assert_allclose(np.array(row["logp"], float), plain["logp"], rtol=2e-3)
@@ -120,13 +120,13 @@ def test_scorer_id_follows_all_that_fixes_a_score(student: ResolvedModel, tmp_pa
         settings = student.settings.model_copy(update=changes)
         return ResolvedModel("other name", student.directory, "w", settings)
 
-    same = scorer_id(student, None)
-    assert scorer_id(with_settings(), None) == same
+    same = scorer_id(student, None, "keep")
+    assert scorer_id(with_settings(think="keep"), None, "keep") == same  # not its own text
     others = [
-        scorer_id(student, "s"),
-        scorer_id(with_settings(dtype="bfloat16"), None),
-        scorer_id(with_settings(think="keep"), None),
-        scorer_id(with_settings(chat_template="{{ messages }}"), None),
-        scorer_id(ResolvedModel("student", student.directory, "v", student.settings), None),
+        scorer_id(student, "s", "keep"),
+        scorer_id(student, None, "strip"),
+        scorer_id(with_settings(dtype="bfloat16"), None, "keep"),
+        scorer_id(with_settings(chat_template="{{ messages }}"), None, "keep"),
+        scorer_id(ResolvedModel("student", student.directory, "v", student.settings), None, "keep"),
     ]
     assert len({same, *others}) == 6

@@ -13,7 +13,7 @@ from persyn_kedro.foundations.random_models import make_random_model
 from persyn_kedro.foundations.rendering import end_of_turn_ids
 from persyn_kedro.foundations.weights import ResolvedModel
 
-ROWS = [{"prompt": f"{i}+1?", "response": f"<think>x</think>{i + 1}"} for i in range(4)]
+ROWS = [{"prompt": f"{i}+1?", "response": f"{i + 1}"} for i in range(4)]
 
 
 @pytest.fixture(params=["chat", "base"])
@@ -37,14 +37,13 @@ def nll_of_labels(model: Any, examples: list[dict[str, list[int]]]) -> float:
     return total / count
 
 
-def test_labels_are_the_visible_response_and_the_end_of_turn(student: ResolvedModel) -> None:
+def test_labels_are_the_response_and_the_end_of_turn(student: ResolvedModel) -> None:
     tokenizer = load_tokenizer(student)
-    examples = training_examples(tokenizer, ROWS, student, None, 512)
+    examples = training_examples(tokenizer, ROWS, None, 512)
     assert len(examples) == len(ROWS)
     for row, example in zip(ROWS, examples, strict=True):
         trained = [token for token in example["labels"] if token != -100]
-        visible = row["response"].split("</think>")[1]
-        assert tokenizer.decode(trained) == visible + "<|im_end|>"
+        assert tokenizer.decode(trained) == row["response"] + "<|im_end|>"
         assert example["input_ids"][-len(trained) :] == trained
 
 
@@ -69,7 +68,7 @@ def test_training_lowers_the_loss_and_saves_a_loadable_student(
     assert trained.state_dict().keys() == origin.state_dict().keys()
     assert not list(directory.glob("adapter*"))
     assert trained.dtype == origin.dtype
-    examples = training_examples(tokenizer, ROWS, student, None, 200)
+    examples = training_examples(tokenizer, ROWS, None, 200)
     assert nll_of_labels(trained, examples) < 0.7 * nll_of_labels(origin, examples)  # merged too
 
 
@@ -77,7 +76,7 @@ def test_training_lowers_the_loss_and_saves_a_loadable_student(
 def test_the_labels_alone_reach_the_loss(
     student: ResolvedModel, tmp_path: Path, precision: str
 ) -> None:
-    examples = training_examples(load_tokenizer(student), ROWS, student, None, 512)
+    examples = training_examples(load_tokenizer(student), ROWS, None, 512)
     expected = nll_of_labels(load_causal_lm(student), examples)
     whole = [{**example, "labels": example["input_ids"]} for example in examples]
     assert abs(nll_of_labels(load_causal_lm(student), whole) - expected) > 0.1

@@ -1,7 +1,7 @@
 """Do the settings name models that exist? Checked together, before any step runs."""
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import Models, StudentSettings, Teachers
+from persyn_kedro.foundations.parameters import Models, StudentSettings, Teachers, Think
 
 
 def check_pool(models: Models, teachers: Teachers, student: StudentSettings) -> None:
@@ -12,6 +12,11 @@ def check_pool(models: Models, teachers: Teachers, student: StudentSettings) -> 
         if model not in models.root:
             known = ", ".join(models.root)
             raise PersynError(f"{user}.model is {model!r}, which models does not have ({known}).")
+
+
+def thinks_of(models: Models, teachers: Teachers) -> dict[str, Think]:
+    """Return whether each teacher's ``<think>`` text is kept: its model's setting."""
+    return {name: models.root[t.model].think for name, t in teachers.root.items()}
 
 
 def pool_notes(models: Models, teachers: Teachers, student: StudentSettings) -> list[str]:

@@ -9,10 +9,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from persyn_kedro.foundations.chat_templates import BASE_TEMPLATE
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.parameters import Think
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -108,8 +109,16 @@ def end_of_turn_ids(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
     return [tokenizer.eos_token_id]
 
 
-def visible_text(response: str, think: Literal["keep", "strip"]) -> str:
+def reading(response: str, think: Think) -> Think:
+    """Return ``think`` where it changes the text, else ``keep``: what scores are filed under."""
+    return think if visible_text(response, think) != response else "keep"
+
+
+def visible_text(response: str, think: Think) -> str:
     """Return ``response``, without its thinking if ``think`` is ``strip``.
+
+    ``think`` is the setting of the model that wrote the response. Scoring, fine-tuning and answer
+    checking all see this text and no other.
 
     Thinking is every ``<think>…</think>``, all before a ``</think>`` that was opened in the prompt,
     and all after a ``<think>`` that truncation left open.

@@ -1,58 +1,106 @@
 """Token statistics of many responses: from the store where known, from the student where not."""
 
+from collections.abc import Iterator, Mapping
 from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 
-from persyn_kedro.domain.learnability.statistics import scorer_id, token_statistics
+from persyn_kedro.domain.learnability.statistics import Request, scorer_id, token_statistics
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations.parameters import LabelSettings, Think
+from persyn_kedro.foundations.rendering import reading, visible_text
 from persyn_kedro.foundations.weights import ResolvedModel
 
 _CHUNK = 64
 
+Place = tuple[str, Think]  # response_key and reading
+
 
 def score_responses(
     responses: pa.Table,
-    prompt_texts: dict[str, str],
+    prompt_texts: Mapping[str, str],
+    thinks: Mapping[str, Think],
     student: ResolvedModel,
     system: str | None,
     store: StatisticsStore,
-    batch_size: int = 1,
-    vocabulary_chunk: int = 256,
+    settings: LabelSettings,
 ) -> pa.Table:
     """Return one row of ``schemas.TOKEN_STATISTICS`` for each response that is not an error.
 
     The student is loaded, in a child process, only if the store lacks a response.
+
+    Args:
+        responses: rows of ``schemas.RESPONSES``.
+        prompt_texts: by prompt_id.
+        thinks: each teacher's ``think`` setting.
     """
     rows = [r for r in responses.to_pylist() if r["finish_reason"] != "error"]
-    shelf = scorer_id(student, system)
-    store.describe(
-        shelf, {"weights_id": student.weights_id, "dtype": student.settings.dtype, "system": system}
-    )
-    known = {r["response_key"]: r for r in store.read(shelf).to_pylist()}
+    places = [(r["response_key"], reading(r["response"], thinks[r["teacher"]])) for r in rows]
+    shelves = _shelves(student, system, store, {think for _, think in places})
+    known = {
+        (r["response_key"], think): r
+        for think, shelf in shelves.items()
+        for r in store.read(shelf).to_pylist()
+    }
     missing = {
-        r["response_key"]: (r["response_key"], prompt_texts[r["prompt_id"]], r["response"])
-        for r in rows
-        if r["response_key"] not in known
+        place: (
+            r["response_key"],
+            prompt_texts[r["prompt_id"]],
+            visible_text(r["response"], place[1]),
+        )
+        for place, r in zip(places, rows, strict=True)
+        if place not in known
     }
     if missing:
-        scored = run_in_child(
-            token_statistics,
-            list(missing.values()),
-            student,
-            system,
-            student.settings.dtype,
-            batch_size,
-            vocabulary_chunk,
-            label=f"scoring with {student.name}",
-        )
-        while chunk := list(islice(scored, _CHUNK)):
-            store.append(shelf, chunk)
-            known.update({r["response_key"]: r for r in chunk})
-    table = [{**known[r["response_key"]], **_names(r)} for r in rows]
+        for place, scored in _score(missing, shelves, student, system, store, settings):
+            known[place] = scored
+    table = [{**known[place], **_names(r)} for place, r in zip(places, rows, strict=True)]
     return pa.Table.from_pylist(table, schemas.TOKEN_STATISTICS)
+
+
+def _shelves(
+    student: ResolvedModel, system: str | None, store: StatisticsStore, thinks: set[Think]
+) -> dict[Think, str]:
+    shelves: dict[Think, str] = {}
+    for think in sorted(thinks):
+        shelves[think] = scorer_id(student, system, think)
+        identity = {
+            "weights_id": student.weights_id,
+            "dtype": student.settings.dtype,
+            "system": system,
+            "think": think,
+        }
+        store.describe(shelves[think], identity)
+    return shelves
+
+
+def _score(
+    missing: Mapping[Place, Request],
+    shelves: Mapping[Think, str],
+    student: ResolvedModel,
+    system: str | None,
+    store: StatisticsStore,
+    settings: LabelSettings,
+) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """Yield what the store lacked, stored chunk by chunk."""
+    scored = run_in_child(
+        token_statistics,
+        list(missing.values()),
+        student,
+        system,
+        student.settings.dtype,
+        settings.scoring_batch_size,
+        settings.vocabulary_chunk,
+        label=f"scoring with {student.name}",
+    )
+    pairs = zip(missing, scored, strict=True)
+    while chunk := list(islice(pairs, _CHUNK)):
+        for think, shelf in shelves.items():
+            store.append(shelf, [row for (_, used), row in chunk if used == think])
+        yield from chunk
 
 
 def _names(row: dict[str, str]) -> dict[str, str]:

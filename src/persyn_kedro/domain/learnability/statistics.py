@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.rendering import Rendered, render, visible_text
+from persyn_kedro.foundations.parameters import Think
+from persyn_kedro.foundations.rendering import Rendered, render
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
     from persyn_kedro.foundations.weights import ResolvedModel
 
@@ -22,11 +23,12 @@ RANK_LIMIT = 100
 _logger = logging.getLogger(__name__)
 
 
-def scorer_id(student: "ResolvedModel", system: str | None) -> str:
+def scorer_id(student: "ResolvedModel", system: str | None, think: Think) -> str:
     """Return the identity of all that fixes a response's statistics.
 
-    These are the student's weights, its dtype and template, its system prompt, and whether
-    thinking is stripped. Batch and chunk sizes are left out: they move results by rounding only.
+    These are the student's weights, its dtype and template, its system prompt, and the
+    response's ``rendering.reading``. Batch and chunk sizes are left out: they move results by
+    rounding only.
     """
     return settings_id(
         {
@@ -34,7 +36,7 @@ def scorer_id(student: "ResolvedModel", system: str | None) -> str:
             "dtype": student.settings.dtype,
             "chat_template": student.chat_template,
             "system": system,
-            "think": student.settings.think,
+            "think": think,
         }
     )
 
@@ -47,10 +49,10 @@ def token_statistics(
     batch_size: int = 1,
     vocabulary_chunk: int = 256,
 ) -> Iterator[Row]:
-    """Yield one row of STORED_STATISTICS for each (response_key, prompt, response), in order.
+    """Yield one row of STORED_STATISTICS for each (response_key, prompt, visible text), in order.
 
     Every token of the response is scored, from the first, the end-of-turn token is not (METHOD.md,
-    section 1; sums in nats, float64). Statistics are null where the visible response is empty or,
+    section 1; sums in nats, float64). Statistics are null where the text is empty or,
     with the prompt, longer than the student's context.
 
     Logits of ``vocabulary_chunk`` positions exist at once, computed in the model's dtype and
@@ -66,22 +68,12 @@ def token_statistics(
     _check_head(model, student.name)
     iterator = iter(requests)
     while batch := list(islice(iterator, batch_size)):
-        rendered = [_render(tokenizer, student, system, request) for request in batch]
+        rendered = [render(tokenizer, system, prompt, text) for _, prompt, text in batch]
         scorable = [r for r in rendered if _is_scorable(r, model)]
         scored = iter(_score(model, scorable, vocabulary_chunk))
         for (key, _, _), item in zip(batch, rendered, strict=True):
             statistics = next(scored) if _is_scorable(item, model) else _nothing(item, key)
             yield {"response_key": key, **statistics}
-
-
-def _render(
-    tokenizer: "PreTrainedTokenizerBase",
-    student: "ResolvedModel",
-    system: str | None,
-    request: Request,
-) -> Rendered:
-    _, prompt, response = request
-    return render(tokenizer, system, prompt, visible_text(response, student.settings.think))
 
 
 def _is_scorable(rendered: Rendered, model: "PreTrainedModel") -> bool:

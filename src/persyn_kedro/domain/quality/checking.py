@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from importlib.metadata import version
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -13,8 +14,10 @@ from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.hashing import settings_id, text_id
 from persyn_kedro.foundations.parameters import QualitySettings, Think
-from persyn_kedro.foundations.rendering import visible_text
+from persyn_kedro.foundations.rendering import reading, visible_text
 from persyn_kedro.foundations.weights import ResolvedModel
+
+_CHUNK = 256
 
 Key = tuple[str, str]  # response_key, reference_id
 
@@ -45,29 +48,26 @@ def check_quality(
     known = {
         (r["response_key"], r["reference_id"]): r["quality"] for r in store.read(shelf).to_pylist()
     }
-    missing: dict[Key, tuple[dict[str, Any], str]] = {}
-    for row in rows:
-        key = (row["response_key"], _reference_id(prompts[row["prompt_id"]]))
-        if key not in known:
-            missing[key] = (
-                prompts[row["prompt_id"]],
-                visible_text(row["response"], thinks[row["teacher"]]),
-            )
-    fresh = dict(_evaluate(missing, settings, reward_model)) if missing else {}
-    if fresh:
+    keys = [_key(row, prompts[row["prompt_id"]], thinks[row["teacher"]]) for row in rows]
+    missing = {
+        key: (prompts[row["prompt_id"]], visible_text(row["response"], thinks[row["teacher"]]))
+        for key, row in zip(keys, rows, strict=True)
+        if key not in known
+    }
+    evaluated = _evaluate(missing, settings, reward_model) if missing else iter(())
+    while chunk := list(islice(evaluated, _CHUNK)):
+        known.update(chunk)
         store.append(
-            shelf,
-            [{"response_key": k, "reference_id": r, "quality": q} for (k, r), q in fresh.items()],
+            shelf, [{"response_key": k, "reference_id": r, "quality": q} for (k, r), q in chunk]
         )
-    known |= fresh
     table = [
         {
             "prompt_id": row["prompt_id"],
             "teacher": row["teacher"],
             "response_key": row["response_key"],
-            "quality": known[row["response_key"], _reference_id(prompts[row["prompt_id"]])],
+            "quality": known[key],
         }
-        for row in rows
+        for key, row in zip(keys, rows, strict=True)
     ]
     return pa.Table.from_pylist(table, schemas.QUALITY)
 
@@ -87,9 +87,14 @@ def _scorer(settings: QualitySettings, reward_model: ResolvedModel | None) -> di
     }
 
 
-def _reference_id(prompt: dict[str, Any]) -> str:
-    """Identify what the answer is checked against: a mended reference is checked anew."""
-    return settings_id({"reference": prompt["reference"], "metadata": prompt["metadata"]})
+def _key(row: dict[str, Any], prompt: dict[str, Any], think: Think) -> Key:
+    """Identify a response as read, and what it is checked against: mended ones are new."""
+    checked = {
+        "reference": prompt["reference"],
+        "metadata": prompt["metadata"],
+        "think": reading(row["response"], think),
+    }
+    return row["response_key"], settings_id(checked)
 
 
 def _evaluate(

@@ -1,13 +1,11 @@
 """The student before and after: accuracy on test prompts, NLL of withheld responses."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from persyn_kedro.domain.student.intervals import mean_t, wilson
-
-Interval = tuple[float, float] | None
+from persyn_kedro.domain.student.intervals import mean_t, newcombe_paired, wilson
 
 
 def accuracy_summary(
@@ -18,10 +16,14 @@ def accuracy_summary(
     Prompts whose quality is unknown (None) before or after are left out and counted.
     """
     pairs = [(b, a) for b, a in zip(before, after, strict=True) if b is not None and a is not None]
-    summary = _summary(
-        pairs, lambda values: wilson(sum(values), len(values), confidence), confidence
-    )
-    return {**summary, "unknown": len(before) - len(pairs)}
+    sides = _sides(pairs)
+    return {
+        **_summary(pairs, confidence),
+        "before_interval": wilson(sum(sides[0]), len(pairs), confidence),
+        "after_interval": wilson(sum(sides[1]), len(pairs), confidence),
+        "difference_interval": newcombe_paired(*sides, confidence),
+        "unknown": len(before) - len(pairs),
+    }
 
 
 def nll_summary(
@@ -34,7 +36,13 @@ def nll_summary(
     """
     first, second = _nll_by_response(before), _nll_by_response(after)
     pairs = [(first[key], second[key]) for key in first if key in second]
-    return _summary(pairs, lambda values: mean_t(values, confidence), confidence)
+    sides = _sides(pairs)
+    return {
+        **_summary(pairs, confidence),
+        "before_interval": mean_t(sides[0], confidence),
+        "after_interval": mean_t(sides[1], confidence),
+        "difference_interval": mean_t([a - b for b, a in pairs], confidence),
+    }
 
 
 def _nll_by_response(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -45,20 +53,18 @@ def _nll_by_response(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     }
 
 
-def _summary(
-    pairs: Sequence[tuple[float, float]],
-    interval: Callable[[list[float]], Interval],
-    confidence: float,
-) -> dict[str, Any]:
-    sides = {"before": [b for b, _ in pairs], "after": [a for _, a in pairs]}
-    differences = [a - b for b, a in pairs]
+def _sides(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [b for b, _ in pairs], [a for _, a in pairs]
+
+
+def _summary(pairs: Sequence[tuple[float, float]], confidence: float) -> dict[str, Any]:
+    before, after = _sides(pairs)
     return {
         "n": len(pairs),
         "confidence": confidence,
-        **{side: _mean(values) for side, values in sides.items()},
-        **{f"{side}_interval": interval(values) for side, values in sides.items()},
-        "difference": _mean(differences),
-        "difference_interval": mean_t(differences, confidence),
+        "before": _mean(before),
+        "after": _mean(after),
+        "difference": _mean([a - b for b, a in pairs]),
     }
 
 

@@ -1,5 +1,6 @@
 """Supervised fine-tuning of the student with TRL, on the ids and mask of our one rendering."""
 
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.parameters import LoraSettings, SftSettings
-from persyn_kedro.foundations.rendering import end_of_turn_ids, render, visible_text
+from persyn_kedro.foundations.rendering import end_of_turn_ids, render
 from persyn_kedro.foundations.weights import ResolvedModel
 
 _IGNORED = -100  # PyTorch's cross-entropy leaves these labels out
@@ -22,7 +23,7 @@ def train_student_job(
     seed: int,
     workspace: Path,
 ) -> Iterator[dict[str, Any]]:
-    """Fine-tune on ``rows`` (prompt, response), save to ``workspace/model``, yield the curve.
+    """Fine-tune on ``rows`` (prompt, visible text), save to ``workspace/model``, yield the curve.
 
     The first item is ``{"left_out": n}``: rows longer than ``settings.max_length`` tokens. Then
     one ``{"step", "epoch", "loss", "learning_rate"}`` for each optimizer step. Runs in a child.
@@ -33,7 +34,7 @@ def train_student_job(
     from persyn_kedro.foundations.loading import load_tokenizer
 
     tokenizer = load_tokenizer(student)
-    examples = training_examples(tokenizer, rows, student, system, settings.max_length)
+    examples = training_examples(tokenizer, rows, system, settings.max_length)
     if not examples:
         raise PersynError(f"No training row fits into sft.max_length = {settings.max_length}.")
     yield {"left_out": len(rows) - len(examples)}
@@ -57,15 +58,13 @@ def train_student_job(
 def training_examples(
     tokenizer: Any,
     rows: list[dict[str, str]],
-    student: ResolvedModel,
     system: str | None,
     max_length: int,
 ) -> list[dict[str, list[int]]]:
     """Return ``input_ids`` and ``labels`` (-100 on the prompt) of the rows that fit."""
     examples = []
     for row in rows:
-        text = visible_text(row["response"], student.settings.think)
-        rendered = render(tokenizer, system, row["prompt"], text)
+        rendered = render(tokenizer, system, row["prompt"], row["response"])
         pairs = zip(rendered.input_ids, rendered.completion_mask, strict=True)
         labels = [token if mask else _IGNORED for token, mask in pairs]
         if len(labels) <= max_length:
@@ -97,21 +96,30 @@ def _trainer(
     checkpoints: Path,
 ) -> Any:
     from datasets import Dataset
+    from transformers.trainer_callback import PrinterCallback
     from trl import SFTTrainer
 
     from persyn_kedro.foundations.loading import load_causal_lm
 
     master = "bfloat16" if settings.precision == "bfloat16" else "float32"
-    return SFTTrainer(
+    trainer = SFTTrainer(
         model=load_causal_lm(student, master),
-        args=_arguments(settings, seed, checkpoints),
+        args=_arguments(settings, seed, checkpoints, _warmup_steps(settings, len(examples))),
         train_dataset=Dataset.from_list(examples),
         processing_class=tokenizer,
         peft_config=_lora(settings.lora) if settings.lora else None,
     )
+    trainer.remove_callback(PrinterCallback)  # a line for each step; the curve has them all
+    return trainer
 
 
-def _arguments(settings: SftSettings, seed: int, checkpoints: Path) -> Any:
+def _warmup_steps(settings: SftSettings, examples: int) -> int:
+    """Return the share of the steps, rounded down: a run of one step must not be all warm-up."""
+    a_step = settings.batch_size * settings.gradient_accumulation
+    return int(settings.warmup_fraction * settings.epochs * math.ceil(examples / a_step))
+
+
+def _arguments(settings: SftSettings, seed: int, checkpoints: Path, warmup_steps: int) -> Any:
     import torch
     from trl import SFTConfig
 
@@ -121,7 +129,7 @@ def _arguments(settings: SftSettings, seed: int, checkpoints: Path) -> Any:
         per_device_train_batch_size=settings.batch_size,
         gradient_accumulation_steps=settings.gradient_accumulation,
         learning_rate=settings.learning_rate,
-        warmup_steps=settings.warmup_fraction,  # below 1, transformers reads it as a share
+        warmup_steps=warmup_steps,
         max_length=None,  # too long rows are left out above, never cut
         dataset_kwargs={"skip_prepare_dataset": True},  # ids and labels are ours
         gradient_checkpointing=settings.gradient_checkpointing,

@@ -148,6 +148,7 @@ def _generate(
                 yield chunk[-1]
                 if len(chunk) >= engine.chunk_size:
                     _store(chunk, calls, store)
+                    log.info("%s: %d of %d", label, len(calls) - len(by_key), len(calls))
                     chunk = []
         finally:
             _store(chunk, calls, store)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.learnability.scoring import score_responses
-from persyn_kedro.domain.pool import pool_notes
+from persyn_kedro.domain.pool import pool_notes, thinks_of
 from persyn_kedro.domain.prompts.selection import select_prompts
 from persyn_kedro.domain.quality.checking import check_quality
 from persyn_kedro.domain.reporting.page import report_page
@@ -114,6 +114,8 @@ def _score_withheld(
     sft_dataset: pads.Dataset,
     routed_responses: pads.Dataset,
     prompts: pads.Dataset,
+    models: Models,
+    teachers: Teachers,
     student: StudentSettings,
     label: LabelSettings,
     store: StatisticsStore,
@@ -125,11 +127,11 @@ def _score_withheld(
     return score_responses(
         responses.filter(pa.array(mask, pa.bool_())),
         {row["prompt_id"]: row["prompt"] for row in prompts.to_table().to_pylist()},
+        thinks_of(models, teachers),
         model,
         student.system,
         store,
-        label.scoring_batch_size,
-        label.vocabulary_chunk,
+        label,
     )
 
 
@@ -138,6 +140,7 @@ def score_withheld_before(
     routed_responses: pads.Dataset,
     prompts: pads.Dataset,
     models: Models,
+    teachers: Teachers,
     student: StudentSettings,
     label: LabelSettings,
     statistics_store: StatisticsStore,
@@ -145,7 +148,15 @@ def score_withheld_before(
     """Return the untrained student's statistics of the withheld routed responses."""
     model = _before(models, student)
     return _score_withheld(
-        model, sft_dataset, routed_responses, prompts, student, label, statistics_store
+        model,
+        sft_dataset,
+        routed_responses,
+        prompts,
+        models,
+        teachers,
+        student,
+        label,
+        statistics_store,
     )
 
 
@@ -155,6 +166,7 @@ def score_withheld_after(
     routed_responses: pads.Dataset,
     prompts: pads.Dataset,
     models: Models,
+    teachers: Teachers,
     student: StudentSettings,
     label: LabelSettings,
     statistics_store: StatisticsStore,
@@ -162,7 +174,15 @@ def score_withheld_after(
     """Return the trained student's statistics of the withheld routed responses."""
     model = _after(models, student, trained)
     return _score_withheld(
-        model, sft_dataset, routed_responses, prompts, student, label, statistics_store
+        model,
+        sft_dataset,
+        routed_responses,
+        prompts,
+        models,
+        teachers,
+        student,
+        label,
+        statistics_store,
     )
 
 

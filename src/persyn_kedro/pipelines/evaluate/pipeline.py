@@ -20,6 +20,7 @@ _SCORE = [
     "routed_responses",
     "prompts",
     "params:models",
+    "params:teachers",
     "params:student",
     "params:label",
     "statistics_store",

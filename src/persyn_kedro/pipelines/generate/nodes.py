@@ -5,6 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.pool import thinks_of
 from persyn_kedro.domain.prompts.selection import select_prompts
 from persyn_kedro.domain.quality.checking import check_quality
 from persyn_kedro.domain.stores.quality_store import QualityStore
@@ -42,7 +43,7 @@ def generate_responses(
     """Return the routed responses of calibration and train prompts, and the calls made."""
     rows = _training_prompts(prompts, splits)
     recipes = resolve_recipes(teachers, models)
-    thinks = {t: models.root[s.model].think for t, s in teachers.root.items()}
+    thinks = thinks_of(models, teachers)
 
     def ask(wanted: dict[str, list[tuple[str, str]]]) -> tuple[pa.Table, pa.Table]:
         return answer(wanted, recipes, response_store, engine, seed)
@@ -84,7 +85,7 @@ def build_sft_dataset(
         _training_prompts(prompts, splits),
         _scores(assignments),
         {(row["prompt_id"], row["teacher"]): row["reward"] for row in known},
-        {t: models.root[s.model].think for t, s in teachers.root.items()},
+        thinks_of(models, teachers),
         student.system,
         label.allow_truncated,
         _unsolved(known) if label.unsolved == "leave_out" else frozenset(),

@@ -5,6 +5,7 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain import rewards
 from persyn_kedro.domain.learnability.scoring import score_responses
+from persyn_kedro.domain.pool import thinks_of
 from persyn_kedro.domain.prompts.selection import select_prompts
 from persyn_kedro.domain.quality.checking import check_quality
 from persyn_kedro.domain.stores.quality_store import QualityStore
@@ -42,6 +43,7 @@ def score_learnability(
     calibration_responses: pads.Dataset,
     prompts: pads.Dataset,
     models: Models,
+    teachers: Teachers,
     student: StudentSettings,
     settings: LabelSettings,
     statistics_store: StatisticsStore,
@@ -51,11 +53,11 @@ def score_learnability(
     return score_responses(
         calibration_responses.to_table(),
         texts,
+        thinks_of(models, teachers),
         resolve_models(models, [student.model])[student.model],
         student.system,
         statistics_store,
-        settings.scoring_batch_size,
-        settings.vocabulary_chunk,
+        settings,
     )
 
 
@@ -72,7 +74,7 @@ def score_quality(
     return check_quality(
         calibration_responses.to_table(),
         {row["prompt_id"]: row for row in prompts.to_table().to_pylist()},
-        {t: models.root[s.model].think for t, s in teachers.root.items()},
+        thinks_of(models, teachers),
         settings.quality,
         resolve_models(models, [name])[name] if name else None,
         quality_store,

@@ -28,6 +28,7 @@ def create_pipeline() -> Pipeline:
                     "calibration_responses",
                     "prompts",
                     "params:models",
+                    "params:teachers",
                     "params:student",
                     "params:label",
                     "statistics_store",
