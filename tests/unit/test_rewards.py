@@ -4,7 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from persyn_kedro.domain.rewards import compute_rewards, normalise, reward_matrix
+from persyn_kedro.domain.rewards import (
+    compute_rewards,
+    normalise,
+    rank_invalid_last,
+    reward_matrix,
+)
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.parameters import LabelSettings
 from persyn_kedro.foundations.schemas import REWARDS
@@ -121,4 +126,12 @@ def test_normalise_leaves_invalid_values_out_of_the_range():
     valid = np.array([[False, True, True, True], [True, True, True, False]])
     np.testing.assert_array_equal(
         normalise(values, valid), [[NAN, 0, 1, 0.5], [0.5, 0.5, NAN, NAN]]
+    )
+
+
+def test_invalid_responses_can_lose_to_every_valid_one():
+    nan = np.nan
+    rewards = np.array([[0.2, nan, 0.0], [nan, nan, nan], [1.0, 0.5, 0.0]])
+    np.testing.assert_array_equal(
+        rank_invalid_last(rewards), [[0.2, -1.0, 0.0], [nan, nan, nan], [1.0, 0.5, 0.0]]
     )

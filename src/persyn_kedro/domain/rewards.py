@@ -32,6 +32,16 @@ def normalise(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
     return np.where(used, scaled, np.nan)
 
 
+def rank_invalid_last(rewards: np.ndarray) -> np.ndarray:
+    """Return the (n, K) rewards with -1, below every reward, where invalid [ours].
+
+    So a teacher loses each comparison in which it failed. A prompt without a valid teacher stays
+    NaN throughout.
+    """
+    some = np.isfinite(rewards).any(axis=1, keepdims=True)
+    return np.where(some & ~np.isfinite(rewards), -1.0, rewards)
+
+
 def comparable(rewards: np.ndarray) -> np.ndarray:
     """Return (n,) bool: which prompts have two or more valid teachers, so pairs and metrics."""
     return np.isfinite(rewards).sum(axis=1) >= 2

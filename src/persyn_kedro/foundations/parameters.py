@@ -179,6 +179,9 @@ class TrainRouterSettings(Settings):
 
     kind: Literal["language_model", "linear", "knn"] = "language_model"
     backbone: str = "smollm2"
+    invalid: Literal["leave_out", "lose"] = Field(
+        "leave_out", description="leave_out: no pairs (METHOD.md). lose: to every valid response"
+    )
     epochs: int = Field(4, ge=1)
     batch_size: int = Field(8, ge=1)
     learning_rate: float = Field(1e-5, gt=0)

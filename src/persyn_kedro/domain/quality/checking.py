@@ -12,8 +12,9 @@ from persyn_kedro.domain.quality.reward_model import reward_model_scores
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id
-from persyn_kedro.foundations.parameters import QualitySettings, Think
+from persyn_kedro.foundations.parameters import LabelSettings, QualitySettings, Think
 from persyn_kedro.foundations.rendering import reading, visible_text
 from persyn_kedro.foundations.weights import ResolvedModel
 
@@ -70,6 +71,25 @@ def check_quality(
         for key, row in zip(keys, rows, strict=True)
     ]
     return pa.Table.from_pylist(table, schemas.QUALITY)
+
+
+def check_can_be_labelled(prompts: list[dict[str, Any]], settings: LabelSettings) -> None:
+    """Raise a PersynError if no reward could come of these calibration prompts.
+
+    Called before any teacher is paid.
+    """
+    if not prompts:
+        raise PersynError(
+            "No prompt falls into the calibration split: add prompts or raise "
+            "prepare.calibration_fraction."
+        )
+    exact = settings.quality.kind == "exact_answer" and settings.alpha < 1
+    if exact and all(prompt["reference"] is None for prompt in prompts):
+        raise PersynError(
+            "No calibration prompt has a reference to check answers against: add a `reference` to "
+            "the prompts, set label.quality to {kind: reward_model, model: …}, or set "
+            "label.alpha to 1 (learnability alone)."
+        )
 
 
 def _scorer(settings: QualitySettings, reward_model: ResolvedModel | None) -> dict[str, str]:

@@ -7,7 +7,7 @@ from persyn_kedro.domain import rewards
 from persyn_kedro.domain.learnability.scoring import score_responses
 from persyn_kedro.domain.pool import thinks_of
 from persyn_kedro.domain.prompts.selection import select_prompts
-from persyn_kedro.domain.quality.checking import check_quality
+from persyn_kedro.domain.quality.checking import check_can_be_labelled, check_quality
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
@@ -29,11 +29,13 @@ def answer_calibration_prompts(
     models: Models,
     teachers: Teachers,
     engine: EngineSettings,
+    settings: LabelSettings,
     seed: int,
     response_store: ResponseStore,
 ) -> tuple[pa.Table, pa.Table]:
     """Return K responses for each calibration prompt, and the calls that were made for them."""
     rows = select_prompts(prompts.to_table(), splits.to_table(), {"calibration"})
+    check_can_be_labelled(rows, settings)
     pairs = [(row["prompt_id"], row["prompt"]) for row in rows]
     recipes = resolve_recipes(teachers, models)
     return answer({r.teacher: pairs for r in recipes}, recipes, response_store, engine, seed)

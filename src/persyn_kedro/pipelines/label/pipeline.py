@@ -17,6 +17,7 @@ def create_pipeline() -> Pipeline:
                     "params:models",
                     "params:teachers",
                     "params:engine",
+                    "params:label",
                     "params:seed",
                     "response_store",
                 ],

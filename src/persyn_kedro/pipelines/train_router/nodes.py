@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.prompts.selection import select_prompts
-from persyn_kedro.domain.rewards import reward_matrix
+from persyn_kedro.domain.rewards import rank_invalid_last, reward_matrix
 from persyn_kedro.domain.routers.jobs import fit_router_job, score_prompts_job
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
@@ -29,6 +29,8 @@ def fit_router(
 ) -> tuple[Path, list[dict[str, Any]]]:
     """Return the router's directory and its loss by epoch."""
     texts, matrix = _examples(prompts, splits, rewards, teachers, "fit")
+    if settings.invalid == "lose":
+        matrix = rank_invalid_last(matrix)
     directory = workspace / "router"
     curve = run_in_child(
         fit_router_job,
