@@ -2,6 +2,7 @@
 
 import mmap
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ def convert(path: Path, directory: Path) -> Iterator[None]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
+    _parse_each_file_once()
     try:
         tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
         model = AutoModelForCausalLM.from_pretrained(
@@ -61,6 +63,17 @@ def convert(path: Path, directory: Path) -> Iterator[None]:
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     yield from ()
+
+
+def _parse_each_file_once() -> None:
+    """Let transformers share one reader for configuration, tokenizer and weights.
+
+    It would parse the file three times, and a large vocabulary takes seconds each time. This
+    changes the gguf module: only for a process of its own.
+    """
+    import gguf
+
+    gguf.GGUFReader = lru_cache(maxsize=1)(gguf.GGUFReader)
 
 
 def tie_if_same(model: "PreTrainedModel") -> None:
