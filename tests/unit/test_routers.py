@@ -66,6 +66,23 @@ def test_embedding_routers_fit_save_and_load(kind, tiny, fake_embedding, tmp_pat
     assert description["teachers"] == POOL
 
 
+def test_routers_are_scikit_learn_estimators(tiny, fake_embedding):
+    """Cloned, searched over and cross-validated by scikit-learn's own tools."""
+    from sklearn.base import clone
+    from sklearn.exceptions import NotFittedError
+    from sklearn.model_selection import GridSearchCV
+
+    settings = [TrainRouterSettings(kind="linear", ridge=ridge) for ridge in (1e6, 0.1)]
+    router = router_class("linear")(tiny, settings[0], seed=3)
+    assert clone(router).get_params() == router.get_params()
+    with pytest.raises(NotFittedError):
+        router.predict(PROMPTS)
+    search = GridSearchCV(router, {"settings": settings}, cv=2).fit(PROMPTS, REWARDS)
+    assert search.best_params_ == {"settings": settings[1]}
+    assert search.best_score_ == pytest.approx(0)  # no regret: the kinds are told apart
+    assert search.best_estimator_.predict(PROMPTS[:3]).tolist() == [0, 1, 2]
+
+
 def test_knn_averages_valid_neighbours_only(tiny, fake_embedding):
     rewards = REWARDS.copy()
     rewards[0, 0] = NAN  # the other three "add" prompts give a 1

@@ -73,7 +73,7 @@ def _parse_each_file_once() -> None:
     """
     import gguf
 
-    gguf.GGUFReader = lru_cache(maxsize=1)(gguf.GGUFReader)
+    gguf.GGUFReader = lru_cache(maxsize=1)(gguf.GGUFReader)  # type: ignore[misc, assignment]
 
 
 def tie_if_same(model: "PreTrainedModel") -> None:

@@ -7,57 +7,43 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from persyn_kedro.domain.rewards import comparable
 from persyn_kedro.domain.routers import embeddings, persistence
 from persyn_kedro.domain.routers.bradley_terry import bradley_terry_loss
+from persyn_kedro.domain.routers.estimator import TeacherRouter
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.parameters import ModelSettings, TrainRouterSettings
 
 if TYPE_CHECKING:
     import torch
 
-    from persyn_kedro.foundations.weights import ResolvedModel
-
 HEAD = "coefficient_head.safetensors"
 
 
-class LanguageModelRouter:
+class LanguageModelRouter(TeacherRouter):
     """Scores read by a zero-initialised linear head at the prompt's last token.
 
     The architecture is Prompt-to-Leaderboard's; one backbone pass of a prompt serves all its pairs.
     """
 
-    def __init__(
-        self, backbone: "ResolvedModel", settings: TrainRouterSettings, seed: int = 0
-    ) -> None:
-        self.backbone = backbone
-        self.settings = settings
-        self.seed = seed
-        self.n_fit = 0
-        self._model: Any = None
-        self._tokenizer: Any = None
-        self._head: Any = None
+    kind = "language_model"
+    _model: Any
+    _tokenizer: Any
+    _head: Any
 
-    def fit_epochs(self, prompts: Sequence[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
-        """Fit, yielding ``{"epoch", "loss"}`` after each epoch (loss in nats, mean over batches).
+    def _fit_epochs(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
+        """Yield each epoch's loss, in nats, the mean over its batches.
 
-        ``rewards`` is (n, K) float64, NaN where invalid; prompts without a pair are not used.
         AdamW with gradients clipped to norm 1, linear warm-up, then linear decay.
 
         Raises:
-            PersynError: no prompt has two valid teachers, or the loss is no longer finite.
+            PersynError: the loss is no longer finite.
         """
         import torch
 
-        kept = np.flatnonzero(comparable(rewards))
-        if not len(kept):
-            raise PersynError("the router cannot be fitted: no prompt has two valid teachers.")
         torch.manual_seed(self.seed)  # a backbone's dropout, where it has any
-        self._load_modules(rewards.shape[1])
-        ids = embeddings.encode(
-            self._tokenizer, [prompts[i] for i in kept], self.settings.max_prompt_tokens
-        )
-        targets = torch.tensor(rewards[kept], dtype=torch.float64, device=self._model.device)
+        self._load_modules(self.n_teachers_)
+        ids = embeddings.encode(self._tokenizer, prompts, self.settings.max_prompt_tokens)
+        targets = torch.tensor(rewards, dtype=torch.float64, device=self._model.device)
         batches = math.ceil(len(ids) / self.settings.batch_size)
         optimizer, schedule = self._optimizer(batches * self.settings.epochs)
         shuffles = torch.Generator().manual_seed(self.seed)
@@ -72,13 +58,6 @@ class LanguageModelRouter:
                 losses.append(self._step(loss, optimizer, schedule))
             yield {"epoch": epoch, "loss": float(np.mean(losses))}
         self._model.eval()
-        self.n_fit = len(kept)
-
-    def fit(self, prompts: Sequence[str], rewards: np.ndarray) -> "LanguageModelRouter":
-        """Fit on prompts and their (n, K) rewards, NaN where invalid."""
-        for _ in self.fit_epochs(prompts, rewards):
-            pass
-        return self
 
     def score_batches(self, prompts: Sequence[str], batch_size: int) -> Iterator[np.ndarray]:
         """Yield (b, K) float32 scores, in prompt order."""
@@ -92,27 +71,6 @@ class LanguageModelRouter:
             )
             with torch.inference_mode():
                 yield self._scores(ids).float().cpu().numpy()
-
-    def predict_scores(self, prompts: Sequence[str]) -> np.ndarray:
-        """Return the (n, K) float32 scores; the highest is the teacher to ask."""
-        empty = np.empty((0, self._head.out_features), dtype=np.float32)
-        return np.concatenate([empty, *self.score_batches(prompts, self.settings.batch_size)])
-
-    def save(self, directory: Path) -> None:
-        """Save backbone, tokenizer, head and ``router.json``."""
-        from safetensors.torch import save_file
-
-        directory = Path(directory)
-        self._model.save_pretrained(directory)
-        self._tokenizer.save_pretrained(directory)
-        head = {name: tensor.cpu() for name, tensor in self._head.state_dict().items()}
-        save_file(head, directory / HEAD)
-        persistence.write_description(
-            directory,
-            persistence.describe(
-                "language_model", self.backbone, self.settings, self.seed, self.n_fit
-            ),
-        )
 
     @classmethod
     def load(cls, directory: Path) -> "LanguageModelRouter":
@@ -133,8 +91,18 @@ class LanguageModelRouter:
         head = load_file(directory / HEAD)
         router._load_modules(len(head["bias"]))
         router._head.load_state_dict(head)
-        router.n_fit = saved["n_fit"]
+        router.n_teachers_ = len(head["bias"])
+        router.n_fit_ = saved["n_fit"]
         return router
+
+    def _save(self, directory: Path) -> None:
+        """Save backbone, tokenizer and head."""
+        from safetensors.torch import save_file
+
+        self._model.save_pretrained(directory)
+        self._tokenizer.save_pretrained(directory)
+        head = {name: tensor.cpu() for name, tensor in self._head.state_dict().items()}
+        save_file(head, directory / HEAD)
 
     def _load_modules(self, count: int) -> None:
         import torch

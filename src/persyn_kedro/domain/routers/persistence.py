@@ -6,39 +6,20 @@ Reading and checking need neither torch nor scikit-learn.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.parameters import ModelSettings, TrainRouterSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from persyn_kedro.domain.routers.estimator import TeacherRouter
     from persyn_kedro.foundations.weights import ResolvedModel
 
 DESCRIPTION = "router.json"
 Pool = Sequence[dict[str, Any]]  # {teacher, weights_id, recipe_id}, in the settings' order
 
 
-class Router(Protocol):
-    """What every kind of router does; rewards are (n, K) float64 with NaN where invalid."""
-
-    def fit_epochs(
-        self, prompts: Sequence[str], rewards: np.ndarray
-    ) -> "Iterator[dict[str, float]]": ...
-
-    def fit(self, prompts: Sequence[str], rewards: np.ndarray) -> "Router": ...
-
-    def score_batches(self, prompts: Sequence[str], batch_size: int) -> "Iterator[np.ndarray]": ...
-
-    def predict_scores(self, prompts: Sequence[str]) -> np.ndarray: ...
-
-    def save(self, directory: Path) -> None: ...
-
-
-def save_router(router: Router, directory: Path, pool: Pool) -> None:
+def save_router(router: "TeacherRouter", directory: Path, pool: Pool) -> None:
     """Save ``router`` with the pool it was fitted for; ``router.json`` is complete last."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -47,7 +28,7 @@ def save_router(router: Router, directory: Path, pool: Pool) -> None:
     write_description(directory, {**read_description(directory), "teachers": list(pool)})
 
 
-def load_router(directory: Path, pool: Pool) -> Router:
+def load_router(directory: Path, pool: Pool) -> "TeacherRouter":
     """Load a router, refusing one that was fitted for another pool.
 
     Raises:

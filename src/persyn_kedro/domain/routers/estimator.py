@@ -1,0 +1,104 @@
+"""What all routers are: scikit-learn estimators from prompts to one score for each teacher."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from persyn_kedro.domain.rewards import comparable
+from persyn_kedro.domain.routers import persistence
+from persyn_kedro.domain.routers.metrics import router_metrics
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.parameters import TrainRouterSettings
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from persyn_kedro.foundations.weights import ResolvedModel
+
+
+class TeacherRouter(BaseEstimator):
+    """A scikit-learn estimator: clone it, search over ``settings``, cross-validate its ``score``.
+
+    Attributes:
+        n_fit_: prompts with two or more valid teachers, which it was fitted on.
+        n_teachers_: K, the columns of the rewards.
+    """
+
+    kind: ClassVar[str]
+    n_fit_: int
+    n_teachers_: int
+
+    def __init__(
+        self, backbone: "ResolvedModel", settings: TrainRouterSettings, seed: int = 0
+    ) -> None:
+        self.backbone = backbone
+        self.settings = settings
+        self.seed = seed
+
+    def fit(self, prompts: Sequence[str], rewards: np.ndarray) -> "Self":
+        """Fit on prompts and their (n, K) rewards, NaN where invalid.
+
+        Raises:
+            PersynError: no prompt has two valid teachers.
+        """
+        for _ in self.fit_epochs(prompts, rewards):
+            pass
+        return self
+
+    def fit_epochs(self, prompts: Sequence[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
+        """As ``fit``, yielding ``{"epoch", "loss"}`` after each epoch."""
+        kept = np.flatnonzero(comparable(rewards))
+        if not len(kept):
+            raise PersynError("the router cannot be fitted: no prompt has two valid teachers.")
+        self.n_teachers_ = rewards.shape[1]
+        yield from self._fit_epochs(
+            [prompts[i] for i in kept], np.asarray(rewards[kept], dtype=np.float64)
+        )
+        self.n_fit_ = len(kept)
+
+    def predict_scores(self, prompts: Sequence[str]) -> np.ndarray:
+        """Return the (n, K) float32 scores; the highest is the teacher to ask."""
+        check_is_fitted(self, "n_fit_")
+        empty = np.empty((0, self.n_teachers_), dtype=np.float32)
+        return np.concatenate([empty, *self.score_batches(prompts, self.settings.batch_size)])
+
+    def predict(self, prompts: Sequence[str]) -> np.ndarray:
+        """Return the (n,) index of the teacher to ask; ties go to the first."""
+        return self.predict_scores(prompts).argmax(axis=1)
+
+    def score(self, prompts: Sequence[str], rewards: np.ndarray) -> float:
+        """Return the negative mean regret on these prompts (NaN if none has two valid teachers)."""
+        metrics = router_metrics(self.predict_scores(prompts), rewards, rewards)
+        regret = metrics["router"]["regret"]
+        return float("nan") if regret is None else -regret
+
+    def save(self, directory: Path) -> None:
+        """Save arrays or weights and ``router.json``."""
+        check_is_fitted(self, "n_fit_")
+        self._save(Path(directory))
+        persistence.write_description(
+            directory,
+            persistence.describe(self.kind, self.backbone, self.settings, self.seed, self.n_fit_),
+        )
+
+    @abstractmethod
+    def score_batches(self, prompts: Sequence[str], batch_size: int) -> Iterator[np.ndarray]:
+        """Yield (b, K) float32 scores, in prompt order."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, directory: Path) -> Any:
+        """Load what ``save`` wrote."""
+
+    @abstractmethod
+    def _fit_epochs(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
+        """Fit on prompts that all have two or more valid teachers."""
+
+    @abstractmethod
+    def _save(self, directory: Path) -> None:
+        """Write all but the description."""
