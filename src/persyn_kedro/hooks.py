@@ -6,7 +6,13 @@ from kedro.framework.hooks import hook_impl
 
 from persyn_kedro.domain.pool import check_pool
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import Models, StudentSettings, Teachers
+from persyn_kedro.foundations.parameters import (
+    LabelSettings,
+    Models,
+    StudentSettings,
+    Teachers,
+    TrainRouterSettings,
+)
 
 # What a step's missing input is called in the sentence to the user.
 _SPOKEN = {
@@ -26,6 +32,7 @@ class ProjectHooks:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
+        _check_groups(catalog)
         _check_inputs(pipeline, catalog)
         _check_models(pipeline, catalog)
 
@@ -35,6 +42,21 @@ class ProjectHooks:
             from persyn_kedro.domain.reporting.terminal import terminal_table
 
             print(terminal_table(catalog.load("report_summary")))
+
+
+def _check_groups(catalog: Any) -> None:
+    """Refuse a group of parameters that no registered pipeline reads: a misspelt one, mostly."""
+    from kedro.framework.project import pipelines
+
+    read = {name for p in pipelines.values() if p is not None for name in p.inputs()}
+    read = {name.removeprefix("params:").partition(".")[0] for name in read}
+    groups = {name.removeprefix("params:") for name in catalog.keys() if name.startswith("params:")}
+    unknown = sorted(name for name in groups if "." not in name and name not in read)
+    if unknown:
+        raise PersynError(
+            f"The parameters have a group {unknown[0]!r} that nothing reads; known are "
+            f"{', '.join(sorted(read & groups))}."
+        )
 
 
 def _check_inputs(pipeline: Any, catalog: Any) -> None:
@@ -73,11 +95,17 @@ def _upstream(missing: list[str], producers: dict[str, str], catalog: Any) -> li
 
 
 def _check_models(pipeline: Any, catalog: Any) -> None:
-    wanted = ["params:models", "params:teachers", "params:student"]
-    if not pipeline.inputs().isdisjoint(wanted):
-        models, teachers, student = map(catalog.load, wanted)
+    """Check every reference to a model, also those of later steps, before a step is paid for."""
+    if not pipeline.inputs().isdisjoint(["params:models", "params:teachers", "params:student"]):
         check_pool(
-            Models.model_validate(models),
-            Teachers.model_validate(teachers),
-            StudentSettings.model_validate(student),
+            Models.model_validate(catalog.load("params:models")),
+            Teachers.model_validate(catalog.load("params:teachers")),
+            StudentSettings.model_validate(catalog.load("params:student")),
+            LabelSettings.model_validate(_parameter(catalog, "label")),
+            TrainRouterSettings.model_validate(_parameter(catalog, "train_router")),
         )
+
+
+def _parameter(catalog: Any, group: str) -> Any:
+    """Return a group of the parameters, empty where the settings leave it out."""
+    return catalog.load(f"params:{group}") if catalog.exists(f"params:{group}") else {}

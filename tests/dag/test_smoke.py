@@ -113,7 +113,9 @@ def test_a_missing_input_names_the_steps_to_run(
     [
         ("label.alpha=1.5", "alpha"),
         ("label.alhpa=0.5", "alhpa"),
+        ("lable.alpha=0.5", "group 'lable'"),
         ("student.model=nobody", "nobody"),
+        ("train_router.backbone=nobody", "train_router.backbone is 'nobody'"),
     ],
 )
 def test_bad_settings_stop_the_run_before_any_model(

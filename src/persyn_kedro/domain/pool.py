@@ -1,17 +1,33 @@
 """Do the settings name models that exist? Checked together, before any step runs."""
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import Models, StudentSettings, Teachers, Think
+from persyn_kedro.foundations.parameters import (
+    LabelSettings,
+    Models,
+    StudentSettings,
+    Teachers,
+    Think,
+    TrainRouterSettings,
+)
 
 
-def check_pool(models: Models, teachers: Teachers, student: StudentSettings) -> None:
+def check_pool(
+    models: Models,
+    teachers: Teachers,
+    student: StudentSettings,
+    label: LabelSettings,
+    train_router: TrainRouterSettings,
+) -> None:
     """Raise a PersynError that names the first setting which refers to an unknown model."""
-    users = {f"teachers.{name}": teacher.model for name, teacher in teachers.root.items()}
-    users["student"] = student.model
+    users = {f"teachers.{name}.model": teacher.model for name, teacher in teachers.root.items()}
+    users["student.model"] = student.model
+    users["train_router.backbone"] = train_router.backbone
+    if label.quality.model is not None:
+        users["label.quality.model"] = label.quality.model
     for user, model in users.items():
         if model not in models.root:
             known = ", ".join(models.root)
-            raise PersynError(f"{user}.model is {model!r}, which models does not have ({known}).")
+            raise PersynError(f"{user} is {model!r}, which models does not have ({known}).")
 
 
 def thinks_of(models: Models, teachers: Teachers) -> dict[str, Think]:
