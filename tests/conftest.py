@@ -50,5 +50,5 @@ def make_project(directory: Path) -> Run:
 def smoke_project(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A project whose whole DAG has run once, on tiny random models, in the smoke environment."""
     run = make_project(tmp_path_factory.mktemp("smoke"))
-    run("run", "--env=smoke")
+    run.first = run("run", "--env=smoke")  # type: ignore[attr-defined]
     return run

@@ -6,13 +6,7 @@ from kedro.framework.hooks import hook_impl
 
 from persyn_kedro.domain.pool import check_pool
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import (
-    LabelSettings,
-    Models,
-    StudentSettings,
-    Teachers,
-    TrainRouterSettings,
-)
+from persyn_kedro.foundations.parameters import read_settings
 
 # What a step's missing input is called in the sentence to the user.
 _SPOKEN = {
@@ -30,11 +24,20 @@ _SPOKEN = {
 class ProjectHooks:
     """All hooks of the project; none of them changes what a run computes."""
 
+    settings: dict[str, Any]
+
+    @hook_impl
+    def after_context_created(self, context: Any) -> None:
+        """Check all settings, also those of later steps, before a step is paid for."""
+        loader = context.config_loader
+        self.settings = read_settings(_merged(loader["parameters"], loader.runtime_params or {}))
+
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
         _check_groups(catalog)
         _check_inputs(pipeline, catalog)
-        _check_models(pipeline, catalog)
+        names = ("models", "teachers", "student", "label", "train_router")
+        check_pool(*(self.settings[name] for name in names))
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
@@ -42,6 +45,13 @@ class ProjectHooks:
             from persyn_kedro.domain.reporting.terminal import terminal_table
 
             print(terminal_table(catalog.load("report_summary")))
+
+
+def _merged(base: Any, changes: Any) -> Any:
+    """Return ``base`` with the nested ``changes`` of ``--params``, as Kedro applies them."""
+    if not isinstance(base, dict) or not isinstance(changes, dict):
+        return changes
+    return {**base, **{key: _merged(base.get(key), value) for key, value in changes.items()}}
 
 
 def _check_groups(catalog: Any) -> None:
@@ -92,20 +102,3 @@ def _upstream(missing: list[str], producers: dict[str, str], catalog: Any) -> li
         inputs = STEPS[step]().inputs()
         queue += [i for i in inputs if i in producers and not catalog.exists(i)]
     return [step for step in STEPS if step in needed]
-
-
-def _check_models(pipeline: Any, catalog: Any) -> None:
-    """Check every reference to a model, also those of later steps, before a step is paid for."""
-    if not pipeline.inputs().isdisjoint(["params:models", "params:teachers", "params:student"]):
-        check_pool(
-            Models.model_validate(catalog.load("params:models")),
-            Teachers.model_validate(catalog.load("params:teachers")),
-            StudentSettings.model_validate(catalog.load("params:student")),
-            LabelSettings.model_validate(_parameter(catalog, "label")),
-            TrainRouterSettings.model_validate(_parameter(catalog, "train_router")),
-        )
-
-
-def _parameter(catalog: Any, group: str) -> Any:
-    """Return a group of the parameters, empty where the settings leave it out."""
-    return catalog.load(f"params:{group}") if catalog.exists(f"params:{group}") else {}

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from persyn_kedro.pipeline_registry import STEPS
+from persyn_kedro.pipeline_registry import STEPS, register_pipelines
 from tests.catalog import load
 from tests.conftest import Run, make_project
 
@@ -22,6 +22,11 @@ def test_default_run_writes_every_output_and_prints_the_table(smoke_project: Run
     assert [row["teacher"] for row in summary["teachers"]] == TEACHERS
     page = load(smoke_project.directory, "report")
     assert page.lstrip().lower().startswith("<!doctype html>")
+    for text in ("Generate-then-Select", "regret", "test accuracy", "withheld NLL", *TEACHERS):
+        assert text in smoke_project.first.stdout
+        assert text in page
+    for output in register_pipelines()["__default__"].all_outputs():
+        load(smoke_project.directory, output)
 
 
 def test_calls_on_an_empty_store_follow_the_formula(smoke_project: Run) -> None:
@@ -74,10 +79,12 @@ def test_the_deprecated_form_of_the_option_works_too(smoke_project: Run) -> None
 
 def test_load_versions_reruns_a_step_on_an_older_version(smoke_project: Run) -> None:
     oldest = versions(smoke_project, "06_models/router/*/router")[0]
-    smoke_project(
-        "run", "--env=smoke", "--pipelines=train_router", "--params=train_router.epochs=2"
-    )
+    first = load(smoke_project.directory, "assignments")
+    other = "--params=train_router.epochs=3,train_router.head_learning_rate=0.5"
+    smoke_project("run", "--env=smoke", "--pipelines=train_router,route", other)
+    assert load(smoke_project.directory, "assignments") != first
     smoke_project("run", "--env=smoke", "--pipelines=route", f"--load-versions=router:{oldest}")
+    assert load(smoke_project.directory, "assignments") == first
 
 
 def test_another_alpha_reuses_every_response(smoke_project: Run) -> None:
@@ -111,8 +118,9 @@ def test_a_missing_input_names_the_steps_to_run(
 @pytest.mark.parametrize(
     ("params", "named"),
     [
-        ("label.alpha=1.5", "alpha"),
-        ("label.alhpa=0.5", "alhpa"),
+        ("label.alpha=1.5", "label.alpha"),
+        ("sft.alhpa=0.5", "There is no parameter sft.alhpa."),
+        ("seed=abc", "seed must be a whole number"),
         ("lable.alpha=0.5", "group 'lable'"),
         ("student.model=nobody", "nobody"),
         ("train_router.backbone=nobody", "train_router.backbone is 'nobody'"),
@@ -121,10 +129,51 @@ def test_a_missing_input_names_the_steps_to_run(
 def test_bad_settings_stop_the_run_before_any_model(
     smoke_project: Run, params: str, named: str
 ) -> None:
-    done = smoke_project("run", "--env=smoke", f"--params={params}", check=False)
+    before = sorted((smoke_project.directory / "data").rglob("*.parquet"))
+    done = smoke_project(
+        "run", "--env=smoke", "--pipelines=prepare", f"--params={params}", check=False
+    )
     assert done.returncode == 1
-    assert named in done.stderr + done.stdout
+    (line,) = [x for x in done.stderr.splitlines() if x.startswith("Error: ")]
+    assert named in line
     assert "Traceback" not in done.stderr
+    assert sorted((smoke_project.directory / "data").rglob("*.parquet")) == before
+
+
+def test_an_unknown_pipeline_is_one_sentence(smoke_project: Run) -> None:
+    done = smoke_project("run", "--env=smoke", "--pipelines=labl", check=False)
+    assert done.returncode == 1
+    assert "Error: There is no pipeline 'labl'; there are prepare, label" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("step", "sentence"),
+    [
+        ("train_router", "not those of teacher 'a-brief' as it is set now"),
+        ("route", "fitted for another pool of teachers"),
+        ("generate", "assignments were made for another pool of teachers"),
+    ],
+)
+def test_what_another_pool_made_is_refused(smoke_project: Run, step: str, sentence: str) -> None:
+    done = smoke_project(
+        "run", "--env=smoke", f"--pipelines={step}", "--params=teachers.a-brief.system=No.",
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_show_mask_colours_prompt_response_and_end(smoke_project: Run) -> None:
+    done = smoke_project("show-mask", "--env=smoke", "--prompt=2 + 3?", "--response=It is 5.")
+    assert "\x1b[32mIt is 5.\x1b[0m\x1b[1;31m<|im_end|>\x1b[0m" in done.stdout
+    assert "2 + 3?" in done.stdout.split("\x1b[32m")[0]
+
+
+def test_fetch_models_names_every_model_that_a_run_loads(smoke_project: Run) -> None:
+    done = smoke_project("fetch-models", "--env=smoke")
+    names = {line.split(":")[0] for line in done.stdout.splitlines() if ": random:" in line}
+    assert names == {"tiny-a", "tiny-b", "tiny-student"}
 
 
 def test_registering_the_pipelines_imports_nothing_heavy() -> None:

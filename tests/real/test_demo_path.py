@@ -13,10 +13,10 @@ SMALL = """\
 seed: 7
 models:
   smollm2: {zoo: smollm2, family: smollm2}
-  qwen-0.5b: {zoo: qwen2.5-coder-0.5b, family: qwen2.5}
+  qwen-0_5b: {zoo: qwen2.5-coder-0.5b, family: qwen2.5}
 teachers:
-  qwen-0.5b-brief: {model: qwen-0.5b, sampling: {max_new_tokens: 48}, system: Be brief.}
-  qwen-0.5b-steps: {model: qwen-0.5b, sampling: {max_new_tokens: 96}, system: Go step by step.}
+  qwen-0_5b-brief: {model: qwen-0_5b, sampling: {max_new_tokens: 48}, system: Be brief.}
+  qwen-0_5b-steps: {model: qwen-0_5b, sampling: {max_new_tokens: 96}, system: Go step by step.}
   smollm2: {model: smollm2, sampling: {max_new_tokens: 48}}
 student: {model: smollm2}
 engine: {name: ENGINE, chunk_size: 8, max_model_len: 512, max_num_seqs: 32}
@@ -49,11 +49,11 @@ def test_the_whole_job_on_real_models(tmp_path: object) -> None:
     done = run("run", "--env=small")
     summary = load(run.directory, "report_summary", env="small")
     assert [row["teacher"] for row in summary["teachers"]] == [
-        "qwen-0.5b-brief",
-        "qwen-0.5b-steps",
+        "qwen-0_5b-brief",
+        "qwen-0_5b-steps",
         "smollm2",
     ]
-    assert "qwen-0.5b-brief" in done.stdout
+    assert "qwen-0_5b-brief" in done.stdout
     responses = load(run.directory, "calibration_responses", env="small")
     assert {row["engine"] for row in responses} == {engine}
     # A real model solves some of "3 + 4 =": random weights would solve none.
@@ -63,10 +63,10 @@ def test_the_whole_job_on_real_models(tmp_path: object) -> None:
     statistics = load(run.directory, "token_statistics", env="small")
     nll = {
         teacher: -sum(r["sum_logp"] for r in rows) / sum(r["tokens"] for r in rows)
-        for teacher in ("smollm2", "qwen-0.5b-brief")
+        for teacher in ("smollm2", "qwen-0_5b-brief")
         if (rows := [r for r in statistics if r["teacher"] == teacher and r["tokens"]])
     }
-    assert nll["smollm2"] < nll["qwen-0.5b-brief"]
+    assert nll["smollm2"] < nll["qwen-0_5b-brief"]
     # Both runs of one project: nothing is paid for twice.
     run("run", "--env=small", "--pipelines=label,generate")
     for table in ("calibration_calls", "routed_calls"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,20 +13,35 @@ from persyn_kedro.domain.teachers import engine as engine_rules
 from persyn_kedro.domain.teachers.engine import Generation, Prepared, Request, finish, prepare
 from persyn_kedro.domain.teachers.recipes import Recipe, make_recipes
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import EngineSettings, SamplingSettings, Teachers
+from persyn_kedro.foundations.parameters import (
+    EngineSettings,
+    ModelSettings,
+    SamplingSettings,
+    Teachers,
+)
 
 PROMPTS = [(f"id{number}", f"prompt {number}") for number in range(5)]
 ENGINE = EngineSettings(name="transformers", chunk_size=2)
 
 
-def model(name: str, weights_id: str | None = None):
-    return SimpleNamespace(name=name, weights_id=weights_id or name, chat_template="template")
+def model(name: str, weights_id: str | None = None, template: str = "template"):
+    return SimpleNamespace(
+        name=name,
+        weights_id=weights_id or name,
+        chat_template=template,
+        directory=Path("nowhere"),
+        settings=ModelSettings(zoo="smollm2"),
+    )
 
 
 def recipe(
-    teacher: str, weights: str = "w", system: str | None = None, price: float = 0.0
+    teacher: str,
+    weights: str = "w",
+    system: str | None = None,
+    price: float = 0.0,
+    template: str = "template",
 ) -> Recipe:
-    return Recipe(teacher, model(teacher, weights), system, SamplingSettings(), price)
+    return Recipe(teacher, model(teacher, weights, template), system, SamplingSettings(), price)
 
 
 @dataclass
@@ -35,12 +51,15 @@ class FakeEngine:
     failing: set[str] = field(default_factory=set)
     dies_after: int | None = None
     loads: list[str] = field(default_factory=list)
+    templates: list[str] = field(default_factory=list)
+    prompt_tokens: int = 7
     requests: list[Request] = field(default_factory=list)
 
     def run_in_child(
         self, function, requests, model, engine, *, label, env
     ) -> Iterator[Generation]:
         self.loads.append(model.weights_id)
+        self.templates.append(model.chat_template)
         for number, request in enumerate(reversed(requests)):
             if number == self.dies_after:
                 raise PersynError(f"{label}: its process died.")
@@ -48,7 +67,8 @@ class FakeEngine:
             error = "no room" if request.prompt in self.failing else None
             text = "" if error else f"{request.system}: {request.prompt}"
             reason = "error" if error else "stop"
-            yield Generation(request.key, text, reason, 7, 0 if error else 10, error)
+            tokens = 0 if error else 10
+            yield Generation(request.key, text, reason, self.prompt_tokens, tokens, error)
 
 
 @pytest.fixture
@@ -66,6 +86,23 @@ def store(tmp_path) -> ResponseStore:
 def answer(wanted, recipes, store, engine=ENGINE, seed=0):
     responses, calls = answering.answer(wanted, recipes, store, engine, seed)
     return responses.to_pylist(), {row["teacher"]: row for row in calls.to_pylist()}
+
+
+def test_teachers_of_one_model_with_two_templates_are_run_apart(fake, store):
+    recipes = [recipe("a", template="one"), recipe("b", template="two")]
+    answer({"a": PROMPTS[:1], "b": PROMPTS[:1]}, recipes, store)
+    assert fake.templates == ["one", "two"]
+
+
+def test_a_prompt_that_fills_the_context_is_not_asked_again_until_there_is_more(fake, store):
+    fake.failing, fake.prompt_tokens = {"prompt 0"}, ENGINE.max_model_len
+    rows, _ = answer({"a": PROMPTS[:1]}, [recipe("a")], store)
+    again, calls = answer({"a": PROMPTS[:1]}, [recipe("a")], store)
+    assert again == rows and rows[0]["error"]
+    assert calls["a"]["calls"] == 0
+    larger = ENGINE.model_copy(update={"max_model_len": 2 * ENGINE.max_model_len})
+    _, calls = answer({"a": PROMPTS[:1]}, [recipe("a")], store, larger)
+    assert calls["a"]["calls"] == 1
 
 
 def test_a_response_is_paid_for_once(fake, store):

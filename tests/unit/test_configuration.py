@@ -6,24 +6,12 @@ import pytest
 import yaml
 from kedro.config import OmegaConfigLoader
 
-from persyn_kedro.domain.pool import check_pool
+from persyn_kedro.domain.pool import check_pool, pool_notes
 from persyn_kedro.foundations import parameters
+from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.pipeline_registry import register_pipelines
 
 CONF = Path(__file__).parents[2] / "conf"
-GROUPS = {
-    "models": parameters.Models,
-    "teachers": parameters.Teachers,
-    "student": parameters.StudentSettings,
-    "engine": parameters.EngineSettings,
-    "prepare": parameters.PrepareSettings,
-    "label": parameters.LabelSettings,
-    "train_router": parameters.TrainRouterSettings,
-    "route": parameters.RouteSettings,
-    "generate": parameters.GenerateSettings,
-    "sft": parameters.SftSettings,
-    "evaluate": parameters.EvaluateSettings,
-}
 
 
 @pytest.mark.parametrize(
@@ -33,8 +21,8 @@ def test_an_environment_is_valid(env: str, pool: int) -> None:
     raw = OmegaConfigLoader(str(CONF), base_env="base", default_run_env="base", env=env)[
         "parameters"
     ]
-    assert set(raw) == {*GROUPS, "seed"}
-    settings = {name: kind.model_validate(raw[name]) for name, kind in GROUPS.items()}
+    assert set(raw) == {*parameters.GROUPS, "seed"}
+    settings = parameters.read_settings(raw)
     references = ("models", "teachers", "student", "label", "train_router")
     check_pool(*(settings[name] for name in references))
     assert len(settings["teachers"].root) == pool
@@ -54,4 +42,51 @@ def test_no_catalog_entry_is_unused() -> None:
 
 def test_every_parameter_group_is_read_by_a_node() -> None:
     inputs = register_pipelines()["__default__"].inputs()
-    assert {f"params:{name}" for name in [*GROUPS, "seed"]} <= inputs
+    assert {f"params:{name}" for name in [*parameters.GROUPS, "seed"]} <= inputs
+
+
+GOOD = {
+    "seed": 1,
+    "models": {"a": {"zoo": "smollm2"}, "b": {"zoo": "smollm2"}},
+    "teachers": {"x": {"model": "a"}, "y": {"model": "b"}},
+    "student": {"model": "a"},
+    "prepare": {"source": {"file": "p.jsonl"}},
+    **{name: {} for name in ("engine", "label", "route", "generate", "sft", "evaluate")},
+    "train_router": {"backbone": "a"},
+}
+
+
+@pytest.mark.parametrize(
+    ("group", "value", "sentence"),
+    [
+        ("seed", "abc", "seed must be a whole number, not 'abc'"),
+        ("sft", {"epohcs": 3}, "There is no parameter sft.epohcs."),
+        ("label", {"alpha": 1.5}, r"label.alpha: .*less than or equal to 1 \(it is 1.5\)"),
+        ("teachers", {"x": {"model": "a"}}, "at least two teachers"),
+        ("teachers", {"x.1": {"model": "a"}, "y": {"model": "b"}}, "the name 'x.1' must have none"),
+        ("models", {"a": {"zoo": "smollm2", "hub": "o/m"}}, "models.a: .*exactly one of"),
+        ("engine", None, "lack the group 'engine'"),
+    ],
+)
+def test_bad_settings_are_one_sentence(group: str, value: object, sentence: str) -> None:
+    raw = {**GOOD, group: value}
+    if value is None:
+        del raw[group]
+    with pytest.raises(PersynError, match=sentence) as caught:
+        parameters.read_settings(raw)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_students_own_weights_in_the_pool_are_noted_whatever_their_name() -> None:
+    settings = parameters.read_settings(GOOD)
+    (note,) = pool_notes(*(settings[name] for name in ("models", "teachers", "student")))
+    assert "teacher x, y" in note
+
+
+def test_a_model_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
+    models = {**GOOD["models"], "b": {"local": str(tmp_path / "none")}}
+    settings = parameters.read_settings({**GOOD, "models": models})
+    with pytest.raises(PersynError, match="Model 'b': there is no directory"):
+        check_pool(
+            *(settings[n] for n in ("models", "teachers", "student", "label", "train_router"))
+        )

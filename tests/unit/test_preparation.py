@@ -56,6 +56,7 @@ def test_a_jsonl_file_is_read_with_its_references(tmp_path: Path) -> None:
         (b'{"text": "a"}\n', "Row 1 of"),
         (b'{"prompt": "\xff"}\n', "is not UTF-8"),
         (b"[1]\n", "is not a JSON object"),
+        (b'{"prompt": "a"}\n{"prompt": "\\ud800"}\n', "Row 2 of .* lone surrogate"),
     ],
 )
 def test_a_bad_file_is_named(tmp_path: Path, content: bytes, sentence: str) -> None:
@@ -63,6 +64,60 @@ def test_a_bad_file_is_named(tmp_path: Path, content: bytes, sentence: str) -> N
     file.write_bytes(content)
     with pytest.raises(PersynError, match=sentence):
         list(read_rows(PromptSource(file=str(file)), 0))
+
+
+def test_a_parquet_file_is_read_in_batches_up_to_the_limit(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = tmp_path / "p.parquet"
+    pq.write_table(pa.table({"q": ["1+1?", "2+2?", "3+3?"], "a": [2, 4, 6]}), file)
+    source = PromptSource(file=str(file), prompt_column="q", reference_column="a", limit=2)
+    rows = list(read_rows(source, 0))
+    assert [(r["prompt"], r["reference"]) for r in rows] == [("1+1?", "2"), ("2+2?", "4")]
+    file.write_bytes(b"PAR")
+    with pytest.raises(PersynError, match="is not a Parquet file"):
+        list(read_rows(source, 0))
+
+
+def test_a_hub_data_set_is_streamed_at_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to the download: the call that would make it is checked."""
+    import datasets
+
+    asked: list[tuple] = []
+
+    def load(*args: object, **options: object) -> list[dict[str, object]]:
+        asked.append((args, options))
+        return [{"problem": "1+1?", "answer": "2"}, {"problem": "2+2?", "answer": None}]
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    source = PromptSource(
+        hub="o/d", hub_config="main", hub_revision="abc", prompt_column="problem",
+        reference_column="answer",
+    )  # fmt: skip
+    rows = list(read_rows(source, 0))
+    assert [(r["prompt"], r["reference"]) for r in rows] == [("1+1?", "2"), ("2+2?", None)]
+    assert asked == [(("o/d", "main"), {"split": "train", "revision": "abc", "streaming": True})]
+
+    def offline(*args: object, **options: object) -> None:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(datasets, "load_dataset", offline)
+    with pytest.raises(PersynError, match="hub data set o/d cannot be read"):
+        list(read_rows(source, 0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"tasks": [{"name": "chain_sum", "size": 1}], "limit": 2}, "tasks have a size"),
+        ({"file": "a.jsonl", "hub_split": "test"}, "belongs to a hub source"),
+        ({"file": "a.jsonl", "hub": "o/d"}, "exactly one"),
+    ],
+)
+def test_a_setting_that_would_be_ignored_is_refused(changes: dict, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        PromptSource(**changes)
 
 
 def test_reasoning_gym_tasks_are_made_from_the_seed() -> None:

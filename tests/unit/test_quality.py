@@ -35,6 +35,9 @@ from persyn_kedro.foundations.weights import ResolvedModel
         ("London", "Paris", 0.0),
         ("\\boxed{\\text{Evelyn}}", "\\text{Evelyn}", 1.0),
         ("72", None, None),
+        ("\\boxed{50\\%}", "50%", 1.0),
+        ("\\boxed{51\\%}", "50%", 0.0),
+        ("\\boxed{18}", "\\$18", 1.0),
     ],
 )
 def test_mathematics_and_text(response: str, reference: str | None, quality: float | None) -> None:
@@ -94,6 +97,17 @@ def test_a_verifier_that_crashes_or_hangs_gives_unknown(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("math_verify.verify", crash)
     assert exact_answer_quality("1", "1", "f", None) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "quality"),
+    [("Yes", 1.0), ("yes.", 1.0), ("YES", 1.0), ("No", 0.0), ("Yes or no", 0.0)],
+)
+def test_a_task_of_words_overlooks_capitals_and_full_stops(answer: str, quality: float) -> None:
+    entries = reasoning_gym.create_dataset("syllogism", size=20, seed=1)
+    entry = next(e for e in entries if e["answer"] == "Yes")
+    metadata = json.dumps(entry, default=str)
+    assert exact_answer_quality(f"\\boxed{{{answer}}}", "Yes", "syllogism", metadata) == quality
 
 
 def test_works_off_the_main_thread() -> None:

@@ -39,7 +39,7 @@ def make_summary(
         for row, t in zip(assigned[: CALIBRATION + TRAIN], chosen, strict=False)
     ]
     rewards = [
-        {"teacher": t, "reward": r, "quality": 1.0, "learnability": -1.0}
+        {"teacher": t, "reward": r, "quality": 1.0, "learnability": -1.0, "valid": r is not None}
         for k, t in enumerate(teachers)
         for r in (0.8 - 0.1 * k, 0.6 - 0.1 * k, None)
     ]
@@ -102,6 +102,12 @@ def test_a_useless_router_is_called_one() -> None:
     assert said in " ".join(make_summary(beats=False)["notes"])
     assert said not in " ".join(make_summary(beats=True)["notes"])
     assert "could not be measured" in " ".join(make_summary(holdout=0)["notes"])
+
+
+def test_a_teacher_with_many_invalid_responses_is_named() -> None:
+    notes = [note for note in make_summary()["notes"] if "invalid" in note]
+    assert len(notes) == len(POOL)  # one of three of each
+    assert f"33 % of {POOL[0]}'s calibration responses are invalid" in notes[0]
 
 
 @pytest.mark.parametrize("holdout", [0, 8])

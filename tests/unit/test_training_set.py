@@ -16,10 +16,17 @@ SCORES = {"p1": [0.0, -1.0, 1.0], "p2": [0.5, 0.0, 1.0], "p3": [1.0, 0.5, 0.0]}
 RIGHT = {("p1", "weak"), ("p2", "strong")}
 
 
-def run(settings: GenerateSettings) -> tuple[list[dict[str, Any]], dict[str, int]]:
+def run(
+    settings: GenerateSettings, truncated: tuple[str, str] | None = None
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
     def ask(wanted: dict[str, list[tuple[str, str]]]) -> tuple[pa.Table, pa.Table]:
         rows = [
-            {"teacher": t, "prompt_id": p, "response_key": f"{t}:{p}", "finish_reason": "stop"}
+            {
+                "teacher": t,
+                "prompt_id": p,
+                "response_key": f"{t}:{p}",
+                "finish_reason": "length" if (p, t) == truncated else "stop",
+            }
             for t, pairs in wanted.items()
             for p, _ in pairs
         ]
@@ -40,7 +47,7 @@ def run(settings: GenerateSettings) -> tuple[list[dict[str, Any]], dict[str, int
         return pa.Table.from_pylist(rows, schemas.QUALITY)
 
     prompts = {p: f"text of {p}" for p in SCORES}
-    responses, calls = routed_generation(prompts, SCORES, TEACHERS, settings, ask, check)
+    responses, calls = routed_generation(prompts, SCORES, TEACHERS, settings, False, ask, check)
     return responses.to_pylist(), {r["teacher"]: r["calls"] for r in calls.to_pylist()}
 
 
@@ -67,6 +74,13 @@ def test_verification(
     rows, made = run(GenerateSettings(verification=verification, max_calls=2))  # type: ignore[arg-type]
     assert {(row["prompt_id"], row["teacher"]) for row in rows} == answers
     assert made == calls
+
+
+def test_a_right_answer_that_was_cut_off_is_asked_of_the_next_choice_too() -> None:
+    settings = GenerateSettings(verification="next_choice", max_calls=2)
+    rows, made = run(settings, truncated=("p1", "weak"))
+    assert made["strong"] == 3
+    assert ("p1", "weak") not in {(row["prompt_id"], row["teacher"]) for row in rows}
 
 
 @pytest.mark.parametrize(("allow_truncated", "kept"), [(False, ["p1"]), (True, ["p1", "p2"])])

@@ -1,5 +1,6 @@
 """Parquet tables, written and read in record batches."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pyarrow.parquet as pq
 from kedro_datasets._typing import TablePreview
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+
+ROW_GROUP = 16_384
 
 
 class ParquetTable(AtomicVersionedDataset):
@@ -20,8 +23,8 @@ class ParquetTable(AtomicVersionedDataset):
     def _write(self, data: pa.Table | pa.RecordBatchReader, path: Path) -> None:
         batches = data.to_batches() if isinstance(data, pa.Table) else data
         with pq.ParquetWriter(path, data.schema) as writer:
-            for batch in batches:
-                writer.write_batch(batch)
+            for group in _row_groups(batches):
+                writer.write_table(pa.Table.from_batches(group))
 
     def _read(self, path: Path) -> pads.Dataset:
         return pads.dataset(path, format="parquet")
@@ -29,6 +32,18 @@ class ParquetTable(AtomicVersionedDataset):
     def preview(self, nrows: int = 10) -> TablePreview:
         """Return the first rows for Kedro-Viz."""
         return _as_preview(self.load().head(nrows))
+
+
+def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    """Join small batches: a row group for each would make a file of headers."""
+    group: list[pa.RecordBatch] = []
+    for batch in batches:
+        group.append(batch)
+        if sum(len(b) for b in group) >= ROW_GROUP:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _as_preview(table: pa.Table) -> Any:

@@ -9,6 +9,7 @@ from persyn_kedro.foundations.parameters import (
     Think,
     TrainRouterSettings,
 )
+from persyn_kedro.foundations.weights import check_source
 
 
 def check_pool(
@@ -18,7 +19,13 @@ def check_pool(
     label: LabelSettings,
     train_router: TrainRouterSettings,
 ) -> None:
-    """Raise a PersynError that names the first setting which refers to an unknown model."""
+    """Refuse references to unknown models, and models that are plainly not there.
+
+    Nothing is downloaded: a hub model is only looked for when it is first used.
+
+    Raises:
+        PersynError: names the first such setting.
+    """
     users = {f"teachers.{name}.model": teacher.model for name, teacher in teachers.root.items()}
     users["student.model"] = student.model
     users["train_router.backbone"] = train_router.backbone
@@ -28,6 +35,8 @@ def check_pool(
         if model not in models.root:
             known = ", ".join(models.root)
             raise PersynError(f"{user} is {model!r}, which models does not have ({known}).")
+    for model in dict.fromkeys(users.values()):
+        check_source(model, models.root[model])
 
 
 def thinks_of(models: Models, teachers: Teachers) -> dict[str, Think]:
@@ -37,7 +46,8 @@ def thinks_of(models: Models, teachers: Teachers) -> dict[str, Think]:
 
 def pool_notes(models: Models, teachers: Teachers, student: StudentSettings) -> list[str]:
     """Return remarks about the pool that a reader of the report should know."""
-    same = [name for name, t in teachers.root.items() if t.model == student.model]
+    own = models.root[student.model].source
+    same = [name for name, t in teachers.root.items() if models.root[t.model].source == own]
     if not same:
         return []
     return [

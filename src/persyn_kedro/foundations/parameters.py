@@ -4,9 +4,13 @@ Kedro builds them from the annotations of the nodes' arguments, before any node 
 unknown key or a bad value stops the run before a model is loaded.
 """
 
-from typing import Literal
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
+
+from persyn_kedro.foundations.errors import PersynError
 
 Fraction = float
 Think = Literal["keep", "strip"]
@@ -32,6 +36,7 @@ class ModelSettings(Settings):
     family: str | None = None
     chat_template: str | None = None
     think: Think = "strip"
+    tensor_parallel_size: int | None = Field(None, ge=1, description="None: the engine's")
 
     @model_validator(mode="after")
     def _one_source(self) -> "ModelSettings":
@@ -40,7 +45,22 @@ class ModelSettings(Settings):
             raise ValueError("a model needs exactly one of zoo, hub, local, gguf, random")
         if self.revision and not self.hub:
             raise ValueError("revision belongs to a hub model")
+        if self.random_seed and not self.random:
+            raise ValueError("random_seed belongs to a random model")
         return self
+
+    @property
+    def source(self) -> tuple[Any, ...]:
+        """Where the weights come from; equal sources are one model."""
+        return (
+            self.zoo,
+            self.hub,
+            self.revision,
+            self.local,
+            self.gguf,
+            self.random,
+            self.random_seed,
+        )
 
 
 class SamplingSettings(Settings):
@@ -62,10 +82,23 @@ class TeacherSettings(Settings):
     price: float = Field(0.0, ge=0)
 
 
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        if not re.fullmatch(r"[^\s.,:=]+", name):
+            raise ValueError(
+                f"the name {name!r} must have none of . , : = and no space, which --params reads"
+            )
+
+
 class Models(RootModel[dict[str, ModelSettings]]):
     """All models by name."""
 
     model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="after")
+    def _speakable(self) -> "Models":
+        _check_names(self.root)
+        return self
 
 
 class Teachers(RootModel[dict[str, TeacherSettings]]):
@@ -77,6 +110,7 @@ class Teachers(RootModel[dict[str, TeacherSettings]]):
     def _two_or_more(self) -> "Teachers":
         if len(self.root) < 2:
             raise ValueError("routing needs at least two teachers")
+        _check_names(self.root)
         return self
 
 
@@ -126,6 +160,13 @@ class PromptSource(Settings):
     def _one_source(self) -> "PromptSource":
         if sum(bool(s) for s in (self.file, self.hub, self.tasks)) != 1:
             raise ValueError("prompts come from exactly one of file, hub, tasks")
+        given = self.model_fields_set
+        wrong = [name for name in ("hub_config", "hub_split", "hub_revision") if name in given]
+        if wrong and not self.hub:
+            raise ValueError(f"{wrong[0]} belongs to a hub source")
+        columns = [n for n in ("limit", "prompt_column", "reference_column") if n in given]
+        if columns and self.tasks:
+            raise ValueError(f"{columns[0]} belongs to a file or hub source; tasks have a size")
         return self
 
 
@@ -233,3 +274,48 @@ class EvaluateSettings(Settings):
 
     sampling: SamplingSettings = SamplingSettings()
     confidence: float = Field(0.95, gt=0, lt=1)
+
+
+GROUPS: dict[str, type[BaseModel]] = {
+    "models": Models,
+    "teachers": Teachers,
+    "student": StudentSettings,
+    "engine": EngineSettings,
+    "prepare": PrepareSettings,
+    "label": LabelSettings,
+    "train_router": TrainRouterSettings,
+    "route": RouteSettings,
+    "generate": GenerateSettings,
+    "sft": SftSettings,
+    "evaluate": EvaluateSettings,
+}
+
+
+def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the groups as their models, and the seed.
+
+    Raises:
+        PersynError: one sentence that names the first key which is missing, unknown or bad.
+    """
+    settings: dict[str, Any] = {"seed": raw.get("seed")}
+    if type(settings["seed"]) is not int:
+        raise PersynError(f"Parameter seed must be a whole number, not {settings['seed']!r}.")
+    for name, kind in GROUPS.items():
+        if name not in raw:
+            raise PersynError(f"The parameters lack the group {name!r}.")
+        try:
+            settings[name] = kind.model_validate(raw[name])
+        except ValidationError as error:
+            raise PersynError(_sentence(name, error)) from error
+    return settings
+
+
+def _sentence(group: str, error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join([group, *(str(part) for part in first["loc"])])
+    if first["type"] == "extra_forbidden":
+        return f"There is no parameter {key}."
+    message = first["msg"].removeprefix("Value error, ")
+    value = first["input"]
+    shown = f" (it is {value!r})" if isinstance(value, (str, int, float, bool)) else ""
+    return f"Parameter {key}: {message}{shown}."

@@ -8,6 +8,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from persyn_kedro.foundations.chat_templates import BASE_TEMPLATE
@@ -36,7 +37,7 @@ class ResolvedModel:
     weights_id: str
     settings: ModelSettings
 
-    @property
+    @cached_property
     def chat_template(self) -> str:
         """The Jinja template in effect: the settings', else the model's own, else the base one."""
         return self.settings.chat_template or _own_template(self.directory) or BASE_TEMPLATE
@@ -79,6 +80,19 @@ def resolve_model(name: str, settings: ModelSettings) -> ResolvedModel:
     else:
         directory, weights_id = _random(settings)
     return ResolvedModel(name, directory, weights_id, settings)
+
+
+def check_source(name: str, settings: ModelSettings) -> None:
+    """Raise a PersynError if a zoo, local or GGUF model is not there; fetch and read nothing."""
+    from persyn_kedro.foundations.gguf_conversion import check_gguf
+    from persyn_kedro.foundations.zoo import zoo_model
+
+    if settings.zoo:
+        zoo_model(settings.zoo)
+    elif settings.local:
+        _check_directory(f"Model {name!r}", Path(settings.local).expanduser())
+    elif settings.gguf:
+        check_gguf(Path(settings.gguf).expanduser())
 
 
 def _zoo(name: str) -> tuple[Path, str]:

@@ -10,6 +10,7 @@ from persyn_kedro.domain.learnability.statistics import Request, scorer_id, toke
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.parameters import LabelSettings, Think
 from persyn_kedro.foundations.rendering import reading, visible_text
 from persyn_kedro.foundations.weights import ResolvedModel
@@ -38,6 +39,12 @@ def score_responses(
         thinks: each teacher's ``think`` setting.
     """
     rows = [r for r in responses.to_pylist() if r["finish_reason"] != "error"]
+    for row in rows:
+        if row["teacher"] not in thinks:
+            raise PersynError(
+                f"Teacher {row['teacher']!r} of the responses is not in the settings: run "
+                "`kedro run --pipelines=label,train_router,route,generate`."
+            )
     places = [(r["response_key"], reading(r["response"], thinks[r["teacher"]])) for r in rows]
     shelves = _shelves(student, system, store, {think for _, think in places})
     known = {

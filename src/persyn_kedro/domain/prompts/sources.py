@@ -85,6 +85,8 @@ def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
     prompt = record.get(source.prompt_column)
     if not isinstance(prompt, str):
         raise PersynError(f"Row {number} of {name} has no text in column {source.prompt_column!r}.")
+    if not _is_unicode(prompt):
+        raise PersynError(f"Row {number} of {name} holds half a character (a lone surrogate).")
     reference = record.get(source.reference_column)
     return {
         "prompt": prompt + source.prompt_suffix,
@@ -92,6 +94,14 @@ def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
         "source": name,
         "metadata": None,
     }
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _task_rows(task: TaskSettings, seed: int, suffix: str) -> Iterator[Row]:

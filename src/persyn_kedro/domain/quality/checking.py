@@ -59,7 +59,12 @@ def check_quality(
     while chunk := list(islice(evaluated, _CHUNK)):
         known.update(chunk)
         store.append(
-            shelf, [{"response_key": k, "reference_id": r, "quality": q} for (k, r), q in chunk]
+            shelf,
+            [
+                {"response_key": k, "reference_id": r, "quality": q}
+                for (k, r), q in chunk
+                if q is not None or reward_model  # a verifier's time-out is not for ever
+            ],
         )
     table = [
         {
@@ -78,11 +83,13 @@ def check_can_be_labelled(prompts: list[dict[str, Any]], settings: LabelSettings
 
     Called before any teacher is paid.
     """
-    if not prompts:
-        raise PersynError(
-            "No prompt falls into the calibration split: add prompts or raise "
-            "prepare.calibration_fraction."
-        )
+    parts = {prompt["part"] for prompt in prompts}
+    for part, fraction in (("fit", "calibration"), ("holdout", "holdout")):
+        if part not in parts:
+            raise PersynError(
+                f"No calibration prompt falls into the router's {part} part: add prompts or raise "
+                f"prepare.{fraction}_fraction."
+            )
     exact = settings.quality.kind == "exact_answer" and settings.alpha < 1
     if exact and all(prompt["reference"] is None for prompt in prompts):
         raise PersynError(

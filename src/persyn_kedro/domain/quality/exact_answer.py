@@ -75,7 +75,11 @@ def _task_answer(text: str, reference: str, entry: dict[str, Any]) -> bool:
 
     answer = extract_answer(text, numeric=_NUMBER.fullmatch(reference.strip()) is not None)
     score = timeout(_time_limit())(_task_scorer(entry["metadata"]["source_dataset"]))
-    return score(answer, entry) >= 1.0
+    if score(answer, entry) >= 1.0:
+        return True
+    # Tasks compare words letter by letter: a full stop or a capital is no wrong answer.
+    same_word = _as_text(answer) == _as_text(reference) and not _NUMBER.search(reference)
+    return same_word and score(reference, entry) >= 1.0
 
 
 @cache
@@ -98,6 +102,7 @@ def _math_answer(text: str, reference: str, entry: dict[str, Any]) -> bool:
 
 def _math_reference(reference: str) -> str:
     """Return the reference as Math-Verify reads it: bare formulas need LaTeX's dollars."""
+    reference = re.sub(r"(?<!\\)%", r"\\%", reference.replace("\\$", ""))  # 50%, \$18
     if "$" in reference or "\\boxed" in reference:
         return reference
     text = _TEXT_COMMAND.sub(r"\1", reference).strip()

@@ -92,9 +92,9 @@ TEACHER_COLUMNS = [
 ]  # fmt: skip
 MEANING = {
     "teachers": "Prompts: train and calibration, by the router's choice. Calibration, routed: "
-    "responses. Tokens: of the routed responses. Calls: made in this run. Reward (normalised "
-    "within a prompt), quality, learnability (the student's mean token log-likelihood, nats): "
-    "means over the calibration responses.",
+    "responses. Tokens: of the routed responses. Calls: made (what the store held is free). "
+    "Reward (normalised within a prompt), quality, learnability (the student's mean token "
+    "log-likelihood, nats): means over the calibration responses.",
     "router": "Hit@k: the prompt's best teacher is among the k first choices. Regret: mean reward "
     "lost to the best teacher; lower is better.",
     "student": "Test accuracy: exact match. Withheld NLL: nats a token, of responses kept out of "

@@ -5,6 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
+MANY = 0.25  # share of invalid responses that a reader should know of
+
 
 def build_summary(
     assignments: pa.Table,
@@ -40,7 +42,7 @@ def build_summary(
             "constant_teacher": teachers[router_metrics["constant_index"]],
         },
         "student": evaluation_metrics,
-        "notes": [*notes, *_router_notes(router_metrics)],
+        "notes": [*notes, *_validity_notes(rewards, teachers), *_router_notes(router_metrics)],
     }
 
 
@@ -95,15 +97,32 @@ def _means(rewards: pa.Table, teacher: str, columns: tuple[str, ...]) -> dict[st
 
 def _calls(
     calibration_calls: pa.Table, routed_calls: pa.Table, counts: Counter[str], pool: int
-) -> dict[str, int]:
+) -> dict[str, float]:
     """METHOD section 4: K n + (N - n) on an empty store, against K N for Generate-then-Select."""
     n, total = counts["calibration"], counts["calibration"] + counts["train"]
     tables = (calibration_calls, routed_calls)
     return {
         "made": sum(sum(table["calls"].to_pylist()) for table in tables),
+        "cost": sum(cost or 0.0 for table in tables for cost in table["cost"].to_pylist()),
         "on_an_empty_store": pool * n + (total - n),
         "generate_then_select": pool * total,
     }
+
+
+def _validity_notes(rewards: pa.Table, teachers: list[str]) -> list[str]:
+    """Name the teachers many of whose responses are in no comparison (METHOD section 1)."""
+    rows = rewards.select(["teacher", "valid"]).to_pylist()
+    notes = []
+    for teacher in teachers:
+        valid = [row["valid"] for row in rows if row["teacher"] == teacher]
+        invalid = 1 - sum(valid) / len(valid) if valid else 0
+        if invalid >= MANY:
+            notes.append(
+                f"{100 * invalid:.0f} % of {teacher}'s calibration responses are invalid (failed, "
+                "empty or cut off): they are in no comparison, so where they are usual the "
+                "router's score of this teacher means little (train_router.invalid: lose mends it)."
+            )
+    return notes
 
 
 def _router_notes(metrics: dict[str, Any]) -> list[str]:

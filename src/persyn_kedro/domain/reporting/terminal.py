@@ -17,8 +17,9 @@ def terminal_table(summary: dict[str, Any]) -> str:
         _prose(figures.MEANING["teachers"]),
         f"Prompts: {prompts['calibration']} calibration, {prompts['train']} train, "
         f"{prompts['test']} test.\n"
-        f"Teacher calls: {calls['made']} made in this run; {calls['on_an_empty_store']} on an "
-        f"empty store; Generate-then-Select {calls['generate_then_select']}.",
+        f"Teacher calls: {calls['made']} made; {calls['on_an_empty_store']} on an "
+        f"empty store; Generate-then-Select {calls['generate_then_select']}."
+        + (f" Cost of those made: {calls['cost']:.4g}." if calls["cost"] else ""),
         _table(figures.router_columns(summary["router"]), figures.router_rows(summary["router"])),
         _prose(figures.MEANING["router"]),
         _table(figures.STUDENT_COLUMNS, figures.student_rows(student)),

@@ -1,11 +1,36 @@
 """teacher(x) = argmax_k pi(x)_k for every prompt (METHOD section 3)."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 
+from persyn_kedro.domain.routers.persistence import Pool, pool_difference
 from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations.errors import PersynError
+
+POOL_KEY = b"pool"
+
+
+def with_pool(pool: Pool) -> pa.Schema:
+    """Return ``schemas.ASSIGNMENTS`` with the pool whose order the scores have."""
+    return schemas.ASSIGNMENTS.with_metadata({POOL_KEY: json.dumps(list(pool))})
+
+
+def check_assignments(schema: pa.Schema, pool: Pool) -> None:
+    """Refuse assignments that were made for another pool of teachers.
+
+    Raises:
+        PersynError: names what changed.
+    """
+    saved = json.loads((schema.metadata or {}).get(POOL_KEY, b"[]"))
+    difference = pool_difference(saved, pool)
+    if difference:
+        raise PersynError(
+            f"The assignments were made for another pool of teachers ({difference}): run "
+            "`kedro run --pipelines=label,train_router,route`."
+        )
 
 
 def assignments(

@@ -47,7 +47,7 @@ def check_pool(directory: Path, pool: Pool) -> None:
     saved = read_description(directory).get("teachers")
     if saved is None:
         raise PersynError(f"{directory} holds a router saved without its pool of teachers.")
-    difference = _difference(saved, pool)
+    difference = pool_difference(saved, pool)
     if difference:
         raise PersynError(
             f"the router in {directory} was fitted for another pool of teachers "
@@ -136,7 +136,8 @@ def router_class(kind: str) -> Any:
     raise PersynError(f"unknown kind of router {kind!r}.")
 
 
-def _difference(saved: Pool, pool: Pool) -> str:
+def pool_difference(saved: Pool, pool: Pool) -> str:
+    """Return in words what changed between two pools, or nothing."""
     before = {entry["teacher"]: entry for entry in saved}
     now = {entry["teacher"]: entry for entry in pool}
     parts = [f"{name!r} was added" for name in now if name not in before]

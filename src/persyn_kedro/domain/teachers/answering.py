@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers import transformers_engine, vllm_engine
-from persyn_kedro.domain.teachers.engine import Generation, Request
+from persyn_kedro.domain.teachers.engine import Generation, Request, stored_context_length
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
@@ -47,7 +47,8 @@ def answer(
         wanted: for each teacher, its prompts as (prompt_id, prompt).
         recipes: the pool; its order is that of both tables.
         store: asked first. New responses, failed ones too, go into it ``engine.chunk_size`` at a
-            time; failed ones are asked for again in the next call.
+            time. Failed ones are asked for again in the next call, unless they failed for want of
+            context and it has not grown.
         engine: what runs the models, each loaded once, in a process of its own.
         seed: of sampled responses; each draws from a seed of its own.
 
@@ -62,34 +63,48 @@ def answer(
     unknown = [teacher for teacher in wanted if teacher not in {r.teacher for r in recipes}]
     if unknown:
         raise PersynError(f"Teacher {unknown[0]} is not in the pool.")
-    rows = _stored(wanted, recipes, store)
+    rows = _stored(wanted, recipes, store, engine)
     calls = _calls(wanted, recipes, rows)
     if calls:
         _check_installed(engine)
-    by_weights: dict[str, list[Call]] = {}
-    for call in calls:
-        by_weights.setdefault(call.recipe.weights_id, []).append(call)
-    for group in by_weights.values():
+    for group in _by_model(calls):
         for row in _generate(group, store, engine, seed):
             rows[row["response_key"]] = row
     return _responses(wanted, recipes, rows), _count(wanted, recipes, calls, rows)
 
 
 def _stored(
-    wanted: Wanted, recipes: Sequence[Recipe], store: ResponseStore
+    wanted: Wanted, recipes: Sequence[Recipe], store: ResponseStore, engine: EngineSettings
 ) -> dict[str, dict[str, Any]]:
-    """Return the store's good rows that are wanted, by response key."""
+    """Return the store's rows that are wanted and need no new call, by response key."""
     keys: dict[str, set[str]] = {}
+    contexts: dict[str, int] = {}
     for recipe in recipes:
         prompt_ids = [prompt_id for prompt_id, _ in wanted.get(recipe.teacher, [])]
         keys.setdefault(recipe.shelf, set()).update(map(recipe.response_key, prompt_ids))
+        contexts[recipe.shelf] = stored_context_length(recipe.model.directory, engine)
     rows = {}
     for shelf, shelf_keys in keys.items():
         for batch in store.read(shelf).to_batches() if shelf_keys else []:
             for row in batch.to_pylist():
-                if row["error"] is None and row["response_key"] in shelf_keys:
+                if row["response_key"] in shelf_keys and _is_settled(row, contexts[shelf]):
                     rows[row["response_key"]] = row
     return rows
+
+
+def _is_settled(row: dict[str, Any], context: int) -> bool:
+    """Tell whether asking again would change nothing: no error, or the whole context was used."""
+    return row["error"] is None or row["prompt_tokens"] + row["completion_tokens"] >= context
+
+
+def _by_model(calls: Sequence[Call]) -> list[list[Call]]:
+    """Group the calls that one loaded model answers: one template and dtype as well."""
+    groups: dict[tuple[str, str, str], list[Call]] = {}
+    for call in calls:
+        model = call.recipe.model
+        place = (model.weights_id, model.chat_template, model.settings.dtype)
+        groups.setdefault(place, []).append(call)
+    return list(groups.values())
 
 
 def _calls(wanted: Wanted, recipes: Sequence[Recipe], rows: Mapping[str, Any]) -> list[Call]:
@@ -140,6 +155,7 @@ def _generate(
     ]
     function, env = _engine_function(engine)
     label = f"{engine.name} {model.name}"
+    shelves = {call.recipe.recipe_id: call.recipe.shelf for call in calls}
     chunk: list[dict[str, Any]] = []
     with closing(run_in_child(function, requests, model, engine, label=label, env=env)) as done:
         try:
@@ -147,11 +163,11 @@ def _generate(
                 chunk.append(_row(by_key.pop(generation.key), generation, engine))
                 yield chunk[-1]
                 if len(chunk) >= engine.chunk_size:
-                    _store(chunk, calls, store)
+                    _store(chunk, shelves, store)
                     log.info("%s: %d of %d", label, len(calls) - len(by_key), len(calls))
                     chunk = []
         finally:
-            _store(chunk, calls, store)
+            _store(chunk, shelves, store)
     if by_key:
         raise PersynError(f"{label} gave no answer to {len(by_key)} of {len(calls)} requests.")
 
@@ -172,8 +188,8 @@ def _row(call: Call, generation: Generation, engine: EngineSettings) -> dict[str
     }
 
 
-def _store(chunk: list[dict[str, Any]], calls: list[Call], store: ResponseStore) -> None:
-    for recipe_id, shelf in {call.recipe.recipe_id: call.recipe.shelf for call in calls}.items():
+def _store(chunk: list[dict[str, Any]], shelves: Mapping[str, str], store: ResponseStore) -> None:
+    for recipe_id, shelf in shelves.items():
         store.append(shelf, [row for row in chunk if row["recipe_id"] == recipe_id])
 
 

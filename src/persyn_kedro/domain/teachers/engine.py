@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations import rendering
@@ -58,6 +59,14 @@ def context_length(config: Any, engine: EngineSettings) -> int:
     ``engine.max_model_len``, or the model's own limit (in its Transformers ``config``) if lower.
     """
     own = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return min(engine.max_model_len, own or engine.max_model_len)
+
+
+def stored_context_length(directory: Path, engine: EngineSettings) -> int:
+    """Return ``context_length`` from the directory's config.json, without Transformers."""
+    path = directory / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    own = {**config, **config.get("text_config", {})}.get("max_position_embeddings")
     return min(engine.max_model_len, own or engine.max_model_len)
 
 

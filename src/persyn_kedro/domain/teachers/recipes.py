@@ -1,6 +1,7 @@
 """Teachers as recipes: the identities under which their responses are stored."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.hashing import settings_id
@@ -25,17 +26,17 @@ class Recipe:
     sampling: SamplingSettings
     price: float = 0.0
 
-    @property
+    @cached_property
     def weights_id(self) -> str:
         """The identity of the weights."""
         return self.model.weights_id
 
-    @property
+    @cached_property
     def recipe_id(self) -> str:
         """The identity of system prompt, chat template and sampling settings (not of names)."""
         return settings_id(self._settings)
 
-    @property
+    @cached_property
     def shelf(self) -> str:
         """The response store's shelf: one for each pair of weights and recipe."""
         return settings_id({"weights_id": self.weights_id, "recipe_id": self.recipe_id})
@@ -61,7 +62,7 @@ class Recipe:
             }
         )
 
-    @property
+    @cached_property
     def _settings(self) -> dict[str, Any]:
         return {
             "system": self.system,

@@ -86,7 +86,7 @@ def _start(model: "ResolvedModel", engine: EngineSettings, context: int) -> Any:
         max_model_len=context,
         max_num_seqs=engine.max_num_seqs,
         gpu_memory_utilization=engine.gpu_memory_utilization,
-        tensor_parallel_size=engine.tensor_parallel_size,
+        tensor_parallel_size=model.settings.tensor_parallel_size or engine.tensor_parallel_size,
         enforce_eager=device() == "cpu",  # compiling takes a CPU about a minute a model
         generation_config="vllm",  # the model's own defaults must not leak in
         use_tqdm_on_load=False,

@@ -34,7 +34,7 @@ def build_sft_dataset(
     rows = []
     for prompt_id, prompt in prompts.items():
         row = chosen.get(prompt_id)
-        if row is None or prompt_id in unsolved or not _trainable(row, allow_truncated):
+        if row is None or prompt_id in unsolved or not is_trainable(row, allow_truncated):
             continue
         text = visible_text(row["response"], thinks[row["teacher"]])
         if text.strip():
@@ -42,7 +42,8 @@ def build_sft_dataset(
     return pa.Table.from_pylist(rows, schemas.SFT_DATASET)
 
 
-def _trainable(row: dict[str, Any], allow_truncated: bool) -> bool:
+def is_trainable(row: dict[str, Any], allow_truncated: bool) -> bool:
+    """Tell whether a response ended by itself, or by its length where that is allowed."""
     return row["finish_reason"] == "stop" or (allow_truncated and row["finish_reason"] == "length")
 
 

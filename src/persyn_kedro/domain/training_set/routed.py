@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from persyn_kedro.domain.routers.assignment import ranked_teachers
+from persyn_kedro.domain.training_set.merge import is_trainable
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.parameters import GenerateSettings
 
@@ -20,14 +21,15 @@ def routed_generation(
     scores: dict[str, list[float]],
     teachers: list[str],
     settings: GenerateSettings,
+    allow_truncated: bool,
     ask: Ask,
     check: Check,
 ) -> tuple[pa.Table, pa.Table]:
     """Return ``schemas.ROUTED_RESPONSES`` and the ``schemas.CALLS`` of this run.
 
-    With ``verification`` ``next_choice`` a prompt whose answer is wrong goes to the router's next
-    choices, up to ``max_calls`` in all, each counted; the last answer is left out if it is wrong
-    too. With ``drop`` wrong answers are left out. Unknown quality is kept.
+    With ``verification`` ``next_choice`` a prompt whose answer is wrong, or cannot be trained on,
+    goes to the router's next choices, up to ``max_calls`` in all, each counted; the last answer is
+    left out if it is wrong too. With ``drop`` wrong answers are left out. Unknown quality is kept.
 
     Args:
         prompts: text by prompt_id.
@@ -43,13 +45,23 @@ def routed_generation(
         responses, calls = ask({t: w for t, w in wanted.items() if w})
         counted.append(calls)
         rows = _with_quality(responses, check(responses), rank)
-        wrong = {r["prompt_id"] for r in rows if r["quality"] == 0.0}
-        rejected = wrong if settings.verification != "keep" else set()
+        rejected = _rejected(rows, settings, allow_truncated)
         kept += [row for row in rows if row["prompt_id"] not in rejected]
         open_prompts = [prompt_id for prompt_id in open_prompts if prompt_id in rejected]
         if not open_prompts:
             break
     return pa.Table.from_pylist(kept, schemas.ROUTED_RESPONSES), _sum_calls(counted, teachers)
+
+
+def _rejected(
+    rows: list[dict[str, Any]], settings: GenerateSettings, allow_truncated: bool
+) -> set[str]:
+    if settings.verification == "keep":
+        return set()
+    wrong = {r["prompt_id"] for r in rows if r["quality"] == 0.0}
+    if settings.verification == "next_choice":
+        wrong |= {r["prompt_id"] for r in rows if not is_trainable(r, allow_truncated)}
+    return wrong
 
 
 def _with_quality(responses: pa.Table, quality: pa.Table, rank: int) -> list[dict[str, Any]]:

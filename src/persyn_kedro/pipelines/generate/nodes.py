@@ -8,10 +8,11 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.pool import thinks_of
 from persyn_kedro.domain.prompts.selection import select_prompts
 from persyn_kedro.domain.quality.checking import check_quality
+from persyn_kedro.domain.routers.assignment import check_assignments
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers.answering import answer
-from persyn_kedro.domain.teachers.recipes import resolve_recipes
+from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
 from persyn_kedro.domain.training_set import merge
 from persyn_kedro.domain.training_set.routed import routed_generation
 from persyn_kedro.foundations import schemas
@@ -36,6 +37,7 @@ def generate_responses(
     teachers: Teachers,
     engine: EngineSettings,
     settings: GenerateSettings,
+    label: LabelSettings,
     seed: int,
     response_store: ResponseStore,
     quality_store: QualityStore,
@@ -43,6 +45,7 @@ def generate_responses(
     """Return the routed responses of calibration and train prompts, and the calls made."""
     rows = _training_prompts(prompts, splits)
     recipes = resolve_recipes(teachers, models)
+    check_assignments(assignments.schema, pool_identity(recipes))
     thinks = thinks_of(models, teachers)
 
     def ask(wanted: dict[str, list[tuple[str, str]]]) -> tuple[pa.Table, pa.Table]:
@@ -62,6 +65,7 @@ def generate_responses(
         _scores(assignments),
         list(teachers.root),
         settings,
+        label.allow_truncated,
         ask,
         check,
     )
@@ -93,8 +97,9 @@ def build_sft_dataset(
 
 
 def _unsolved(rewards: list[dict[str, Any]]) -> frozenset[str]:
-    solved = {row["prompt_id"] for row in rewards if row["quality"]}
-    return frozenset(row["prompt_id"] for row in rewards) - solved
+    """Return the calibration prompts that labelling left out: no response of theirs is valid."""
+    kept = {row["prompt_id"] for row in rewards if row["valid"]}
+    return frozenset(row["prompt_id"] for row in rewards) - kept
 
 
 def _training_prompts(prompts: pads.Dataset, splits: pads.Dataset) -> dict[str, dict[str, Any]]:

@@ -19,6 +19,7 @@ def create_pipeline() -> Pipeline:
                     "params:teachers",
                     "params:engine",
                     "params:generate",
+                    "params:label",
                     "params:seed",
                     "response_store",
                     "quality_store",

@@ -5,11 +5,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.routers.assignment import assignments
+from persyn_kedro.domain.routers.assignment import assignments, with_pool
 from persyn_kedro.domain.routers.jobs import score_prompts_job
 from persyn_kedro.domain.routers.persistence import check_pool
 from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
-from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.parameters import Models, RouteSettings, Teachers
 
@@ -30,4 +29,4 @@ def route_prompts(
         label="routing",
     )
     rows = assignments(table["prompt_id"].to_pylist(), batches, list(teachers.root))
-    return pa.RecordBatchReader.from_batches(schemas.ASSIGNMENTS, rows)
+    return pa.RecordBatchReader.from_batches(with_pool(pool), rows)

@@ -10,7 +10,7 @@ from persyn_kedro.domain.prompts.selection import select_prompts
 from persyn_kedro.domain.rewards import rank_invalid_last, reward_matrix
 from persyn_kedro.domain.routers.jobs import fit_router_job, score_prompts_job
 from persyn_kedro.domain.routers.metrics import router_metrics
-from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
+from persyn_kedro.domain.teachers.recipes import Recipe, pool_identity, resolve_recipes
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.parameters import Models, Teachers, TrainRouterSettings
@@ -28,6 +28,8 @@ def fit_router(
     workspace: Path,
 ) -> tuple[Path, list[dict[str, Any]]]:
     """Return the router's directory and its loss by epoch."""
+    recipes = resolve_recipes(teachers, models)
+    _check_rewards(rewards, recipes)
     texts, matrix = _examples(prompts, splits, rewards, teachers, "fit")
     if settings.invalid == "lose":
         matrix = rank_invalid_last(matrix)
@@ -39,7 +41,7 @@ def fit_router(
         settings,
         resolve_models(models, [settings.backbone])[settings.backbone],
         seed,
-        pool_identity(resolve_recipes(teachers, models)),
+        pool_identity(recipes),
         directory,
         label=f"training the {settings.kind} router",
     )
@@ -67,6 +69,21 @@ def measure_router(
         label="scoring the held-out prompts",
     )
     return router_metrics(np.concatenate(list(batches)), held_out, fitted)
+
+
+def _check_rewards(rewards: pads.Dataset, recipes: list[Recipe]) -> None:
+    """Refuse rewards that another pool earned: the router would pass for this pool's."""
+    found: dict[str, tuple[str, str]] = {}
+    for row in rewards.to_table(columns=["prompt_id", "teacher", "response_key"]).to_pylist():
+        if row["response_key"] is not None:
+            found.setdefault(row["teacher"], (row["prompt_id"], row["response_key"]))
+    for recipe in recipes:
+        first = found.get(recipe.teacher)
+        if first is None or recipe.response_key(first[0]) != first[1]:
+            raise PersynError(
+                f"The rewards are not those of teacher {recipe.teacher!r} as it is set now: run "
+                "`kedro run --pipelines=label`."
+            )
 
 
 def _examples(
