@@ -19,7 +19,10 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def make_project(directory: Path) -> Run:
-    """Copy what Kedro needs into ``directory`` and return ``run(*args)``: ``kedro`` in it."""
+    """Copy what Kedro needs into ``directory`` and return ``run(*args)``: ``kedro`` in it.
+
+    Keywords are environment variables.
+    """
     for name in ("conf", "src", "pyproject.toml", "notebooks", ".telemetry"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
@@ -31,11 +34,11 @@ def make_project(directory: Path) -> Run:
         "KEDRO_DISABLE_TELEMETRY": "1",
     }
 
-    def run(*args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(*args: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "kedro", *args],
             cwd=directory,
-            env=environment,
+            env={**environment, **more},
             capture_output=True,
             text=True,
         )

@@ -13,7 +13,7 @@ LAYERS = (
 
 
 def test_the_static_site_has_groups_layers_and_previews(smoke_project: Run) -> None:
-    smoke_project("viz", "build", "--include-previews", "--env=smoke")
+    smoke_project("viz", "build", "--include-previews", KEDRO_ENV="smoke")
     api = Path(smoke_project.directory) / "build" / "api"
     main = json.loads((api / "main").read_text())
     assert set(main["modular_pipelines"]) >= set(STEPS)
