@@ -1,5 +1,6 @@
 """Kedro hooks: check a run before it starts, and print the report's table after it."""
 
+import os
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
@@ -30,6 +31,7 @@ class ProjectHooks:
     def after_context_created(self, context: Any) -> None:
         """Check all settings, also those of later steps, before a step is paid for."""
         loader = context.config_loader
+        _export_keys(loader)
         self.settings = read_settings(_merged(loader["parameters"], loader.runtime_params or {}))
 
     @hook_impl
@@ -45,6 +47,18 @@ class ProjectHooks:
             from persyn_kedro.domain.reporting.terminal import terminal_table
 
             print(terminal_table(catalog.load("report_summary")))
+
+
+def _export_keys(loader: Any) -> None:
+    """Make the ``endpoints`` of credentials.yml ({variable: key}) environment variables."""
+    from kedro.config import MissingConfigException
+
+    try:
+        keys = loader["credentials"].get("endpoints", {})
+    except MissingConfigException:
+        return
+    for variable, key in keys.items():
+        os.environ.setdefault(variable, str(key))
 
 
 def _merged(base: Any, changes: Any) -> Any:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers import answering, transformers_engine
+from persyn_kedro.domain.teachers import answering, asking, transformers_engine
 from persyn_kedro.domain.teachers import engine as engine_rules
 from persyn_kedro.domain.teachers.engine import Generation, Prepared, Request, finish, prepare
 from persyn_kedro.domain.teachers.recipes import Recipe, make_recipes
@@ -74,7 +74,7 @@ class FakeEngine:
 @pytest.fixture
 def fake(monkeypatch) -> FakeEngine:
     engine = FakeEngine()
-    monkeypatch.setattr(answering, "run_in_child", engine.run_in_child)
+    monkeypatch.setattr(asking, "run_in_child", engine.run_in_child)
     return engine
 
 
@@ -180,7 +180,7 @@ def test_chunks_are_kept_when_the_engine_dies(fake, store, tmp_path):
 
 
 def test_a_request_without_an_answer_is_told(fake, store, monkeypatch):
-    monkeypatch.setattr(answering, "run_in_child", lambda *_, **__: (item for item in []))
+    monkeypatch.setattr(asking, "run_in_child", lambda *_, **__: (item for item in []))
     with pytest.raises(PersynError, match="no answer to 5 of 5"):
         answer({"a": PROMPTS}, [recipe("a")], store)
 
@@ -197,7 +197,7 @@ def test_unknown_teachers_and_missing_engines_are_refused(fake, store, monkeypat
     with pytest.raises(PersynError, match="Teacher x is not in the pool."):
         answer({"x": PROMPTS}, [recipe("a")], store)
     answer({"a": PROMPTS[:1]}, [recipe("a")], store)
-    monkeypatch.setattr(answering.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(asking.importlib.util, "find_spec", lambda name: None)
     vllm = EngineSettings(name="vllm")
     assert answer({"a": PROMPTS[:1]}, [recipe("a")], store, vllm)[1]["a"]["calls"] == 0
     with pytest.raises(PersynError, match="Engine vllm is not installed.*engine.name=transformers"):

@@ -37,7 +37,8 @@ def test_every_output_is_in_the_catalog_and_versioned() -> None:
 
 def test_no_catalog_entry_is_unused() -> None:
     catalog = yaml.safe_load((CONF / "base" / "catalog.yml").read_text())
-    assert set(catalog) <= register_pipelines()["__default__"].datasets()
+    by_a_hook = {"run_manifest"}
+    assert set(catalog) - by_a_hook <= register_pipelines()["__default__"].datasets()
 
 
 def test_every_parameter_group_is_read_by_a_node() -> None:

@@ -1,12 +1,15 @@
 """Catalog datasets: whole versions only, and tables in row groups of a useful size."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from kedro.io.core import Version
+from kedro.io.core import DatasetError, Version
 
+from persyn_kedro.datasets.handles import Workspace
 from persyn_kedro.datasets.parquet_table import ROW_GROUP, ParquetTable
 
 SCHEMA = pa.schema([("n", pa.int64())], metadata={b"pool": b"[]"})
@@ -52,3 +55,18 @@ def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
 
 def loaded_dataset(directory: Path) -> ParquetTable:
     return ParquetTable(filepath=str(directory / "t.parquet"), version=Version("v1", None))
+
+
+def test_a_workspace_is_for_one_process_at_a_time(tmp_path: Path) -> None:
+    code = (
+        "import sys; from persyn_kedro.datasets.handles import Workspace;"
+        "Workspace(filepath=sys.argv[1]).load(); print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "w")]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+    with pytest.raises(DatasetError, match="Another run is training in"):
+        Workspace(filepath=str(tmp_path / "w")).load()
+    holder.kill()
+    holder.wait()
+    assert Workspace(filepath=str(tmp_path / "w")).load() == tmp_path / "w"

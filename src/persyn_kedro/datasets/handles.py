@@ -8,12 +8,17 @@ from kedro.io import AbstractDataset, DatasetError
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
+from persyn_kedro.domain.teachers.budget import Ledger
+from persyn_kedro.foundations.errors import PersynError
 
 _STORES: dict[str, Any] = {
     "responses": ResponseStore,
     "statistics": StatisticsStore,
     "quality": QualityStore,
 }
+
+
+_HELD: dict[Path, Any] = {}  # a lock that nobody refers to would be given back at once
 
 
 class StoreHandle(AbstractDataset):
@@ -35,14 +40,47 @@ class StoreHandle(AbstractDataset):
         return {"filepath": self._filepath, "kind": self._kind}
 
 
+class LedgerHandle(AbstractDataset):
+    """What this run has spent on teachers: one ledger for all its nodes, gone with the run."""
+
+    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+        self._ledger, self.metadata = Ledger(), metadata
+
+    def load(self) -> Ledger:
+        return self._ledger
+
+    def save(self, data: Any) -> None:
+        raise DatasetError("a ledger is booked in by nodes, never saved")
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {}
+
+
 class Workspace(AbstractDataset):
-    """A directory for checkpoints and half-built models, outside every version."""
+    """A directory for checkpoints and half-built models, outside every version.
+
+    One process at a time has it, from the first load to its end. (The stores need no lock: each
+    append is a file of its own.)
+    """
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         self._filepath, self.metadata = Path(filepath), metadata
 
     def load(self) -> Path:
+        from filelock import FileLock, Timeout
+
         self._filepath.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._filepath / ".lock", is_singleton=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise PersynError(
+                f"Another run is training in {self._filepath}: wait until it has ended."
+            ) from None
+        _HELD[self._filepath] = lock
         return self._filepath
 
     def save(self, data: Any) -> None:

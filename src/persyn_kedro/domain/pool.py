@@ -35,6 +35,8 @@ def check_pool(
         if model not in models.root:
             known = ", ".join(models.root)
             raise PersynError(f"{user} is {model!r}, which models does not have ({known}).")
+        if models.root[model].endpoint and not user.startswith("teachers."):
+            raise PersynError(f"{user} is {model!r}, an endpoint: only teachers can be endpoints.")
     for model in dict.fromkeys(users.values()):
         check_source(model, models.root[model])
 

@@ -22,14 +22,35 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class EndpointSettings(Settings):
+    """An OpenAI-compatible server's model. The key comes from the environment alone."""
+
+    url: str = Field(pattern=r"^https?://[^@\s]+$", description="ends in /v1, mostly; no password")
+    model: str
+    api_key_env: str | None = Field(None, description="the variable that holds the key, if any")
+    max_concurrency: int = Field(8, ge=1, description="falls after a 429 and rises again")
+    timeout_seconds: float = Field(120.0, gt=0)
+    max_tries: int = Field(6, ge=1)
+    backoff_seconds: float = Field(1.0, gt=0, description="doubles from try to try, with jitter")
+    max_tokens_parameter: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    send_seed: bool = True
+    allow_template_markers: bool = Field(
+        False, description="ask prompts that hold <|im_end|>, [/INST] and the like"
+    )
+
+
 class ModelSettings(Settings):
-    """Where a model's weights come from (exactly one source) and how to load them."""
+    """Where a model comes from (exactly one source) and how to load it.
+
+    ``revision`` is a hub commit, or for an endpoint any label of yours for the state it is in.
+    """
 
     zoo: str | None = None
     hub: str | None = None
     revision: str | None = None
     local: str | None = None
     gguf: str | None = None
+    endpoint: EndpointSettings | None = None
     random: Literal["chat", "base"] | None = None
     random_seed: int = 0
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
@@ -40,11 +61,13 @@ class ModelSettings(Settings):
 
     @model_validator(mode="after")
     def _one_source(self) -> "ModelSettings":
-        sources = [s for s in (self.zoo, self.hub, self.local, self.gguf, self.random) if s]
-        if len(sources) != 1:
-            raise ValueError("a model needs exactly one of zoo, hub, local, gguf, random")
-        if self.revision and not self.hub:
-            raise ValueError("revision belongs to a hub model")
+        names = ("zoo", "hub", "local", "gguf", "endpoint", "random")
+        if sum(bool(getattr(self, name)) for name in names) != 1:
+            raise ValueError(f"a model needs exactly one of {', '.join(names)}")
+        if self.revision and not (self.hub or self.endpoint):
+            raise ValueError("revision belongs to a hub model or an endpoint")
+        if self.endpoint and self.chat_template:
+            raise ValueError("an endpoint renders with its own chat_template")
         if self.random_seed and not self.random:
             raise ValueError("random_seed belongs to a random model")
         return self
@@ -52,15 +75,8 @@ class ModelSettings(Settings):
     @property
     def source(self) -> tuple[Any, ...]:
         """Where the weights come from; equal sources are one model."""
-        return (
-            self.zoo,
-            self.hub,
-            self.revision,
-            self.local,
-            self.gguf,
-            self.random,
-            self.random_seed,
-        )
+        names = ("zoo", "hub", "revision", "local", "gguf", "endpoint", "random", "random_seed")
+        return tuple(getattr(self, name) for name in names)
 
 
 class SamplingSettings(Settings):
@@ -73,13 +89,22 @@ class SamplingSettings(Settings):
     max_new_tokens: int = Field(512, ge=1)
 
 
+class Budget(Settings):
+    """What may be spent in one run. Tokens are prompt and completion tokens."""
+
+    max_cost: float | None = Field(None, ge=0)
+    max_tokens: int | None = Field(None, ge=0)
+
+
 class TeacherSettings(Settings):
-    """A model with its system prompt, sampling and price (per million completion tokens)."""
+    """A model with its system prompt, sampling, and prices (per million tokens)."""
 
     model: str
     system: str | None = None
     sampling: SamplingSettings = SamplingSettings()
-    price: float = Field(0.0, ge=0)
+    price: float = Field(0.0, ge=0, description="of completion tokens")
+    prompt_price: float = Field(0.0, ge=0)
+    budget: Budget = Budget()
 
 
 def _check_names(names: Iterable[str]) -> None:
@@ -132,6 +157,8 @@ class EngineSettings(Settings):
     gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
     tensor_parallel_size: int = Field(1, ge=1)
     cpu_kv_cache_gib: int = Field(1, ge=1)
+    max_failure_share: float = Field(0.5, ge=0, le=1, description="a model over it is stopped")
+    budget: Budget = Budget()
 
 
 class TaskSettings(Settings):
@@ -245,6 +272,7 @@ class GenerateSettings(Settings):
 
     verification: Literal["keep", "drop", "next_choice"] = "keep"
     max_calls: int = Field(2, ge=1, description="next_choice only: calls for one prompt")
+    on_failure: Literal["leave_out", "next_choice"] = "leave_out"
 
 
 class LoraSettings(Settings):

@@ -40,6 +40,8 @@ class ResolvedModel:
     @cached_property
     def chat_template(self) -> str:
         """The Jinja template in effect: the settings', else the model's own, else the base one."""
+        if self.settings.endpoint:
+            return "the endpoint's own"
         return self.settings.chat_template or _own_template(self.directory) or BASE_TEMPLATE
 
 
@@ -77,13 +79,15 @@ def resolve_model(name: str, settings: ModelSettings) -> ResolvedModel:
         directory, weights_id = _hub(settings.hub, settings.revision)
     elif settings.local:
         directory, weights_id = _local(name, Path(settings.local).expanduser())
+    elif settings.endpoint:
+        directory, weights_id = Path(os.devnull), _endpoint_id(settings)
     else:
         directory, weights_id = _random(settings)
     return ResolvedModel(name, directory, weights_id, settings)
 
 
 def check_source(name: str, settings: ModelSettings) -> None:
-    """Raise a PersynError if a zoo, local or GGUF model is not there; fetch and read nothing."""
+    """Raise a PersynError if a zoo, local or GGUF model or a key is not there; fetch nothing."""
     from persyn_kedro.foundations.gguf_conversion import check_gguf
     from persyn_kedro.foundations.zoo import zoo_model
 
@@ -93,6 +97,12 @@ def check_source(name: str, settings: ModelSettings) -> None:
         _check_directory(f"Model {name!r}", Path(settings.local).expanduser())
     elif settings.gguf:
         check_gguf(Path(settings.gguf).expanduser())
+    elif settings.endpoint and settings.endpoint.api_key_env:
+        if not os.environ.get(settings.endpoint.api_key_env):
+            raise PersynError(
+                f"Model {name!r} needs its key in the environment variable "
+                f"{settings.endpoint.api_key_env}, which is not set."
+            )
 
 
 def _zoo(name: str) -> tuple[Path, str]:
@@ -142,6 +152,14 @@ def _local(name: str, directory: Path) -> tuple[Path, str]:
     files = sorted({p for pattern in MODEL_FILES for p in directory.glob(pattern)})
     listing = "".join(f"{path.name} {file_sha256(path)}\n" for path in files if path.is_file())
     return directory, f"local:{hashlib.sha256(listing.encode()).hexdigest()}"
+
+
+def _endpoint_id(settings: ModelSettings) -> str:
+    """Identify the model that a server offers, as far as it can be known from here."""
+    endpoint = settings.endpoint
+    assert endpoint is not None  # noqa: S101 - the caller looked
+    revision = f"@{settings.revision}" if settings.revision else ""
+    return f"endpoint:{endpoint.url.rstrip('/')}#{endpoint.model}{revision}"
 
 
 def _random(settings: ModelSettings) -> tuple[Path, str]:

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.parameters import Models, SamplingSettings, Teachers
+from persyn_kedro.foundations.parameters import Budget, Models, SamplingSettings, Teachers
 from persyn_kedro.foundations.weights import resolve_models
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A teacher with its weights. ``price`` is for a million completion tokens.
+    """A teacher with its model. Prices are for a million completion and prompt tokens.
 
     Two teachers with the same weights, system prompt, chat template and sampling settings share
     their responses, whatever they are called.
@@ -25,6 +25,8 @@ class Recipe:
     system: str | None
     sampling: SamplingSettings
     price: float = 0.0
+    prompt_price: float = 0.0
+    budget: Budget = Budget()
 
     @cached_property
     def weights_id(self) -> str:
@@ -51,6 +53,10 @@ class Recipe:
             **self._settings,
         }
 
+    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """Return what these tokens cost."""
+        return (prompt_tokens * self.prompt_price + completion_tokens * self.price) / 1e6
+
     def response_key(self, prompt_id: str, sample_index: int = 0) -> str:
         """Return the identity of this recipe's response to a prompt."""
         return settings_id(
@@ -74,7 +80,15 @@ class Recipe:
 def make_recipes(teachers: Teachers, models: "dict[str, ResolvedModel]") -> list[Recipe]:
     """Return the teachers' recipes in the settings' order; ``models`` by the models' names."""
     return [
-        Recipe(name, models[teacher.model], teacher.system, teacher.sampling, teacher.price)
+        Recipe(
+            name,
+            models[teacher.model],
+            teacher.system,
+            teacher.sampling,
+            teacher.price,
+            teacher.prompt_price,
+            teacher.budget,
+        )
         for name, teacher in teachers.root.items()
     ]
 

@@ -30,13 +30,15 @@ def routed_generation(
     With ``verification`` ``next_choice`` a prompt whose answer is wrong, or cannot be trained on,
     goes to the router's next choices, up to ``max_calls`` in all, each counted; the last answer is
     left out if it is wrong too. With ``drop`` wrong answers are left out. Unknown quality is kept.
+    With ``on_failure`` ``next_choice`` a prompt that its teacher could not answer goes on too.
 
     Args:
         prompts: text by prompt_id.
         scores: the router's scores by prompt_id, in the order of ``teachers``.
     """
     ranked = {p: ranked_teachers(scores[p], teachers) for p in prompts}
-    rounds = settings.max_calls if settings.verification == "next_choice" else 1
+    several = "next_choice" in (settings.verification, settings.on_failure)
+    rounds = settings.max_calls if several else 1
     open_prompts, kept, counted = list(prompts), [], []
     for rank in range(min(rounds, len(teachers))):
         wanted: dict[str, list[tuple[str, str]]] = {teacher: [] for teacher in teachers}
@@ -56,12 +58,13 @@ def routed_generation(
 def _rejected(
     rows: list[dict[str, Any]], settings: GenerateSettings, allow_truncated: bool
 ) -> set[str]:
+    failed = {r["prompt_id"] for r in rows if r["finish_reason"] == "error"}
     if settings.verification == "keep":
-        return set()
+        return failed if settings.on_failure == "next_choice" else set()
     wrong = {r["prompt_id"] for r in rows if r["quality"] == 0.0}
     if settings.verification == "next_choice":
         wrong |= {r["prompt_id"] for r in rows if not is_trainable(r, allow_truncated)}
-    return wrong
+    return wrong | failed if settings.on_failure == "next_choice" else wrong
 
 
 def _with_quality(responses: pa.Table, quality: pa.Table, rank: int) -> list[dict[str, Any]]:

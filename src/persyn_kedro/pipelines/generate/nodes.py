@@ -12,6 +12,7 @@ from persyn_kedro.domain.routers.assignment import check_assignments
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers.answering import answer
+from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
 from persyn_kedro.domain.training_set import merge
 from persyn_kedro.domain.training_set.routed import routed_generation
@@ -41,6 +42,7 @@ def generate_responses(
     seed: int,
     response_store: ResponseStore,
     quality_store: QualityStore,
+    ledger: Ledger,
 ) -> tuple[pa.Table, pa.Table]:
     """Return the routed responses of calibration and train prompts, and the calls made."""
     rows = _training_prompts(prompts, splits)
@@ -49,7 +51,7 @@ def generate_responses(
     thinks = thinks_of(models, teachers)
 
     def ask(wanted: dict[str, list[tuple[str, str]]]) -> tuple[pa.Table, pa.Table]:
-        return answer(wanted, recipes, response_store, engine, seed)
+        return answer(wanted, recipes, response_store, engine, seed, ledger, go_on=True)
 
     def check(responses: pa.Table) -> pa.Table:
         with_reference = {p: row for p, row in rows.items() if row["reference"] is not None}

@@ -23,6 +23,7 @@ def create_pipeline() -> Pipeline:
                     "params:seed",
                     "response_store",
                     "quality_store",
+                    "ledger",
                 ],
                 ["routed_responses", "routed_calls"],
             ),

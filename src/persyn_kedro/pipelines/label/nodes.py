@@ -12,6 +12,7 @@ from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
 from persyn_kedro.domain.teachers.answering import answer
+from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.recipes import resolve_recipes
 from persyn_kedro.foundations.parameters import (
     EngineSettings,
@@ -32,13 +33,15 @@ def answer_calibration_prompts(
     settings: LabelSettings,
     seed: int,
     response_store: ResponseStore,
+    ledger: Ledger,
 ) -> tuple[pa.Table, pa.Table]:
     """Return K responses for each calibration prompt, and the calls that were made for them."""
     rows = select_prompts(prompts.to_table(), splits.to_table(), {"calibration"})
     check_can_be_labelled(rows, settings)
     pairs = [(row["prompt_id"], row["prompt"]) for row in rows]
     recipes = resolve_recipes(teachers, models)
-    return answer({r.teacher: pairs for r in recipes}, recipes, response_store, engine, seed)
+    wanted = {recipe.teacher: pairs for recipe in recipes}
+    return answer(wanted, recipes, response_store, engine, seed, ledger)
 
 
 def score_learnability(

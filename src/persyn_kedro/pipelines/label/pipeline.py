@@ -20,6 +20,7 @@ def create_pipeline() -> Pipeline:
                     "params:label",
                     "params:seed",
                     "response_store",
+                    "ledger",
                 ],
                 ["calibration_responses", "calibration_calls"],
             ),

