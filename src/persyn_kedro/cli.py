@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import click
@@ -9,6 +11,7 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
+from kedro.io.core import AbstractVersionedDataset
 from kedro.validation.exceptions import ParameterValidationError
 
 from persyn_kedro.foundations.errors import PersynError
@@ -26,6 +29,12 @@ def _one_sentence() -> Iterator[None]:
         yield
     except (PersynError, ParameterValidationError) as error:
         raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo(
+            "Interrupted: every answer so far is kept. The same command goes on from here.",
+            err=True,
+        )
+        raise click.exceptions.Exit(130) from None
     except DatasetError as error:  # Kedro wraps what a streamed table raises while it is saved
         if not isinstance(error.__cause__, PersynError):
             raise
@@ -56,9 +65,13 @@ cli.add_command(
 )
 
 
-def _settings(env: str | None) -> dict[str, Any]:
-    from pathlib import Path
+def _dataset(name: str, env: str | None) -> Any:
+    bootstrap_project(Path.cwd())
+    with KedroSession.create(env=env) as session:
+        return cast(KedroSession, session).load_context().catalog.load(name)
 
+
+def _settings(env: str | None) -> dict[str, Any]:
     from persyn_kedro.foundations.parameters import read_settings
 
     bootstrap_project(Path.cwd())
@@ -82,6 +95,59 @@ def fetch_models(env: str | None) -> None:
         names += filter(None, [settings["label"].quality.model])
         for model in resolve_models(models, dict.fromkeys(names)).values():
             click.echo(f"{model.name}: {model.weights_id}")
+
+
+@cli.command("import-responses")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--env", "-e", default=None, help="Kedro environment whose teachers are meant.")
+def import_responses(file: Path, env: str | None) -> None:
+    """Put answers that you already have into the response store: they are never paid for again.
+
+    FILE is JSONL with prompt (as it is asked), teacher and response.
+    """
+    from persyn_kedro.domain.teachers import importing
+    from persyn_kedro.domain.teachers.recipes import resolve_recipes
+
+    with _one_sentence():
+        settings = _settings(env)
+        recipes = resolve_recipes(settings["teachers"], settings["models"])
+        counts = importing.import_responses(file, recipes, _dataset("response_store", env))
+        for teacher, count in counts.items():
+            click.echo(f"{teacher}: {count} responses imported")
+
+
+@cli.command("trace")
+@click.argument("prompt_id")
+@click.option("--env", "-e", default=None)
+def trace(prompt_id: str, env: str | None) -> None:
+    """Print what made the training row of a prompt: source, scores, teacher, response.
+
+    PROMPT_ID may be cut short as long as it is the beginning of just one.
+    """
+    import json
+
+    from persyn_kedro.domain.provenance import trace as trace_row
+
+    with _one_sentence():
+        teachers = list(_settings(env)["teachers"].root)
+        chain = trace_row(prompt_id, partial(_dataset, env=env), teachers)
+        chain["versions"] = _versions_behind("sft_dataset", env)
+        click.echo(json.dumps(chain, indent=2, ensure_ascii=False))
+
+
+def _versions_behind(name: str, env: str | None) -> dict[str, str | None]:
+    """Return the newest versions of what a dataset is made from, itself included."""
+    from persyn_kedro.pipeline_registry import register_pipelines
+
+    wanted = register_pipelines()["__default__"].to_outputs(name).datasets()
+    with KedroSession.create(env=env) as session:
+        catalog = cast(KedroSession, session).load_context().catalog
+        datasets = {n: catalog.get(n) for n in sorted(wanted) if not n.startswith("params:")}
+        return {
+            n: d.resolve_load_version()
+            for n, d in datasets.items()
+            if isinstance(d, AbstractVersionedDataset)
+        }
 
 
 @cli.command("show-mask")

@@ -1,6 +1,7 @@
 """Kedro's project settings."""
 
 from persyn_kedro.hooks import ProjectHooks
+from persyn_kedro.manifest import ManifestHooks
 
-HOOKS = (ProjectHooks(),)
+HOOKS = (ProjectHooks(), ManifestHooks())
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}

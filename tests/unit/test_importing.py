@@ -1,0 +1,73 @@
+"""Answers that a user brings: stored under the teacher's key, whole files only."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.teachers import answering
+from persyn_kedro.domain.teachers.importing import import_responses
+from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.hashing import text_id
+from persyn_kedro.foundations.parameters import EngineSettings, ModelSettings, SamplingSettings
+
+
+def recipe(teacher: str, weights_id: str) -> Recipe:
+    model = SimpleNamespace(
+        name=teacher,
+        weights_id=weights_id,
+        chat_template="t",
+        directory=Path("nowhere"),
+        settings=ModelSettings(zoo="smollm2"),
+    )
+    return Recipe(teacher, model, None, SamplingSettings())  # type: ignore[arg-type]
+
+
+RECIPES = [recipe("a", "w"), recipe("b", "v")]
+ROWS = [
+    {"prompt": "1+1?", "teacher": "a", "response": "2"},
+    {"prompt": "1+1?", "teacher": "b", "response": "It is 2", "finish_reason": "length"},
+    {"prompt": "2+2?", "teacher": "a", "response": "4"},
+]
+
+
+def write(path: Path, rows: list[object]) -> Path:
+    path.write_text("\n".join(r if isinstance(r, str) else json.dumps(r) for r in rows))
+    return path
+
+
+def test_imported_answers_are_never_paid_for(tmp_path: Path) -> None:
+    store = ResponseStore(tmp_path / "store")
+    file = write(tmp_path / "r.jsonl", ROWS)
+    assert import_responses(file, RECIPES, store) == {"a": 2, "b": 1}
+    assert import_responses(file, RECIPES, store) == {"a": 0, "b": 0}
+    prompts = [(text_id(p), p) for p in ("1+1?", "2+2?")]
+    wanted = {"a": prompts, "b": prompts[:1]}
+    responses, calls = answering.answer(wanted, RECIPES, store, EngineSettings(), 0)
+    assert responses["response"].to_pylist() == ["2", "4", "It is 2"]
+    assert responses["finish_reason"].to_pylist() == ["stop", "stop", "length"]
+    assert set(responses["engine"].to_pylist()) == {"import"}
+    assert sum(calls["calls"].to_pylist()) == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("{oops", "Line 4 of .* is not JSON"),
+        ([1], "Line 4 of .* is not a JSON object"),
+        ({**ROWS[0], "teacher": "x"}, "Line 4 of .* names teacher 'x'; there are a, b"),
+        ({**ROWS[0], "response": " "}, "Line 4 of .* has no text in 'response'"),
+        ({**ROWS[0], "response": "3"}, "Line 4 of .* a second answer"),
+        ({**ROWS[0], "finish_reason": "error"}, "Line 4 of .* neither stop nor length"),
+    ],
+)
+def test_a_bad_line_is_named_and_nothing_is_stored(
+    tmp_path: Path, line: object, sentence: str
+) -> None:
+    store = ResponseStore(tmp_path / "store")
+    with pytest.raises(PersynError, match=sentence):
+        import_responses(write(tmp_path / "r.jsonl", [*ROWS, line]), RECIPES, store)
+    assert not (tmp_path / "store").exists()
