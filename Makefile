@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 UNNEEDED := torchvision torchaudio torchcodec
 ENGINE = $$($(BIN)/python -c "import importlib.util as u; print('vllm' if u.find_spec('vllm') else 'transformers')")
 
-.PHONY: demo test test-fast lint lineage install
+.PHONY: demo test test-fast lint lineage install crash
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -40,3 +40,7 @@ lint: $(STAMP)
 
 lineage: $(STAMP)
 	$(BIN)/kedro viz build --include-previews
+
+# SIGKILL at 50 random moments (the test suite does 5).
+crash: $(STAMP)
+	PERSYN_KILLS=50 $(BIN)/pytest tests/crash

@@ -71,10 +71,11 @@ def test_a_parquet_file_is_read_in_batches_up_to_the_limit(tmp_path: Path) -> No
     import pyarrow.parquet as pq
 
     file = tmp_path / "p.parquet"
-    pq.write_table(pa.table({"q": ["1+1?", "2+2?", "3+3?"], "a": [2, 4, 6]}), file)
+    answers = [2.5, float("nan"), 6.0]
+    pq.write_table(pa.table({"q": ["5/2?", "2+2?", "3+3?"], "a": answers}), file)
     source = PromptSource(file=str(file), prompt_column="q", reference_column="a", limit=2)
     rows = list(read_rows(source, 0))
-    assert [(r["prompt"], r["reference"]) for r in rows] == [("1+1?", "2"), ("2+2?", "4")]
+    assert [(r["prompt"], r["reference"]) for r in rows] == [("5/2?", "2.5"), ("2+2?", None)]
     file.write_bytes(b"PAR")
     with pytest.raises(PersynError, match="is not a Parquet file"):
         list(read_rows(source, 0))

@@ -4,6 +4,7 @@ import json
 import math
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -61,15 +62,28 @@ def test_reading_agrees_with_a_dictionary(tmp_path_factory, parts):
     assert contents(store) == {**bad, **good}
 
 
-def test_unfinished_files_are_ignored_and_broken_parts_named(tmp_path):
+def test_unfinished_files_are_ignored_and_damaged_parts_set_aside(tmp_path, caplog):
     store = ResponseStore(tmp_path)
     store.append("s", [response("a", "a1")])
     (part,) = (tmp_path / "s").iterdir()
     (tmp_path / "s" / f".{part.name}.0.tmp").write_bytes(part.read_bytes()[:50])
     assert contents(store) == {"a": "a1"}
+    store.append("s", [response("b", "b1")])
     part.write_bytes(part.read_bytes()[:50])
-    with pytest.raises(PersynError, match=part.name):
-        store.read("s")
+    assert contents(store) == {"b": "b1"}
+    assert part.name in caplog.text and "damaged" in caplog.text
+    assert part.with_suffix(".corrupt").is_file()
+    store.append("s", [response("a", "a2")])  # paid for again
+    assert contents(store) == {"a": "a2", "b": "b1"}
+
+
+def test_a_part_of_another_version_is_refused_and_kept(tmp_path):
+    (tmp_path / "s").mkdir()
+    part = tmp_path / "s" / "part-1.parquet"
+    pq.write_table(pa.table({"response_key": ["a"]}), part)
+    with pytest.raises(PersynError, match="part-1.parquet cannot be read"):
+        ResponseStore(tmp_path).read("s")
+    assert part.is_file()
 
 
 def test_a_save_that_dies_leaves_nothing(tmp_path, monkeypatch):

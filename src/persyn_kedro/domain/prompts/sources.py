@@ -88,6 +88,8 @@ def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
     if not _is_unicode(prompt):
         raise PersynError(f"Row {number} of {name} holds half a character (a lone surrogate).")
     reference = record.get(source.reference_column)
+    if reference != reference:  # NaN: a Parquet column of floats has no other null
+        reference = None
     return {
         "prompt": prompt + source.prompt_suffix,
         "reference": None if reference is None else str(reference),

@@ -1,6 +1,7 @@
 """Append-only tables on disk: a shelf is a directory, each append one immutable Parquet file."""
 
 import json
+import logging
 import os
 import time
 import uuid
@@ -12,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from persyn_kedro.foundations.errors import PersynError
+
+log = logging.getLogger(__name__)
 
 IDENTITY_FILE = "identity.json"
 
@@ -41,17 +44,20 @@ class PartStore:
 
         The table is empty where the shelf does not exist.
 
+        A part that is no whole Parquet file is named, set aside, and counts as missing.
+
         Raises:
-            PersynError: if a part cannot be read or lacks a column.
+            PersynError: if a part lacks a column: it was written by another version.
         """
         columns = list(self.schema.names if columns is None else columns)
         deciding = [*self.key, *(["error"] if "error" in self.schema.names else [])]
         needed = [name for name in self.schema.names if name in {*columns, *deciding}]
         schema = pa.schema([self.schema.field(name) for name in needed])
         paths = sorted(self._shelf(shelf).glob("part-*.parquet"))
-        if not paths:
+        parts = [part for path in paths if (part := _read_part(path, schema)) is not None]
+        if not parts:
             return schema.empty_table().select(columns)
-        table = pa.concat_tables([_read_part(path, schema) for path in paths])
+        table = pa.concat_tables(parts)
         return table.take(self._rows_that_count(table)).select(columns)
 
     def describe(self, shelf: str, identity: Mapping[str, Any]) -> None:
@@ -76,11 +82,20 @@ class PartStore:
         return sorted(chosen.values())
 
 
-def _read_part(path: Path, schema: pa.Schema) -> pa.Table:
+def _read_part(path: Path, schema: pa.Schema) -> pa.Table | None:
     try:
         with pq.ParquetFile(path) as file:
-            return file.read(columns=schema.names).select(schema.names).cast(schema)
-    except (pa.ArrowException, OSError, KeyError) as error:
+            table = file.read(columns=schema.names)
+    except (PermissionError, FileNotFoundError):
+        raise
+    except (pa.ArrowException, OSError) as error:
+        aside = path.with_suffix(".corrupt")
+        os.replace(path, aside)
+        log.warning("%s is damaged (%s): set aside as %s", path, error, aside.name)
+        return None
+    try:
+        return table.select(schema.names).cast(schema)
+    except (pa.ArrowException, KeyError) as error:
         raise PersynError(f"{path} cannot be read as a part of its store: {error}") from error
 
 
