@@ -1,8 +1,7 @@
-"""The project's commands: ``run`` with one-sentence errors, ``fetch-models``, ``show-mask``."""
+"""The project's commands: ``run`` with one-sentence errors, and those that Kedro has not."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -65,19 +64,14 @@ cli.add_command(
 )
 
 
-def _dataset(name: str, env: str | None) -> Any:
-    bootstrap_project(Path.cwd())
-    with KedroSession.create(env=env) as session:
-        return cast(KedroSession, session).load_context().catalog.load(name)
-
-
-def _settings(env: str | None) -> dict[str, Any]:
-    from persyn_kedro.foundations.parameters import read_settings
+def _open(env: str | None) -> tuple[dict[str, Any], Any]:
+    """Return the settings and the catalog of an environment."""
+    from persyn_kedro.foundations.settings_reader import read_settings
 
     bootstrap_project(Path.cwd())
     with KedroSession.create(env=env) as session:
-        loader = cast(KedroSession, session).load_context().config_loader
-        return read_settings(loader["parameters"])
+        context = cast(KedroSession, session).load_context()
+        return read_settings(context.config_loader["parameters"]), context.catalog
 
 
 @cli.command("fetch-models")
@@ -87,7 +81,7 @@ def fetch_models(env: str | None) -> None:
     from persyn_kedro.foundations.weights import resolve_models
 
     with _one_sentence():
-        settings = _settings(env)
+        settings, _ = _open(env)
         models = settings["models"]
         names = [t.model for t in settings["teachers"].root.values()]
         names.append(settings["student"].model)
@@ -109,9 +103,9 @@ def import_responses(file: Path, env: str | None) -> None:
     from persyn_kedro.domain.teachers.recipes import resolve_recipes
 
     with _one_sentence():
-        settings = _settings(env)
+        settings, catalog = _open(env)
         recipes = resolve_recipes(settings["teachers"], settings["models"])
-        counts = importing.import_responses(file, recipes, _dataset("response_store", env))
+        counts = importing.import_responses(file, recipes, catalog.load("response_store"))
         for teacher, count in counts.items():
             click.echo(f"{teacher}: {count} responses imported")
 
@@ -129,25 +123,23 @@ def trace(prompt_id: str, env: str | None) -> None:
     from persyn_kedro.domain.provenance import trace as trace_row
 
     with _one_sentence():
-        teachers = list(_settings(env)["teachers"].root)
-        chain = trace_row(prompt_id, partial(_dataset, env=env), teachers)
-        chain["versions"] = _versions_behind("sft_dataset", env)
+        settings, catalog = _open(env)
+        chain = trace_row(prompt_id, catalog.load, list(settings["teachers"].root))
+        chain["versions"] = _versions_behind("sft_dataset", catalog)
         click.echo(json.dumps(chain, indent=2, ensure_ascii=False))
 
 
-def _versions_behind(name: str, env: str | None) -> dict[str, str | None]:
+def _versions_behind(name: str, catalog: Any) -> dict[str, str | None]:
     """Return the newest versions of what a dataset is made from, itself included."""
     from persyn_kedro.pipeline_registry import register_pipelines
 
-    wanted = register_pipelines()["__default__"].to_outputs(name).datasets()
-    with KedroSession.create(env=env) as session:
-        catalog = cast(KedroSession, session).load_context().catalog
-        datasets = {n: catalog.get(n) for n in sorted(wanted) if not n.startswith("params:")}
-        return {
-            n: d.resolve_load_version()
-            for n, d in datasets.items()
-            if isinstance(d, AbstractVersionedDataset)
-        }
+    behind = register_pipelines()["__default__"].to_outputs(name).datasets()
+    datasets = {n: catalog.get(n) for n in sorted(behind) if not n.startswith("params:")}
+    return {
+        n: dataset.resolve_load_version()
+        for n, dataset in datasets.items()
+        if isinstance(dataset, AbstractVersionedDataset)
+    }
 
 
 @cli.command("show-mask")
@@ -161,7 +153,7 @@ def show_mask(env: str | None, prompt: str, response: str) -> None:
     from persyn_kedro.foundations.weights import resolve_models
 
     with _one_sentence():
-        settings = _settings(env)
+        settings, _ = _open(env)
         student = settings["student"]
         model = resolve_models(settings["models"], [student.model])[student.model]
         tokenizer = load_tokenizer(model)

@@ -7,7 +7,7 @@ from kedro.framework.hooks import hook_impl
 
 from persyn_kedro.domain.pool import check_pool
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import read_settings
+from persyn_kedro.foundations.settings_reader import read_settings
 
 # What a step's missing input is called in the sentence to the user.
 _SPOKEN = {

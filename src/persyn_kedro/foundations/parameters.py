@@ -5,12 +5,10 @@ unknown key or a bad value stops the run before a model is loaded.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
-
-from persyn_kedro.foundations.errors import PersynError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
 Fraction = float
 Think = Literal["keep", "strip"]
@@ -302,48 +300,3 @@ class EvaluateSettings(Settings):
 
     sampling: SamplingSettings = SamplingSettings()
     confidence: float = Field(0.95, gt=0, lt=1)
-
-
-GROUPS: dict[str, type[BaseModel]] = {
-    "models": Models,
-    "teachers": Teachers,
-    "student": StudentSettings,
-    "engine": EngineSettings,
-    "prepare": PrepareSettings,
-    "label": LabelSettings,
-    "train_router": TrainRouterSettings,
-    "route": RouteSettings,
-    "generate": GenerateSettings,
-    "sft": SftSettings,
-    "evaluate": EvaluateSettings,
-}
-
-
-def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the groups as their models, and the seed.
-
-    Raises:
-        PersynError: one sentence that names the first key which is missing, unknown or bad.
-    """
-    settings: dict[str, Any] = {"seed": raw.get("seed")}
-    if type(settings["seed"]) is not int:
-        raise PersynError(f"Parameter seed must be a whole number, not {settings['seed']!r}.")
-    for name, kind in GROUPS.items():
-        if name not in raw:
-            raise PersynError(f"The parameters lack the group {name!r}.")
-        try:
-            settings[name] = kind.model_validate(raw[name])
-        except ValidationError as error:
-            raise PersynError(_sentence(name, error)) from error
-    return settings
-
-
-def _sentence(group: str, error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join([group, *(str(part) for part in first["loc"])])
-    if first["type"] == "extra_forbidden":
-        return f"There is no parameter {key}."
-    message = first["msg"].removeprefix("Value error, ")
-    value = first["input"]
-    shown = f" (it is {value!r})" if isinstance(value, (str, int, float, bool)) else ""
-    return f"Parameter {key}: {message}{shown}."

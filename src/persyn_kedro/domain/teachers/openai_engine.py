@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -41,15 +42,15 @@ def generate(
     endpoint = model.settings.endpoint
     assert endpoint is not None  # noqa: S101 - the caller chose this engine for it
     stop = threading.Event()
-    limit = AdaptiveLimit(endpoint.max_concurrency)
     client = _client(endpoint)
+    asker = _Asker(client, endpoint, AdaptiveLimit(endpoint.max_concurrency), stop)
     waiting = iter(requests)
     under_way: set[Future[Generation]] = set()
     pool = ThreadPoolExecutor(endpoint.max_concurrency, thread_name_prefix=f"ask {model.name}")
     try:
         while True:
             for request in waiting:
-                under_way.add(pool.submit(_ask, client, request, endpoint, limit, stop))
+                under_way.add(pool.submit(asker.ask, request))
                 if len(under_way) >= 2 * endpoint.max_concurrency:
                     break
             if not under_way:
@@ -75,60 +76,57 @@ def _client(endpoint: EndpointSettings) -> Any:
     )
 
 
-def _ask(
-    client: Any,
-    request: Request,
-    endpoint: EndpointSettings,
-    limit: AdaptiveLimit,
-    stop: threading.Event,
-) -> Generation:
-    """Return the answer, or an error row once the tries are used up or the refusal is final."""
-    import openai
-    from tenacity import (
-        Retrying,
-        retry_if_exception,
-        sleep_using_event,
-        stop_after_attempt,
-        stop_when_event_set,
-        wait_random_exponential,
-    )
+@dataclass(frozen=True)
+class _Asker:
+    """What the threads share."""
 
-    if not endpoint.allow_template_markers and TEMPLATE_MARKERS.search(request.prompt):
-        return failed(request, "set aside: the prompt holds a chat template's marker")
-    tries = Retrying(
-        retry=retry_if_exception(_may_pass),
-        wait=wait_random_exponential(multiplier=endpoint.backoff_seconds, max=60),
-        stop=stop_after_attempt(endpoint.max_tries) | stop_when_event_set(stop),
-        sleep=sleep_using_event(stop),
-        reraise=True,
-    )
-    try:
-        return tries(_ask_once, client, request, endpoint, limit, stop)
-    except (openai.OpenAIError, _Unusable, ValueError) as error:
-        return failed(request, _describe(error, endpoint))
+    client: Any
+    endpoint: EndpointSettings
+    limit: AdaptiveLimit
+    stop: threading.Event
 
+    def ask(self, request: Request) -> Generation:
+        """Return the answer, or an error row: a final refusal, or the tries are used up."""
+        import openai
+        from tenacity import (
+            Retrying,
+            retry_if_exception,
+            sleep_using_event,
+            stop_after_attempt,
+            stop_when_event_set,
+            wait_random_exponential,
+        )
 
-def _ask_once(
-    client: Any,
-    request: Request,
-    endpoint: EndpointSettings,
-    limit: AdaptiveLimit,
-    stop: threading.Event,
-) -> Generation:
-    import openai
+        if not self.endpoint.allow_template_markers and TEMPLATE_MARKERS.search(request.prompt):
+            return failed(request, "set aside: the prompt holds a chat template's marker")
+        tries = Retrying(
+            retry=retry_if_exception(_may_pass),
+            wait=wait_random_exponential(multiplier=self.endpoint.backoff_seconds, max=60),
+            stop=stop_after_attempt(self.endpoint.max_tries) | stop_when_event_set(self.stop),
+            sleep=sleep_using_event(self.stop),
+            reraise=True,
+        )
+        try:
+            return tries(self._try, request)
+        except (openai.OpenAIError, _Unusable, ValueError) as error:
+            return failed(request, _describe(error, self.endpoint))
 
-    if not limit.acquire(stop):
-        raise _Unusable("stopped before it was asked")
-    try:
-        completion = client.chat.completions.create(**_arguments(request, endpoint))
-    except openai.APIStatusError as error:
-        if error.status_code == 429 or error.response.headers.get("retry-after"):
-            limit.refused(_retry_after(error.response.headers.get("retry-after")))
-        raise
-    finally:
-        limit.release()
-    limit.succeeded()
-    return _generation(request, completion)
+    def _try(self, request: Request) -> Generation:
+        import openai
+
+        if not self.limit.acquire(self.stop):
+            raise _Unusable("stopped before it was asked")
+        try:
+            completion = self.client.chat.completions.create(**_arguments(request, self.endpoint))
+        except openai.APIStatusError as error:
+            wait = error.response.headers.get("retry-after")
+            if error.status_code == 429 or wait:
+                self.limit.refused(_retry_after(wait))
+            raise
+        finally:
+            self.limit.release()
+        self.limit.succeeded()
+        return _generation(request, completion)
 
 
 def _arguments(request: Request, endpoint: EndpointSettings) -> dict[str, Any]:
@@ -167,7 +165,7 @@ def _generation(request: Request, completion: Any) -> Generation:
     if refusal or choice.finish_reason not in ("stop", "length"):
         why = f"refused: {refusal[:200]}" if refusal else f"finish reason {choice.finish_reason}"
         return Generation(request.key, "", "error", prompt_tokens, completion_tokens, why)
-    text = (choice.message.content or "") if choice.message else ""
+    text = choice.message.content or ""
     thinking = next(
         filter(
             None, (getattr(choice.message, n, None) for n in ("reasoning_content", "reasoning"))

@@ -1,0 +1,65 @@
+"""From the raw parameters to typed groups: the first thing wrong, in one sentence."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.parameters import (
+    EngineSettings,
+    EvaluateSettings,
+    GenerateSettings,
+    LabelSettings,
+    Models,
+    PrepareSettings,
+    RouteSettings,
+    SftSettings,
+    StudentSettings,
+    Teachers,
+    TrainRouterSettings,
+)
+
+GROUPS: dict[str, type[BaseModel]] = {
+    "models": Models,
+    "teachers": Teachers,
+    "student": StudentSettings,
+    "engine": EngineSettings,
+    "prepare": PrepareSettings,
+    "label": LabelSettings,
+    "train_router": TrainRouterSettings,
+    "route": RouteSettings,
+    "generate": GenerateSettings,
+    "sft": SftSettings,
+    "evaluate": EvaluateSettings,
+}
+
+
+def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the groups as their models, and the seed.
+
+    Raises:
+        PersynError: one sentence that names the first key which is missing, unknown or bad.
+    """
+    settings: dict[str, Any] = {"seed": raw.get("seed")}
+    if type(settings["seed"]) is not int:
+        raise PersynError(f"Parameter seed must be a whole number, not {settings['seed']!r}.")
+    for name, kind in GROUPS.items():
+        if name not in raw:
+            raise PersynError(f"The parameters lack the group {name!r}.")
+        try:
+            settings[name] = kind.model_validate(raw[name])
+        except ValidationError as error:
+            raise PersynError(_sentence(name, error)) from error
+    return settings
+
+
+def _sentence(group: str, error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join([group, *(str(part) for part in first["loc"])])
+    if first["type"] == "extra_forbidden":
+        return f"There is no parameter {key}."
+    message = first["msg"].removeprefix("Value error, ")
+    value = first["input"]
+    shown = f" (it is {value!r})" if isinstance(value, (str, int, float, bool)) else ""
+    return f"Parameter {key}: {message}{shown}."
