@@ -6,12 +6,19 @@ unknown key or a bad value stops the run before a model is loaded.
 
 import re
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
 Fraction = float
 Think = Literal["keep", "strip"]
+
+NO_EFFECT = "no effect"
+"""Marks settings of time, memory, money and names: what a step makes does not hang on them.
+
+A change of them is no reason to do a step again (``foundations.step``). Batch sizes are among them
+although they move results by rounding.
+"""
 
 
 class Settings(BaseModel):
@@ -25,11 +32,17 @@ class EndpointSettings(Settings):
 
     url: str = Field(pattern=r"^https?://[^@\s]+$", description="ends in /v1, mostly; no password")
     model: str
-    api_key_env: str | None = Field(None, description="the variable that holds the key, if any")
-    max_concurrency: int = Field(8, ge=1, description="falls after a 429 and rises again")
-    timeout_seconds: float = Field(120.0, gt=0)
-    max_tries: int = Field(6, ge=1)
-    backoff_seconds: float = Field(1.0, gt=0, description="doubles from try to try, with jitter")
+    api_key_env: Annotated[str | None, NO_EFFECT] = Field(
+        None, description="the variable that holds the key, if any"
+    )
+    max_concurrency: Annotated[int, NO_EFFECT] = Field(
+        8, ge=1, description="falls after a 429 and rises again"
+    )
+    timeout_seconds: Annotated[float, NO_EFFECT] = Field(120.0, gt=0)
+    max_tries: Annotated[int, NO_EFFECT] = Field(6, ge=1)
+    backoff_seconds: Annotated[float, NO_EFFECT] = Field(
+        1.0, gt=0, description="doubles from try to try, with jitter"
+    )
     max_tokens_parameter: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     send_seed: bool = True
     allow_template_markers: bool = Field(
@@ -52,10 +65,12 @@ class ModelSettings(Settings):
     random: Literal["chat", "base"] | None = None
     random_seed: int = 0
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
-    family: str | None = None
+    family: Annotated[str | None, NO_EFFECT] = None
     chat_template: str | None = None
     think: Think = "strip"
-    tensor_parallel_size: int | None = Field(None, ge=1, description="None: the engine's")
+    tensor_parallel_size: Annotated[int | None, NO_EFFECT] = Field(
+        None, ge=1, description="None: the engine's"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> "ModelSettings":
@@ -100,9 +115,9 @@ class TeacherSettings(Settings):
     model: str
     system: str | None = None
     sampling: SamplingSettings = SamplingSettings()
-    price: float = Field(0.0, ge=0, description="of completion tokens")
-    prompt_price: float = Field(0.0, ge=0)
-    budget: Budget = Budget()
+    price: Annotated[float, NO_EFFECT] = Field(0.0, ge=0, description="of completion tokens")
+    prompt_price: Annotated[float, NO_EFFECT] = Field(0.0, ge=0)
+    budget: Annotated[Budget, NO_EFFECT] = Budget()
 
 
 def _check_names(names: Iterable[str]) -> None:
@@ -147,16 +162,18 @@ class StudentSettings(Settings):
 class EngineSettings(Settings):
     """What runs local models. ``chunk_size`` responses are stored at a time."""
 
-    name: Literal["vllm", "transformers"] = "vllm"
-    batch_size: int = Field(8, ge=1, description="transformers only")
-    chunk_size: int = Field(32, ge=1)
+    name: Annotated[Literal["vllm", "transformers"], NO_EFFECT] = "vllm"
+    batch_size: Annotated[int, NO_EFFECT] = Field(8, ge=1, description="transformers only")
+    chunk_size: Annotated[int, NO_EFFECT] = Field(32, ge=1)
     max_model_len: int = Field(2048, ge=16)
-    max_num_seqs: int = Field(64, ge=1)
-    gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
-    tensor_parallel_size: int = Field(1, ge=1)
-    cpu_kv_cache_gib: int = Field(1, ge=1)
-    max_failure_share: float = Field(0.5, ge=0, le=1, description="a model over it is stopped")
-    budget: Budget = Budget()
+    max_num_seqs: Annotated[int, NO_EFFECT] = Field(64, ge=1)
+    gpu_memory_utilization: Annotated[float, NO_EFFECT] = Field(0.9, gt=0, le=1)
+    tensor_parallel_size: Annotated[int, NO_EFFECT] = Field(1, ge=1)
+    cpu_kv_cache_gib: Annotated[int, NO_EFFECT] = Field(1, ge=1)
+    max_failure_share: Annotated[float, NO_EFFECT] = Field(
+        0.5, ge=0, le=1, description="a model over it is stopped"
+    )
+    budget: Annotated[Budget, NO_EFFECT] = Budget()
 
 
 class TaskSettings(Settings):
@@ -218,7 +235,7 @@ class QualitySettings(Settings):
 
     kind: Literal["exact_answer", "reward_model"] = "exact_answer"
     model: str | None = None
-    batch_size: int = Field(1, ge=1)
+    batch_size: Annotated[int, NO_EFFECT] = Field(1, ge=1)
 
     @model_validator(mode="after")
     def _model_for_reward(self) -> "QualitySettings":
@@ -234,8 +251,8 @@ class LabelSettings(Settings):
     quality: QualitySettings = QualitySettings()
     allow_truncated: bool = False
     unsolved: Literal["keep", "leave_out"] = "keep"
-    scoring_batch_size: int = Field(1, ge=1)
-    vocabulary_chunk: int = Field(
+    scoring_batch_size: Annotated[int, NO_EFFECT] = Field(1, ge=1)
+    vocabulary_chunk: Annotated[int, NO_EFFECT] = Field(
         256, ge=1, description="response positions whose logits exist at once"
     )
 
@@ -262,7 +279,7 @@ class TrainRouterSettings(Settings):
 class RouteSettings(Settings):
     """How many prompts one forward pass takes."""
 
-    batch_size: int = Field(16, ge=1)
+    batch_size: Annotated[int, NO_EFFECT] = Field(16, ge=1)
 
 
 class GenerateSettings(Settings):
