@@ -40,9 +40,14 @@ def _one_sentence() -> Iterator[None]:
         raise click.ClickException(str(error.__cause__)) from error
 
 
-def _run(**kwargs: Any) -> Any:
+def _run(redo: bool, **kwargs: Any) -> Any:
     with _one_sentence():
         _check_names(kwargs)
+        if kwargs["runner"] is None:
+            kwargs["runner"] = "persyn_kedro.resuming_runner.ResumingRunner"
+            kwargs["runner_params"] = {**kwargs["runner_params"], "redo": redo}
+        elif redo:
+            raise PersynError("--redo belongs to the project's own runner: leave out --runner.")
         callback = kedro_run.callback
         assert callback is not None  # noqa: S101 - click sets it for every decorated command
         return callback(**kwargs)
@@ -59,8 +64,16 @@ def _check_names(options: dict[str, Any]) -> None:
             raise PersynError(f"There is no pipeline {name!r}; there are {', '.join(known)}.")
 
 
+_REDO = click.Option(
+    ["--redo"], is_flag=True, help="Skip no step, also where its result is there already."
+)
 cli.add_command(
-    click.Command("run", callback=_run, params=kedro_run.params, help="Run the pipeline.")
+    click.Command(
+        "run",
+        callback=_run,
+        params=[*kedro_run.params, _REDO],
+        help="Run the pipeline: the steps whose result is not there yet.",
+    )
 )
 
 

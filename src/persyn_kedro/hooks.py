@@ -1,18 +1,22 @@
 """Kedro hooks: check a run before it starts, and print the report's table after it."""
 
+import inspect
 import os
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
 
+from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.domain.pool import check_pool
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings_reader import read_settings
+from persyn_kedro.foundations.step import hand, step_of
 
 # What a step's missing input is called in the sentence to the user.
 _SPOKEN = {
     "prompts": "prompts",
     "splits": "splits",
+    "calibration_set": "calibration set",
     "rewards": "rewards",
     "router": "trained router",
     "assignments": "assignments",
@@ -23,7 +27,7 @@ _SPOKEN = {
 
 
 class ProjectHooks:
-    """All hooks of the project; none of them changes what a run computes."""
+    """All hooks of the project but the manifest's."""
 
     settings: dict[str, Any]
 
@@ -37,9 +41,18 @@ class ProjectHooks:
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
         _check_groups(catalog)
+        _check_load_versions(run_params.get("load_versions") or {}, pipeline, catalog)
         _check_inputs(pipeline, catalog)
         names = ("models", "teachers", "student", "label", "train_router")
         check_pool(*(self.settings[name] for name in names))
+
+    @hook_impl
+    def before_node_run(self, node: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Hand the node those settings alone that it is marked to read (``foundations.step``)."""
+        names = dict(zip(inspect.signature(node.func).parameters, node.inputs, strict=True))
+        settings = {a: inputs[name] for a, name in names.items() if name.startswith("params:")}
+        handed = hand(settings, step_of(node.func).reads)
+        return {names[argument]: value for argument, value in handed.items()}
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
@@ -81,6 +94,24 @@ def _check_groups(catalog: Any) -> None:
             f"The parameters have a group {unknown[0]!r} that nothing reads; known are "
             f"{', '.join(sorted(read & groups))}."
         )
+
+
+def _check_load_versions(chosen: dict[str, str], pipeline: Any, catalog: Any) -> None:
+    """Refuse what Kedro ignores (no versions) or mixes up (written by this very run)."""
+    for name, version in chosen.items():
+        dataset = catalog.get(name)
+        if not isinstance(dataset, AtomicVersionedDataset):
+            raise PersynError(f"--load-versions: {name} has no versions.")
+        if name in pipeline.all_outputs():
+            raise PersynError(
+                f"--load-versions: {name} is made by this run itself; run the later steps alone "
+                "(--pipelines) to start from one of its versions."
+            )
+        if not dataset.exists():
+            newest = ", ".join(dataset.versions()[:3]) or "none"
+            raise PersynError(
+                f"--load-versions: {name} has no version {version}; the newest are {newest}."
+            )
 
 
 def _check_inputs(pipeline: Any, catalog: Any) -> None:

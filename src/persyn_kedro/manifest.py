@@ -12,6 +12,7 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 from kedro.io.core import AbstractVersionedDataset
 
+from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.foundations.parameters import PrepareSettings
 from persyn_kedro.foundations.settings_reader import GROUPS, read_settings
 
@@ -46,6 +47,8 @@ class ManifestHooks:
                 name: model.model_dump(mode="json", exclude_defaults=True)
                 for name, model in settings["models"].root.items()
             },
+            "skipped": {},  # node: the versions of its outputs that were there already
+            "because": {},  # node: why it was done
             "loaded": {},
             "saved": {},
             "seconds": {},
@@ -72,11 +75,24 @@ class ManifestHooks:
         dataset = _versioned(self._catalog, dataset_name)
         if dataset is not None:
             self.manifest["saved"][dataset_name] = dataset.resolve_save_version()
+            if isinstance(dataset, AtomicVersionedDataset) and "step" in dataset.maker:
+                self.manifest["because"][dataset.maker["step"]] = dataset.maker["because"]
         if dataset_name in CALL_TABLES:
-            self.manifest["teachers"][CALL_TABLES[dataset_name]] = data.to_pylist()
+            seconds = self._catalog.load("ledger").take_seconds()
+            self.manifest["teachers"][CALL_TABLES[dataset_name]] = [
+                {**row, "seconds": round(seconds.get(row["teacher"], 0.0), 1)}
+                for row in data.to_pylist()
+            ]
 
     @hook_impl
-    def after_pipeline_run(self) -> None:
+    def after_pipeline_run(self, pipeline: Any) -> None:
+        skipped = [node for node in pipeline.nodes if node.name not in self.manifest["seconds"]]
+        for node in skipped:
+            self.manifest["skipped"][node.name] = {
+                name: dataset.resolve_load_version()
+                for name in node.outputs
+                if (dataset := _versioned(self._catalog, name)) is not None
+            }
         self._write({"status": "complete"})
 
     @hook_impl

@@ -61,7 +61,7 @@ def test_test_prompts_are_never_answered_by_a_teacher(smoke_project: Run) -> Non
 
 def test_a_second_run_calls_no_teacher(smoke_project: Run) -> None:
     before = load(smoke_project.directory, "routed_responses")
-    smoke_project("run", "--env=smoke", "--pipelines=label,generate")
+    smoke_project("run", "--env=smoke", "--pipelines=label,generate", "--redo")
     for table in ("calibration_calls", "routed_calls"):
         assert sum(row["calls"] for row in load(smoke_project.directory, table)) == 0
     assert load(smoke_project.directory, "routed_responses") == before
@@ -69,12 +69,13 @@ def test_a_second_run_calls_no_teacher(smoke_project: Run) -> None:
 
 @pytest.mark.parametrize("step", list(STEPS))
 def test_every_step_runs_on_its_own(smoke_project: Run, step: str) -> None:
-    smoke_project("run", "--env=smoke", f"--pipelines={step}")
+    done = smoke_project("run", "--env=smoke", f"--pipelines={step}", "--redo")
+    assert "Skipped" not in done.stdout
 
 
 def test_the_deprecated_form_of_the_option_works_too(smoke_project: Run) -> None:
     count = len(versions(smoke_project, "07_model_output/assignments.parquet/*/*"))
-    smoke_project("run", "--env=smoke", "--pipeline=route")
+    smoke_project("run", "--env=smoke", "--pipeline=route", "--redo")
     assert len(versions(smoke_project, "07_model_output/assignments.parquet/*/*")) == count + 1
 
 
@@ -89,7 +90,7 @@ def test_load_versions_reruns_a_step_on_an_older_version(smoke_project: Run) -> 
 
 
 def test_another_alpha_reuses_every_response(smoke_project: Run) -> None:
-    smoke_project("run", "--env=smoke", "--pipelines=label", "--params=label.alpha=1.0")
+    smoke_project("run", "--env=smoke", "--pipelines=label", "--params=label.alpha=1.0", "--redo")
     assert sum(r["calls"] for r in load(smoke_project.directory, "calibration_calls")) == 0
     for row in load(smoke_project.directory, "rewards"):
         if row["valid"]:

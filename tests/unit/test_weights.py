@@ -7,6 +7,7 @@ import os
 import pickle
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -160,41 +161,66 @@ def test_a_template_in_tokenizer_config_counts(chat: Path, stored: object, expec
     assert _local(chat).chat_template == expected
 
 
-def test_a_hub_model_is_identified_by_its_commit(
-    chat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import huggingface_hub
+COMMIT = "a1" * 20
 
-    snapshot = chat.rename(tmp_path / ("a1" * 20))
-    asked: list[tuple[str, str]] = []
 
-    def download(model: str, revision: str, allow_patterns: list[str], **_: object) -> str:
-        asked.append((model, revision))
-        assert not any("bin" in pattern for pattern in allow_patterns)
-        return str(snapshot)
+class Hub:
+    """A stub of the hub and of its cache: what is asked of it, and what it says."""
 
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, snapshot: Path) -> None:
+        import huggingface_hub
+
+        self.snapshot, self.sha, self.error, self.cached = snapshot, COMMIT, None, False
+        self.asked: list[tuple] = []
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", self.download)
+        monkeypatch.setattr(huggingface_hub.HfApi, "repo_info", self.repo_info)
+
+    def repo_info(self, name: str, revision: str | None, repo_type: str) -> SimpleNamespace:
+        self.asked.append(("info", name, revision))
+        if self.error:
+            raise self.error
+        return SimpleNamespace(sha=self.sha)
+
+    def download(self, name: str, revision: str | None, **options: object) -> str:
+        if options.get("local_files_only"):
+            if not self.cached:
+                raise FileNotFoundError(name)
+            return str(self.snapshot)
+        self.asked.append(("download", name, revision))
+        assert not any("bin" in pattern for pattern in options["allow_patterns"])  # type: ignore
+        return str(self.snapshot)
+
+
+@pytest.fixture
+def hub(chat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    return Hub(monkeypatch, chat.rename(tmp_path / COMMIT))
+
+
+def test_a_hub_model_is_identified_by_the_commit_that_is_fetched(hub: Hub) -> None:
     settings = ModelSettings(hub="org/model", revision="main")
-    assert weights.resolve_model("m", settings).weights_id == f"hub:org/model@{'a1' * 20}"
-    assert asked == [("org/model", "main")]
-
-    snapshot = snapshot.rename(tmp_path / "main")
+    assert weights.identify_weights("m", settings) == f"hub:org/model@{COMMIT}"
+    assert weights.resolve_model("m", settings).weights_id == f"hub:org/model@{COMMIT}"
+    asked = ("info", "org/model", "main")
+    assert hub.asked == [asked, asked, ("download", "org/model", COMMIT)]
+    hub.sha = None
     with pytest.raises(PersynError, match="'org/model' came without a commit"):
         weights.resolve_model("m", settings)
 
 
-def test_a_hub_that_cannot_be_reached_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    import huggingface_hub
+def test_the_hub_is_not_asked_for_a_cached_commit_and_need_not_be_there_for_a_branch(
+    hub: Hub,
+) -> None:
+    hub.cached, hub.error = True, RuntimeError("no route")
+    for revision in (COMMIT, "main"):
+        settings = ModelSettings(hub="org/model", revision=revision)
+        assert weights.identify_weights("m", settings) == f"hub:org/model@{COMMIT}"
+    assert hub.asked == [("info", "org/model", "main")]
 
-    def refuse(*_: object, **__: object) -> str:
-        raise huggingface_hub.errors.LocalEntryNotFoundError("no snapshot here\nand more")
 
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
-    with pytest.raises(
-        PersynError, match="Hub model 'a/b' could not be fetched: no snapshot here$"
-    ):
-        weights.resolve_model("m", ModelSettings(hub="a/b"))
+def test_a_hub_that_cannot_be_reached_is_one_sentence(hub: Hub) -> None:
+    hub.error = RuntimeError("no route\nand more")
+    with pytest.raises(PersynError, match="Hub model 'a/b' cannot be found: no route$"):
+        weights.identify_weights("m", ModelSettings(hub="a/b"))
 
 
 def test_what_is_not_there_is_one_sentence(chat: Path, tmp_path: Path) -> None:

@@ -6,14 +6,20 @@ from pathlib import Path
 
 from kedro_datasets._typing import JSONPreview
 
-from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+from persyn_kedro.datasets.atomic import AtomicVersionedDataset, link
 
 
 class ModelDirectory(AtomicVersionedDataset):
-    """Loads the path, as ``from_pretrained`` and vLLM want it; saves by moving one in."""
+    """Loads the path, as ``from_pretrained`` and vLLM want it; saves by moving one in.
+
+    The directory that is given is gone only once the version is there.
+    """
 
     def _write(self, data: Path, path: Path) -> None:
-        shutil.move(data, path)
+        shutil.copytree(data, path, copy_function=link)
+
+    def _saved(self, data: Path) -> None:
+        shutil.rmtree(data)
 
     def _read(self, path: Path) -> Path:
         return path

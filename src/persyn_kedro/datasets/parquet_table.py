@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from kedro_datasets._typing import TablePreview
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+from persyn_kedro.foundations.schemas import unsettled_rows
 
 ROW_GROUP = 16_384
 
@@ -25,6 +26,9 @@ class ParquetTable(AtomicVersionedDataset):
         with pq.ParquetWriter(path, data.schema) as writer:
             for group in _row_groups(batches):
                 writer.write_table(pa.Table.from_batches(group))
+
+    def _unsettled(self, data: pa.Table | pa.RecordBatchReader) -> int:
+        return unsettled_rows(data.schema)
 
     def _read(self, path: Path) -> pads.Dataset:
         return pads.dataset(path, format="parquet")

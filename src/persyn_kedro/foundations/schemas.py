@@ -12,6 +12,9 @@ PROMPTS = pa.schema(
     ]
 )
 
+# The prompts that every teacher answers.
+CALIBRATION_SET = pa.schema([("prompt_id", pa.string()), ("prompt", pa.string())])
+
 # split: calibration | train | test.
 # part: fit | holdout (of calibration), sft | withheld (of train), null (of test)
 SPLITS = pa.schema([("prompt_id", pa.string()), ("split", pa.string()), ("part", pa.string())])
@@ -113,3 +116,15 @@ SFT_DATASET = pa.schema(
         ("part", pa.string()),  # sft | withheld
     ]
 )
+
+_UNSETTLED = b"unsettled"
+
+
+def with_unsettled(table: pa.Table, count: int) -> pa.Table:
+    """Return the table with the number of its failed rows that a further run would ask again."""
+    return table.replace_schema_metadata({_UNSETTLED: str(count)})
+
+
+def unsettled_rows(schema: pa.Schema) -> int:
+    """Return what ``with_unsettled`` noted, 0 where it did not."""
+    return int((schema.metadata or {}).get(_UNSETTLED, b"0"))

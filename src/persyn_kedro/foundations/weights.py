@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterable
@@ -14,6 +13,7 @@ from pathlib import Path
 from persyn_kedro.foundations.chat_templates import BASE_TEMPLATE
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
+from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.parameters import Models, ModelSettings
 
 VERSION = "v1"  # of what this package writes into the cache; part of the directories' names
@@ -71,19 +71,44 @@ def resolve_model(name: str, settings: ModelSettings) -> ResolvedModel:
     Raises:
         PersynError: the source does not exist or does not hold a model.
     """
+    weights_id = identify_weights(name, settings)
     if settings.zoo:
-        directory, weights_id = _zoo(settings.zoo)
+        directory = _zoo(settings.zoo)
     elif settings.gguf:
-        directory, weights_id = _gguf(Path(settings.gguf).expanduser())
+        directory = _gguf(Path(settings.gguf).expanduser())
     elif settings.hub:
-        directory, weights_id = _hub(settings.hub, settings.revision)
+        directory = _hub(settings.hub, weights_id.rpartition("@")[2])
     elif settings.local:
-        directory, weights_id = _local(name, Path(settings.local).expanduser())
+        directory = Path(settings.local).expanduser()
     elif settings.endpoint:
-        directory, weights_id = Path(os.devnull), _endpoint_id(settings)
+        directory = Path(os.devnull)
     else:
-        directory, weights_id = _random(settings)
+        directory = _random(settings)
     return ResolvedModel(name, directory, weights_id, settings)
+
+
+def identify_weights(name: str, settings: ModelSettings) -> str:
+    """Return what ``resolve_model`` will call ``weights_id``, fetching and converting nothing.
+
+    Raises:
+        PersynError: the source does not exist or does not hold a model.
+    """
+    from persyn_kedro.foundations.gguf_conversion import check_gguf
+    from persyn_kedro.foundations.zoo import zoo_model
+
+    if settings.zoo:
+        return f"gguf:{zoo_model(settings.zoo).sha256}"
+    if settings.gguf:
+        path = Path(settings.gguf).expanduser()
+        check_gguf(path)
+        return f"gguf:{file_sha256(path)}"
+    if settings.hub:
+        return f"hub:{settings.hub}@{hub_commit(settings.hub, settings.revision, 'model')}"
+    if settings.local:
+        return _local(name, Path(settings.local).expanduser())[1]
+    if settings.endpoint:
+        return _endpoint_id(settings)
+    return f"random:{settings.random}-{settings.random_seed}-{VERSION}"
 
 
 def check_source(name: str, settings: ModelSettings) -> None:
@@ -105,7 +130,7 @@ def check_source(name: str, settings: ModelSettings) -> None:
             )
 
 
-def _zoo(name: str) -> tuple[Path, str]:
+def _zoo(name: str) -> Path:
     from persyn_kedro.foundations.gguf_conversion import convert_gguf
     from persyn_kedro.foundations.zoo import fetch_zoo_model, zoo_model
 
@@ -117,34 +142,29 @@ def _zoo(name: str) -> tuple[Path, str]:
         convert_gguf(fetch_zoo_model(name, download), directory)
         shutil.rmtree(download)
 
-    return _finished("zoo", f"{name}-{sha256[:12]}", build), f"gguf:{sha256}"
+    return _finished("zoo", f"{name}-{sha256[:12]}", build)
 
 
-def _gguf(path: Path) -> tuple[Path, str]:
-    from persyn_kedro.foundations.gguf_conversion import check_gguf, convert_gguf
+def _gguf(path: Path) -> Path:
+    from persyn_kedro.foundations.gguf_conversion import convert_gguf
 
-    check_gguf(path)
-    sha256 = file_sha256(path)
-    directory = _finished("gguf", sha256[:12], lambda building: convert_gguf(path, building))
-    return directory, f"gguf:{sha256}"
+    return _finished("gguf", file_sha256(path)[:12], lambda building: convert_gguf(path, building))
 
 
-def _hub(model: str, revision: str | None) -> tuple[Path, str]:
+def _hub(model: str, commit: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
         directory = Path(
             snapshot_download(
-                model, revision=revision, allow_patterns=list(MODEL_FILES), ignore_patterns=["*/*"]
+                model, revision=commit, allow_patterns=list(MODEL_FILES), ignore_patterns=["*/*"]
             )
         )
     except (OSError, ValueError) as error:  # the hub's own errors are among these
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise PersynError(f"Hub model {model!r} could not be fetched: {reason[0]}") from error
-    if not re.fullmatch("[0-9a-f]{40}", directory.name):
-        raise PersynError(f"Hub model {model!r} came without a commit: {directory}.")
     _check_directory(f"Hub model {model!r}", directory)
-    return directory, f"hub:{model}@{directory.name}"
+    return directory
 
 
 def _local(name: str, directory: Path) -> tuple[Path, str]:
@@ -162,7 +182,7 @@ def _endpoint_id(settings: ModelSettings) -> str:
     return f"endpoint:{endpoint.url.rstrip('/')}#{endpoint.model}{revision}"
 
 
-def _random(settings: ModelSettings) -> tuple[Path, str]:
+def _random(settings: ModelSettings) -> Path:
     from persyn_kedro.foundations.random_models import make_random_model
 
     kind, seed = settings.random, settings.random_seed
@@ -171,7 +191,7 @@ def _random(settings: ModelSettings) -> tuple[Path, str]:
     def build(directory: Path) -> None:
         make_random_model(directory, kind, seed)
 
-    return _finished("random", f"{kind}-{seed}", build), f"random:{kind}-{seed}-{VERSION}"
+    return _finished("random", f"{kind}-{seed}", build)
 
 
 def _check_directory(what: str, directory: Path) -> None:

@@ -12,7 +12,7 @@ from persyn_kedro.domain.teachers.engine import stored_context_length
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.parameters import EngineSettings
-from persyn_kedro.foundations.schemas import CALLS, RESPONSES
+from persyn_kedro.foundations.schemas import CALLS, RESPONSES, with_unsettled
 
 Wanted = Mapping[str, Sequence[tuple[str, str]]]
 
@@ -41,8 +41,9 @@ def answer(
             an error once the other models have answered.
 
     Returns:
-        RESPONSES, teacher by teacher in the prompts' order, and CALLS, one row a teacher. A call
-        that serves several teachers is counted for the first of them.
+        RESPONSES, teacher by teacher in the prompts' order, with the number of rows that the next
+        call would ask again (``schemas.unsettled_rows``), and CALLS, one row a teacher. A call that
+        serves several teachers is counted for the first of them.
 
     Raises:
         PersynError: if a teacher is not in the pool, the engine is not installed, the engine's
@@ -66,7 +67,10 @@ def answer(
             rows.update({row["response_key"]: row for row in stop.unasked})
     if stopped and not go_on:
         raise PersynError(" ".join(map(str, stopped)))
-    return _responses(wanted, recipes, rows), _count(wanted, recipes, calls, rows)
+    contexts = {recipe.shelf: _context(recipe, engine) for recipe in recipes}
+    again = sum(not _is_settled(rows[c.key], contexts[c.recipe.shelf]) for c in calls)
+    responses = with_unsettled(_responses(wanted, recipes, rows), again)
+    return responses, _count(wanted, recipes, calls, rows)
 
 
 def _stored(

@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -69,11 +70,14 @@ def ask_model(
     failures = 0
     shelves = {call.recipe.recipe_id: call.recipe.shelf for call in calls}
     chunk: list[dict[str, Any]] = []
+    tokens = dict.fromkeys((call.recipe.teacher for call in calls), 0)
+    begun = time.monotonic()
     with closing(_generations(name, requests, model, engine, label)) as generations:
         try:
             for generation in generations:
                 call = waiting.pop(generation.key)
                 ledger.settle(call.recipe, call.key, generation)
+                tokens[call.recipe.teacher] += generation.completion_tokens
                 chunk.append(_row(call, generation, name))
                 yield chunk[-1]
                 failures += generation.error is not None
@@ -86,6 +90,7 @@ def ask_model(
                     raise _stopped(label, failures, answered, generation, waiting)
         finally:
             _store(chunk, shelves, store)
+            ledger.time(time.monotonic() - begun, tokens)
     if requests.reached is not None:
         raise PersynError(str(requests.reached)) from requests.reached
     if waiting:

@@ -1,6 +1,7 @@
 """What a run may spend on teachers, and what it has spent: nothing is asked that could pass it."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from persyn_kedro.foundations.parameters import Budget
@@ -26,6 +27,7 @@ class Ledger:
     def __init__(self) -> None:
         self._spent: dict[str | None, list[float]] = defaultdict(lambda: [0.0, 0.0])
         self._reserved: dict[str, tuple[float, float]] = {}
+        self._seconds: dict[str, float] = defaultdict(float)
 
     def spent(self, teacher: str | None = None) -> tuple[float, float]:
         """Return (tokens, cost) of a teacher, or of the run: booked and reserved."""
@@ -60,6 +62,17 @@ class Ledger:
         prompt, completion = generation.prompt_tokens, generation.completion_tokens
         took = (float(prompt + completion), recipe.cost(prompt, completion))
         self._book(recipe.teacher, took, 1)
+
+    def time(self, seconds: float, tokens: Mapping[str, int]) -> None:
+        """Note how long a model took, shared out by its teachers' completion ``tokens``."""
+        total = sum(tokens.values())
+        for teacher, count in tokens.items():
+            self._seconds[teacher] += seconds * (count / total if total else 1 / len(tokens))
+
+    def take_seconds(self) -> dict[str, float]:
+        """Return what ``time`` noted since the last call, by teacher."""
+        taken, self._seconds = dict(self._seconds), defaultdict(float)
+        return taken
 
     def _book(self, teacher: str, amounts: tuple[float, float], sign: int) -> None:
         for who in (teacher, None):

@@ -39,20 +39,22 @@ def routed_generation(
     ranked = {p: ranked_teachers(scores[p], teachers) for p in prompts}
     several = "next_choice" in (settings.verification, settings.on_failure)
     rounds = settings.max_calls if several else 1
-    open_prompts, kept, counted = list(prompts), [], []
+    open_prompts, kept, counted, again = list(prompts), [], [], 0
     for rank in range(min(rounds, len(teachers))):
         wanted: dict[str, list[tuple[str, str]]] = {teacher: [] for teacher in teachers}
         for prompt_id in open_prompts:
             wanted[ranked[prompt_id][rank]].append((prompt_id, prompts[prompt_id]))
         responses, calls = ask({t: w for t, w in wanted.items() if w})
         counted.append(calls)
+        again += schemas.unsettled_rows(responses.schema)
         rows = _with_quality(responses, check(responses), rank)
         rejected = _rejected(rows, settings, allow_truncated)
         kept += [row for row in rows if row["prompt_id"] not in rejected]
         open_prompts = [prompt_id for prompt_id in open_prompts if prompt_id in rejected]
         if not open_prompts:
             break
-    return pa.Table.from_pylist(kept, schemas.ROUTED_RESPONSES), _sum_calls(counted, teachers)
+    table = pa.Table.from_pylist(kept, schemas.ROUTED_RESPONSES)
+    return schemas.with_unsettled(table, again), _sum_calls(counted, teachers)
 
 
 def _rejected(

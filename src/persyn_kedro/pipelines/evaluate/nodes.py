@@ -28,6 +28,7 @@ from persyn_kedro.foundations.parameters import (
     StudentSettings,
     Teachers,
 )
+from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.weights import ResolvedModel, resolve_model, resolve_models
 
 _STUDENT = "student"
@@ -60,6 +61,7 @@ def _ask(
     return answer({_STUDENT: pairs}, [recipe], store, engine, seed)[0]
 
 
+@step(settings=("sampling",))
 def answer_test_before(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -75,6 +77,7 @@ def answer_test_before(
     return _ask(model, prompts, splits, student, engine, settings, seed, response_store)
 
 
+@step(settings=("sampling",))
 def answer_test_after(
     trained: Path,
     prompts: pads.Dataset,
@@ -91,6 +94,7 @@ def answer_test_after(
     return _ask(model, prompts, splits, student, engine, settings, seed, response_store)
 
 
+@step()
 def check_test_answers(
     test_responses: pads.Dataset,
     prompts: pads.Dataset,
@@ -135,6 +139,7 @@ def _score_withheld(
     )
 
 
+@step(label=())
 def score_withheld_before(
     sft_dataset: pads.Dataset,
     routed_responses: pads.Dataset,
@@ -160,6 +165,7 @@ def score_withheld_before(
     )
 
 
+@step(label=())
 def score_withheld_after(
     trained: Path,
     sft_dataset: pads.Dataset,
@@ -186,6 +192,7 @@ def score_withheld_after(
     )
 
 
+@step(settings=("confidence",))
 def measure_student(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -216,6 +223,7 @@ def _by_prompt(quality: pads.Dataset) -> dict[str, float | None]:
     return {row["prompt_id"]: row["quality"] for row in quality.to_table().to_pylist()}
 
 
+@step()
 def summarise(
     assignments: pads.Dataset,
     rewards: pads.Dataset,

@@ -31,8 +31,18 @@ def create_pipeline() -> Pipeline:
     """Return the step."""
     return Pipeline(
         [
-            node(nodes.answer_test_before, _ASK, "test_responses_before"),
-            node(nodes.answer_test_after, ["student", *_ASK], "test_responses_after"),
+            node(
+                nodes.answer_test_before,
+                _ASK,
+                "test_responses_before",
+                name="answer_test_before",
+            ),
+            node(
+                nodes.answer_test_after,
+                ["student", *_ASK],
+                "test_responses_after",
+                name="answer_test_after",
+            ),
             node(
                 nodes.check_test_answers,
                 ["test_responses_before", *_CHECK],
@@ -45,8 +55,18 @@ def create_pipeline() -> Pipeline:
                 "test_quality_after",
                 name="check_test_after",
             ),
-            node(nodes.score_withheld_before, _SCORE, "withheld_statistics_before"),
-            node(nodes.score_withheld_after, ["student", *_SCORE], "withheld_statistics_after"),
+            node(
+                nodes.score_withheld_before,
+                _SCORE,
+                "withheld_statistics_before",
+                name="score_withheld_before",
+            ),
+            node(
+                nodes.score_withheld_after,
+                ["student", *_SCORE],
+                "withheld_statistics_after",
+                name="score_withheld_after",
+            ),
             node(
                 nodes.measure_student,
                 [
@@ -59,6 +79,7 @@ def create_pipeline() -> Pipeline:
                     "params:evaluate",
                 ],
                 "evaluation_metrics",
+                name="measure_student",
             ),
             node(
                 nodes.summarise,
@@ -77,6 +98,7 @@ def create_pipeline() -> Pipeline:
                     "params:student",
                 ],
                 ["report_summary", "report"],
+                name="summarise",
             ),
         ],
         namespace="evaluate",

@@ -26,10 +26,12 @@ from persyn_kedro.foundations.parameters import (
     StudentSettings,
     Teachers,
 )
+from persyn_kedro.foundations.step import step
 
 _NO_QUALITY = pa.Table.from_pylist([], schemas.QUALITY)
 
 
+@step(label=("allow_truncated",))
 def generate_responses(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -73,6 +75,7 @@ def generate_responses(
     )
 
 
+@step(label=("allow_truncated", "unsolved"))
 def build_sft_dataset(
     routed_responses: pads.Dataset,
     prompts: pads.Dataset,

@@ -26,6 +26,7 @@ def create_pipeline() -> Pipeline:
                     "ledger",
                 ],
                 ["routed_responses", "routed_calls"],
+                name="generate_responses",
             ),
             node(
                 nodes.build_sft_dataset,
@@ -41,6 +42,7 @@ def create_pipeline() -> Pipeline:
                     "params:label",
                 ],
                 "sft_dataset",
+                name="build_sft_dataset",
             ),
         ],
         namespace="generate",

@@ -14,6 +14,7 @@ from persyn_kedro.domain.stores.statistics_store import StatisticsStore
 from persyn_kedro.domain.teachers.answering import answer
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.recipes import resolve_recipes
+from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.parameters import (
     EngineSettings,
     LabelSettings,
@@ -21,29 +22,43 @@ from persyn_kedro.foundations.parameters import (
     StudentSettings,
     Teachers,
 )
+from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.weights import resolve_models
 
 
+@step(settings=("alpha", "quality"))
+def select_calibration_set(
+    prompts: pads.Dataset, splits: pads.Dataset, settings: LabelSettings
+) -> pa.Table:
+    """Return the prompts that every teacher answers (``schemas.CALIBRATION_SET``).
+
+    Raises:
+        PersynError: no reward could come of them; no teacher is paid yet.
+    """
+    rows = select_prompts(prompts.to_table(), splits.to_table(), {"calibration"})
+    check_can_be_labelled(rows, settings)
+    return pa.Table.from_pylist(rows, schemas.CALIBRATION_SET)
+
+
+@step()
 def answer_calibration_prompts(
-    prompts: pads.Dataset,
-    splits: pads.Dataset,
+    calibration_set: pads.Dataset,
     models: Models,
     teachers: Teachers,
     engine: EngineSettings,
-    settings: LabelSettings,
     seed: int,
     response_store: ResponseStore,
     ledger: Ledger,
 ) -> tuple[pa.Table, pa.Table]:
     """Return K responses for each calibration prompt, and the calls that were made for them."""
-    rows = select_prompts(prompts.to_table(), splits.to_table(), {"calibration"})
-    check_can_be_labelled(rows, settings)
+    rows = calibration_set.to_table().to_pylist()
     pairs = [(row["prompt_id"], row["prompt"]) for row in rows]
     recipes = resolve_recipes(teachers, models)
     wanted = {recipe.teacher: pairs for recipe in recipes}
     return answer(wanted, recipes, response_store, engine, seed, ledger)
 
 
+@step(settings=())
 def score_learnability(
     calibration_responses: pads.Dataset,
     prompts: pads.Dataset,
@@ -66,6 +81,7 @@ def score_learnability(
     )
 
 
+@step(settings=("quality",))
 def score_quality(
     calibration_responses: pads.Dataset,
     prompts: pads.Dataset,
@@ -86,6 +102,7 @@ def score_quality(
     )
 
 
+@step(settings=("alpha", "allow_truncated", "unsolved"))
 def normalise_rewards(
     calibration_responses: pads.Dataset,
     token_statistics: pads.Dataset,

@@ -1,4 +1,4 @@
-"""prompts, splits -> calibration_responses -> token_statistics, quality -> rewards."""
+"""prompts, splits -> calibration_set -> its responses -> token_statistics, quality -> rewards."""
 
 from kedro.pipeline import Pipeline, node
 
@@ -10,19 +10,24 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             node(
+                nodes.select_calibration_set,
+                ["prompts", "splits", "params:label"],
+                "calibration_set",
+                name="select_calibration_set",
+            ),
+            node(
                 nodes.answer_calibration_prompts,
                 [
-                    "prompts",
-                    "splits",
+                    "calibration_set",
                     "params:models",
                     "params:teachers",
                     "params:engine",
-                    "params:label",
                     "params:seed",
                     "response_store",
                     "ledger",
                 ],
                 ["calibration_responses", "calibration_calls"],
+                name="answer_calibration_prompts",
             ),
             node(
                 nodes.score_learnability,
@@ -36,6 +41,7 @@ def create_pipeline() -> Pipeline:
                     "statistics_store",
                 ],
                 "token_statistics",
+                name="score_learnability",
             ),
             node(
                 nodes.score_quality,
@@ -48,6 +54,7 @@ def create_pipeline() -> Pipeline:
                     "quality_store",
                 ],
                 "quality",
+                name="score_quality",
             ),
             node(
                 nodes.normalise_rewards,
@@ -59,6 +66,7 @@ def create_pipeline() -> Pipeline:
                     "params:label",
                 ],
                 "rewards",
+                name="normalise_rewards",
             ),
         ],
         namespace="label",

@@ -11,8 +11,10 @@ from persyn_kedro.domain.routers.persistence import check_pool
 from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.parameters import Models, RouteSettings, Teachers
+from persyn_kedro.foundations.step import step
 
 
+@step()
 def route_prompts(
     prompts: pads.Dataset, router: Path, models: Models, teachers: Teachers, settings: RouteSettings
 ) -> pa.RecordBatchReader:

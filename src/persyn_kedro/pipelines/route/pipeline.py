@@ -13,6 +13,7 @@ def create_pipeline() -> Pipeline:
                 nodes.route_prompts,
                 ["prompts", "router", "params:models", "params:teachers", "params:route"],
                 "assignments",
+                name="route_prompts",
             )
         ],
         namespace="route",

@@ -10,9 +10,11 @@ from persyn_kedro.domain.student.sft import train_student_job
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.parameters import Models, SftSettings, StudentSettings
+from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.weights import resolve_models
 
 
+@step()
 def train_student(
     sft_dataset: pads.Dataset,
     models: Models,

@@ -20,6 +20,7 @@ def create_pipeline() -> Pipeline:
                     "sft_workspace",
                 ],
                 ["student", "training_curve"],
+                name="train_student",
             )
         ],
         namespace="sft",

@@ -14,9 +14,11 @@ from persyn_kedro.domain.teachers.recipes import Recipe, pool_identity, resolve_
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.parameters import Models, Teachers, TrainRouterSettings
+from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.weights import resolve_models
 
 
+@step()
 def fit_router(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -48,6 +50,7 @@ def fit_router(
     return directory, list(curve)
 
 
+@step(settings=("batch_size",))
 def measure_router(
     router: Path,
     prompts: pads.Dataset,
