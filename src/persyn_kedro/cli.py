@@ -10,7 +10,6 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
-from kedro.io.core import AbstractVersionedDataset
 from kedro.validation.exceptions import ParameterValidationError
 
 from persyn_kedro.foundations.errors import PersynError
@@ -134,25 +133,35 @@ def trace(prompt_id: str, env: str | None) -> None:
     import json
 
     from persyn_kedro.domain.provenance import trace as trace_row
+    from persyn_kedro.step_records import pin_versions_behind
 
     with _one_sentence():
-        settings, catalog = _open(env)
-        chain = trace_row(prompt_id, catalog.load, list(settings["teachers"].root))
-        chain["versions"] = _versions_behind("sft_dataset", catalog)
+        _, catalog = _open(env)
+        versions = pin_versions_behind("sft_dataset", catalog)
+        chain = {**trace_row(prompt_id, catalog.load), "versions": versions}
         click.echo(json.dumps(chain, indent=2, ensure_ascii=False))
 
 
-def _versions_behind(name: str, catalog: Any) -> dict[str, str | None]:
-    """Return the newest versions of what a dataset is made from, itself included."""
-    from persyn_kedro.pipeline_registry import register_pipelines
+@cli.command("prune")
+@click.option("--env", "-e", default=None)
+@click.option("--keep", default=3, show_default=True, type=click.IntRange(1), help="newest to stay")
+@click.option("--yes", is_flag=True, help="Remove; without it only what would go is shown.")
+def prune(env: str | None, keep: int, yes: bool) -> None:
+    """Remove old versions, but none that a kept one was made from. Stores are never touched.
 
-    behind = register_pipelines()["__default__"].to_outputs(name).datasets()
-    datasets = {n: catalog.get(n) for n in sorted(behind) if not n.startswith("params:")}
-    return {
-        n: dataset.resolve_load_version()
-        for n, dataset in datasets.items()
-        if isinstance(dataset, AbstractVersionedDataset)
-    }
+    Run it while no other run is under way: the unfinished version of a running one would go.
+    """
+    from persyn_kedro.pruning import removable, remove
+
+    with _one_sentence():
+        _, catalog = _open(env)
+        items = removable(catalog, keep)
+        for item in items:
+            click.echo(f"{item.dataset} {item.version} ({item.size / 2**20:.1f} MiB)")
+        total = f"{len(items)} versions, {sum(item.size for item in items) / 2**20:.1f} MiB"
+        if yes:
+            remove(items)
+        click.echo(f"{total} {'removed' if yes else 'would go; with --yes they do'}")
 
 
 @cli.command("show-mask")

@@ -1,6 +1,5 @@
 """Kedro hooks: check a run before it starts, and print the report's table after it."""
 
-import inspect
 import os
 from typing import Any
 
@@ -9,8 +8,11 @@ from kedro.framework.hooks import hook_impl
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.domain.pool import check_pool
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.settings_reader import read_settings
 from persyn_kedro.foundations.step import hand, step_of
+from persyn_kedro.foundations.weights import identify_weights
+from persyn_kedro.step_records import models_of, settings_of
 
 # What a step's missing input is called in the sentence to the user.
 _SPOKEN = {
@@ -45,14 +47,15 @@ class ProjectHooks:
         _check_inputs(pipeline, catalog)
         names = ("models", "teachers", "student", "label", "train_router")
         check_pool(*(self.settings[name] for name in names))
+        _check_models(pipeline, self.settings)
 
     @hook_impl
     def before_node_run(self, node: Any, inputs: dict[str, Any]) -> dict[str, Any]:
         """Hand the node those settings alone that it is marked to read (``foundations.step``)."""
-        names = dict(zip(inspect.signature(node.func).parameters, node.inputs, strict=True))
-        settings = {a: inputs[name] for a, name in names.items() if name.startswith("params:")}
+        groups = settings_of(node)
+        settings = {argument: inputs[f"params:{group}"] for argument, group in groups.items()}
         handed = hand(settings, step_of(node.func).reads)
-        return {names[argument]: value for argument, value in handed.items()}
+        return {f"params:{groups[argument]}": value for argument, value in handed.items()}
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
@@ -112,6 +115,13 @@ def _check_load_versions(chosen: dict[str, str], pipeline: Any, catalog: Any) ->
             raise PersynError(
                 f"--load-versions: {name} has no version {version}; the newest are {newest}."
             )
+
+
+def _check_models(pipeline: Any, settings: dict[str, Any]) -> None:
+    """Find out what each model of this run is: one that is not there stops it before it pays."""
+    hub_commit.cache_clear()
+    for name, model in models_of(pipeline, settings).items():
+        identify_weights(name, model)
 
 
 def _check_inputs(pipeline: Any, catalog: Any) -> None:

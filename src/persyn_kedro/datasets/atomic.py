@@ -71,6 +71,11 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
             shutil.rmtree(partial, ignore_errors=True)
         self._saved(data)
 
+    @property
+    def root(self) -> Path:
+        """The directory that holds the versions."""
+        return Path(self._filepath)
+
     def versions(self) -> list[str]:
         """Return all versions, the newest first."""
         return [Path(path).parent.name for path in self._get_versions()]

@@ -1,22 +1,22 @@
 """The whole chain behind one row of the training set."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow.compute as pc
 
+from persyn_kedro.domain.routers.assignment import pool_of
 from persyn_kedro.foundations.errors import PersynError
 
 Load = Callable[[str], Any]
 
 
-def trace(prompt_id: str, load: Load, teachers: Sequence[str]) -> dict[str, Any]:
-    """Return what made the training row of a prompt, from the newest tables of the catalog.
+def trace(prompt_id: str, load: Load) -> dict[str, Any]:
+    """Return what made the training row of a prompt.
 
     Args:
         prompt_id: whole, or the beginning of just one.
-        load: gives a catalog's dataset by name.
-        teachers: in the order of the router's scores.
+        load: gives a catalog's dataset by name, in the versions that belong together.
 
     Raises:
         PersynError: no row or several rows begin with this id.
@@ -31,6 +31,7 @@ def trace(prompt_id: str, load: Load, teachers: Sequence[str]) -> dict[str, Any]
     (full,) = found
     row, response = _only(dataset, full), _only(load("routed_responses"), full)
     prompt, assignment = _only(load("prompts"), full), _only(load("assignments"), full)
+    teachers = [member["teacher"] for member in pool_of(load("assignments").schema)]
     rewards = _rows(load("rewards"), full)
     return {
         "prompt": {k: prompt[k] for k in ("prompt_id", "prompt", "reference", "source")},

@@ -18,14 +18,18 @@ def with_pool(pool: Pool) -> pa.Schema:
     return schemas.ASSIGNMENTS.with_metadata({POOL_KEY: json.dumps(list(pool))})
 
 
+def pool_of(schema: pa.Schema) -> Pool:
+    """Return the pool that ``with_pool`` noted (empty where it did not)."""
+    return json.loads((schema.metadata or {}).get(POOL_KEY, b"[]"))
+
+
 def check_assignments(schema: pa.Schema, pool: Pool) -> None:
     """Refuse assignments that were made for another pool of teachers.
 
     Raises:
         PersynError: names what changed.
     """
-    saved = json.loads((schema.metadata or {}).get(POOL_KEY, b"[]"))
-    difference = pool_difference(saved, pool)
+    difference = pool_difference(pool_of(schema), pool)
     if difference:
         raise PersynError(
             f"The assignments were made for another pool of teachers ({difference}): run "

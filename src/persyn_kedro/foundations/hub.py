@@ -1,0 +1,50 @@
+"""Hub repositories: which commit a name stands for now."""
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from persyn_kedro.foundations.errors import PersynError
+
+COMMIT = re.compile("[0-9a-f]{40}")
+
+
+@lru_cache  # a run sees one state of the hub: hooks empty it as a run begins
+def hub_commit(name: str, revision: str | None, kind: Literal["model", "dataset"]) -> str:
+    """Return the commit that a revision of a hub repository now is (the cache's, if offline).
+
+    A commit that is in the cache is believed without asking the hub.
+
+    Raises:
+        PersynError: the hub does not have it, or cannot be reached and the cache lacks it.
+    """
+    import huggingface_hub
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
+    cached = _cached_commit(name, revision, kind)
+    if cached is not None and cached == revision:
+        return cached
+    try:
+        info = huggingface_hub.HfApi().repo_info(name, revision=revision, repo_type=kind)
+    except Exception as error:  # those of the hub and those of its connection share no base
+        if cached and not isinstance(error, (RepositoryNotFoundError, RevisionNotFoundError)):
+            return cached
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise PersynError(f"Hub {kind} {name!r} cannot be found: {reason[0]}") from error
+    if not COMMIT.fullmatch(info.sha or ""):
+        raise PersynError(f"Hub {kind} {name!r} came without a commit.")
+    return str(info.sha)
+
+
+def _cached_commit(name: str, revision: str | None, kind: str) -> str | None:
+    import huggingface_hub
+
+    try:
+        directory = huggingface_hub.snapshot_download(
+            name, revision=revision, repo_type=kind, local_files_only=True
+        )
+    except (OSError, ValueError):
+        return None
+    found = Path(directory).name
+    return found if COMMIT.fullmatch(found) else None

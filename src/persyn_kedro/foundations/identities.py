@@ -1,0 +1,34 @@
+"""What a model or a prompt source is, found out without fetching it."""
+
+from pathlib import Path
+from typing import Any
+
+from persyn_kedro.foundations.hub import hub_commit
+from persyn_kedro.foundations.parameters import ModelSettings, PromptSource
+from persyn_kedro.foundations.step import lasting
+from persyn_kedro.foundations.weights import file_sha256, identify_weights
+
+_SOURCE = set("zoo hub revision local gguf endpoint random random_seed".split())
+
+
+def model_identity(name: str, settings: ModelSettings) -> dict[str, Any]:
+    """Return ``weights_id`` and the settings that change what the model says.
+
+    Raises:
+        PersynError: the model is not there.
+    """
+    rest = {k: v for k, v in lasting(settings).items() if k not in _SOURCE}
+    return {"weights_id": identify_weights(name, settings), **rest}
+
+
+def source_identity(source: PromptSource) -> str | None:
+    """Return the content of what prompts are read from: a file's SHA-256, a hub data set's commit.
+
+    None where the settings alone fix it.
+    """
+    if source.file is not None:
+        path = Path(source.file)
+        return f"file:{file_sha256(path)}" if path.is_file() else None
+    if source.hub is not None:
+        return f"hub:{hub_commit(source.hub, source.hub_revision, 'dataset')}"
+    return None

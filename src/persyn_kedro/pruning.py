@@ -1,0 +1,62 @@
+"""Which old versions can go: all but the newest of each data set and what those were made from."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+
+
+@dataclass(frozen=True)
+class Removable:
+    """A version that nothing kept was made from, or what a killed save left."""
+
+    dataset: str
+    version: str
+    directory: Path
+
+    @property
+    def size(self) -> int:
+        """Bytes that no other version shares (linked files are counted where they stay)."""
+        files = [f.stat() for f in self.directory.rglob("*") if f.is_file()]
+        return sum(f.st_size for f in files if f.st_nlink == 1)
+
+
+def removable(catalog: Any, keep: int) -> list[Removable]:
+    """Return what can go if the ``keep`` newest versions of each data set stay. Stores never do."""
+    datasets = {
+        name: dataset
+        for name in catalog.keys()
+        if isinstance(dataset := catalog.get(name), AtomicVersionedDataset)
+    }
+    kept = _kept(datasets, keep)
+    found = []
+    for name, dataset in sorted(datasets.items()):
+        root = dataset.root
+        gone = [v for v in dataset.versions() if (name, v) not in kept]
+        found += [Removable(name, version, root / version) for version in sorted(gone)]
+        found += [Removable(name, p.name, p) for p in sorted(root.glob(".partial-*"))]
+    return found
+
+
+def _kept(datasets: dict[str, AtomicVersionedDataset], keep: int) -> set[tuple[str, str]]:
+    queue = [(name, v) for name, d in datasets.items() for v in d.versions()[:keep]]
+    kept: set[tuple[str, str]] = set()
+    while queue:
+        name, version = queue.pop()
+        dataset = datasets.get(name)
+        if (name, version) in kept or dataset is None or version not in dataset.versions():
+            continue
+        kept.add((name, version))
+        queue += dataset.record(version).get("input_versions", {}).items()
+    return kept
+
+
+def remove(items: list[Removable]) -> None:
+    """Delete them. A version is hidden first, so that it is whole or gone, never half there."""
+    for item in items:
+        hidden = item.directory.with_name(f".partial-{item.version.removeprefix('.partial-')}")
+        if hidden != item.directory:
+            item.directory.rename(hidden)
+        shutil.rmtree(hidden)

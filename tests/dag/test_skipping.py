@@ -1,0 +1,164 @@
+"""What changed is done again, and nothing else: through the command line, read in the manifest."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from persyn_kedro.pipeline_registry import register_pipelines
+from tests.catalog import load
+from tests.conftest import Run, make_project
+
+Kedro = Callable[..., tuple[dict[str, Any], subprocess.CompletedProcess[str]]]
+
+
+@pytest.fixture(scope="module")
+def kedro(smoke_project: Run) -> Kedro:
+    """Run a command in the smoke project and return its manifest too."""
+    smoke_project("run", "--env=smoke")  # whatever other tests left
+
+    def run(*args: str) -> tuple[dict[str, Any], subprocess.CompletedProcess[str]]:
+        done = smoke_project("run", "--env=smoke", *args)
+        return load(smoke_project.directory, "run_manifest"), done
+
+    run.directory = smoke_project.directory  # type: ignore[attr-defined]
+    return run
+
+
+def versions(directory: Path, dataset: str) -> list[str]:
+    (entry,) = (directory / "data" / "smoke").glob(f"*/{dataset}")
+    return sorted(p.name for p in entry.glob("2*"))
+
+
+def test_a_run_that_changes_nothing_does_nothing_and_prints_the_same_table(kedro: Kedro) -> None:
+    directory = kedro.directory  # type: ignore[attr-defined]
+    before = load(directory, "report_summary")
+    manifest, done = kedro()
+    assert manifest["because"] == manifest["saved"] == manifest["seconds"] == {}
+    assert set(manifest["skipped"]) == {n.name for n in register_pipelines()["__default__"].nodes}
+    assert done.stdout.count("Skipped ") == len(manifest["skipped"])
+    assert "Generate-then-Select" in done.stdout
+    assert load(directory, "report_summary") == before
+
+
+@pytest.mark.parametrize(
+    ("pipelines", "params", "redone"),
+    [
+        (
+            "label",
+            "label.alpha=0.9",
+            {
+                # Whether references are needed hangs on alpha; the set itself stays the same.
+                "label.select_calibration_set": "label.alpha was 0.4, is 0.9",
+                "label.normalise_rewards": "label.alpha was 0.4, is 0.9",
+            },
+        ),
+        (
+            "label",
+            "student.system=Hello.",
+            {
+                "label.score_learnability": "student.system was None, is 'Hello.'",
+                "label.normalise_rewards": "token_statistics changed",
+            },
+        ),
+        (
+            "label",
+            "models.tiny-b.random_seed=9",
+            {
+                "label.answer_calibration_prompts": "models.tiny-b.weights_id was "
+                "'random:chat-2-v1', is 'random:chat-9-v1'",
+                "label.score_learnability": "models.tiny-b.weights_id was "
+                "'random:chat-2-v1', is 'random:chat-9-v1'",
+                "label.score_quality": "models.tiny-b.weights_id was "
+                "'random:chat-2-v1', is 'random:chat-9-v1'",
+                "label.normalise_rewards": "calibration_responses and quality and token_statistics "
+                "changed",
+            },
+        ),
+        (
+            "prepare",
+            "prepare.test_fraction=0.21",
+            {"prepare.split_prompts": "prepare.test_fraction was 0.2, is 0.21"},
+        ),
+        ("evaluate", "evaluate.confidence=0.9", {
+            "evaluate.measure_student": "evaluate.confidence was 0.95, is 0.9",
+            "evaluate.summarise": "evaluation_metrics changed",
+        }),
+        # Time, memory and money are no reasons.
+        ("label,generate", "engine.chunk_size=3,engine.max_num_seqs=5,teachers.b.price=2", {}),
+        ("route", "route.batch_size=2,label.alpha=0.4", {}),
+    ],
+)  # fmt: skip
+def test_a_change_redoes_what_reads_it_and_says_why(
+    kedro: Kedro, pipelines: str, params: str, redone: dict[str, str]
+) -> None:
+    kedro(f"--pipelines={pipelines}")
+    manifest, done = kedro(f"--pipelines={pipelines}", f"--params={params}")
+    assert manifest["because"] == redone
+    for node, why in redone.items():
+        assert f"Doing {node}: {why}" in " ".join(done.stdout.split())
+    kedro("--pipelines=prepare,label,evaluate")  # as it was
+
+
+def test_settings_changed_back_bring_the_older_version_back(kedro: Kedro) -> None:
+    directory = kedro.directory  # type: ignore[attr-defined]
+    first = load(directory, "rewards")
+    kedro("--pipelines=label", "--params=label.alpha=0.75")
+    assert load(directory, "rewards") != first
+    count = len(versions(directory, "rewards.parquet"))
+    manifest, _ = kedro("--pipelines=label")
+    assert manifest["because"] == {}
+    assert load(directory, "rewards") == first  # made the newest, whatever reads it next
+    assert len(versions(directory, "rewards.parquet")) == count + 1
+
+
+def test_inputs_older_than_the_settings_are_told(kedro: Kedro) -> None:
+    manifest, done = kedro("--pipelines=train_router", "--params=label.alpha=0.3")
+    assert manifest["because"] == {}
+    text = " ".join(done.stdout.split())
+    assert "not what the settings would make now: label.select_calibration_set (label.al" in text
+    assert "label.normalise_rewards (label.alpha was 0.4, is 0.3)" in text
+    _, done = kedro("--pipelines=train_router")
+    assert "would make now" not in done.stdout
+
+
+def test_a_changed_prompt_file_is_noticed(tmp_path: Path) -> None:
+    run = make_project(tmp_path)
+    file = tmp_path / "p.jsonl"
+    rows = [{"prompt": f"{i} + 1?", "reference": str(i + 1)} for i in range(30)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "conf" / "mine").mkdir()
+    (tmp_path / "conf" / "mine" / "parameters.yml").write_text(
+        (tmp_path / "conf" / "smoke" / "parameters.yml").read_text().split("prepare:")[0]
+        + f"prepare: {{source: {{file: {file}}}}}\ntrain_router: {{backbone: tiny-student}}\n"
+    )
+    first = run("run", "--env=mine", "--pipelines=prepare")
+    assert "Doing prepare.read_prompts: there is no prompts yet" in first.stdout
+    again = run("run", "--env=mine", "--pipelines=prepare")
+    assert "Doing" not in again.stdout
+    file.write_text(file.read_text() + '{"prompt": "one more?"}\n')
+    changed = run("run", "--env=mine", "--pipelines=prepare")
+    assert "Doing prepare.read_prompts: prompts_read was 'file:" in changed.stdout
+    assert "Doing prepare.split_prompts: prompts changed" in changed.stdout
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sentence"),
+    [
+        ("response_store:v1", "response_store has no versions"),
+        ("assignments:v1", "assignments is made by this run itself"),
+        ("router:1999", "router has no version 1999; the newest are 2"),
+    ],
+)
+def test_load_versions_that_kedro_would_ignore_or_mix_are_refused(
+    smoke_project: Run, chosen: str, sentence: str
+) -> None:
+    done = smoke_project(
+        "run", "--env=smoke", "--pipelines=route", f"--load-versions={chosen}", check=False
+    )
+    assert done.returncode == 1
+    assert f"Error: --load-versions: {sentence}" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,287 @@
+"""What a step reads, what its result hangs on, and which versions count as made already."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.io.core import Version
+from kedro.pipeline import Pipeline, node
+
+from persyn_kedro.datasets.documents import JsonDocument
+from persyn_kedro.datasets.model_directory import ModelDirectory
+from persyn_kedro.datasets.parquet_table import ParquetTable
+from persyn_kedro.domain.fingerprints import difference, fingerprint, reading
+from persyn_kedro.foundations import parameters as p
+from persyn_kedro.foundations.schemas import with_unsettled
+from persyn_kedro.foundations.settings_reader import read_settings
+from persyn_kedro.foundations.step import hand, lasting, models_named, step
+from persyn_kedro.pipeline_registry import register_pipelines
+from persyn_kedro.pruning import removable, remove
+from persyn_kedro.step_records import StepRecords, pin_versions_behind, settings_of
+
+MODELS = p.Models({n: p.ModelSettings(random="chat", random_seed=i) for i, n in enumerate("abc")})
+TEACHERS = p.Teachers({"x": p.TeacherSettings(model="a"), "y": p.TeacherSettings(model="b")})
+
+
+@step(label=("alpha",))
+def rewards(models: p.Models, teachers: p.Teachers, label: p.LabelSettings, seed: int) -> None:
+    """Stand in for a node."""
+
+
+def read(function: Any = rewards, inputs: dict[str, str] | None = None, **changes: Any) -> dict:
+    values = {"models": MODELS, "teachers": TEACHERS, "label": p.LabelSettings(), "seed": 7}
+    settings = {name: (name, value) for name, value in {**values, **changes}.items()}
+    return reading(
+        function, settings, inputs or {"quality": "1"}, lambda n, m: {"weights_id": str(m.source)}
+    )
+
+
+def test_a_node_sees_what_it_reads_and_the_models_that_this_names() -> None:
+    label = p.LabelSettings(alpha=0.9, unsolved="leave_out")
+    handed = hand(
+        {"models": MODELS, "teachers": TEACHERS, "label": label, "seed": 7}, {"label": ("alpha",)}
+    )
+    assert handed["label"] == p.LabelSettings(alpha=0.9)  # unsolved is its default again
+    assert list(handed["models"].root) == ["a", "b"]
+    assert handed["teachers"] == TEACHERS and handed["seed"] == 7
+
+
+def test_models_are_named_by_what_is_read_alone() -> None:
+    router = p.TrainRouterSettings(backbone="c")
+    assert list(models_named(router)) == ["c"]
+    assert list(models_named(router, ("batch_size",))) == []
+    quality = p.QualitySettings(kind="reward_model", model="b")
+    assert list(models_named(p.LabelSettings(quality=quality), ("quality",))) == ["b"]
+    assert list(models_named(p.LabelSettings(quality=quality), ("alpha",))) == []
+
+
+def test_settings_without_effect_are_left_out_and_a_pool_keeps_its_order() -> None:
+    engine = p.EngineSettings(chunk_size=3, max_model_len=99)
+    assert lasting(engine) == {"max_model_len": 99}
+    assert [name for name, _ in lasting(TEACHERS)] == ["x", "y"]
+    assert set(lasting(TEACHERS)[0][1]) == {"model", "system", "sampling"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"label": p.LabelSettings(alpha=0.5)}, "label.alpha was 0.4, is 0.5"),
+        ({"seed": 8}, "seed was 7, is 8"),
+        (
+            {"teachers": p.Teachers(dict(reversed(TEACHERS.root.items())))},
+            "the order of teachers changed",
+        ),
+        (
+            {"teachers": p.Teachers({**TEACHERS.root, "z": p.TeacherSettings(model="c")})},
+            "teachers.z is new",
+        ),
+        ({"inputs": {"quality": "2"}}, "quality changed"),
+        (
+            {"models": p.Models({**MODELS.root, "b": p.ModelSettings(random="chat")})},
+            "models.b.weights_id was .*, is .*",
+        ),
+    ],
+)
+def test_a_change_of_what_is_read_shows_and_is_named(changes: dict[str, Any], why: str) -> None:
+    before = json.loads(json.dumps(read()))  # as it comes back from a file
+    now = read(**changes)
+    assert fingerprint(before) != fingerprint(now)
+    assert re.fullmatch(why, difference(before, now))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"label": p.LabelSettings(unsolved="leave_out", vocabulary_chunk=1)},  # not read
+        {"models": p.Models({**MODELS.root, "c": p.ModelSettings(random="base")})},  # not named
+        {"teachers": p.Teachers({**TEACHERS.root, "y": p.TeacherSettings(model="b", price=9)})},
+    ],
+)
+def test_a_change_of_what_is_not_read_does_not(changes: dict[str, Any]) -> None:
+    assert fingerprint(read(**changes)) == fingerprint(read())
+
+
+def test_a_raised_step_version_shows() -> None:
+    @step(version=2, label=("alpha",))
+    def raised(models: Any, teachers: Any, label: Any, seed: Any) -> None: ...
+
+    assert difference(read(), read(raised)) == "step version 1 is now 2"
+
+
+def test_every_node_is_marked_and_reads_settings_that_there_are() -> None:
+    groups = read_settings(
+        {
+            "seed": 1,
+            "models": {"a": {"random": "chat"}},
+            "teachers": {"x": {"model": "a"}, "y": {"model": "a"}},
+            "student": {"model": "a"},
+            "prepare": {"source": {"file": "p.jsonl"}},
+            **{n: {} for n in ("engine", "label", "route", "generate", "sft", "evaluate")},
+            "train_router": {},
+        }
+    )
+    for made in register_pipelines()["__default__"].nodes:
+        mark = made.func.step  # type: ignore[attr-defined]
+        for argument, fields in mark.reads.items():
+            group = settings_of(made)[argument]
+            assert set(fields) <= set(type(groups[group]).model_fields), made.name
+
+
+# The records of versions, in a catalog of one little pipeline: numbers -> doubled -> total.
+
+
+def double(numbers: Any, seed: int) -> pa.Table:
+    return with_unsettled(pa.table({"n": [2 * n for n in numbers]}), failures.pop())
+
+
+def total(doubled: Any) -> int:
+    return sum(doubled.to_table()["n"].to_pylist())
+
+
+PIPELINE = Pipeline(
+    [
+        node(double, ["numbers", "params:seed"], "doubled", name="double"),
+        node(total, "doubled", "total", name="total"),
+    ]
+)
+failures: list[int] = []
+RAW = {
+    "seed": 1,
+    "models": {"a": {"random": "chat"}},
+    "teachers": {"x": {"model": "a"}, "y": {"model": "a", "system": "!"}},
+    "student": {"model": "a"},
+    "prepare": {"source": {"file": "p.jsonl"}},
+    **{n: {} for n in ("engine", "label", "route", "generate", "sft", "evaluate")},
+    "train_router": {},
+}
+
+
+def catalog(directory: Path, version: str, **changes: Any) -> DataCatalog:
+    at = {"version": Version(None, version)}
+    return DataCatalog(
+        {
+            "numbers": JsonDocument(filepath=str(directory / "numbers.json"), **at),
+            "doubled": ParquetTable(filepath=str(directory / "doubled.parquet"), **at),
+            "total": JsonDocument(filepath=str(directory / "total.json"), **at),
+            **{f"params:{k}": MemoryDataset(v) for k, v in {**RAW, **changes}.items()},
+        }
+    )
+
+
+def run(directory: Path, version: str, failed: int = 0, **changes: Any) -> list[str]:
+    """Run as the runner does; return what was done."""
+    from persyn_kedro.resuming_runner import ResumingRunner
+
+    class Hooks:
+        hook = type("H", (), {"__getattr__": lambda *_: lambda **__: []})()
+
+    failures[:] = [failed]
+    data = catalog(directory, version, **changes)
+    ResumingRunner()._run(PIPELINE, data, Hooks(), version)
+    return [n.name for n in PIPELINE.nodes if data.get(n.outputs[0]).maker]
+
+
+def numbers(directory: Path, version: str, *values: int) -> None:
+    catalog(directory, version)["numbers"].save(list(values))
+
+
+def test_the_same_content_under_a_new_version_redoes_nothing(tmp_path: Path) -> None:
+    numbers(tmp_path, "v1", 1, 2)
+    assert run(tmp_path, "v1") == ["double", "total"]
+    numbers(tmp_path, "v2", 1, 2)
+    assert run(tmp_path, "v2") == []
+    numbers(tmp_path, "v3", 2, 1)
+    assert run(tmp_path, "v3") == ["double", "total"]
+
+
+def test_a_redone_step_whose_content_is_the_same_stops_there(tmp_path: Path) -> None:
+    numbers(tmp_path, "v1", 1, 2)
+    run(tmp_path, "v1")
+    assert run(tmp_path, "v2", seed=2) == ["double"]
+
+
+def test_failed_rows_are_asked_again_and_then_not(tmp_path: Path) -> None:
+    numbers(tmp_path, "v1", 1, 2)
+    run(tmp_path, "v1", failed=1)
+    assert run(tmp_path, "v2", failed=1) == ["double"]
+    assert run(tmp_path, "v3", failed=0) == ["double", "total"]
+    assert run(tmp_path, "v4") == []
+
+
+def test_an_older_match_becomes_the_newest_version_without_taking_room(tmp_path: Path) -> None:
+    numbers(tmp_path, "v1", 1, 2)
+    run(tmp_path, "v1")
+    numbers(tmp_path, "v2", 3)
+    run(tmp_path, "v2")
+    numbers(tmp_path, "v3", 1, 2)
+    assert run(tmp_path, "v3") == []
+    data = catalog(tmp_path, "v9")
+    assert data.load("total") == 6
+    files = [tmp_path / "total.json" / v / "total.json" for v in ("v1", "v3")]
+    assert files[0].stat().st_ino == files[1].stat().st_ino
+    assert pin_versions_behind("total", data) == {"total": "v3", "doubled": "v1", "numbers": "v1"}
+
+
+def test_outputs_of_two_runs_are_no_match(tmp_path: Path) -> None:
+    both = Pipeline([node(lambda n: (n, n), "numbers", ["total", "copy"], name="both")])
+    numbers(tmp_path, "v1", 1)
+
+    def records(version: str) -> StepRecords:
+        data = catalog(tmp_path, version)
+        at = Version(None, version)
+        data["copy"] = JsonDocument(filepath=str(tmp_path / "copy.json"), version=at)
+        made = StepRecords(data)
+        made.mark(both.nodes[0], made.reading(both.nodes[0]), "", version)
+        return made
+
+    first, second = records("v1"), records("v2")
+    first._catalog.save("total", 1)  # killed before the other output was saved
+    second._catalog.save("copy", 1)
+    record = second.reading(both.nodes[0])
+    assert second.match(both.nodes[0], record) is None
+    assert second.why(both.nodes[0], record) == "its outputs are not of one run"
+    first._catalog.save("copy", 1)
+    assert second.match(both.nodes[0], record) == "v1"
+
+
+def test_prune_keeps_the_newest_and_what_it_was_made_from(tmp_path: Path) -> None:
+    for version, number in (("v1", 1), ("v2", 2), ("v3", 3)):
+        numbers(tmp_path, version, number)
+        run(tmp_path, version)
+    numbers(tmp_path, "v4", 4)  # nothing is made from it yet
+    (tmp_path / "numbers.json" / ".partial-v0").mkdir()
+    data = catalog(tmp_path, "v9")
+    items = removable(data, keep=1)
+    assert {(i.dataset, i.version) for i in items} == {
+        *((name, v) for name in ("numbers", "doubled", "total") for v in ("v1", "v2")),
+        ("numbers", ".partial-v0"),
+    }
+    remove(items)
+    assert removable(data, keep=1) == []
+    assert sorted(p.name for p in (tmp_path / "numbers.json").iterdir()) == ["v3", "v4"]
+
+
+def test_a_model_directory_is_given_up_only_once_its_version_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tmp_path / "workspace" / "model"
+    made.mkdir(parents=True)
+    (made / "weights").write_text("paid for")
+    dataset = ModelDirectory(filepath=str(tmp_path / "m"), version=Version(None, "v1"))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", full)
+        with pytest.raises(Exception, match="No space left"):
+            dataset.save(made)
+    assert (made / "weights").read_text() == "paid for"
+    assert not dataset.versions() and not list((tmp_path / "m").iterdir())
+    dataset.save(made)
+    assert not made.exists()
+    assert (dataset.load() / "weights").read_text() == "paid for"
