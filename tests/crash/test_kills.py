@@ -1,11 +1,13 @@
 """SIGKILL at seeded random moments: what was answered is kept, and the end is the same.
 
-``PERSYN_KILLS`` says how many (5; ``make crash``: 50). Each project is killed several times in a
-row before it may end.
+``PERSYN_KILLS`` says how many (10; ``make crash``: 50). A project is killed ten times in a row, or
+until its run ends before its moment, and then may end.
 """
 
+import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,9 +21,9 @@ import pytest
 from tests.catalog import load
 from tests.conftest import Run, make_project
 
-KILLS = int(os.environ.get("PERSYN_KILLS", "5"))
+KILLS = int(os.environ.get("PERSYN_KILLS", "10"))
 IN_A_ROW = min(10, KILLS)
-STEPS = "prepare,label,train_router,route,generate"
+STEPS = "prepare,label,train_router,route,generate,sft"
 TABLES = ("calibration_responses", "rewards", "assignments", "routed_responses", "sft_dataset")
 CHUNK = 8  # engine.chunk_size of the smoke environment
 
@@ -36,32 +38,44 @@ def stored_rows(directory: Path) -> list[str]:
     return [k for part in parts for k in pq.read_table(part)["response_key"].to_pylist()]
 
 
-def start(directory: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "kedro", "run", "--env=smoke", f"--pipelines={STEPS}"]
-    return subprocess.Popen(
-        command,
-        cwd=directory,
-        env={**os.environ, "KEDRO_LOGGING_CONFIG": str(directory / "conf" / "logging.yml")},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def start(directory: Path, *more: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "kedro", "run", "--env=smoke", *more]
+    with (directory / "log").open("wb") as log:
+        return subprocess.Popen(
+            command,
+            cwd=directory,
+            env={**os.environ, "KEDRO_LOGGING_CONFIG": str(directory / "conf" / "logging.yml")},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
 
 
 def kill_at(directory: Path, seconds: float) -> bool:
-    """Start a run and kill it and all its children; False if it had ended by itself."""
-    first = directory / "data" / "smoke" / "02_intermediate" / "prompts.parquet"
-    before = len(list(first.glob("2*")))
-    run = start(directory)
-    while len(list(first.glob("2*"))) == before and run.poll() is None:
-        time.sleep(0.05)  # the first node has not ended yet
+    """Start a run and kill it and all its children; False if it had ended by itself.
+
+    The seconds count from its first node on.
+    """
+    run = start(directory, f"--pipelines={STEPS}")
+    while b"prepare.read_prompts" not in (directory / "log").read_bytes() and run.poll() is None:
+        time.sleep(0.05)
     try:
-        assert run.wait(seconds) == 0
+        assert run.wait(seconds) == 0, (directory / "log").read_text()[-3000:]
         return False
     except subprocess.TimeoutExpired:
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
+        kill(run)
         return True
+
+
+def kill(run: "subprocess.Popen[bytes]") -> None:
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+
+
+def made(directory: Path, dataset: str) -> str:
+    """Return the content's hash of the newest version."""
+    records = (directory / "data" / "smoke").glob(f"*/{dataset}/2*/made_by.json")
+    return json.loads(max(records).read_text())["content"]
 
 
 @pytest.fixture(scope="module")
@@ -78,15 +92,38 @@ def test_killed_runs_end_as_an_undisturbed_one(
 ) -> None:
     run, seconds = make_project(tmp_path), undisturbed[1]
     draw = random.Random(seed)  # noqa: S311 - moments, not secrets
-    killed = sum(kill_at(tmp_path, draw.uniform(0, 0.8 * seconds)) for _ in range(IN_A_ROW))
-    assert killed >= 1
+    killed = sum(kill_at(tmp_path, draw.uniform(0, 0.25 * seconds)) for _ in range(IN_A_ROW))
+    assert killed >= IN_A_ROW / 2
     run("run", "--env=smoke", f"--pipelines={STEPS}")
     assert tables(tmp_path) == tables(undisturbed[0].directory)  # type: ignore[attr-defined]
+    assert made(tmp_path, "student") == made(undisturbed[0].directory, "student")  # type: ignore[attr-defined]
     rows = stored_rows(tmp_path)
     assert len(rows) - len(set(rows)) == 0  # what was stored was not asked for again
     assert set(rows) == set(stored_rows(undisturbed[0].directory))  # type: ignore[attr-defined]
     left = [p for p in (tmp_path / "data").rglob("*") if p.name.startswith(".partial-")]
     assert len(left) <= killed  # never a version: hidden, and gone when written again
+
+
+def test_a_student_killed_in_training_goes_on_from_its_checkpoint(
+    smoke_project: Run, tmp_path: Path
+) -> None:
+    smoke_project("run", "--env=smoke")
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for copy in (whole, broken):
+        shutil.copytree(smoke_project.directory, copy)  # type: ignore[attr-defined]
+    longer = ("--pipelines=sft", "--params=sft.epochs=6")
+    assert start(whole, *longer).wait() == 0
+    run = start(broken, *longer)
+    checkpoints = broken / "data" / "smoke" / "workspaces" / "sft_workspace" / "checkpoints"
+    while not list(checkpoints.glob("checkpoint-*/trainer_state.json")):
+        assert run.poll() is None, (broken / "log").read_text()
+        time.sleep(0.01)
+    kill(run)
+    first = {p.name for p in checkpoints.glob("checkpoint-*")}
+    assert first
+    assert start(broken, *longer).wait() == 0
+    assert made(broken, "student") == made(whole, "student")
+    assert made(broken, "training_curve.json") == made(whole, "training_curve.json")
 
 
 def test_an_interrupt_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
