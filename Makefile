@@ -41,6 +41,6 @@ lint: $(STAMP)
 lineage: $(STAMP)
 	$(BIN)/kedro viz build --include-previews
 
-# SIGKILL at 50 random moments (the test suite does 5).
+# SIGKILL at 50 random moments (the test suite does 10).
 crash: $(STAMP)
 	PERSYN_KILLS=50 $(BIN)/pytest tests/crash
