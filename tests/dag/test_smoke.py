@@ -74,9 +74,9 @@ def test_every_step_runs_on_its_own(smoke_project: Run, step: str) -> None:
 
 
 def test_the_deprecated_form_of_the_option_works_too(smoke_project: Run) -> None:
-    count = len(versions(smoke_project, "07_model_output/assignments.parquet/*/*"))
+    count = len(versions(smoke_project, "07_model_output/assignments.parquet/*/assignments.parquet"))
     smoke_project("run", "--env=smoke", "--pipeline=route", "--redo")
-    assert len(versions(smoke_project, "07_model_output/assignments.parquet/*/*")) == count + 1
+    assert len(versions(smoke_project, "07_model_output/assignments.parquet/*/assignments.parquet")) == count + 1
 
 
 def test_load_versions_reruns_a_step_on_an_older_version(smoke_project: Run) -> None:
@@ -206,7 +206,7 @@ def test_a_row_is_traced_to_what_made_it(smoke_project: Run) -> None:
 
 def test_each_run_writes_a_manifest(smoke_project: Run) -> None:
     assert "Manifest of this run: " in smoke_project.first.stdout
-    first = versions(smoke_project, "08_reporting/run_manifest.json/*/*")[0]
+    first = versions(smoke_project, "08_reporting/run_manifest.json/*/run_manifest.json")[0]
     path = smoke_project.directory / "data/smoke/08_reporting/run_manifest.json" / first
     manifest = json.loads((path / "run_manifest.json").read_text())
     assert manifest["status"] == "complete"
