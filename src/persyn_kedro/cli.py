@@ -11,8 +11,9 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
 from kedro.validation.exceptions import ParameterValidationError
+from yaml import YAMLError
 
-from persyn_kedro.foundations.errors import PersynError, full_disk
+from persyn_kedro.foundations.errors import PersynError, full_disk, yaml_sentence
 
 
 @click.group(name="persyn_kedro")
@@ -27,6 +28,12 @@ def _one_sentence() -> Iterator[None]:
         yield
     except (PersynError, ParameterValidationError) as error:
         raise click.ClickException(str(error)) from error
+    except YAMLError as error:
+        raise click.ClickException(yaml_sentence(error, Path("conf"))) from error
+    except ValueError as error:
+        if not str(error).startswith("Duplicate keys found"):  # in two files of one environment
+            raise
+        raise click.ClickException(" ".join(str(error).split())) from error
     except KeyboardInterrupt:
         click.echo(
             "Interrupted: every answer so far is kept. The same command goes on from here.",

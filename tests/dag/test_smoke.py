@@ -74,9 +74,10 @@ def test_every_step_runs_on_its_own(smoke_project: Run, step: str) -> None:
 
 
 def test_the_deprecated_form_of_the_option_works_too(smoke_project: Run) -> None:
-    count = len(versions(smoke_project, "07_model_output/assignments.parquet/*/assignments.parquet"))
+    pattern = "07_model_output/assignments.parquet/*/assignments.parquet"
+    count = len(versions(smoke_project, pattern))
     smoke_project("run", "--env=smoke", "--pipeline=route", "--redo")
-    assert len(versions(smoke_project, "07_model_output/assignments.parquet/*/assignments.parquet")) == count + 1
+    assert len(versions(smoke_project, pattern)) == count + 1
 
 
 def test_load_versions_reruns_a_step_on_an_older_version(smoke_project: Run) -> None:

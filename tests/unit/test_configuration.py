@@ -49,7 +49,7 @@ def test_every_parameter_group_is_read_by_a_node() -> None:
 GOOD = {
     "seed": 1,
     "models": {"a": {"zoo": "smollm2"}, "b": {"zoo": "smollm2"}},
-    "teachers": {"x": {"model": "a"}, "y": {"model": "b"}},
+    "teachers": {"x": {"model": "a"}, "y": {"model": "b", "system": "!"}},
     "student": {"model": "a"},
     "prepare": {"source": {"file": "p.jsonl"}},
     **{name: {} for name in ("engine", "label", "route", "generate", "sft", "evaluate")},

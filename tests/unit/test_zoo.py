@@ -106,7 +106,7 @@ def test_a_matrix_stored_twice_is_tied_and_the_finer_kept(
     gguf_conversion.tie_if_same(model)
     model.save_pretrained(tmp_path)
     again = load_causal_lm(
-        SimpleNamespace(directory=tmp_path, settings=SimpleNamespace(dtype="float32"))
+        SimpleNamespace(directory=tmp_path, settings=ModelSettings(random="chat", dtype="float32"))
     )
     assert (again.lm_head.weight is again.model.embed_tokens.weight) is tied
     assert again.config.tie_word_embeddings is tied

@@ -1,9 +1,13 @@
 """Do the settings name models that exist? Checked together, before any step runs."""
 
+from pathlib import Path
+
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.model_files import read_config
 from persyn_kedro.foundations.parameters import (
     LabelSettings,
     Models,
+    ModelSettings,
     StudentSettings,
     Teachers,
     Think,
@@ -39,6 +43,37 @@ def check_pool(
             raise PersynError(f"{user} is {model!r}, an endpoint: only teachers can be endpoints.")
     for model in dict.fromkeys(users.values()):
         check_source(model, models.root[model])
+    _check_twins(models, teachers)
+    if label.quality.model is not None:
+        _check_reward_model(label.quality.model, models.root[label.quality.model])
+
+
+def _check_twins(models: Models, teachers: Teachers) -> None:
+    """Refuse the same teacher twice: the router could not tell the two apart."""
+    seen: dict[tuple, str] = {}
+    for name, teacher in teachers.root.items():
+        model = models.root[teacher.model]
+        place = (model.source, model.chat_template, model.dtype, model.think)
+        what = (*place, teacher.system, teacher.sampling)
+        if what in seen:
+            raise PersynError(
+                f"Teachers {seen[what]!r} and {name!r} are the same (model, system prompt and "
+                "sampling): leave one out."
+            )
+        seen[what] = name
+
+
+def _check_reward_model(name: str, settings: ModelSettings) -> None:
+    """Refuse a model on disk that has no single score: no teacher is paid before this is known."""
+    if settings.local is None:
+        return
+    directory = Path(settings.local).expanduser()
+    kinds = read_config(directory).get("architectures") or []
+    if not any(str(kind).endswith("ForSequenceClassification") for kind in kinds):
+        raise PersynError(
+            f"label.quality.model is {name!r}, but {directory} is no reward model (no "
+            "...ForSequenceClassification among its architectures)."
+        )
 
 
 def thinks_of(models: Models, teachers: Teachers) -> dict[str, Think]:

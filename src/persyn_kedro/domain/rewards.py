@@ -99,6 +99,21 @@ def compute_rewards(
     return pa.Table.from_arrays(arrays, schema=REWARDS)
 
 
+def never_valid(rewards: pa.Table) -> list[str]:
+    """Return the teachers, in the table's order, none of whose responses is valid."""
+    valid: dict[str, bool] = {}
+    for row in rewards.select(["teacher", "valid"]).to_pylist():
+        valid[row["teacher"]] = valid.get(row["teacher"], False) or row["valid"]
+    return [teacher for teacher, some in valid.items() if not some]
+
+
+def tell_apart(rewards: np.ndarray) -> bool:
+    """Tell whether any prompt of the (n, K) rewards has two valid ones that differ."""
+    low = np.where(np.isfinite(rewards), rewards, np.inf).min(axis=1)
+    high = np.where(np.isfinite(rewards), rewards, -np.inf).max(axis=1)
+    return bool((high - low > TIE).any())
+
+
 def reward_matrix(rewards: pa.Table, teachers: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """Return the prompt ids in the table's order and their (n, K) float64 rewards, NaN invalid."""
     column = {teacher: index for index, teacher in enumerate(teachers)}

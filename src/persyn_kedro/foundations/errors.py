@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 
 class PersynError(Exception):
@@ -20,3 +21,20 @@ def full_disk(error: BaseException | None) -> str | None:
         f"{os.strerror(error.errno)}{where}: what was stored is kept; make room, and the same "
         "command goes on from here."
     )
+
+
+def yaml_sentence(error: Exception, directory: Path) -> str:
+    """Say which file in ``directory`` is no YAML, or has a key twice, and in which line.
+
+    Kedro's error does not name the file, so each is read again.
+    """
+    from omegaconf import OmegaConf
+    from yaml import MarkedYAMLError
+
+    for path in sorted(directory.rglob("*.yml")):
+        try:
+            OmegaConf.load(path)
+        except MarkedYAMLError as found:
+            line = found.problem_mark.line + 1 if found.problem_mark else "?"
+            return f"{path}, line {line}: {found.problem}."
+    return " ".join(str(error).split())

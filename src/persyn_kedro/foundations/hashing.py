@@ -11,6 +11,15 @@ def text_id(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
 
 
+def is_unicode(text: str) -> bool:
+    """Tell whether a text has no half characters (lone surrogates), which no file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def settings_id(settings: Mapping[str, Any]) -> str:
     """Return the 32 hex digits that identify a JSON-able mapping, whatever its key order."""
     return text_id(json.dumps(settings, sort_keys=True, ensure_ascii=False))

@@ -15,11 +15,23 @@ def device() -> Literal["cuda", "cpu"]:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def source_options(resolved: "ResolvedModel") -> dict[str, bool | None]:
+    """Return the options of every ``from_pretrained``: safetensors and no remote code, or what is
+    allowed."""
+    settings = resolved.settings
+    return {
+        "trust_remote_code": settings.allow_remote_code,
+        "use_safetensors": None if settings.allow_pickle else True,
+    }
+
+
 def load_tokenizer(resolved: "ResolvedModel") -> "PreTrainedTokenizerBase":
     """Return the tokenizer, with the model's effective chat template."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(resolved.directory)
+    tokenizer = AutoTokenizer.from_pretrained(
+        resolved.directory, trust_remote_code=resolved.settings.allow_remote_code
+    )
     tokenizer.chat_template = resolved.chat_template
     return tokenizer
 
@@ -33,6 +45,8 @@ def load_causal_lm(resolved: "ResolvedModel", dtype: str | None = None) -> "PreT
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(
-        resolved.directory, dtype=getattr(torch, dtype or resolved.settings.dtype)
+        resolved.directory,
+        dtype=getattr(torch, dtype or resolved.settings.dtype),
+        **source_options(resolved),
     )
     return model.to(device()).eval()

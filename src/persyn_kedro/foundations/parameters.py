@@ -68,6 +68,8 @@ class ModelSettings(Settings):
     family: Annotated[str | None, NO_EFFECT] = None
     chat_template: str | None = None
     think: Think = "strip"
+    allow_pickle: bool = Field(False, description="weights in *.bin files, read by torch")
+    allow_remote_code: bool = Field(False, description="run the Python files beside the weights")
     tensor_parallel_size: Annotated[int | None, NO_EFFECT] = Field(
         None, ge=1, description="None: the engine's"
     )
@@ -81,6 +83,8 @@ class ModelSettings(Settings):
             raise ValueError("revision belongs to a hub model or an endpoint")
         if self.endpoint and self.chat_template:
             raise ValueError("an endpoint renders with its own chat_template")
+        if (self.allow_pickle or self.allow_remote_code) and not (self.hub or self.local):
+            raise ValueError("allow_pickle and allow_remote_code belong to hub and local models")
         if self.random_seed and not self.random:
             raise ValueError("random_seed belongs to a random model")
         return self

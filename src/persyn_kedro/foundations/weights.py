@@ -14,11 +14,11 @@ from persyn_kedro.foundations.chat_templates import BASE_TEMPLATE
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.hub import hub_commit
+from persyn_kedro.foundations.model_files import check_directory, file_patterns
 from persyn_kedro.foundations.parameters import Models, ModelSettings
 
 VERSION = "v1"  # of what this package writes into the cache; part of the directories' names
 FINISHED = "_SUCCESS"
-MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def resolve_model(name: str, settings: ModelSettings) -> ResolvedModel:
     elif settings.gguf:
         directory = _gguf(Path(settings.gguf).expanduser())
     elif settings.hub:
-        directory = _hub(settings.hub, weights_id.rpartition("@")[2])
+        directory = _hub(settings.hub, weights_id.rpartition("@")[2], settings)
     elif settings.local:
         directory = Path(settings.local).expanduser()
     elif settings.endpoint:
@@ -105,7 +105,7 @@ def identify_weights(name: str, settings: ModelSettings) -> str:
     if settings.hub:
         return f"hub:{settings.hub}@{hub_commit(settings.hub, settings.revision, 'model')}"
     if settings.local:
-        return _local(name, Path(settings.local).expanduser())[1]
+        return _local_id(name, Path(settings.local).expanduser(), settings)
     if settings.endpoint:
         return _endpoint_id(settings)
     return f"random:{settings.random}-{settings.random_seed}-{VERSION}"
@@ -119,7 +119,7 @@ def check_source(name: str, settings: ModelSettings) -> None:
     if settings.zoo:
         zoo_model(settings.zoo)
     elif settings.local:
-        _check_directory(f"Model {name!r}", Path(settings.local).expanduser())
+        check_directory(f"Model {name!r}", Path(settings.local).expanduser(), settings)
     elif settings.gguf:
         check_gguf(Path(settings.gguf).expanduser())
     elif settings.endpoint and settings.endpoint.api_key_env:
@@ -151,27 +151,30 @@ def _gguf(path: Path) -> Path:
     return _finished("gguf", file_sha256(path)[:12], lambda building: convert_gguf(path, building))
 
 
-def _hub(model: str, commit: str) -> Path:
+def _hub(model: str, commit: str, settings: ModelSettings) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
         directory = Path(
             snapshot_download(
-                model, revision=commit, allow_patterns=list(MODEL_FILES), ignore_patterns=["*/*"]
+                model,
+                revision=commit,
+                allow_patterns=file_patterns(settings),
+                ignore_patterns=["*/*"],
             )
         )
     except (OSError, ValueError) as error:  # the hub's own errors are among these
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise PersynError(f"Hub model {model!r} could not be fetched: {reason[0]}") from error
-    _check_directory(f"Hub model {model!r}", directory)
+    check_directory(f"Hub model {model!r}", directory, settings)
     return directory
 
 
-def _local(name: str, directory: Path) -> tuple[Path, str]:
-    _check_directory(f"Model {name!r}", directory)
-    files = sorted({p for pattern in MODEL_FILES for p in directory.glob(pattern)})
+def _local_id(name: str, directory: Path, settings: ModelSettings) -> str:
+    check_directory(f"Model {name!r}", directory, settings)
+    files = sorted({p for pattern in file_patterns(settings) for p in directory.glob(pattern)})
     listing = "".join(f"{path.name} {file_sha256(path)}\n" for path in files if path.is_file())
-    return directory, f"local:{hashlib.sha256(listing.encode()).hexdigest()}"
+    return f"local:{hashlib.sha256(listing.encode()).hexdigest()}"
 
 
 def _endpoint_id(settings: ModelSettings) -> str:
@@ -192,14 +195,6 @@ def _random(settings: ModelSettings) -> Path:
         make_random_model(directory, kind, seed)
 
     return _finished("random", f"{kind}-{seed}", build)
-
-
-def _check_directory(what: str, directory: Path) -> None:
-    if not directory.is_dir():
-        raise PersynError(f"{what}: there is no directory {directory}.")
-    for pattern in ("config.json", "*.safetensors"):
-        if not any(directory.glob(pattern)):
-            raise PersynError(f"{what}: {directory} has no {pattern}.")
 
 
 def _finished(kind: str, name: str, build: Callable[[Path], None]) -> Path:

@@ -1,5 +1,6 @@
 """Token statistics of many responses: from the store where known, from the student where not."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -16,6 +17,7 @@ from persyn_kedro.foundations.rendering import reading, visible_text
 from persyn_kedro.foundations.weights import ResolvedModel
 
 _CHUNK = 64
+_logger = logging.getLogger(__name__)
 
 Place = tuple[str, Think]  # response_key and reading
 
@@ -64,6 +66,7 @@ def score_responses(
     if missing:
         for place, scored in _score(missing, shelves, student, system, store, settings):
             known[place] = scored
+    _report(student.name, [known[place] for place in places])
     table = [{**known[place], **_names(r)} for place, r in zip(places, rows, strict=True)]
     return pa.Table.from_pylist(table, schemas.TOKEN_STATISTICS)
 
@@ -108,6 +111,18 @@ def _score(
         for think, shelf in shelves.items():
             store.append(shelf, [row for (_, used), row in chunk if used == think])
         yield from chunk
+
+
+def _report(student: str, rows: list[dict[str, Any]]) -> None:
+    """Say how many responses do not fit in the student's context: they have no learnability."""
+    unscored = sum(bool(row["tokens"]) and row["sum_logp"] is None for row in rows)
+    if unscored:
+        _logger.warning(
+            "%d of %d responses are too long for the context of %s: they are not scored",
+            unscored,
+            len(rows),
+            student,
+        )
 
 
 def _names(row: dict[str, str]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """What the student thinks of each response's tokens, from one forward pass a response."""
 
-import logging
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,6 @@ Row = dict[str, Any]
 Request = tuple[str, str, str]
 
 RANK_LIMIT = 100
-_logger = logging.getLogger(__name__)
 
 
 def scorer_id(student: "ResolvedModel", system: str | None, think: Think) -> str:
@@ -72,7 +70,7 @@ def token_statistics(
         scorable = [r for r in rendered if _is_scorable(r, model)]
         scored = iter(_score(model, scorable, vocabulary_chunk))
         for (key, _, _), item in zip(batch, rendered, strict=True):
-            statistics = next(scored) if _is_scorable(item, model) else _nothing(item, key)
+            statistics = next(scored) if _is_scorable(item, model) else _nothing(item)
             yield {"response_key": key, **statistics}
 
 
@@ -82,9 +80,7 @@ def _is_scorable(rendered: Rendered, model: "PreTrainedModel") -> bool:
     return bool(rendered.response_ids) and (context is None or length <= context)
 
 
-def _nothing(rendered: Rendered, key: str) -> Row:
-    if rendered.response_ids:
-        _logger.warning("response %s does not fit in the student's context: not scored", key)
+def _nothing(rendered: Rendered) -> Row:
     names = ("sum_logp", "sum_rank_100", "sum_p2", "sum_p_true", "logp")
     return {"tokens": len(rendered.response_ids), **dict.fromkeys(names)}
 

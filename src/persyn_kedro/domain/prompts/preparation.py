@@ -32,7 +32,7 @@ def prepare_prompts(rows: Iterable[dict[str, Any]]) -> pa.Table:
     if not seen:
         raise PersynError("The prompt source holds no prompts.")
     if total > len(seen):
-        logger.info("%d of %d prompts were repeats and are left out", total - len(seen), total)
+        logger.warning("%d of %d prompts were repeats and are left out", total - len(seen), total)
     records = [{"prompt_id": prompt_id, **row} for prompt_id, row in seen.items()]
     return pa.Table.from_pylist(records, schemas.PROMPTS)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.parameters import PromptSource, TaskSettings
 
 Row = dict[str, Any]
@@ -23,8 +24,11 @@ def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
             yield from _task_rows(task, seed, source.prompt_suffix)
         return
     name, records = _records(source)
+    number = 0
     for number, record in enumerate(islice(records, source.limit), start=1):
         yield _row(record, name, number, source)
+    if not number:
+        raise PersynError(f"{name} holds no prompts.")
 
 
 def _records(source: PromptSource) -> tuple[str, Iterator[Row]]:
@@ -84,10 +88,16 @@ def _hub_records(source: PromptSource) -> Iterator[Row]:
 def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
     prompt = record.get(source.prompt_column)
     if not isinstance(prompt, str):
-        raise PersynError(f"Row {number} of {name} has no text in column {source.prompt_column!r}.")
-    if not _is_unicode(prompt):
+        there = ", ".join(map(str, record)) or "none"
+        raise PersynError(
+            f"Row {number} of {name} has no text in column {source.prompt_column!r} (its columns: "
+            f"{there})."
+        )
+    if not is_unicode(prompt):
         raise PersynError(f"Row {number} of {name} holds half a character (a lone surrogate).")
     reference = record.get(source.reference_column)
+    if isinstance(reference, str) and not is_unicode(reference):
+        raise PersynError(f"The reference of row {number} of {name} holds half a character.")
     if reference != reference:  # NaN: a Parquet column of floats has no other null
         reference = None
     return {
@@ -96,14 +106,6 @@ def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
         "source": name,
         "metadata": None,
     }
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _task_rows(task: TaskSettings, seed: int, suffix: str) -> Iterator[Row]:

@@ -1,5 +1,6 @@
 """Quality of many responses: from the store where known, checked or scored where not."""
 
+import logging
 from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import islice
@@ -19,6 +20,7 @@ from persyn_kedro.foundations.rendering import reading, visible_text
 from persyn_kedro.foundations.weights import ResolvedModel
 
 _CHUNK = 256
+_logger = logging.getLogger(__name__)
 
 Key = tuple[str, str]  # response_key, reference_id
 
@@ -65,6 +67,14 @@ def check_quality(
                 for (k, r), q in chunk
                 if q is not None or reward_model  # a verifier's time-out is not for ever
             ],
+        )
+    unknown = sum(known[key] is None for key in keys)
+    if reward_model and unknown:
+        _logger.warning(
+            "%d of %d responses got no finite score from reward model %s: their quality is unknown",
+            unknown,
+            len(keys),
+            reward_model.name,
         )
     table = [
         {

@@ -16,9 +16,11 @@ def load_backbone(backbone: "ResolvedModel") -> tuple[Any, Any]:
     import torch
     from transformers import AutoModel
 
-    from persyn_kedro.foundations.loading import device, load_tokenizer
+    from persyn_kedro.foundations.loading import device, load_tokenizer, source_options
 
-    model = AutoModel.from_pretrained(backbone.directory, dtype=torch.float32)
+    model = AutoModel.from_pretrained(
+        backbone.directory, dtype=torch.float32, **source_options(backbone)
+    )
     return model.to(device()).eval(), load_tokenizer(backbone)
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -67,34 +68,62 @@ def ask_model(
         store.describe(recipe.shelf, recipe.identity)
     waiting = {call.key: call for call in calls}
     requests = _Admitted(calls, ledger, engine.budget, seed)
-    failures = 0
+    tally = _Tally(label, len(calls), {call.recipe.teacher for call in calls})
     shelves = {call.recipe.recipe_id: call.recipe.shelf for call in calls}
     chunk: list[dict[str, Any]] = []
-    tokens = dict.fromkeys((call.recipe.teacher for call in calls), 0)
-    begun = time.monotonic()
     with closing(_generations(name, requests, model, engine, label)) as generations:
         try:
             for generation in generations:
                 call = waiting.pop(generation.key)
                 ledger.settle(call.recipe, call.key, generation)
-                tokens[call.recipe.teacher] += generation.completion_tokens
+                tally.note(call.recipe.teacher, generation)
                 chunk.append(_row(call, generation, name))
                 yield chunk[-1]
-                failures += generation.error is not None
-                answered = len(calls) - len(waiting)
                 if len(chunk) >= engine.chunk_size:
                     _store(chunk, shelves, store)
-                    log.info("%s: %d of %d", label, answered, len(calls))
+                    log.info("%s: %d of %d", label, len(calls) - len(waiting), len(calls))
                     chunk = []
-                if answered >= JUDGED_FROM and failures > engine.max_failure_share * answered:
-                    raise _stopped(label, failures, answered, generation, waiting)
+                if tally.is_failing(engine.max_failure_share):
+                    raise _stopped(tally, generation, waiting)
         finally:
             _store(chunk, shelves, store)
-            ledger.time(time.monotonic() - begun, tokens)
+            ledger.time(time.monotonic() - tally.begun, tally.tokens)
+            tally.report()
     if requests.reached is not None:
         raise PersynError(str(requests.reached)) from requests.reached
     if waiting:
         raise PersynError(f"{label} gave no answer to {len(waiting)} of {len(calls)} requests.")
+
+
+class _Tally:
+    """What one model's answers took, and how many of them failed.
+
+    A prompt that was set aside before the model saw it is no failure of the model's.
+    """
+
+    def __init__(self, label: str, calls: int, teachers: set[str]) -> None:
+        self.label, self._calls = label, calls
+        self.begun = time.monotonic()
+        self.tokens = dict.fromkeys(sorted(teachers), 0)
+        self.sent = self.failures = 0
+        self._errors: Counter[str] = Counter()
+
+    def note(self, teacher: str, generation: Generation) -> None:
+        self.tokens[teacher] += generation.completion_tokens
+        self.sent += generation.asked
+        if generation.error is not None:
+            self.failures += generation.asked
+            self._errors[generation.error[:100]] += 1
+
+    def is_failing(self, share: float) -> bool:
+        return self.sent >= JUDGED_FROM and self.failures > share * self.sent
+
+    def report(self) -> None:
+        """Say how many responses are errors, and the commonest of these."""
+        if self._errors:
+            common = "; ".join(f"{count} x {error}" for error, count in self._errors.most_common(3))
+            total = self._errors.total()
+            log.warning("%s: %d of %d have no response: %s", self.label, total, self._calls, common)
 
 
 class _Admitted:
@@ -136,12 +165,11 @@ def _nothing() -> Generator[Generation, None, None]:
     yield from ()
 
 
-def _stopped(
-    label: str, failures: int, answered: int, last: Generation, waiting: Mapping[str, Call]
-) -> Stopped:
+def _stopped(tally: "_Tally", last: Generation, waiting: Mapping[str, Call]) -> Stopped:
     message = (
-        f"{label} failed on {failures} of {answered} prompts (the last: {last.error}), so it was "
-        "stopped; all answers are kept, and the next run asks only for what is missing."
+        f"{tally.label} failed on {tally.failures} of {tally.sent} prompts (the last: "
+        f"{last.error}), so it was stopped; all answers are kept, and the next run asks only for "
+        "what is missing."
     )
     log.error(message)
     nothing = Generation("", "", "error", 0, 0, "not asked: the model was stopped")

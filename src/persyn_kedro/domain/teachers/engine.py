@@ -28,7 +28,8 @@ class Request:
 class Generation:
     """What came back: ``finish_reason`` is stop, length or error, ``error`` null unless it is.
 
-    ``completion_tokens`` counts all tokens generated, with the one that ended the turn.
+    ``completion_tokens`` counts all tokens generated, with the one that ended the turn. ``asked``
+    is False where the prompt was set aside before the model saw it.
     """
 
     key: str
@@ -37,6 +38,7 @@ class Generation:
     prompt_tokens: int
     completion_tokens: int
     error: str | None = None
+    asked: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,9 @@ class Prepared:
     max_tokens: int
 
 
-def failed(request: Request, error: str, prompt_tokens: int = 0) -> Generation:
+def failed(request: Request, error: str, prompt_tokens: int = 0, asked: bool = True) -> Generation:
     """Return the generation of a request that got no response."""
-    return Generation(request.key, "", "error", prompt_tokens, 0, error)
+    return Generation(request.key, "", "error", prompt_tokens, 0, error, asked)
 
 
 def context_length(config: Any, engine: EngineSettings) -> int:
@@ -80,11 +82,14 @@ def prepare(request: Request, tokenizer: Any, context: int) -> Prepared | Genera
         ids = rendering.render_prompt(tokenizer, request.system, request.prompt)
     except PersynError as error:
         rendering.render_prompt(tokenizer, request.system, "Hello")  # raises if no prompt can do
-        return failed(request, str(error))
+        return failed(request, str(error), asked=False)
     room = context - len(ids)
     if room < 1:
         return failed(
-            request, f"The prompt's {len(ids)} tokens leave no room in {context}.", len(ids)
+            request,
+            f"The prompt's {len(ids)} tokens leave no room in {context}.",
+            len(ids),
+            asked=False,
         )
     return Prepared(request, ids, min(request.sampling.max_new_tokens, room))
 

@@ -8,7 +8,7 @@ from typing import Any
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.hashing import text_id
+from persyn_kedro.foundations.hashing import is_unicode, text_id
 
 COLUMNS = ("prompt", "teacher", "response")
 FINISHES = ("stop", "length")
@@ -72,6 +72,8 @@ def _row(line: Any, where: str, recipes: Mapping[str, Recipe]) -> tuple[Recipe, 
     for column in COLUMNS:
         if not isinstance(line.get(column), str) or not line[column].strip():
             raise PersynError(f"{where} has no text in {column!r}.")
+        if not is_unicode(line[column]):
+            raise PersynError(f"{where} holds half a character (a lone surrogate) in {column!r}.")
     if line["teacher"] not in recipes:
         known = ", ".join(recipes)
         raise PersynError(f"{where} names teacher {line['teacher']!r}; there are {known}.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.domain.teachers.adaptive_limit import AdaptiveLimit
 from persyn_kedro.domain.teachers.engine import Generation, Request, failed
+from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.parameters import EndpointSettings, EngineSettings, SamplingSettings
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ LONGEST_WAIT = 300.0  # seconds that a server may ask us to wait
 TEMPLATE_MARKERS = re.compile(
     r"<\|[^|<>\n]{1,40}\|>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos)>"
 )
+
+MARKED = "set aside: the prompt holds a chat template's marker"
 
 _logger = logging.getLogger(__name__)
 
@@ -98,7 +101,7 @@ class _Asker:
         )
 
         if not self.endpoint.allow_template_markers and TEMPLATE_MARKERS.search(request.prompt):
-            return failed(request, "set aside: the prompt holds a chat template's marker")
+            return failed(request, MARKED, asked=False)
         tries = Retrying(
             retry=retry_if_exception(_may_pass),
             wait=wait_random_exponential(multiplier=self.endpoint.backoff_seconds, max=60),
@@ -174,6 +177,9 @@ def _generation(request: Request, completion: Any) -> Generation:
     )
     if thinking:  # a server that parses the thinking out: put it back where it was
         text = f"<think>{thinking}</think>\n{text}"
+    # JSON can hold half a character, which no file can.
+    if not is_unicode(text):
+        text = re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
     return Generation(request.key, text, choice.finish_reason, prompt_tokens, completion_tokens)
 
 

@@ -43,7 +43,12 @@ def generate(
     from persyn_kedro.foundations.loading import load_tokenizer
 
     tokenizer = load_tokenizer(model)
-    context = context_length(AutoConfig.from_pretrained(model.directory), engine)
+    context = context_length(
+        AutoConfig.from_pretrained(
+            model.directory, trust_remote_code=model.settings.allow_remote_code
+        ),
+        engine,
+    )
     stop_ids = stop_token_ids(tokenizer, model)
     running: dict[str, Prepared] = {}
     for request in requests:
@@ -88,6 +93,8 @@ def _start(model: "ResolvedModel", engine: EngineSettings, context: int) -> Any:
         gpu_memory_utilization=engine.gpu_memory_utilization,
         tensor_parallel_size=model.settings.tensor_parallel_size or engine.tensor_parallel_size,
         enforce_eager=device() == "cpu",  # compiling takes a CPU about a minute a model
+        trust_remote_code=model.settings.allow_remote_code,
+        load_format="auto" if model.settings.allow_pickle else "safetensors",
         generation_config="vllm",  # the model's own defaults must not leak in
         use_tqdm_on_load=False,
         seed=0,

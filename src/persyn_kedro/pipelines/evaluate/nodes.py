@@ -41,7 +41,12 @@ def _before(models: Models, student: StudentSettings) -> ResolvedModel:
 def _after(models: Models, student: StudentSettings, directory: Path) -> ResolvedModel:
     """The trained student: local weights with the dtype and think setting of its origin."""
     origin = models.root[student.model]
-    settings = ModelSettings(local=str(directory), dtype=origin.dtype, think=origin.think)
+    settings = ModelSettings(
+        local=str(directory),
+        dtype=origin.dtype,
+        think=origin.think,
+        allow_remote_code=origin.allow_remote_code,
+    )
     return resolve_model(f"{student.model} after SFT", settings)
 
 

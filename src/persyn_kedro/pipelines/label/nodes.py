@@ -1,5 +1,7 @@
 """Every teacher answers every calibration prompt; the answers become rewards."""
 
+import logging
+
 import pyarrow as pa
 import pyarrow.dataset as pads
 
@@ -24,6 +26,8 @@ from persyn_kedro.foundations.parameters import (
 )
 from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.weights import resolve_models
+
+log = logging.getLogger(__name__)
 
 
 @step(settings=("alpha", "quality"))
@@ -111,10 +115,13 @@ def normalise_rewards(
     settings: LabelSettings,
 ) -> pa.Table:
     """Return normalised terms and r = (1 - alpha) r_q + alpha r_l (``schemas.REWARDS``)."""
-    return rewards.compute_rewards(
+    table = rewards.compute_rewards(
         calibration_responses.to_table(),
         token_statistics.to_table(),
         quality.to_table(),
         list(teachers.root),
         settings,
     )
+    for teacher in rewards.never_valid(table):
+        log.warning("Teacher %s has no valid response to any calibration prompt", teacher)
+    return table

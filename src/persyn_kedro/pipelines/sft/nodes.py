@@ -1,5 +1,6 @@
 """Fine-tune the student on the merged set."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.parameters import Models, SftSettings, StudentSettings
 from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.weights import resolve_models
+
+log = logging.getLogger(__name__)
 
 
 @step()
@@ -41,4 +44,12 @@ def train_student(
         label="fine-tuning the student",
     )
     rows_of_curve = list(curve)  # the model is there once the curve has ended
+    left_out = rows_of_curve[0]["left_out"]
+    if left_out:
+        log.warning(
+            "%d of %d training rows are longer than sft.max_length = %d tokens: left out",
+            left_out,
+            len(rows),
+            settings.max_length,
+        )
     return workspace / "model", rows_of_curve

@@ -1,0 +1,118 @@
+"""Models and pools that are refused before anything is loaded or paid for."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from persyn_kedro.domain.pool import check_pool
+from persyn_kedro.foundations import model_files, weights
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.loading import source_options
+from persyn_kedro.foundations.parameters import ModelSettings
+from persyn_kedro.foundations.settings_reader import read_settings
+
+
+def directory(path: Path, config: dict[str, Any] | None = None, *files: str) -> Path:
+    path.mkdir(exist_ok=True)
+    (path / "config.json").write_text(json.dumps(config or {"model_type": "llama"}))
+    for file in files:
+        (path / file).write_text("x")
+    return path
+
+
+@pytest.mark.parametrize("file", ["pytorch_model.bin", "model.pt", "w.pth", "last.ckpt"])
+def test_pickled_weights_are_refused_unless_allowed(tmp_path: Path, file: str) -> None:
+    path = directory(tmp_path, None, file)
+    with pytest.raises(PersynError, match=f"pickled weights alone \\({file}\\).*allow_pickle"):
+        weights.check_source("m", ModelSettings(local=str(path)))
+    allowed = ModelSettings(local=str(path), allow_pickle=True)
+    (path / "model.safetensors").unlink(missing_ok=True)
+    with pytest.raises(PersynError, match=r"has no \*.safetensors"):
+        (path / file).unlink()
+        weights.check_source("m", allowed)
+
+
+def test_pickles_beside_safetensors_are_not_read(tmp_path: Path) -> None:
+    path = directory(tmp_path, None, "model.safetensors")
+    settings = ModelSettings(local=str(path))
+    before = weights.identify_weights("m", settings)
+    (path / "pytorch_model.bin").write_text("harm")
+    assert weights.identify_weights("m", settings) == before
+    allowed = ModelSettings(local=str(path), allow_pickle=True)
+    assert weights.identify_weights("m", allowed) != before
+
+
+def test_code_of_its_own_is_refused_unless_allowed(tmp_path: Path) -> None:
+    config = {"model_type": "mine", "auto_map": {"AutoModel": "modeling.Mine"}}
+    path = directory(tmp_path, config, "model.safetensors", "modeling.py")
+    settings = ModelSettings(local=str(path))
+    with pytest.raises(PersynError, match="code of its own .*allow_remote_code"):
+        weights.check_source("m", settings)
+    allowed = ModelSettings(local=str(path), allow_remote_code=True)
+    weights.check_source("m", allowed)
+    before = weights.identify_weights("m", allowed)
+    (path / "modeling.py").write_text("other")
+    assert weights.identify_weights("m", allowed) != before  # code is part of what the model is
+
+
+def test_code_beside_a_model_that_transformers_has_is_not_run(tmp_path: Path) -> None:
+    config = {"model_type": "llama", "auto_map": {"AutoModel": "modeling.Mine"}}
+    path = directory(tmp_path, config, "model.safetensors", "modeling.py")
+    settings = ModelSettings(local=str(path))
+    weights.check_source("m", settings)
+    resolved = weights.resolve_model("m", settings)
+    assert source_options(resolved) == {"trust_remote_code": False, "use_safetensors": True}
+    assert not any("py" in pattern for pattern in model_files.file_patterns(settings))
+
+
+def test_what_is_allowed_belongs_to_hub_and_local_models() -> None:
+    with pytest.raises(ValueError, match="belong to hub and local models"):
+        ModelSettings(zoo="smollm2", allow_pickle=True)
+
+
+def pool(**changes: Any) -> None:
+    raw = {
+        "seed": 1,
+        "models": {"a": {"random": "chat"}, "b": {"random": "chat", "random_seed": 1}},
+        "teachers": {"x": {"model": "a"}, "y": {"model": "b"}},
+        "student": {"model": "a"},
+        "prepare": {"source": {"file": "p.jsonl"}},
+        **{n: {} for n in ("engine", "label", "route", "generate", "sft", "evaluate")},
+        "train_router": {"backbone": "a"},
+    }
+    settings = read_settings({**raw, **changes})
+    check_pool(*(settings[n] for n in ("models", "teachers", "student", "label", "train_router")))
+
+
+@pytest.mark.parametrize("teachers", [{}, {"x": {"model": "a"}}])
+def test_none_and_one_teacher_are_refused(teachers: dict) -> None:
+    with pytest.raises(PersynError, match="Parameter teachers: routing needs at least two"):
+        pool(teachers=teachers)
+
+
+def test_the_same_teacher_twice_is_refused_and_two_prompts_of_one_model_are_not() -> None:
+    pool(teachers={"x": {"model": "a"}, "y": {"model": "a", "system": "Be brief."}})
+    twins = {"x": {"model": "a", "price": 1}, "y": {"model": "b"}, "z": {"model": "a"}}
+    with pytest.raises(PersynError, match="Teachers 'x' and 'z' are the same"):
+        pool(teachers=twins)
+    models = {"a": {"random": "chat"}, "b": {"random": "chat"}}  # one source, two names
+    with pytest.raises(PersynError, match="Teachers 'x' and 'y' are the same"):
+        pool(models=models)
+
+
+def test_an_unknown_model_is_named() -> None:
+    with pytest.raises(PersynError, match=r"teachers.y.model is 'c', which models does not have"):
+        pool(teachers={"x": {"model": "a"}, "y": {"model": "c"}})
+
+
+def test_a_reward_model_directory_that_is_none_is_refused(tmp_path: Path) -> None:
+    config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
+    path = directory(tmp_path / "m", config, "model.safetensors")
+    models = {"a": {"random": "chat"}, "b": {"random": "base"}, "judge": {"local": str(path)}}
+    label = {"quality": {"kind": "reward_model", "model": "judge"}}
+    with pytest.raises(PersynError, match="label.quality.model is 'judge', but .* no reward model"):
+        pool(models=models, label=label)
+    directory(path, {**config, "architectures": ["LlamaForSequenceClassification"]})
+    pool(models=models, label=label)
