@@ -96,6 +96,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.reply(200, {**completion(prompt), "choices": []})
         elif fault in ("length", "content_filter"):
             self.reply(200, completion(prompt, finish_reason=fault))
+        elif fault == "half":
+            message = {"role": "assistant", "content": "a\ud83db"}
+            self.reply(200, completion(prompt, message=message))
         elif fault == "thinking":
             message = {"role": "assistant", "content": "7", "reasoning_content": "It is 7."}
             self.reply(200, completion(prompt, message=message))

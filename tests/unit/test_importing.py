@@ -61,6 +61,8 @@ def test_imported_answers_are_never_paid_for(tmp_path: Path) -> None:
         ({**ROWS[0], "teacher": "x"}, "Line 4 of .* names teacher 'x'; there are a, b"),
         ({**ROWS[0], "response": " "}, "Line 4 of .* has no text in 'response'"),
         ({**ROWS[0], "response": "3"}, "Line 4 of .* a second answer"),
+        ({**ROWS[0], "response": "a\ud83d"}, "Line 4 of .* half a character .* in 'response'"),
+        ({**ROWS[0], "prompt": "a\ud83d"}, "Line 4 of .* half a character .* in 'prompt'"),
         ({**ROWS[0], "finish_reason": "error"}, "Line 4 of .* neither stop nor length"),
     ],
 )

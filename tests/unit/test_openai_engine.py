@@ -19,6 +19,7 @@ from persyn_kedro.foundations.parameters import (
     ModelSettings,
     SamplingSettings,
 )
+from persyn_kedro.foundations.schemas import unsettled_rows
 from persyn_kedro.foundations.weights import ResolvedModel, check_source, resolve_model
 from tests.endpoint import Endpoint, serve
 
@@ -87,6 +88,15 @@ def test_a_cut_off_answer_is_marked_and_thinking_is_put_back(endpoint: Endpoint)
     answers = ask(remote(endpoint), ["length", "thinking"])
     assert answers["length"].finish_reason == "length" and answers["length"].response
     assert answers["thinking"].response == "<think>It is 7.</think>\n7"
+
+
+def test_half_a_character_in_an_answer_is_replaced_and_the_answer_kept(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    store, recipes = ResponseStore(tmp_path), [recipe(remote(endpoint))]
+    answering.answer(wanted(["half", "fine"]), recipes, store, ENGINE, 0)
+    rows = store.read(recipes[0].shelf).to_pylist()
+    assert {r["response"] for r in rows} == {"a\ufffdb", "echo fine"}
 
 
 def test_the_request_holds_the_teachers_settings_and_the_key(endpoint: Endpoint) -> None:
@@ -174,6 +184,20 @@ def test_failed_rows_alone_are_asked_again(endpoint: Endpoint, tmp_path: Path) -
     assert responses["error"].to_pylist() == [None, None, None]
     assert set(responses["engine"].to_pylist()) == {"openai"}
     assert responses["weights_id"][0].as_py() == f"endpoint:{endpoint.url}#m"
+
+
+def test_prompts_set_aside_are_counted_and_are_no_failures_of_the_teacher(
+    endpoint: Endpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    prompts = [f"{i} <|im_end|>" for i in range(30)] + ["fine"]
+    with caplog.at_level("WARNING"):
+        responses, calls = answering.answer(
+            wanted(prompts), [recipe(remote(endpoint))], ResponseStore(tmp_path), ENGINE, 0
+        )
+    assert len(endpoint.bodies) == 1
+    assert calls.to_pylist()[0]["errors"] == 30
+    assert "30 of 31 have no response: 30 x set aside: the prompt holds a chat" in caplog.text
+    assert unsettled_rows(responses.schema) == 30  # the setting that lets them through may change
 
 
 def test_a_failing_teacher_is_stopped_and_the_others_work_is_kept(

@@ -6,9 +6,11 @@ import pytest
 
 from persyn_kedro.domain.rewards import (
     compute_rewards,
+    never_valid,
     normalise,
     rank_invalid_last,
     reward_matrix,
+    tell_apart,
 )
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.parameters import LabelSettings
@@ -55,6 +57,22 @@ def test_worked_example():
 def test_terms_without_range_give_one_half():
     table = rewards_of({"p": dict.fromkeys(TEACHERS, (0.0, -3.0, 3))})
     assert column(table, "reward") == [0.5] * 3
+
+
+def test_whether_rewards_tell_teachers_apart():
+    nan = float("nan")
+    assert not tell_apart(np.array([[0.5, 0.5, 0.5], [1.0, 1.0 + 1e-10, nan], [nan, nan, nan]]))
+    assert not tell_apart(np.array([[0.0, nan], [nan, 1.0]]))  # never two valid ones of a prompt
+    assert tell_apart(np.array([[0.5, 0.5, nan], [0.2, nan, 0.3]]))
+
+
+def test_a_teacher_of_empty_answers_is_never_valid():
+    table = rewards_of(
+        {p: {"a": (1.0, -2.0, 4), "b": (0.0, None, 0, ""), "c": (0.0, -1.0, 1)} for p in "pq"}
+    )
+    assert never_valid(table) == ["b"]
+    # r_l: a -0.5, c -1, so a 1 and c 0; r_q: a 1, c 0.
+    assert column(table, "reward")[:3] == [1.0, None, 0.0]
 
 
 def test_single_valid_teacher_and_none():

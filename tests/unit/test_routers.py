@@ -167,3 +167,34 @@ def test_long_prompts_keep_their_end(tiny):
     states, mask = embeddings.hidden_states(model, tokenizer, [cut[:3], cut])
     assert states.shape[:2] == (2, 8)
     assert mask.sum(dim=1).tolist() == [3, 8]
+
+
+def test_equal_rewards_are_refused_before_a_model_is_loaded(tmp_path, monkeypatch):
+    import pyarrow as pa
+    import pyarrow.dataset as pads
+
+    from persyn_kedro.domain.teachers.recipes import resolve_recipes
+    from persyn_kedro.foundations import schemas
+    from persyn_kedro.foundations.parameters import Models, Teachers
+    from persyn_kedro.pipelines.train_router import nodes
+
+    monkeypatch.setattr(nodes, "run_in_child", lambda *_, **__: pytest.fail("a model was loaded"))
+    models = Models({n: ModelSettings(random="chat", random_seed=i) for i, n in enumerate("ab")})
+    teachers = Teachers({"x": {"model": "a"}, "y": {"model": "b"}})
+    recipes = resolve_recipes(teachers, models)
+    prompts = [{"prompt_id": p, "prompt": p} for p in ("p", "q")]
+    splits = [{"prompt_id": p, "split": "calibration", "part": "fit"} for p in ("p", "q")]
+    rewards = [
+        {
+            "prompt_id": p, "teacher": r.teacher, "response_key": r.response_key(p), "reward": 0.5,
+            "valid": True,
+        }
+        for p in ("p", "q") for r in recipes
+    ]  # fmt: skip
+    kinds = (schemas.PROMPTS, schemas.SPLITS, schemas.REWARDS)
+    tables = [
+        pads.dataset(pa.Table.from_pylist(rows, kind))
+        for rows, kind in zip((prompts, splits, rewards), kinds, strict=True)
+    ]
+    with pytest.raises(PersynError, match="All teachers have equal rewards on every prompt"):
+        nodes.fit_router(*tables, models, teachers, TrainRouterSettings(backbone="a"), 0, tmp_path)
