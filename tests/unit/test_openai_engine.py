@@ -189,7 +189,7 @@ def test_failed_rows_alone_are_asked_again(endpoint: Endpoint, tmp_path: Path) -
 def test_prompts_set_aside_are_counted_and_are_no_failures_of_the_teacher(
     endpoint: Endpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    prompts = [f"{i} <|im_end|>" for i in range(30)] + ["fine"]
+    prompts = [f"say {i} <|im_end|>" for i in range(30)] + ["fine"]
     with caplog.at_level("WARNING"):
         responses, calls = answering.answer(
             wanted(prompts), [recipe(remote(endpoint))], ResponseStore(tmp_path), ENGINE, 0
@@ -197,7 +197,13 @@ def test_prompts_set_aside_are_counted_and_are_no_failures_of_the_teacher(
     assert len(endpoint.bodies) == 1
     assert calls.to_pylist()[0]["errors"] == 30
     assert "30 of 31 have no response: 30 x set aside: the prompt holds a chat" in caplog.text
-    assert unsettled_rows(responses.schema) == 30  # the setting that lets them through may change
+    assert unsettled_rows(responses.schema) == 0  # asking again would change nothing
+    store = ResponseStore(tmp_path)
+    _, calls = answering.answer(wanted(prompts), [recipe(remote(endpoint))], store, ENGINE, 0)
+    assert calls.to_pylist()[0]["calls"] == 0
+    through = recipe(remote(endpoint, allow_template_markers=True))
+    responses, _ = answering.answer(wanted(prompts), [through], store, ENGINE, 0)
+    assert responses["error"].null_count == len(prompts)
 
 
 def test_a_failing_teacher_is_stopped_and_the_others_work_is_kept(

@@ -8,7 +8,7 @@ from persyn_kedro.foundations.parameters import ModelSettings, PromptSource
 from persyn_kedro.foundations.step import lasting
 from persyn_kedro.foundations.weights import file_sha256, identify_weights
 
-_SOURCE = set("zoo hub revision local gguf endpoint random random_seed".split())
+_SOURCE = set("zoo hub revision local gguf random random_seed".split())
 
 
 def model_identity(name: str, settings: ModelSettings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers.asking import Call, Stopped, ask_model, check_installed
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.engine import stored_context_length
+from persyn_kedro.domain.teachers.openai_engine import MARKED
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.parameters import EngineSettings
@@ -67,8 +68,7 @@ def answer(
             rows.update({row["response_key"]: row for row in stop.unasked})
     if stopped and not go_on:
         raise PersynError(" ".join(map(str, stopped)))
-    contexts = {recipe.shelf: _context(recipe, engine) for recipe in recipes}
-    again = sum(not _is_settled(rows[c.key], contexts[c.recipe.shelf]) for c in calls)
+    again = sum(not _is_settled(rows[call.key], call.recipe, engine) for call in calls)
     responses = with_unsettled(_responses(wanted, recipes, rows), again)
     return responses, _count(wanted, recipes, calls, rows)
 
@@ -78,31 +78,33 @@ def _stored(
 ) -> dict[str, dict[str, Any]]:
     """Return the store's rows that are wanted and need no new call, by response key."""
     keys: dict[str, set[str]] = {}
-    contexts: dict[str, float] = {}
+    owners: dict[str, Recipe] = {}
     for recipe in recipes:
         prompt_ids = [prompt_id for prompt_id, _ in wanted.get(recipe.teacher, [])]
         keys.setdefault(recipe.shelf, set()).update(map(recipe.response_key, prompt_ids))
-        contexts[recipe.shelf] = _context(recipe, engine)
+        owners[recipe.shelf] = recipe
     rows = {}
     for shelf, shelf_keys in keys.items():
         for batch in store.read(shelf).to_batches() if shelf_keys else []:
             for row in batch.to_pylist():
-                if row["response_key"] in shelf_keys and _is_settled(row, contexts[shelf]):
+                if row["response_key"] in shelf_keys and _is_settled(row, owners[shelf], engine):
                     rows[row["response_key"]] = row
     return rows
 
 
-def _context(recipe: Recipe, engine: EngineSettings) -> float:
-    """Return the context's tokens; an endpoint's is not known, so its errors never settle."""
-    model = recipe.model
-    if model.settings.endpoint:
-        return float("inf")
-    return stored_context_length(model.directory, engine)
+def _is_settled(row: dict[str, Any], recipe: Recipe, engine: EngineSettings) -> bool:
+    """Tell whether asking again would change nothing.
 
-
-def _is_settled(row: dict[str, Any], context: float) -> bool:
-    """Tell whether asking again would change nothing: no error, or the whole context was used."""
-    return row["error"] is None or row["prompt_tokens"] + row["completion_tokens"] >= context
+    So it is where there is no error, the model's whole context was used, or an endpoint's prompt
+    holds a marker that the settings do not let through.
+    """
+    if row["error"] is None:
+        return True
+    endpoint = recipe.model.settings.endpoint
+    if endpoint:
+        return row["error"] == MARKED and not endpoint.allow_template_markers
+    context = stored_context_length(recipe.model.directory, engine)
+    return row["prompt_tokens"] + row["completion_tokens"] >= context
 
 
 def _by_model(calls: Sequence[Call]) -> list[list[Call]]:
