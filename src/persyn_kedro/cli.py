@@ -77,14 +77,13 @@ def _check_names(options: dict[str, Any]) -> None:
 _REDO = click.Option(
     ["--redo"], is_flag=True, help="Skip no step, also where its result is there already."
 )
-cli.add_command(
-    click.Command(
-        "run",
-        callback=_run,
-        params=[*kedro_run.params, _REDO],
-        help="Run the pipeline: the steps whose result is not there yet.",
-    )
+run = click.Command(  # this name is what `python -m persyn_kedro` looks for
+    "run",
+    callback=_run,
+    params=[*kedro_run.params, _REDO],
+    help="Run the pipeline: the steps whose result is not there yet.",
 )
+cli.add_command(run)
 
 
 def _open(env: str | None) -> tuple[dict[str, Any], Any]:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,17 @@ def test_a_changed_prompt_file_is_noticed(tmp_path: Path) -> None:
     changed = run("run", "--env=mine", "--pipelines=prepare")
     assert "Doing prepare.read_prompts: prompts_read was 'file:" in changed.stdout
     assert "Doing prepare.split_prompts: prompts changed" in changed.stdout
+
+
+def test_the_package_runs_as_a_module_too(smoke_project: Run) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "persyn_kedro", "--env=smoke", "--pipelines=prepare"],
+        cwd=smoke_project.directory,  # type: ignore[attr-defined]
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Skipped prepare.read_prompts" in done.stdout
 
 
 @pytest.mark.parametrize(
