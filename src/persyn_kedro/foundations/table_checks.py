@@ -118,5 +118,6 @@ def _shown(value: Any) -> str:
 
     if value is pd.NA or value is None:
         return "null"
-    text = value if isinstance(value, str) and value.strip() else repr(value)
+    plain = isinstance(value, str) and value.isprintable() and value.strip()
+    text = value if plain else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -272,7 +272,7 @@ def _sft_dataset() -> "DataFrameSchema":
 
 
 def _each(holds: Callable[[list[dict[str, str]]], bool]) -> Callable[[Any], Any]:
-    return lambda column: column.map(holds).astype(bool)
+    return lambda column: column.map(lambda m: None not in m and holds(m)).astype(bool)
 
 
 def _is_prompt(messages: list[dict[str, str]]) -> bool:
