@@ -7,10 +7,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
+from kedro.io.core import Version
 from kedro_datasets._typing import TablePreview
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.schemas import unsettled_rows
+from persyn_kedro.foundations.table_checks import TableCheck
+from persyn_kedro.foundations.table_rules import COLUMNS
 
 ROW_GROUP = 16_384
 
@@ -19,13 +23,34 @@ class ParquetTable(AtomicVersionedDataset):
     """Loads a lazy ``pyarrow.dataset.Dataset``; saves a ``pa.Table`` or a ``pa.RecordBatchReader``.
 
     Neither way is the whole table in memory unless the node asks for it with ``to_table()``.
+
+    With ``table``, one of ``table_rules.COLUMNS``, a table that breaks its rules is not saved:
+    a PersynError says where. Without it nothing is checked.
     """
 
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        table: str | None = None,
+        version: Version | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(filepath=filepath, version=version, metadata=metadata)
+        if table is not None and table not in COLUMNS:
+            raise PersynError(f"There is no table {table!r}; there are {', '.join(COLUMNS)}.")
+        self._table = table
+
     def _write(self, data: pa.Table | pa.RecordBatchReader, path: Path) -> None:
+        # Not with Kedro's `validator:`, which sees what is passed to save: a stream is read once.
+        check = TableCheck(self._table, path.stem, data.schema) if self._table else None
         batches = data.to_batches() if isinstance(data, pa.Table) else data
         with pq.ParquetWriter(path, data.schema) as writer:
             for group in _row_groups(batches):
-                writer.write_table(pa.Table.from_batches(group))
+                rows = pa.Table.from_batches(group)
+                if check is not None:
+                    check.check(rows)
+                writer.write_table(rows)
 
     def _unsettled(self, data: pa.Table | pa.RecordBatchReader) -> int:
         return unsettled_rows(data.schema)
