@@ -195,7 +195,7 @@ def test_prompts_set_aside_are_counted_and_are_no_failures_of_the_teacher(
             wanted(prompts), [recipe(remote(endpoint))], ResponseStore(tmp_path), ENGINE, 0
         )
     assert len(endpoint.bodies) == 1
-    assert calls.to_pylist()[0]["errors"] == 30
+    assert (calls.to_pylist()[0]["errors"], calls.to_pylist()[0]["calls"]) == (30, 1)
     assert "30 of 31 have no response: 30 x set aside: the prompt holds a chat" in caplog.text
     assert unsettled_rows(responses.schema) == 0  # asking again would change nothing
     store = ResponseStore(tmp_path)

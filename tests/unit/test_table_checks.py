@@ -160,7 +160,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("calls", "calls", {"calls": 4}),
     ("calls", "prompt_tokens", {"prompt_tokens": -1}),
     ("calls", "completion_tokens", {"completion_tokens": -1}),
-    ("calls", "errors", {"errors": 3}),
+    ("calls", "errors", {"errors": 4}),
     ("calls", "cost", {"cost": -0.5}),
     ("calls", "cost", {"cost": NAN}),
     ("token_statistics", "response_key", {"response_key": None}),

@@ -30,7 +30,7 @@ RESPONSE_FIELDS = [
     ("prompt_tokens", pa.int32()),
     ("completion_tokens", pa.int32()),
     ("error", pa.string()),
-    ("engine", pa.string()),
+    ("engine", pa.string()),  # null where the teacher was not asked
 ]
 STORED_RESPONSES = pa.schema(RESPONSE_FIELDS)
 RESPONSES = pa.schema([("teacher", pa.string()), *RESPONSE_FIELDS])
@@ -87,7 +87,7 @@ CALLS = pa.schema(
         ("calls", pa.int64()),  # made in this run; the rest came from the store
         ("prompt_tokens", pa.int64()),  # of the calls made
         ("completion_tokens", pa.int64()),
-        ("errors", pa.int64()),
+        ("errors", pa.int64()),  # in this run, those set aside before a call too
         ("cost", pa.float64()),
     ]
 )

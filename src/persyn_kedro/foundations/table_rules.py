@@ -164,7 +164,9 @@ def _calls() -> "DataFrameSchema":
         {"teacher": _text(), **{name: _count() for name in counts}},
         ["teacher"],
         _between("calls", "must be no more than responses", lambda f: f["calls"] <= f["responses"]),
-        _between("errors", "must be no more than calls", lambda f: f["errors"] <= f["calls"]),
+        _between(
+            "errors", "must be no more than responses", lambda f: f["errors"] <= f["responses"]
+        ),
     )
 
 

@@ -148,8 +148,8 @@ def _count(
 ) -> pa.Table:
     counts = []
     for recipe in recipes:
-        made = [rows[call.key] for call in calls if call.recipe.teacher == recipe.teacher]
-        made = [row for row in made if row["engine"] is not None]  # asked at all
+        new = [rows[call.key] for call in calls if call.recipe.teacher == recipe.teacher]
+        made = [row for row in new if row["engine"] is not None]  # asked at all
         prompt_tokens = sum(row["prompt_tokens"] for row in made)
         completion_tokens = sum(row["completion_tokens"] for row in made)
         counts.append(
@@ -159,7 +159,7 @@ def _count(
                 "calls": len(made),
                 "prompt_tokens": prompt_tokens,
                 "completion_tokens": completion_tokens,
-                "errors": sum(row["error"] is not None for row in made),
+                "errors": sum(row["error"] is not None for row in new),
                 "cost": recipe.cost(prompt_tokens, completion_tokens),
             }
         )

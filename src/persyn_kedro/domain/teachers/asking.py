@@ -77,7 +77,7 @@ def ask_model(
                 call = waiting.pop(generation.key)
                 ledger.settle(call.recipe, call.key, generation)
                 tally.note(call.recipe.teacher, generation)
-                chunk.append(_row(call, generation, name))
+                chunk.append(_row(call, generation, name if generation.asked else None))
                 yield chunk[-1]
                 if len(chunk) >= engine.chunk_size:
                     _store(chunk, shelves, store)
