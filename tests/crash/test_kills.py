@@ -130,7 +130,13 @@ def test_an_interrupt_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None
     make_project(tmp_path)
     command = [sys.executable, "-m", "kedro", "run", "--env=smoke", "--pipelines=prepare,label"]
     run = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # A background job is born deaf to Ctrl-C, and so would be this run.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     while not list((tmp_path / "data" / "smoke").glob("02_intermediate/splits.parquet/2*")):
         assert run.poll() is None

@@ -191,6 +191,7 @@ def test_registering_the_pipelines_imports_nothing_heavy() -> None:
 
 def test_a_row_is_traced_to_what_made_it(smoke_project: Run) -> None:
     row = load(smoke_project.directory, "sft_dataset")[0]
+    root = smoke_project.directory / "data" / "smoke"
     done = smoke_project("trace", row["prompt_id"][:10], "--env=smoke")
     chain = json.loads(done.stdout[done.stdout.index("{") :])
     assert chain["prompt"]["prompt_id"] == row["prompt_id"]
@@ -199,8 +200,11 @@ def test_a_row_is_traced_to_what_made_it(smoke_project: Run) -> None:
     assert chain["router"]["choice"] == chain["response"]["teacher"] == row["teacher"]
     assert chain["response"]["response_key"] == row["response_key"]
     assert chain["teacher"]["sampling"]["max_new_tokens"] in (8, 12)
-    newest = versions(smoke_project, "06_models/router/*/router")[-1]
-    assert chain["versions"]["router"] == newest
+    assert set(chain["versions"]) >= {"prompts", "splits", "router", "assignments", "sft_dataset"}
+    for name, version in chain["versions"].items():  # each was made from just these
+        made = json.loads(next(root.glob(f"*/{name}*/{version}/made_by.json")).read_text())
+        for source in made["input_versions"].keys() & {"router", "assignments", "rewards"}:
+            assert chain["versions"][source] == made["input_versions"][source]
     done = smoke_project("trace", "nobody", "--env=smoke", check=False)
     assert done.returncode == 1 and "0 rows of sft_dataset" in done.stderr
 

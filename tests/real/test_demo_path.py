@@ -68,6 +68,6 @@ def test_the_whole_job_on_real_models(tmp_path: object) -> None:
     }
     assert nll["smollm2"] < nll["qwen-0_5b-brief"]
     # Both runs of one project: nothing is paid for twice.
-    run("run", "--env=small", "--pipelines=label,generate")
+    run("run", "--env=small", "--pipelines=label,generate", "--redo")
     for table in ("calibration_calls", "routed_calls"):
         assert sum(row["calls"] for row in load(run.directory, table, env="small")) == 0
