@@ -96,6 +96,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.reply(200, {**completion(prompt), "choices": []})
         elif fault in ("length", "content_filter"):
             self.reply(200, completion(prompt, finish_reason=fault))
+        elif fault == "unmetered":
+            self.reply(200, {**completion(prompt), "usage": {"total_tokens": 16}})
+        elif fault == "parts":
+            message = {"role": "assistant", "content": [{"type": "text", "text": "a"}]}
+            self.reply(200, completion(prompt, message=message))
+        elif fault == "slow":
+            time.sleep(0.3)
+            self.reply(200, completion(prompt))
         elif fault == "half":
             message = {"role": "assistant", "content": "a\ud83db"}
             self.reply(200, completion(prompt, message=message))

@@ -13,7 +13,7 @@ from kedro.io import DatasetError
 from kedro.validation.exceptions import ParameterValidationError
 from yaml import YAMLError
 
-from persyn_kedro.foundations.errors import PersynError, full_disk, yaml_sentence
+from persyn_kedro.foundations.errors import Interrupted, PersynError, full_disk, yaml_sentence
 
 
 @click.group(name="persyn_kedro")
@@ -26,6 +26,12 @@ def _one_sentence() -> Iterator[None]:
     """Show an error of the user's making as ``Error: …``, one sentence, and exit with 1."""
     try:
         yield
+    except (KeyboardInterrupt, Interrupted):
+        click.echo(
+            "Interrupted: every answer so far is kept. The same command goes on from here.",
+            err=True,
+        )
+        raise click.exceptions.Exit(130) from None
     except (PersynError, ParameterValidationError) as error:
         raise click.ClickException(str(error)) from error
     except YAMLError as error:
@@ -34,12 +40,6 @@ def _one_sentence() -> Iterator[None]:
         if not str(error).startswith("Duplicate keys found"):  # in two files of one environment
             raise
         raise click.ClickException(" ".join(str(error).split())) from error
-    except KeyboardInterrupt:
-        click.echo(
-            "Interrupted: every answer so far is kept. The same command goes on from here.",
-            err=True,
-        )
-        raise click.exceptions.Exit(130) from None
     except (DatasetError, OSError) as error:
         cause: BaseException | None = error
         while isinstance(cause, DatasetError):  # Kedro wraps what a table raises as it is saved

@@ -79,37 +79,49 @@ class ManifestHooks:
             self.manifest["loaded"][dataset_name] = dataset.resolve_load_version()
 
     @hook_impl
-    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+    def after_dataset_saved(self, dataset_name: str) -> None:
         dataset = _versioned(self._catalog, dataset_name)
         if dataset is not None:
             self.manifest["saved"][dataset_name] = dataset.resolve_save_version()
             if isinstance(dataset, AtomicVersionedDataset) and "step" in dataset.maker:
                 self.manifest["because"][dataset.maker["step"]] = dataset.maker["because"]
         if dataset_name in CALL_TABLES:
-            seconds = self._catalog.load("ledger").take_seconds()
-            self.manifest["teachers"][CALL_TABLES[dataset_name]] = [
-                {**row, "seconds": round(seconds.get(row["teacher"], 0.0), 1)}
-                for row in data.to_pylist()
-            ]
+            self._take_counts(CALL_TABLES[dataset_name])
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Any) -> None:
-        skipped = [node for node in pipeline.nodes if node.name not in self.manifest["seconds"]]
-        for node in skipped:
-            self.manifest["skipped"][node.name] = {
-                name: dataset.resolve_load_version()
-                for name in node.outputs
-                if (dataset := _versioned(self._catalog, name)) is not None
-            }
+        self._note_skipped(pipeline)
         self._write({"status": "complete"})
 
     @hook_impl
-    def on_pipeline_error(self, error: Exception) -> None:
+    def on_pipeline_error(self, error: Exception, pipeline: Any) -> None:
         if getattr(self, "manifest", None) is not None:
+            self._take_counts("unfinished")  # paid for by a step that did not end
+            self._note_skipped(pipeline)
             try:
                 self._write({"status": "failed", "error": str(error)[:500]})
             except DatasetError as second:  # must not hide what went wrong first
                 log.warning("The run's manifest could not be written: %s", second)
+
+    def _take_counts(self, step: str) -> None:
+        counts = self._catalog.load("ledger").take_counts()
+        if counts:
+            self.manifest["teachers"][step] = [
+                {k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()}
+                for row in counts
+            ]
+
+    def _note_skipped(self, pipeline: Any) -> None:
+        """Note the nodes whose outputs the runner took from earlier versions."""
+        for node in pipeline.nodes:
+            outputs = {name: _versioned(self._catalog, name) for name in node.outputs}
+            known = {
+                name: d for name, d in outputs.items() if isinstance(d, AtomicVersionedDataset)
+            }
+            if node.name in self.manifest["seconds"] or not known:
+                continue
+            if all(dataset.is_pinned for dataset in known.values()):
+                self.manifest["skipped"][node.name] = {n: d.newest() for n, d in known.items()}
 
     def _write(self, ending: dict[str, str]) -> None:
         self._catalog.save("run_manifest", {**self.manifest, **ending})

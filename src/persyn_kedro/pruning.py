@@ -41,7 +41,9 @@ def removable(catalog: Any, keep: int) -> list[Removable]:
 
 
 def _kept(datasets: dict[str, AtomicVersionedDataset], keep: int) -> set[tuple[str, str]]:
-    queue = [(name, v) for name, d in datasets.items() for v in d.versions()[:keep]]
+    queue: list[tuple[str, Any]] = [
+        (name, v) for name, d in datasets.items() for v in d.versions()[:keep]
+    ]
     kept: set[tuple[str, str]] = set()
     while queue:
         name, version = queue.pop()
@@ -49,7 +51,9 @@ def _kept(datasets: dict[str, AtomicVersionedDataset], keep: int) -> set[tuple[s
         if (name, version) in kept or dataset is None or version not in dataset.versions():
             continue
         kept.add((name, version))
-        queue += dataset.record(version).get("input_versions", {}).items()
+        record = dataset.record(version)
+        queue += record.get("input_versions", {}).items()
+        queue.append(("run_manifest", record.get("run")))  # of the run that made it
     return kept
 
 

@@ -8,6 +8,7 @@ from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 from kedro.runner.task import Task
 
+from persyn_kedro.foundations.errors import Interrupted
 from persyn_kedro.step_records import StepRecords
 
 
@@ -52,9 +53,16 @@ class ResumingRunner(SequentialRunner):
                 why = "asked to" if self._redo else records.why(node, record)
                 self._logger.info("Doing %s: %s", node.name, why)
                 records.mark(node, record, why, run_id)
-                Task(node, catalog, self._is_async, hook_manager, run_id).execute()
+                self._execute(Task(node, catalog, self._is_async, hook_manager, run_id))
                 records.pin_saved(node)
             self._release_datasets(node, catalog, loads, pipeline)
+
+    @staticmethod
+    def _execute(task: Task) -> None:
+        try:
+            task.execute()
+        except KeyboardInterrupt as error:  # no Exception: the manifest would not hear of it
+            raise Interrupted("interrupted") from error
 
     def _warn_of_older_inputs(self, pipeline: Pipeline, records: StepRecords) -> None:
         """Say which earlier steps, not part of this run, these settings would do again."""

@@ -8,6 +8,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+from persyn_kedro.datasets.handles import StoreHandle
 from persyn_kedro.domain.fingerprints import Record, difference, fingerprint, reading
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.identities import model_identity
@@ -49,6 +50,9 @@ class StepRecords:
             if (dataset := self._versioned(name)) is not None:
                 version = dataset.newest()
                 inputs[name] = dataset.record(version)["content"] if version else "missing"
+            elif isinstance(self._catalog.get(name), StoreHandle):
+                imported = self._catalog.load(name).imported()
+                inputs.update({name: imported} if imported else {})
         return reading(node.func, settings, inputs, self._identify)
 
     def match(self, node: Node, record: Record) -> str | None:
@@ -121,10 +125,13 @@ class StepRecords:
         for node in whole.to_outputs(*start).nodes:
             if node in pipeline.nodes or not all(d.newest() for d in self._outputs(node).values()):
                 continue
-            record = self.reading(node)
+            try:
+                record = self.reading(node)
+            except PersynError:  # a model of a step that is not run may be out of reach
+                continue
             if self.match(node, record) is None:
                 why = self.why(node, record)
-                if not why.endswith(" changed"):
+                if why.startswith("the order") or not why.endswith(" changed"):
                     found[node.name] = why
         return found
 
@@ -145,7 +152,7 @@ def pin_versions_behind(name: str, catalog: Any) -> dict[str, str]:
     """Pin all data sets to the versions that the newest ``name`` was made from; return them.
 
     Raises:
-        PersynError: there is no ``name`` yet.
+        PersynError: there is no ``name`` yet, or a version does not say what it was made from.
     """
     found: dict[str, str] = {}
     queue = [(name, catalog.get(name).newest())]
@@ -158,5 +165,11 @@ def pin_versions_behind(name: str, catalog: Any) -> dict[str, str]:
         dataset = catalog.get(member)
         dataset.pin(version)
         found[member] = version
-        queue += dataset.record(version).get("input_versions", {}).items()
+        record = dataset.record(version)
+        if "input_versions" not in record:
+            raise PersynError(
+                f"What made {member} in version {version} is not known: it was not saved by "
+                "`kedro run` with the project's own runner."
+            )
+        queue += record["input_versions"].items()
     return dict(sorted(found.items()))

@@ -100,8 +100,8 @@ def test_killed_runs_end_as_an_undisturbed_one(
     rows = stored_rows(tmp_path)
     assert len(rows) - len(set(rows)) == 0  # what was stored was not asked for again
     assert set(rows) == set(stored_rows(undisturbed[0].directory))  # type: ignore[attr-defined]
-    left = [p for p in (tmp_path / "data").rglob("*") if p.name.startswith(".partial-")]
-    assert len(left) <= killed  # never a version: hidden, and gone when written again
+    versions = list((tmp_path / "data" / "smoke").glob("0*/*/2*"))
+    assert versions and all((p / "made_by.json").is_file() for p in versions)  # whole ones alone
 
 
 def test_a_student_killed_in_training_goes_on_from_its_checkpoint(

@@ -28,7 +28,8 @@ def test_pickled_weights_are_refused_unless_allowed(tmp_path: Path, file: str) -
     with pytest.raises(PersynError, match=f"pickled weights alone \\({file}\\).*allow_pickle"):
         weights.check_source("m", ModelSettings(local=str(path)))
     allowed = ModelSettings(local=str(path), allow_pickle=True)
-    (path / "model.safetensors").unlink(missing_ok=True)
+    weights.check_source("m", allowed)
+    assert source_options(weights.resolve_model("m", allowed))["use_safetensors"] is None
     with pytest.raises(PersynError, match=r"has no \*.safetensors"):
         (path / file).unlink()
         weights.check_source("m", allowed)
@@ -97,9 +98,14 @@ def test_the_same_teacher_twice_is_refused_and_two_prompts_of_one_model_are_not(
     twins = {"x": {"model": "a", "price": 1}, "y": {"model": "b"}, "z": {"model": "a"}}
     with pytest.raises(PersynError, match="Teachers 'x' and 'z' are the same"):
         pool(teachers=twins)
-    models = {"a": {"random": "chat"}, "b": {"random": "chat"}}  # one source, two names
-    with pytest.raises(PersynError, match="Teachers 'x' and 'y' are the same"):
-        pool(models=models)
+    far = {"url": "http://h/v1", "model": "m"}
+    for pair in (
+        ({"random": "chat"}, {"random": "chat"}),  # one source, two names
+        ({"endpoint": far}, {"endpoint": {**far, "url": "http://h/v1/", "max_tries": 1}}),
+    ):
+        models = {"a": pair[0], "b": pair[1], "c": {"random": "chat"}}
+        with pytest.raises(PersynError, match="Teachers 'x' and 'y' are the same"):
+            pool(models=models, student={"model": "c"}, train_router={"backbone": "c"})
 
 
 def test_an_unknown_model_is_named() -> None:

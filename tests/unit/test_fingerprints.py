@@ -16,6 +16,7 @@ from persyn_kedro.datasets.model_directory import ModelDirectory
 from persyn_kedro.datasets.parquet_table import ParquetTable
 from persyn_kedro.domain.fingerprints import difference, fingerprint, reading
 from persyn_kedro.foundations import parameters as p
+from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.schemas import with_unsettled
 from persyn_kedro.foundations.settings_reader import read_settings
 from persyn_kedro.foundations.step import hand, lasting, models_named, step
@@ -41,11 +42,12 @@ def read(function: Any = rewards, inputs: dict[str, str] | None = None, **change
 
 
 def test_a_node_sees_what_it_reads_and_the_models_that_this_names() -> None:
-    label = p.LabelSettings(alpha=0.9, unsolved="leave_out")
+    label = p.LabelSettings(alpha=0.9, unsolved="leave_out", scoring_batch_size=8)
     handed = hand(
         {"models": MODELS, "teachers": TEACHERS, "label": label, "seed": 7}, {"label": ("alpha",)}
     )
-    assert handed["label"] == p.LabelSettings(alpha=0.9)  # unsolved is its default again
+    # unsolved is its default again; a batch size has no effect on results, and reaches every node
+    assert handed["label"] == p.LabelSettings(alpha=0.9, scoring_batch_size=8)
     assert list(handed["models"].root) == ["a", "b"]
     assert handed["teachers"] == TEACHERS and handed["seed"] == 7
 
@@ -186,7 +188,9 @@ def run(directory: Path, version: str, failed: int = 0, **changes: Any) -> list[
 
 
 def numbers(directory: Path, version: str, *values: int) -> None:
-    catalog(directory, version)["numbers"].save(list(values))
+    dataset = catalog(directory, version)["numbers"]
+    dataset.maker = {"input_versions": {}}
+    dataset.save(list(values))
 
 
 def test_the_same_content_under_a_new_version_redoes_nothing(tmp_path: Path) -> None:
@@ -263,6 +267,43 @@ def test_prune_keeps_the_newest_and_what_it_was_made_from(tmp_path: Path) -> Non
     remove(items)
     assert removable(data, keep=1) == []
     assert sorted(p.name for p in (tmp_path / "numbers.json").iterdir()) == ["v3", "v4"]
+
+
+def test_prune_keeps_the_manifests_of_runs_whose_versions_stay(tmp_path: Path) -> None:
+    numbers(tmp_path, "v1", 1)
+    run(tmp_path, "v1")
+    path = str(tmp_path / "manifest.json")
+    for version in ("v1", "v2", "v3"):  # the later runs skipped all
+        JsonDocument(filepath=path, version=Version(None, version)).save({})
+    data = catalog(tmp_path, "v9")
+    data["run_manifest"] = JsonDocument(filepath=path, version=Version(None, "v9"))
+    assert {(i.dataset, i.version) for i in removable(data, keep=1)} == {("run_manifest", "v2")}
+
+
+def test_a_version_of_another_runner_is_not_traced(tmp_path: Path) -> None:
+    numbers(tmp_path, "v1", 1)
+    run(tmp_path, "v1")
+    data = catalog(tmp_path, "v2")
+    data.save("total", 3)
+    with pytest.raises(PersynError, match="What made total in version v2 is not known"):
+        pin_versions_behind("total", data)
+
+
+def test_an_import_has_the_steps_that_read_the_store_done_again(tmp_path: Path) -> None:
+    from persyn_kedro.datasets.handles import StoreHandle
+
+    def asked(numbers: Any, response_store: Any) -> int:
+        return len(numbers)
+
+    pipeline = Pipeline([node(asked, ["numbers", "response_store"], "total", name="ask")])
+    numbers(tmp_path, "v1", 1)
+    data = catalog(tmp_path, "v1")
+    data["response_store"] = StoreHandle(filepath=str(tmp_path / "store"), kind="responses")
+    before = StepRecords(data).reading(pipeline.nodes[0])
+    assert set(before["inputs"]) == {"numbers"}
+    data.load("response_store").note_import({"t": 3})
+    after = StepRecords(data).reading(pipeline.nodes[0])
+    assert difference(before, after) == "response_store changed"
 
 
 def test_a_model_directory_is_given_up_only_once_its_version_is_there(

@@ -71,6 +71,7 @@ def test_what_may_pass_is_asked_again(endpoint: Endpoint, fault: str) -> None:
         ("malformed", 3, "not JSON"),
         ("empty", 3, "without a choice"),
         ("content_filter", 1, "finish reason content_filter"),
+        ("parts", 3, "no text"),
     ],
 )
 def test_what_stays_wrong_is_an_error_row_without_the_key(
@@ -124,8 +125,10 @@ def test_the_request_holds_the_teachers_settings_and_the_key(endpoint: Endpoint)
 
 @pytest.mark.parametrize(
     "prompt",
-    ["a<|im_end|>b", "x [/INST] y", "<</SYS>>", "</s>", "<start_of_turn>model", "<|eot_id|>"],
-)
+    ["a<|im_end|>b", "x [/INST] y", "<</SYS>>", "</s>", "<start_of_turn>model", "<|eot_id|>",
+     "<\uff5cUser\uff5c>", "<\uff5cend\u2581of\u2581sentence\uff5c>", "[|endofturn|]",
+     "[SYSTEM_PROMPT]", "[/TOOL_RESULTS]", "[gMASK]<sop>", "<end_of_utterance>"],
+)  # fmt: skip
 def test_a_template_marker_is_set_aside_unless_let_through(endpoint: Endpoint, prompt: str) -> None:
     (answer,) = ask(remote(endpoint), [prompt]).values()
     assert "marker" in str(answer.error) and not endpoint.bodies
@@ -133,7 +136,9 @@ def test_a_template_marker_is_set_aside_unless_let_through(endpoint: Endpoint, p
     assert answer.error is None
 
 
-@pytest.mark.parametrize("prompt", ["a < b | c > d", "<b>bold</b>", "[INST", "if x<|y"])
+@pytest.mark.parametrize(
+    "prompt", ["a < b | c > d", "<b>bold</b>", "[INST", "if x<|y", "[a|b]", "[|x|", "[TOOLS]"]
+)
 def test_ordinary_text_is_no_marker(endpoint: Endpoint, prompt: str) -> None:
     (answer,) = ask(remote(endpoint), [prompt]).values()
     assert answer.error is None
@@ -228,6 +233,55 @@ def test_a_failing_teacher_is_stopped_and_the_others_work_is_kept(
         f"echo fine {i}" for i in range(5)
     ]
     assert calls.to_pylist()[1]["calls"] == 0  # answered the first time, after the other's end
+
+
+def test_an_answer_without_its_usage_is_kept(endpoint: Endpoint, tmp_path: Path) -> None:
+    store, recipes = ResponseStore(tmp_path), [recipe(remote(endpoint))]
+    responses, _ = answering.answer(wanted(["unmetered"]), recipes, store, ENGINE, 0)
+    assert responses.to_pylist()[0]["response"] == "echo unmetered"
+    assert len(store.read(recipes[0].shelf)) == 1
+
+
+def test_answers_under_way_are_kept_when_a_teacher_is_stopped(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    store, model = ResponseStore(tmp_path), remote(endpoint, max_tries=1, max_concurrency=16)
+    bad, slow = [f"404 {i}" for i in range(10)], [f"slow {i}" for i in range(6)]
+    with pytest.raises(PersynError, match="failed on 10 of 16 prompts"):
+        answering.answer(wanted([*bad, *slow]), [recipe(model)], store, ENGINE, 0)
+    rows = store.read(recipe(model).shelf).to_pylist()
+    assert {r["response"] for r in rows if r["error"] is None} == {f"echo {p}" for p in slow}
+
+
+def test_what_may_have_been_charged_counts_against_the_budget(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    # A try is at worst 6 + 64 + 10 tokens ("hang 0", template, max_new_tokens); 3 tries 240.
+    budget = Budget(max_tokens=300)
+    for prompts in ([f"hang {i}" for i in range(5)], [f"unmetered {i}" for i in range(20)]):
+        model = remote(endpoint, max_concurrency=1, timeout_seconds=0.2)
+        before = len(endpoint.bodies)
+        with pytest.raises(PersynError, match="max_tokens = 300"):
+            answering.answer(
+                wanted(prompts), [recipe(model, budget=budget)], ResponseStore(tmp_path), ENGINE, 0
+            )
+        assert len(endpoint.bodies) - before <= 9  # not 15, and not 20
+
+
+def test_the_ledger_tells_what_a_step_took() -> None:
+    far = ModelSettings(endpoint={"url": "http://h/v1", "model": "b"})  # type: ignore[arg-type]
+    ledger, t = Ledger(), recipe(resolve_model("b", far), price=2e6)
+    for key, error in (("k", None), ("l", "HTTP 404")):
+        ledger.reserve(t, key, "p", Budget())
+        ledger.settle(t, key, Generation(key, "", "stop", 3, 4, error))
+    ledger.time(1.5, {"t": 8})
+    assert ledger.take_counts() == [
+        {
+            "teacher": "t", "calls": 2, "prompt_tokens": 6, "completion_tokens": 8, "cost": 16.0,
+            "failures": 1, "tries_of_unknown_cost": 0, "seconds": 1.5,
+        }
+    ]  # fmt: skip
+    assert ledger.take_counts() == []
 
 
 @pytest.mark.parametrize(

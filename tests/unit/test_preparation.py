@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from persyn_kedro.domain.prompts import sources
 from persyn_kedro.domain.prompts.preparation import prepare_prompts, split_prompts
 from persyn_kedro.domain.prompts.sources import read_rows
 from persyn_kedro.foundations.errors import PersynError
@@ -57,6 +58,8 @@ def test_a_jsonl_file_is_read_with_its_references(tmp_path: Path) -> None:
         (b'{"prompt": "\xff"}\n', "is not UTF-8"),
         (b"[1]\n", "is not a JSON object"),
         (b'{"prompt": "a"}\n{"prompt": "\\ud800"}\n', "Row 2 of .* lone surrogate"),
+        (b'{"prompt": "a"}\n' + b"[" * 100_000, "Line 2 of .* cannot be read"),
+        (b'{"prompt": ' + b"1" * 5_000 + b"}", "Line 1 of .* cannot be read"),
     ],
 )
 def test_a_bad_file_is_named(tmp_path: Path, content: bytes, sentence: str) -> None:
@@ -92,13 +95,16 @@ def test_a_hub_data_set_is_streamed_at_its_revision(monkeypatch: pytest.MonkeyPa
         return [{"problem": "1+1?", "answer": "2"}, {"problem": "2+2?", "answer": None}]
 
     monkeypatch.setattr(datasets, "load_dataset", load)
+    monkeypatch.setattr(sources, "hub_commit", lambda name, revision, kind: f"commit of {revision}")
     source = PromptSource(
         hub="o/d", hub_config="main", hub_revision="abc", prompt_column="problem",
         reference_column="answer",
     )  # fmt: skip
     rows = list(read_rows(source, 0))
     assert [(r["prompt"], r["reference"]) for r in rows] == [("1+1?", "2"), ("2+2?", None)]
-    assert asked == [(("o/d", "main"), {"split": "train", "revision": "abc", "streaming": True})]
+    assert asked == [
+        (("o/d", "main"), {"split": "train", "revision": "commit of abc", "streaming": True})
+    ]
 
     def offline(*args: object, **options: object) -> None:
         raise ConnectionError("no route")

@@ -10,6 +10,8 @@ from typing import Any
 
 from kedro.io.core import AbstractVersionedDataset, Version, VersionNotFoundError
 
+from persyn_kedro.foundations.durability import flush_directory, flush_tree
+
 RECORD_FILE = "made_by.json"
 
 
@@ -66,7 +68,9 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
                 "unsettled": self._unsettled(data),
             }
             (partial / RECORD_FILE).write_text(json.dumps(record, indent=1, ensure_ascii=False))
+            flush_tree(partial)
             os.replace(partial, final)
+            flush_directory(final.parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         self._saved(data)
@@ -117,6 +121,7 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
         shutil.rmtree(partial, ignore_errors=True)
         shutil.copytree(source, partial, copy_function=link)
         os.replace(partial, final)
+        flush_directory(final.parent)
         return new
 
     def _exists(self) -> bool:

@@ -20,6 +20,8 @@ class ModelDirectory(AtomicVersionedDataset):
 
     def _saved(self, data: Path) -> None:
         shutil.rmtree(data)
+        # They would make the model again were it not here; they are several times its size.
+        shutil.rmtree(data.parent / "checkpoints", ignore_errors=True)
 
     def _read(self, path: Path) -> Path:
         return path

@@ -53,14 +53,21 @@ def _check_twins(models: Models, teachers: Teachers) -> None:
     seen: dict[tuple, str] = {}
     for name, teacher in teachers.root.items():
         model = models.root[teacher.model]
-        place = (model.source, model.chat_template, model.dtype, model.think)
-        what = (*place, teacher.system, teacher.sampling)
+        what = (_place(model), model.chat_template, teacher.system, teacher.sampling)
         if what in seen:
             raise PersynError(
                 f"Teachers {seen[what]!r} and {name!r} are the same (model, system prompt and "
                 "sampling): leave one out."
             )
         seen[what] = name
+
+
+def _place(model: ModelSettings) -> tuple:
+    """Return where a model is, however it is written."""
+    if model.endpoint:
+        return (model.endpoint.url.rstrip("/"), model.endpoint.model, model.revision)
+    path = model.local or model.gguf
+    return (str(Path(path).expanduser().resolve()),) if path else model.source
 
 
 def _check_reward_model(name: str, settings: ModelSettings) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 
 
@@ -12,15 +13,19 @@ class PersynError(Exception):
     """
 
 
+class Interrupted(PersynError):
+    """Ctrl-C, as an exception that hooks are told of."""
+
+
 def full_disk(error: BaseException | None) -> str | None:
     """Return the sentence for an error that a full disk caused, None for any other."""
-    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        told = os.strerror(error.errno) + (f" ({error.filename})" if error.filename else "")
+    elif re.search(r"os error 28\b|No space left on device", str(error)):  # safetensors', torch's
+        told = os.strerror(errno.ENOSPC)
+    else:
         return None
-    where = f" ({error.filename})" if error.filename else ""
-    return (
-        f"{os.strerror(error.errno)}{where}: what was stored is kept; make room, and the same "
-        "command goes on from here."
-    )
+    return f"{told}: what was stored is kept; make room, and the same command goes on from here."
 
 
 def yaml_sentence(error: Exception, directory: Path) -> str:

@@ -1,12 +1,13 @@
 """What a model or a prompt source is, found out without fetching it."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.parameters import ModelSettings, PromptSource
 from persyn_kedro.foundations.step import lasting
-from persyn_kedro.foundations.weights import file_sha256, identify_weights
+from persyn_kedro.foundations.weights import identify_weights
 
 _SOURCE = set("zoo hub revision local gguf random random_seed".split())
 
@@ -28,7 +29,10 @@ def source_identity(source: PromptSource) -> str | None:
     """
     if source.file is not None:
         path = Path(source.file)
-        return f"file:{file_sha256(path)}" if path.is_file() else None
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:  # read anew: a copy may keep size and time
+            return f"file:{hashlib.file_digest(file, 'sha256').hexdigest()}"
     if source.hub is not None:
         return f"hub:{hub_commit(source.hub, source.hub_revision, 'dataset')}"
     return None

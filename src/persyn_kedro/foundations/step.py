@@ -1,7 +1,8 @@
 """What a node reads of its settings: all that it is handed, and what its result hangs on.
 
-A node's function is marked with :func:`step`. The mark is enforced: every other setting reaches the
-function as its default, so that a forgotten one shows at once and is never reused in silence.
+A node's function is marked with :func:`step`. The mark is enforced: every other setting that could
+change its result reaches the function as its default, so that a forgotten one is not obeyed, which
+shows, and never obeyed once and then reused in silence.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -54,8 +55,8 @@ def step_of(function: Callable[..., Any]) -> Step:
 def hand(arguments: Mapping[str, Any], reads: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     """Return the settings among ``arguments`` as the node may see them.
 
-    What it does not read is set to its default (a required setting stays), and ``Models`` keeps
-    those models alone that the other arguments name.
+    What it does not read is set to its default (required settings and those of no effect stay), and
+    ``Models`` keeps those models alone that the other arguments name.
     """
     handed = {a: _only(value, reads.get(a)) for a, value in arguments.items()}
     named = {m for a, value in arguments.items() for m in models_named(value, reads.get(a))}
@@ -83,7 +84,11 @@ def _only(value: Any, fields: tuple[str, ...] | None) -> Any:
     if fields is None or not isinstance(value, BaseModel):
         return value
     kinds = type(value).model_fields
-    unread = [n for n, f in kinds.items() if n not in fields and not f.is_required()]
+    unread = [
+        name
+        for name, field in kinds.items()
+        if name not in fields and not field.is_required() and NO_EFFECT not in field.metadata
+    ]
     defaults = {name: kinds[name].get_default(call_default_factory=True) for name in unread}
     return value.model_copy(update=defaults)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode
+from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.parameters import PromptSource, TaskSettings
 
 Row = dict[str, Any]
@@ -53,10 +54,12 @@ def _jsonl_records(path: Path) -> Iterator[Row]:
                     if not isinstance(record, dict):
                         raise PersynError(f"Line {number} of {path} is not a JSON object.")
                     yield record
-        except json.JSONDecodeError as error:
-            raise PersynError(f"Line {number} of {path} is not JSON: {error.msg}.") from error
         except UnicodeDecodeError as error:
             raise PersynError(f"{path} is not UTF-8.") from error
+        except json.JSONDecodeError as error:
+            raise PersynError(f"Line {number} of {path} is not JSON: {error.msg}.") from error
+        except (ValueError, RecursionError) as error:  # a number or a nesting without end
+            raise PersynError(f"Line {number} of {path} cannot be read: {error}.") from error
 
 
 def _parquet_records(path: Path) -> Iterator[Row]:
@@ -66,8 +69,10 @@ def _parquet_records(path: Path) -> Iterator[Row]:
     try:
         for batch in pq.ParquetFile(path).iter_batches():
             yield from batch.to_pylist()
-    except pa.ArrowInvalid as error:
-        raise PersynError(f"{path} is not a Parquet file.") from error
+    except UnicodeDecodeError as error:
+        raise PersynError(f"{path} is not UTF-8.") from error
+    except (pa.ArrowException, OSError) as error:
+        raise PersynError(f"{path} is not a Parquet file, or is damaged: {error}") from error
 
 
 def _hub_records(source: PromptSource) -> Iterator[Row]:
@@ -78,7 +83,7 @@ def _hub_records(source: PromptSource) -> Iterator[Row]:
             source.hub,
             source.hub_config,
             split=source.hub_split,
-            revision=source.hub_revision,
+            revision=hub_commit(str(source.hub), source.hub_revision, "dataset"),
             streaming=True,
         )
     except (OSError, ValueError) as error:

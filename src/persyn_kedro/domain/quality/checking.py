@@ -42,7 +42,8 @@ def check_quality(
         reward_model: set if and only if ``settings.kind`` is ``reward_model``.
 
     Returns:
-        A table of ``schemas.QUALITY``.
+        A table of ``schemas.QUALITY``, with how many answers a verifier failed on or ran out of
+        time (``schemas.unsettled_rows``): a further run checks them again.
     """
     rows = [r for r in responses.to_pylist() if r["finish_reason"] != "error"]
     scorer = _scorer(settings, reward_model)
@@ -85,7 +86,12 @@ def check_quality(
         }
         for key, row in zip(keys, rows, strict=True)
     ]
-    return pa.Table.from_pylist(table, schemas.QUALITY)
+    timed_out = sum(
+        known[key] is None and prompts[row["prompt_id"]]["reference"] is not None
+        for key, row in zip(keys, rows, strict=True)
+    )
+    checked = pa.Table.from_pylist(table, schemas.QUALITY)
+    return schemas.with_unsettled(checked, 0 if reward_model else timed_out)
 
 
 def check_can_be_labelled(prompts: list[dict[str, Any]], settings: LabelSettings) -> None:

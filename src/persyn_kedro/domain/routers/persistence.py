@@ -4,6 +4,7 @@ Reading and checking need neither torch nor scikit-learn.
 """
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,8 @@ Pool = Sequence[dict[str, Any]]  # {teacher, weights_id, recipe_id}, in the sett
 def save_router(router: "TeacherRouter", directory: Path, pool: Pool) -> None:
     """Save ``router`` with the pool it was fitted for; ``router.json`` is complete last."""
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / DESCRIPTION).unlink(missing_ok=True)
+    shutil.rmtree(directory, ignore_errors=True)  # what a killed run left may be linked elsewhere
+    directory.mkdir(parents=True)
     router.save(directory)
     write_description(directory, {**read_description(directory), "teachers": list(pool)})
 

@@ -6,13 +6,16 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from persyn_kedro.foundations.durability import flush_directory
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.hashing import settings_id
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +70,17 @@ class PartStore:
             text = json.dumps(identity, indent=2, sort_keys=True, ensure_ascii=False)
             _write_atomically(path, lambda file: file.write(text.encode("utf-8")))
 
+    def imported(self) -> str:
+        """Return an identity of all that was put in by hand, empty if nothing was."""
+        marks = sorted(path.name for path in self.root.glob("import-*.json"))
+        return settings_id({"imports": marks}) if marks else ""
+
+    def note_import(self, counts: Mapping[str, int]) -> None:
+        """Remember that rows were put in by hand: steps that read them are done again."""
+        path = self.root / f"import-{time.time_ns():020d}-{uuid.uuid4().hex[:12]}.json"
+        text = json.dumps(counts, ensure_ascii=False)
+        _write_atomically(path, lambda file: file.write(text.encode("utf-8")))
+
     def _shelf(self, shelf: str) -> Path:
         return self.root / shelf
 
@@ -90,7 +104,8 @@ def _read_part(path: Path, schema: pa.Schema) -> pa.Table | None:
         raise
     except (pa.ArrowException, OSError) as error:
         aside = path.with_suffix(".corrupt")
-        os.replace(path, aside)
+        with suppress(FileNotFoundError):  # another run was quicker
+            os.replace(path, aside)
         log.warning("%s is damaged (%s): set aside as %s", path, error, aside.name)
         return None
     try:
@@ -110,18 +125,4 @@ def _write_atomically(path: Path, write: Callable[[Any], Any]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    _flush_directory(path.parent)
-
-
-def _flush_directory(directory: Path) -> None:
-    """Make a rename last through a power cut; not all systems can."""
-    try:
-        descriptor = os.open(directory, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:  # some file systems refuse to flush directories
-        return
-    finally:
-        os.close(descriptor)
+    flush_directory(path.parent)

@@ -49,7 +49,6 @@ def train_student_job(
     found = any(checkpoints.glob("checkpoint-*"))
     trainer.train(resume_from_checkpoint=found or None)
     _save(trainer, tokenizer, student.settings.dtype, workspace / "model")
-    shutil.rmtree(checkpoints)
     for entry in trainer.state.log_history:
         if "loss" in entry:
             yield {key: entry[key] for key in ("step", "epoch", "loss", "learning_rate")}

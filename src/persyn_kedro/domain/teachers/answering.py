@@ -103,6 +103,8 @@ def _is_settled(row: dict[str, Any], recipe: Recipe, engine: EngineSettings) -> 
     endpoint = recipe.model.settings.endpoint
     if endpoint:
         return row["error"] == MARKED and not endpoint.allow_template_markers
+    if row["engine"] is None and not row["prompt_tokens"]:
+        return True  # its template cannot render the prompt
     context = stored_context_length(recipe.model.directory, engine)
     return row["prompt_tokens"] + row["completion_tokens"] >= context
 

@@ -4,7 +4,7 @@ import importlib.util
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -66,57 +66,107 @@ def ask_model(
     log.info("%s: %d responses to generate with %s", model.name, len(calls), name)
     for recipe in {call.recipe.shelf: call.recipe for call in calls}.values():
         store.describe(recipe.shelf, recipe.identity)
-    waiting = {call.key: call for call in calls}
     requests = _Admitted(calls, ledger, engine.budget, seed)
-    tally = _Tally(label, len(calls), {call.recipe.teacher for call in calls})
-    shelves = {call.recipe.recipe_id: call.recipe.shelf for call in calls}
-    chunk: list[dict[str, Any]] = []
-    with closing(_generations(name, requests, model, engine, label)) as generations:
-        try:
+    tally = _Tally(label, calls)
+    chunk = _Chunk(name, store, tally, ledger, _rows_at_once(model, engine))
+    failing = None
+    late: list[Generation] = []  # answered, and paid for, while the asking was being ended
+    kept: list[dict[str, Any]] = []
+    try:
+        with closing(_generations(name, requests, model, engine, label, late)) as generations:
             for generation in generations:
-                call = waiting.pop(generation.key)
-                ledger.settle(call.recipe, call.key, generation)
-                tally.note(call.recipe.teacher, generation)
-                chunk.append(_row(call, generation, name if generation.asked else None))
-                yield chunk[-1]
-                if len(chunk) >= engine.chunk_size:
-                    _store(chunk, shelves, store)
-                    log.info("%s: %d of %d", label, len(calls) - len(waiting), len(calls))
-                    chunk = []
+                yield chunk.keep(generation)
                 if tally.is_failing(engine.max_failure_share):
-                    raise _stopped(tally, generation, waiting)
-        finally:
-            _store(chunk, shelves, store)
-            ledger.time(time.monotonic() - tally.begun, tally.tokens)
-            tally.report()
+                    failing = generation
+                    break
+    finally:
+        kept = [chunk.keep(generation) for generation in late]
+        chunk.store()
+        tally.report()
+    yield from kept
+    if failing is not None:
+        raise _stopped(tally, failing)
     if requests.reached is not None:
         raise PersynError(str(requests.reached)) from requests.reached
-    if waiting:
-        raise PersynError(f"{label} gave no answer to {len(waiting)} of {len(calls)} requests.")
+    if tally.waiting:
+        missing = len(tally.waiting)
+        raise PersynError(f"{label} gave no answer to {missing} of {len(calls)} requests.")
+
+
+def _rows_at_once(model: Any, engine: EngineSettings) -> int:
+    """Return after how many answers they are stored.
+
+    What is on its way to an endpoint is paid for too: with it a kill costs ``chunk_size`` at most.
+    """
+    endpoint = model.settings.endpoint
+    return max(1, engine.chunk_size - (endpoint.max_concurrency if endpoint else 0))
+
+
+class _Chunk:
+    """Rows that are not stored yet."""
+
+    def __init__(
+        self, engine: str, store: ResponseStore, tally: "_Tally", ledger: Ledger, size: int
+    ) -> None:
+        self._engine, self._store, self._tally = engine, store, tally
+        self._ledger, self._size = ledger, size
+        self._rows: list[dict[str, Any]] = []
+        self._shelves: dict[str, str] = {}  # by recipe_id
+
+    def keep(self, generation: Generation) -> dict[str, Any]:
+        """Turn an answer into a row, store it if the chunk is full, and book what it took."""
+        call = self._tally.note(generation)
+        row = _row(call, generation, self._engine if generation.asked else None)
+        self._rows.append(row)
+        self._shelves[call.recipe.recipe_id] = call.recipe.shelf
+        self._ledger.settle(call.recipe, call.key, generation)
+        if len(self._rows) >= self._size:
+            self.store()
+            self._tally.progress()
+        return row
+
+    def store(self) -> None:
+        """Store what there is, and note the time that it took."""
+        for recipe_id, shelf in self._shelves.items():
+            self._store.append(shelf, [r for r in self._rows if r["recipe_id"] == recipe_id])
+        self._rows = []
+        self._ledger.time(*self._tally.lap())
 
 
 class _Tally:
-    """What one model's answers took, and how many of them failed.
+    """Which of one model's calls are answered, and how many of the answers failed.
 
     A prompt that was set aside before the model saw it is no failure of the model's.
     """
 
-    def __init__(self, label: str, calls: int, teachers: set[str]) -> None:
-        self.label, self._calls = label, calls
-        self.begun = time.monotonic()
-        self.tokens = dict.fromkeys(sorted(teachers), 0)
+    def __init__(self, label: str, calls: list[Call]) -> None:
+        self.label, self._calls = label, len(calls)
+        self.waiting = {call.key: call for call in calls}
         self.sent = self.failures = 0
         self._errors: Counter[str] = Counter()
+        self._lap = (time.monotonic(), Counter[str]())
 
-    def note(self, teacher: str, generation: Generation) -> None:
-        self.tokens[teacher] += generation.completion_tokens
+    def note(self, generation: Generation) -> Call:
+        """Count an answer; return its call."""
+        call = self.waiting.pop(generation.key)
+        self._lap[1][call.recipe.teacher] += generation.completion_tokens
         self.sent += generation.asked
         if generation.error is not None:
             self.failures += generation.asked
             self._errors[generation.error[:100]] += 1
+        return call
+
+    def lap(self) -> tuple[float, dict[str, int]]:
+        """Return the seconds and the teachers' completion tokens since the last call."""
+        (begun, tokens), now = self._lap, time.monotonic()
+        self._lap = (now, Counter())
+        return now - begun, dict(tokens)
 
     def is_failing(self, share: float) -> bool:
         return self.sent >= JUDGED_FROM and self.failures > share * self.sent
+
+    def progress(self) -> None:
+        log.info("%s: %d of %d", self.label, self._calls - len(self.waiting), self._calls)
 
     def report(self) -> None:
         """Say how many responses are errors, and the commonest of these."""
@@ -146,11 +196,16 @@ class _Admitted:
 
 
 def _generations(
-    name: str, requests: Iterable[Request], model: Any, engine: EngineSettings, label: str
+    name: str,
+    requests: Iterable[Request],
+    model: Any,
+    engine: EngineSettings,
+    label: str,
+    late: list[Generation],
 ) -> Generator[Generation, None, None]:
     """Local models run in a child; an endpoint needs no memory, so it is asked from here."""
     if name == "openai":
-        return openai_engine.generate(requests, model, engine)
+        return openai_engine.generate(requests, model, engine, late)
     admitted = list(requests)
     if not admitted:
         return _nothing()
@@ -165,7 +220,7 @@ def _nothing() -> Generator[Generation, None, None]:
     yield from ()
 
 
-def _stopped(tally: "_Tally", last: Generation, waiting: Mapping[str, Call]) -> Stopped:
+def _stopped(tally: _Tally, last: Generation) -> Stopped:
     message = (
         f"{tally.label} failed on {tally.failures} of {tally.sent} prompts (the last: "
         f"{last.error}), so it was stopped; all answers are kept, and the next run asks only for "
@@ -173,7 +228,7 @@ def _stopped(tally: "_Tally", last: Generation, waiting: Mapping[str, Call]) -> 
     )
     log.error(message)
     nothing = Generation("", "", "error", 0, 0, "not asked: the model was stopped")
-    return Stopped(message, [_row(call, nothing, None) for call in waiting.values()])
+    return Stopped(message, [_row(call, nothing, None) for call in tally.waiting.values()])
 
 
 def _row(call: Call, generation: Generation, engine: str | None) -> dict[str, Any]:
@@ -190,8 +245,3 @@ def _row(call: Call, generation: Generation, engine: str | None) -> dict[str, An
         "error": generation.error,
         "engine": engine,
     }
-
-
-def _store(chunk: list[dict[str, Any]], shelves: Mapping[str, str], store: ResponseStore) -> None:
-    for recipe_id, shelf in shelves.items():
-        store.append(shelf, [row for row in chunk if row["recipe_id"] == recipe_id])

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.parameters import Budget
 
@@ -27,7 +27,7 @@ class Ledger:
     def __init__(self) -> None:
         self._spent: dict[str | None, list[float]] = defaultdict(lambda: [0.0, 0.0])
         self._reserved: dict[str, tuple[float, float]] = {}
-        self._seconds: dict[str, float] = defaultdict(float)
+        self._counts: dict[str, dict[str, float]] = {}
 
     def spent(self, teacher: str | None = None) -> tuple[float, float]:
         """Return (tokens, cost) of a teacher, or of the run: booked and reserved."""
@@ -57,22 +57,38 @@ class Ledger:
         self._book(recipe.teacher, worst, 1)
 
     def settle(self, recipe: "Recipe", key: str, generation: "Generation") -> None:
-        """Book what a reserved call took."""
-        self._book(recipe.teacher, self._reserved.pop(key, (0.0, 0.0)), -1)
+        """Book what a reserved call took: the worst again for each try that does not say."""
+        worst = self._reserved.pop(key, (0.0, 0.0))
+        self._book(recipe.teacher, worst, generation.unknown - 1)
         prompt, completion = generation.prompt_tokens, generation.completion_tokens
         took = (float(prompt + completion), recipe.cost(prompt, completion))
         self._book(recipe.teacher, took, 1)
+        self._count(
+            recipe.teacher,
+            calls=generation.asked,
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            cost=took[1],
+            failures=generation.error is not None,
+            tries_of_unknown_cost=generation.unknown,
+        )
 
     def time(self, seconds: float, tokens: Mapping[str, int]) -> None:
         """Note how long a model took, shared out by its teachers' completion ``tokens``."""
         total = sum(tokens.values())
         for teacher, count in tokens.items():
-            self._seconds[teacher] += seconds * (count / total if total else 1 / len(tokens))
+            share = count / total if total else 1 / len(tokens)
+            self._count(teacher, seconds=seconds * share)
 
-    def take_seconds(self) -> dict[str, float]:
-        """Return what ``time`` noted since the last call, by teacher."""
-        taken, self._seconds = dict(self._seconds), defaultdict(float)
-        return taken
+    def take_counts(self) -> list[dict[str, Any]]:
+        """Return calls, tokens, cost, failures and seconds of each teacher since the last call."""
+        taken, self._counts = self._counts, {}
+        return [{"teacher": teacher, **counts} for teacher, counts in taken.items()]
+
+    def _count(self, teacher: str, **more: float) -> None:
+        counts = self._counts.setdefault(teacher, {})
+        for name, value in more.items():
+            counts[name] = counts.get(name, 0) + value
 
     def _book(self, teacher: str, amounts: tuple[float, float], sign: int) -> None:
         for who in (teacher, None):

@@ -29,7 +29,8 @@ class Generation:
     """What came back: ``finish_reason`` is stop, length or error, ``error`` null unless it is.
 
     ``completion_tokens`` counts all tokens generated, with the one that ended the turn. ``asked``
-    is False where the prompt was set aside before the model saw it.
+    is False where the prompt was set aside before the model saw it. ``unknown`` counts tries that
+    may have been charged although nothing says how much.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Generation:
     completion_tokens: int
     error: str | None = None
     asked: bool = True
+    unknown: int = 0
 
 
 @dataclass(frozen=True)

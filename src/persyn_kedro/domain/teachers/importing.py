@@ -39,6 +39,8 @@ def import_responses(path: Path, recipes: Sequence[Recipe], store: ResponseStore
     counts = dict.fromkeys(by_name, 0)
     for recipe in {recipe.shelf: recipe for recipe in owners.values()}.values():
         counts[recipe.teacher] += _store(recipe, rows, owners, store)
+    if any(counts.values()):
+        store.note_import(counts)
     return counts
 
 
@@ -57,7 +59,7 @@ def _lines(path: Path) -> Iterator[tuple[int, Any]]:
     if not path.is_file():
         raise PersynError(f"The file {path} does not exist.")
     try:
-        for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, text in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
             if text.strip():
                 yield number, json.loads(text)
     except UnicodeDecodeError as error:

@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,9 @@ RETRIED = {408, 409, 429}  # and 500 to 599; any other refusal is final
 LONGEST_WAIT = 300.0  # seconds that a server may ask us to wait
 # What could end a turn or change the role in a template that we do not see.
 TEMPLATE_MARKERS = re.compile(
-    r"<\|[^|<>\n]{1,40}\|>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos)>"
+    r"<[|\uff5c][^|\uff5c<>\n]{1,40}[|\uff5c]>|\[\|[^|\[\]\n]{1,40}\|\]|\[/?INST\]|<</?SYS>>|</?s>"
+    r"|\[/?(?:SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|\[gMASK\]|<sop>"
+    r"|<(?:start|end)_of_(?:turn|utterance|role|text)>|<(?:bos|eos|end_of_sentence)>"
 )
 
 MARKED = "set aside: the prompt holds a chat template's marker"
@@ -30,17 +32,24 @@ MARKED = "set aside: the prompt holds a chat template's marker"
 _logger = logging.getLogger(__name__)
 
 
+class _NotAsked(Exception):
+    """The run ended before the request was made."""
+
+
 class _Unusable(Exception):
     """The endpoint answered with something that is no completion; asking again may help."""
 
 
 def generate(
-    requests: Iterable[Request], model: "ResolvedModel", engine: EngineSettings
+    requests: Iterable[Request],
+    model: "ResolvedModel",
+    engine: EngineSettings,
+    late: list[Generation] | None = None,
 ) -> Generator[Generation, None, None]:
     """Yield a generation for each request as it comes, in no fixed order.
 
-    What cannot be answered is an error row. Closing the generator stops the waiting; requests
-    under way are still paid for.
+    What cannot be answered is an error row. Closing the generator ends it once the requests under
+    way are answered, which were paid for: their answers are put into ``late``.
     """
     endpoint = model.settings.endpoint
     assert endpoint is not None  # noqa: S101 - the caller chose this engine for it
@@ -49,6 +58,7 @@ def generate(
     asker = _Asker(client, endpoint, AdaptiveLimit(endpoint.max_concurrency), stop)
     waiting = iter(requests)
     under_way: set[Future[Generation]] = set()
+    ready: set[Future[Generation]] = set()
     pool = ThreadPoolExecutor(endpoint.max_concurrency, thread_name_prefix=f"ask {model.name}")
     try:
         while True:
@@ -58,12 +68,15 @@ def generate(
                     break
             if not under_way:
                 return
-            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
+            ready, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            while ready:
+                yield ready.pop().result()
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
+        ended = [future.result() for future in ready | under_way if not future.cancelled()]
+        if late is not None:
+            late += [generation for generation in ended if generation.asked]
         client.close()
 
 
@@ -90,7 +103,6 @@ class _Asker:
 
     def ask(self, request: Request) -> Generation:
         """Return the answer, or an error row: a final refusal, or the tries are used up."""
-        import openai
         from tenacity import (
             Retrying,
             retry_if_exception,
@@ -102,6 +114,7 @@ class _Asker:
 
         if not self.endpoint.allow_template_markers and TEMPLATE_MARKERS.search(request.prompt):
             return failed(request, MARKED, asked=False)
+        unknown = [0]
         tries = Retrying(
             retry=retry_if_exception(_may_pass),
             wait=wait_random_exponential(multiplier=self.endpoint.backoff_seconds, max=60),
@@ -110,15 +123,19 @@ class _Asker:
             reraise=True,
         )
         try:
-            return tries(self._try, request)
-        except (openai.OpenAIError, _Unusable, ValueError) as error:
-            return failed(request, _describe(error, self.endpoint))
+            answer = tries(self._try, request, unknown)
+        except _NotAsked as error:
+            answer = failed(request, str(error), asked=False)
+        except Exception as error:  # whatever a server sends, the other prompts go on
+            answer = failed(request, _describe(error, self.endpoint))
+        return replace(answer, unknown=answer.unknown + unknown[0])
 
-    def _try(self, request: Request) -> Generation:
+    def _try(self, request: Request, unknown: list[int]) -> Generation:
+        """Ask once. A failure that may have been charged adds to ``unknown``."""
         import openai
 
         if not self.limit.acquire(self.stop):
-            raise _Unusable("stopped before it was asked")
+            raise _NotAsked("stopped before it was asked")
         try:
             completion = self.client.chat.completions.create(**_arguments(request, self.endpoint))
         except openai.APIStatusError as error:
@@ -126,10 +143,17 @@ class _Asker:
             if error.status_code == 429 or wait:
                 self.limit.refused(_retry_after(wait))
             raise
+        except Exception:  # timed out, cut off or no JSON: it may have been answered and charged
+            unknown[0] += 1
+            raise
         finally:
             self.limit.release()
         self.limit.succeeded()
-        return _generation(request, completion)
+        try:
+            return _generation(request, completion)
+        except _Unusable:
+            unknown[0] += 1
+            raise
 
 
 def _arguments(request: Request, endpoint: EndpointSettings) -> dict[str, Any]:
@@ -156,19 +180,23 @@ def _generation(request: Request, completion: Any) -> Generation:
     """Turn a completion into a generation.
 
     Raises:
-        _Unusable: it has no choice or no message.
+        _Unusable: it has no choice, no message or no text.
     """
     choices = getattr(completion, "choices", None)
     if not choices or getattr(choices[0], "message", None) is None:
         raise _Unusable("the endpoint answered without a choice")
     choice, usage = choices[0], completion.usage
-    prompt_tokens = usage.prompt_tokens if usage else 0
-    completion_tokens = usage.completion_tokens if usage else 0
+    prompt_tokens = getattr(usage, "prompt_tokens", None)
+    completion_tokens = getattr(usage, "completion_tokens", None)
+    unknown = int(prompt_tokens is None or completion_tokens is None)
+    tokens = (prompt_tokens or 0, completion_tokens or 0)
     refusal = getattr(choice.message, "refusal", None)
     if refusal or choice.finish_reason not in ("stop", "length"):
         why = f"refused: {refusal[:200]}" if refusal else f"finish reason {choice.finish_reason}"
-        return Generation(request.key, "", "error", prompt_tokens, completion_tokens, why)
+        return Generation(request.key, "", "error", *tokens, why, unknown=unknown)
     text = choice.message.content or ""
+    if not isinstance(text, str):
+        raise _Unusable("the endpoint's answer is no text")
     thinking = next(
         filter(
             None, (getattr(choice.message, n, None) for n in ("reasoning_content", "reasoning"))
@@ -180,7 +208,7 @@ def _generation(request: Request, completion: Any) -> Generation:
     # JSON can hold half a character, which no file can.
     if not is_unicode(text):
         text = re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
-    return Generation(request.key, text, choice.finish_reason, prompt_tokens, completion_tokens)
+    return Generation(request.key, text, choice.finish_reason, *tokens, unknown=unknown)
 
 
 def _may_pass(error: BaseException) -> bool:

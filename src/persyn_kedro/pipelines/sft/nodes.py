@@ -25,8 +25,11 @@ def train_student(
     settings: SftSettings,
     seed: int,
     workspace: Path,
-) -> tuple[Path, list[dict[str, Any]]]:
-    """Return the fine-tuned student's directory and the training curve."""
+) -> tuple[list[dict[str, Any]], Path]:
+    """Return the training curve and the fine-tuned student's directory.
+
+    In this order: the checkpoints go once the student is saved.
+    """
     rows = sft_dataset.to_table(filter=pc.field("part") == "sft").to_pylist()
     if not rows:
         raise PersynError("sft_dataset has no rows to train on: every response was left out.")
@@ -52,4 +55,4 @@ def train_student(
             len(rows),
             settings.max_length,
         )
-    return workspace / "model", rows_of_curve
+    return rows_of_curve, workspace / "model"

@@ -19,7 +19,7 @@ def create_pipeline() -> Pipeline:
                     "params:seed",
                     "sft_workspace",
                 ],
-                ["student", "training_curve"],
+                ["training_curve", "student"],
                 name="train_student",
             )
         ],

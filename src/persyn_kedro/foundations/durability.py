@@ -1,0 +1,29 @@
+"""What is on disk once it is said to be, also after a power cut."""
+
+import os
+from pathlib import Path
+
+
+def flush_tree(directory: Path) -> None:
+    """Flush a directory's files and directories."""
+    for path in directory.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        else:
+            flush_directory(path)
+    flush_directory(directory)
+
+
+def flush_directory(directory: Path) -> None:
+    """Make the names in a directory last; not all systems can."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some file systems refuse to flush directories
+        return
+    finally:
+        os.close(descriptor)
