@@ -107,6 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault == "half":
             message = {"role": "assistant", "content": "a\ud83db"}
             self.reply(200, completion(prompt, message=message))
+        elif fault == "halfway":
+            self.reply(400, {"error": {"message": "no\udc00"}})
         elif fault == "thinking":
             message = {"role": "assistant", "content": "7", "reasoning_content": "It is 7."}
             self.reply(200, completion(prompt, message=message))

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
+from kedro.config import MissingConfigException
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
 from kedro.validation.exceptions import ParameterValidationError
+from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from persyn_kedro.foundations.errors import Interrupted, PersynError, full_disk, yaml_sentence
@@ -34,7 +36,9 @@ def _one_sentence() -> Iterator[None]:
         raise click.exceptions.Exit(130) from None
     except (PersynError, ParameterValidationError) as error:
         raise click.ClickException(str(error)) from error
-    except YAMLError as error:
+    except (MissingConfigException, OmegaConfBaseException) as error:
+        raise click.ClickException(" ".join(str(error).split())) from error
+    except (YAMLError, UnicodeDecodeError) as error:
         raise click.ClickException(yaml_sentence(error, Path("conf"))) from error
     except ValueError as error:
         if not str(error).startswith("Duplicate keys found"):  # in two files of one environment

@@ -94,6 +94,7 @@ def test_too_few_calibration_prompts_are_told_before_a_teacher_is_asked(tmp_path
         ("label:", "seed: 8\nlabel:", "parameters.yml, line 16: found duplicate key seed"),
         ("  long: {model", "  brief: {model", "line 7: found duplicate key brief"),
         ("label:", "label: [", "conf/bad/parameters.yml, line 17"),
+        ("seed: 7", "seed: ${nope}", "nope"),
     ],
 )
 def test_settings_that_are_no_yaml_or_say_a_thing_twice_are_one_sentence(

@@ -126,7 +126,7 @@ def test_wrong_answers_are_left_out_and_each_call_counted(
 
 def test_prompts_without_references_are_refused_before_a_teacher_is_paid(project: Run) -> None:
     directory: Path = project.directory  # type: ignore[attr-defined]
-    rows = [{"question": f"Tell me about {i}."} for i in range(20)]
+    rows = [{"question": f"Tell me about {i}.", "answer": None} for i in range(20)]
     (directory / "bare.jsonl").write_text("\n".join(map(json.dumps, rows)))
     store = directory / "data" / "stores" / "responses"
     before = sorted(store.rglob("part-*"))

@@ -10,10 +10,19 @@ import pytest
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers import answering, asking, transformers_engine
 from persyn_kedro.domain.teachers import engine as engine_rules
-from persyn_kedro.domain.teachers.engine import Generation, Prepared, Request, finish, prepare
+from persyn_kedro.domain.teachers.budget import Ledger
+from persyn_kedro.domain.teachers.engine import (
+    Generation,
+    Prepared,
+    Request,
+    failed,
+    finish,
+    prepare,
+)
 from persyn_kedro.domain.teachers.recipes import Recipe, make_recipes
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.parameters import (
+    Budget,
     EngineSettings,
     ModelSettings,
     SamplingSettings,
@@ -177,6 +186,25 @@ def test_chunks_are_kept_when_the_engine_dies(fake, store, tmp_path):
     fake.dies_after = None
     rows, calls = answer({"a": PROMPTS}, recipes, store)
     assert len(rows) == 5 and calls["a"]["calls"] == 2
+
+
+def test_a_prompt_that_no_context_holds_takes_nothing_of_the_budget(store, monkeypatch):
+    def run_in_child(function, requests, model, engine, *, label, env):
+        for request in requests:
+            if len(request.prompt) > 64:
+                yield failed(request, "no room", len(request.prompt), asked=False)
+            else:
+                yield Generation(request.key, "yes", "stop", 7, 10)
+
+    monkeypatch.setattr(asking, "run_in_child", run_in_child)
+    engine = ENGINE.model_copy(update={"max_model_len": 64, "budget": Budget(max_tokens=400)})
+    ledger = Ledger()
+    wanted = {"a": [("id0", "x" * 1_000_000), *PROMPTS[1:3]]}
+    responses, calls = answering.answer(wanted, [recipe("a")], store, engine, 0, ledger)
+    assert responses["error"].to_pylist() == ["no room", None, None]
+    assert ledger.spent()[0] == 2 * (7 + 10)
+    row = calls.to_pylist()[0]
+    assert (row["calls"], row["errors"]) == (2, 1)
 
 
 def test_a_request_without_an_answer_is_told(fake, store, monkeypatch):

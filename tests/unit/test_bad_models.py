@@ -1,5 +1,6 @@
 """Models and pools that are refused before anything is loaded or paid for."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 import pytest
 
 from persyn_kedro.domain.pool import check_pool
+from persyn_kedro.domain.routers.embeddings import load_backbone
 from persyn_kedro.foundations import model_files, weights
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.loading import source_options
+from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer, source_options
 from persyn_kedro.foundations.parameters import ModelSettings
+from persyn_kedro.foundations.random_models import make_random_model
 from persyn_kedro.foundations.settings_reader import read_settings
 
 
@@ -68,6 +71,61 @@ def test_code_beside_a_model_that_transformers_has_is_not_run(tmp_path: Path) ->
     assert not any("py" in pattern for pattern in model_files.file_patterns(settings))
 
 
+def test_code_of_a_tokenizer_is_refused_unless_allowed_or_not_needed(tmp_path: Path) -> None:
+    path = directory(tmp_path, {"model_type": "mine"}, "model.safetensors", "tokenization.py")
+    own = {"auto_map": {"AutoTokenizer": ["tokenization.Mine", None]}, "tokenizer_class": "Mine"}
+    (path / "tokenizer_config.json").write_text(json.dumps(own))
+    with pytest.raises(PersynError, match=f"{tmp_path} brings code .*allow_remote_code"):
+        weights.check_source("m", ModelSettings(local=str(path)))
+    weights.check_source("m", ModelSettings(local=str(path), allow_remote_code=True))
+    known = {**own, "tokenizer_class": "PreTrainedTokenizerFast"}
+    (path / "tokenizer_config.json").write_text(json.dumps(known))
+    weights.check_source("m", ModelSettings(local=str(path)))
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000])
+def test_settings_files_that_are_no_json_objects_are_named(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    path = directory(tmp_path, None, "model.safetensors")
+    (path / name).write_text(text)
+    with pytest.raises(PersynError, match=f"Model 'm': .*/{name} is no JSON object"):
+        weights.check_source("m", ModelSettings(local=str(path)))
+
+
+def test_weights_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
+    make_random_model(tmp_path, "chat", 0)
+    resolved = weights.resolve_model("m", ModelSettings(local=str(tmp_path)))
+    (tmp_path / "model.safetensors").write_bytes(b"cut off")
+    with pytest.raises(PersynError, match=f"Model 'm' in {tmp_path} cannot be loaded: [^\n]*$"):
+        load_causal_lm(resolved)
+    with pytest.raises(PersynError, match="Model 'm' in .* cannot be loaded"):
+        load_backbone(resolved)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(PersynError, match="Model 'm' in .* cannot be loaded"):
+        load_tokenizer(resolved)
+
+
+def test_allowed_pickles_are_loaded_and_others_are_not(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    make_random_model(tmp_path, "chat", 0)
+    tensors = load_file(tmp_path / "model.safetensors")
+    torch.save(tensors, tmp_path / "pytorch_model.bin")
+    (tmp_path / "model.safetensors").unlink()
+    settings = ModelSettings(local=str(tmp_path), allow_pickle=True, dtype="float32")
+    allowed = weights.resolve_model("m", settings)
+    loaded = load_causal_lm(allowed).state_dict()
+    assert all(torch.equal(loaded[name].cpu(), tensor) for name, tensor in tensors.items())
+    refused = ModelSettings(local=str(tmp_path))
+    with pytest.raises(PersynError, match="allow_pickle"):
+        weights.resolve_model("m", refused)
+    with pytest.raises(PersynError, match="cannot be loaded"):  # were the check passed by
+        load_causal_lm(dataclasses.replace(allowed, settings=refused))
+
+
 def test_what_is_allowed_belongs_to_hub_and_local_models() -> None:
     with pytest.raises(ValueError, match="belong to hub and local models"):
         ModelSettings(zoo="smollm2", allow_pickle=True)
@@ -120,5 +178,11 @@ def test_a_reward_model_directory_that_is_none_is_refused(tmp_path: Path) -> Non
     label = {"quality": {"kind": "reward_model", "model": "judge"}}
     with pytest.raises(PersynError, match="label.quality.model is 'judge', but .* no reward model"):
         pool(models=models, label=label)
-    directory(path, {**config, "architectures": ["LlamaForSequenceClassification"]})
+    config["architectures"] = ["LlamaForSequenceClassification"]
+    directory(path, config)  # two labels are the default
+    with pytest.raises(PersynError, match="label.quality.model is 'judge', but .* gives 2 scores"):
+        pool(models=models, label=label)
+    directory(path, {**config, "id2label": {"0": "LABEL_0"}})
     pool(models=models, label=label)
+    with pytest.raises(PersynError, match="label.quality.model is 'a', which is no reward model"):
+        pool(models=models, label={"quality": {"kind": "reward_model", "model": "a"}})

@@ -8,7 +8,7 @@ from kedro.config import OmegaConfigLoader
 
 from persyn_kedro.domain.pool import check_pool, pool_notes
 from persyn_kedro.foundations import settings_reader
-from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.errors import PersynError, yaml_sentence
 from persyn_kedro.pipeline_registry import register_pipelines
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -76,6 +76,28 @@ def test_bad_settings_are_one_sentence(group: str, value: object, sentence: str)
     with pytest.raises(PersynError, match=sentence) as caught:
         settings_reader.read_settings(raw)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"student": {"model": "a", "system": "x\ud800"}}, "student.system"),
+        ({"models": {"a\udfff": {"zoo": "smollm2"}}}, "models"),
+        ({"prepare": {"source": {"tasks": [{"name": "\ud800", "size": 1}]}}}, "source.tasks.name"),
+    ],
+)
+def test_half_a_character_in_a_setting_is_refused(changes: dict, key: str) -> None:
+    with pytest.raises(PersynError, match=f"Parameter .*{key} holds half a character") as caught:
+        settings_reader.read_settings({**GOOD, **changes})
+    str(caught.value).encode()  # can be printed
+
+
+@pytest.mark.parametrize("content", [b"seed: 1\x00\n", b"seed: '\xe9'\n", b"seed: [1\n"])
+def test_a_settings_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "good.yml").write_text("seed: 1\n")
+    (tmp_path / "parameters.yml").write_bytes(content)
+    sentence = yaml_sentence(ValueError("what Kedro says"), tmp_path)
+    assert sentence.startswith(f"{tmp_path / 'parameters.yml'}") and "\n" not in sentence
 
 
 def test_the_students_own_weights_in_the_pool_are_noted_whatever_their_name() -> None:

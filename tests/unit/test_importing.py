@@ -53,6 +53,16 @@ def test_imported_answers_are_never_paid_for(tmp_path: Path) -> None:
     assert sum(calls["calls"].to_pylist()) == 0
 
 
+def test_what_other_readers_take_for_line_ends_stays_within_an_answer(tmp_path: Path) -> None:
+    odd = "a\u2028b\x85c\u2029d"
+    row = json.dumps({**ROWS[0], "response": odd}, ensure_ascii=False)
+    file = tmp_path / "r.jsonl"
+    file.write_text(f"\ufeff{row}\r\n\r\n", encoding="utf-8")  # with a byte order mark
+    store = ResponseStore(tmp_path / "store")
+    assert import_responses(file, RECIPES, store) == {"a": 1, "b": 0}
+    assert store.read(RECIPES[0].shelf)["response"].to_pylist() == [odd]
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
@@ -60,6 +70,7 @@ def test_imported_answers_are_never_paid_for(tmp_path: Path) -> None:
         ([1], "Line 4 of .* is not a JSON object"),
         ({**ROWS[0], "teacher": "x"}, "Line 4 of .* names teacher 'x'; there are a, b"),
         ({**ROWS[0], "response": " "}, "Line 4 of .* has no text in 'response'"),
+        ("[" * 100_000, "Line 4 of .* is not JSON"),
         ({**ROWS[0], "response": "3"}, "Line 4 of .* a second answer"),
         ({**ROWS[0], "response": "a\ud83d"}, "Line 4 of .* half a character .* in 'response'"),
         ({**ROWS[0], "prompt": "a\ud83d"}, "Line 4 of .* half a character .* in 'prompt'"),

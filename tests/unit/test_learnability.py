@@ -8,12 +8,13 @@ import pyarrow as pa
 import pytest
 import torch
 
-from persyn_kedro.domain.learnability import statistics
+from persyn_kedro.domain.learnability import scoring, statistics
 from persyn_kedro.domain.learnability.statistics import scorer_id, token_statistics
+from persyn_kedro.domain.stores.statistics_store import StatisticsStore
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
-from persyn_kedro.foundations.parameters import ModelSettings
+from persyn_kedro.foundations.parameters import LabelSettings, ModelSettings
 from persyn_kedro.foundations.random_models import make_random_model
 from persyn_kedro.foundations.rendering import render
 from persyn_kedro.foundations.weights import ResolvedModel
@@ -90,6 +91,27 @@ def test_too_long_a_response_is_null(
 ) -> None:
     (row,) = token_statistics([("k", "x", "y" * 100_000)], student, None, "float32")
     assert row["tokens"] == 100_000 and row["sum_logp"] is None
+
+
+def test_responses_too_long_for_the_student_are_counted_in_one_warning(
+    student: ResolvedModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(scoring, "run_in_child", lambda function, *args, label: function(*args))
+    prompts = {"p": "short?", "q": "z" * 1_000_000, "r": "r?"}
+    answers = {"p": "yes", "q": "yes", "r": ""}
+    rows = [
+        {"prompt_id": p, "teacher": "t", "response_key": p, "response": text,
+         "finish_reason": "stop"} for p, text in answers.items()
+    ]  # fmt: skip
+    table = scoring.score_responses(
+        pa.Table.from_pylist(rows, schemas.RESPONSES), prompts, {"t": "keep"}, student, None,
+        StatisticsStore(tmp_path), LabelSettings(),
+    )  # fmt: skip
+    assert [s is None for s in table["sum_logp"].to_pylist()] == [False, True, True]
+    assert "1 of 3 responses are too long for the context of student" in caplog.text
 
 
 def test_soft_capping_is_honoured_and_other_heads_are_refused(student: ResolvedModel) -> None:

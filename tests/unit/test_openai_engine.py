@@ -98,6 +98,9 @@ def test_half_a_character_in_an_answer_is_replaced_and_the_answer_kept(
     answering.answer(wanted(["half", "fine"]), recipes, store, ENGINE, 0)
     rows = store.read(recipes[0].shelf).to_pylist()
     assert {r["response"] for r in rows} == {"a\ufffdb", "echo fine"}
+    answering.answer(wanted(["halfway"]), recipes, store, ENGINE, 0)  # in the refusal's words
+    (row,) = [r for r in store.read(recipes[0].shelf).to_pylist() if r["error"]]
+    assert "no\ufffd" in row["error"]
 
 
 def test_the_request_holds_the_teachers_settings_and_the_key(endpoint: Endpoint) -> None:

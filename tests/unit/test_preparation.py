@@ -1,5 +1,6 @@
 """Prompts: identity, repeats, splits that never move, and unreadable files."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,13 @@ def test_the_fractions_are_kept() -> None:
     assert share == pytest.approx({"calibration": 0.3, "test": 0.2}, abs=0.015)
 
 
-def test_repeats_are_left_out_and_the_id_is_the_hash_of_the_text() -> None:
+def test_repeats_are_left_out_and_counted_and_the_id_is_the_hash_of_the_text(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     row = {"reference": None, "source": "x", "metadata": None}
-    table = prepare_prompts(
-        [{**row, "prompt": "a"}, {**row, "prompt": "b"}, {**row, "prompt": "a"}]
-    )
+    with caplog.at_level(logging.INFO):
+        table = prepare_prompts([{**row, "prompt": p} for p in ("a", "b", "a", "a")])
+    assert "2 of 4 prompts were repeats" in caplog.text
     assert table["prompt"].to_pylist() == ["a", "b"]
     # printf a | sha256sum
     assert table["prompt_id"][0].as_py() == "ca978112ca1bbdcafac231b39a23dc4d"
@@ -54,12 +57,19 @@ def test_a_jsonl_file_is_read_with_its_references(tmp_path: Path) -> None:
     ("content", "sentence"),
     [
         (b'{"prompt": "a"}\n{oops\n', "Line 2 of"),
-        (b'{"text": "a"}\n', "Row 1 of"),
+        (b'{"text": "a", "x": 1}\n', "has no text in column 'prompt' .its columns: text, x."),
+        (b"", "p.jsonl holds no prompts"),
+        (b"\n \n", "p.jsonl holds no prompts"),
+        (b'{"prompt": null}\n', "Row 1 of p.jsonl has no text in column 'prompt'"),
+        (b'{"prompt": "a"}\n{"prompt": ""}\n', "Prompt 2 of p.jsonl is empty"),
+        (b'{"prompt": " \\t\\u2003\\n"}\n', "Prompt 1 of p.jsonl is empty"),
+        (b'{"prompt": 7}\n', "Row 1 of p.jsonl has no text in column 'prompt'"),
         (b'{"prompt": "\xff"}\n', "is not UTF-8"),
         (b"[1]\n", "is not a JSON object"),
+        (b"[" * 100_000, "Line 1 of .* is not JSON"),
+        (b'{"prompt": ' + b"9" * 5_000 + b"}", "Line 1 of .* is not JSON: .* digits"),
         (b'{"prompt": "a"}\n{"prompt": "\\ud800"}\n', "Row 2 of .* lone surrogate"),
-        (b'{"prompt": "a"}\n' + b"[" * 100_000, "Line 2 of .* cannot be read"),
-        (b'{"prompt": ' + b"1" * 5_000 + b"}", "Line 1 of .* cannot be read"),
+        (b'{"prompt": "a", "reference": "\\udc00"}\n', "The reference of row 1 of p.jsonl"),
     ],
 )
 def test_a_bad_file_is_named(tmp_path: Path, content: bytes, sentence: str) -> None:
@@ -67,6 +77,41 @@ def test_a_bad_file_is_named(tmp_path: Path, content: bytes, sentence: str) -> N
     file.write_bytes(content)
     with pytest.raises(PersynError, match=sentence):
         list(read_rows(PromptSource(file=str(file)), 0))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PersynError, match="prompt file .*nowhere.jsonl does not exist"):
+        list(read_rows(PromptSource(file=str(tmp_path / "nowhere.jsonl")), 0))
+
+
+def test_a_blank_prompt_is_refused_whatever_the_suffix(tmp_path: Path) -> None:
+    file = tmp_path / "p.jsonl"
+    file.write_text('{"prompt": " "}\n')
+    with pytest.raises(PersynError, match="Prompt 1 of p.jsonl is empty"):
+        list(read_rows(PromptSource(file=str(file), prompt_suffix=" Solve it."), 0))
+
+
+def test_a_reference_column_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
+    file = tmp_path / "p.jsonl"
+    file.write_text('{"prompt": "a"}\n{"prompt": "b", "answer": 2}\n')
+    rows = list(read_rows(PromptSource(file=str(file), reference_column="answer"), 0))
+    assert [row["reference"] for row in rows] == [None, "2"]
+    with pytest.raises(PersynError, match="no column 'answr' .its columns: prompt, answer."):
+        list(read_rows(PromptSource(file=str(file), reference_column="answr"), 0))
+    assert len(list(read_rows(PromptSource(file=str(file)), 0))) == 2  # "reference" is not a must
+
+
+def test_nan_null_and_blank_references_are_none_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "p.jsonl"
+    references = ["NaN", "null", '""', '" "', "0", '"NaN"']
+    lines = [f'{{"prompt": "p{i}", "reference": {r}}}' for i, r in enumerate(references)]
+    file.write_text("\ufeff" + "\n".join(lines), encoding="utf-8")  # a byte order mark is no error
+    with caplog.at_level(logging.INFO):
+        table = prepare_prompts(read_rows(PromptSource(file=str(file)), 0))
+    assert table["reference"].to_pylist() == [None, None, None, None, "0", "NaN"]
+    assert "4 of 6 prompts have no reference" in caplog.text
 
 
 def test_a_parquet_file_is_read_in_batches_up_to_the_limit(tmp_path: Path) -> None:
@@ -82,6 +127,9 @@ def test_a_parquet_file_is_read_in_batches_up_to_the_limit(tmp_path: Path) -> No
     file.write_bytes(b"PAR")
     with pytest.raises(PersynError, match="is not a Parquet file"):
         list(read_rows(source, 0))
+    pq.write_table(pa.table({"q": pa.array([b"a\xff"]).cast(pa.string(), safe=False)}), file)
+    with pytest.raises(PersynError, match="is not UTF-8"):
+        list(read_rows(PromptSource(file=str(file), prompt_column="q"), 0))
 
 
 def test_a_hub_data_set_is_streamed_at_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from persyn_kedro.domain.routers.assignment import assignments, ranked_teachers
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.hashing import as_unicode
 from persyn_kedro.foundations.parameters import LabelSettings, PrepareSettings, PromptSource
 
 TEXT = st.text(max_size=40)
@@ -52,6 +53,15 @@ def test_half_a_character_is_refused_in_a_file(before: str, half: str, after: st
         file.write_text(json.dumps({"prompt": before + half + after}))
         with pytest.raises(PersynError, match="half a character"):
             list(read_rows(PromptSource(file=str(file)), 0))
+
+
+@given(st.text(st.characters(categories=["Cs", "L", "Cc", "So"]), max_size=20))
+@FEW
+def test_text_from_outside_can_always_be_written_and_loses_half_characters_alone(text: str) -> None:
+    mended = as_unicode(text)
+    assert mended.encode().decode() == mended and len(mended) == len(text)
+    for before, after in zip(text, mended, strict=True):
+        assert after == ("\ufffd" if "\ud800" <= before <= "\udfff" else before)
 
 
 CELL = st.tuples(

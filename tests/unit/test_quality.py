@@ -1,19 +1,23 @@
 """Right, wrong and unknown answers, and reward models' scores."""
 
 import json
+import math
 import threading
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import reasoning_gym
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from persyn_kedro.domain.quality import exact_answer
+from persyn_kedro.domain.quality import checking, exact_answer
 from persyn_kedro.domain.quality.exact_answer import exact_answer_quality, extract_answer
 from persyn_kedro.domain.quality.reward_model import reward_model_scores
+from persyn_kedro.domain.stores.quality_store import QualityStore
+from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import ModelSettings
+from persyn_kedro.foundations.parameters import ModelSettings, QualitySettings
 from persyn_kedro.foundations.random_models import make_random_model
 from persyn_kedro.foundations.weights import ResolvedModel
 
@@ -156,6 +160,37 @@ def test_a_score_that_is_no_number_is_unknown(reward_model: ResolvedModel, tmp_p
     model.score.weight.data.fill_(float("nan"))
     model.save_pretrained(tmp_path)
     assert dict(reward_model_scores(PAIRS, _resolved(tmp_path))) == dict.fromkeys("abc")
+
+
+def test_unknown_scores_are_counted_in_one_warning(
+    reward_model: ResolvedModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scores = {"p": math.nan, "q": math.inf, "r": -1.5}
+
+    def run_in_child(function, requests, *args, **options):  # type: ignore[no-untyped-def]
+        for key, prompt, _ in requests:
+            yield key, scores[prompt] if math.isfinite(scores[prompt]) else None
+
+    monkeypatch.setattr(checking, "run_in_child", run_in_child)
+    responses = pa.Table.from_pylist(
+        [
+            {"prompt_id": p, "teacher": "t", "response_key": p, "response": "x",
+             "finish_reason": "stop"} for p in scores
+        ],
+        schemas.RESPONSES,
+    )  # fmt: skip
+    prompts = {p: {"prompt": p, "reference": None, "metadata": None, "source": "s"} for p in scores}
+    settings = QualitySettings(kind="reward_model", model="judge")
+    for _ in range(2):  # the second time from the store
+        caplog.clear()
+        table = checking.check_quality(
+            responses, prompts, {"t": "keep"}, settings, reward_model, QualityStore(tmp_path)
+        )
+        assert table["quality"].to_pylist() == [None, None, -1.5]
+        assert "2 of 3 responses got no finite score from reward model judge" in caplog.text
 
 
 def test_a_causal_model_is_no_reward_model(tmp_path: Path) -> None:

@@ -159,6 +159,38 @@ def test_language_model_overfits_and_survives_saving(tiny, tmp_path):
     np.testing.assert_allclose(fitted.predict_scores(PROMPTS), scores, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["language_model", "linear", "knn"])
+def test_a_router_that_is_not_whole_is_refused(kind, tiny, fake_embedding, tmp_path):
+    settings = TrainRouterSettings(kind=kind, epochs=1)
+    list(fit_router_job(PROMPTS, REWARDS, settings, tiny, 0, POOL, tmp_path / "router"))
+    (arrays,) = (tmp_path / "router").glob("[lkc]*.safetensors")  # linear, knn, coefficient_head
+    arrays.write_bytes(b"cut off")
+    with pytest.raises(PersynError, match=r"the router in .*/router is not whole: "):
+        load_router(tmp_path / "router", POOL)
+    arrays.unlink()
+    with pytest.raises(PersynError, match=r"the router in .*/router is not whole: "):
+        load_router(tmp_path / "router", POOL)
+
+
+@pytest.mark.parametrize("kind", ["language_model", "linear"])
+def test_a_prompt_longer_than_the_backbones_context_is_cut(kind, tiny, monkeypatch):
+    lengths = []
+    plain = embeddings.hidden_states
+
+    def watched(model, tokenizer, ids):
+        lengths.extend(map(len, ids))
+        return plain(model, tokenizer, ids)
+
+    monkeypatch.setattr(embeddings, "hidden_states", watched)
+    config = tiny.directory / "config.json"
+    content = json.loads(config.read_text())
+    config.write_text(json.dumps({**content, "max_position_embeddings": 64}))
+    settings = TrainRouterSettings(kind=kind, epochs=1, max_prompt_tokens=1024)
+    prompts = ["z" * 1_000_000, *PROMPTS[1:3]]
+    scores = router_class(kind)(tiny, settings).fit(prompts, REWARDS[:3]).predict_scores(prompts)
+    assert np.isfinite(scores).all() and max(lengths) == 64
+
+
 def test_long_prompts_keep_their_end(tiny):
     model, tokenizer = embeddings.load_backbone(tiny)
     (whole,) = embeddings.encode(tokenizer, ["y " * 50 + "x"], max_tokens=1000)

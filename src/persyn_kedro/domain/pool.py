@@ -71,15 +71,29 @@ def _place(model: ModelSettings) -> tuple:
 
 
 def _check_reward_model(name: str, settings: ModelSettings) -> None:
-    """Refuse a model on disk that has no single score: no teacher is paid before this is known."""
-    if settings.local is None:
+    """Refuse a model that has no single score, before a teacher is paid.
+
+    A hub model's files are not here yet: it is refused as it is loaded.
+    """
+    if settings.hub is not None:
         return
+    if settings.local is None:
+        raise PersynError(
+            f"label.quality.model is {name!r}, which is no reward model: those are hub or local."
+        )
     directory = Path(settings.local).expanduser()
-    kinds = read_config(directory).get("architectures") or []
+    config = read_config(directory)
+    kinds = config.get("architectures") or []
     if not any(str(kind).endswith("ForSequenceClassification") for kind in kinds):
         raise PersynError(
             f"label.quality.model is {name!r}, but {directory} is no reward model (no "
             "...ForSequenceClassification among its architectures)."
+        )
+    # Two are Transformers' default, which it does not write.
+    labels = config.get("num_labels") or len(config.get("id2label") or "ab")
+    if labels != 1:
+        raise PersynError(
+            f"label.quality.model is {name!r}, but {directory} gives {labels} scores, not one."
         )
 
 

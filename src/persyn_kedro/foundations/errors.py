@@ -29,12 +29,12 @@ def full_disk(error: BaseException | None) -> str | None:
 
 
 def yaml_sentence(error: Exception, directory: Path) -> str:
-    """Say which file in ``directory`` is no YAML, or has a key twice, and in which line.
+    """Say which file in ``directory`` is no YAML, or has a key twice, and where.
 
     Kedro's error does not name the file, so each is read again.
     """
     from omegaconf import OmegaConf
-    from yaml import MarkedYAMLError
+    from yaml import MarkedYAMLError, YAMLError
 
     for path in sorted(directory.rglob("*.yml")):
         try:
@@ -42,4 +42,6 @@ def yaml_sentence(error: Exception, directory: Path) -> str:
         except MarkedYAMLError as found:
             line = found.problem_mark.line + 1 if found.problem_mark else "?"
             return f"{path}, line {line}: {found.problem}."
+        except (YAMLError, UnicodeDecodeError) as found:  # control characters, another encoding
+            return f"{path}: {' '.join(str(found).split())}."
     return " ".join(str(error).split())

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,11 @@ def is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def as_unicode(text: str) -> str:
+    """Return ``text`` with U+FFFD in place of each half character."""
+    return text if is_unicode(text) else re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def settings_id(settings: Mapping[str, Any]) -> str:

@@ -1,6 +1,10 @@
 """Load a resolved model's tokenizer and weights with transformers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
+
+from persyn_kedro.foundations.errors import PersynError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -25,13 +29,32 @@ def source_options(resolved: "ResolvedModel") -> dict[str, bool | None]:
     }
 
 
+@contextmanager
+def readable(resolved: "ResolvedModel") -> Iterator[None]:
+    """Turn what Transformers says of files it cannot read into one sentence.
+
+    Raises:
+        PersynError: names the model and its directory.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise PersynError(
+            f"Model {resolved.name!r} in {resolved.directory} cannot be loaded: {reason[0]}"
+        ) from error
+
+
 def load_tokenizer(resolved: "ResolvedModel") -> "PreTrainedTokenizerBase":
     """Return the tokenizer, with the model's effective chat template."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(
-        resolved.directory, trust_remote_code=resolved.settings.allow_remote_code
-    )
+    with readable(resolved):
+        tokenizer = AutoTokenizer.from_pretrained(
+            resolved.directory, trust_remote_code=resolved.settings.allow_remote_code
+        )
     tokenizer.chat_template = resolved.chat_template
     return tokenizer
 
@@ -44,9 +67,10 @@ def load_causal_lm(resolved: "ResolvedModel", dtype: str | None = None) -> "PreT
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(
-        resolved.directory,
-        dtype=getattr(torch, dtype or resolved.settings.dtype),
-        **source_options(resolved),
-    )
+    with readable(resolved):
+        model = AutoModelForCausalLM.from_pretrained(
+            resolved.directory,
+            dtype=getattr(torch, dtype or resolved.settings.dtype),
+            **source_options(resolved),
+        )
     return model.to(device()).eval()

@@ -27,6 +27,9 @@ def check_directory(what: str, directory: Path, settings: ModelSettings) -> None
         raise PersynError(f"{what}: there is no directory {directory}.")
     if not (directory / "config.json").is_file():
         raise PersynError(f"{what}: {directory} has no config.json.")
+    for name in ("config.json", "tokenizer_config.json"):
+        if (directory / name).is_file() and not _read_object(directory / name):
+            raise PersynError(f"{what}: {directory / name} is no JSON object with settings.")
     pickles = sorted(p.name for pattern in PICKLES for p in directory.glob(pattern))
     if not any(directory.glob("*.safetensors")):
         if not pickles:
@@ -38,28 +41,48 @@ def check_directory(what: str, directory: Path, settings: ModelSettings) -> None
             )
     if not settings.allow_remote_code and _needs_remote_code(directory):
         raise PersynError(
-            f"{what}: {directory} brings code of its own (auto_map in its config.json): set the "
-            "model's allow_remote_code to run it."
+            f"{what}: {directory} brings code of its own (auto_map in its config.json or "
+            "tokenizer_config.json): set the model's allow_remote_code to run it."
         )
 
 
 def read_config(directory: Path) -> dict:
     """Return the directory's config.json ({} where it is no JSON object)."""
+    return _read_object(directory / "config.json")
+
+
+def _read_object(path: Path) -> dict:
     try:
-        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
-    return config if isinstance(config, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _needs_remote_code(directory: Path) -> bool:
-    """Tell whether the model is one that Transformers itself does not have.
+    """Tell whether Transformers itself lacks the model or its tokenizer.
 
-    Where it has it, code beside the weights is not run.
+    Where it has them, code beside the weights is not run.
     """
     config = read_config(directory)
-    if "auto_map" not in config:
+    tokenizer = _read_object(directory / "tokenizer_config.json")
+    if "auto_map" not in config and "auto_map" not in tokenizer:
         return False
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
-    return config.get("model_type") not in CONFIG_MAPPING_NAMES
+    if "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING_NAMES:
+        return True
+    return "auto_map" in tokenizer and not _has_tokenizer(config, tokenizer)
+
+
+def _has_tokenizer(config: dict, tokenizer: dict) -> bool:
+    """Tell whether Transformers has the tokenizer, by the model's type or its own class."""
+    from transformers.models.auto.tokenization_auto import (
+        TOKENIZER_MAPPING_NAMES,
+        tokenizer_class_from_name,
+    )
+
+    if config.get("model_type") in TOKENIZER_MAPPING_NAMES:
+        return True
+    name = tokenizer.get("tokenizer_class")
+    return name is not None and tokenizer_class_from_name(name) is not None

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.parameters import (
     EngineSettings,
     EvaluateSettings,
@@ -47,11 +48,25 @@ def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
     for name, kind in GROUPS.items():
         if name not in raw:
             raise PersynError(f"The parameters lack the group {name!r}.")
+        _check_text(name, raw[name])
         try:
             settings[name] = kind.model_validate(raw[name])
         except ValidationError as error:
             raise PersynError(_sentence(name, error)) from error
     return settings
+
+
+def _check_text(key: str, value: Any) -> None:
+    """Refuse half characters, which YAML's "\\ud800" makes: no identity could hold them."""
+    if isinstance(value, str) and not is_unicode(value):
+        raise PersynError(f"Parameter {key} holds half a character (it is {value!r}).")
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            _check_text(key, name)
+            _check_text(f"{key}.{name}", item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_text(key, item)
 
 
 def _sentence(group: str, error: ValidationError) -> str:

@@ -21,7 +21,7 @@ def prepare_prompts(rows: Iterable[dict[str, Any]]) -> pa.Table:
         A table of ``schemas.PROMPTS``, in the order of ``rows``.
 
     Raises:
-        PersynError: a prompt is empty, or there is none.
+        PersynError: a prompt is blank, or there is none.
     """
     seen: dict[str, dict[str, Any]] = {}
     total = 0
@@ -33,6 +33,9 @@ def prepare_prompts(rows: Iterable[dict[str, Any]]) -> pa.Table:
         raise PersynError("The prompt source holds no prompts.")
     if total > len(seen):
         logger.warning("%d of %d prompts were repeats and are left out", total - len(seen), total)
+    bare = sum(row["reference"] is None for row in seen.values())
+    if 0 < bare < len(seen):
+        logger.info("%d of %d prompts have no reference to check answers by", bare, len(seen))
     records = [{"prompt_id": prompt_id, **row} for prompt_id, row in seen.items()]
     return pa.Table.from_pylist(records, schemas.PROMPTS)
 

@@ -1,7 +1,7 @@
 """Where prompts come from: a JSONL or Parquet file, a hub data set, or reasoning-gym tasks."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,21 +15,28 @@ Row = dict[str, Any]
 
 
 def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
-    """Yield rows with ``prompt``, ``reference``, ``source`` and ``metadata``, unchecked.
+    """Yield rows with ``prompt``, ``reference``, ``source`` and ``metadata``.
+
+    A reference that is missing, null, NaN or blank is None.
 
     Raises:
-        PersynError: the source is missing or cannot be read; the sentence names file and line.
+        PersynError: the source is missing, empty or cannot be read, a row has no prompt, or no row
+            has the reference column that was asked for; the sentence names file and row.
     """
     if source.tasks:
         for task in source.tasks:
             yield from _task_rows(task, seed, source.prompt_suffix)
         return
     name, records = _records(source)
-    number = 0
+    columns: dict[str, None] = {}
     for number, record in enumerate(islice(records, source.limit), start=1):
+        columns |= dict.fromkeys(record)
         yield _row(record, name, number, source)
-    if not number:
+    if not columns:
         raise PersynError(f"{name} holds no prompts.")
+    wanted = source.reference_column
+    if "reference_column" in source.model_fields_set and wanted not in columns:
+        raise PersynError(f"{name} has no column {wanted!r} (its columns: {_names(columns)}).")
 
 
 def _records(source: PromptSource) -> tuple[str, Iterator[Row]]:
@@ -46,7 +53,8 @@ def _records(source: PromptSource) -> tuple[str, Iterator[Row]]:
 
 
 def _jsonl_records(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8-sig") as lines:  # with or without a byte order mark
+        number = 0
         try:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
@@ -56,10 +64,9 @@ def _jsonl_records(path: Path) -> Iterator[Row]:
                     yield record
         except UnicodeDecodeError as error:
             raise PersynError(f"{path} is not UTF-8.") from error
-        except json.JSONDecodeError as error:
-            raise PersynError(f"Line {number} of {path} is not JSON: {error.msg}.") from error
-        except (ValueError, RecursionError) as error:  # a number or a nesting without end
-            raise PersynError(f"Line {number} of {path} cannot be read: {error}.") from error
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
+            why = getattr(error, "msg", None) or str(error)
+            raise PersynError(f"Line {number} of {path} is not JSON: {why}.") from error
 
 
 def _parquet_records(path: Path) -> Iterator[Row]:
@@ -72,7 +79,7 @@ def _parquet_records(path: Path) -> Iterator[Row]:
     except UnicodeDecodeError as error:
         raise PersynError(f"{path} is not UTF-8.") from error
     except (pa.ArrowException, OSError) as error:
-        raise PersynError(f"{path} is not a Parquet file, or is damaged: {error}") from error
+        raise PersynError(f"{path} is not a Parquet file, or is damaged: {error}.") from error
 
 
 def _hub_records(source: PromptSource) -> Iterator[Row]:
@@ -93,24 +100,34 @@ def _hub_records(source: PromptSource) -> Iterator[Row]:
 def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
     prompt = record.get(source.prompt_column)
     if not isinstance(prompt, str):
-        there = ", ".join(map(str, record)) or "none"
         raise PersynError(
             f"Row {number} of {name} has no text in column {source.prompt_column!r} (its columns: "
-            f"{there})."
+            f"{_names(record)})."
         )
+    if not prompt.strip():  # asked before the suffix, which is text always
+        raise PersynError(f"Prompt {number} of {name} is empty.")
     if not is_unicode(prompt):
         raise PersynError(f"Row {number} of {name} holds half a character (a lone surrogate).")
-    reference = record.get(source.reference_column)
-    if isinstance(reference, str) and not is_unicode(reference):
+    reference = _reference(record.get(source.reference_column))
+    if reference is not None and not is_unicode(reference):
         raise PersynError(f"The reference of row {number} of {name} holds half a character.")
-    if reference != reference:  # NaN: a Parquet column of floats has no other null
-        reference = None
     return {
         "prompt": prompt + source.prompt_suffix,
-        "reference": None if reference is None else str(reference),
+        "reference": reference,
         "source": name,
         "metadata": None,
     }
+
+
+def _reference(value: Any) -> str | None:
+    if value is None or value != value:  # NaN: a Parquet column of floats has no other null
+        return None
+    text = str(value)
+    return text if text.strip() else None
+
+
+def _names(columns: Iterable[str]) -> str:
+    return ", ".join(map(str, columns)) or "none"
 
 
 def _task_rows(task: TaskSettings, seed: int, suffix: str) -> Iterator[Row]:

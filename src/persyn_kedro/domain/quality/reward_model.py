@@ -46,14 +46,15 @@ def _load_classifier(model: "ResolvedModel") -> "PreTrainedModel":
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from persyn_kedro.foundations.loading import device, source_options
+    from persyn_kedro.foundations.loading import device, readable, source_options
 
-    classifier, report = AutoModelForSequenceClassification.from_pretrained(
-        model.directory,
-        dtype=getattr(torch, model.settings.dtype),
-        output_loading_info=True,
-        **source_options(model),
-    )
+    with readable(model):
+        classifier, report = AutoModelForSequenceClassification.from_pretrained(
+            model.directory,
+            dtype=getattr(torch, model.settings.dtype),
+            output_loading_info=True,
+            **source_options(model),
+        )
     if classifier.config.num_labels != 1 or report["missing_keys"]:
         raise PersynError(f"Model {model.name} is not a reward model with a single score.")
     return classifier.eval().to(device())

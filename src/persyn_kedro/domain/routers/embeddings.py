@@ -16,11 +16,17 @@ def load_backbone(backbone: "ResolvedModel") -> tuple[Any, Any]:
     import torch
     from transformers import AutoModel
 
-    from persyn_kedro.foundations.loading import device, load_tokenizer, source_options
-
-    model = AutoModel.from_pretrained(
-        backbone.directory, dtype=torch.float32, **source_options(backbone)
+    from persyn_kedro.foundations.loading import (
+        device,
+        load_tokenizer,
+        readable,
+        source_options,
     )
+
+    with readable(backbone):
+        model = AutoModel.from_pretrained(
+            backbone.directory, dtype=torch.float32, **source_options(backbone)
+        )
     return model.to(device()).eval(), load_tokenizer(backbone)
 
 
@@ -29,6 +35,12 @@ def encode(tokenizer: Any, prompts: Sequence[str], max_tokens: int) -> list[list
     from persyn_kedro.foundations.rendering import render_prompt
 
     return [render_prompt(tokenizer, None, prompt)[-max_tokens:] for prompt in prompts]
+
+
+def longest(model: Any, max_tokens: int) -> int:
+    """Return how many tokens of a prompt the backbone reads: its context, if that is shorter."""
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return min(max_tokens, context or max_tokens)
 
 
 def hidden_states(
@@ -58,7 +70,8 @@ def embed_batches(
 
     model, tokenizer = load_backbone(backbone)
     for start in range(0, len(prompts), batch_size):
-        ids = encode(tokenizer, prompts[start : start + batch_size], max_tokens)
+        batch = prompts[start : start + batch_size]
+        ids = encode(tokenizer, batch, longest(model, max_tokens))
         with torch.inference_mode():
             states, mask = hidden_states(model, tokenizer, ids)
             pooled = (states * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)

@@ -42,7 +42,7 @@ class LanguageModelRouter(TeacherRouter):
 
         torch.manual_seed(self.seed)  # a backbone's dropout, where it has any
         self._load_modules(self.n_teachers_)
-        ids = embeddings.encode(self._tokenizer, prompts, self.settings.max_prompt_tokens)
+        ids = self._encode(prompts)
         targets = torch.tensor(rewards, dtype=torch.float64, device=self._model.device)
         batches = math.ceil(len(ids) / self.settings.batch_size)
         optimizer, schedule = self._optimizer(batches * self.settings.epochs)
@@ -64,11 +64,7 @@ class LanguageModelRouter(TeacherRouter):
         import torch
 
         for start in range(0, len(prompts), batch_size):
-            ids = embeddings.encode(
-                self._tokenizer,
-                prompts[start : start + batch_size],
-                self.settings.max_prompt_tokens,
-            )
+            ids = self._encode(prompts[start : start + batch_size])
             with torch.inference_mode():
                 yield self._scores(ids).float().cpu().numpy()
 
@@ -112,6 +108,10 @@ class LanguageModelRouter(TeacherRouter):
         self._head = torch.nn.Linear(hidden, count).to(self._model.device)
         torch.nn.init.zeros_(self._head.weight)
         torch.nn.init.zeros_(self._head.bias)
+
+    def _encode(self, prompts: Sequence[str]) -> list[list[int]]:
+        longest = embeddings.longest(self._model, self.settings.max_prompt_tokens)
+        return embeddings.encode(self._tokenizer, prompts, longest)
 
     def _scores(self, ids: Sequence[list[int]]) -> "torch.Tensor":
         import torch

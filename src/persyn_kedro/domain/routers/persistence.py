@@ -33,10 +33,16 @@ def load_router(directory: Path, pool: Pool) -> "TeacherRouter":
     """Load a router, refusing one that was fitted for another pool.
 
     Raises:
-        PersynError: no router there, or the pool differs; the message names the difference.
+        PersynError: no whole router there, or the pool differs; the message names the difference.
     """
+    from safetensors import SafetensorError
+
     check_pool(directory, pool)
-    return router_class(read_description(directory)["kind"]).load(Path(directory))
+    try:
+        return router_class(read_description(directory)["kind"]).load(Path(directory))
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise PersynError(f"the router in {directory} is not whole: {reason[0]}") from error
 
 
 def check_pool(directory: Path, pool: Pool) -> None:

@@ -2,22 +2,23 @@
 
 import importlib.util
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers import openai_engine, transformers_engine, vllm_engine
 from persyn_kedro.domain.teachers.budget import BudgetReached, Ledger
-from persyn_kedro.domain.teachers.engine import Generation, Request
+from persyn_kedro.domain.teachers.engine import Generation, Request, stored_context_length
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.hashing import seed_for
-from persyn_kedro.foundations.parameters import Budget, EngineSettings
+from persyn_kedro.foundations.hashing import as_unicode, seed_for
+from persyn_kedro.foundations.parameters import EngineSettings
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def ask_model(
     log.info("%s: %d responses to generate with %s", model.name, len(calls), name)
     for recipe in {call.recipe.shelf: call.recipe for call in calls}.values():
         store.describe(recipe.shelf, recipe.identity)
-    requests = _Admitted(calls, ledger, engine.budget, seed)
+    requests = _Admitted(calls, ledger, engine, seed)
     tally = _Tally(label, calls)
     chunk = _Chunk(name, store, tally, ledger, _rows_at_once(model, engine))
     failing = None
@@ -75,12 +76,12 @@ def ask_model(
     try:
         with closing(_generations(name, requests, model, engine, label, late)) as generations:
             for generation in generations:
-                yield chunk.keep(generation)
+                yield chunk.keep(_storable(generation))
                 if tally.is_failing(engine.max_failure_share):
                     failing = generation
                     break
     finally:
-        kept = [chunk.keep(generation) for generation in late]
+        kept = [chunk.keep(_storable(generation)) for generation in late]
         chunk.store()
         tally.report()
     yield from kept
@@ -179,15 +180,20 @@ class _Tally:
 class _Admitted:
     """The calls' requests, as far as the budget goes; ``reached`` says where it ended."""
 
-    def __init__(self, calls: list[Call], ledger: Ledger, budget: Budget, seed: int) -> None:
-        self._calls, self._ledger, self._budget, self._seed = calls, ledger, budget, seed
+    def __init__(
+        self, calls: list[Call], ledger: Ledger, engine: EngineSettings, seed: int
+    ) -> None:
+        self._calls, self._ledger, self._budget, self._seed = calls, ledger, engine.budget, seed
+        model = calls[0].recipe.model
+        local = not model.settings.endpoint  # else its context is not known
+        self._context = stored_context_length(model.directory, engine) if local else math.inf
         self.reached: BudgetReached | None = None
 
     def __iter__(self) -> Iterator[Request]:
         for call in self._calls:
             recipe = call.recipe
             try:
-                self._ledger.reserve(recipe, call.key, call.prompt, self._budget)
+                self._ledger.reserve(recipe, call.key, call.prompt, self._budget, self._context)
             except BudgetReached as reached:
                 self.reached = reached
                 return
@@ -229,6 +235,12 @@ def _stopped(tally: _Tally, last: Generation) -> Stopped:
     log.error(message)
     nothing = Generation("", "", "error", 0, 0, "not asked: the model was stopped")
     return Stopped(message, [_row(call, nothing, None) for call in tally.waiting.values()])
+
+
+def _storable(generation: Generation) -> Generation:
+    """Replace half characters, which a server's JSON can hold but no file: the answer is paid."""
+    error = None if generation.error is None else as_unicode(generation.error)
+    return replace(generation, response=as_unicode(generation.response), error=error)
 
 
 def _row(call: Call, generation: Generation, engine: str | None) -> dict[str, Any]:

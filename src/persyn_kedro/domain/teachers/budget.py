@@ -34,14 +34,19 @@ class Ledger:
         tokens, cost = self._spent[teacher]
         return tokens, cost
 
-    def reserve(self, recipe: "Recipe", key: str, prompt: str, run: Budget) -> None:
+    def reserve(
+        self, recipe: "Recipe", key: str, prompt: str, run: Budget, context: float = float("inf")
+    ) -> None:
         """Set aside what a call can take at most; ``run`` limits all teachers together.
+
+        ``context``: the most tokens that prompt and answer can have together, where that is known.
 
         Raises:
             BudgetReached: names the limit that it could pass.
         """
         size = len(prompt.encode()) + len((recipe.system or "").encode()) + TEMPLATE_TOKENS
-        most = recipe.sampling.max_new_tokens
+        size = int(min(size, context))
+        most = int(min(recipe.sampling.max_new_tokens, context))
         worst = (float(size + most), recipe.cost(size, most))
         for who, budget in ((recipe.teacher, recipe.budget), (None, run)):
             limits = (("max_tokens", budget.max_tokens), ("max_cost", budget.max_cost))
@@ -57,10 +62,12 @@ class Ledger:
         self._book(recipe.teacher, worst, 1)
 
     def settle(self, recipe: "Recipe", key: str, generation: "Generation") -> None:
-        """Book what a reserved call took: the worst again for each try that does not say."""
+        """Book what a reserved call took: the worst again for each try that does not say, nothing
+        where the prompt was set aside."""
         worst = self._reserved.pop(key, (0.0, 0.0))
         self._book(recipe.teacher, worst, generation.unknown - 1)
-        prompt, completion = generation.prompt_tokens, generation.completion_tokens
+        prompt = generation.prompt_tokens if generation.asked else 0
+        completion = generation.completion_tokens
         took = (float(prompt + completion), recipe.cost(prompt, completion))
         self._book(recipe.teacher, took, 1)
         self._count(

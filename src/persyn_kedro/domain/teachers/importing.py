@@ -58,14 +58,17 @@ def _store(
 def _lines(path: Path) -> Iterator[tuple[int, Any]]:
     if not path.is_file():
         raise PersynError(f"The file {path} does not exist.")
-    try:
-        for number, text in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
-            if text.strip():
-                yield number, json.loads(text)
-    except UnicodeDecodeError as error:
-        raise PersynError(f"{path} is not UTF-8.") from error
-    except json.JSONDecodeError as error:
-        raise PersynError(f"Line {number} of {path} is not JSON: {error.msg}.") from error
+    with path.open(encoding="utf-8-sig") as lines:  # with or without a byte order mark
+        number = 0
+        try:
+            for number, text in enumerate(lines, start=1):
+                if text.strip():
+                    yield number, json.loads(text)
+        except UnicodeDecodeError as error:
+            raise PersynError(f"{path} is not UTF-8.") from error
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
+            why = getattr(error, "msg", None) or str(error)
+            raise PersynError(f"Line {number} of {path} is not JSON: {why}.") from error
 
 
 def _row(line: Any, where: str, recipes: Mapping[str, Recipe]) -> tuple[Recipe, dict[str, Any]]:

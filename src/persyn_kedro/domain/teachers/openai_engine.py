@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.domain.teachers.adaptive_limit import AdaptiveLimit
 from persyn_kedro.domain.teachers.engine import Generation, Request, failed
-from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.parameters import EndpointSettings, EngineSettings, SamplingSettings
 
 if TYPE_CHECKING:
@@ -205,9 +204,6 @@ def _generation(request: Request, completion: Any) -> Generation:
     )
     if thinking:  # a server that parses the thinking out: put it back where it was
         text = f"<think>{thinking}</think>\n{text}"
-    # JSON can hold half a character, which no file can.
-    if not is_unicode(text):
-        text = re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
     return Generation(request.key, text, choice.finish_reason, *tokens, unknown=unknown)
 
 

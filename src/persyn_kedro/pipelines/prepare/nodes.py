@@ -9,7 +9,7 @@ from persyn_kedro.foundations.parameters import PrepareSettings
 from persyn_kedro.foundations.step import step
 
 
-@step(settings=("source",))
+@step(version=2, settings=("source",))
 def read_prompts(settings: PrepareSettings, seed: int) -> pa.Table:
     """Return the checked prompts without repeats (``schemas.PROMPTS``)."""
     return preparation.prepare_prompts(read_rows(settings.source, seed))

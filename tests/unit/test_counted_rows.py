@@ -1,0 +1,80 @@
+"""What nodes leave out or cannot use is counted or named in the log."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pytest
+
+from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations.parameters import (
+    LabelSettings,
+    Models,
+    ModelSettings,
+    SftSettings,
+    StudentSettings,
+    Teachers,
+)
+from persyn_kedro.pipelines.label import nodes as label_nodes
+from persyn_kedro.pipelines.sft import nodes as sft_nodes
+
+
+def dataset(rows: list[dict], schema: pa.Schema) -> pads.Dataset:
+    return pads.dataset(pa.Table.from_pylist(rows, schema))
+
+
+def test_a_teacher_whose_answers_are_all_empty_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    responses, statistics, quality = [], [], []
+    for prompt_id in "pq":
+        for teacher, text, tokens in (("full", "yes", 2), ("empty", "", 0)):
+            place = {
+                "prompt_id": prompt_id,
+                "teacher": teacher,
+                "response_key": prompt_id + teacher,
+            }
+            responses.append({**place, "response": text, "finish_reason": "stop"})
+            statistics.append({**place, "tokens": tokens, "sum_logp": -1.0 if tokens else None})
+            quality.append({**place, "quality": 0.0})
+    rewards = label_nodes.normalise_rewards(
+        dataset(responses, schemas.RESPONSES),
+        dataset(statistics, schemas.TOKEN_STATISTICS),
+        dataset(quality, schemas.QUALITY),
+        Teachers({"full": {"model": "m"}, "empty": {"model": "m", "system": "!"}}),
+        LabelSettings(),
+    )
+    assert rewards["valid"].to_pylist() == [True, False, True, False]
+    assert "Teacher empty has no valid response" in caplog.text
+    assert "Teacher full" not in caplog.text
+
+
+def test_training_rows_that_are_too_long_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The million-character prompt is rendered for real; the training itself is left out."""
+    from persyn_kedro.domain.student import sft
+    from persyn_kedro.foundations.loading import load_tokenizer
+
+    def run_in_child(function, rows, student, system, settings, *_, label):  # type: ignore[no-untyped-def]
+        kept = sft.training_examples(load_tokenizer(student), rows, system, settings.max_length)
+        yield {"left_out": len(rows) - len(kept)}
+
+    monkeypatch.setattr(sft_nodes, "run_in_child", run_in_child)
+    rows = [
+        {
+            "prompt": [{"role": "user", "content": prompt}],
+            "completion": [{"role": "assistant", "content": "yes"}],
+            "prompt_id": str(number),
+            "part": "sft",
+        }
+        for number, prompt in enumerate(["a?", "b?", "z" * 1_000_000])
+    ]
+    curve, _ = sft_nodes.train_student(
+        dataset(rows, schemas.SFT_DATASET),
+        Models({"m": ModelSettings(random="chat")}),
+        StudentSettings(model="m"),
+        SftSettings(max_length=256),
+        0,
+        tmp_path,
+    )
+    assert curve == [{"left_out": 1}]
+    assert "1 of 3 training rows are longer than sft.max_length = 256 tokens" in caplog.text
