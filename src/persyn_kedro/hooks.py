@@ -11,7 +11,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.settings_reader import read_settings
 from persyn_kedro.foundations.step import hand, step_of
-from persyn_kedro.foundations.weights import identify_weights
+from persyn_kedro.foundations.weights import check_hub_files, identify_weights
 from persyn_kedro.step_records import models_of, settings_of
 
 # What a step's missing input is called in the sentence to the user.
@@ -121,7 +121,9 @@ def _check_models(pipeline: Any, settings: dict[str, Any]) -> None:
     """Find out what each model of this run is: one that is not there stops it before it pays."""
     hub_commit.cache_clear()
     for name, model in models_of(pipeline, settings).items():
-        identify_weights(name, model)
+        weights_id = identify_weights(name, model)
+        if model.hub:
+            check_hub_files(model, weights_id.rpartition("@")[2])
 
 
 def _check_inputs(pipeline: Any, catalog: Any) -> None:

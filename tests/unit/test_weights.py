@@ -175,12 +175,21 @@ class Hub:
         self.asked: list[tuple] = []
         monkeypatch.setattr(huggingface_hub, "snapshot_download", self.download)
         monkeypatch.setattr(huggingface_hub.HfApi, "repo_info", self.repo_info)
+        monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", self.list_repo_files)
 
     def repo_info(self, name: str, revision: str | None, repo_type: str) -> SimpleNamespace:
         self.asked.append(("info", name, revision))
         if self.error:
             raise self.error
         return SimpleNamespace(sha=self.sha)
+
+    files = ("config.json", "pytorch_model.bin")
+
+    def list_repo_files(self, name: str, revision: str) -> list[str]:
+        assert revision == COMMIT
+        if self.error:
+            raise self.error
+        return list(self.files)
 
     def download(self, name: str, revision: str | None, **options: object) -> str:
         if options.get("local_files_only"):
@@ -218,6 +227,18 @@ def test_the_hub_is_not_asked_for_a_cached_commit_and_need_not_be_there_for_a_br
         settings = ModelSettings(hub="org/model", revision=revision)
         assert weights.identify_weights("m", settings) == f"hub:org/model@{COMMIT}"
     assert hub.asked == [("info", "org/model", "main")]
+
+
+def test_a_hub_model_of_pickles_alone_is_refused_before_it_is_fetched(hub: Hub) -> None:
+    settings = ModelSettings(hub="org/model")
+    with pytest.raises(PersynError, match="'org/model' has no safetensors: .*allow_pickle"):
+        weights.check_hub_files(settings, COMMIT)
+    weights.check_hub_files(ModelSettings(hub="org/model", allow_pickle=True), COMMIT)
+    hub.files = ("model-00001-of-00002.safetensors",)
+    weights.check_hub_files(settings, COMMIT)
+    hub.error = RuntimeError("no route")
+    weights.check_hub_files(settings, COMMIT)  # what is in the cache can be used offline
+    assert hub.asked == []
 
 
 def test_a_hub_that_cannot_be_reached_is_one_sentence(hub: Hub) -> None:

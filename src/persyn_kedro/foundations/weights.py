@@ -111,6 +111,27 @@ def identify_weights(name: str, settings: ModelSettings) -> str:
     return f"random:{settings.random}-{settings.random_seed}-{VERSION}"
 
 
+def check_hub_files(settings: ModelSettings, commit: str) -> None:
+    """Refuse a hub model without safetensors before anything is fetched or paid for.
+
+    Raises:
+        PersynError: it has pickled weights alone, or none. (If the hub cannot be asked, the cache
+            has the model, and loading it tells.)
+    """
+    import huggingface_hub
+
+    try:
+        files = huggingface_hub.HfApi().list_repo_files(str(settings.hub), revision=commit)
+    except Exception:  # those of the hub and those of its connection share no base
+        return
+    if settings.allow_pickle or any(name.endswith(".safetensors") for name in files):
+        return
+    raise PersynError(
+        f"Hub model {settings.hub!r} has no safetensors: set the model's allow_pickle if you trust "
+        "its pickled weights, which can run code when they are read."
+    )
+
+
 def check_source(name: str, settings: ModelSettings) -> None:
     """Raise a PersynError if a zoo, local or GGUF model or a key is not there; fetch nothing."""
     from persyn_kedro.foundations.gguf_conversion import check_gguf
