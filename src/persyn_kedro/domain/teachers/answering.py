@@ -6,9 +6,10 @@ from typing import Any
 import pyarrow as pa
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers.asking import Call, Stopped, ask_model, check_installed
+from persyn_kedro.domain.teachers.asking import Stopped, ask_model, check_installed
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.engine import stored_context_length
+from persyn_kedro.domain.teachers.keeping import Call
 from persyn_kedro.domain.teachers.openai_engine import MARKED
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.foundations.errors import PersynError

@@ -3,36 +3,21 @@
 import importlib.util
 import logging
 import math
-import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
 from typing import Any
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers import openai_engine, transformers_engine, vllm_engine
 from persyn_kedro.domain.teachers.budget import BudgetReached, Ledger
 from persyn_kedro.domain.teachers.engine import Generation, Request, stored_context_length
-from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.domain.teachers.keeping import Call, Chunk, Tally, row_of
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.hashing import as_unicode, seed_for
+from persyn_kedro.foundations.hashing import seed_for
 from persyn_kedro.foundations.parameters import EngineSettings
 
 log = logging.getLogger(__name__)
-
-JUDGED_FROM = 10  # answers before a model can be called a failing one
-
-
-@dataclass(frozen=True)
-class Call:
-    """A response that the store lacks, and the first teacher that wants it, who pays."""
-
-    key: str
-    recipe: Recipe
-    prompt_id: str
-    prompt: str
 
 
 class Stopped(Exception):
@@ -68,20 +53,20 @@ def ask_model(
     for recipe in {call.recipe.shelf: call.recipe for call in calls}.values():
         store.describe(recipe.shelf, recipe.identity)
     requests = _Admitted(calls, ledger, engine, seed)
-    tally = _Tally(label, calls)
-    chunk = _Chunk(name, store, tally, ledger, _rows_at_once(model, engine))
+    tally = Tally(label, calls)
+    chunk = Chunk(name, store, tally, ledger, _rows_at_once(model, engine))
     failing = None
     late: list[Generation] = []  # answered, and paid for, while the asking was being ended
     kept: list[dict[str, Any]] = []
     try:
         with closing(_generations(name, requests, model, engine, label, late)) as generations:
             for generation in generations:
-                yield chunk.keep(_storable(generation))
+                yield chunk.keep(generation)
                 if tally.is_failing(engine.max_failure_share):
                     failing = generation
                     break
     finally:
-        kept = [chunk.keep(_storable(generation)) for generation in late]
+        kept = [chunk.keep(generation) for generation in late]
         chunk.store()
         tally.report()
     yield from kept
@@ -101,80 +86,6 @@ def _rows_at_once(model: Any, engine: EngineSettings) -> int:
     """
     endpoint = model.settings.endpoint
     return max(1, engine.chunk_size - (endpoint.max_concurrency if endpoint else 0))
-
-
-class _Chunk:
-    """Rows that are not stored yet."""
-
-    def __init__(
-        self, engine: str, store: ResponseStore, tally: "_Tally", ledger: Ledger, size: int
-    ) -> None:
-        self._engine, self._store, self._tally = engine, store, tally
-        self._ledger, self._size = ledger, size
-        self._rows: list[dict[str, Any]] = []
-        self._shelves: dict[str, str] = {}  # by recipe_id
-
-    def keep(self, generation: Generation) -> dict[str, Any]:
-        """Turn an answer into a row, store it if the chunk is full, and book what it took."""
-        call = self._tally.note(generation)
-        row = _row(call, generation, self._engine if generation.asked else None)
-        self._rows.append(row)
-        self._shelves[call.recipe.recipe_id] = call.recipe.shelf
-        self._ledger.settle(call.recipe, call.key, generation)
-        if len(self._rows) >= self._size:
-            self.store()
-            self._tally.progress()
-        return row
-
-    def store(self) -> None:
-        """Store what there is, and note the time that it took."""
-        for recipe_id, shelf in self._shelves.items():
-            self._store.append(shelf, [r for r in self._rows if r["recipe_id"] == recipe_id])
-        self._rows = []
-        self._ledger.time(*self._tally.lap())
-
-
-class _Tally:
-    """Which of one model's calls are answered, and how many of the answers failed.
-
-    A prompt that was set aside before the model saw it is no failure of the model's.
-    """
-
-    def __init__(self, label: str, calls: list[Call]) -> None:
-        self.label, self._calls = label, len(calls)
-        self.waiting = {call.key: call for call in calls}
-        self.sent = self.failures = 0
-        self._errors: Counter[str] = Counter()
-        self._lap = (time.monotonic(), Counter[str]())
-
-    def note(self, generation: Generation) -> Call:
-        """Count an answer; return its call."""
-        call = self.waiting.pop(generation.key)
-        self._lap[1][call.recipe.teacher] += generation.completion_tokens
-        self.sent += generation.asked
-        if generation.error is not None:
-            self.failures += generation.asked
-            self._errors[generation.error[:100]] += 1
-        return call
-
-    def lap(self) -> tuple[float, dict[str, int]]:
-        """Return the seconds and the teachers' completion tokens since the last call."""
-        (begun, tokens), now = self._lap, time.monotonic()
-        self._lap = (now, Counter())
-        return now - begun, dict(tokens)
-
-    def is_failing(self, share: float) -> bool:
-        return self.sent >= JUDGED_FROM and self.failures > share * self.sent
-
-    def progress(self) -> None:
-        log.info("%s: %d of %d", self.label, self._calls - len(self.waiting), self._calls)
-
-    def report(self) -> None:
-        """Say how many responses are errors, and the commonest of these."""
-        if self._errors:
-            common = "; ".join(f"{count} x {error}" for error, count in self._errors.most_common(3))
-            total = self._errors.total()
-            log.warning("%s: %d of %d have no response: %s", self.label, total, self._calls, common)
 
 
 class _Admitted:
@@ -226,7 +137,7 @@ def _nothing() -> Generator[Generation, None, None]:
     yield from ()
 
 
-def _stopped(tally: _Tally, last: Generation) -> Stopped:
+def _stopped(tally: Tally, last: Generation) -> Stopped:
     message = (
         f"{tally.label} failed on {tally.failures} of {tally.sent} prompts (the last: "
         f"{last.error}), so it was stopped; all answers are kept, and the next run asks only for "
@@ -234,26 +145,4 @@ def _stopped(tally: _Tally, last: Generation) -> Stopped:
     )
     log.error(message)
     nothing = Generation("", "", "error", 0, 0, "not asked: the model was stopped")
-    return Stopped(message, [_row(call, nothing, None) for call in tally.waiting.values()])
-
-
-def _storable(generation: Generation) -> Generation:
-    """Replace half characters, which a server's JSON can hold but no file: the answer is paid."""
-    error = None if generation.error is None else as_unicode(generation.error)
-    return replace(generation, response=as_unicode(generation.response), error=error)
-
-
-def _row(call: Call, generation: Generation, engine: str | None) -> dict[str, Any]:
-    return {
-        "response_key": call.key,
-        "weights_id": call.recipe.weights_id,
-        "recipe_id": call.recipe.recipe_id,
-        "prompt_id": call.prompt_id,
-        "sample_index": 0,
-        "response": generation.response,
-        "finish_reason": generation.finish_reason,
-        "prompt_tokens": generation.prompt_tokens,
-        "completion_tokens": generation.completion_tokens,
-        "error": generation.error,
-        "engine": engine,
-    }
+    return Stopped(message, [row_of(call, nothing, None) for call in tally.waiting.values()])
