@@ -42,8 +42,7 @@ def check_quality(
         reward_model: set if and only if ``settings.kind`` is ``reward_model``.
 
     Returns:
-        A table of ``schemas.QUALITY``, with how many answers a verifier failed on or ran out of
-        time (``schemas.unsettled_rows``): a further run checks them again.
+        A table of ``schemas.QUALITY``.
     """
     rows = [r for r in responses.to_pylist() if r["finish_reason"] != "error"]
     scorer = _scorer(settings, reward_model)
@@ -66,7 +65,7 @@ def check_quality(
             [
                 {"response_key": k, "reference_id": r, "quality": q}
                 for (k, r), q in chunk
-                if q is not None or reward_model  # a verifier's time-out is not for ever
+                if q is not None or reward_model  # one that failed may be mended
             ],
         )
     unknown = sum(known[key] is None for key in keys)
@@ -86,12 +85,7 @@ def check_quality(
         }
         for key, row in zip(keys, rows, strict=True)
     ]
-    timed_out = sum(
-        known[key] is None and prompts[row["prompt_id"]]["reference"] is not None
-        for key, row in zip(keys, rows, strict=True)
-    )
-    checked = pa.Table.from_pylist(table, schemas.QUALITY)
-    return schemas.with_unsettled(checked, 0 if reward_model else timed_out)
+    return pa.Table.from_pylist(table, schemas.QUALITY)
 
 
 def check_can_be_labelled(prompts: list[dict[str, Any]], settings: LabelSettings) -> None:

@@ -47,9 +47,7 @@ def routed_generation(
         responses, calls = ask({t: w for t, w in wanted.items() if w})
         counted.append(calls)
         again += schemas.unsettled_rows(responses.schema)
-        quality = check(responses)
-        again += schemas.unsettled_rows(quality.schema)
-        rows = _with_quality(responses, quality, rank)
+        rows = _with_quality(responses, check(responses), rank)
         rejected = _rejected(rows, settings, allow_truncated)
         kept += [row for row in rows if row["prompt_id"] not in rejected]
         open_prompts = [prompt_id for prompt_id in open_prompts if prompt_id in rejected]
