@@ -13,10 +13,10 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 from kedro.io.core import AbstractVersionedDataset, DatasetError
 
-from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+from persyn_kedro.datasets.atomic import AtomicVersionedDataset, content_hash
 from persyn_kedro.foundations.parameters import PrepareSettings
 from persyn_kedro.foundations.settings_reader import GROUPS, read_settings
-from persyn_kedro.foundations.weights import file_sha256, identify_weights
+from persyn_kedro.foundations.weights import identify_weights
 from persyn_kedro.step_records import models_of
 
 log = logging.getLogger(__name__)
@@ -163,4 +163,4 @@ def _prompt_file(prepare: PrepareSettings) -> dict[str, str] | None:
     source = prepare.source
     if source.file is None or not Path(source.file).is_file():
         return None
-    return {"path": source.file, "sha256": file_sha256(Path(source.file))}
+    return {"path": source.file, "sha256": content_hash(Path(source.file))}
