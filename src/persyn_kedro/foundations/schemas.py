@@ -117,6 +117,64 @@ SFT_DATASET = pa.schema(
     ]
 )
 
+# Comparison of strategies. choices: the teachers to ask, the first one first.
+ALLOCATIONS = pa.schema(
+    [("strategy", pa.string()), ("prompt_id", pa.string()), ("choices", pa.list_(pa.string()))]
+)
+# The router's scores at other alphas than label.alpha.
+ALPHA_SCORES = pa.schema(
+    [("alpha", pa.float64()), ("prompt_id", pa.string()), ("scores", pa.list_(pa.float32()))]
+)
+STRATEGY_RESPONSES = pa.schema([("strategy", pa.string()), *ROUTED_RESPONSES])
+_SPENT = [
+    ("calls", pa.int64()),
+    ("prompt_tokens", pa.int64()),
+    ("completion_tokens", pa.int64()),
+    ("cost", pa.float64()),
+]
+# Of the training set alone; whole_: with the calibration answers that choosing needs.
+STRATEGY_COSTS = pa.schema(
+    [("strategy", pa.string()), *_SPENT, *((f"whole_{name}", kind) for name, kind in _SPENT)]
+)
+STRATEGY_EXAMPLES = pa.schema(
+    [
+        ("strategy", pa.string()),
+        ("prompt_id", pa.string()),
+        ("teacher", pa.string()),
+        ("response_key", pa.string()),
+        ("prompt", pa.string()),
+        ("response", pa.string()),  # as trained on
+    ]
+)
+# One row for each student (strategy, seed; seed null: untrained) and test prompt.
+TRIALS = pa.schema(
+    [
+        ("strategy", pa.string()),
+        ("seed", pa.int64()),
+        ("prompt_id", pa.string()),
+        ("response_key", pa.string()),
+        ("finish_reason", pa.string()),
+        ("completion_tokens", pa.int32()),
+        ("quality", pa.float64()),  # null is unknown
+    ]
+)
+# A student that was trained and has answered the test prompts: where its answers are stored.
+STORED_TRIALS = pa.schema(
+    [("trial_id", pa.string()), ("weights_id", pa.string()), ("recipe_id", pa.string())]
+)
+# Routers compared: scores of each prompt by a router that was not fitted on it.
+ROUTER_SCORES = pa.schema(
+    [
+        ("kind", pa.string()),
+        ("size", pa.float64()),  # share of the other folds' prompts that it was fitted on
+        ("fitted_on", pa.int64()),  # prompts with two valid teachers among them
+        ("fold", pa.int32()),
+        ("prompt_id", pa.string()),
+        ("scores", pa.list_(pa.float32())),
+    ]
+)
+STORED_SCORES = pa.schema([("prompt_id", pa.string()), ("scores", pa.list_(pa.float32()))])
+
 _UNSETTLED = b"unsettled"
 
 

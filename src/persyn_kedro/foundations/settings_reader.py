@@ -6,6 +6,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.evidence_parameters import (
+    CompareRoutersSettings,
+    CompareSettings,
+)
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.parameters import (
     EngineSettings,
@@ -33,6 +37,8 @@ GROUPS: dict[str, type[BaseModel]] = {
     "generate": GenerateSettings,
     "sft": SftSettings,
     "evaluate": EvaluateSettings,
+    "compare_routers": CompareRoutersSettings,
+    "compare": CompareSettings,
 }
 
 

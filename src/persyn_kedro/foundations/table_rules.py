@@ -292,6 +292,68 @@ def _says(messages: list[dict[str, str]], role: str) -> bool:
     return [m["role"] for m in messages] == [role] and bool((messages[0]["content"] or "").strip())
 
 
+def _allocations() -> "DataFrameSchema":
+    choices = _column("must name one or more teachers", lambda s: s.list.len() >= 1)
+    return _schema(
+        {"strategy": _text(), "prompt_id": _id(), "choices": choices}, ["strategy", "prompt_id"]
+    )
+
+
+def _alpha_scores() -> "DataFrameSchema":
+    columns = {"alpha": _share(), "prompt_id": _id(), "scores": _scores()}
+    return _schema(columns, ["alpha", "prompt_id"])
+
+
+def _router_scores() -> "DataFrameSchema":
+    columns = {
+        "kind": _text(),
+        "size": _share(),
+        "fitted_on": _count(),
+        "fold": _count(),
+        "prompt_id": _id(),
+        "scores": _scores(),
+    }
+    return _schema(columns, ["kind", "size", "prompt_id"])
+
+
+def _strategy_responses() -> "DataFrameSchema":
+    columns = {"strategy": _text(), "rank": _count(), "quality": _share(), **_response_columns()}
+    return _schema(columns, ["strategy", "prompt_id"], _failed_with_an_error())
+
+
+def _strategy_costs() -> "DataFrameSchema":
+    names = ("calls", "prompt_tokens", "completion_tokens", "cost")
+    columns = {n: _count() for name in names for n in (name, f"whole_{name}")}
+    ordered = {name: columns[name] for name in schemas.STRATEGY_COSTS.names if name in columns}
+    return _schema(
+        {"strategy": _text(), **ordered},
+        ["strategy"],
+        _between(
+            "whole_calls", "must be no less than calls", lambda f: f["whole_calls"] >= f["calls"]
+        ),
+    )
+
+
+def _strategy_examples() -> "DataFrameSchema":
+    texts = {name: _text() for name in ("strategy", "teacher", "prompt", "response")}
+    columns = {**texts, "prompt_id": _id(), "response_key": _id()}
+    ordered = {name: columns[name] for name in schemas.STRATEGY_EXAMPLES.names}
+    return _schema(ordered, ["strategy", "prompt_id"])
+
+
+def _trials() -> "DataFrameSchema":
+    columns = {
+        "strategy": _text(),
+        "seed": _any(),  # null: untrained
+        "prompt_id": _id(),
+        "response_key": _id(),
+        "finish_reason": _one_of("stop", "length", "error"),
+        "completion_tokens": _count(),
+        "quality": _finite(null=True),
+    }
+    return _schema(columns, ["strategy", "seed", "prompt_id"])
+
+
 COLUMNS: dict[str, pa.Schema] = {
     "prompts": schemas.PROMPTS,
     "splits": schemas.SPLITS,
@@ -304,6 +366,13 @@ COLUMNS: dict[str, pa.Schema] = {
     "assignments": schemas.ASSIGNMENTS,
     "routed_responses": schemas.ROUTED_RESPONSES,
     "sft_dataset": schemas.SFT_DATASET,
+    "allocations": schemas.ALLOCATIONS,
+    "alpha_scores": schemas.ALPHA_SCORES,
+    "router_scores": schemas.ROUTER_SCORES,
+    "strategy_responses": schemas.STRATEGY_RESPONSES,
+    "strategy_costs": schemas.STRATEGY_COSTS,
+    "strategy_examples": schemas.STRATEGY_EXAMPLES,
+    "trials": schemas.TRIALS,
 }
 _RULES: dict[str, Callable[[], "DataFrameSchema"]] = {
     "prompts": _prompts,
@@ -317,4 +386,11 @@ _RULES: dict[str, Callable[[], "DataFrameSchema"]] = {
     "assignments": _assignments,
     "routed_responses": _routed_responses,
     "sft_dataset": _sft_dataset,
+    "allocations": _allocations,
+    "alpha_scores": _alpha_scores,
+    "router_scores": _router_scores,
+    "strategy_responses": _strategy_responses,
+    "strategy_costs": _strategy_costs,
+    "strategy_examples": _strategy_examples,
+    "trials": _trials,
 }

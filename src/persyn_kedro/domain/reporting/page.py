@@ -8,11 +8,13 @@ from persyn_kedro.domain.reporting import figures
 
 def report_page(summary: dict[str, Any]) -> str:
     """Return the HTML of the report; all text is escaped."""
+    most = max([t["prompts"] for t in summary["teachers"]] + [1])
+    return render_page("report.html.j2", summary=summary, figures=figures, most=most)
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Return a template of this directory filled in; all values are escaped."""
     from jinja2 import Environment, FileSystemLoader
 
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
-    return templates.get_template("report.html.j2").render(
-        summary=summary,
-        figures=figures,
-        most=max([t["prompts"] for t in summary["teachers"]] + [1]),
-    )
+    return templates.get_template(template).render(**values)

@@ -1,6 +1,8 @@
 """Prompts through a backbone: token ids, padded batches, mean-pooled embeddings."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,10 +64,41 @@ def hidden_states(
     return output.last_hidden_state, mask
 
 
+_memory: ContextVar[dict[tuple, np.ndarray] | None] = ContextVar("embeddings", default=None)
+
+
+@contextmanager
+def remembered() -> Iterator[None]:
+    """Embed each prompt once within this context, and load no model for those known already."""
+    token = _memory.set({})
+    try:
+        yield
+    finally:
+        _memory.reset(token)
+
+
 def embed_batches(
     backbone: "ResolvedModel", prompts: Sequence[str], batch_size: int, max_tokens: int = 1024
 ) -> Iterator[np.ndarray]:
     """Yield (b, hidden) float32 batches of mean-pooled last hidden states, in prompt order."""
+    memory = _memory.get()
+    if memory is None:
+        yield from _embed(backbone, prompts, batch_size, max_tokens)
+        return
+    place = (backbone.weights_id, backbone.chat_template, max_tokens)
+    new = [p for p in dict.fromkeys(prompts) if (*place, p) not in memory]
+    done = 0
+    for points in _embed(backbone, new, batch_size, max_tokens) if new else ():
+        keys = [(*place, p) for p in new[done : done + len(points)]]
+        memory.update(zip(keys, points, strict=True))
+        done += len(points)
+    for start in range(0, len(prompts), batch_size):
+        yield np.stack([memory[(*place, p)] for p in prompts[start : start + batch_size]])
+
+
+def _embed(
+    backbone: "ResolvedModel", prompts: Sequence[str], batch_size: int, max_tokens: int
+) -> Iterator[np.ndarray]:
     import torch
 
     model, tokenizer = load_backbone(backbone)

@@ -63,7 +63,7 @@ def oracles(rewards: np.ndarray) -> np.ndarray:
 def _ranking_metrics(ranking: np.ndarray, rewards: np.ndarray) -> dict[str, float | None]:
     hits = np.take_along_axis(oracles(rewards), ranking, axis=1)
     hit_at = [np.any(hits[:, :k], axis=1) for k in range(1, rewards.shape[1])]
-    return _summary(hit_at, np.take_along_axis(_gaps(rewards), ranking[:, :1], axis=1))
+    return _summary(hit_at, np.take_along_axis(reward_gaps(rewards), ranking[:, :1], axis=1))
 
 
 def _random_metrics(rewards: np.ndarray) -> dict[str, float | None]:
@@ -72,10 +72,10 @@ def _random_metrics(rewards: np.ndarray) -> dict[str, float | None]:
     hit_at = [
         np.array([1 - comb(int(m), k) / comb(count, k) for m in others]) for k in range(1, count)
     ]
-    return _summary(hit_at, _gaps(rewards))
+    return _summary(hit_at, reward_gaps(rewards))
 
 
-def _gaps(rewards: np.ndarray) -> np.ndarray:
+def reward_gaps(rewards: np.ndarray) -> np.ndarray:
     """Return (n, K): what choosing each teacher loses to the oracle; an invalid one has r = 0."""
     filled = np.nan_to_num(rewards, nan=0.0)
     return filled.max(axis=1, keepdims=True) - filled

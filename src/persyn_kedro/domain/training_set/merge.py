@@ -1,5 +1,6 @@
 """The merged training set, in the conversational form that TRL and others read."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -34,15 +35,23 @@ def build_sft_dataset(
     rows = []
     for prompt_id, prompt in prompts.items():
         row = chosen.get(prompt_id)
-        if row is None or prompt_id in unsolved or not is_trainable(row, allow_truncated):
+        if row is None or prompt_id in unsolved:
             continue
-        text = visible_text(row["response"], thinks[row["teacher"]])
-        if text.strip():
+        text = trainable_text(row, thinks[row["teacher"]], allow_truncated)
+        if text is not None:
             rows.append(_example(row, prompt, text, system, scores, rewards))
     return pa.Table.from_pylist(rows, schemas.SFT_DATASET)
 
 
-def is_trainable(row: dict[str, Any], allow_truncated: bool) -> bool:
+def trainable_text(row: Mapping[str, Any], think: Think, allow_truncated: bool) -> str | None:
+    """Return what a student is trained on of a response, None where that is nothing."""
+    if not is_trainable(row, allow_truncated):
+        return None
+    text = visible_text(row["response"], think)
+    return text if text.strip() else None
+
+
+def is_trainable(row: Mapping[str, Any], allow_truncated: bool) -> bool:
     """Tell whether a response ended by itself, or by its length where that is allowed."""
     return row["finish_reason"] == "stop" or (allow_truncated and row["finish_reason"] == "length")
 

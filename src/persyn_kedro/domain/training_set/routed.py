@@ -1,6 +1,6 @@
 """Ask each teacher its own prompts, and verify the answers where the settings say so."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -10,10 +10,12 @@ from persyn_kedro.domain.training_set.merge import is_trainable
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.parameters import GenerateSettings
 
-# {teacher: [(prompt_id, prompt)]} -> (responses, calls), tables of schemas.RESPONSES and CALLS
-Ask = Callable[[dict[str, list[tuple[str, str]]]], tuple[pa.Table, pa.Table]]
+Wanted = dict[str, list[tuple[str, str]]]  # {teacher: [(prompt_id, prompt)]}
+# wanted -> (responses, calls), tables of schemas.RESPONSES and CALLS
+Ask = Callable[[Wanted], tuple[pa.Table, pa.Table]]
 # responses -> table of schemas.QUALITY
 Check = Callable[[pa.Table], pa.Table]
+Rounds = Generator[Wanted, tuple[pa.Table, pa.Table], list[dict[str, Any]]]
 
 
 def routed_generation(
@@ -27,34 +29,62 @@ def routed_generation(
 ) -> tuple[pa.Table, pa.Table]:
     """Return ``schemas.ROUTED_RESPONSES`` and the ``schemas.CALLS`` of this run.
 
-    With ``verification`` ``next_choice`` a prompt whose answer is wrong, or cannot be trained on,
-    goes to the router's next choices, up to ``max_calls`` in all, each counted; the last answer is
-    left out if it is wrong too. With ``drop`` wrong answers are left out. Unknown quality is kept.
-    With ``on_failure`` ``next_choice`` a prompt that its teacher could not answer goes on too.
+    The rules are those of :func:`routed_rounds`.
 
     Args:
         prompts: text by prompt_id.
         scores: the router's scores by prompt_id, in the order of ``teachers``.
     """
-    ranked = {p: ranked_teachers(scores[p], teachers) for p in prompts}
-    several = "next_choice" in (settings.verification, settings.on_failure)
-    rounds = settings.max_calls if several else 1
-    open_prompts, kept, counted, again = list(prompts), [], [], 0
-    for rank in range(min(rounds, len(teachers))):
-        wanted: dict[str, list[tuple[str, str]]] = {teacher: [] for teacher in teachers}
-        for prompt_id in open_prompts:
-            wanted[ranked[prompt_id][rank]].append((prompt_id, prompts[prompt_id]))
-        responses, calls = ask({t: w for t, w in wanted.items() if w})
+    choices = {p: ranked_teachers(scores[p], teachers) for p in prompts}
+    counted: list[pa.Table] = []
+    again = 0
+    rounds = routed_rounds(prompts, choices, teachers, settings, allow_truncated)
+    answered = None
+    while True:
+        try:
+            wanted = next(rounds) if answered is None else rounds.send(answered)
+        except StopIteration as end:
+            table = pa.Table.from_pylist(end.value, schemas.ROUTED_RESPONSES)
+            return schemas.with_unsettled(table, again), sum_calls(counted, teachers)
+        responses, calls = ask(wanted)
         counted.append(calls)
         again += schemas.unsettled_rows(responses.schema)
-        rows = _with_quality(responses, check(responses), rank)
+        answered = responses, check(responses)
+
+
+def routed_rounds(
+    prompts: dict[str, str],
+    choices: Mapping[str, Sequence[str]],
+    teachers: Sequence[str],
+    settings: GenerateSettings,
+    allow_truncated: bool,
+) -> Rounds:
+    """Yield, round by round, what each teacher is to be asked; return the rows to keep.
+
+    Each round is sent its responses and their quality. With ``verification`` ``next_choice`` a
+    prompt whose answer is wrong, or cannot be trained on, goes to its next choices, up to
+    ``max_calls`` in all, each counted; the last answer is left out if it is wrong too. With
+    ``drop`` wrong answers are left out. Unknown quality is kept. With ``on_failure``
+    ``next_choice`` a prompt that its teacher could not answer goes on too.
+
+    Args:
+        choices: for each prompt_id the teachers to ask, the first one first.
+    """
+    several = "next_choice" in (settings.verification, settings.on_failure)
+    open_prompts, kept = list(prompts), []
+    for rank in range(settings.max_calls if several else 1):
+        open_prompts = [p for p in open_prompts if rank < len(choices[p])]
+        if not open_prompts:
+            break
+        wanted: Wanted = {teacher: [] for teacher in teachers}
+        for prompt_id in open_prompts:
+            wanted[choices[prompt_id][rank]].append((prompt_id, prompts[prompt_id]))
+        responses, quality = yield {t: w for t, w in wanted.items() if w}
+        rows = _with_quality(responses, quality, rank)
         rejected = _rejected(rows, settings, allow_truncated)
         kept += [row for row in rows if row["prompt_id"] not in rejected]
         open_prompts = [prompt_id for prompt_id in open_prompts if prompt_id in rejected]
-        if not open_prompts:
-            break
-    table = pa.Table.from_pylist(kept, schemas.ROUTED_RESPONSES)
-    return schemas.with_unsettled(table, again), _sum_calls(counted, teachers)
+    return kept
 
 
 def _rejected(
@@ -77,7 +107,10 @@ def _with_quality(responses: pa.Table, quality: pa.Table, rank: int) -> list[dic
     ]
 
 
-def _sum_calls(tables: list[pa.Table], teachers: list[str]) -> pa.Table:
+def sum_calls(tables: list[pa.Table], teachers: list[str]) -> pa.Table:
+    """Return ``schemas.CALLS`` summed by teacher, in the pool's order."""
+    if not tables:
+        return pa.Table.from_pylist([], schemas.CALLS)
     merged = pa.concat_tables(tables)
     names = [name for name in schemas.CALLS.names if name != "teacher"]
     sums = merged.group_by("teacher").aggregate([(name, "sum") for name in names])

@@ -16,54 +16,22 @@ from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
 from persyn_kedro.domain.student import evaluation
-from persyn_kedro.domain.teachers.answering import answer
-from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.domain.student.trained import STUDENT, ask_student, trained, untrained
 from persyn_kedro.foundations.parameters import (
     EngineSettings,
     EvaluateSettings,
     LabelSettings,
     Models,
-    ModelSettings,
     QualitySettings,
     StudentSettings,
     Teachers,
 )
 from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.weights import ResolvedModel, resolve_model, resolve_models
-
-_STUDENT = "student"
+from persyn_kedro.foundations.weights import ResolvedModel
 
 
-def _before(models: Models, student: StudentSettings) -> ResolvedModel:
-    return resolve_models(models, [student.model])[student.model]
-
-
-def _after(models: Models, student: StudentSettings, directory: Path) -> ResolvedModel:
-    """The trained student: local weights with the dtype and think setting of its origin."""
-    origin = models.root[student.model]
-    settings = ModelSettings(
-        local=str(directory),
-        dtype=origin.dtype,
-        think=origin.think,
-        allow_remote_code=origin.allow_remote_code,
-    )
-    return resolve_model(f"{student.model} after SFT", settings)
-
-
-def _ask(
-    model: ResolvedModel,
-    prompts: pads.Dataset,
-    splits: pads.Dataset,
-    student: StudentSettings,
-    engine: EngineSettings,
-    settings: EvaluateSettings,
-    seed: int,
-    store: ResponseStore,
-) -> pa.Table:
-    rows = select_prompts(prompts.to_table(), splits.to_table(), {"test"})
-    pairs = [(row["prompt_id"], row["prompt"]) for row in rows]
-    recipe = Recipe(_STUDENT, model, student.system, settings.sampling, 0.0)
-    return answer({_STUDENT: pairs}, [recipe], store, engine, seed)[0]
+def _test(prompts: pads.Dataset, splits: pads.Dataset) -> list[dict[str, str]]:
+    return select_prompts(prompts.to_table(), splits.to_table(), {"test"})
 
 
 @step(settings=("sampling",))
@@ -78,13 +46,13 @@ def answer_test_before(
     response_store: ResponseStore,
 ) -> pa.Table:
     """Return the untrained student's answers to the test prompts."""
-    model = _before(models, student)
-    return _ask(model, prompts, splits, student, engine, settings, seed, response_store)
+    model, test = untrained(models, student), _test(prompts, splits)
+    return ask_student(model, test, student, engine, settings, seed, response_store)
 
 
 @step(settings=("sampling",))
 def answer_test_after(
-    trained: Path,
+    directory: Path,
     prompts: pads.Dataset,
     splits: pads.Dataset,
     models: Models,
@@ -95,8 +63,8 @@ def answer_test_after(
     response_store: ResponseStore,
 ) -> pa.Table:
     """Return the trained student's answers to the test prompts."""
-    model = _after(models, student, trained)
-    return _ask(model, prompts, splits, student, engine, settings, seed, response_store)
+    model, test = trained(models, student, directory), _test(prompts, splits)
+    return ask_student(model, test, student, engine, settings, seed, response_store)
 
 
 @step()
@@ -111,7 +79,7 @@ def check_test_answers(
     return check_quality(
         test_responses.to_table(),
         {row["prompt_id"]: row for row in prompts.to_table().to_pylist()},
-        {_STUDENT: models.root[student.model].think},
+        {STUDENT: models.root[student.model].think},
         QualitySettings(),
         None,
         quality_store,
@@ -156,7 +124,7 @@ def score_withheld_before(
     statistics_store: StatisticsStore,
 ) -> pa.Table:
     """Return the untrained student's statistics of the withheld routed responses."""
-    model = _before(models, student)
+    model = untrained(models, student)
     return _score_withheld(
         model,
         sft_dataset,
@@ -172,7 +140,7 @@ def score_withheld_before(
 
 @step(label=())
 def score_withheld_after(
-    trained: Path,
+    directory: Path,
     sft_dataset: pads.Dataset,
     routed_responses: pads.Dataset,
     prompts: pads.Dataset,
@@ -183,7 +151,7 @@ def score_withheld_after(
     statistics_store: StatisticsStore,
 ) -> pa.Table:
     """Return the trained student's statistics of the withheld routed responses."""
-    model = _after(models, student, trained)
+    model = trained(models, student, directory)
     return _score_withheld(
         model,
         sft_dataset,
@@ -209,8 +177,7 @@ def measure_student(
 ) -> dict[str, Any]:
     """Return accuracy and NLL before and after, with n and intervals."""
     before, after = _by_prompt(quality_before), _by_prompt(quality_after)
-    rows = select_prompts(prompts.to_table(), splits.to_table(), {"test"})
-    ids = [row["prompt_id"] for row in rows if row["reference"] is not None]
+    ids = [row["prompt_id"] for row in _test(prompts, splits) if row["reference"] is not None]
     return {
         # An answer that failed or never came is not in the table: it is unknown, never wrong.
         "accuracy": evaluation.accuracy_summary(

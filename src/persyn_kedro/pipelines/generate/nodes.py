@@ -7,7 +7,7 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.pool import thinks_of
 from persyn_kedro.domain.prompts.selection import select_prompts
-from persyn_kedro.domain.quality.checking import check_quality
+from persyn_kedro.domain.rewards import unsolved_prompts
 from persyn_kedro.domain.routers.assignment import check_assignments
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
@@ -15,20 +15,17 @@ from persyn_kedro.domain.teachers.answering import answer
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
 from persyn_kedro.domain.training_set import merge
+from persyn_kedro.domain.training_set.checking import exact_checker
 from persyn_kedro.domain.training_set.routed import routed_generation
-from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.parameters import (
     EngineSettings,
     GenerateSettings,
     LabelSettings,
     Models,
-    QualitySettings,
     StudentSettings,
     Teachers,
 )
 from persyn_kedro.foundations.step import step
-
-_NO_QUALITY = pa.Table.from_pylist([], schemas.QUALITY)
 
 
 @step(label=("allow_truncated",))
@@ -50,19 +47,9 @@ def generate_responses(
     rows = _training_prompts(prompts, splits)
     recipes = resolve_recipes(teachers, models)
     check_assignments(assignments.schema, pool_identity(recipes))
-    thinks = thinks_of(models, teachers)
 
     def ask(wanted: dict[str, list[tuple[str, str]]]) -> tuple[pa.Table, pa.Table]:
         return answer(wanted, recipes, response_store, engine, seed, ledger, go_on=True)
-
-    def check(responses: pa.Table) -> pa.Table:
-        with_reference = {p: row for p, row in rows.items() if row["reference"] is not None}
-        mask = [p in with_reference for p in responses["prompt_id"].to_pylist()]
-        checkable = responses.filter(pa.array(mask, pa.bool_()))
-        if not len(checkable):
-            return _NO_QUALITY
-        exact = QualitySettings(kind="exact_answer")
-        return check_quality(checkable, with_reference, thinks, exact, None, quality_store)
 
     return routed_generation(
         {prompt_id: row["prompt"] for prompt_id, row in rows.items()},
@@ -71,7 +58,7 @@ def generate_responses(
         settings,
         label.allow_truncated,
         ask,
-        check,
+        exact_checker(rows, thinks_of(models, teachers), quality_store),
     )
 
 
@@ -88,23 +75,17 @@ def build_sft_dataset(
     label: LabelSettings,
 ) -> pa.Table:
     """Return the merged training set (``schemas.SFT_DATASET``)."""
-    known = rewards.to_table().to_pylist()
+    known = rewards.to_table()
     return merge.build_sft_dataset(
         routed_responses.to_table(),
         _training_prompts(prompts, splits),
         _scores(assignments),
-        {(row["prompt_id"], row["teacher"]): row["reward"] for row in known},
+        {(row["prompt_id"], row["teacher"]): row["reward"] for row in known.to_pylist()},
         thinks_of(models, teachers),
         student.system,
         label.allow_truncated,
-        _unsolved(known) if label.unsolved == "leave_out" else frozenset(),
+        unsolved_prompts(known) if label.unsolved == "leave_out" else frozenset(),
     )
-
-
-def _unsolved(rewards: list[dict[str, Any]]) -> frozenset[str]:
-    """Return the calibration prompts that labelling left out: no response of theirs is valid."""
-    kept = {row["prompt_id"] for row in rewards if row["valid"]}
-    return frozenset(row["prompt_id"] for row in rewards) - kept
 
 
 def _training_prompts(prompts: pads.Dataset, splits: pads.Dataset) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,64 @@
+"""Bootstrap intervals over prompts, and over prompts and seeds where students are compared."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+POWER = 2.8  # standard errors that a difference needs for 80 % power at 5 %, two-sided
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its percentile interval and bootstrap standard error."""
+
+    value: float
+    low: float
+    high: float
+    standard_error: float
+
+    def as_dict(self) -> dict[str, float | list[float]]:
+        """Return it as JSON."""
+        return {
+            "value": self.value,
+            "interval": [self.low, self.high],
+            "standard_error": self.standard_error,
+        }
+
+
+def resampled_counts(n: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (resamples, n) float64: how often each of n items is drawn with replacement."""
+    return rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+
+
+def estimate(value: float, draws: np.ndarray, confidence: float) -> Estimate:
+    """Return a value with the percentile interval of its bootstrap draws."""
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return Estimate(float(value), float(low), float(high), float(np.std(draws, ddof=1)))
+
+
+def mean_over_prompts(
+    values: np.ndarray, resamples: int, confidence: float, seed: int
+) -> Estimate | None:
+    """Return the mean of (n,) values, one for each prompt, prompts resampled; None for n = 0."""
+    if not len(values):
+        return None
+    counts = resampled_counts(len(values), resamples, np.random.default_rng(seed))
+    return estimate(values.mean(), counts @ values / len(values), confidence)
+
+
+def mean_over_seeds_and_prompts(
+    values: np.ndarray, resamples: int, confidence: float, seed: int
+) -> Estimate | None:
+    """Return the mean of (seeds, prompts) values; seeds and prompts are both resampled.
+
+    Paired differences go in, so that what two students share cancels out. With one seed the
+    interval holds for that training alone. None without prompts.
+    """
+    if not values.size:
+        return None
+    rng = np.random.default_rng(seed)
+    seeds, prompts = values.shape
+    by_seed = resampled_counts(seeds, resamples, rng) @ values / seeds  # (resamples, prompts)
+    by_both = (by_seed * resampled_counts(prompts, resamples, rng)).sum(axis=1) / prompts
+    return estimate(values.mean(), by_both, confidence)

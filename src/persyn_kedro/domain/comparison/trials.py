@@ -1,0 +1,139 @@
+"""A student for each strategy and seed, trained from the same start, on the same test prompts."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from persyn_kedro.domain.comparison.students import UNTRAINED
+from persyn_kedro.domain.quality.checking import check_quality
+from persyn_kedro.domain.stores.quality_store import QualityStore
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.trial_store import TrialStore
+from persyn_kedro.domain.student.trained import STUDENT, ask_student, untrained
+from persyn_kedro.domain.student.trial import (
+    Setup,
+    Trial,
+    finished_trials,
+    run_trial,
+    trial_answers,
+)
+from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.parameters import QualitySettings
+from persyn_kedro.foundations.weights import ResolvedModel
+
+log = logging.getLogger(__name__)
+
+Stores = tuple[ResponseStore, QualityStore, TrialStore]
+
+
+def check_test_set(test_prompts: Sequence[Mapping[str, Any]], quality: QualitySettings) -> None:
+    """Refuse a comparison that could measure nothing, before a router or a student is trained.
+
+    Raises:
+        PersynError: no test prompts, or none that can be judged.
+    """
+    if not test_prompts:
+        raise PersynError("There is no test prompt to compare students on: raise "
+                          "prepare.test_fraction, or add prompts.")  # fmt: skip
+    if quality.kind == "exact_answer" and all(r["reference"] is None for r in test_prompts):
+        raise PersynError(
+            "No test prompt has a reference to check the students' answers against: add them, or "
+            "set label.quality to {kind: reward_model, model: …}."
+        )
+
+
+def measure_of(
+    test_prompts: Sequence[Mapping[str, Any]], quality: QualitySettings
+) -> QualitySettings:
+    """Return how students' answers are judged: exactly where there are references, else by label."""
+    if any(row["reference"] is not None for row in test_prompts):
+        return QualitySettings(kind="exact_answer")
+    return quality
+
+
+def run_trials(
+    examples: pa.Table,
+    setup: Setup,
+    seeds: Sequence[int],
+    quality: QualitySettings,
+    reward_model: ResolvedModel | None,
+    stores: Stores,
+    workspace: Path,
+) -> pa.Table:
+    """Return ``schemas.TRIALS``: the untrained student's rows, then each strategy's and seed's.
+
+    Seed by seed, so that an interrupted comparison has whole seeds. Strategies with the same
+    training set share their students, which are trained once.
+
+    Args:
+        examples: rows of ``schemas.STRATEGY_EXAMPLES``.
+        reward_model: set if answers are judged by one.
+    """
+    responses, qualities, trials = stores
+    sets: dict[str, list[dict[str, str]]] = {}
+    for row in examples.to_pylist():
+        pair = {"prompt": row["prompt"], "response": row["response"]}
+        sets.setdefault(row["strategy"], []).append(pair)
+    if not sets:
+        raise PersynError("No strategy has a training example: every response was left out.")
+    answers: dict[tuple[str, int | None], list[dict[str, Any]]] = {
+        (UNTRAINED, None): _untrained_answers(setup, responses)
+    }
+    plan = [(name, seed, Trial(setup, rows, seed)) for seed in seeds for name, rows in sets.items()]
+    prompt_ids = [row["prompt_id"] for row in setup.test_prompts]
+    for place, (name, seed, trial) in enumerate(plan, start=1):
+        row = finished_trials(trials).get(trial.trial_id)
+        if row is None:
+            log.info("Student %d of %d: %s, seed %d", place, len(plan), name, seed)
+            row = run_trial(trial, workspace, responses, trials)
+        answers[name, seed] = trial_answers(row, prompt_ids, responses)
+    measure = measure_of(setup.test_prompts, quality)
+    judge = reward_model if measure.kind == "reward_model" else None
+    return _judged(answers, setup, measure, judge, qualities)
+
+
+def _untrained_answers(setup: Setup, store: ResponseStore) -> list[dict[str, Any]]:
+    model = untrained(setup.models, setup.student)
+    return ask_student(
+        model,
+        setup.test_prompts,
+        setup.student,
+        setup.engine,
+        setup.evaluate,
+        setup.sampling_seed,
+        store,
+    ).to_pylist()
+
+
+def _judged(
+    answers: Mapping[tuple[str, int | None], Sequence[Mapping[str, Any]]],
+    setup: Setup,
+    measure: QualitySettings,
+    reward_model: ResolvedModel | None,
+    store: QualityStore,
+) -> pa.Table:
+    """Return the trials with their answers' quality; what failed is unknown."""
+    once = {row["response_key"]: row for rows in answers.values() for row in rows}
+    table = pa.Table.from_pylist(
+        [{**row, "teacher": STUDENT} for row in once.values()], schemas.RESPONSES
+    )
+    think = setup.models.root[setup.student.model].think
+    prompts = {row["prompt_id"]: dict(row) for row in setup.test_prompts}
+    judged = check_quality(table, prompts, {STUDENT: think}, measure, reward_model, store)
+    quality = {row["response_key"]: row["quality"] for row in judged.to_pylist()}
+    columns = ("prompt_id", "response_key", "finish_reason", "completion_tokens")
+    rows = [
+        {
+            "strategy": name,
+            "seed": seed,
+            **{column: row[column] for column in columns},
+            "quality": quality.get(row["response_key"]),
+        }
+        for (name, seed), own in answers.items()
+        for row in own
+    ]
+    return pa.Table.from_pylist(rows, schemas.TRIALS)

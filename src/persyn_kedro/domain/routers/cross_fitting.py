@@ -1,0 +1,110 @@
+"""Every calibration prompt scored by routers that were not fitted on it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from persyn_kedro.domain.rewards import comparable, rank_invalid_last, tell_apart
+from persyn_kedro.domain.routers.fitting import Fitting, Prompts, scores_of
+from persyn_kedro.domain.stores.routing_store import RoutingStore
+from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.evidence_parameters import CompareRoutersSettings
+from persyn_kedro.foundations.hashing import unit_draw
+from persyn_kedro.foundations.parameters import TrainRouterSettings
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.weights import ResolvedModel
+
+
+def fold_of(prompt_id: str, folds: int, seed: int) -> int:
+    """Return a prompt's fold, fixed by seed and prompt alone."""
+    return int(unit_draw(seed, "fold", prompt_id) * folds)
+
+
+def cross_fit(
+    prompts: Prompts,
+    rewards: np.ndarray,
+    settings: CompareRoutersSettings,
+    train_router: TrainRouterSettings,
+    backbone: "ResolvedModel",
+    seed: int,
+    store: RoutingStore,
+) -> pa.Table:
+    """Return ``schemas.ROUTER_SCORES``: every kind and size of router on every prompt.
+
+    In each fold a router is fitted on a share (``size``) of the other folds' prompts, the smaller
+    shares within the larger ones.
+
+    Args:
+        prompts: the calibration prompts' texts by prompt_id.
+        rewards: (n, K) float64 in their order, NaN invalid.
+
+    Raises:
+        PersynError: a fold's others have nothing to route by.
+    """
+    plans = [
+        (kind, size, fold)
+        for kind in dict.fromkeys([*settings.kinds, train_router.kind])
+        for size in sorted(settings.sizes)
+        for fold in range(settings.folds)
+    ]
+    fittings = [
+        _fitting(prompts, rewards, plan, settings.folds, train_router, backbone, seed)
+        for plan in plans
+    ]
+    kept = [i for i, f in enumerate(fittings) if f.scored]  # a small set may leave a fold empty
+    _check(fittings, plans, kept)
+    found = scores_of([fittings[i] for i in kept], store)
+    rows = [
+        {
+            "kind": plans[i][0],
+            "size": plans[i][1],
+            "fitted_on": int(comparable(fittings[i].rewards).sum()),
+            "fold": plans[i][2],
+            "prompt_id": prompt_id,
+            "scores": scores[prompt_id],
+        }
+        for i, scores in zip(kept, found, strict=True)
+        for prompt_id in fittings[i].scored
+    ]
+    return pa.Table.from_pylist(rows, schemas.ROUTER_SCORES)
+
+
+def _fitting(
+    prompts: Prompts,
+    rewards: np.ndarray,
+    plan: tuple[str, float, int],
+    folds: int,
+    train_router: TrainRouterSettings,
+    backbone: "ResolvedModel",
+    seed: int,
+) -> Fitting:
+    kind, size, fold = plan
+    ids = list(prompts)
+    others = [i for i, p in enumerate(ids) if fold_of(p, folds, seed) != fold]
+    drawn = sorted(others, key=lambda i: unit_draw(seed, "curve", ids[i]))
+    fitted = sorted(drawn[: max(1, round(size * len(drawn)))])
+    matrix = rewards[fitted]
+    return Fitting(
+        train_router.model_copy(update={"kind": kind}),
+        backbone,
+        seed,
+        {ids[i]: prompts[ids[i]] for i in fitted},
+        rank_invalid_last(matrix) if train_router.invalid == "lose" else matrix,
+        {p: text for p, text in prompts.items() if fold_of(p, folds, seed) == fold},
+    )
+
+
+def _check(
+    fittings: Sequence[Fitting], plans: Sequence[tuple[str, float, int]], kept: Sequence[int]
+) -> None:
+    for i in kept:
+        if not tell_apart(fittings[i].rewards):
+            raise PersynError(
+                f"compare_routers.sizes: on {plans[i][1]:g} of the calibration prompts no two "
+                f"teachers' rewards differ (fold {plans[i][2] + 1}): leave that size out, or add "
+                "prompts."
+            )

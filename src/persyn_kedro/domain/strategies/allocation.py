@@ -1,0 +1,132 @@
+"""All strategies' choices in one table, and which strategies this pool cannot have."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from persyn_kedro.domain.rewards import reward_matrix
+from persyn_kedro.domain.strategies import choices, merits
+from persyn_kedro.domain.strategies.choices import Choices
+from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations.evidence_parameters import CompareSettings
+
+Scores = Mapping[str, Sequence[float]]  # the router's, by prompt_id, in the pool's order
+PERSYN, ORACLE, PERSYN_CALIBRATION = "persyn", "oracle", "persyn_calibration"
+ON_CALIBRATION = (ORACLE, PERSYN_CALIBRATION)  # trained on the calibration prompts alone
+
+
+def alpha_name(alpha: float) -> str:
+    """Return the name of PerSyn with another alpha."""
+    return f"{PERSYN}_alpha_{alpha:g}"
+
+
+def reference_of(strategy: str) -> str:
+    """Return the strategy with which this one is compared: it has the same prompts."""
+    return PERSYN_CALIBRATION if strategy in ON_CALIBRATION else PERSYN
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The teachers in the settings' order, their models' families and the student's."""
+
+    teachers: list[str]
+    families: dict[str, str | None]
+    student_family: str | None
+
+
+def allocate(
+    prompt_ids: list[str],
+    pool: Pool,
+    rewards: pa.Table,
+    scores: Scores,
+    alpha_scores: Mapping[float, Scores],
+    held_out_scores: Scores,
+    settings: CompareSettings,
+    seed: int,
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Return ``schemas.ALLOCATIONS``, and what the reader should know of it.
+
+    Args:
+        prompt_ids: what the students are trained on (calibration and train, none withheld).
+        rewards: of the calibration prompts, at ``label.alpha``.
+        scores: the router's of ``prompt_ids``.
+        alpha_scores: those of routers at other alphas.
+        held_out_scores: of the calibration prompts, each by a router that was not fitted on it.
+
+    Returns:
+        The table, strategy by strategy, and ``{"teachers": {strategy: the one it always asks},
+        "left_out": {strategy: why}}``.
+    """
+    made: dict[str, Choices] = {PERSYN: choices.routed(_only(scores, prompt_ids), pool.teachers)}
+    for alpha, other in alpha_scores.items():
+        made[alpha_name(alpha)] = choices.routed(_only(other, prompt_ids), pool.teachers)
+    rankings, left_out = _rankings(rewards, pool, settings)
+    for name, ranking in rankings.items():
+        if name in settings.strategies:
+            made[name] = choices.same_for_all(prompt_ids, ranking)
+    teachers = {name: ranking[0] for name, ranking in rankings.items()}
+    if "mix" in settings.strategies and "strong" in rankings:
+        strong, weak = rankings["strong"][0], _weakest(rewards, pool)
+        teachers["mix"] = f"{strong}, {weak}"
+        made["mix"] = choices.mix(prompt_ids, strong, weak, settings.mix_strong_share, seed)
+    if "random" in settings.strategies:
+        made["random"] = choices.at_random(prompt_ids, pool.teachers, seed)
+    if ORACLE in settings.strategies:
+        ids, matrix = reward_matrix(rewards, pool.teachers)
+        wanted = [i for i, prompt_id in enumerate(ids) if prompt_id in held_out_scores]
+        made[ORACLE] = choices.oracle([ids[i] for i in wanted], matrix[wanted], pool.teachers)
+        same = _only(held_out_scores, list(made[ORACLE]))
+        made[PERSYN_CALIBRATION] = choices.routed(same, pool.teachers)
+    rows = [
+        {"strategy": name, "prompt_id": prompt_id, "choices": chosen}
+        for name, allocation in made.items()
+        for prompt_id, chosen in allocation.items()
+    ]
+    wanted_alone = {name: t for name, t in teachers.items() if name in made}
+    return pa.Table.from_pylist(rows, schemas.ALLOCATIONS), {
+        "teachers": wanted_alone,
+        "left_out": {n: why for n, why in left_out.items() if n in settings.strategies},
+    }
+
+
+def _rankings(
+    rewards: pa.Table, pool: Pool, settings: CompareSettings
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return the order of the teachers of the strategies that have one for all prompts."""
+    quality = merits.mean_quality(rewards, pool.teachers)
+    if not quality:
+        why = "no response to a calibration prompt has a known quality"
+        return {}, dict.fromkeys(("strong", "mix", "family_strong", "car"), why)
+    found = {"strong": choices.by_merit(quality, pool.teachers)}
+    left_out = {}
+    family = [
+        t
+        for t in found["strong"]
+        if pool.student_family and pool.families[t] == pool.student_family and t in quality
+    ]
+    if family:
+        found["family_strong"] = family
+    else:
+        left_out["family_strong"] = (
+            f"no teacher is of the student's family ({pool.student_family or 'not set'})"
+        )
+    car = merits.car_scores(quality, merits.mean_nll(rewards, pool.teachers), settings.car_beta)
+    if car:
+        found["car"] = choices.by_merit(car, pool.teachers)
+    else:
+        left_out["car"] = "no teacher has both a known quality and a known likelihood"
+    return found, left_out
+
+
+def _weakest(rewards: pa.Table, pool: Pool) -> str:
+    """Return the teacher with the lowest mean r_q, the first of equals."""
+    quality = merits.mean_quality(rewards, pool.teachers)
+    lowest = min(quality.values())
+    return next(t for t in pool.teachers if quality.get(t, np.inf) <= lowest)
+
+
+def _only(scores: Scores, prompt_ids: Sequence[str]) -> dict[str, Sequence[float]]:
+    return {prompt_id: scores[prompt_id] for prompt_id in prompt_ids}

@@ -1,0 +1,66 @@
+"""PerSyn at other alphas: rewards mixed anew, a router for each, nothing asked again."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from persyn_kedro.domain.rewards import (
+    comparable,
+    compute_rewards,
+    rank_invalid_last,
+    reward_matrix,
+    tell_apart,
+)
+from persyn_kedro.domain.routers.fitting import Fitting, Prompts, scores_of
+from persyn_kedro.domain.stores.routing_store import RoutingStore
+from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations.parameters import LabelSettings, TrainRouterSettings
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.weights import ResolvedModel
+
+log = logging.getLogger(__name__)
+
+
+def score_at_alphas(
+    alphas: Sequence[float],
+    rows: Sequence[Mapping[str, Any]],
+    labelled: tuple[pa.Table, pa.Table, pa.Table],
+    teachers: Sequence[str],
+    label: LabelSettings,
+    train_router: TrainRouterSettings,
+    backbone: "ResolvedModel",
+    seed: int,
+    store: RoutingStore,
+) -> pa.Table:
+    """Return ``schemas.ALPHA_SCORES``; an alpha at which no rewards differ is left out.
+
+    Args:
+        rows: of ``schemas.PROMPTS`` with split and part, calibration and train.
+        labelled: calibration responses, token statistics and quality.
+    """
+    texts = {row["prompt_id"]: row["prompt"] for row in rows}
+    fit = {r["prompt_id"] for r in rows if r["split"] == "calibration" and r["part"] == "fit"}
+    fittings: dict[float, Fitting] = {}
+    for alpha in alphas:
+        settings = label.model_copy(update={"alpha": alpha})
+        table = compute_rewards(*labelled, teachers, settings)
+        prompt_ids, matrix = reward_matrix(table, teachers)
+        kept = [i for i, prompt_id in enumerate(prompt_ids) if prompt_id in fit]
+        rewards = matrix[kept]
+        if not comparable(rewards).any() or not tell_apart(rewards):
+            log.warning("At alpha = %g no teachers' rewards differ: left out", alpha)
+            continue
+        if train_router.invalid == "lose":
+            rewards = rank_invalid_last(rewards)
+        fitted: Prompts = {prompt_ids[i]: texts[prompt_ids[i]] for i in kept}
+        fittings[alpha] = Fitting(train_router, backbone, seed, fitted, rewards, texts)
+    found = scores_of(list(fittings.values()), store)
+    scored = [
+        {"alpha": alpha, "prompt_id": prompt_id, "scores": scores[prompt_id]}
+        for alpha, scores in zip(fittings, found, strict=True)
+        for prompt_id in texts
+    ]
+    return pa.Table.from_pylist(scored, schemas.ALPHA_SCORES)

@@ -1,0 +1,44 @@
+"""What a teacher is worth on the calibration set, by which baselines choose (METHOD.md)."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+
+def mean_quality(rewards: pa.Table, teachers: Sequence[str]) -> dict[str, float]:
+    """Return each teacher's mean r_q over its responses of known quality (Strong).
+
+    ``rewards`` is a table of ``schemas.REWARDS``; a teacher without a known quality is left out.
+    """
+    return _means(rewards, "quality", teachers)
+
+
+def mean_nll(rewards: pa.Table, teachers: Sequence[str]) -> dict[str, float]:
+    """Return the student's mean NLL of each teacher's responses, in nats a token (CAR)."""
+    return {t: -value for t, value in _means(rewards, "learnability", teachers).items()}
+
+
+def car_scores(
+    quality: Mapping[str, float], nll: Mapping[str, float], beta: float
+) -> dict[str, float]:
+    """Return CAR's score q / (1 + beta * NLL), q min-max scaled over the teachers.
+
+    A pool in which all have equal quality gets q = 0.5 throughout, so the lowest NLL wins.
+    """
+    known = [t for t in quality if t in nll]
+    if not known:
+        return {}
+    low, high = min(quality[t] for t in known), max(quality[t] for t in known)
+    spread = high - low
+    return {
+        t: ((quality[t] - low) / spread if spread > 0 else 0.5) / (1 + beta * nll[t]) for t in known
+    }
+
+
+def _means(rewards: pa.Table, column: str, teachers: Sequence[str]) -> dict[str, float]:
+    values: dict[str, list[float]] = {t: [] for t in teachers}
+    for row in rewards.select(["teacher", column]).to_pylist():
+        if row["teacher"] in values and row[column] is not None and np.isfinite(row[column]):
+            values[row["teacher"]].append(row[column])
+    return {t: float(np.mean(found)) for t, found in values.items() if found}

@@ -1,0 +1,76 @@
+"""Typed settings of the steps that measure: routers and strategies compared, benchmarks."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from persyn_kedro.foundations.parameters import NO_EFFECT, Settings
+
+RouterKind = Literal["language_model", "linear", "knn"]
+StrategyName = Literal["persyn", "strong", "mix", "family_strong", "car", "random", "oracle"]
+
+
+class CompareRoutersSettings(Settings):
+    """Routers compared by cross-validation over the whole calibration set.
+
+    How a router is fitted stays in ``train_router``; its own kind is always among those compared.
+    """
+
+    kinds: list[RouterKind] = ["language_model", "linear", "knn"]
+    folds: int = Field(5, ge=2)
+    sizes: list[float] = Field(
+        [0.25, 0.5, 1.0], description="of the learning curve: shares of the prompts fitted on"
+    )
+    resamples: int = Field(2000, ge=100, description="of the bootstrap over prompts")
+    confidence: float = Field(0.95, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _whole_size(self) -> "CompareRoutersSettings":
+        if 1.0 not in self.sizes or not all(0 < size <= 1 for size in self.sizes):
+            raise ValueError("sizes are shares in (0, 1], and 1 must be one of them")
+        return self
+
+
+class CompareSettings(Settings):
+    """Which training sets are built, and how students trained on them are compared.
+
+    ``alphas`` are PerSyn with another ``label.alpha`` (METHOD's ablations are 0 and 1). ``oracle``
+    brings ``persyn_calibration``, trained on the same calibration prompts.
+    """
+
+    strategies: list[StrategyName] = [
+        "persyn", "strong", "mix", "family_strong", "car", "random", "oracle",
+    ]  # fmt: skip
+    alphas: list[Annotated[float, Field(ge=0, le=1)]] = [0.0, 1.0]
+    seeds: list[int] = Field([1, 2, 3], min_length=1, description="of the students' training")
+    mix_strong_share: float = Field(0.2, ge=0, le=1)
+    car_beta: float = Field(3.0, ge=0)
+    examples: Literal["common", "own"] = Field(
+        "common",
+        description="common: prompts whose answer may be trained on in every strategy. own: each "
+        "strategy all that it has, so that numbers of examples differ",
+    )
+    resamples: int = Field(10_000, ge=100, description="of the bootstrap")
+    confidence: float = Field(0.95, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _sensible(self) -> "CompareSettings":
+        if "persyn" not in self.strategies:
+            raise ValueError("strategies must hold persyn, which the others are compared with")
+        for name in ("strategies", "alphas", "seeds"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise ValueError(f"{name} must not repeat itself")
+        return self
+
+
+class BenchmarkSettings(Settings):
+    """Standard benchmarks by lm-evaluation-harness, of the student before and after."""
+
+    tasks: list[str] = Field(
+        ["gsm8k", "minerva_math", "ifeval", "truthfulqa_mc2", "svamp"], min_length=1
+    )
+    include_path: str | None = Field("conf/base/tasks", description="task files of your own")
+    num_fewshot: int | None = Field(None, ge=0, description="None: each task's own")
+    limit: int | None = Field(None, ge=1, description="first prompts of each task; for trials")
+    backend: Literal["vllm", "hf"] = "vllm"
+    batch_size: Annotated[int, NO_EFFECT] = Field(8, ge=1)

@@ -1,0 +1,153 @@
+"""labels, router -> allocations -> examples -> trials -> strategy_comparison and its page."""
+
+from kedro.pipeline import Pipeline, node
+
+from persyn_kedro.pipelines.compare import nodes
+
+_TRAINING_SETS = [
+    node(
+        nodes.route_at_other_alphas,
+        [
+            "prompts",
+            "splits",
+            "calibration_responses",
+            "token_statistics",
+            "quality",
+            "params:models",
+            "params:teachers",
+            "params:label",
+            "params:train_router",
+            "params:compare",
+            "params:seed",
+            "routing_store",
+        ],
+        "alpha_scores",
+        name="route_at_other_alphas",
+    ),
+    node(
+        nodes.allocate_prompts,
+        [
+            "prompts",
+            "splits",
+            "rewards",
+            "assignments",
+            "alpha_scores",
+            "router_scores",
+            "params:models",
+            "params:teachers",
+            "params:student",
+            "params:label",
+            "params:train_router",
+            "params:compare",
+            "params:seed",
+        ],
+        ["allocations", "strategy_notes"],
+        name="allocate_prompts",
+    ),
+    node(
+        nodes.generate_strategies,
+        [
+            "prompts",
+            "allocations",
+            "calibration_responses",
+            "params:models",
+            "params:teachers",
+            "params:engine",
+            "params:generate",
+            "params:label",
+            "params:seed",
+            "response_store",
+            "quality_store",
+            "ledger",
+        ],
+        ["strategy_responses", "strategy_costs", "strategy_calls"],
+        name="generate_strategies",
+    ),
+    node(
+        nodes.build_strategy_examples,
+        [
+            "strategy_responses",
+            "prompts",
+            "rewards",
+            "params:models",
+            "params:teachers",
+            "params:label",
+            "params:compare",
+        ],
+        "strategy_examples",
+        name="build_strategy_examples",
+    ),
+]
+_STUDENTS = [
+    node(
+        nodes.train_and_test_students,
+        [
+            "strategy_examples",
+            "prompts",
+            "splits",
+            "params:models",
+            "params:student",
+            "params:sft",
+            "params:evaluate",
+            "params:engine",
+            "params:label",
+            "params:compare",
+            "params:seed",
+            "response_store",
+            "quality_store",
+            "trial_store",
+            "trial_workspace",
+        ],
+        "trials",
+        name="train_and_test_students",
+    ),
+    node(
+        nodes.compare_strategies,
+        [
+            "trials",
+            "strategy_costs",
+            "strategy_examples",
+            "strategy_notes",
+            "prompts",
+            "splits",
+            "router_comparison",
+            "params:teachers",
+            "params:label",
+            "params:compare",
+            "params:seed",
+        ],
+        "strategy_comparison",
+        name="compare_strategies",
+    ),
+]
+_PAGE = [
+    node(
+        nodes.draw_strategy_plots,
+        "strategy_comparison",
+        ["score_against_tokens_plot", "score_against_alpha_plot", "teachers_by_kind_plot"],
+        name="draw_strategy_plots",
+    ),
+    node(
+        nodes.write_comparison_page,
+        [
+            "strategy_comparison",
+            "router_comparison",
+            "score_against_tokens_plot",
+            "score_against_alpha_plot",
+            "teachers_by_kind_plot",
+            "router_calibration_plot",
+            "router_learning_curve",
+        ],
+        "comparison_page",
+        name="write_comparison_page",
+    ),
+]
+
+
+def create_pipeline() -> Pipeline:
+    """Return the step."""
+    return Pipeline(
+        [*_TRAINING_SETS, *_STUDENTS, *_PAGE],
+        namespace="compare",
+        prefix_datasets_with_namespace=False,
+    )

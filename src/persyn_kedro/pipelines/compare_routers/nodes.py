@@ -1,0 +1,63 @@
+"""Kinds of router and sizes of calibration set, compared by cross-validation."""
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from persyn_kedro.domain.reporting import router_plots
+from persyn_kedro.domain.rewards import reward_matrix
+from persyn_kedro.domain.routers.cross_fitting import cross_fit
+from persyn_kedro.domain.routers.cross_summary import summarise_routers
+from persyn_kedro.domain.stores.routing_store import RoutingStore
+from persyn_kedro.foundations.evidence_parameters import CompareRoutersSettings
+from persyn_kedro.foundations.parameters import Models, Teachers, TrainRouterSettings
+from persyn_kedro.foundations.step import step
+from persyn_kedro.foundations.weights import resolve_models
+
+
+@step(settings=("kinds", "folds", "sizes"))
+def cross_fit_routers(
+    calibration_set: pads.Dataset,
+    rewards: pads.Dataset,
+    models: Models,
+    teachers: Teachers,
+    train_router: TrainRouterSettings,
+    settings: CompareRoutersSettings,
+    seed: int,
+    routing_store: RoutingStore,
+) -> pa.Table:
+    """Return each calibration prompt's scores by routers not fitted on it (``ROUTER_SCORES``)."""
+    texts = {row["prompt_id"]: row["prompt"] for row in calibration_set.to_table().to_pylist()}
+    prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
+    return cross_fit(
+        {prompt_id: texts[prompt_id] for prompt_id in prompt_ids},
+        matrix,
+        settings,
+        train_router,
+        resolve_models(models, [train_router.backbone])[train_router.backbone],
+        seed,
+        routing_store,
+    )
+
+
+@step(settings=("resamples", "confidence"))
+def measure_routers(
+    router_scores: pads.Dataset,
+    rewards: pads.Dataset,
+    teachers: Teachers,
+    settings: CompareRoutersSettings,
+    seed: int,
+) -> dict[str, Any]:
+    """Return Hit@k, regret and AUC with intervals, the learning curve and the calibration."""
+    prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
+    return summarise_routers(router_scores.to_table(), prompt_ids, matrix, settings, seed)
+
+
+@step()
+def draw_router_plots(router_comparison: dict[str, Any]) -> tuple[bytes, bytes]:
+    """Return the router's calibration and its learning curve as PNG."""
+    return (
+        router_plots.calibration_plot(router_comparison),
+        router_plots.learning_curve(router_comparison),
+    )
