@@ -59,10 +59,17 @@ class ProjectHooks:
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
-        if "report_summary" in pipeline.all_outputs():
-            from persyn_kedro.domain.reporting.terminal import terminal_table
+        from persyn_kedro.domain.reporting import terminal
 
-            print(terminal_table(catalog.load("report_summary")))
+        texts = {
+            "report_summary": terminal.terminal_table,
+            "router_comparison": terminal.routers_text,
+            "strategy_comparison": terminal.comparison_text,
+            "benchmark_comparison": terminal.benchmarks_text,
+        }
+        for name, text in texts.items():
+            if name in pipeline.all_outputs():
+                print(text(catalog.load(name)))
 
 
 def _export_keys(loader: Any) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from kedro.pipeline import Pipeline
 
 from persyn_kedro.pipelines import (
+    benchmark,
     compare,
     compare_routers,
     evaluate,
@@ -31,6 +32,7 @@ STEPS: dict[str, Callable[[], Pipeline]] = {
 EVIDENCE: dict[str, Callable[[], Pipeline]] = {
     "compare_routers": compare_routers.create_pipeline,
     "compare": lambda: compare_routers.create_pipeline() + compare.create_pipeline(),
+    "benchmark": benchmark.create_pipeline,
 }
 
 

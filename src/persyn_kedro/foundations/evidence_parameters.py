@@ -64,13 +64,21 @@ class CompareSettings(Settings):
 
 
 class BenchmarkSettings(Settings):
-    """Standard benchmarks by lm-evaluation-harness, of the student before and after."""
+    """Standard benchmarks by lm-evaluation-harness, of the student before and after.
+
+    ``svamp`` is a task of ours; all others are the harness's, or in ``include_path``. (Its
+    ``minerva_math`` wants another antlr than Kedro's configuration does; ``hendrycks_math`` is the
+    same data set, compared as text.)
+    """
 
     tasks: list[str] = Field(
-        ["gsm8k", "minerva_math", "ifeval", "truthfulqa_mc2", "svamp"], min_length=1
+        ["gsm8k", "hendrycks_math", "svamp", "ifeval", "truthfulqa_mc2"], min_length=1
     )
-    include_path: str | None = Field("conf/base/tasks", description="task files of your own")
+    include_path: str | None = Field(None, description="a directory of task files of your own")
     num_fewshot: int | None = Field(None, ge=0, description="None: each task's own")
     limit: int | None = Field(None, ge=1, description="first prompts of each task; for trials")
+    chat_template: bool = Field(True, description="ask in the template the student is trained in")
     backend: Literal["vllm", "hf"] = "vllm"
-    batch_size: Annotated[int, NO_EFFECT] = Field(8, ge=1)
+    batch_size: Annotated[int, NO_EFFECT] = Field(8, ge=1, description="hf only")
+    max_length: int = Field(2048, ge=16, description="vllm only: prompt and answer, in tokens")
+    confidence: float = Field(0.95, gt=0, lt=1)

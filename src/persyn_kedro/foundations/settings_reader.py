@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.evidence_parameters import (
+    BenchmarkSettings,
     CompareRoutersSettings,
     CompareSettings,
 )
@@ -39,6 +40,7 @@ GROUPS: dict[str, type[BaseModel]] = {
     "evaluate": EvaluateSettings,
     "compare_routers": CompareRoutersSettings,
     "compare": CompareSettings,
+    "benchmark": BenchmarkSettings,
 }
 
 

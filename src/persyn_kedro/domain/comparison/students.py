@@ -107,7 +107,9 @@ def verdicts(comparison: Mapping[str, Any], unit: str = "points") -> list[str]:
         if difference is None or figures["reference"] != PERSYN or name.startswith(PERSYN):
             continue
         low, high = difference["interval"]
-        told = f"{name} ({-scale * difference['value']:+.1f} {unit})"
+        if low == high:  # the same students: a note says so
+            continue
+        told = f"{name} (PerSyn {-scale * difference['value']:+.1f} {unit})"
         (better if high < 0 else worse if low > 0 else open_).append((told, difference))
     sentences = []
     if better:
@@ -117,8 +119,9 @@ def verdicts(comparison: Mapping[str, Any], unit: str = "points") -> list[str]:
     if open_:
         seen = scale * max(d["detectable"] for _, d in open_)
         sentences.append(
-            f"No difference to {_told(open_)} could be told from chance; one below {seen:.1f} "
-            f"{unit} would mostly have gone unseen with these prompts and seeds."
+            f"PerSyn's student is not shown to be better than that of {_told(open_)}: that may be "
+            f"chance, and a difference below {seen:.1f} {unit} would mostly have gone unseen with "
+            "these prompts and seeds."
         )
     return sentences
 

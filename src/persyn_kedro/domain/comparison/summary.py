@@ -30,7 +30,7 @@ def build_comparison(
         trials, costs, examples: rows of ``schemas.TRIALS``, ``STRATEGY_COSTS``,
             ``STRATEGY_EXAMPLES``.
         notes: ``strategies.allocation.allocate``'s second value.
-        prompts: rows of ``schemas.PROMPTS``; ``source`` is the kind of prompt.
+        prompts: rows of ``schemas.PROMPTS`` with split and part; ``source`` is the kind of prompt.
     """
     students = compare_students(trials, settings, seed)
     exact = all(q in (None, 0.0, 1.0) for q in trials["quality"].to_pylist())
@@ -47,7 +47,7 @@ def build_comparison(
         "seed": seed,
         "alphas": _alphas(figures, label),
         "allocation": _allocation(examples, prompts, teachers),
-        "notes": _notes(examples, examples_of, spent, notes, settings),
+        "notes": _notes(examples, examples_of, prompts, notes, settings),
         "verdicts": [*verdicts(students, unit), *_router_verdicts(router_comparison)],
     }
 
@@ -79,17 +79,17 @@ def _allocation(
 def _notes(
     examples: pa.Table,
     examples_of: Mapping[str, int],
-    spent: Mapping[str, Any],
+    prompts: Sequence[Mapping[str, Any]],
     notes: Mapping[str, Any],
     settings: CompareSettings,
 ) -> list[str]:
     found = [f"Left out: {name}, as {why}." for name, why in notes["left_out"].items()]
     if settings.examples == "common" and PERSYN in examples_of:
-        asked, kept = spent[PERSYN]["calls"], examples_of[PERSYN]
-        if kept < asked:
+        asked = sum(row["split"] != "test" and row["part"] != "withheld" for row in prompts)
+        if examples_of[PERSYN] < asked:
             found.append(
-                f"{kept} of {asked} prompts are trained on: those whose answer may be trained on in "
-                "every strategy (compare.examples: own gives each one all that it has)."
+                f"{examples_of[PERSYN]} of {asked} prompts are trained on: those whose answer may "
+                "be trained on in every strategy (compare.examples: own gives each all it has)."
             )
     by_set: dict[tuple, list[str]] = {}
     keys: dict[str, list[str]] = {}

@@ -49,7 +49,7 @@ def check_test_set(test_prompts: Sequence[Mapping[str, Any]], quality: QualitySe
 def measure_of(
     test_prompts: Sequence[Mapping[str, Any]], quality: QualitySettings
 ) -> QualitySettings:
-    """Return how students' answers are judged: exactly where there are references, else by label."""
+    """Return how students' answers are judged: exactly where references are known."""
     if any(row["reference"] is not None for row in test_prompts):
         return QualitySettings(kind="exact_answer")
     return quality

@@ -1,9 +1,9 @@
-"""The report as a self-contained page."""
+"""Self-contained pages: the report, the benchmarks, and how any page is made."""
 
 from pathlib import Path
 from typing import Any
 
-from persyn_kedro.domain.reporting import figures
+from persyn_kedro.domain.reporting import benchmark_figures, figures
 
 
 def report_page(summary: dict[str, Any]) -> str:
@@ -18,3 +18,8 @@ def render_page(template: str, **values: Any) -> str:
 
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     return templates.get_template(template).render(**values)
+
+
+def benchmark_page(comparison: dict[str, Any]) -> str:
+    """Return the HTML of the benchmarks; all text is escaped."""
+    return render_page("benchmark.html.j2", comparison=comparison, figures=benchmark_figures)

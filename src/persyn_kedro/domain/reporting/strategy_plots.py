@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from persyn_kedro.domain.reporting.png import COLOURS, canvas, say_so
+from persyn_kedro.domain.strategies.allocation import ON_CALIBRATION
 
 
 def score_against_tokens(comparison: Mapping[str, Any]) -> bytes:
@@ -27,22 +28,15 @@ def score_against_tokens(comparison: Mapping[str, Any]) -> bytes:
             spread = _scaled(comparison, row["spread"]) if row["spread"] is not None else 0
             axes.plot([alone, whole], [y, y], color=colour, linewidth=1, alpha=0.6)
             axes.plot([alone], [y], marker="|", color=colour, alpha=0.6)
-            axes.errorbar([whole], [y], yerr=[spread], fmt="o", color=colour, capsize=3)
-            axes.annotate(
-                name,
-                (whole, y),
-                textcoords="offset points",
-                xytext=(7, 4),
-                color=colour,
-                fontsize=9,
+            mark = "s" if name in ON_CALIBRATION else "o"  # fewer prompts
+            axes.errorbar(
+                [whole], [y], yerr=[spread], fmt=mark, color=colour, capsize=3, label=name
             )
         if comparison["untrained"] is not None:
             level = _scaled(comparison, comparison["untrained"])
-            axes.axhline(level, color="#555555", linestyle=":", linewidth=1)
-            axes.annotate("untrained", (0, level), textcoords="offset points", xytext=(4, 4),
-                          color="#555555", fontsize=9)  # fmt: skip
+            axes.axhline(level, color="#555555", linestyle=":", linewidth=1, label="untrained")
         axes.set_xlim(left=0)
-        axes.margins(x=0.18)
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return drawn.png
 
 

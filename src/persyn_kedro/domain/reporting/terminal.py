@@ -1,9 +1,9 @@
-"""The report for the terminal."""
+"""Reports for the terminal."""
 
 import textwrap
 from typing import Any
 
-from persyn_kedro.domain.reporting import figures
+from persyn_kedro.domain.reporting import benchmark_figures, comparison_figures, figures
 
 _WIDTH = 100
 
@@ -43,3 +43,33 @@ def _table(columns: list[str], rows: list[list[str]]) -> str:
         for row in [columns, *rows]
     ]
     return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])
+
+
+def comparison_text(comparison: dict[str, Any]) -> str:
+    """Return the strategies' comparison as plain text."""
+    parts = [
+        _table(comparison_figures.STRATEGY_COLUMNS, comparison_figures.strategy_rows(comparison)),
+        _prose(comparison_figures.strategy_meaning(comparison)),
+        *(_prose(f"Note: {note}") for note in comparison["notes"]),
+        *map(_prose, comparison["verdicts"]),
+    ]
+    return "\n\n".join(["", *parts])
+
+
+def routers_text(comparison: dict[str, Any]) -> str:
+    """Return the routers' comparison as plain text."""
+    rows = comparison_figures.router_rows(comparison)
+    parts = [
+        _table(comparison_figures.router_columns(comparison), rows),
+        _prose(comparison_figures.router_meaning(comparison)),
+        *map(_prose, comparison["verdicts"]),
+    ]
+    return "\n\n".join(["", *parts])
+
+
+def benchmarks_text(comparison: dict[str, Any]) -> str:
+    """Return the benchmarks as plain text."""
+    table = _table(
+        benchmark_figures.BENCHMARK_COLUMNS, benchmark_figures.benchmark_rows(comparison)
+    )
+    return "\n\n".join(["", table, _prose(benchmark_figures.benchmark_meaning(comparison))])

@@ -53,7 +53,7 @@ def allocate(
         prompt_ids: what the students are trained on (calibration and train, none withheld).
         rewards: of the calibration prompts, at ``label.alpha``.
         scores: the router's of ``prompt_ids``.
-        alpha_scores: those of routers at other alphas.
+        alpha_scores: those of routers at other alphas; empty where none could be fitted.
         held_out_scores: of the calibration prompts, each by a router that was not fitted on it.
 
     Returns:
@@ -61,16 +61,19 @@ def allocate(
         "left_out": {strategy: why}}``.
     """
     made: dict[str, Choices] = {PERSYN: choices.routed(_only(scores, prompt_ids), pool.teachers)}
-    for alpha, other in alpha_scores.items():
-        made[alpha_name(alpha)] = choices.routed(_only(other, prompt_ids), pool.teachers)
     rankings, left_out = _rankings(rewards, pool, settings)
+    for alpha, other in alpha_scores.items():
+        if other:
+            made[alpha_name(alpha)] = choices.routed(_only(other, prompt_ids), pool.teachers)
+        else:
+            left_out[alpha_name(alpha)] = "no two teachers' rewards differ at this alpha"
     for name, ranking in rankings.items():
         if name in settings.strategies:
             made[name] = choices.same_for_all(prompt_ids, ranking)
     teachers = {name: ranking[0] for name, ranking in rankings.items()}
     if "mix" in settings.strategies and "strong" in rankings:
         strong, weak = rankings["strong"][0], _weakest(rewards, pool)
-        teachers["mix"] = f"{strong}, {weak}"
+        teachers["mix"] = ", ".join(dict.fromkeys([strong, weak]))
         made["mix"] = choices.mix(prompt_ids, strong, weak, settings.mix_strong_share, seed)
     if "random" in settings.strategies:
         made["random"] = choices.at_random(prompt_ids, pool.teachers, seed)
@@ -88,7 +91,11 @@ def allocate(
     wanted_alone = {name: t for name, t in teachers.items() if name in made}
     return pa.Table.from_pylist(rows, schemas.ALLOCATIONS), {
         "teachers": wanted_alone,
-        "left_out": {n: why for n, why in left_out.items() if n in settings.strategies},
+        "left_out": {
+            name: why
+            for name, why in left_out.items()
+            if name in settings.strategies or name.startswith(PERSYN)
+        },
     }
 
 

@@ -290,10 +290,10 @@ def _scores(rows: list[dict[str, Any]]) -> dict[str, list[float]]:
 def _by_alpha(
     alpha_scores: pads.Dataset, alphas: list[float]
 ) -> dict[float, dict[str, list[float]]]:
-    found: dict[float, dict[str, list[float]]] = {}
+    found: dict[float, dict[str, list[float]]] = {alpha: {} for alpha in alphas}
     for row in alpha_scores.to_table().to_pylist():
-        if row["alpha"] in alphas:
-            found.setdefault(row["alpha"], {})[row["prompt_id"]] = row["scores"]
+        if row["alpha"] in found:
+            found[row["alpha"]][row["prompt_id"]] = row["scores"]
     return found
 
 

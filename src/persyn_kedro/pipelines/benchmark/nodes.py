@@ -1,0 +1,71 @@
+"""Standard benchmarks of the student before and after."""
+
+from pathlib import Path
+from typing import Any
+
+from persyn_kedro.domain.benchmarks.harness import benchmark_job, check_harness, environment
+from persyn_kedro.domain.benchmarks.summary import compare_benchmarks
+from persyn_kedro.domain.reporting.page import benchmark_page
+from persyn_kedro.domain.student.trained import trained, untrained
+from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
+from persyn_kedro.foundations.parameters import EngineSettings, Models, StudentSettings
+from persyn_kedro.foundations.step import step
+from persyn_kedro.foundations.weights import ResolvedModel
+
+
+@step()
+def benchmark_before(
+    models: Models,
+    student: StudentSettings,
+    engine: EngineSettings,
+    settings: BenchmarkSettings,
+    seed: int,
+) -> dict[str, Any]:
+    """Return the untrained student's results."""
+    check_harness(settings)
+    return _run(untrained(models, student), student, engine, settings, seed)
+
+
+@step()
+def benchmark_after(
+    directory: Path,
+    models: Models,
+    student: StudentSettings,
+    engine: EngineSettings,
+    settings: BenchmarkSettings,
+    seed: int,
+) -> dict[str, Any]:
+    """Return the fine-tuned student's results."""
+    check_harness(settings)
+    return _run(trained(models, student, directory), student, engine, settings, seed)
+
+
+@step(settings=("confidence",))
+def compare(
+    before: dict[str, Any], after: dict[str, Any], settings: BenchmarkSettings
+) -> tuple[dict[str, Any], str]:
+    """Return the results side by side, and as a page."""
+    comparison = compare_benchmarks(before, after, settings.confidence)
+    return comparison, benchmark_page(comparison)
+
+
+def _run(
+    model: ResolvedModel,
+    student: StudentSettings,
+    engine: EngineSettings,
+    settings: BenchmarkSettings,
+    seed: int,
+) -> dict[str, Any]:
+    results = run_in_child(
+        benchmark_job,
+        model,
+        student.system,
+        settings,
+        engine,
+        seed,
+        label=f"benchmarks of {model.name}",
+        env=environment(engine, settings.backend),
+    )
+    (found,) = list(results)
+    return found
