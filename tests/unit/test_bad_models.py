@@ -14,7 +14,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer, source_options
 from persyn_kedro.foundations.parameters import ModelSettings
 from persyn_kedro.foundations.random_models import make_random_model
-from persyn_kedro.foundations.settings_reader import read_settings
+from persyn_kedro.foundations.settings_reader import EVIDENCE, read_settings
 
 
 def directory(path: Path, config: dict[str, Any] | None = None, *files: str) -> Path:
@@ -138,7 +138,7 @@ def pool(**changes: Any) -> None:
         "teachers": {"x": {"model": "a"}, "y": {"model": "b"}},
         "student": {"model": "a"},
         "prepare": {"source": {"file": "p.jsonl"}},
-        **{n: {} for n in ("engine", "label", "route", "generate", "sft", "evaluate")},
+        **{n: {} for n in ("engine", "label", "route", "generate", "sft", "evaluate", *EVIDENCE)},
         "train_router": {"backbone": "a"},
     }
     settings = read_settings({**raw, **changes})

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from kedro.config import OmegaConfigLoader
+from kedro.pipeline import Pipeline
 
 from persyn_kedro.domain.pool import check_pool, pool_notes
 from persyn_kedro.foundations import settings_reader
@@ -13,9 +14,12 @@ from persyn_kedro.pipeline_registry import register_pipelines
 
 CONF = Path(__file__).parents[2] / "conf"
 
+EVERY = sum(register_pipelines().values(), Pipeline([]))
+
 
 @pytest.mark.parametrize(
-    ("env", "pool"), [("base", 5), ("smoke", 3), ("paper_math", 15), ("paper_instruct", 19)]
+    ("env", "pool"),
+    [("base", 5), ("smoke", 3), ("paper_math", 15), ("paper_instruct", 19), ("experiment", 5)],
 )
 def test_an_environment_is_valid(env: str, pool: int) -> None:
     raw = OmegaConfigLoader(str(CONF), base_env="base", default_run_env="base", env=env)[
@@ -30,7 +34,7 @@ def test_an_environment_is_valid(env: str, pool: int) -> None:
 
 def test_every_output_is_in_the_catalog_and_versioned() -> None:
     catalog = yaml.safe_load((CONF / "base" / "catalog.yml").read_text())
-    outputs = register_pipelines()["__default__"].all_outputs()
+    outputs = EVERY.all_outputs()
     assert outputs <= set(catalog)
     assert all(catalog[name]["versioned"] for name in outputs)
 
@@ -38,11 +42,11 @@ def test_every_output_is_in_the_catalog_and_versioned() -> None:
 def test_no_catalog_entry_is_unused() -> None:
     catalog = yaml.safe_load((CONF / "base" / "catalog.yml").read_text())
     by_a_hook = {"run_manifest"}
-    assert set(catalog) - by_a_hook <= register_pipelines()["__default__"].datasets()
+    assert set(catalog) - by_a_hook <= EVERY.datasets()
 
 
 def test_every_parameter_group_is_read_by_a_node() -> None:
-    inputs = register_pipelines()["__default__"].inputs()
+    inputs = EVERY.inputs()
     assert {f"params:{name}" for name in [*settings_reader.GROUPS, "seed"]} <= inputs
 
 
@@ -52,7 +56,18 @@ GOOD = {
     "teachers": {"x": {"model": "a"}, "y": {"model": "b", "system": "!"}},
     "student": {"model": "a"},
     "prepare": {"source": {"file": "p.jsonl"}},
-    **{name: {} for name in ("engine", "label", "route", "generate", "sft", "evaluate")},
+    **{
+        name: {}
+        for name in (
+            "engine",
+            "label",
+            "route",
+            "generate",
+            "sft",
+            "evaluate",
+            *settings_reader.EVIDENCE,
+        )
+    },
     "train_router": {"backbone": "a"},
 }
 

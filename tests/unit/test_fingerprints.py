@@ -18,7 +18,7 @@ from persyn_kedro.domain.fingerprints import difference, fingerprint, reading
 from persyn_kedro.foundations import parameters as p
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.schemas import with_unsettled
-from persyn_kedro.foundations.settings_reader import read_settings
+from persyn_kedro.foundations.settings_reader import EVIDENCE, read_settings
 from persyn_kedro.foundations.step import hand, lasting, models_named, step
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.pruning import removable, remove
@@ -122,15 +122,19 @@ def test_every_node_is_marked_and_reads_settings_that_there_are() -> None:
             "teachers": {"x": {"model": "a"}, "y": {"model": "a"}},
             "student": {"model": "a"},
             "prepare": {"source": {"file": "p.jsonl"}},
-            **{n: {} for n in ("engine", "label", "route", "generate", "sft", "evaluate")},
+            **{
+                n: {}
+                for n in ("engine", "label", "route", "generate", "sft", "evaluate", *EVIDENCE)
+            },
             "train_router": {},
         }
     )
-    for made in register_pipelines()["__default__"].nodes:
+    for made in sum(register_pipelines().values(), Pipeline([])).nodes:
         mark = made.func.step  # type: ignore[attr-defined]
         for argument, fields in mark.reads.items():
-            group = settings_of(made)[argument]
-            assert set(fields) <= set(type(groups[group]).model_fields), made.name
+            group = groups[settings_of(made)[argument]]
+            kind = p.ModelSettings if isinstance(group, p.Models) else type(group)
+            assert set(fields) <= set(kind.model_fields), made.name
 
 
 # The records of versions, in a catalog of one little pipeline: numbers -> doubled -> total.
@@ -157,7 +161,7 @@ RAW = {
     "teachers": {"x": {"model": "a"}, "y": {"model": "a", "system": "!"}},
     "student": {"model": "a"},
     "prepare": {"source": {"file": "p.jsonl"}},
-    **{n: {} for n in ("engine", "label", "route", "generate", "sft", "evaluate")},
+    **{n: {} for n in ("engine", "label", "route", "generate", "sft", "evaluate", *EVIDENCE)},
     "train_router": {},
 }
 

@@ -98,6 +98,39 @@ GOOD: dict[str, dict[str, Any]] = {
         "response_key": KEY,
         "part": "sft",
     },
+    "allocations": {"strategy": "mix", "prompt_id": ID, "choices": ["a", "b"]},
+    "alpha_scores": {"alpha": 1.0, "prompt_id": ID, "scores": [0.5, -2.0]},
+    "router_scores": {
+        "kind": "knn",
+        "size": 0.5,
+        "fitted_on": 4,
+        "fold": 0,
+        "prompt_id": ID,
+        "scores": [0.5, -2.0],
+    },
+    "strategy_responses": {"strategy": "mix", "rank": 0, "quality": 1.0, **RESPONSE},
+    "strategy_costs": {
+        "strategy": "mix",
+        **dict.fromkeys(schemas.STRATEGY_COSTS.names[1:], 2),
+        "whole_calls": 3,
+    },
+    "strategy_examples": {
+        "strategy": "mix",
+        "prompt_id": ID,
+        "teacher": "a",
+        "response_key": KEY,
+        "prompt": "2+2?",
+        "response": "4",
+    },
+    "trials": {
+        "strategy": "mix",
+        "seed": 1,
+        "prompt_id": ID,
+        "response_key": KEY,
+        "finish_reason": "stop",
+        "completion_tokens": 3,
+        "quality": 1.0,
+    },
 }
 ALSO_GOOD: list[tuple[str, dict[str, Any]]] = [
     ("prompts", {"reference": None, "metadata": None}),
@@ -120,6 +153,7 @@ ALSO_GOOD: list[tuple[str, dict[str, Any]]] = [
     ("assignments", {"scores": [1.0, 1.0], "margin": 0.0}),
     ("routed_responses", {**UNASKED, "rank": 2, "quality": None}),
     ("sft_dataset", {"prompt": [SYSTEM, USER], "reward": None, "part": "withheld"}),
+    ("trials", {"seed": None, "quality": -3.5}),
 ]
 BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("prompts", "prompt_id", {"prompt_id": None}),
@@ -228,6 +262,17 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("sft_dataset", "reward", {"reward": -0.001}),
     ("sft_dataset", "response_key", {"response_key": None}),
     ("sft_dataset", "part", {"part": "fit"}),
+    ("allocations", "strategy", {"strategy": ""}),
+    ("allocations", "choices", {"choices": []}),
+    ("alpha_scores", "alpha", {"alpha": 1.5}),
+    ("router_scores", "scores", {"scores": [NAN, 1.0]}),
+    ("router_scores", "size", {"size": 2.0}),
+    ("strategy_responses", "error", {"finish_reason": "error"}),
+    ("strategy_costs", "cost", {"cost": -1.0}),
+    ("strategy_costs", "whole_calls", {"whole_calls": 1}),
+    ("strategy_examples", "response", {"response": " "}),
+    ("trials", "quality", {"quality": float("inf")}),
+    ("trials", "finish_reason", {"finish_reason": "done"}),
 ]
 KEYS = [
     ("prompts", "prompt_id"),
@@ -241,6 +286,13 @@ KEYS = [
     ("assignments", "prompt_id"),
     ("routed_responses", "prompt_id"),
     ("sft_dataset", "prompt_id"),
+    ("allocations", "strategy and prompt_id"),
+    ("alpha_scores", "alpha and prompt_id"),
+    ("router_scores", "kind and size and prompt_id"),
+    ("strategy_responses", "strategy and prompt_id"),
+    ("strategy_costs", "strategy"),
+    ("strategy_examples", "strategy and prompt_id"),
+    ("trials", "strategy and seed and prompt_id"),
 ]
 
 
@@ -250,6 +302,8 @@ def rows_of(kind: str, *changes: dict[str, Any]) -> pa.Table:
 
 def another(kind: str) -> dict[str, Any]:
     """What makes a good row another one."""
+    if kind == "strategy_costs":
+        return {"strategy": "car"}
     return {"teacher": "b"} if kind == "calls" else {"prompt_id": OTHER_ID}
 
 

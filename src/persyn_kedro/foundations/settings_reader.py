@@ -26,6 +26,11 @@ from persyn_kedro.foundations.parameters import (
     TrainRouterSettings,
 )
 
+EVIDENCE: dict[str, type[BaseModel]] = {  # read by steps that no default run has
+    "compare_routers": CompareRoutersSettings,
+    "compare": CompareSettings,
+    "benchmark": BenchmarkSettings,
+}
 GROUPS: dict[str, type[BaseModel]] = {
     "models": Models,
     "teachers": Teachers,
@@ -38,9 +43,7 @@ GROUPS: dict[str, type[BaseModel]] = {
     "generate": GenerateSettings,
     "sft": SftSettings,
     "evaluate": EvaluateSettings,
-    "compare_routers": CompareRoutersSettings,
-    "compare": CompareSettings,
-    "benchmark": BenchmarkSettings,
+    **EVIDENCE,
 }
 
 

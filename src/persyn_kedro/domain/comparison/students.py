@@ -107,7 +107,7 @@ def verdicts(comparison: Mapping[str, Any], unit: str = "points") -> list[str]:
         if difference is None or figures["reference"] != PERSYN or name.startswith(PERSYN):
             continue
         low, high = difference["interval"]
-        if low == high:  # the same students: a note says so
+        if low == high == 0:  # the same students: a note says so
             continue
         told = f"{name} (PerSyn {-scale * difference['value']:+.1f} {unit})"
         (better if high < 0 else worse if low > 0 else open_).append((told, difference))

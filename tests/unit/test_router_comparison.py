@@ -1,0 +1,108 @@
+"""Routers compared: against scikit-learn's AUC and hand-made cases."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from persyn_kedro.domain.routers.comparison import (
+    Bootstrap,
+    constant_scores,
+    measure_scores,
+    pair_auc,
+    pair_calibration,
+)
+from persyn_kedro.domain.routers.cross_fitting import fold_of
+from persyn_kedro.domain.routers.metrics import router_metrics
+
+BOOTSTRAP = Bootstrap(resamples=500, confidence=0.9, seed=3)
+
+
+def cases(n: int = 40, count: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(5)
+    rewards = np.round(rng.random((n, count)), 1)  # with ties
+    rewards[rng.random((n, count)) < 0.1] = np.nan
+    rewards = rewards[np.isfinite(rewards).sum(axis=1) >= 2]
+    return np.nan_to_num(rewards, nan=0.3) + rng.normal(0, 0.4, rewards.shape), rewards
+
+
+def both_orders(scores: np.ndarray, rewards: np.ndarray) -> tuple[list[float], list[int]]:
+    margins, labels = [], []
+    for row, reward in zip(scores, rewards, strict=True):
+        for a in range(len(row)):
+            for b in range(len(row)):
+                if np.isfinite(reward[[a, b]]).all() and abs(reward[a] - reward[b]) > 1e-9:
+                    margins.append(row[b] - row[a])
+                    labels.append(int(reward[b] > reward[a]))
+    return margins, labels
+
+
+def test_auc_is_scikit_learns_over_pairs_in_both_orders() -> None:
+    scores, rewards = cases()
+    margins, labels = both_orders(scores, rewards)
+    found = pair_auc(scores, rewards, BOOTSTRAP)
+    assert found["value"] == pytest.approx(roc_auc_score(labels, margins), abs=1e-12)
+    low, high = found["interval"]
+    assert low < found["value"] < high
+
+
+def test_auc_of_a_resample_is_that_of_the_drawn_prompts() -> None:
+    """The bootstrap's spread is that of AUCs which scikit-learn computes on drawn prompts."""
+    scores, rewards = cases(n=25, count=3)
+    rng = np.random.default_rng(1)
+    drawn = []
+    for _ in range(400):
+        rows = rng.integers(0, len(rewards), len(rewards))
+        margins, labels = both_orders(scores[rows], rewards[rows])
+        drawn.append(roc_auc_score(labels, margins))
+    found = pair_auc(scores, rewards, Bootstrap(4000, 0.9, 2))
+    assert found["standard_error"] == pytest.approx(np.std(drawn), rel=0.12)
+
+
+def test_auc_of_no_opinion_is_a_half_and_of_the_truth_one() -> None:
+    _, rewards = cases()
+    assert pair_auc(np.zeros(rewards.shape), rewards, BOOTSTRAP)["value"] == 0.5
+    assert pair_auc(np.nan_to_num(rewards), rewards, BOOTSTRAP)["value"] == 1.0
+    assert pair_auc(np.zeros((2, 2)), np.full((2, 2), 0.5), BOOTSTRAP) is None
+
+
+def test_hits_and_regret_are_those_of_the_routers_own_metrics() -> None:
+    scores, rewards = cases()
+    constant = np.tile([3.0, 2.0, 1.0, 0.0], (len(rewards), 1))
+    found = measure_scores({"knn": scores, "constant": constant}, rewards, BOOTSTRAP)
+    known = router_metrics(scores, rewards, rewards)
+    for figure in ("hit@1", "hit@2", "hit@3", "regret"):
+        assert found["knn"][figure]["value"] == pytest.approx(known["router"][figure])
+        assert found["random"][figure]["value"] == pytest.approx(known["random"][figure])
+    assert found["oracle"]["hit@1"]["value"] == 1.0
+    assert found["oracle"]["regret"]["value"] == 0.0
+    difference = found["knn"]["regret"]["value"] - found["constant"]["regret"]["value"]
+    assert found["knn"]["regret_to_constant"]["value"] == pytest.approx(difference)
+    assert "regret_to_constant" not in found["constant"]
+
+
+def test_the_constant_of_a_fold_is_the_best_teacher_of_the_others() -> None:
+    rewards = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.9]])
+    scores = constant_scores(rewards, np.array([0, 0, 1, 1]))
+    assert scores.argmax(axis=1).tolist() == [1, 1, 0, 0]
+
+
+def test_calibration_of_a_router_that_is_right_is_the_diagonal() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(0, 1.5, (4000, 2))
+    wins = rng.random(4000) < 1 / (1 + np.exp(scores[:, 0] - scores[:, 1]))
+    bins = pair_calibration(scores, np.stack([1.0 - wins, wins.astype(float)], axis=1))
+    assert sum(b["pairs"] for b in bins) == 8000
+    for b in bins:
+        assert b["observed"] == pytest.approx(b["predicted"], abs=0.06)
+
+
+def test_ties_count_half_and_invalid_teachers_not_at_all() -> None:
+    bins = pair_calibration(np.array([[0.0, 0.0, 9.0]]), np.array([[0.5, 0.5, np.nan]]))
+    assert bins == [{"predicted": 0.5, "observed": 0.5, "pairs": 2}]
+
+
+def test_folds_are_fixed_by_the_prompt_and_about_equal() -> None:
+    folds = [fold_of(f"p{i}", 5, seed=1) for i in range(1000)]
+    assert folds == [fold_of(f"p{i}", 5, seed=1) for i in range(1000)]
+    counts = np.bincount(folds, minlength=5)
+    assert len(counts) == 5 and (abs(counts - 200) < 64).all()  # five standard deviations
