@@ -14,6 +14,7 @@ from persyn_kedro.pipelines import (
     prepare,
     route,
     sft,
+    train_reward_model,
     train_router,
 )
 
@@ -28,11 +29,12 @@ STEPS: dict[str, Callable[[], Pipeline]] = {
 }
 
 
-# Steps that measure. They cost more than all the others, so they run only where they are asked for.
+# Steps that measure, and the recipe of a reward model: run only where they are asked for.
 EVIDENCE: dict[str, Callable[[], Pipeline]] = {
     "compare_routers": compare_routers.create_pipeline,
     "compare": lambda: compare_routers.create_pipeline() + compare.create_pipeline(),
     "benchmark": benchmark.create_pipeline,
+    "train_reward_model": train_reward_model.create_pipeline,
 }
 
 

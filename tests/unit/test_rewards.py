@@ -6,9 +6,9 @@ import pytest
 
 from persyn_kedro.domain.rewards import (
     compute_rewards,
+    fitted_rewards,
     never_valid,
     normalise,
-    rank_invalid_last,
     reward_matrix,
     tell_apart,
 )
@@ -151,5 +151,6 @@ def test_invalid_responses_can_lose_to_every_valid_one():
     nan = np.nan
     rewards = np.array([[0.2, nan, 0.0], [nan, nan, nan], [1.0, 0.5, 0.0]])
     np.testing.assert_array_equal(
-        rank_invalid_last(rewards), [[0.2, -1.0, 0.0], [nan, nan, nan], [1.0, 0.5, 0.0]]
+        fitted_rewards(rewards, "lose"), [[0.2, -1.0, 0.0], [nan, nan, nan], [1.0, 0.5, 0.0]]
     )
+    np.testing.assert_array_equal(fitted_rewards(rewards, "leave_out"), rewards)

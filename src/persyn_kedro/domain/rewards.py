@@ -4,7 +4,7 @@ METHOD.md, section 1 (PerSyn, arXiv 2510.10925).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -32,14 +32,19 @@ def normalise(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
     return np.where(used, scaled, np.nan)
 
 
-def rank_invalid_last(rewards: np.ndarray) -> np.ndarray:
-    """Return the (n, K) rewards with -1, below every reward, where invalid [ours].
+def fitted_rewards(
+    rewards: np.ndarray, invalid: Literal["leave_out", "lose"], as_reward: float = -1.0
+) -> np.ndarray:
+    """Return the (n, K) rewards that a router is fitted on.
 
-    So a teacher loses each comparison in which it failed. A prompt without a valid teacher stays
-    NaN throughout.
+    With ``lose`` [ours] an invalid response counts as ``as_reward``: a router that sees a teacher's
+    valid responses alone takes it for better than it is, for where its answers are often cut off,
+    those that are not tend to be the good ones. A prompt without a valid teacher stays NaN.
     """
+    if invalid == "leave_out":
+        return rewards
     some = np.isfinite(rewards).any(axis=1, keepdims=True)
-    return np.where(some & ~np.isfinite(rewards), -1.0, rewards)
+    return np.where(some & ~np.isfinite(rewards), as_reward, rewards)
 
 
 def comparable(rewards: np.ndarray) -> np.ndarray:

@@ -82,3 +82,20 @@ class BenchmarkSettings(Settings):
     batch_size: Annotated[int, NO_EFFECT] = Field(8, ge=1, description="hf only")
     max_length: int = Field(2048, ge=16, description="vllm only: prompt and answer, in tokens")
     confidence: float = Field(0.95, gt=0, lt=1)
+
+
+class TrainRewardModelSettings(Settings):
+    """A reward model from verifiable preferences, trained with TRL's RewardTrainer.
+
+    ``model`` is any model of the pool's settings; its LM head gives way to a single score.
+    """
+
+    model: str = "smollm2"
+    pairs_per_prompt: int = Field(4, ge=1, description="right against wrong, drawn by the seed")
+    epochs: float = Field(2, gt=0)
+    batch_size: int = Field(2, ge=1, description="pairs")
+    gradient_accumulation: int = Field(4, ge=1)
+    learning_rate: float = Field(5e-5, gt=0)
+    warmup_fraction: float = Field(0.1, ge=0, lt=1)
+    max_length: int = Field(1024, ge=16)
+    confidence: float = Field(0.95, gt=0, lt=1)

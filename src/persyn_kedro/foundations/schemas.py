@@ -162,6 +162,16 @@ TRIALS = pa.schema(
 STORED_TRIALS = pa.schema(
     [("trial_id", pa.string()), ("weights_id", pa.string()), ("recipe_id", pa.string())]
 )
+# Two responses to one prompt, one right and one wrong, as they are scored.
+PREFERENCE_PAIRS = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("prompt", pa.string()),
+        ("chosen", pa.string()),
+        ("rejected", pa.string()),
+        ("part", pa.string()),  # fit | holdout, of the prompt
+    ]
+)
 # Routers compared: scores of each prompt by a router that was not fitted on it.
 ROUTER_SCORES = pa.schema(
     [

@@ -10,6 +10,7 @@ from persyn_kedro.foundations.evidence_parameters import (
     BenchmarkSettings,
     CompareRoutersSettings,
     CompareSettings,
+    TrainRewardModelSettings,
 )
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.parameters import (
@@ -30,6 +31,7 @@ EVIDENCE: dict[str, type[BaseModel]] = {  # read by steps that no default run ha
     "compare_routers": CompareRoutersSettings,
     "compare": CompareSettings,
     "benchmark": BenchmarkSettings,
+    "train_reward_model": TrainRewardModelSettings,
 }
 GROUPS: dict[str, type[BaseModel]] = {
     "models": Models,

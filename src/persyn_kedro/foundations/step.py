@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, RootModel
 
+from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
 from persyn_kedro.foundations.parameters import (
     NO_EFFECT,
     LabelSettings,
@@ -105,6 +106,8 @@ def models_named(value: Any, fields: tuple[str, ...] | None = None) -> Iterable[
         return [value.model]
     if isinstance(value, TrainRouterSettings) and read("backbone"):
         return [value.backbone]
+    if isinstance(value, TrainRewardModelSettings) and read("model"):
+        return [value.model]
     if isinstance(value, LabelSettings) and read("quality") and value.quality.model:
         return [value.quality.model]
     return []

@@ -354,6 +354,12 @@ def _trials() -> "DataFrameSchema":
     return _schema(columns, ["strategy", "seed", "prompt_id"])
 
 
+def _preference_pairs() -> "DataFrameSchema":
+    texts = {name: _text() for name in ("prompt", "chosen", "rejected")}
+    columns = {"prompt_id": _id(), **texts, "part": _one_of("fit", "holdout")}
+    return _schema(columns, ["prompt_id", "chosen", "rejected"])
+
+
 COLUMNS: dict[str, pa.Schema] = {
     "prompts": schemas.PROMPTS,
     "splits": schemas.SPLITS,
@@ -373,6 +379,7 @@ COLUMNS: dict[str, pa.Schema] = {
     "strategy_costs": schemas.STRATEGY_COSTS,
     "strategy_examples": schemas.STRATEGY_EXAMPLES,
     "trials": schemas.TRIALS,
+    "preference_pairs": schemas.PREFERENCE_PAIRS,
 }
 _RULES: dict[str, Callable[[], "DataFrameSchema"]] = {
     "prompts": _prompts,
@@ -393,4 +400,5 @@ _RULES: dict[str, Callable[[], "DataFrameSchema"]] = {
     "strategy_costs": _strategy_costs,
     "strategy_examples": _strategy_examples,
     "trials": _trials,
+    "preference_pairs": _preference_pairs,
 }

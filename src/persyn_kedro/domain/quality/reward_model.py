@@ -34,7 +34,7 @@ def reward_model_scores(
     classifier = _load_classifier(model)
     iterator = iter(requests)
     while batch := list(islice(iterator, batch_size)):
-        ids = [_pair_ids(tokenizer, prompt, response) for _, prompt, response in batch]
+        ids = [pair_ids(tokenizer, prompt, response) for _, prompt, response in batch]
         fitting = [i for i in ids if _fits(classifier, i)]
         scores = iter(_scores(classifier, fitting))
         for (key, _, _), item in zip(batch, ids, strict=True):
@@ -60,8 +60,8 @@ def _load_classifier(model: "ResolvedModel") -> "PreTrainedModel":
     return classifier.eval().to(device())
 
 
-def _pair_ids(tokenizer: "PreTrainedTokenizerBase", prompt: str, response: str) -> list[int]:
-    """Return the pair's ids, or none for an empty response."""
+def pair_ids(tokenizer: "PreTrainedTokenizerBase", prompt: str, response: str) -> list[int]:
+    """Return the ids by which a reward model judges a pair, none for an empty response."""
     if not response:
         return []
     rendered = render(tokenizer, None, prompt, response)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from persyn_kedro.domain.rewards import comparable, rank_invalid_last, tell_apart
+from persyn_kedro.domain.rewards import comparable, fitted_rewards, tell_apart
 from persyn_kedro.domain.routers.fitting import Fitting, Prompts, scores_of
 from persyn_kedro.domain.stores.routing_store import RoutingStore
 from persyn_kedro.foundations import schemas
@@ -62,7 +62,7 @@ def cross_fit(
         {
             "kind": plans[i][0],
             "size": plans[i][1],
-            "fitted_on": int(comparable(fittings[i].rewards).sum()),
+            "fitted_on": int(comparable(_fitted(fittings[i])).sum()),
             "fold": plans[i][2],
             "prompt_id": prompt_id,
             "scores": scores[prompt_id],
@@ -87,13 +87,12 @@ def _fitting(
     others = [i for i, p in enumerate(ids) if fold_of(p, folds, seed) != fold]
     drawn = sorted(others, key=lambda i: unit_draw(seed, "curve", ids[i]))
     fitted = sorted(drawn[: max(1, round(size * len(drawn)))])
-    matrix = rewards[fitted]
     return Fitting(
         train_router.model_copy(update={"kind": kind}),
         backbone,
         seed,
         {ids[i]: prompts[ids[i]] for i in fitted},
-        rank_invalid_last(matrix) if train_router.invalid == "lose" else matrix,
+        rewards[fitted],
         {p: text for p, text in prompts.items() if fold_of(p, folds, seed) == fold},
     )
 
@@ -102,9 +101,13 @@ def _check(
     fittings: Sequence[Fitting], plans: Sequence[tuple[str, float, int]], kept: Sequence[int]
 ) -> None:
     for i in kept:
-        if not tell_apart(fittings[i].rewards):
+        if not tell_apart(_fitted(fittings[i])):
             raise PersynError(
                 f"compare_routers.sizes: on {plans[i][1]:g} of the calibration prompts no two "
                 f"teachers' rewards differ (fold {plans[i][2] + 1}): leave that size out, or add "
                 "prompts."
             )
+
+
+def _fitted(fitting: Fitting) -> np.ndarray:
+    return fitted_rewards(fitting.rewards, fitting.settings.invalid)

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from persyn_kedro.domain.rewards import comparable
+from persyn_kedro.domain.rewards import comparable, fitted_rewards
 from persyn_kedro.domain.routers import persistence
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.foundations.errors import PersynError
@@ -30,6 +30,7 @@ class TeacherRouter(BaseEstimator):
     """
 
     kind: ClassVar[str]
+    invalid_reward: ClassVar[float] = 0.0  # as the metrics count it (METHOD.md, 1)
     n_fit_: int
     n_teachers_: int
 
@@ -43,6 +44,8 @@ class TeacherRouter(BaseEstimator):
     def fit(self, prompts: Sequence[str], rewards: np.ndarray) -> "Self":
         """Fit on prompts and their (n, K) rewards, NaN where invalid.
 
+        With ``settings.invalid`` ``lose`` an invalid response counts as ``invalid_reward``.
+
         Raises:
             PersynError: no prompt has two valid teachers.
         """
@@ -52,6 +55,7 @@ class TeacherRouter(BaseEstimator):
 
     def fit_epochs(self, prompts: Sequence[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
         """As ``fit``, yielding ``{"epoch", "loss"}`` after each epoch."""
+        rewards = fitted_rewards(rewards, self.settings.invalid, self.invalid_reward)
         kept = np.flatnonzero(comparable(rewards))
         if not len(kept):
             raise PersynError("the router cannot be fitted: no prompt has two valid teachers.")

@@ -26,6 +26,7 @@ class LanguageModelRouter(TeacherRouter):
     """
 
     kind = "language_model"
+    invalid_reward = -1.0  # pairs have an order alone: below every valid reward, 0 too
     _model: Any
     _tokenizer: Any
     _head: Any

@@ -9,7 +9,7 @@ import pyarrow as pa
 from persyn_kedro.domain.rewards import (
     comparable,
     compute_rewards,
-    rank_invalid_last,
+    fitted_rewards,
     reward_matrix,
     tell_apart,
 )
@@ -50,11 +50,10 @@ def score_at_alphas(
         prompt_ids, matrix = reward_matrix(table, teachers)
         kept = [i for i, prompt_id in enumerate(prompt_ids) if prompt_id in fit]
         rewards = matrix[kept]
-        if not comparable(rewards).any() or not tell_apart(rewards):
+        seen = fitted_rewards(rewards, train_router.invalid)
+        if not comparable(seen).any() or not tell_apart(seen):
             log.warning("At alpha = %g no teachers' rewards differ: left out", alpha)
             continue
-        if train_router.invalid == "lose":
-            rewards = rank_invalid_last(rewards)
         fitted: Prompts = {prompt_ids[i]: texts[prompt_ids[i]] for i in kept}
         fittings[alpha] = Fitting(train_router, backbone, seed, fitted, rewards, texts)
     found = scores_of(list(fittings.values()), store)

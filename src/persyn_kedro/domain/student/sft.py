@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from persyn_kedro.foundations.checkpoints import checkpoints_of
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.parameters import LoraSettings, SftSettings
@@ -44,7 +45,7 @@ def train_student_job(
         "settings": settings.model_dump(),
         "seed": seed,
     }
-    checkpoints = _checkpoints(workspace, settings_id(identity))
+    checkpoints = checkpoints_of(workspace, settings_id(identity))
     trainer = _trainer(examples, tokenizer, student, settings, seed, checkpoints)
     found = any(checkpoints.glob("checkpoint-*"))
     trainer.train(resume_from_checkpoint=found or None)
@@ -69,21 +70,6 @@ def training_examples(
         if len(labels) <= max_length:
             examples.append({"input_ids": rendered.input_ids, "labels": labels})
     return examples
-
-
-def _checkpoints(workspace: Path, fingerprint: str) -> Path:
-    """Return the checkpoints' directory, emptied unless it belongs to this very training."""
-    directory = workspace / "checkpoints"
-    mark = directory / "fingerprint"
-    if not mark.is_file() or mark.read_text() != fingerprint:
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
-        mark.write_text(fingerprint)
-    for checkpoint in directory.glob("checkpoint-*"):
-        # The trainer writes this file last: without it the save was cut off.
-        if not (checkpoint / "trainer_state.json").is_file():
-            shutil.rmtree(checkpoint)
-    return directory
 
 
 def _trainer(

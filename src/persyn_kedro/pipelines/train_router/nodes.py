@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.prompts.selection import select_prompts
-from persyn_kedro.domain.rewards import rank_invalid_last, reward_matrix, tell_apart
+from persyn_kedro.domain.rewards import fitted_rewards, reward_matrix, tell_apart
 from persyn_kedro.domain.routers.jobs import fit_router_job, score_prompts_job
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.domain.teachers.recipes import Recipe, pool_identity, resolve_recipes
@@ -18,7 +18,7 @@ from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.weights import resolve_models
 
 
-@step()
+@step(version=2)
 def fit_router(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -33,9 +33,7 @@ def fit_router(
     recipes = resolve_recipes(teachers, models)
     _check_rewards(rewards, recipes)
     texts, matrix = _examples(prompts, splits, rewards, teachers, "fit")
-    if settings.invalid == "lose":
-        matrix = rank_invalid_last(matrix)
-    if not tell_apart(matrix):
+    if not tell_apart(fitted_rewards(matrix, settings.invalid)):
         raise PersynError(
             "All teachers have equal rewards on every prompt that the router is fitted on: there "
             "is nothing to route by. Change label.alpha, or add prompts on which they differ."

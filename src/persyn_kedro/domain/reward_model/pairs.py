@@ -1,0 +1,58 @@
+"""Preference pairs that need no judge: a right answer is preferred to a wrong one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from persyn_kedro.domain.training_set.merge import trainable_text
+from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations.hashing import unit_draw
+from persyn_kedro.foundations.parameters import Think
+
+
+def preference_pairs(
+    responses: pa.Table,
+    quality: pa.Table,
+    prompts: Sequence[Mapping[str, Any]],
+    thinks: Mapping[str, Think],
+    per_prompt: int,
+    seed: int,
+) -> pa.Table:
+    """Return ``schemas.PREFERENCE_PAIRS``: up to ``per_prompt`` pairs of each prompt.
+
+    Responses that failed, were cut off or are empty are in no pair; equal texts count once.
+
+    Args:
+        responses: rows of ``schemas.RESPONSES``.
+        quality: rows of ``schemas.QUALITY``, 0 or 1.
+        prompts: the calibration prompts, rows of ``schemas.PROMPTS`` with ``part``.
+        thinks: each teacher's ``think`` setting.
+    """
+    known = {row["response_key"]: row["quality"] for row in quality.to_pylist()}
+    texts: dict[tuple[str, float], dict[str, None]] = {}
+    for row in responses.to_pylist():
+        text = trainable_text(row, thinks[row["teacher"]], allow_truncated=False)
+        verdict = known.get(row["response_key"])
+        if text is not None and verdict in (0.0, 1.0):
+            texts.setdefault((row["prompt_id"], verdict), {})[text] = None
+    rows = []
+    for prompt in prompts:
+        prompt_id = prompt["prompt_id"]
+        both = [
+            (right, wrong)
+            for right in texts.get((prompt_id, 1.0), ())
+            for wrong in texts.get((prompt_id, 0.0), ())
+        ]
+        drawn = sorted(both, key=lambda pair: unit_draw(seed, "preference", f"{prompt_id}:{pair}"))
+        rows += [
+            {
+                "prompt_id": prompt_id,
+                "prompt": prompt["prompt"],
+                "chosen": right,
+                "rejected": wrong,
+                "part": prompt["part"],
+            }
+            for right, wrong in drawn[:per_prompt]
+        ]
+    return pa.Table.from_pylist(rows, schemas.PREFERENCE_PAIRS)

@@ -1,0 +1,142 @@
+"""A reward model trained with TRL's RewardTrainer on the ids by which it will be asked."""
+
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from persyn_kedro.domain.quality.reward_model import pair_ids
+from persyn_kedro.foundations.checkpoints import checkpoints_of
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
+from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.weights import ResolvedModel
+
+
+def train_reward_model_job(
+    pairs: list[dict[str, str]],
+    model: ResolvedModel,
+    settings: TrainRewardModelSettings,
+    seed: int,
+    workspace: Path,
+) -> Iterator[dict[str, Any]]:
+    """Train on ``pairs`` (prompt, chosen, rejected), save to ``workspace/model``, yield the curve.
+
+    The loss is Bradley-Terry's: -log sigmoid(score of the chosen - score of the rejected). Pairs
+    of which one side is longer than ``settings.max_length`` tokens are left out. Runs in a child.
+
+    Raises:
+        PersynError: no pair is short enough.
+    """
+    from persyn_kedro.foundations.loading import load_tokenizer
+
+    tokenizer = load_tokenizer(model)
+    examples = _examples(tokenizer, pairs, settings.max_length)
+    if not examples:
+        raise PersynError(
+            f"No preference pair fits into train_reward_model.max_length = {settings.max_length}."
+        )
+    identity = {
+        "pairs": settings_id({"examples": examples}),
+        "weights_id": model.weights_id,
+        "settings": settings.model_dump(),
+        "seed": seed,
+    }
+    checkpoints = checkpoints_of(workspace, settings_id(identity))
+    trainer = _trainer(examples, tokenizer, model, settings, seed, checkpoints)
+    trainer.train(resume_from_checkpoint=any(checkpoints.glob("checkpoint-*")) or None)
+    _save(trainer, model, workspace / "model")
+    for entry in trainer.state.log_history:
+        if "loss" in entry:
+            yield {key: entry[key] for key in ("step", "epoch", "loss", "learning_rate")}
+
+
+def _examples(
+    tokenizer: Any, pairs: Sequence[dict[str, str]], max_length: int
+) -> list[dict[str, list[int]]]:
+    examples = [
+        {
+            "chosen_ids": pair_ids(tokenizer, pair["prompt"], pair["chosen"]),
+            "rejected_ids": pair_ids(tokenizer, pair["prompt"], pair["rejected"]),
+        }
+        for pair in pairs
+    ]
+    return [e for e in examples if all(len(ids) <= max_length for ids in e.values())]
+
+
+def _trainer(
+    examples: list[dict[str, list[int]]],
+    tokenizer: Any,
+    model: ResolvedModel,
+    settings: TrainRewardModelSettings,
+    seed: int,
+    checkpoints: Path,
+) -> Any:
+    import torch
+    from datasets import Dataset
+    from transformers import AutoModelForSequenceClassification
+    from transformers.trainer_callback import PrinterCallback
+    from trl import RewardConfig, RewardTrainer
+
+    from persyn_kedro.foundations.loading import readable, source_options
+
+    torch.manual_seed(seed)  # the new head
+    with readable(model):
+        classifier = AutoModelForSequenceClassification.from_pretrained(
+            model.directory, num_labels=1, dtype=torch.float32, **source_options(model)
+        )
+    steps = settings.epochs * math.ceil(
+        len(examples) / (settings.batch_size * settings.gradient_accumulation)
+    )
+    arguments = RewardConfig(
+        output_dir=str(checkpoints),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.gradient_accumulation,
+        learning_rate=settings.learning_rate,
+        warmup_steps=int(settings.warmup_fraction * steps),
+        max_length=None,  # too long pairs are left out above
+        pad_token=_padding(tokenizer, examples),
+        bf16=True,
+        gradient_checkpointing=False,
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=torch.cuda.is_available(),
+        seed=seed,
+        data_seed=seed,
+        save_strategy="epoch",
+        save_total_limit=1,
+        logging_steps=1,
+        report_to="none",
+        disable_tqdm=True,
+    )
+    trainer = RewardTrainer(
+        model=classifier,
+        args=arguments,
+        train_dataset=Dataset.from_list(examples),
+        processing_class=tokenizer,
+    )
+    trainer.remove_callback(PrinterCallback)  # a line for each step; the curve has them all
+    return trainer
+
+
+def _padding(tokenizer: Any, examples: Sequence[dict[str, list[int]]]) -> str:
+    """Return a token that no example holds.
+
+    The score is read at the last token that is not padding: with a padding that is also the end of
+    turn, as many models have, it would be read one token early.
+    """
+    used = set().union(*(ids for example in examples for ids in example.values()))
+    return tokenizer.convert_ids_to_tokens(next(i for i in range(len(tokenizer)) if i not in used))
+
+
+def _save(trainer: Any, model: ResolvedModel, directory: Path) -> None:
+    """Save what ``quality.reward_model`` loads; the tokenizer as it was, with its own padding."""
+    import torch
+
+    from persyn_kedro.foundations.loading import load_tokenizer
+
+    shutil.rmtree(directory, ignore_errors=True)
+    classifier = trainer.accelerator.unwrap_model(trainer.model)
+    classifier.to(getattr(torch, model.settings.dtype)).save_pretrained(directory)
+    load_tokenizer(model).save_pretrained(directory)

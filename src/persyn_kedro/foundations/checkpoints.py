@@ -1,0 +1,19 @@
+"""Checkpoints of a training that may be killed: found again by what the training is."""
+
+import shutil
+from pathlib import Path
+
+
+def checkpoints_of(workspace: Path, fingerprint: str) -> Path:
+    """Return the checkpoints' directory, emptied unless it belongs to this very training."""
+    directory = workspace / "checkpoints"
+    mark = directory / "fingerprint"
+    if not mark.is_file() or mark.read_text() != fingerprint:
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        mark.write_text(fingerprint)
+    for checkpoint in directory.glob("checkpoint-*"):
+        # The trainer writes this file last: without it the save was cut off.
+        if not (checkpoint / "trainer_state.json").is_file():
+            shutil.rmtree(checkpoint)
+    return directory

@@ -1,0 +1,116 @@
+"""A reward model from the calibration answers whose correctness is known."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+
+from persyn_kedro.domain.pool import thinks_of
+from persyn_kedro.domain.prompts.selection import select_prompts
+from persyn_kedro.domain.quality.reward_model import reward_model_scores
+from persyn_kedro.domain.reward_model.measuring import preference_accuracy
+from persyn_kedro.domain.reward_model.pairs import preference_pairs
+from persyn_kedro.domain.reward_model.training import train_reward_model_job
+from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
+from persyn_kedro.foundations.parameters import LabelSettings, Models, ModelSettings, Teachers
+from persyn_kedro.foundations.step import step
+from persyn_kedro.foundations.weights import resolve_model, resolve_models
+
+
+@step(label=("quality",), settings=("pairs_per_prompt",))
+def pair_answers(
+    calibration_responses: pads.Dataset,
+    quality: pads.Dataset,
+    prompts: pads.Dataset,
+    splits: pads.Dataset,
+    models: Models,
+    teachers: Teachers,
+    label: LabelSettings,
+    settings: TrainRewardModelSettings,
+    seed: int,
+) -> pa.Table:
+    """Return right answers against wrong ones (``schemas.PREFERENCE_PAIRS``).
+
+    Raises:
+        PersynError: quality is no correctness, or no prompt has a right and a wrong answer.
+    """
+    if label.quality.kind != "exact_answer":
+        raise PersynError(
+            "A reward model is trained on answers that are right or wrong: set label.quality to "
+            "{kind: exact_answer} and label prompts that have references."
+        )
+    pairs = preference_pairs(
+        calibration_responses.to_table(),
+        quality.to_table(),
+        select_prompts(prompts.to_table(), splits.to_table(), {"calibration"}),
+        thinks_of(models, teachers),
+        settings.pairs_per_prompt,
+        seed,
+    )
+    if not pc.any(pc.equal(pairs["part"], "fit")).as_py():
+        raise PersynError(
+            "No calibration prompt to fit on has both a right and a wrong answer: there is nothing "
+            "to train a reward model on."
+        )
+    return pairs
+
+
+@step()
+def train_reward_model(
+    preference_pairs: pads.Dataset,
+    models: Models,
+    settings: TrainRewardModelSettings,
+    seed: int,
+    workspace: Path,
+) -> tuple[list[dict[str, Any]], Path]:
+    """Return the training curve and the reward model's directory, in this order (see ``sft``)."""
+    rows = preference_pairs.to_table(filter=pc.field("part") == "fit").to_pylist()
+    curve = run_in_child(
+        train_reward_model_job,
+        [{name: row[name] for name in ("prompt", "chosen", "rejected")} for row in rows],
+        resolve_models(models, [settings.model])[settings.model],
+        settings,
+        seed,
+        workspace,
+        label="training the reward model",
+    )
+    return list(curve), workspace / "model"
+
+
+@step(settings=("model", "confidence"))
+def measure_reward_model(
+    directory: Path,
+    preference_pairs: pads.Dataset,
+    models: Models,
+    settings: TrainRewardModelSettings,
+    seed: int,
+) -> dict[str, Any]:
+    """Return how often the reward model is right on prompts that it was not trained on."""
+    rows = preference_pairs.to_table(filter=pc.field("part") == "holdout").to_pylist()
+    origin = models.root[settings.model]
+    local = ModelSettings(
+        local=str(directory), dtype=origin.dtype, allow_remote_code=origin.allow_remote_code
+    )
+    requests = [
+        ((i, side), row["prompt"], row[side])
+        for i, row in enumerate(rows)
+        for side in ("chosen", "rejected")
+    ]
+    model = resolve_model("the new reward model", local)
+    found = dict(
+        run_in_child(reward_model_scores, requests, model, label="scoring held-out pairs")
+        if requests
+        else ()
+    )
+    return preference_accuracy(
+        [row["prompt_id"] for row in rows],
+        [found[i, "chosen"] for i in range(len(rows))],
+        [found[i, "rejected"] for i in range(len(rows))],
+        [(len(row["chosen"]), len(row["rejected"])) for row in rows],
+        settings.confidence,
+        seed,
+    )

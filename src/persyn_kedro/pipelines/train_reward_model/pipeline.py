@@ -1,0 +1,55 @@
+"""calibration answers -> preference_pairs -> reward_model and its held-out accuracy."""
+
+from kedro.pipeline import Pipeline, node
+
+from persyn_kedro.pipelines.train_reward_model import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Return the step."""
+    return Pipeline(
+        [
+            node(
+                nodes.pair_answers,
+                [
+                    "calibration_responses",
+                    "quality",
+                    "prompts",
+                    "splits",
+                    "params:models",
+                    "params:teachers",
+                    "params:label",
+                    "params:train_reward_model",
+                    "params:seed",
+                ],
+                "preference_pairs",
+                name="pair_answers",
+            ),
+            node(
+                nodes.train_reward_model,
+                [
+                    "preference_pairs",
+                    "params:models",
+                    "params:train_reward_model",
+                    "params:seed",
+                    "reward_model_workspace",
+                ],
+                ["reward_model_training_curve", "reward_model"],
+                name="train_reward_model",
+            ),
+            node(
+                nodes.measure_reward_model,
+                [
+                    "reward_model",
+                    "preference_pairs",
+                    "params:models",
+                    "params:train_reward_model",
+                    "params:seed",
+                ],
+                "reward_model_metrics",
+                name="measure_reward_model",
+            ),
+        ],
+        namespace="train_reward_model",
+        prefix_datasets_with_namespace=False,
+    )
