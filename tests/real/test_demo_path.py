@@ -1,13 +1,16 @@
 """The demo's own path on the real small models, at a reduced size."""
 
 import importlib.util
+import json
 
 import pytest
 
 from tests.catalog import load
-from tests.conftest import make_project
+from tests.conftest import Run, make_project
 
 pytestmark = pytest.mark.real
+
+ENGINE = "vllm" if importlib.util.find_spec("vllm") else "transformers"
 
 SMALL = """\
 seed: 7
@@ -37,16 +40,48 @@ route: {batch_size: 8}
 generate: {verification: keep}
 sft: {epochs: 1, batch_size: 4, max_length: 256}
 evaluate: {sampling: {max_new_tokens: 48}}
+benchmark: {tasks: [TASK], include_path: tasks, backend: BACKEND, max_length: 256}
+"""
+TASK = """\
+task: sums
+dataset_path: json
+dataset_kwargs: {data_files: {test: tasks/sums.jsonl}}
+output_type: generate_until
+test_split: test
+doc_to_text: "{{question}}"
+doc_to_target: "{{answer}}"
+generation_kwargs: {until: [], do_sample: false, max_gen_toks: 24}
+num_fewshot: 0
+filter_list:
+  - name: last-number
+    filter:
+      - {function: regex, group_select: -1, regex_pattern: '(-?\\d+)'}
+      - {function: take_first}
+metric_list:
+  - {metric: exact_match, aggregation: mean, higher_is_better: true}
+metadata: {version: 1.0}
 """
 
 
-def test_the_whole_job_on_real_models(tmp_path: object) -> None:
-    engine = "vllm" if importlib.util.find_spec("vllm") else "transformers"
-    run = make_project(tmp_path)  # type: ignore[arg-type]
-    small = run.directory / "conf" / "small"
-    small.mkdir()
-    (small / "parameters.yml").write_text(SMALL.replace("ENGINE", engine))
-    done = run("run", "--env=small")
+def configure(run: Run, **values: str) -> None:
+    text = SMALL
+    for name, value in values.items():
+        text = text.replace(name, value)
+    path = run.directory / "conf" / "small" / "parameters.yml"  # type: ignore[attr-defined]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = make_project(tmp_path_factory.mktemp("demo"))
+    configure(run, ENGINE=ENGINE, TASK="sums", BACKEND="hf")
+    run.first = run("run", "--env=small")  # type: ignore[attr-defined]
+    return run
+
+
+def test_the_whole_job_on_real_models(project: Run) -> None:
+    run, done = project, project.first
     summary = load(run.directory, "report_summary", env="small")
     assert [row["teacher"] for row in summary["teachers"]] == [
         "qwen-0_5b-brief",
@@ -55,7 +90,7 @@ def test_the_whole_job_on_real_models(tmp_path: object) -> None:
     ]
     assert "qwen-0_5b-brief" in done.stdout
     responses = load(run.directory, "calibration_responses", env="small")
-    assert {row["engine"] for row in responses} == {engine}
+    assert {row["engine"] for row in responses} == {ENGINE}
     # A real model solves some of "3 + 4 =": random weights would solve none.
     quality = load(run.directory, "quality", env="small")
     assert any(row["quality"] == 1.0 for row in quality)
@@ -71,3 +106,41 @@ def test_the_whole_job_on_real_models(tmp_path: object) -> None:
     run("run", "--env=small", "--pipelines=label,generate", "--redo")
     for table in ("calibration_calls", "routed_calls"):
         assert sum(row["calls"] for row in load(run.directory, table, env="small")) == 0
+
+
+def test_benchmarks_of_the_student_before_and_after(project: Run) -> None:
+    tasks = project.directory / "tasks"
+    tasks.mkdir()
+    (tasks / "sums.yaml").write_text(TASK)
+    rows = [{"question": f"What is {i} + {i + 1}?", "answer": str(2 * i + 1)} for i in range(6)]
+    (tasks / "sums.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = project("run", "--env=small", "--pipelines=benchmark")
+    assert "sums" in done.stdout and "exact_match / last-number" in done.stdout
+    comparison = load(project.directory, "benchmark_comparison", env="small")
+    (row,) = comparison["rows"]
+    assert row["n"] == 6
+    assert 0 < row["before"] <= 1  # a real model knows some
+    low, high = row["before_interval"]
+    assert low < row["before"] < high
+    assert comparison["tasks"]["sums"]["version"] == 1.0
+    assert len(comparison["tasks"]["sums"]["config_id"]) == 32
+    assert "sums" in load(project.directory, "benchmark_page", env="small")
+    before = load(project.directory, "benchmark_before", env="small")
+    if ENGINE == "vllm":  # the other backend says the same of the same model
+        configure(project, ENGINE=ENGINE, TASK="sums", BACKEND="vllm")
+        project("run", "--env=small", "--pipelines=benchmark", "--to-outputs=benchmark_before")
+        other = load(project.directory, "benchmark_before", env="small")
+        assert (before.pop("backend"), other.pop("backend")) == ("hf", "vllm")
+        assert other == before
+
+
+def test_a_benchmark_out_of_reach_is_one_sentence(project: Run) -> None:
+    configure(project, ENGINE=ENGINE, TASK="svamp", BACKEND="hf")
+    done = project(
+        "run", "--env=small", "--pipelines=benchmark", check=False,
+        HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1",
+    )  # fmt: skip
+    assert done.returncode == 1
+    (line,) = [x for x in done.stderr.splitlines() if x.startswith("Error: ")]
+    assert "Benchmark task 'svamp' could not be loaded" in line
+    assert "Traceback" not in done.stderr

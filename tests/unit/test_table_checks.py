@@ -122,6 +122,13 @@ GOOD: dict[str, dict[str, Any]] = {
         "prompt": "2+2?",
         "response": "4",
     },
+    "preference_pairs": {
+        "prompt_id": ID,
+        "prompt": "2+2?",
+        "chosen": "4",
+        "rejected": "5",
+        "part": "fit",
+    },
     "trials": {
         "strategy": "mix",
         "seed": 1,
@@ -273,6 +280,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("strategy_examples", "response", {"response": " "}),
     ("trials", "quality", {"quality": float("inf")}),
     ("trials", "finish_reason", {"finish_reason": "done"}),
+    ("preference_pairs", "part", {"part": "test"}),
 ]
 KEYS = [
     ("prompts", "prompt_id"),
@@ -293,6 +301,7 @@ KEYS = [
     ("strategy_costs", "strategy"),
     ("strategy_examples", "strategy and prompt_id"),
     ("trials", "strategy and seed and prompt_id"),
+    ("preference_pairs", "prompt_id and chosen and rejected"),
 ]
 
 

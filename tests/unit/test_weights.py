@@ -266,3 +266,13 @@ def test_what_is_not_there_is_one_sentence(chat: Path, tmp_path: Path) -> None:
     (chat / "config.json").unlink()
     with pytest.raises(PersynError, match="has no config.json"):
         _local(chat)
+
+
+def test_a_models_catalog_directory_means_its_newest_version(tmp_path: Path) -> None:
+    root = tmp_path / "student"
+    for version, seed in (("2026-01-02", 2), ("2026-01-01", 1), (".partial-2026-01-03", 3)):
+        make_random_model(root / version / "student", "chat", seed)
+    found = weights.resolve_model("mine", ModelSettings(local=str(root)))
+    assert found.directory == root / "2026-01-02" / "student"
+    direct = weights.resolve_model("mine", ModelSettings(local=str(found.directory)))
+    assert found.weights_id == direct.weights_id

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.model_files import read_config
+from persyn_kedro.foundations.model_files import local_directory, read_config
 from persyn_kedro.foundations.parameters import (
     LabelSettings,
     Models,
@@ -81,7 +81,7 @@ def _check_reward_model(name: str, settings: ModelSettings) -> None:
         raise PersynError(
             f"label.quality.model is {name!r}, which is no reward model: those are hub or local."
         )
-    directory = Path(settings.local).expanduser()
+    directory = local_directory(settings)
     config = read_config(directory)
     kinds = config.get("architectures") or []
     if not any(str(kind).endswith("ForSequenceClassification") for kind in kinds):

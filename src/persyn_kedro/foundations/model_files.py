@@ -17,6 +17,19 @@ def file_patterns(settings: ModelSettings) -> list[str]:
     return [*SAFE, *pickles, *(CODE if settings.allow_remote_code else ())]
 
 
+def local_directory(settings: ModelSettings) -> Path:
+    """Return a local model's directory.
+
+    Where ``local`` is one of the catalog's (``data/06_models/student``), its newest version.
+    """
+    directory = Path(settings.local or "").expanduser()
+    if not (directory / "config.json").is_file():
+        versions = sorted(directory.glob(f"[!.]*/{directory.name}/config.json"))
+        if versions:
+            return versions[-1].parent
+    return directory
+
+
 def check_directory(what: str, directory: Path, settings: ModelSettings) -> None:
     """Refuse what is no model directory, or holds what the settings do not allow.
 

@@ -14,7 +14,7 @@ from persyn_kedro.foundations.chat_templates import BASE_TEMPLATE
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.hub import hub_commit
-from persyn_kedro.foundations.model_files import check_directory, file_patterns
+from persyn_kedro.foundations.model_files import check_directory, file_patterns, local_directory
 from persyn_kedro.foundations.parameters import Models, ModelSettings
 
 VERSION = "v1"  # of what this package writes into the cache; part of the directories' names
@@ -79,7 +79,7 @@ def resolve_model(name: str, settings: ModelSettings) -> ResolvedModel:
     elif settings.hub:
         directory = _hub(settings.hub, weights_id.rpartition("@")[2], settings)
     elif settings.local:
-        directory = Path(settings.local).expanduser()
+        directory = local_directory(settings)
     elif settings.endpoint:
         directory = Path(os.devnull)
     else:
@@ -105,7 +105,7 @@ def identify_weights(name: str, settings: ModelSettings) -> str:
     if settings.hub:
         return f"hub:{settings.hub}@{hub_commit(settings.hub, settings.revision, 'model')}"
     if settings.local:
-        return _local_id(name, Path(settings.local).expanduser(), settings)
+        return _local_id(name, local_directory(settings), settings)
     if settings.endpoint:
         return _endpoint_id(settings)
     return f"random:{settings.random}-{settings.random_seed}-{VERSION}"
@@ -140,7 +140,7 @@ def check_source(name: str, settings: ModelSettings) -> None:
     if settings.zoo:
         zoo_model(settings.zoo)
     elif settings.local:
-        check_directory(f"Model {name!r}", Path(settings.local).expanduser(), settings)
+        check_directory(f"Model {name!r}", local_directory(settings), settings)
     elif settings.gguf:
         check_gguf(Path(settings.gguf).expanduser())
     elif settings.endpoint and settings.endpoint.api_key_env:

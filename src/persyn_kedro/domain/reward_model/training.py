@@ -89,6 +89,7 @@ def _trainer(
     steps = settings.epochs * math.ceil(
         len(examples) / (settings.batch_size * settings.gradient_accumulation)
     )
+    tokenizer.pad_token = _padding(tokenizer, examples)
     arguments = RewardConfig(
         output_dir=str(checkpoints),
         num_train_epochs=settings.epochs,
@@ -97,7 +98,6 @@ def _trainer(
         learning_rate=settings.learning_rate,
         warmup_steps=int(settings.warmup_fraction * steps),
         max_length=None,  # too long pairs are left out above
-        pad_token=_padding(tokenizer, examples),
         bf16=True,
         gradient_checkpointing=False,
         use_cpu=not torch.cuda.is_available(),

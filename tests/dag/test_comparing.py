@@ -1,0 +1,124 @@
+"""`kedro run --pipelines=compare` through the command line, on tiny random models."""
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+from tests.catalog import load
+from tests.conftest import Run, make_project
+
+STEPS = "--pipelines=prepare,label,train_router,route,compare"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = make_project(tmp_path_factory.mktemp("compare"))
+    run.first = run("run", "--env=smoke", STEPS)  # type: ignore[attr-defined]
+    return run
+
+
+def rows(project: Run, table: str) -> list[dict[str, Any]]:
+    return load(project.directory, table)
+
+
+def by_strategy(table: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in table:
+        found[row["strategy"]].append(row)
+    return found
+
+
+def test_all_strategies_are_trained_on_the_same_prompts(project: Run) -> None:
+    examples = by_strategy(rows(project, "strategy_examples"))
+    whole = {"persyn", "persyn_alpha_1", "strong", "random"}
+    assert set(examples) == {*whole, "oracle", "persyn_calibration"}
+    split = {row["prompt_id"]: row for row in rows(project, "splits")}
+    trained = {
+        p for p, row in split.items() if row["split"] != "test" and row["part"] != "withheld"
+    }
+    calibration = {p for p in trained if split[p]["split"] == "calibration"}
+    for name, own in examples.items():
+        prompts = [row["prompt_id"] for row in own]
+        assert len(prompts) == len(set(prompts))
+        assert set(prompts) == (trained if name in whole else calibration)
+    (strong,) = {row["teacher"] for row in examples["strong"]}
+    assert load(project.directory, "strategy_notes")["teachers"] == {"strong": strong}
+
+
+def test_every_student_answers_the_same_test_prompts(project: Run) -> None:
+    test = {row["prompt_id"] for row in rows(project, "splits") if row["split"] == "test"}
+    trials = rows(project, "trials")
+    for name, own in by_strategy(trials).items():
+        assert {row["seed"] for row in own} == ({None} if name == "untrained" else {1})
+        assert {row["prompt_id"] for row in own} == test
+    # The same training set, the same student: trained once, told twice.
+    sets = {n: [r["response_key"] for r in own] for n, own in
+            by_strategy(rows(project, "strategy_examples")).items()}  # fmt: skip
+    answers = {n: [r["response_key"] for r in own] for n, own in by_strategy(trials).items()}
+    for name in sets:
+        for other in sets:
+            assert (sets[name] == sets[other]) == (answers[name] == answers[other])
+
+
+def test_only_what_the_store_lacks_is_paid_for(project: Run) -> None:
+    calls = sum(row["calls"] for row in rows(project, "strategy_calls"))
+    labelled = {row["response_key"] for row in rows(project, "calibration_responses")}
+    wanted = {row["response_key"] for row in rows(project, "strategy_responses")}
+    assert 0 < calls == len(wanted - labelled)
+    costs = {row["strategy"]: row for row in rows(project, "strategy_costs")}
+    examples = by_strategy(rows(project, "strategy_examples"))
+    for name, row in costs.items():
+        assert row["calls"] == len(examples[name])
+        own = {r["response_key"] for r in examples[name]}
+        needed = set() if name == "random" else labelled
+        assert row["whole_calls"] == len(own | needed)
+
+
+def test_each_prompt_is_scored_by_routers_that_did_not_see_it(project: Run) -> None:
+    scores = rows(project, "router_scores")
+    calibration = {row["prompt_id"] for row in rows(project, "calibration_set")}
+    plans: dict[tuple[str, float], list[dict[str, Any]]] = defaultdict(list)
+    for row in scores:
+        plans[row["kind"], row["size"]].append(row)
+    assert set(plans) == {(k, s) for k in ("language_model", "knn") for s in (0.5, 1.0)}
+    for (_, size), own in plans.items():
+        assert {row["prompt_id"] for row in own} == calibration
+        for row in own:
+            others = [r for r in own if r["fold"] != row["fold"]]
+            assert row["fitted_on"] <= round(size * len(others))
+
+
+def test_the_page_and_the_terminal_say_the_same(project: Run) -> None:
+    page = load(project.directory, "comparison_page")
+    assert page.count("data:image/png;base64,") == 5
+    for plot in (
+        "score_against_tokens_plot score_against_alpha_plot teachers_by_kind_plot "
+        "router_calibration_plot router_learning_curve"
+    ).split():
+        assert load(project.directory, plot).startswith(b"\x89PNG")
+    comparison = load(project.directory, "strategy_comparison")
+    printed = " ".join(project.first.stdout.split())
+    for name in comparison["strategies"]:
+        assert name in page and name in printed
+    for sentence in comparison["verdicts"]:
+        assert sentence in printed
+
+
+def test_a_second_comparison_trains_and_asks_nobody(project: Run) -> None:
+    again = project("run", "--env=smoke", "--pipelines=compare", "--redo")
+    assert "Student " not in again.stdout  # no student, no router is fitted again
+    assert "routers to fit" not in again.stdout
+    assert sum(row["calls"] for row in rows(project, "strategy_calls")) == 0
+    skipped = project("run", "--env=smoke", "--pipelines=compare", "--params=compare.resamples=300")
+    assert "Doing compare.compare_strategies: compare.resamples was 200, is 300" in skipped.stdout
+    assert "Skipped compare.train_and_test_students" in skipped.stdout
+
+
+def test_a_comparison_without_test_prompts_is_refused_before_anything_is_trained(
+    project: Run,
+) -> None:
+    done = project("run", "--env=smoke", STEPS, "--params=prepare.test_fraction=0", check=False)
+    assert done.returncode == 1
+    assert "There is no test prompt to compare students on" in done.stderr
+    assert "routers to fit" not in done.stdout.split("alpha_scores")[-1]
