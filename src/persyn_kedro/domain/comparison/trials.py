@@ -87,10 +87,12 @@ def run_trials(
     prompt_ids = [row["prompt_id"] for row in setup.test_prompts]
     for place, (name, seed, trial) in enumerate(plan, start=1):
         row = finished_trials(trials).get(trial.trial_id)
-        if row is None:
+        found = trial_answers(row, prompt_ids, responses) if row else []
+        if len(found) < len(prompt_ids):  # or a part of the response store was lost
             log.info("Student %d of %d: %s, seed %d", place, len(plan), name, seed)
             row = run_trial(trial, workspace, responses, trials)
-        answers[name, seed] = trial_answers(row, prompt_ids, responses)
+            found = trial_answers(row, prompt_ids, responses)
+        answers[name, seed] = found
     measure = measure_of(setup.test_prompts, quality)
     judge = reward_model if measure.kind == "reward_model" else None
     return _judged(answers, setup, measure, judge, qualities)

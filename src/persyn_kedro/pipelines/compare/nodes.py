@@ -45,7 +45,7 @@ from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.weights import resolve_models
 
 
-@step(label=("alpha", "allow_truncated", "unsolved"), settings=("alphas",))
+@step(label=("alpha", "quality", "allow_truncated", "unsolved"), settings=("alphas",))
 def route_at_other_alphas(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -184,7 +184,7 @@ def build_strategy_examples(
     )
 
 
-@step(label=("quality",), settings=("seeds",))
+@step(evaluate=("sampling",), label=("quality",), settings=("seeds",))
 def train_and_test_students(
     strategy_examples: pads.Dataset,
     prompts: pads.Dataset,
@@ -216,7 +216,7 @@ def train_and_test_students(
     )
 
 
-@step(settings=("resamples", "confidence", "examples"))
+@step(label=("alpha",), settings=("resamples", "confidence", "examples"))
 def compare_strategies(
     trials: pads.Dataset,
     strategy_costs: pads.Dataset,
