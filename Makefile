@@ -25,8 +25,8 @@ demo: $(STAMP)
 	$(BIN)/kedro run --params="engine.name=$(ENGINE)"
 
 test: $(STAMP)
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/pytest
@@ -35,8 +35,8 @@ test-fast: $(STAMP)
 	$(BIN)/pytest -m "not real"
 
 lint: $(STAMP)
-	$(BIN)/ruff format src tests
-	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
 
 lineage: $(STAMP)
 	$(BIN)/kedro viz build --include-previews

@@ -107,6 +107,19 @@ def test_a_change_of_what_is_not_read_does_not(changes: dict[str, Any]) -> None:
     assert fingerprint(read(**changes)) == fingerprint(read())
 
 
+@step(models=("family",))
+def by_family(models: p.Models, teachers: p.Teachers, label: p.LabelSettings, seed: int) -> None:
+    """Stand in for a node that reads the models' families."""
+
+
+def test_a_family_counts_only_where_it_is_read() -> None:
+    named = {"models": p.Models({**MODELS.root, "b": MODELS.root["b"].model_copy(
+        update={"family": "q"})})}  # fmt: skip
+    assert fingerprint(read(**named)) == fingerprint(read())
+    before, now = read(by_family), read(by_family, **named)
+    assert difference(before, now) == "models.b.family was None, is 'q'"
+
+
 def test_a_raised_step_version_shows() -> None:
     @step(version=2, label=("alpha",))
     def raised(models: Any, teachers: Any, label: Any, seed: Any) -> None: ...

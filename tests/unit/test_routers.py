@@ -91,6 +91,40 @@ def test_knn_averages_valid_neighbours_only(tiny, fake_embedding):
     np.testing.assert_allclose(scores, [[1.0, 0.2, 0.0], [0.1, 0.9, 0.05]], atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["linear", "knn"])
+def test_with_lose_an_invalid_response_counts_as_no_reward(kind, tiny, fake_embedding):
+    """A teacher that is right on half its "add" prompts and cut off on the others."""
+    rewards = REWARDS.copy()
+    rewards[[0, 3], 0] = NAN  # of four "add" prompts; the other two give it 1
+    scores = {
+        invalid: router_class(kind)(
+            tiny, TrainRouterSettings(kind=kind, neighbours=4, ridge=1e-3, invalid=invalid)
+        )
+        .fit(PROMPTS, rewards)
+        .predict_scores(PROMPTS[:1])[0]
+        for invalid in ("leave_out", "lose")
+    }
+    assert scores["leave_out"][0] == pytest.approx(1.0, abs=0.1)
+    assert scores["lose"][0] == pytest.approx(0.5, abs=0.25 if kind == "linear" else 1e-6)
+
+
+def test_ridge_is_chosen_by_leave_one_out_where_it_is_not_set(tiny, fake_embedding):
+    rewards = REWARDS.copy()
+    rewards[1:, 2] = NAN  # one prompt alone: nothing to leave out
+    router = router_class("linear")(tiny, TrainRouterSettings(kind="linear"))
+    scores = router.fit(PROMPTS, rewards).predict_scores(PROMPTS)
+    assert np.isfinite(scores).all()
+    assert (scores[:, :2].argmax(axis=1) == REWARDS[:, :2].argmax(axis=1)).all()
+
+
+def test_remembered_prompts_are_embedded_once(tiny, monkeypatch):
+    with embeddings.remembered():
+        first = embeddings.embed(tiny, PROMPTS[:4], 2)
+        monkeypatch.setattr(embeddings, "load_backbone", None)  # no model is loaded again
+        again = embeddings.embed(tiny, [PROMPTS[3], PROMPTS[0]], 2)
+    np.testing.assert_array_equal(again, first[[3, 0]])
+
+
 @pytest.mark.parametrize("kind", ["language_model", "linear", "knn"])
 def test_nothing_to_fit_on_is_refused(kind, tiny):
     rewards = np.full((2, 3), NAN)

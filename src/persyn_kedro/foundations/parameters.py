@@ -276,7 +276,9 @@ class TrainRouterSettings(Settings):
     weight_decay: float = Field(0.01, ge=0)
     warmup_fraction: float = Field(0.1, ge=0, lt=1)
     max_prompt_tokens: int = Field(1024, ge=1)
-    ridge: float = Field(10.0, gt=0, description="linear only")
+    ridge: float | None = Field(
+        None, gt=0, description="linear only; None: chosen for each teacher by leave-one-out"
+    )
     neighbours: int = Field(8, ge=1, description="knn only")
 
 

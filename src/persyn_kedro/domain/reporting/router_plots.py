@@ -58,7 +58,7 @@ def learning_curve(comparison: Mapping[str, Any]) -> bytes:
                 value = routers[name][hit]["value"]
                 axes.axhline(value, color="#555555", linestyle=style, linewidth=1, label=name)
         if curve:
-            axes.legend(frameon=False)
+            axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return drawn.png
 
 

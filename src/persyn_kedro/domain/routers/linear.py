@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,6 @@ class LinearRouter(TeacherRouter):
 
     def _fit_epochs(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
         """Fit in one go and yield one ``{"epoch", "loss"}``: the mean squared error."""
-        from sklearn.linear_model import Ridge
         from sklearn.preprocessing import StandardScaler
 
         batch, longest = self.settings.batch_size, self.settings.max_prompt_tokens
@@ -34,7 +34,7 @@ class LinearRouter(TeacherRouter):
         intercepts = np.zeros(rewards.shape[1])
         for k in np.flatnonzero(known.any(axis=0)):
             rows = known[:, k]
-            ridge = Ridge(alpha=self.settings.ridge).fit(scaled[rows], rewards[rows, k])
+            ridge = self._regression(rows.sum()).fit(scaled[rows], rewards[rows, k])
             coefficients[k], intercepts[k] = ridge.coef_, ridge.intercept_
         self.arrays_ = {
             "mean": np.asarray(scaler.mean_),
@@ -43,6 +43,14 @@ class LinearRouter(TeacherRouter):
             "intercepts": intercepts,
         }
         yield {"epoch": 1, "loss": float(np.nanmean((self._scores(points) - rewards) ** 2))}
+
+    def _regression(self, prompts: int) -> Any:
+        """Return the regression to fit: embeddings have more columns than there are prompts."""
+        from sklearn.linear_model import Ridge, RidgeCV
+
+        if self.settings.ridge is not None or prompts < 2:  # nothing could be left out
+            return Ridge(alpha=self.settings.ridge or 1.0)
+        return RidgeCV(alphas=np.logspace(0, 5, 11))  # leave-one-out, in closed form
 
     def score_batches(self, prompts: Sequence[str], batch_size: int) -> Iterator[np.ndarray]:
         """Yield (b, K) float32 scores, in prompt order."""

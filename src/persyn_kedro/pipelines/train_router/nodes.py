@@ -18,7 +18,7 @@ from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.weights import resolve_models
 
 
-@step(version=2)
+@step(version=3)
 def fit_router(
     prompts: pads.Dataset,
     splits: pads.Dataset,
