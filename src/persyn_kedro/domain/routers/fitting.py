@@ -19,6 +19,8 @@ from persyn_kedro.foundations.step import lasting
 if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel
 
+VERSION = 2  # raised by hand when a router makes something else of the same inputs
+
 log = logging.getLogger(__name__)
 
 Prompts = dict[str, str]  # text by prompt_id
@@ -54,6 +56,7 @@ class Fitting:
             for prompt_id, row in zip(self.fitted, self.rewards.tolist(), strict=True)
         ]
         return {
+            "version": VERSION,
             "settings": lasting(self.settings),
             "backbone": self.backbone.weights_id,
             "chat_template": self.backbone.chat_template,

@@ -27,6 +27,8 @@ from persyn_kedro.foundations.parameters import (
     StudentSettings,
 )
 
+VERSION = 1  # raised by hand when training or testing makes something else of the same inputs
+
 log = logging.getLogger(__name__)
 
 
@@ -46,10 +48,12 @@ class Setup:
     def identity(self) -> dict[str, Any]:
         """All that a trial's answers hang on, but its training set and its seed."""
         model = untrained(self.models, self.student)
+        recipe = student_recipe(model, self.student, self.evaluate)
         return {
-            "student": student_recipe(model, self.student, self.evaluate).identity,
+            "version": VERSION,
+            "weights_id": recipe.weights_id,
+            "recipe_id": recipe.recipe_id,
             "sft": self.sft.model_dump(mode="json"),
-            "sampling_seed": self.sampling_seed,
             "test": [row["prompt_id"] for row in self.test_prompts],
             "max_model_len": self.engine.max_model_len,
             "dtype": model.settings.dtype,
