@@ -6,7 +6,8 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
-from persyn_kedro.domain.pool import check_pool
+from persyn_kedro.domain.benchmarks.harness import check_harness
+from persyn_kedro.domain.pool import check_pool, check_recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.settings_reader import read_settings
@@ -47,6 +48,7 @@ class ProjectHooks:
         _check_inputs(pipeline, catalog)
         names = ("models", "teachers", "student", "label", "train_router")
         check_pool(*(self.settings[name] for name in names))
+        _check_evidence(pipeline, self.settings)
         _check_models(pipeline, self.settings)
 
     @hook_impl
@@ -133,9 +135,18 @@ def _check_models(pipeline: Any, settings: dict[str, Any]) -> None:
             check_hub_files(model, weights_id.rpartition("@")[2])
 
 
+def _check_evidence(pipeline: Any, settings: dict[str, Any]) -> None:
+    """Check what only the steps of ``pipeline_registry.EVIDENCE`` need, before one is begun."""
+    outputs = pipeline.all_outputs()
+    if "reward_model" in outputs:
+        check_recipe(settings["models"], settings["label"], settings["train_reward_model"])
+    if outputs & {"benchmark_before", "benchmark_after"}:
+        check_harness(settings["benchmark"])
+
+
 def _check_inputs(pipeline: Any, catalog: Any) -> None:
     """Raise one sentence that names the missing input and the steps that make it."""
-    from persyn_kedro.pipeline_registry import STEPS
+    from persyn_kedro.pipeline_registry import MAKERS
 
     missing = [
         name
@@ -144,17 +155,17 @@ def _check_inputs(pipeline: Any, catalog: Any) -> None:
     ]
     if not missing:
         return
-    producers = {out: step for step, made in STEPS.items() for out in made().all_outputs()}
+    producers = {out: step for step, made in MAKERS.items() for out in made().all_outputs()}
     steps = _upstream(missing, producers, catalog)
     first = max(
-        (m for m in missing if m in producers), key=lambda m: list(STEPS).index(producers[m])
+        (m for m in missing if m in producers), key=lambda m: list(MAKERS).index(producers[m])
     )
     spoken = _SPOKEN.get(first, first.replace("_", " "))
     raise PersynError(f"No {spoken}: run `kedro run --pipelines={','.join(steps)}`.")
 
 
 def _upstream(missing: list[str], producers: dict[str, str], catalog: Any) -> list[str]:
-    from persyn_kedro.pipeline_registry import STEPS
+    from persyn_kedro.pipeline_registry import MAKERS
 
     needed: set[str] = set()
     queue = [name for name in missing if name in producers]
@@ -163,6 +174,6 @@ def _upstream(missing: list[str], producers: dict[str, str], catalog: Any) -> li
         if step in needed:
             continue
         needed.add(step)
-        inputs = STEPS[step]().inputs()
+        inputs = MAKERS[step]().inputs()
         queue += [i for i in inputs if i in producers and not catalog.exists(i)]
-    return [step for step in STEPS if step in needed]
+    return [step for step in MAKERS if step in needed]

@@ -38,6 +38,14 @@ EVIDENCE: dict[str, Callable[[], Pipeline]] = {
 }
 
 
+# What each step makes, in the order in which data flows: by this a missing input is explained.
+MAKERS: dict[str, Callable[[], Pipeline]] = {
+    **STEPS,
+    **EVIDENCE,
+    "compare": compare.create_pipeline,
+}
+
+
 def register_pipelines() -> dict[str, Pipeline]:
     """Return every step by its folder's name, and ``__default__``: all but those that measure."""
     steps = {name: create() for name, create in STEPS.items()}

@@ -91,13 +91,14 @@ def test_a_trained_reward_model_prefers_what_it_was_shown(tmp_path: Path) -> Non
         epochs=6, batch_size=4, gradient_accumulation=1, learning_rate=5e-3, max_length=64
     )
     curve = list(train_reward_model_job(shown, model, settings, 1, tmp_path))
-    assert curve[-1]["loss"] < 0.3 < curve[0]["loss"]
+    assert curve[0] == {"left_out": 0}
+    assert curve[-1]["loss"] < 0.3 < curve[1]["loss"]
     judge = resolve_model("judge", ModelSettings(local=str(tmp_path / "model"), dtype="float32"))
     new = [(i, f"{i}?", f"{word} {i}") for i in range(90, 96) for word in ("yes", "no")]
     scores = [score for _, score in reward_model_scores(new, judge)]
     assert all(yes > no for yes, no in zip(scores[::2], scores[1::2], strict=True))  # type: ignore[operator]
     again = list(train_reward_model_job(shown, model, settings, 1, tmp_path / "again"))
-    assert [e["loss"] for e in again] == [e["loss"] for e in curve]
+    assert again == curve
 
 
 def test_pairs_that_are_all_too_long_are_refused(tmp_path: Path) -> None:

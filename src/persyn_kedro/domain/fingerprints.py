@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.identities import source_identity
+from persyn_kedro.foundations.identities import harness_identity, source_identity
 from persyn_kedro.foundations.parameters import Models, ModelSettings, PrepareSettings
 from persyn_kedro.foundations.step import hand, lasting, step_of
 
@@ -51,6 +52,8 @@ def reading(
         record["parameters"][group] = lasting(value, fields)
         if isinstance(value, PrepareSettings) and (fields is None or "source" in fields):
             record["prompts_read"] = source_identity(value.source)
+        if isinstance(value, BenchmarkSettings) and (fields is None or "tasks" in fields):
+            record["harness"] = harness_identity(value)
     return record
 
 
@@ -63,7 +66,7 @@ def difference(before: Record, now: Record) -> str:
     """Say in a few words what first differs between two readings, settings before inputs."""
     if before.get("step_version") != now["step_version"]:
         return f"step version {before.get('step_version')} is now {now['step_version']}"
-    for part in ("parameters", "models", "prompts_read"):
+    for part in ("parameters", "models", "prompts_read", "harness"):
         found = _first(part, before.get(part), now.get(part))
         if found:
             return found.replace("parameters.", "", 1)

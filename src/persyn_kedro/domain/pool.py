@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
 from persyn_kedro.foundations.model_files import local_directory, read_config
 from persyn_kedro.foundations.parameters import (
     LabelSettings,
@@ -46,6 +47,30 @@ def check_pool(
     _check_twins(models, teachers)
     if label.quality.model is not None:
         _check_reward_model(label.quality.model, models.root[label.quality.model])
+
+
+def check_recipe(models: Models, label: LabelSettings, recipe: TrainRewardModelSettings) -> None:
+    """Refuse settings from which no reward model could be trained.
+
+    Raises:
+        PersynError: names the first such setting.
+    """
+    if label.quality.kind != "exact_answer":
+        raise PersynError(
+            "A reward model is trained on answers that are right or wrong: set label.quality to "
+            "{kind: exact_answer} and label prompts that have references."
+        )
+    if recipe.model not in models.root:
+        known = ", ".join(models.root)
+        raise PersynError(
+            f"train_reward_model.model is {recipe.model!r}, which models does not have ({known})."
+        )
+    if models.root[recipe.model].endpoint:
+        raise PersynError(
+            f"train_reward_model.model is {recipe.model!r}, an endpoint: only teachers can be "
+            "endpoints."
+        )
+    check_source(recipe.model, models.root[recipe.model])
 
 
 def _check_twins(models: Models, teachers: Teachers) -> None:

@@ -28,6 +28,9 @@ class CompareRoutersSettings(Settings):
     def _whole_size(self) -> "CompareRoutersSettings":
         if 1.0 not in self.sizes or not all(0 < size <= 1 for size in self.sizes):
             raise ValueError("sizes are shares in (0, 1], and 1 must be one of them")
+        for name in ("kinds", "sizes"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise ValueError(f"{name} must not repeat itself")
         return self
 
 
@@ -49,6 +52,9 @@ class CompareSettings(Settings):
         "common",
         description="common: prompts whose answer may be trained on in every strategy. own: each "
         "strategy all that it has, so that numbers of examples differ",
+    )
+    min_share: float = Field(
+        0.5, ge=0, le=1, description="of its answers; a strategy with fewer usable is left out"
     )
     resamples: int = Field(10_000, ge=100, description="of the bootstrap")
     confidence: float = Field(0.95, gt=0, lt=1)
@@ -98,4 +104,5 @@ class TrainRewardModelSettings(Settings):
     learning_rate: float = Field(5e-5, gt=0)
     warmup_fraction: float = Field(0.1, ge=0, lt=1)
     max_length: int = Field(1024, ge=16)
+    precision: Literal["float32", "bfloat16_autocast"] = "bfloat16_autocast"
     confidence: float = Field(0.95, gt=0, lt=1)

@@ -1,9 +1,11 @@
 """What a model or a prompt source is, found out without fetching it."""
 
 import hashlib
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
 from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.parameters import ModelSettings, PromptSource
 from persyn_kedro.foundations.step import lasting
@@ -20,6 +22,21 @@ def model_identity(name: str, settings: ModelSettings) -> dict[str, Any]:
     """
     rest = {k: v for k, v in lasting(settings).items() if k not in _SOURCE}
     return {"weights_id": identify_weights(name, settings), **rest}
+
+
+def harness_identity(settings: BenchmarkSettings) -> dict[str, str]:
+    """Return the harness's version and the content of the user's own task files."""
+    try:
+        found = {"lm-eval": version("lm-eval")}
+    except PackageNotFoundError:  # refused before it is used
+        found = {}
+    root = Path(settings.include_path) if settings.include_path else None
+    for path in sorted(root.rglob("*")) if root and root.is_dir() else ():
+        if path.is_file() and "__pycache__" not in path.parts:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            found[str(path.relative_to(root))] = digest  # type: ignore[arg-type]
+    return found
 
 
 def source_identity(source: PromptSource) -> str | None:

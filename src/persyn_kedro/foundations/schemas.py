@@ -126,15 +126,15 @@ ALPHA_SCORES = pa.schema(
     [("alpha", pa.float64()), ("prompt_id", pa.string()), ("scores", pa.list_(pa.float32()))]
 )
 STRATEGY_RESPONSES = pa.schema([("strategy", pa.string()), *ROUTED_RESPONSES])
-_SPENT = [
-    ("calls", pa.int64()),
-    ("prompt_tokens", pa.int64()),
-    ("completion_tokens", pa.int64()),
-    ("cost", pa.float64()),
-]
+SPENT = ["calls", "prompt_tokens", "completion_tokens"]
 # Of the training set alone; whole_: with the calibration answers that choosing needs.
-STRATEGY_COSTS = pa.schema(
-    [("strategy", pa.string()), *_SPENT, *((f"whole_{name}", kind) for name, kind in _SPENT)]
+STRATEGY_TOKENS = pa.schema(
+    [
+        ("strategy", pa.string()),
+        ("teacher", pa.string()),
+        *((name, pa.int64()) for name in SPENT),
+        *((f"whole_{name}", pa.int64()) for name in SPENT),
+    ]
 )
 STRATEGY_EXAMPLES = pa.schema(
     [

@@ -116,10 +116,14 @@ def models_named(value: Any, fields: tuple[str, ...] | None = None) -> Iterable[
 def lasting(value: Any, fields: tuple[str, ...] | None = None) -> Any:
     """Return settings as plain JSON, without those of no effect (and of ``fields`` alone).
 
-    A pool stays in its order, which breaks ties: it becomes a list of pairs.
+    A pool stays in its order, which breaks ties: it becomes a list of pairs. There ``fields`` are
+    those of no effect elsewhere that this node does read, such as prices.
     """
     if isinstance(value, RootModel):
-        return [[name, lasting(item)] for name, item in value.root.items()]
+        return [
+            [name, {**lasting(item), **{field: getattr(item, field) for field in fields or ()}}]
+            for name, item in value.root.items()
+        ]
     if isinstance(value, BaseModel):
         return {
             name: lasting(getattr(value, name))

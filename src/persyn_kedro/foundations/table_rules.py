@@ -321,16 +321,13 @@ def _strategy_responses() -> "DataFrameSchema":
     return _schema(columns, ["strategy", "prompt_id"], _failed_with_an_error())
 
 
-def _strategy_costs() -> "DataFrameSchema":
-    names = ("calls", "prompt_tokens", "completion_tokens", "cost")
-    columns = {n: _count() for name in names for n in (name, f"whole_{name}")}
-    ordered = {name: columns[name] for name in schemas.STRATEGY_COSTS.names if name in columns}
+def _strategy_tokens() -> "DataFrameSchema":
+    counts = {name: _count() for name in schemas.STRATEGY_TOKENS.names[2:]}
+    rule = "must be no less than calls"
     return _schema(
-        {"strategy": _text(), **ordered},
-        ["strategy"],
-        _between(
-            "whole_calls", "must be no less than calls", lambda f: f["whole_calls"] >= f["calls"]
-        ),
+        {"strategy": _text(), "teacher": _text(), **counts},
+        ["strategy", "teacher"],
+        _between("whole_calls", rule, lambda f: f["whole_calls"] >= f["calls"]),
     )
 
 
@@ -376,10 +373,11 @@ COLUMNS: dict[str, pa.Schema] = {
     "alpha_scores": schemas.ALPHA_SCORES,
     "router_scores": schemas.ROUTER_SCORES,
     "strategy_responses": schemas.STRATEGY_RESPONSES,
-    "strategy_costs": schemas.STRATEGY_COSTS,
+    "strategy_tokens": schemas.STRATEGY_TOKENS,
     "strategy_examples": schemas.STRATEGY_EXAMPLES,
     "trials": schemas.TRIALS,
     "preference_pairs": schemas.PREFERENCE_PAIRS,
+    "test_set": schemas.PROMPTS,
 }
 _RULES: dict[str, Callable[[], "DataFrameSchema"]] = {
     "prompts": _prompts,
@@ -397,8 +395,9 @@ _RULES: dict[str, Callable[[], "DataFrameSchema"]] = {
     "alpha_scores": _alpha_scores,
     "router_scores": _router_scores,
     "strategy_responses": _strategy_responses,
-    "strategy_costs": _strategy_costs,
+    "strategy_tokens": _strategy_tokens,
     "strategy_examples": _strategy_examples,
     "trials": _trials,
     "preference_pairs": _preference_pairs,
+    "test_set": _prompts,
 }

@@ -19,24 +19,40 @@ def compare_benchmarks(
     from scipy.stats import norm
 
     z = float(norm.ppf(0.5 + confidence / 2))
-    rows = []
+    rows, notes = [], []
     for task, told in before["tasks"].items():
-        other = after["tasks"].get(task, {"metrics": {}})
-        for metric, old in told["metrics"].items():
-            if metric not in other["metrics"]:
-                continue
-            new = other["metrics"][metric]
-            rows.append({"task": task, "metric": metric, "n": told["n"], **_sides(old, new, z)})
-    settings = ("harness", "backend", "chat_template")
+        other = after["tasks"].get(task)
+        changed = _changed(before, after, task)
+        if other is None or changed:
+            notes.append(
+                f"{task} is left out: its {changed or 'results'} differ before and after; "
+                "`kedro run --pipelines=benchmark --redo` measures both anew."
+            )
+            continue
+        for metric in told["metrics"].keys() & other["metrics"].keys():
+            sides = _sides(told["metrics"][metric], other["metrics"][metric], z)
+            rows.append({"task": task, "metric": metric, "n": told["n"], **sides})
     return {
         "confidence": confidence,
-        **{name: before[name] for name in settings},
+        **{name: before[name] for name in _SHARED},
         "tasks": {
             task: {k: v for k, v in told.items() if k != "metrics"}
             for task, told in before["tasks"].items()
         },
-        "rows": rows,
+        "rows": sorted(rows, key=lambda row: (row["task"], row["metric"])),
+        "notes": notes,
     }
+
+
+_SHARED = ("harness", "backend", "chat_template")
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any], task: str) -> str:
+    """Name what makes a task's two results no pair, or nothing."""
+    old, new = before["tasks"][task], after["tasks"].get(task, {})
+    names = [n for n in _SHARED if before[n] != after[n]]
+    names += [n for n in ("n", "version", "num_fewshot", "config_id") if old[n] != new.get(n)]
+    return ", ".join(names)
 
 
 def _sides(old: Mapping[str, Any], new: Mapping[str, Any], z: float) -> dict[str, Any]:

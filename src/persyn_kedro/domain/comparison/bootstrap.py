@@ -1,10 +1,8 @@
-"""Bootstrap intervals over prompts, and over prompts and seeds where students are compared."""
+"""Bootstrap intervals over prompts."""
 
 from dataclasses import dataclass
 
 import numpy as np
-
-POWER = 2.8  # standard errors that a difference needs for 80 % power at 5 %, two-sided
 
 
 @dataclass(frozen=True)
@@ -45,20 +43,3 @@ def mean_over_prompts(
         return None
     counts = resampled_counts(len(values), resamples, np.random.default_rng(seed))
     return estimate(values.mean(), counts @ values / len(values), confidence)
-
-
-def mean_over_seeds_and_prompts(
-    values: np.ndarray, resamples: int, confidence: float, seed: int
-) -> Estimate | None:
-    """Return the mean of (seeds, prompts) values; seeds and prompts are both resampled.
-
-    Paired differences go in, so that what two students share cancels out. With one seed the
-    interval holds for that training alone. None without prompts.
-    """
-    if not values.size:
-        return None
-    rng = np.random.default_rng(seed)
-    seeds, prompts = values.shape
-    by_seed = resampled_counts(seeds, resamples, rng) @ values / seeds  # (resamples, prompts)
-    by_both = (by_seed * resampled_counts(prompts, resamples, rng)).sum(axis=1) / prompts
-    return estimate(values.mean(), by_both, confidence)

@@ -6,30 +6,29 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from persyn_kedro.domain.comparison.bootstrap import POWER, mean_over_seeds_and_prompts
-from persyn_kedro.domain.strategies.allocation import PERSYN, PERSYN_CALIBRATION, reference_of
+from persyn_kedro.domain.comparison.bootstrap import mean_over_prompts
+from persyn_kedro.domain.comparison.seeds_and_prompts import certainty
+from persyn_kedro.domain.strategies.allocation import PERSYN, reference_of
 from persyn_kedro.foundations.evidence_parameters import CompareSettings
 
 UNTRAINED = "untrained"
-Told = tuple[str, Mapping[str, Any]]  # a strategy in words, and its difference
 
 
 def compare_students(trials: pa.Table, settings: CompareSettings, seed: int) -> dict[str, Any]:
     """Return each strategy's score and its difference to PerSyn.
 
-    Test prompts of unknown quality for any student are left out for all and counted. Intervals are
-    paired bootstraps over seeds and prompts, each for itself: with many strategies some will miss.
+    Test prompts of unknown quality for any student are left out for all and counted. Each interval
+    is for itself: with many strategies some will miss.
 
     Returns:
         ``{"n", "unknown", "seeds", "confidence", "untrained", "strategies": {name: …}}``. A
         strategy has ``mean``, ``by_seed``, ``spread`` (standard deviation over seeds, None for
-        one), ``tokens`` (mean length of its students' answers), and, but for the reference itself,
-        ``difference`` (to the reference) with ``detectable``: the smallest true difference that
-        would have been seen in four cases of five.
+        one), ``tokens`` (mean length of its students' answers) and, but for the reference itself,
+        ``reference`` and ``difference`` (see :func:`_difference`).
     """
     scores, lengths, seeds, unknown = _matrices(trials)
     untrained = scores.pop(UNTRAINED, None)
-    figures = {}
+    figures: dict[str, dict[str, Any]] = {}
     for name, values in scores.items():
         means = values.mean(axis=1) if values.size else np.full(len(values), np.nan)
         figures[name] = {
@@ -37,8 +36,12 @@ def compare_students(trials: pa.Table, settings: CompareSettings, seed: int) -> 
             "by_seed": [_number(mean) for mean in means],
             "spread": _number(means.std(ddof=1)) if len(means) > 1 else None,
             "tokens": lengths[name],
-            **_against(name, scores, settings, seed),
         }
+        reference = reference_of(name)
+        if name != reference and reference in scores:
+            pairs = scores[name] - scores[reference]
+            figures[name]["reference"] = reference
+            figures[name]["difference"] = _difference(pairs, settings, seed)
     n = next(iter(scores.values())).shape[1] if scores else 0
     return {
         "n": n,
@@ -50,20 +53,24 @@ def compare_students(trials: pa.Table, settings: CompareSettings, seed: int) -> 
     }
 
 
-def _against(
-    name: str, scores: Mapping[str, np.ndarray], settings: CompareSettings, seed: int
-) -> dict[str, Any]:
-    reference = reference_of(name)
-    if name in (PERSYN, PERSYN_CALIBRATION) or reference not in scores:
-        return {}
-    found = mean_over_seeds_and_prompts(
-        scores[name] - scores[reference], settings.resamples, settings.confidence, seed
+def _difference(pairs: np.ndarray, settings: CompareSettings, seed: int) -> dict[str, Any] | None:
+    """Return the mean of (seeds, prompts) paired differences, and how sure it is.
+
+    ``interval`` is a paired bootstrap over prompts: it holds for these very students.
+    ``with_seeds`` allows for other trainings too (None for one seed), and ``detectable`` is the
+    smallest true difference that this would have shown in four cases of five. None without two
+    prompts.
+    """
+    over_prompts = mean_over_prompts(
+        pairs.mean(axis=0), settings.resamples, settings.confidence, seed
     )
-    if found is None:
-        return {}
+    sure = certainty(pairs, settings.confidence)
+    if over_prompts is None or sure is None:
+        return None
     return {
-        "reference": reference,
-        "difference": {**found.as_dict(), "detectable": POWER * found.standard_error},
+        **over_prompts.as_dict(),
+        "with_seeds": [sure.low, sure.high] if len(pairs) > 1 else None,
+        "detectable": sure.detectable,
     }
 
 
@@ -96,35 +103,62 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def verdicts(comparison: Mapping[str, Any], unit: str = "points") -> list[str]:
-    """Say in plain sentences where PerSyn wins, where it does not, and what could be seen."""
+def verdicts(
+    comparison: Mapping[str, Any], same: Mapping[str, str], unit: str = "points"
+) -> list[str]:
+    """Say in plain sentences where PerSyn wins, where it does not, and what could be seen.
+
+    Args:
+        comparison: what :func:`compare_students` returns.
+        same: strategies with another one's training set, which have its students.
+        unit: ``points`` (of a hundred) or the name of a score that is told as it is.
+    """
+    rivals = {
+        name: figures
+        for name, figures in comparison["strategies"].items()
+        if figures.get("reference") == PERSYN
+        and not name.startswith(PERSYN)
+        and same.get(name) != PERSYN
+    }
+    if not rivals:
+        return []
+    told = {n: f["difference"] for n, f in rivals.items() if f["difference"] is not None}
+    if not told:
+        return ["Nothing can be said of PerSyn: too few test answers could be judged."]
     scale = 100 if unit == "points" else 1
-    better: list[Told] = []
-    worse: list[Told] = []
-    open_: list[Told] = []
-    for name, figures in comparison["strategies"].items():
-        difference = figures.get("difference")
-        if difference is None or figures["reference"] != PERSYN or name.startswith(PERSYN):
-            continue
-        low, high = difference["interval"]
-        if low == high == 0:  # the same students: a note says so
-            continue
-        told = f"{name} (PerSyn {-scale * difference['value']:+.1f} {unit})"
-        (better if high < 0 else worse if low > 0 else open_).append((told, difference))
+    groups: dict[str, list[str]] = {"better": [], "worse": [], "open": []}
+    for name, difference in told.items():
+        text = f"{name} (PerSyn {-scale * difference['value']:+.1f} {unit})"
+        groups[_standing(difference)].append(text)
+    return _sentences(groups, scale * max(d["detectable"] for d in told.values()), unit, comparison)
+
+
+def _standing(difference: Mapping[str, Any]) -> str:
+    """Tell how PerSyn stands against a strategy, by the interval that allows for other seeds."""
+    low, high = difference["with_seeds"] or difference["interval"]
+    return "better" if high < 0 else "worse" if low > 0 else "open"
+
+
+def _sentences(
+    groups: Mapping[str, Sequence[str]], detectable: float, unit: str, comparison: Mapping[str, Any]
+) -> list[str]:
     sentences = []
-    if better:
-        sentences.append(f"PerSyn's student is better than that of {_told(better)}.")
-    if worse:
-        sentences.append(f"PerSyn does not win: its student is worse than that of {_told(worse)}.")
-    if open_:
-        seen = scale * max(d["detectable"] for _, d in open_)
+    if groups["better"]:
+        sentences.append(f"PerSyn's student is better than that of {', '.join(groups['better'])}.")
+    if groups["worse"]:
+        names = ", ".join(groups["worse"])
+        sentences.append(f"PerSyn does not win: its student is worse than that of {names}.")
+    if groups["open"]:
         sentences.append(
-            f"PerSyn's student is not shown to be better than that of {_told(open_)}: that may be "
-            f"chance, and a difference below {seen:.1f} {unit} would mostly have gone unseen with "
-            "these prompts and seeds."
+            f"PerSyn's student is not shown to be better than that of {', '.join(groups['open'])}."
+        )
+    if groups["open"] and detectable:
+        sentences.append(
+            f"A true difference below {detectable:.1f} {unit} would have been missed more than "
+            "once in five times with these prompts and seeds."
+        )
+    if len(comparison["seeds"]) == 1:
+        sentences.append(
+            "Each student was trained with one seed only: another training could turn any of this."
         )
     return sentences
-
-
-def _told(found: Sequence[Told]) -> str:
-    return ", ".join(text for text, _ in found)

@@ -7,17 +7,23 @@ from typing import Any
 import pyarrow as pa
 
 from persyn_kedro.domain.comparison.students import compare_students, verdicts
-from persyn_kedro.domain.strategies.allocation import PERSYN, PERSYN_CALIBRATION, alpha_name
+from persyn_kedro.domain.strategies.allocation import (
+    ON_CALIBRATION,
+    PERSYN,
+    PERSYN_CALIBRATION,
+    alpha_name,
+)
 from persyn_kedro.foundations.evidence_parameters import CompareSettings
 from persyn_kedro.foundations.parameters import LabelSettings
 
 
 def build_comparison(
     trials: pa.Table,
-    costs: pa.Table,
+    costs: Mapping[str, Mapping[str, float]],
     examples: pa.Table,
     notes: Mapping[str, Any],
-    prompts: Sequence[Mapping[str, Any]],
+    choices: Mapping[str, Sequence[str]],
+    kinds: Mapping[str, str],
     router_comparison: Mapping[str, Any],
     teachers: Sequence[str],
     label: LabelSettings,
@@ -27,88 +33,92 @@ def build_comparison(
     """Return scores, costs, alphas, allocations by kind of prompt, notes and verdicts.
 
     Args:
-        trials, costs, examples: rows of ``schemas.TRIALS``, ``STRATEGY_COSTS``,
-            ``STRATEGY_EXAMPLES``.
-        notes: ``strategies.allocation.allocate``'s second value.
-        prompts: rows of ``schemas.PROMPTS`` with split and part; ``source`` is the kind of prompt.
+        trials, examples: rows of ``schemas.TRIALS`` and ``STRATEGY_EXAMPLES``.
+        costs: ``strategies.costs.price_strategies``' value.
+        notes: ``strategies.allocation.allocate``'s and ``examples.strategy_examples``' second
+            values, together.
+        choices: PerSyn's, by prompt_id.
+        kinds: by prompt_id: its source.
     """
     students = compare_students(trials, settings, seed)
     exact = all(q in (None, 0.0, 1.0) for q in trials["quality"].to_pylist())
-    unit = "points" if exact else "reward"
-    figures = students["strategies"]
-    examples_of = Counter(examples["strategy"].to_pylist())
-    spent = {row["strategy"]: row for row in costs.to_pylist()}
-    for name, row in figures.items():
-        cost = {k: v for k, v in spent[name].items() if k != "strategy"}
-        row.update(examples=examples_of[name], teacher=notes["teachers"].get(name), cost=cost)
+    counts = Counter(examples["strategy"].to_pylist())
+    same = _same_sets(examples)
+    for name, row in students["strategies"].items():
+        row.update(
+            examples=counts[name], teacher=notes["teachers"].get(name), cost=dict(costs[name])
+        )
     return {
         **students,
         "measure": "exact" if exact else "reward",
-        "seed": seed,
-        "alphas": _alphas(figures, label),
-        "allocation": _allocation(examples, prompts, teachers),
-        "notes": _notes(examples, examples_of, prompts, notes, settings),
-        "verdicts": [*verdicts(students, unit), *_router_verdicts(router_comparison)],
+        "alphas": _alphas(students["strategies"], label),
+        "allocation": _allocation(choices, kinds, teachers),
+        "notes": _notes(counts, same, notes, settings),
+        "verdicts": [
+            *verdicts(students, same, "points" if exact else "reward"),
+            *router_comparison["verdicts"],
+        ],
     }
 
 
 def _alphas(figures: Mapping[str, Any], label: LabelSettings) -> list[dict[str, Any]]:
     """Return PerSyn's figures by rising alpha."""
-    found = {label.alpha: PERSYN}
-    for name in figures:
-        if name.startswith(alpha_name(0)[:-1]):
-            found[float(name.removeprefix(alpha_name(0)[:-1]))] = name
+    prefix = alpha_name(0)[:-1]
+    found = {float(n.removeprefix(prefix)): n for n in figures if n.startswith(prefix)}
     return [
         {"alpha": alpha, "strategy": name, **figures[name]}
-        for alpha, name in sorted(found.items())
+        for alpha, name in sorted({**found, label.alpha: PERSYN}.items())
         if name in figures
     ]
 
 
 def _allocation(
-    examples: pa.Table, prompts: Sequence[Mapping[str, Any]], teachers: Sequence[str]
+    choices: Mapping[str, Sequence[str]], kinds: Mapping[str, str], teachers: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Return PerSyn's examples by kind of prompt and teacher."""
-    source = {row["prompt_id"]: row["source"] for row in prompts}
-    rows = [row for row in examples.to_pylist() if row["strategy"] == PERSYN]
-    counts = Counter((source[row["prompt_id"]], row["teacher"]) for row in rows)
-    kinds = list(dict.fromkeys(kind for kind, _ in sorted(counts)))
-    return [{"kind": kind, **{t: counts[kind, t] for t in teachers}} for kind in kinds]
+    """Return PerSyn's first choices by kind of prompt and teacher."""
+    counts = Counter((kinds[prompt_id], chosen[0]) for prompt_id, chosen in choices.items())
+    return [
+        {"kind": kind, **{t: counts[kind, t] for t in teachers}}
+        for kind in dict.fromkeys(kind for kind, _ in sorted(counts))
+    ]
+
+
+def _same_sets(examples: pa.Table) -> dict[str, str]:
+    """Return the strategies that have an earlier one's training set, by name."""
+    sets: dict[str, list[str]] = {}
+    for row in examples.select(["strategy", "response_key"]).to_pylist():
+        sets.setdefault(row["strategy"], []).append(row["response_key"])
+    first: dict[tuple[str, ...], str] = {}
+    same = {}
+    for name, own in sets.items():
+        owner = first.setdefault(tuple(own), name)
+        if owner != name:
+            same[name] = owner
+    return same
 
 
 def _notes(
-    examples: pa.Table,
-    examples_of: Mapping[str, int],
-    prompts: Sequence[Mapping[str, Any]],
+    counts: Mapping[str, int],
+    same: Mapping[str, str],
     notes: Mapping[str, Any],
     settings: CompareSettings,
 ) -> list[str]:
     found = [f"Left out: {name}, as {why}." for name, why in notes["left_out"].items()]
-    if settings.examples == "common" and PERSYN in examples_of:
-        asked = sum(row["split"] != "test" and row["part"] != "withheld" for row in prompts)
-        if examples_of[PERSYN] < asked:
-            found.append(
-                f"{examples_of[PERSYN]} of {asked} prompts are trained on: those whose answer may "
-                "be trained on in every strategy (compare.examples: own gives each all it has)."
-            )
-    by_set: dict[tuple, list[str]] = {}
-    keys: dict[str, list[str]] = {}
-    for row in examples.select(["strategy", "response_key"]).to_pylist():
-        keys.setdefault(row["strategy"], []).append(row["response_key"])
-    for name, own in keys.items():
-        by_set.setdefault(tuple(own), []).append(name)
+    asked, usable = notes["prompts"][PERSYN], notes["usable"]
+    if settings.examples == "common" and counts[PERSYN] < asked:
+        least = min((n for n in counts if n not in ON_CALIBRATION), key=lambda n: usable[n])
+        found.append(
+            f"{counts[PERSYN]} of {asked} prompts are trained on: those whose answer may be "
+            f"trained on in every strategy. {least} has the fewest such answers, {usable[least]} "
+            "(compare.examples: own gives each all it has)."
+        )
     found += [
-        f"{' and '.join(names)} have the same training set, so their students are the same."
-        for names in by_set.values()
-        if len(names) > 1
+        f"{name} has the same training set as {owner}, so its student is the same."
+        for name, owner in same.items()
     ]
-    if PERSYN_CALIBRATION in examples_of:
+    if PERSYN_CALIBRATION in counts:
         found.append(
             "oracle is compared with persyn_calibration: both are trained on the calibration "
             "prompts alone, each routed by a router that was not fitted on it."
         )
     return found
-
-
-def _router_verdicts(router_comparison: Mapping[str, Any]) -> list[str]:
-    return list(router_comparison["verdicts"])

@@ -6,16 +6,30 @@ from typing import Any
 from persyn_kedro.domain.reporting.figures import number, percent, with_interval
 from persyn_kedro.domain.reporting.router_plots import shown_hit
 
-STRATEGY_COLUMNS = [
-    "strategy", "always", "examples", "score", "± seeds", "to PerSyn", "tokens", "with choosing",
-    "calls", "cost",
+STRATEGY_COLUMNS = ["strategy", "examples", "score", "± seeds", "to PerSyn", "and other seeds"]
+COST_COLUMNS = [
+    "strategy", "asks", "calls", "tokens", "prompt tokens", "cost",
+    "calls with choosing", "tokens", "prompt tokens", "cost",
 ]  # fmt: skip
+MEANS = {
+    "persyn": "the router's choice for each prompt",
+    "strong": "always the teacher with the best mean quality",
+    "mix": "a share of the prompts to the best teacher, the rest to the weakest, at random",
+    "family_strong": "always the best teacher of the student's own family",
+    "car": "always the one teacher with the best mixture of quality and likelihood to the student",
+    "random": "a random teacher for each prompt",
+    "oracle": "the truly best answer to each calibration prompt (needs them all)",
+    "persyn_calibration": "PerSyn on the calibration prompts alone, to set beside oracle",
+}
 STRATEGY_MEANING = (
     "Score: {measure}, mean over seeds; ± is the standard deviation over seeds. To PerSyn: the "
-    "difference with its {confidence} interval (paired bootstrap over seeds and test prompts; each "
-    "interval for itself). Tokens: completion tokens of the training set alone; with choosing: and "
-    "of the calibration answers by which the strategy chooses (calls and cost likewise), all from "
-    "an empty store."
+    "difference with its {confidence} interval, a paired bootstrap over test prompts, which holds "
+    "for these very students; the last column allows for other trainings too. Each interval is for "
+    "itself: of many, some miss."
+)
+COST_MEANING = (
+    "What each strategy would have taken on its own, from an empty store: for its training set, "
+    "and with the calibration answers by which it chooses. Tokens: of completions."
 )
 ROUTER_MEANING = (
     "Each calibration prompt is scored by a router that was not fitted on it. AUC: of telling the "
@@ -35,30 +49,53 @@ def strategy_meaning(comparison: Mapping[str, Any]) -> str:
     )
 
 
+def legend(comparison: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what each compared strategy is."""
+    return [
+        (name, MEANS.get(name) or f"PerSyn with alpha = {name.removeprefix('persyn_alpha_')}")
+        for name in comparison["strategies"]
+    ]
+
+
 def strategy_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
     """Return the cells under ``STRATEGY_COLUMNS``, the untrained student first."""
     score = percent if comparison["measure"] == "exact" else number
-    empty = [""] * (len(STRATEGY_COLUMNS) - 4)
-    rows = [["untrained", "", "", score(comparison["untrained"]), *empty]]
+    rows = [["untrained", "", score(comparison["untrained"]), "", "", ""]]
     for name, row in comparison["strategies"].items():
-        cost, difference = row["cost"], row.get("difference")
-        rows.append(
-            [
-                name,
-                row["teacher"] or "",
-                str(row["examples"]),
-                score(row["mean"]),
-                score(row["spread"]),
-                with_interval(difference["value"], difference["interval"], _signed(score))
-                if difference
-                else "",
-                str(cost["completion_tokens"]),
-                str(cost["whole_completion_tokens"]),
-                str(cost["whole_calls"]),
-                f"{cost['whole_cost']:.4g}",
+        difference = row.get("difference")
+        cells = ["", ""]
+        if difference:
+            shown = _signed(score)
+            cells = [
+                with_interval(difference["value"], difference["interval"], shown),
+                _interval(difference["with_seeds"], shown),
             ]
-        )
+        rows.append([name, str(row["examples"]), score(row["mean"]), score(row["spread"]), *cells])
     return rows
+
+
+def cost_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
+    """Return the cells under ``COST_COLUMNS``."""
+    names = ("calls", "completion_tokens", "prompt_tokens")
+    return [
+        [
+            name,
+            row["teacher"] or "",
+            *(
+                cell
+                for prefix in ("", "whole_")
+                for cell in (
+                    *(str(row["cost"][prefix + n]) for n in names),
+                    f"{row['cost'][prefix + 'cost']:.4g}",
+                )
+            ),
+        ]
+        for name, row in comparison["strategies"].items()
+    ]
+
+
+def _interval(interval: Any, show: Any) -> str:
+    return "one seed" if interval is None else f"[{show(interval[0])}, {show(interval[1])}]"
 
 
 def _signed(show: Any) -> Any:
@@ -84,7 +121,7 @@ def router_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
             [
                 name.replace("_", " "),
                 *(_estimate(row[hit], percent) for hit in hits),
-                _estimate(row["auc"], number),
+                _estimate(row.get("auc"), number),
                 _estimate(row["regret"], number),
                 _estimate(row.get("regret_to_constant"), _signed(number)),
             ]

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = ["#3b6fd4", "#d4763b", "#3ba272", "#8e5bb5", "#c2455a", "#7a7a7a", "#b8a13a", "#4aa3b5"]
+_COLOURS = ["#3b6fd4", "#d4763b", "#3ba272", "#8e5bb5", "#c2455a", "#7a7a7a", "#b8a13a", "#4aa3b5"]
+_MARKERS, _HATCHES = ["o", "^", "v", "D", "P", "X"], ["", "///", "...", "xxx"]
+
+
+def style(place: int) -> tuple[str, str, str]:
+    """Return colour, marker and hatch of the so manieth thing: no two of the first 32 are alike."""
+    lap = place // len(_COLOURS)
+    return (
+        _COLOURS[place % len(_COLOURS)],
+        _MARKERS[lap % len(_MARKERS)],
+        _HATCHES[lap % len(_HATCHES)],
+    )
 
 
 class Canvas:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from persyn_kedro.domain.reporting.png import COLOURS, canvas, say_so
+from persyn_kedro.domain.reporting.png import canvas, say_so, style
 
 
 def calibration_plot(comparison: Mapping[str, Any]) -> bytes:
@@ -21,12 +21,12 @@ def calibration_plot(comparison: Mapping[str, Any]) -> bytes:
         if bins:
             most = max(b["pairs"] for b in bins)
             x, y = [b["predicted"] for b in bins], [b["observed"] for b in bins]
-            axes.plot(x, y, color=COLOURS[0], linewidth=1)
+            axes.plot(x, y, color=style(0)[0], linewidth=1)
             axes.scatter(
                 x,
                 y,
                 s=[20 + 180 * b["pairs"] / most for b in bins],
-                color=COLOURS[0],
+                color=style(0)[0],
                 label="language-model router (area: pairs)",
             )
             axes.legend(frameon=False, loc="upper left")
@@ -49,14 +49,14 @@ def learning_curve(comparison: Mapping[str, Any]) -> bytes:
             rows = sorted((r for r in curve if r["kind"] == kind), key=lambda r: r["fitted_on"])
             x, y = [r["fitted_on"] for r in rows], [r[hit]["value"] for r in rows]
             low, high = zip(*(r[hit]["interval"] for r in rows), strict=True)
-            colour = COLOURS[place % len(COLOURS)]
+            colour = style(place)[0]
             axes.plot(x, y, marker="o", color=colour, label=kind.replace("_", " "))
             axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
-        styles = {"constant": "--", "random": ":"}
-        for name, style in styles.items():
+        lines = {"constant": "--", "random": ":"}
+        for name, line in lines.items():
             if name in routers:
                 value = routers[name][hit]["value"]
-                axes.axhline(value, color="#555555", linestyle=style, linewidth=1, label=name)
+                axes.axhline(value, color="#555555", linestyle=line, linewidth=1, label=name)
         if curve:
             axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return drawn.png

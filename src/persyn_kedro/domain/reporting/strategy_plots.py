@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from persyn_kedro.domain.reporting.png import COLOURS, canvas, say_so
+from persyn_kedro.domain.reporting.png import canvas, say_so, style
 from persyn_kedro.domain.strategies.allocation import ON_CALIBRATION
 
 
@@ -22,13 +22,13 @@ def score_against_tokens(comparison: Mapping[str, Any]) -> bytes:
         for place, (name, row) in enumerate(comparison["strategies"].items()):
             if row["mean"] is None:
                 continue
-            colour = COLOURS[place % len(COLOURS)]
+            colour, mark, _ = style(place)
             alone, whole = (row["cost"][key] for key in ("completion_tokens", _WHOLE))
             y = _scaled(comparison, row["mean"])
             spread = _scaled(comparison, row["spread"]) if row["spread"] is not None else 0
             axes.plot([alone, whole], [y, y], color=colour, linewidth=1, alpha=0.6)
             axes.plot([alone], [y], marker="|", color=colour, alpha=0.6)
-            mark = "s" if name in ON_CALIBRATION else "o"  # fewer prompts
+            mark = "s" if name in ON_CALIBRATION else mark  # fewer prompts
             axes.errorbar(
                 [whole], [y], yerr=[spread], fmt=mark, color=colour, capsize=3, label=name
             )
@@ -55,7 +55,7 @@ def score_against_alpha(comparison: Mapping[str, Any]) -> bytes:
             y = [_scaled(comparison, r["mean"]) for r in rows]
             spread = [_scaled(comparison, r["spread"] or 0.0) for r in rows]
             axes.errorbar(
-                [r["alpha"] for r in rows], y, yerr=spread, marker="o", color=COLOURS[0], capsize=3
+                [r["alpha"] for r in rows], y, yerr=spread, marker="o", color=style(0)[0], capsize=3
             )
             axes.set_xlim(-0.05, 1.05)
     return drawn.png
@@ -74,8 +74,8 @@ def teachers_by_kind(comparison: Mapping[str, Any]) -> bytes:
             shares = [
                 r[teacher] / max(1, sum(v for k, v in r.items() if k != "kind")) for r in rows
             ]
-            colour = COLOURS[place % len(COLOURS)]
-            axes.barh(kinds, shares, left=left, color=colour, label=teacher)
+            colour, _, hatch = style(place)
+            axes.barh(kinds, shares, left=left, color=colour, hatch=hatch, label=teacher)
             left = [a + b for a, b in zip(left, shares, strict=True)]
         axes.set_xlim(0, 1)
         axes.invert_yaxis()

@@ -50,6 +50,8 @@ def comparison_text(comparison: dict[str, Any]) -> str:
     parts = [
         _table(comparison_figures.STRATEGY_COLUMNS, comparison_figures.strategy_rows(comparison)),
         _prose(comparison_figures.strategy_meaning(comparison)),
+        _table(comparison_figures.COST_COLUMNS, comparison_figures.cost_rows(comparison)),
+        _prose(comparison_figures.COST_MEANING),
         *(_prose(f"Note: {note}") for note in comparison["notes"]),
         *map(_prose, comparison["verdicts"]),
     ]
@@ -72,4 +74,5 @@ def benchmarks_text(comparison: dict[str, Any]) -> str:
     table = _table(
         benchmark_figures.BENCHMARK_COLUMNS, benchmark_figures.benchmark_rows(comparison)
     )
-    return "\n\n".join(["", table, _prose(benchmark_figures.benchmark_meaning(comparison))])
+    notes = [_prose(f"Note: {note}") for note in comparison["notes"]]
+    return "\n\n".join(["", table, _prose(benchmark_figures.benchmark_meaning(comparison)), *notes])

@@ -23,6 +23,7 @@ def train_reward_model_job(
 ) -> Iterator[dict[str, Any]]:
     """Train on ``pairs`` (prompt, chosen, rejected), save to ``workspace/model``, yield the curve.
 
+    The first item is ``{"left_out": n}``, the pairs that are too long.
     The loss is Bradley-Terry's: -log sigmoid(score of the chosen - score of the rejected). Pairs
     of which one side is longer than ``settings.max_length`` tokens are left out. Runs in a child.
 
@@ -37,6 +38,7 @@ def train_reward_model_job(
         raise PersynError(
             f"No preference pair fits into train_reward_model.max_length = {settings.max_length}."
         )
+    yield {"left_out": len(pairs) - len(examples)}
     identity = {
         "pairs": settings_id({"examples": examples}),
         "weights_id": model.weights_id,
@@ -98,7 +100,7 @@ def _trainer(
         learning_rate=settings.learning_rate,
         warmup_steps=int(settings.warmup_fraction * steps),
         max_length=None,  # too long pairs are left out above
-        bf16=True,
+        bf16=settings.precision == "bfloat16_autocast",
         gradient_checkpointing=False,
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),

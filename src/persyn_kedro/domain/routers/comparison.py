@@ -38,7 +38,10 @@ def constant_scores(rewards: np.ndarray, folds: np.ndarray) -> np.ndarray:
 
 
 def measure_scores(
-    scores: Mapping[str, np.ndarray], rewards: np.ndarray, bootstrap: Bootstrap
+    scores: Mapping[str, np.ndarray],
+    rewards: np.ndarray,
+    bootstrap: Bootstrap,
+    with_auc: bool = True,
 ) -> dict[str, dict[str, Any]]:
     """Return Hit@k (k < K), regret and AUC of each router, with intervals.
 
@@ -59,9 +62,8 @@ def measure_scores(
         difference = columns["regret"] - per_prompt[CONSTANT]["regret"]
         if name != CONSTANT:
             figures[name]["regret_to_constant"] = _mean(difference, bootstrap)
-        figures[name]["auc"] = (
-            pair_auc(scores[name], rewards, bootstrap) if name in scores else None
-        )
+        if name in scores and with_auc:
+            figures[name]["auc"] = pair_auc(scores[name], rewards, bootstrap)
     return figures
 
 
@@ -72,23 +74,25 @@ def pair_auc(scores: np.ndarray, rewards: np.ndarray, bootstrap: Bootstrap) -> A
     score of the better minus that of the worse, the AUC is P(d_i + d_j > 0) over all two pairs.
     """
     margins = _margins(scores, rewards)
-    counts = np.array([len(d) for d in margins], dtype=np.float64)
+    counts = np.array([len(d) for d in margins])
     if not counts.sum():
         return None
-    flat, owner = np.concatenate(margins), np.repeat(np.arange(len(margins)), counts.astype(int))
-    wins = np.zeros((len(margins), len(margins)))
-    for i, d in enumerate(margins):
-        if len(d):
-            sums = d[:, None] + flat[None, :]
-            won = (sums > TIE) + 0.5 * (np.abs(sums) <= TIE)
-            np.add.at(wins[i], owner, won.sum(axis=0))
+    flat, owner = np.concatenate(margins), np.repeat(np.arange(len(margins)), counts)
+    mirrored = np.argsort(-flat, kind="stable")
+    below = np.searchsorted(-flat[mirrored], flat, side="left")
+    level = np.searchsorted(-flat[mirrored], flat, side="right")
+
+    def auc(weights: np.ndarray) -> float:
+        """Count, for each pair, the weight of those whose mirror image lies below; ties half."""
+        own = weights[owner]
+        sums = np.concatenate([[0.0], np.cumsum(own[mirrored])])
+        return float(own @ (sums[below] + sums[level])) / (2 * sums[-1] ** 2)
+
     rng = np.random.default_rng(bootstrap.seed)
-    weights = resampled_counts(len(margins), bootstrap.resamples, rng)
-    pairs = weights @ counts
-    kept = pairs > 0
-    draws = np.einsum("bi,ij,bj->b", weights[kept], wins, weights[kept], optimize=True)
-    value = wins.sum() / counts.sum() ** 2
-    return estimate(value, draws / pairs[kept] ** 2, bootstrap.confidence).as_dict()
+    drawn = resampled_counts(len(margins), bootstrap.resamples, rng)
+    draws = np.array([auc(weights) for weights in drawn if weights @ counts > 0])
+    value = auc(np.ones(len(margins)))
+    return estimate(value, draws, bootstrap.confidence).as_dict()
 
 
 def pair_calibration(scores: np.ndarray, rewards: np.ndarray, bins: int = 10) -> list[dict]:

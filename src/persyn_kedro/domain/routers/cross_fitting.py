@@ -1,5 +1,6 @@
 """Every calibration prompt scored by routers that were not fitted on it."""
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from persyn_kedro.foundations.parameters import TrainRouterSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel
+
+log = logging.getLogger(__name__)
 
 
 def fold_of(prompt_id: str, folds: int, seed: int) -> int:
@@ -55,8 +58,7 @@ def cross_fit(
         _fitting(prompts, rewards, plan, settings.folds, train_router, backbone, seed)
         for plan in plans
     ]
-    kept = [i for i, f in enumerate(fittings) if f.scored]  # a small set may leave a fold empty
-    _check(fittings, plans, kept)
+    kept = _usable(fittings, plans)
     found = scores_of([fittings[i] for i in kept], store)
     rows = [
         {
@@ -97,16 +99,22 @@ def _fitting(
     )
 
 
-def _check(
-    fittings: Sequence[Fitting], plans: Sequence[tuple[str, float, int]], kept: Sequence[int]
-) -> None:
-    for i in kept:
-        if not tell_apart(_fitted(fittings[i])):
-            raise PersynError(
-                f"compare_routers.sizes: on {plans[i][1]:g} of the calibration prompts no two "
-                f"teachers' rewards differ (fold {plans[i][2] + 1}): leave that size out, or add "
-                "prompts."
-            )
+def _usable(fittings: Sequence[Fitting], plans: Sequence[tuple[str, float, int]]) -> list[int]:
+    """Return the places of the fittings to do: whole sizes, on rewards that differ.
+
+    A small set may leave a fold empty: that one has nothing to score.
+    """
+    too_small = {
+        plans[i][1] for i, f in enumerate(fittings) if f.scored and not tell_apart(_fitted(f))
+    }
+    if 1.0 in too_small:
+        raise PersynError(
+            "Without one fold of the calibration prompts no two teachers' rewards differ: there is "
+            "nothing to compare routers on; add calibration prompts."
+        )
+    for size in sorted(too_small):
+        log.warning("Learning curve: on %g of the prompts no rewards differ: left out", size)
+    return [i for i, f in enumerate(fittings) if f.scored and plans[i][1] not in too_small]
 
 
 def _fitted(fitting: Fitting) -> np.ndarray:

@@ -9,8 +9,6 @@ import pyarrow as pa
 from persyn_kedro.domain.rewards import comparable
 from persyn_kedro.domain.routers.comparison import (
     CONSTANT,
-    ORACLE,
-    RANDOM,
     Bootstrap,
     constant_scores,
     measure_scores,
@@ -99,7 +97,7 @@ def _curve(
             "kind": kind,
             "size": size,
             "fitted_on": float(np.mean(list(sizes[kind, size].values()))),
-            **measure_scores({kind: scores, CONSTANT: constant}, rewards, bootstrap)[kind],
+            **measure_scores({kind: scores, CONSTANT: constant}, rewards, bootstrap, False)[kind],
         }
         for (kind, size), scores in by_plan.items()
     ]
@@ -119,6 +117,3 @@ def _verdict(kind: str, figures: Mapping[str, Any]) -> str:
         f"The {name} router is no better than always the best teacher, as far as can be told: "
         f"regret {told}."
     )
-
-
-ADDED = (CONSTANT, RANDOM, ORACLE)  # rows of the comparison that are no routers

@@ -15,12 +15,13 @@ from persyn_kedro.foundations.evidence_parameters import CompareSettings
 
 Scores = Mapping[str, Sequence[float]]  # the router's, by prompt_id, in the pool's order
 PERSYN, ORACLE, PERSYN_CALIBRATION = "persyn", "oracle", "persyn_calibration"
+FAMILY_STRONG, RANDOM = "family_strong", "random"
 ON_CALIBRATION = (ORACLE, PERSYN_CALIBRATION)  # trained on the calibration prompts alone
 
 
 def alpha_name(alpha: float) -> str:
     """Return the name of PerSyn with another alpha."""
-    return f"{PERSYN}_alpha_{alpha:g}"
+    return f"{PERSYN}_alpha_{alpha!r}".removesuffix(".0")
 
 
 def reference_of(strategy: str) -> str:
@@ -75,8 +76,8 @@ def allocate(
         strong, weak = rankings["strong"][0], _weakest(rewards, pool)
         teachers["mix"] = ", ".join(dict.fromkeys([strong, weak]))
         made["mix"] = choices.mix(prompt_ids, strong, weak, settings.mix_strong_share, seed)
-    if "random" in settings.strategies:
-        made["random"] = choices.at_random(prompt_ids, pool.teachers, seed)
+    if RANDOM in settings.strategies:
+        made[RANDOM] = choices.at_random(prompt_ids, pool.teachers, seed)
     if ORACLE in settings.strategies:
         ids, matrix = reward_matrix(rewards, pool.teachers)
         wanted = [i for i, prompt_id in enumerate(ids) if prompt_id in held_out_scores]
@@ -115,10 +116,11 @@ def _rankings(
         if pool.student_family and pool.families[t] == pool.student_family and t in quality
     ]
     if family:
-        found["family_strong"] = family
+        found[FAMILY_STRONG] = family
     else:
-        left_out["family_strong"] = (
-            f"no teacher is of the student's family ({pool.student_family or 'not set'})"
+        left_out[FAMILY_STRONG] = (
+            "no teacher of known quality is of the student's family "
+            f"({pool.student_family or 'not set'})"
         )
     car = merits.car_scores(quality, merits.mean_nll(rewards, pool.teachers), settings.car_beta)
     if car:

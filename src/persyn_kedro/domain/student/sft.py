@@ -55,6 +55,11 @@ def train_student_job(
             yield {key: entry[key] for key in ("step", "epoch", "loss", "learning_rate")}
 
 
+def fits(tokenizer: Any, system: str | None, prompt: str, response: str, max_length: int) -> bool:
+    """Tell whether ``training_examples`` keeps this row."""
+    return len(render(tokenizer, system, prompt, response).input_ids) <= max_length
+
+
 def training_examples(
     tokenizer: Any,
     rows: list[dict[str, str]],

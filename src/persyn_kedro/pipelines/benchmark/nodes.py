@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from persyn_kedro.domain.benchmarks.harness import benchmark_job, check_harness, environment
+from persyn_kedro.domain.benchmarks.harness import benchmark_job, environment
 from persyn_kedro.domain.benchmarks.summary import compare_benchmarks
 from persyn_kedro.domain.reporting.page import benchmark_page
 from persyn_kedro.domain.student.trained import trained, untrained
@@ -13,8 +13,18 @@ from persyn_kedro.foundations.parameters import EngineSettings, Models, StudentS
 from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.weights import ResolvedModel
 
+_READS = (
+    "tasks",
+    "include_path",
+    "num_fewshot",
+    "limit",
+    "chat_template",
+    "backend",
+    "max_length",
+)
 
-@step()
+
+@step(settings=_READS, engine=())
 def benchmark_before(
     models: Models,
     student: StudentSettings,
@@ -23,11 +33,10 @@ def benchmark_before(
     seed: int,
 ) -> dict[str, Any]:
     """Return the untrained student's results."""
-    check_harness(settings)
     return _run(untrained(models, student), student, engine, settings, seed)
 
 
-@step()
+@step(settings=_READS, engine=())
 def benchmark_after(
     directory: Path,
     models: Models,
@@ -37,7 +46,6 @@ def benchmark_after(
     seed: int,
 ) -> dict[str, Any]:
     """Return the fine-tuned student's results."""
-    check_harness(settings)
     return _run(trained(models, student, directory), student, engine, settings, seed)
 
 

@@ -18,17 +18,20 @@ from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.routing_store import RoutingStore
 from persyn_kedro.domain.stores.trial_store import TrialStore
-from persyn_kedro.domain.strategies.allocation import Pool, allocate
+from persyn_kedro.domain.strategies.allocation import PERSYN, Pool, allocate
 from persyn_kedro.domain.strategies.alphas import score_at_alphas
-from persyn_kedro.domain.strategies.costs import strategy_costs
+from persyn_kedro.domain.strategies.costs import price_strategies, strategy_tokens
 from persyn_kedro.domain.strategies.examples import strategy_examples
 from persyn_kedro.domain.strategies.generation import generate_side_by_side
+from persyn_kedro.domain.student.sft import fits
+from persyn_kedro.domain.student.trained import untrained
 from persyn_kedro.domain.student.trial import Setup
 from persyn_kedro.domain.teachers.answering import answer
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
 from persyn_kedro.domain.training_set.checking import exact_checker
 from persyn_kedro.domain.training_set.routed import sum_calls
+from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.evidence_parameters import CompareSettings
 from persyn_kedro.foundations.parameters import (
     EngineSettings,
@@ -45,7 +48,19 @@ from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.weights import resolve_models
 
 
-@step(label=("alpha", "quality", "allow_truncated", "unsolved"), settings=("alphas",))
+@step(label=("quality",))
+def select_test_set(prompts: pads.Dataset, splits: pads.Dataset, label: LabelSettings) -> pa.Table:
+    """Return the prompts that all students answer (``schemas.PROMPTS``).
+
+    Raises:
+        PersynError: students could not be compared on them; nothing is paid for or trained yet.
+    """
+    rows = _rows(prompts, splits, {"test"})
+    check_test_set(rows, label.quality)
+    return pa.Table.from_pylist(rows, schemas.PROMPTS)
+
+
+@step(label=("alpha", "allow_truncated", "unsolved"), settings=("alphas",))
 def route_at_other_alphas(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -60,12 +75,7 @@ def route_at_other_alphas(
     seed: int,
     routing_store: RoutingStore,
 ) -> pa.Table:
-    """Return the scores of routers trained at other alphas (``schemas.ALPHA_SCORES``).
-
-    Raises:
-        PersynError: the strategies could not be compared, for want of test prompts.
-    """
-    check_test_set(_rows(prompts, splits, {"test"}), label.quality)
+    """Return the scores of routers trained at other alphas (``schemas.ALPHA_SCORES``)."""
     return score_at_alphas(
         [alpha for alpha in settings.alphas if alpha != label.alpha],
         _rows(prompts, splits, {"calibration", "train"}),
@@ -139,7 +149,7 @@ def generate_strategies(
     quality_store: QualityStore,
     ledger: Ledger,
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Return the responses of all strategies, what each costs alone, and the calls made now."""
+    """Return the responses of all strategies, what each takes alone, and the calls made now."""
     recipes = resolve_recipes(teachers, models)
     rows = {row["prompt_id"]: row for row in prompts.to_table().to_pylist()}
     made = []
@@ -149,46 +159,62 @@ def generate_strategies(
         made.append(calls)
         return responses, calls
 
+    choices = _choices(allocations)
     responses, asked = generate_side_by_side(
         {prompt_id: row["prompt"] for prompt_id, row in rows.items()},
-        _choices(allocations),
+        choices,
         list(teachers.root),
         generate,
         label.allow_truncated,
         ask,
         exact_checker(rows, thinks_of(models, teachers), quality_store),
     )
-    costs = strategy_costs(asked, calibration_responses.to_table(), recipes)
-    return responses, costs, sum_calls(made, list(teachers.root))
+    tokens = strategy_tokens(asked, choices, calibration_responses.to_table(), list(teachers.root))
+    return responses, tokens, sum_calls(made, list(teachers.root))
 
 
-@step(label=("allow_truncated", "unsolved"), settings=("examples",))
+@step(
+    label=("allow_truncated", "unsolved"), sft=("max_length",), settings=("examples", "min_share")
+)
 def build_strategy_examples(
     strategy_responses: pads.Dataset,
+    allocations: pads.Dataset,
     prompts: pads.Dataset,
     rewards: pads.Dataset,
     models: Models,
     teachers: Teachers,
+    student: StudentSettings,
     label: LabelSettings,
+    sft: SftSettings,
     settings: CompareSettings,
-) -> pa.Table:
-    """Return the strategies' training sets (``schemas.STRATEGY_EXAMPLES``)."""
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the strategies' training sets (``STRATEGY_EXAMPLES``), and what was left out."""
     unsolved = unsolved_prompts(rewards.to_table()) if label.unsolved == "leave_out" else ()
+    from persyn_kedro.foundations.loading import load_tokenizer
+
+    tokenizer = load_tokenizer(untrained(models, student))
+
+    def short_enough(prompt: str, response: str) -> bool:
+        return fits(tokenizer, student.system, prompt, response, sft.max_length)
+
     return strategy_examples(
         strategy_responses.to_table(),
+        {
+            name: [prompt_id for prompt_id in own if prompt_id not in unsolved]
+            for name, own in _choices(allocations).items()
+        },
         {row["prompt_id"]: row["prompt"] for row in prompts.to_table().to_pylist()},
         thinks_of(models, teachers),
         label.allow_truncated,
-        frozenset(unsolved),
-        settings.examples == "common",
+        short_enough,
+        settings,
     )
 
 
 @step(evaluate=("sampling",), label=("quality",), settings=("seeds",))
 def train_and_test_students(
     strategy_examples: pads.Dataset,
-    prompts: pads.Dataset,
-    splits: pads.Dataset,
+    test_set: pads.Dataset,
     models: Models,
     student: StudentSettings,
     sft: SftSettings,
@@ -203,7 +229,7 @@ def train_and_test_students(
     workspace: Path,
 ) -> pa.Table:
     """Return the test answers' quality of a student for each strategy and seed (``TRIALS``)."""
-    test = _rows(prompts, splits, {"test"})
+    test = test_set.to_table().to_pylist()
     judge = label.quality.model
     return run_trials(
         strategy_examples.to_table(),
@@ -216,14 +242,19 @@ def train_and_test_students(
     )
 
 
-@step(label=("alpha",), settings=("resamples", "confidence", "examples"))
+@step(
+    teachers=("price", "prompt_price"),
+    label=("alpha",),
+    settings=("resamples", "confidence", "examples"),
+)
 def compare_strategies(
     trials: pads.Dataset,
-    strategy_costs: pads.Dataset,
+    strategy_tokens: pads.Dataset,
     strategy_examples: pads.Dataset,
+    example_notes: dict[str, Any],
+    allocations: pads.Dataset,
     strategy_notes: dict[str, Any],
     prompts: pads.Dataset,
-    splits: pads.Dataset,
     router_comparison: dict[str, Any],
     teachers: Teachers,
     label: LabelSettings,
@@ -233,10 +264,15 @@ def compare_strategies(
     """Return the comparison's content: scores, costs, allocations, verdicts."""
     return build_comparison(
         trials.to_table(),
-        strategy_costs.to_table(),
+        price_strategies(strategy_tokens.to_table(), teachers),
         strategy_examples.to_table(),
-        strategy_notes,
-        _rows(prompts, splits, {"calibration", "train", "test"}),
+        {
+            **strategy_notes,
+            **example_notes,
+            "left_out": {**strategy_notes["left_out"], **example_notes["left_out"]},
+        },
+        _choices(allocations)[PERSYN],
+        {row["prompt_id"]: row["source"] for row in prompts.to_table().to_pylist()},
         router_comparison,
         list(teachers.root),
         label,

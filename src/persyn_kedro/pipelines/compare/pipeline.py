@@ -6,6 +6,12 @@ from persyn_kedro.pipelines.compare import nodes
 
 _TRAINING_SETS = [
     node(
+        nodes.select_test_set,
+        ["prompts", "splits", "params:label"],
+        "test_set",
+        name="select_test_set",
+    ),
+    node(
         nodes.route_at_other_alphas,
         [
             "prompts",
@@ -60,21 +66,24 @@ _TRAINING_SETS = [
             "quality_store",
             "ledger",
         ],
-        ["strategy_responses", "strategy_costs", "strategy_calls"],
+        ["strategy_responses", "strategy_tokens", "strategy_calls"],
         name="generate_strategies",
     ),
     node(
         nodes.build_strategy_examples,
         [
             "strategy_responses",
+            "allocations",
             "prompts",
             "rewards",
             "params:models",
             "params:teachers",
+            "params:student",
             "params:label",
+            "params:sft",
             "params:compare",
         ],
-        "strategy_examples",
+        ["strategy_examples", "example_notes"],
         name="build_strategy_examples",
     ),
 ]
@@ -83,8 +92,7 @@ _STUDENTS = [
         nodes.train_and_test_students,
         [
             "strategy_examples",
-            "prompts",
-            "splits",
+            "test_set",
             "params:models",
             "params:student",
             "params:sft",
@@ -105,11 +113,12 @@ _STUDENTS = [
         nodes.compare_strategies,
         [
             "trials",
-            "strategy_costs",
+            "strategy_tokens",
             "strategy_examples",
+            "example_notes",
+            "allocations",
             "strategy_notes",
             "prompts",
-            "splits",
             "router_comparison",
             "params:teachers",
             "params:label",

@@ -1,5 +1,6 @@
 """A reward model from the calibration answers whose correctness is known."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from persyn_kedro.domain.reward_model.training import train_reward_model_job
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
-from persyn_kedro.foundations.parameters import LabelSettings, Models, ModelSettings, Teachers
+from persyn_kedro.foundations.parameters import Models, ModelSettings, Teachers
 from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.weights import resolve_model, resolve_models
 
+log = logging.getLogger(__name__)
 
-@step(label=("quality",), settings=("pairs_per_prompt",))
+
+@step(settings=("pairs_per_prompt",))
 def pair_answers(
     calibration_responses: pads.Dataset,
     quality: pads.Dataset,
@@ -29,20 +32,14 @@ def pair_answers(
     splits: pads.Dataset,
     models: Models,
     teachers: Teachers,
-    label: LabelSettings,
     settings: TrainRewardModelSettings,
     seed: int,
 ) -> pa.Table:
     """Return right answers against wrong ones (``schemas.PREFERENCE_PAIRS``).
 
     Raises:
-        PersynError: quality is no correctness, or no prompt has a right and a wrong answer.
+        PersynError: no prompt has a right and a wrong answer.
     """
-    if label.quality.kind != "exact_answer":
-        raise PersynError(
-            "A reward model is trained on answers that are right or wrong: set label.quality to "
-            "{kind: exact_answer} and label prompts that have references."
-        )
     pairs = preference_pairs(
         calibration_responses.to_table(),
         quality.to_table(),
@@ -78,7 +75,16 @@ def train_reward_model(
         workspace,
         label="training the reward model",
     )
-    return list(curve), workspace / "model"
+    rows_of_curve = list(curve)  # the model is there once the curve has ended
+    left_out = rows_of_curve[0]["left_out"]
+    if left_out:
+        log.warning(
+            "%d of %d pairs are longer than train_reward_model.max_length = %d tokens: left out",
+            left_out,
+            len(rows),
+            settings.max_length,
+        )
+    return rows_of_curve, workspace / "model"
 
 
 @step(settings=("model", "confidence"))

@@ -18,7 +18,6 @@ def create_pipeline() -> Pipeline:
                     "splits",
                     "params:models",
                     "params:teachers",
-                    "params:label",
                     "params:train_reward_model",
                     "params:seed",
                 ],
