@@ -1,6 +1,7 @@
 """`kedro run --pipelines=compare` through the command line, on tiny random models."""
 
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,13 +67,14 @@ def test_only_what_the_store_lacks_is_paid_for(project: Run) -> None:
     labelled = {row["response_key"] for row in rows(project, "calibration_responses")}
     wanted = {row["response_key"] for row in rows(project, "strategy_responses")}
     assert 0 < calls == len(wanted - labelled)
-    costs = {row["strategy"]: row for row in rows(project, "strategy_costs")}
-    examples = by_strategy(rows(project, "strategy_examples"))
-    for name, row in costs.items():
-        assert row["calls"] == len(examples[name])
-        own = {r["response_key"] for r in examples[name]}
+    tokens = by_strategy(rows(project, "strategy_tokens"))
+    asked = by_strategy(rows(project, "strategy_responses"))
+    assert set(tokens) == set(asked)
+    for name, own in tokens.items():
+        keys = {r["response_key"] for r in asked[name]}
         needed = set() if name == "random" else labelled
-        assert row["whole_calls"] == len(own | needed)
+        assert sum(row["calls"] for row in own) == len(keys)
+        assert sum(row["whole_calls"] for row in own) == len(keys | needed)
 
 
 def test_each_prompt_is_scored_by_routers_that_did_not_see_it(project: Run) -> None:
@@ -115,10 +117,33 @@ def test_a_second_comparison_trains_and_asks_nobody(project: Run) -> None:
     assert "Skipped compare.train_and_test_students" in skipped.stdout
 
 
-def test_a_comparison_without_test_prompts_is_refused_before_anything_is_trained(
-    project: Run,
+def test_prices_count_in_the_costs_alone(project: Run) -> None:
+    done = project("run", "--env=smoke", "--pipelines=compare", "--params=teachers.b.price=1000000")
+    assert "Doing compare.compare_strategies: teachers.b.price was 0.0, is 1000000" in done.stdout
+    assert "Skipped compare.generate_strategies" in done.stdout
+    comparison = load(project.directory, "strategy_comparison")
+    tokens = by_strategy(rows(project, "strategy_tokens"))
+    for name, row in comparison["strategies"].items():
+        spent = sum(r["completion_tokens"] for r in tokens[name] if r["teacher"] == "b")
+        assert row["cost"]["cost"] == spent
+
+
+def test_a_comparison_without_test_prompts_is_refused_before_a_teacher_is_asked(
+    tmp_path: Path,
 ) -> None:
-    done = project("run", "--env=smoke", STEPS, "--params=prepare.test_fraction=0", check=False)
+    run = make_project(tmp_path)
+    done = run("run", "--env=smoke", STEPS, "--params=prepare.test_fraction=0", check=False)
     assert done.returncode == 1
     assert "There is no test prompt to compare students on" in done.stderr
-    assert "routers to fit" not in done.stdout.split("alpha_scores")[-1]
+    assert "responses to generate" not in done.stdout
+
+
+def test_a_missing_input_names_the_steps_to_run(tmp_path: Path) -> None:
+    run = make_project(tmp_path)
+    done = run("run", "--env=smoke", "--pipelines=compare", check=False)
+    assert done.returncode == 1
+    assert "run `kedro run --pipelines=prepare,label,train_router,route`" in done.stderr
+    nodes = "--from-nodes=compare.compare_strategies"
+    done = run("run", "--env=smoke", "--pipelines=compare", nodes, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert ",compare`" in done.stderr

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import bootstrap, norm
+from scipy.stats import bootstrap, t
 
-from persyn_kedro.domain.comparison.bootstrap import mean_over_prompts, mean_over_seeds_and_prompts
+from persyn_kedro.domain.comparison.bootstrap import mean_over_prompts
+from persyn_kedro.domain.comparison.seeds_and_prompts import certainty
 from persyn_kedro.domain.comparison.students import compare_students, verdicts
 from persyn_kedro.domain.comparison.summary import build_comparison
 from persyn_kedro.foundations import schemas
@@ -51,25 +52,55 @@ def test_interval_of_a_mean_is_that_of_scipys_percentile_bootstrap() -> None:
     assert ours.standard_error == pytest.approx(values.std() / np.sqrt(60), rel=0.03)
 
 
-def test_seeds_add_their_own_spread() -> None:
-    """Variance of the two-way bootstrap mean: seeds' part plus prompts' part (plus theirs)."""
-    rng = np.random.default_rng(0)
-    seeds, prompts = rng.normal(0, 1, (8, 1)), rng.normal(0, 1, (1, 50))
-    found = mean_over_seeds_and_prompts(seeds + prompts, 40_000, 0.95, seed=3)
-    expected = np.sqrt(seeds.var() / 8 + prompts.var() / 50)
-    assert found is not None
-    assert found.standard_error == pytest.approx(expected, rel=0.03)
-    z = norm.ppf(0.975)
-    assert found.high - found.low == pytest.approx(2 * z * expected, rel=0.06)
+def drawn_differences(seeds: int, prompts: int, draws: int, of_seeds: float) -> np.ndarray:
+    """Return (draws, seeds, prompts) differences whose true mean is 0: all three sources vary."""
+    rng = np.random.default_rng(seeds)
+    return (
+        rng.normal(0, of_seeds, (draws, seeds, 1))
+        + rng.normal(0, 0.3, (draws, 1, prompts))
+        + rng.normal(0, 0.4, (draws, seeds, prompts))
+    )
 
 
-@given(st.integers(1, 4), st.integers(1, 6), st.integers(0, 9))
-def test_an_interval_holds_its_estimate_and_equal_values_have_no_width(
-    seeds: int, prompts: int, seed: int
+@pytest.mark.parametrize("of_seeds", [0.0, 0.03, 0.1])
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_the_interval_with_seeds_misses_no_more_often_than_it_says(
+    seeds: int, of_seeds: float
 ) -> None:
-    found = mean_over_seeds_and_prompts(np.full((seeds, prompts), 0.25), 200, 0.95, seed)
+    """At 90 %: at most 10 % of 600 null comparisons, and four standard deviations of chance."""
+    found = [certainty(values, 0.9) for values in drawn_differences(seeds, 60, 600, of_seeds)]
+    missed = np.mean([f is not None and (f.low > 0 or f.high < 0) for f in found])
+    assert missed < 0.1 + 4 * np.sqrt(0.09 / 600)
+
+
+def test_what_is_called_detectable_is_seen_in_four_cases_of_five() -> None:
+    values = drawn_differences(5, 200, 400, of_seeds=0.02)
+    typical = float(np.mean([certainty(v, 0.95).detectable for v in values]))  # type: ignore[union-attr]
+    seen = np.mean([certainty(v + typical, 0.95).low > 0 for v in values])  # type: ignore[union-attr]
+    assert 0.7 < seen < 0.95
+
+
+def test_the_variance_is_that_of_the_two_way_layout() -> None:
+    """Two seeds, three prompts, by hand: mean squares 0.06 (prompts), 0.24 (seeds), 0.06 (rest)."""
+    values = np.array([[0.0, 0.3, 0.6], [0.4, 0.1, 0.4]])
+    seeds = 3 * values.mean(axis=1).var(ddof=1)
+    prompts = 2 * values.mean(axis=0).var(ddof=1)
+    rest = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
+    of_rest = (rest**2).sum() / 2
+    variance = max(seeds + prompts - of_rest, prompts) / 6
+    freedom = variance**2 / ((seeds / 6) ** 2 / 1 + (prompts / 6) ** 2 / 2 + (of_rest / 6) ** 2 / 2)
+    reach = t.ppf(0.975, np.clip(freedom, 1, 5)) * np.sqrt(variance)
+    found = certainty(values, 0.95)
     assert found is not None
-    assert (found.value, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))
+    assert (found.low, found.high) == pytest.approx((0.3 - reach, 0.3 + reach))
+
+
+@given(st.integers(1, 4), st.integers(2, 6))
+def test_equal_values_have_no_width(seeds: int, prompts: int) -> None:
+    found = certainty(np.full((seeds, prompts), 0.25), 0.95)
+    assert found is not None
+    assert (found.low, found.high, found.detectable) == (0.25, 0.25, 0.0)
+    assert certainty(np.zeros((seeds, 1)), 0.95) is None
 
 
 def test_means_spread_and_paired_difference() -> None:
@@ -89,14 +120,16 @@ def test_means_spread_and_paired_difference() -> None:
     assert row["mean"] == 0.375
     assert row["spread"] == pytest.approx(np.std([0.5, 0.25], ddof=1))
     assert row["difference"]["value"] == -0.375
-    assert row["difference"]["detectable"] == pytest.approx(
-        2.8 * row["difference"]["standard_error"]
-    )
+    sure = certainty(np.array(strong) - np.array(persyn), SETTINGS.confidence)
+    assert sure is not None
+    assert row["difference"]["with_seeds"] == [sure.low, sure.high]
+    assert row["difference"]["detectable"] == sure.detectable
     # Pairing: what both do alike cancels out, so a constant shift has no width but the shift's.
     shifted = compare_students(
         trials({"persyn": [[1.0, 2.0, 3.0]], "strong": [[0.5, 1.5, 2.5]]}), SETTINGS, seed=1
     )
     assert shifted["strategies"]["strong"]["difference"]["interval"] == [-0.5, -0.5]
+    assert shifted["strategies"]["strong"]["difference"]["with_seeds"] is None  # one seed
 
 
 def test_prompts_that_any_student_leaves_unknown_are_left_out_for_all() -> None:
@@ -115,15 +148,22 @@ def test_oracle_is_compared_with_persyn_on_the_same_prompts() -> None:
     assert "difference" not in found["persyn_calibration"]
 
 
-def told(**differences: tuple[float, float, float]) -> str:
+def told(
+    same: dict[str, str] | None = None, seeds: int = 3, **differences: tuple[float, float, float]
+) -> str:
     figures = {
         name: {
             "reference": "persyn",
-            "difference": {"value": v, "interval": [low, high], "detectable": 0.05},
+            "difference": {
+                "value": v,
+                "interval": [low, high],
+                "with_seeds": [low, high] if seeds > 1 else None,
+                "detectable": 0.05,
+            },
         }
         for name, (v, low, high) in differences.items()
     }
-    return " ".join(verdicts({"strategies": figures}))
+    return " ".join(verdicts({"strategies": figures, "seeds": list(range(seeds))}, same or {}))
 
 
 def test_verdicts_say_plainly_who_wins() -> None:
@@ -135,32 +175,49 @@ def test_verdicts_say_plainly_who_wins() -> None:
     )
     open_ = told(car=(-0.01, -0.06, 0.04))
     assert "not shown to be better than that of car (PerSyn +1.0 points)" in open_
-    assert "a difference below 5.0 points would mostly have gone unseen" in open_
-    assert told(strong=(0.0, 0.0, 0.0)) == ""  # the same students: a note says so
+    assert "below 5.0 points would have been missed more than once in five times" in open_
+    # Equal scores of other students are no win; equal students are told in a note.
+    assert "not shown to be better than that of strong" in told(strong=(0.0, 0.0, 0.0))
+    assert told(same={"strong": "persyn"}, strong=(0.0, 0.0, 0.0)) == ""
     assert told(persyn_alpha_0=(0.1, 0.05, 0.2)) == ""  # an ablation is no rival
+    assert "one seed only" in told(seeds=1, strong=(-0.1, -0.2, -0.05))
+
+
+def test_nothing_is_said_of_students_that_could_not_be_judged() -> None:
+    found = compare_students(
+        trials({"persyn": [[None, 1.0]], "strong": [[1.0, None]]}), SETTINGS, seed=1
+    )
+    assert (found["n"], found["unknown"], found["strategies"]["strong"]["difference"]) == (
+        0,
+        2,
+        None,
+    )
+    assert verdicts(found, {}) == [
+        "Nothing can be said of PerSyn: too few test answers could be judged."
+    ]
 
 
 def comparison(**changes: Any) -> dict[str, Any]:
     scores = {"persyn": [[1.0, 0.0]], "persyn_alpha_1": [[1.0, 0.0]], "strong": [[1.0, 1.0]]}
-    costs = [
-        {"strategy": n, **{c: 1 for c in schemas.STRATEGY_COSTS.names if c != "strategy"}}
-        for n in scores
-    ]
+    spent = ("calls", "prompt_tokens", "completion_tokens", "cost")
     sets = {"persyn": ["a", "b"], "persyn_alpha_1": ["a", "b"], "strong": ["c", "d"]}
     examples = [
         {"strategy": n, "prompt_id": f"t{i}", "teacher": key, "response_key": key}
         for n, keys in sets.items()
         for i, key in enumerate(keys)
     ]
-    prompts = [
-        {"prompt_id": f"t{i}", "source": "sums", "split": "train", "part": "sft"} for i in range(3)
-    ]
     arguments: dict[str, Any] = {
         "trials": trials(scores),
-        "costs": pa.Table.from_pylist(costs, schemas.STRATEGY_COSTS),
+        "costs": {n: {p + c: 1 for p in ("", "whole_") for c in spent} for n in scores},
         "examples": pa.Table.from_pylist(examples, schemas.STRATEGY_EXAMPLES),
-        "notes": {"teachers": {"strong": "c"}, "left_out": {"car": "it cannot be"}},
-        "prompts": prompts,
+        "notes": {
+            "teachers": {"strong": "c"},
+            "left_out": {"car": "it cannot be"},
+            "prompts": dict.fromkeys(scores, 3),
+            "usable": {"persyn": 3, "persyn_alpha_1": 3, "strong": 2},
+        },
+        "choices": {"t0": ["a", "b"], "t1": ["b", "a"], "t2": ["a", "c"]},
+        "kinds": dict.fromkeys(("t0", "t1", "t2"), "sums"),
         "router_comparison": {"verdicts": ["The router says nothing."]},
         "teachers": ["a", "b", "c", "d"],
         "label": LabelSettings(alpha=0.4),
@@ -176,13 +233,14 @@ def test_the_summary_has_alphas_allocation_and_notes() -> None:
         (0.4, "persyn"),
         (1.0, "persyn_alpha_1"),
     ]
-    assert found["allocation"] == [{"kind": "sums", "a": 1, "b": 1, "c": 0, "d": 0}]
+    assert found["allocation"] == [{"kind": "sums", "a": 2, "b": 1, "c": 0, "d": 0}]
     assert found["strategies"]["strong"]["teacher"] == "c"
     assert found["measure"] == "exact"
     notes = " ".join(found["notes"])
     assert "Left out: car, as it cannot be." in notes
     assert "2 of 3 prompts are trained on" in notes
-    assert "persyn and persyn_alpha_1 have the same training set" in notes
+    assert "strong has the fewest such answers, 2" in notes
+    assert "persyn_alpha_1 has the same training set as persyn" in notes
     assert found["verdicts"][-1] == "The router says nothing."
 
 

@@ -146,7 +146,8 @@ def test_every_node_is_marked_and_reads_settings_that_there_are() -> None:
         mark = made.func.step  # type: ignore[attr-defined]
         for argument, fields in mark.reads.items():
             group = groups[settings_of(made)[argument]]
-            kind = p.ModelSettings if isinstance(group, p.Models) else type(group)
+            kinds = {p.Models: p.ModelSettings, p.Teachers: p.TeacherSettings}
+            kind = kinds.get(type(group), type(group))
             assert set(fields) <= set(kind.model_fields), made.name
 
 

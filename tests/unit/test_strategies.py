@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from persyn_kedro.domain.strategies import choices, merits
 from persyn_kedro.domain.strategies.allocation import Pool, allocate
-from persyn_kedro.domain.strategies.costs import strategy_costs
+from persyn_kedro.domain.strategies.costs import price_strategies, strategy_tokens
 from persyn_kedro.domain.strategies.examples import strategy_examples
 from persyn_kedro.domain.strategies.generation import generate_side_by_side
 from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.evidence_parameters import CompareSettings
-from persyn_kedro.foundations.parameters import GenerateSettings
+from persyn_kedro.foundations.parameters import GenerateSettings, Teachers, TeacherSettings
 
 TEACHERS = ["big", "middle", "small"]
 # Three calibration prompts; r_q and r_l of each teacher.
@@ -102,7 +103,7 @@ def test_car_scales_negative_rewards_so_that_the_order_is_not_turned_round() -> 
 def test_without_a_family_the_strategy_is_left_out_with_its_reason() -> None:
     found, notes = allocated(family=None)
     assert "family_strong" not in found
-    assert "no teacher is of the student's family" in notes["left_out"]["family_strong"]
+    assert "no teacher of known quality is of the student's family" in notes["left_out"]["family_strong"]
 
 
 def test_only_the_strategies_that_are_asked_for() -> None:
@@ -190,14 +191,6 @@ def test_every_strategy_keeps_to_the_rule_of_verification() -> None:
 # Costs and examples.
 
 
-class Priced:
-    def __init__(self, teacher: str, price: float) -> None:
-        self.teacher, self.price = teacher, price
-
-    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        return self.price * completion_tokens
-
-
 def answered(teacher: str, prompt_id: str, tokens: int, **more: Any) -> dict[str, Any]:
     return {
         "teacher": teacher,
@@ -210,24 +203,67 @@ def answered(teacher: str, prompt_id: str, tokens: int, **more: Any) -> dict[str
     }
 
 
+PRICED = Teachers(
+    {
+        "big": TeacherSettings(model="m", price=2e6, prompt_price=1e6),
+        "small": TeacherSettings(model="m", system="!", price=1e6),
+    }
+)
+
+
 def test_costs_count_the_calibration_answers_that_choosing_needs_once() -> None:
-    calibration = [answered(t, "p0", tokens) for t, tokens in (("big", 5), ("small", 7))]
+    calibration = [answered(name, "p0", tokens) for name, tokens in (("big", 5), ("small", 7))]
     asked = {
         "persyn": [answered("small", "p0", 7), answered("big", "p1", 11)],
         "random": [answered("big", "p0", 5), answered("big", "p1", 11, engine=None)],
+        "family_strong": [answered("small", "p1", 3)],
     }
-    table = strategy_costs(
-        asked,
-        pa.Table.from_pylist(calibration, schemas.RESPONSES),
-        [Priced("big", 2.0), Priced("small", 1.0)],  # type: ignore[list-item]
+    choices = {name: {"p0": ["big", "small"]} for name in asked}
+    choices["family_strong"] = {"p0": ["small"]}  # a family of one: nothing to choose
+    table = strategy_tokens(
+        asked, choices, pa.Table.from_pylist(calibration, schemas.RESPONSES), ["big", "small"]
     )
-    persyn, chance = table.to_pylist()
-    assert (persyn["calls"], persyn["completion_tokens"], persyn["cost"]) == (2, 18, 29.0)
-    # And big's answer to p0; small's is in the set already.
-    assert (persyn["whole_calls"], persyn["whole_completion_tokens"]) == (3, 23)
-    assert persyn["whole_cost"] == 39.0
+    found = price_strategies(table, PRICED)
+    assert found["persyn"] == {
+        "calls": 2, "prompt_tokens": 20, "completion_tokens": 18, "cost": 7 + 2 * 11 + 10,
+        # And big's answer to p0; small's is in the set already.
+        "whole_calls": 3, "whole_prompt_tokens": 30, "whole_completion_tokens": 23,
+        "whole_cost": 7 + 2 * 16 + 20,
+    }  # fmt: skip
     # Chance needs no calibration; what was never asked costs nothing.
-    assert (chance["calls"], chance["whole_calls"], chance["whole_cost"]) == (1, 1, 10.0)
+    assert (found["random"]["calls"], found["random"]["whole_calls"]) == (1, 1)
+    assert found["random"]["whole_cost"] == 20
+    assert (found["family_strong"]["whole_calls"], found["family_strong"]["whole_cost"]) == (1, 3)
+
+
+def examples_of(
+    responses: dict[str, dict[str, str]], too_long: tuple[str, ...] = (), **settings: Any
+) -> tuple[dict[str, list[str]], dict[str, Any]]:
+    rows = [
+        {
+            "strategy": name,
+            **answered(
+                "big", p, 3, finish_reason=reason, response="" if reason == "error" else f"to {p}"
+            ),
+        }
+        for name, own in responses.items()
+        for p, reason in own.items()
+    ]
+    table, notes = strategy_examples(
+        pa.Table.from_pylist(rows, schemas.STRATEGY_RESPONSES),
+        {name: list(own) for name, own in responses.items()},
+        {p: f"text of {p}" for p in IDS},
+        {"big": "strip"},
+        allow_truncated=False,
+        fits=lambda prompt, response: prompt not in [f"text of {p}" for p in too_long],
+        settings=CompareSettings(**settings),
+    )
+    found: dict[str, list[str]] = {}
+    for row in table.to_pylist():
+        found.setdefault(row["strategy"], []).append(row["prompt_id"])
+        prompt_id = row["prompt_id"]
+        assert (row["prompt"], row["response"]) == (f"text of {prompt_id}", f"to {prompt_id}")
+    return found, notes
 
 
 @pytest.mark.parametrize(
@@ -255,29 +291,37 @@ def test_strategies_share_their_prompts(common: bool, expected: dict[str, list[s
         "oracle": {"p0": "stop", "p1": "stop"},
         "persyn_calibration": {"p0": "stop", "p1": "error"},
     }
-    rows = [
-        {
-            "strategy": name,
-            **answered(
-                "big", p, 3, finish_reason=reason, response="" if reason == "error" else "4"
-            ),
-        }
-        for name, own in responses.items()
-        for p, reason in own.items()
-    ]
-    table = strategy_examples(
-        pa.Table.from_pylist(rows, schemas.STRATEGY_RESPONSES),
-        {p: f"text of {p}" for p in IDS},
-        {"big": "strip"},
-        allow_truncated=False,
-        unsolved=frozenset(),
-        common=common,
-    )
-    found: dict[str, list[str]] = {name: [] for name in responses}
-    for row in table.to_pylist():
-        found[row["strategy"]].append(row["prompt_id"])
-        assert (row["prompt"], row["response"]) == (f"text of {row['prompt_id']}", "4")
+    found, notes = examples_of(responses, examples="common" if common else "own")
     assert found == expected
+    assert notes["left_out"] == {}
+    assert notes["prompts"] == {"persyn": 3, "strong": 3, "oracle": 2, "persyn_calibration": 2}
+    assert notes["usable"] == {"persyn": 2, "strong": 2, "oracle": 2, "persyn_calibration": 1}
+
+
+def test_what_is_too_long_for_one_student_is_left_out_for_all() -> None:
+    every = dict.fromkeys(IDS, "stop")
+    found, _ = examples_of({"persyn": every, "strong": every}, too_long=("p1",))
+    assert found == {"persyn": ["p0", "p2"], "strong": ["p0", "p2"]}
+
+
+def test_a_strategy_with_next_to_nothing_is_left_out_instead_of_the_prompts() -> None:
+    every = dict.fromkeys(IDS, "stop")
+    weak = {"p0": "stop", "p1": "error", "p2": "length"}
+    found, notes = examples_of({"persyn": every, "mix": weak, "car": dict.fromkeys(IDS, "error")})
+    assert found == {"persyn": IDS}
+    assert notes["left_out"] == {
+        "mix": "only 1 of its 3 answers may be trained on",
+        "car": "only 0 of its 3 answers may be trained on",
+    }
+    assert set(examples_of({"persyn": every, "mix": weak}, min_share=0.3)[0]) == {"persyn", "mix"}
+    with pytest.raises(PersynError, match="PerSyn cannot be compared: only 1 of its 3 answers"):
+        examples_of({"persyn": weak, "mix": every})
+
+
+def test_strategies_without_a_prompt_in_common_are_refused_by_name() -> None:
+    responses = {"persyn": {"p0": "stop"}, "strong": {"p1": "stop"}}
+    with pytest.raises(PersynError, match="in every strategy .persyn has the fewest, 1"):
+        examples_of(responses)
 
 
 def test_a_pool_without_known_quality_has_no_strong_teacher() -> None:

@@ -70,6 +70,13 @@ GOOD: dict[str, dict[str, Any]] = {
         "source": "p.jsonl",
         "metadata": "{}",
     },
+    "test_set": {
+        "prompt_id": ID,
+        "prompt": "2+2?",
+        "reference": "4",
+        "source": "p.jsonl",
+        "metadata": None,
+    },
     "splits": {"prompt_id": ID, "split": "calibration", "part": "fit"},
     "calibration_set": {"prompt_id": ID, "prompt": "2+2?"},
     "responses": RESPONSE,
@@ -109,9 +116,10 @@ GOOD: dict[str, dict[str, Any]] = {
         "scores": [0.5, -2.0],
     },
     "strategy_responses": {"strategy": "mix", "rank": 0, "quality": 1.0, **RESPONSE},
-    "strategy_costs": {
+    "strategy_tokens": {
         "strategy": "mix",
-        **dict.fromkeys(schemas.STRATEGY_COSTS.names[1:], 2),
+        "teacher": "a",
+        **dict.fromkeys(schemas.STRATEGY_TOKENS.names[2:], 2),
         "whole_calls": 3,
     },
     "strategy_examples": {
@@ -275,8 +283,8 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("router_scores", "scores", {"scores": [NAN, 1.0]}),
     ("router_scores", "size", {"size": 2.0}),
     ("strategy_responses", "error", {"finish_reason": "error"}),
-    ("strategy_costs", "cost", {"cost": -1.0}),
-    ("strategy_costs", "whole_calls", {"whole_calls": 1}),
+    ("strategy_tokens", "prompt_tokens", {"prompt_tokens": -1}),
+    ("strategy_tokens", "whole_calls", {"whole_calls": 1}),
     ("strategy_examples", "response", {"response": " "}),
     ("trials", "quality", {"quality": float("inf")}),
     ("trials", "finish_reason", {"finish_reason": "done"}),
@@ -298,7 +306,8 @@ KEYS = [
     ("alpha_scores", "alpha and prompt_id"),
     ("router_scores", "kind and size and prompt_id"),
     ("strategy_responses", "strategy and prompt_id"),
-    ("strategy_costs", "strategy"),
+    ("strategy_tokens", "strategy and teacher"),
+    ("test_set", "prompt_id"),
     ("strategy_examples", "strategy and prompt_id"),
     ("trials", "strategy and seed and prompt_id"),
     ("preference_pairs", "prompt_id and chosen and rejected"),
@@ -311,9 +320,7 @@ def rows_of(kind: str, *changes: dict[str, Any]) -> pa.Table:
 
 def another(kind: str) -> dict[str, Any]:
     """What makes a good row another one."""
-    if kind == "strategy_costs":
-        return {"strategy": "car"}
-    return {"teacher": "b"} if kind == "calls" else {"prompt_id": OTHER_ID}
+    return {"teacher": "b"} if kind in ("calls", "strategy_tokens") else {"prompt_id": OTHER_ID}
 
 
 def check(kind: str, *tables: pa.Table) -> None:
