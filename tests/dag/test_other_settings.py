@@ -33,6 +33,8 @@ label:
 train_router: {kind: linear, backbone: tiny-base, invalid: lose}
 sft: {epochs: 1, batch_size: 2, precision: float32, max_length: 512, lora: {rank: 2}}
 evaluate: {sampling: {max_new_tokens: 6}}
+compare_routers: {kinds: [linear], folds: 2, sizes: [1.0], resamples: 100}
+compare: {strategies: [persyn, strong], alphas: [0.4], seeds: [1, 2], resamples: 100}
 """
 
 
@@ -140,3 +142,22 @@ def test_prompts_without_references_are_refused_before_a_teacher_is_paid(project
     assert done.returncode == 1
     assert "No calibration prompt has a reference" in done.stderr + done.stdout
     assert before and sorted(store.rglob("part-*")) == before
+
+
+def test_students_are_compared_by_the_reward_model_where_there_are_no_references(
+    project: Run,
+) -> None:
+    rows = [{"question": f"Say {i} kind words.", "answer": None} for i in range(30)]
+    (project.directory / "bare.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = project(
+        "run", "--env=other", "--pipelines=prepare,label,train_router,route,compare",
+        "--params=prepare.source.file=bare.jsonl",
+    )  # fmt: skip
+    comparison = load(project.directory, "strategy_comparison", env="other")
+    assert comparison["measure"] == "reward" and comparison["seeds"] == [1, 2]
+    assert set(comparison["strategies"]) == {"persyn", "strong"}  # alpha 0.4 is PerSyn's own
+    trials = load(project.directory, "trials", env="other")
+    assert {row["seed"] for row in trials} == {None, 1, 2}
+    own = [row["quality"] for row in trials if row["strategy"] == "persyn"]
+    assert comparison["strategies"]["persyn"]["mean"] == pytest.approx(sum(own) / len(own))
+    assert "mean reward of the test answers" in " ".join(done.stdout.split())

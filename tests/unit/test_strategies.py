@@ -103,7 +103,10 @@ def test_car_scales_negative_rewards_so_that_the_order_is_not_turned_round() -> 
 def test_without_a_family_the_strategy_is_left_out_with_its_reason() -> None:
     found, notes = allocated(family=None)
     assert "family_strong" not in found
-    assert "no teacher of known quality is of the student's family" in notes["left_out"]["family_strong"]
+    assert (
+        "no teacher of known quality is of the student's family"
+        in notes["left_out"]["family_strong"]
+    )
 
 
 def test_only_the_strategies_that_are_asked_for() -> None:

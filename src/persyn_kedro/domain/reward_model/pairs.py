@@ -29,13 +29,7 @@ def preference_pairs(
         prompts: the calibration prompts, rows of ``schemas.PROMPTS`` with ``part``.
         thinks: each teacher's ``think`` setting.
     """
-    known = {row["response_key"]: row["quality"] for row in quality.to_pylist()}
-    texts: dict[tuple[str, float], dict[str, None]] = {}
-    for row in responses.to_pylist():
-        text = trainable_text(row, thinks[row["teacher"]], allow_truncated=False)
-        verdict = known.get(row["response_key"])
-        if text is not None and verdict in (0.0, 1.0):
-            texts.setdefault((row["prompt_id"], verdict), {})[text] = None
+    texts = _texts_by_verdict(responses, quality, thinks)
     rows = []
     for prompt in prompts:
         prompt_id = prompt["prompt_id"]
@@ -45,14 +39,22 @@ def preference_pairs(
             for wrong in texts.get((prompt_id, 0.0), ())
         ]
         drawn = sorted(both, key=lambda pair: unit_draw(seed, "preference", f"{prompt_id}:{pair}"))
+        shared = {"prompt_id": prompt_id, "prompt": prompt["prompt"], "part": prompt["part"]}
         rows += [
-            {
-                "prompt_id": prompt_id,
-                "prompt": prompt["prompt"],
-                "chosen": right,
-                "rejected": wrong,
-                "part": prompt["part"],
-            }
-            for right, wrong in drawn[:per_prompt]
+            {**shared, "chosen": right, "rejected": wrong} for right, wrong in drawn[:per_prompt]
         ]
     return pa.Table.from_pylist(rows, schemas.PREFERENCE_PAIRS)
+
+
+def _texts_by_verdict(
+    responses: pa.Table, quality: pa.Table, thinks: Mapping[str, Think]
+) -> dict[tuple[str, float], dict[str, None]]:
+    """Return the different right (1) and wrong (0) texts of each prompt, in the table's order."""
+    known = {row["response_key"]: row["quality"] for row in quality.to_pylist()}
+    texts: dict[tuple[str, float], dict[str, None]] = {}
+    for row in responses.to_pylist():
+        text = trainable_text(row, thinks[row["teacher"]], allow_truncated=False)
+        verdict = known.get(row["response_key"])
+        if text is not None and verdict in (0.0, 1.0):
+            texts.setdefault((row["prompt_id"], verdict), {})[text] = None
+    return texts

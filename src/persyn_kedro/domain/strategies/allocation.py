@@ -61,43 +61,49 @@ def allocate(
         The table, strategy by strategy, and ``{"teachers": {strategy: the one it always asks},
         "left_out": {strategy: why}}``.
     """
-    made: dict[str, Choices] = {PERSYN: choices.routed(_only(scores, prompt_ids), pool.teachers)}
     rankings, left_out = _rankings(rewards, pool, settings)
+    made: dict[str, Choices] = {PERSYN: choices.routed(_only(scores, prompt_ids), pool.teachers)}
     for alpha, other in alpha_scores.items():
         if other:
             made[alpha_name(alpha)] = choices.routed(_only(other, prompt_ids), pool.teachers)
         else:
             left_out[alpha_name(alpha)] = "no two teachers' rewards differ at this alpha"
+    teachers = {}
     for name, ranking in rankings.items():
         if name in settings.strategies:
             made[name] = choices.same_for_all(prompt_ids, ranking)
-    teachers = {name: ranking[0] for name, ranking in rankings.items()}
+            teachers[name] = ranking[0]
     if "mix" in settings.strategies and "strong" in rankings:
         strong, weak = rankings["strong"][0], _weakest(rewards, pool)
-        teachers["mix"] = ", ".join(dict.fromkeys([strong, weak]))
         made["mix"] = choices.mix(prompt_ids, strong, weak, settings.mix_strong_share, seed)
+        teachers["mix"] = ", ".join(dict.fromkeys([strong, weak]))
     if RANDOM in settings.strategies:
         made[RANDOM] = choices.at_random(prompt_ids, pool.teachers, seed)
     if ORACLE in settings.strategies:
-        ids, matrix = reward_matrix(rewards, pool.teachers)
-        wanted = [i for i, prompt_id in enumerate(ids) if prompt_id in held_out_scores]
-        made[ORACLE] = choices.oracle([ids[i] for i in wanted], matrix[wanted], pool.teachers)
-        same = _only(held_out_scores, list(made[ORACLE]))
-        made[PERSYN_CALIBRATION] = choices.routed(same, pool.teachers)
+        made.update(_on_calibration(rewards, held_out_scores, pool))
+    wanted = {name for name in left_out if name in settings.strategies or name.startswith(PERSYN)}
+    return _table(made), {
+        "teachers": teachers,
+        "left_out": {name: why for name, why in left_out.items() if name in wanted},
+    }
+
+
+def _table(made: Mapping[str, Choices]) -> pa.Table:
     rows = [
         {"strategy": name, "prompt_id": prompt_id, "choices": chosen}
         for name, allocation in made.items()
         for prompt_id, chosen in allocation.items()
     ]
-    wanted_alone = {name: t for name, t in teachers.items() if name in made}
-    return pa.Table.from_pylist(rows, schemas.ALLOCATIONS), {
-        "teachers": wanted_alone,
-        "left_out": {
-            name: why
-            for name, why in left_out.items()
-            if name in settings.strategies or name.startswith(PERSYN)
-        },
-    }
+    return pa.Table.from_pylist(rows, schemas.ALLOCATIONS)
+
+
+def _on_calibration(rewards: pa.Table, held_out_scores: Scores, pool: Pool) -> dict[str, Choices]:
+    """Return the oracle's choices, and PerSyn's for the same prompts by held-out scores."""
+    ids, matrix = reward_matrix(rewards, pool.teachers)
+    scored = [i for i, prompt_id in enumerate(ids) if prompt_id in held_out_scores]
+    best = choices.oracle([ids[i] for i in scored], matrix[scored], pool.teachers)
+    same = choices.routed(_only(held_out_scores, list(best)), pool.teachers)
+    return {ORACLE: best, PERSYN_CALIBRATION: same}
 
 
 def _rankings(
