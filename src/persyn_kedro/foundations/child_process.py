@@ -122,6 +122,7 @@ def _serve(sender: Connection, work: bytes, env: dict[str, str], parent: int) ->
     except Exception as error:
         sentence = full_disk(error)
         message = ("refused", sentence) if sentence else ("failed", traceback.format_exc())
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left to close: end without a word
     sender.send((*message, _peak_memory()))
     sender.close()
 
