@@ -7,6 +7,7 @@ counted. Ratios to one of the ways are what counts; absolute figures are of this
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import statistics
@@ -46,6 +47,48 @@ def alternate(
             if turn or not warm_up:
                 seconds[name].append(time.perf_counter() - start)
     return seconds
+
+
+def alternate_processes(
+    ways: Mapping[str, tuple[Callable[..., Callable[[], Any]], tuple[Any, ...]]],
+    repeats: int,
+    check: Callable[[dict[str, Any]], None],
+) -> dict[str, list[float]]:
+    """Return each way's seconds, each way in a process of its own, the ways having taken turns.
+
+    A way is a module-level function, with its arguments, that loads what it needs and returns the
+    work to time. ``check`` gets the results of the first turn, which is not counted, by way; it
+    raises where they are not equal. Engines that set threads or memory do not disturb each other.
+    """
+    context = multiprocessing.get_context("spawn")
+    pipes = {}
+    for name, (function, args) in ways.items():
+        ours, theirs = context.Pipe()
+        context.Process(target=_serve, args=(theirs, function, args), daemon=True).start()
+        pipes[name] = ours
+        ours.recv()  # one model loads at a time
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(repeats + 1):
+        results = {}
+        for name, pipe in pipes.items():
+            pipe.send(turn == 0)
+            taken, results[name] = pipe.recv()
+            if turn:
+                seconds[name].append(taken)
+        if turn == 0:
+            check(results)
+    for pipe in pipes.values():
+        pipe.send(None)
+    return seconds
+
+
+def _serve(pipe: Any, function: Callable[..., Callable[[], Any]], args: tuple[Any, ...]) -> None:
+    work = function(*args)
+    pipe.send("ready")
+    while (wanted := pipe.recv()) is not None:
+        start = time.perf_counter()
+        result = work()
+        pipe.send((time.perf_counter() - start, result if wanted else None))
 
 
 def compared(

@@ -23,7 +23,7 @@ def test_statistics_equal_a_plain_forward(dtype: str, tolerance: float) -> None:
 
     settings = ModelSettings(zoo="smollm2", dtype=dtype)  # type: ignore[arg-type]
     student = resolve_model("smollm2", settings)
-    rows = list(token_statistics(PAIRS, student, None, dtype, 1, 7))
+    rows = list(token_statistics(PAIRS, student, None, dtype, 512, 7))
     tokenizer, model = load_tokenizer(student), load_causal_lm(student, dtype)
     for (_, prompt, response), row in zip(PAIRS, rows, strict=True):
         rendered = render(tokenizer, None, prompt, response)

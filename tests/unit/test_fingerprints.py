@@ -42,12 +42,12 @@ def read(function: Any = rewards, inputs: dict[str, str] | None = None, **change
 
 
 def test_a_node_sees_what_it_reads_and_the_models_that_this_names() -> None:
-    label = p.LabelSettings(alpha=0.9, unsolved="leave_out", scoring_batch_size=8)
+    label = p.LabelSettings(alpha=0.9, unsolved="leave_out", scoring_pack_tokens=8)
     handed = hand(
         {"models": MODELS, "teachers": TEACHERS, "label": label, "seed": 7}, {"label": ("alpha",)}
     )
     # unsolved is its default again; a batch size has no effect on results, and reaches every node
-    assert handed["label"] == p.LabelSettings(alpha=0.9, scoring_batch_size=8)
+    assert handed["label"] == p.LabelSettings(alpha=0.9, scoring_pack_tokens=8)
     assert list(handed["models"].root) == ["a", "b"]
     assert handed["teachers"] == TEACHERS and handed["seed"] == 7
 

@@ -26,6 +26,8 @@ REQUESTS = [
     ("c", "Say nothing.", ""),
     ("d", "A <|im_end|> in a longer question, to be padded to.", "Grüße <|im_end|> 你好"),
     ("e", "Think.", "<think>long</think>kept, as given"),
+    ("f", "Think.", "Another answer to the same prompt."),
+    ("g", "Think.", "z"),
 ]
 
 
@@ -58,10 +60,10 @@ def _plain(student: ResolvedModel, prompt: str, response: str) -> dict[str, Any]
     }
 
 
-@pytest.mark.parametrize(("batch_size", "chunk"), [(1, 256), (1, 3), (4, 5)])
-def test_equals_a_plain_forward_pass(student: ResolvedModel, batch_size: int, chunk: int) -> None:
-    rows = list(token_statistics(REQUESTS, student, "s", "float32", batch_size, chunk))
-    assert [row["response_key"] for row in rows] == list("abcde")
+@pytest.mark.parametrize(("pack_tokens", "chunk"), [(1, 256), (1, 3), (100, 5), (4096, 256)])
+def test_equals_a_plain_forward_pass(student: ResolvedModel, pack_tokens: int, chunk: int) -> None:
+    rows = list(token_statistics(REQUESTS, student, "s", "float32", pack_tokens, chunk))
+    assert [row["response_key"] for row in rows] == list("abcdefg")
     for row, (key, prompt, response) in zip(rows, REQUESTS, strict=True):
         if key == "c":
             continue
@@ -71,15 +73,18 @@ def test_equals_a_plain_forward_pass(student: ResolvedModel, batch_size: int, ch
         np.testing.assert_allclose(np.array(row["logp"], float), plain["logp"], rtol=2e-3)
 
 
-def test_batch_sizes_agree(student: ResolvedModel) -> None:
-    one = list(token_statistics(REQUESTS, student, None, "float32", 1))
-    four = list(token_statistics(REQUESTS, student, None, "float32", 4))
-    for a, b in zip(one, four, strict=True):
+def test_a_model_that_cannot_be_packed_is_scored_one_by_one(
+    student: ResolvedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = list(token_statistics(REQUESTS, student, None, "float32"))
+    monkeypatch.setattr(statistics, "use_packing", lambda model: False)
+    single = list(token_statistics(REQUESTS, student, None, "float32"))
+    for a, b in zip(packed, single, strict=True):
         assert [a[s] for s in SUMS] == pytest.approx([b[s] for s in SUMS], abs=1e-4)
 
 
 def test_rows_fit_the_schema_and_an_empty_response_is_null(student: ResolvedModel) -> None:
-    rows = list(token_statistics(REQUESTS, student, None, "float32", 2))
+    rows = list(token_statistics(REQUESTS, student, None, "float32", 100))
     table = pa.Table.from_pylist(rows, schemas.STORED_STATISTICS)
     empty = table.to_pylist()[2]
     assert empty.pop("response_key") == "c" and empty.pop("tokens") == 0

@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
+from persyn_kedro.domain.student import sft
+from persyn_kedro.domain.student.packed_training import summed_cross_entropy
 from persyn_kedro.domain.student.sft import train_student_job, training_examples
 from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
 from persyn_kedro.foundations.parameters import LoraSettings, ModelSettings, SftSettings
@@ -83,6 +86,46 @@ def test_the_labels_alone_reach_the_loss(
     settings = SftSettings(epochs=1, batch_size=2, gradient_accumulation=2, precision=precision)
     _, first = train_student_job(ROWS, student, None, settings, 1, tmp_path / "work")
     assert first["loss"] == pytest.approx(expected, abs=1e-4 if precision == "float32" else 0.02)
+
+
+@pytest.mark.parametrize("lora", [None, LoraSettings(rank=4)])
+@pytest.mark.parametrize("gradient_checkpointing", [False, True])
+def test_packed_rows_train_as_padded_batches_do(
+    student: ResolvedModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lora: LoraSettings | None,
+    gradient_checkpointing: bool,
+) -> None:
+    """The same losses and weights as TRL's own collator, attention and loss give."""
+    rows = [*ROWS, {"prompt": "A longer one?", "response": "And a longer answer to it, too."}]
+    settings = SftSettings(
+        epochs=3, batch_size=3, gradient_accumulation=2, learning_rate=1e-3, precision="float32",
+        lora=lora, gradient_checkpointing=gradient_checkpointing,
+    )  # fmt: skip
+    packed = list(train_student_job(rows, student, None, settings, 1, tmp_path / "packed"))
+    monkeypatch.setattr(sft, "packable", lambda model: False)
+    padded = list(train_student_job(rows, student, None, settings, 1, tmp_path / "padded"))
+    losses = [[item["loss"] for item in items[1:]] for items in (packed, padded)]
+    assert losses[0] == pytest.approx(losses[1], abs=2e-4)
+    weights = [load_file(tmp_path / w / "model/model.safetensors") for w in ("packed", "padded")]
+    for name, tensor in weights[0].items():
+        assert (tensor - weights[1][name]).abs().max() < 1e-3, name
+    config = json.loads((tmp_path / "packed/model/config.json").read_text())
+    assert "persyn" not in json.dumps(config)  # its attention is ours while it trains only
+
+
+def test_the_summed_loss_is_pytorchs(student: ResolvedModel) -> None:
+    import torch
+
+    logits, targets = torch.randn(130, 40), torch.randint(0, 40, (130,))
+    ours, plain = (logits.clone().requires_grad_() for _ in range(2))
+    loss = summed_cross_entropy(ours * 1.0, targets)
+    expected = torch.nn.functional.cross_entropy(plain, targets, reduction="sum")
+    (loss * 0.5).backward()
+    (expected * 0.5).backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    torch.testing.assert_close(ours.grad, plain.grad)
 
 
 def test_the_saved_student_stops_at_the_end_of_turn(tmp_path: Path) -> None:

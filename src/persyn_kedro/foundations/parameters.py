@@ -255,7 +255,9 @@ class LabelSettings(Settings):
     quality: QualitySettings = QualitySettings()
     allow_truncated: bool = False
     unsolved: Literal["keep", "leave_out"] = "keep"
-    scoring_batch_size: Annotated[int, NO_EFFECT] = Field(1, ge=1)
+    scoring_pack_tokens: Annotated[int, NO_EFFECT] = Field(
+        2048, ge=1, description="tokens that one forward pass of the student reads"
+    )
     vocabulary_chunk: Annotated[int, NO_EFFECT] = Field(
         256, ge=1, description="response positions whose logits exist at once"
     )

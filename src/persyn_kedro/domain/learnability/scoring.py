@@ -54,14 +54,17 @@ def score_responses(
         for think, shelf in shelves.items()
         for r in store.read(shelf).to_pylist()
     }
+    lacking = [pair for pair in zip(places, rows, strict=True) if pair[0] not in known]
+    lacking.sort(
+        key=lambda pair: pair[1]["prompt_id"]
+    )  # one prompt's responses are scored together
     missing = {
         place: (
             r["response_key"],
             prompt_texts[r["prompt_id"]],
             visible_text(r["response"], place[1]),
         )
-        for place, r in zip(places, rows, strict=True)
-        if place not in known
+        for place, r in lacking
     }
     if missing:
         for place, scored in _score(missing, shelves, student, system, store, settings):
@@ -102,7 +105,7 @@ def _score(
         student,
         system,
         student.settings.dtype,
-        settings.scoring_batch_size,
+        settings.scoring_pack_tokens,
         settings.vocabulary_chunk,
         label=f"scoring with {student.name}",
     )

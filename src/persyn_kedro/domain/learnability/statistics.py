@@ -1,11 +1,12 @@
-"""What the student thinks of each response's tokens, from one forward pass a response."""
+"""What the student thinks of each response's tokens, from one packed forward pass."""
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.packing import hidden_states, pack, use_packing
 from persyn_kedro.foundations.parameters import Think
 from persyn_kedro.foundations.rendering import Rendered, render
 
@@ -25,7 +26,7 @@ def scorer_id(student: "ResolvedModel", system: str | None, think: Think) -> str
     """Return the identity of all that fixes a response's statistics.
 
     These are the student's weights, its dtype and template, its system prompt, and the
-    response's ``rendering.reading``. Batch and chunk sizes are left out: they move results by
+    response's ``rendering.reading``. Pack and chunk sizes are left out: they move results by
     rounding only.
     """
     return settings_id(
@@ -44,7 +45,7 @@ def token_statistics(
     student: "ResolvedModel",
     system: str | None,
     dtype: str | None = None,
-    batch_size: int = 1,
+    pack_tokens: int = 2048,
     vocabulary_chunk: int = 256,
 ) -> Iterator[Row]:
     """Yield one row of STORED_STATISTICS for each (response_key, prompt, visible text), in order.
@@ -53,8 +54,9 @@ def token_statistics(
     section 1; sums in nats, float64). Statistics are null where the text is empty or,
     with the prompt, longer than the student's context.
 
-    Logits of ``vocabulary_chunk`` positions exist at once, computed in the model's dtype and
-    normalised in float32; never those of a whole response.
+    Responses run together, about ``pack_tokens`` tokens at once, without padding; a prompt that
+    follows itself is computed once. Logits of ``vocabulary_chunk`` positions exist at once,
+    computed in the model's dtype and normalised in float32; never those of a whole response.
 
     Raises:
         PersynError: the student's head computes more than this function knows of.
@@ -64,14 +66,33 @@ def token_statistics(
     tokenizer = load_tokenizer(student)
     model = load_causal_lm(student, dtype=dtype or student.settings.dtype)
     _check_head(model, student.name)
-    iterator = iter(requests)
-    while batch := list(islice(iterator, batch_size)):
-        rendered = [render(tokenizer, system, prompt, text) for _, prompt, text in batch]
-        scorable = [r for r in rendered if _is_scorable(r, model)]
-        scored = iter(_score(model, scorable, vocabulary_chunk))
-        for (key, _, _), item in zip(batch, rendered, strict=True):
+    packs = use_packing(model)
+    rendered = ((key, render(tokenizer, system, prompt, text)) for key, prompt, text in requests)
+    for batch in _batches(rendered, pack_tokens if packs else 1):
+        scorable = [item for _, item in batch if _is_scorable(item, model)]
+        scored = iter(_score(model, scorable, vocabulary_chunk, packs))
+        for key, item in batch:
             statistics = next(scored) if _is_scorable(item, model) else _nothing(item)
             yield {"response_key": key, **statistics}
+
+
+def _batches(
+    rendered: Iterable[tuple[str, Rendered]], pack_tokens: int
+) -> Iterator[list[tuple[str, Rendered]]]:
+    """Yield runs of items that together reach ``pack_tokens`` tokens, a repeated prompt once."""
+    batch: list[tuple[str, Rendered]] = []
+    tokens, prompt_ids = 0, None
+    for key, item in rendered:
+        batch.append((key, item))
+        tokens += len(item.response_ids)
+        if item.prompt_ids != prompt_ids:
+            tokens += len(item.prompt_ids)
+        prompt_ids = item.prompt_ids
+        if tokens >= pack_tokens:
+            yield batch
+            batch, tokens, prompt_ids = [], 0, None
+    if batch:
+        yield batch
 
 
 def _is_scorable(rendered: Rendered, model: "PreTrainedModel") -> bool:
@@ -85,43 +106,57 @@ def _nothing(rendered: Rendered) -> Row:
     return {"tokens": len(rendered.response_ids), **dict.fromkeys(names)}
 
 
-def _score(model: "PreTrainedModel", batch: list[Rendered], chunk: int) -> list[Row]:
-    """Return the statistics of each item, from one pass over the right-padded batch."""
+def _score(model: "PreTrainedModel", batch: list[Rendered], chunk: int, packs: bool) -> list[Row]:
+    """Return the statistics of each item, from one pass over all (one each if not ``packs``)."""
     import torch
 
     if not batch:
         return []
-    ids = [torch.tensor(r.prompt_ids + r.response_ids) for r in batch]
-    input_ids = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
-    lengths = torch.tensor([len(i) for i in ids])
-    mask = (torch.arange(input_ids.shape[1]) < lengths[:, None]).long()
+    targets = [torch.tensor(item.response_ids) for item in batch]
     with torch.inference_mode():
-        hidden = _hidden_states(model, input_ids.to(model.device), mask.to(model.device))
-        return [
-            _response_statistics(
-                model,
-                hidden[row, len(r.prompt_ids) - 1 : len(r.prompt_ids) + len(r.response_ids) - 1],
-                torch.tensor(r.response_ids, device=hidden.device),
-                chunk,
-            )
-            for row, r in enumerate(batch)
+        hidden = _packed_states(model, batch) if packs else _single_states(model, batch)
+        true = torch.cat(targets).to(hidden.device)
+        chunks = [
+            _chunk_statistics(_logits(model, states), ids)
+            for states, ids in zip(hidden.split(chunk), true.split(chunk), strict=True)
         ]
+        logp, rank, p2 = (torch.cat(parts).double().cpu() for parts in zip(*chunks, strict=True))
+    lengths = [len(ids) for ids in targets]
+    parts = zip(logp.split(lengths), rank.split(lengths), p2.split(lengths), strict=True)
+    return [_sums(*part) for part in parts]
 
 
-def _response_statistics(
-    model: "PreTrainedModel", hidden: "Tensor", targets: "Tensor", chunk: int
-) -> Row:
-    """Return the sums over a response; ``hidden`` (tokens, width) predicts ``targets`` (tokens)."""
-    import numpy as np
+def _packed_states(model: "PreTrainedModel", batch: list[Rendered]) -> "Tensor":
+    """Return the states (all responses' tokens, width) that predict them, from one packed row."""
+    families = [
+        (prompt_ids, [item.response_ids for item in items])
+        for prompt_ids, items in groupby(batch, key=lambda item: item.prompt_ids)
+    ]
+    packed = pack(families)
+    rows: list[int] = []  # a response's first token is predicted by the prompt's last
+    for start, stop, shared_start, shared_stop in packed.segments:
+        if shared_start < shared_stop:
+            rows += [shared_stop - 1, *range(start, stop - 1)]
+    return hidden_states(model.base_model, packed)[rows]
+
+
+def _single_states(model: "PreTrainedModel", batch: Sequence[Rendered]) -> "Tensor":
+    """Return what ``_packed_states`` does, from one forward pass for each response."""
     import torch
 
-    chunks = [
-        _chunk_statistics(_logits(model, states), true)
-        for states, true in zip(hidden.split(chunk), targets.split(chunk), strict=True)
-    ]
-    logp, rank, p2 = (torch.cat(parts).double().cpu() for parts in zip(*chunks, strict=True))
+    states = []
+    for item in batch:
+        ids = torch.tensor([item.prompt_ids + item.response_ids], device=model.device)
+        states.append(_hidden_states(model, ids)[0, len(item.prompt_ids) - 1 : -1])
+    return torch.cat(states)
+
+
+def _sums(logp: "Tensor", rank: "Tensor", p2: "Tensor") -> Row:
+    """Return the sums over a response's tokens; each argument is (tokens,) float64."""
+    import numpy as np
+
     return {
-        "tokens": len(targets),
+        "tokens": len(logp),
         "sum_logp": logp.sum().item(),
         "sum_rank_100": rank.clamp(max=RANK_LIMIT).sum().item(),
         "sum_p2": p2.sum().item(),
@@ -138,10 +173,9 @@ def _chunk_statistics(logits: "Tensor", true: "Tensor") -> tuple["Tensor", "Tens
     return true_logp[:, 0], rank, logp.mul_(2).exp_().sum(dim=-1)
 
 
-def _hidden_states(model: "PreTrainedModel", input_ids: "Tensor", mask: "Tensor") -> "Tensor":
+def _hidden_states(model: "PreTrainedModel", input_ids: "Tensor") -> "Tensor":
     """Return the last hidden states (batch, length, width), without the language-model head."""
-    output = model.base_model(input_ids=input_ids, attention_mask=mask, use_cache=False)
-    return output.last_hidden_state
+    return model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
 
 
 def _logits(model: "PreTrainedModel", hidden: "Tensor") -> "Tensor":
@@ -156,10 +190,9 @@ def _check_head(model: "PreTrainedModel", name: str) -> None:
     import torch
 
     input_ids = torch.arange(8, device=model.device)[None]
-    mask = torch.ones_like(input_ids)
     with torch.inference_mode():
-        wanted = model(input_ids=input_ids, attention_mask=mask, use_cache=False).logits.float()
-        found = _logits(model, _hidden_states(model, input_ids, mask)).float()
+        wanted = model(input_ids=input_ids, use_cache=False).logits.float()
+        found = _logits(model, _hidden_states(model, input_ids)).float()
     tolerance = 1e-4 if model.dtype == torch.float32 else 2e-2
     if (wanted - found).abs().max() > tolerance * wanted.abs().max():
         raise PersynError(

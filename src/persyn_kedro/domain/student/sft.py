@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from persyn_kedro.domain.student.packed_training import (
+    IGNORED,
+    collate,
+    packable,
+    packed_trainer,
+)
 from persyn_kedro.foundations.checkpoints import checkpoints_of
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.parameters import LoraSettings, SftSettings
 from persyn_kedro.foundations.rendering import end_of_turn_ids, render
 from persyn_kedro.foundations.weights import ResolvedModel
-
-_IGNORED = -100  # PyTorch's cross-entropy leaves these labels out
 
 
 def train_student_job(
@@ -71,7 +75,7 @@ def training_examples(
     for row in rows:
         rendered = render(tokenizer, system, row["prompt"], row["response"])
         pairs = zip(rendered.input_ids, rendered.completion_mask, strict=True)
-        labels = [token if mask else _IGNORED for token, mask in pairs]
+        labels = [token if mask else IGNORED for token, mask in pairs]
         if len(labels) <= max_length:
             examples.append({"input_ids": rendered.input_ids, "labels": labels})
     return examples
@@ -92,8 +96,11 @@ def _trainer(
     from persyn_kedro.foundations.loading import load_causal_lm
 
     master = "bfloat16" if settings.precision == "bfloat16" else "float32"
-    trainer = SFTTrainer(
-        model=load_causal_lm(student, master),
+    model = load_causal_lm(student, master)
+    packs = packable(model)
+    trainer = (packed_trainer() if packs else SFTTrainer)(
+        model=model,
+        data_collator=collate if packs else None,  # None: TRL's, which pads
         args=_arguments(settings, seed, checkpoints, _warmup_steps(settings, len(examples))),
         train_dataset=Dataset.from_list(examples),
         processing_class=tokenizer,

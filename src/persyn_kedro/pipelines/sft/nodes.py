@@ -17,7 +17,7 @@ from persyn_kedro.foundations.weights import resolve_models
 log = logging.getLogger(__name__)
 
 
-@step()
+@step(version=2)
 def train_student(
     sft_dataset: pads.Dataset,
     models: Models,

@@ -1,0 +1,198 @@
+"""Tokens a second of scoring responses with the student (learnability and the other statistics).
+
+    .venv/bin/python benchmarks/scoring.py
+
+Responses of mixed length (20 to 800 tokens) from 4 teachers to the same prompts. Ours computes
+rank, sum of p squared and log p; the others log p alone (vLLM's ``prompt_logprobs``, one forward a
+response, padded batches of 8). The limit is the model's arithmetic over the rate of a plain matrix
+product of the model's own shape, measured in the same process.
+"""
+
+import math
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import measuring
+
+TEACHERS = 4
+WORDS = (
+    "the of sum first then take twelve from result gives so we add both sides and divide by three "
+    "which leaves number equals because final answer is step next each value minus plus times"
+).split()
+Requests = list[tuple[str, str, str]]
+
+
+def requests(prompts: int, seed: int = 1) -> Requests:
+    """Return (key, prompt, response) of TEACHERS responses to each prompt, prompt by prompt."""
+    draw = random.Random(seed)  # noqa: S311 - no secret
+    made = []
+    for i in range(prompts):
+        prompt = " ".join(draw.choices(WORDS, k=draw.randint(30, 90)))
+        for teacher in range(TEACHERS):
+            words = round(math.exp(draw.uniform(math.log(20), math.log(800))))
+            made.append((f"{i}-{teacher}", prompt, " ".join(draw.choices(WORDS, k=words))))
+    return made
+
+
+def _student(dtype: str) -> Any:
+    from persyn_kedro.foundations.parameters import ModelSettings
+    from persyn_kedro.foundations.weights import resolve_model
+
+    return resolve_model("smollm2", ModelSettings(zoo="smollm2", dtype=dtype))  # type: ignore[arg-type]
+
+
+def ours(made: Requests, dtype: str) -> Callable[[], list[float]]:
+    """Our scorer on a loaded model, with all its statistics."""
+    from persyn_kedro.domain.learnability import statistics
+    from persyn_kedro.foundations import loading
+
+    student = _student(dtype)
+    model, tokenizer = loading.load_causal_lm(student, dtype), loading.load_tokenizer(student)
+    loading.load_causal_lm = lambda *_, **__: model  # loading is not what is timed
+    loading.load_tokenizer = lambda *_: tokenizer
+
+    def work() -> list[float]:
+        model.set_attn_implementation("sdpa")  # as it is after loading
+        rows = statistics.token_statistics(made, student, None, dtype)
+        return [row["sum_logp"] / row["tokens"] for row in rows]
+
+    return work
+
+
+def _sequences(made: Requests, student: Any) -> list[tuple[list[int], int]]:
+    """Return each request's ids and where its response begins."""
+    from persyn_kedro.foundations.loading import load_tokenizer
+    from persyn_kedro.foundations.rendering import render
+
+    tokenizer = load_tokenizer(student)
+    rendered = [render(tokenizer, None, prompt, text) for _, prompt, text in made]
+    return [(r.prompt_ids + r.response_ids, len(r.prompt_ids)) for r in rendered]
+
+
+def batched(made: Requests, dtype: str, size: int) -> Callable[[], list[float]]:
+    """Plain transformers: full logits of right-padded batches of ``size``, sorted by length."""
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    from persyn_kedro.foundations.loading import load_causal_lm
+
+    student = _student(dtype)
+    model, sequences = load_causal_lm(student, dtype), _sequences(made, student)
+    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i][0]))
+
+    def work() -> list[float]:
+        found = [0.0] * len(sequences)
+        with torch.inference_mode():
+            for start in range(0, len(order), size):
+                batch = order[start : start + size]
+                ids = [torch.tensor(sequences[i][0]) for i in batch]
+                lengths = torch.tensor([len(x) for x in ids])
+                padded = pad_sequence(ids, batch_first=True).to(model.device)
+                mask = (torch.arange(padded.shape[1]) < lengths[:, None]).to(model.device)
+                mask = mask if size > 1 else None
+                logits = model(padded, attention_mask=mask, use_cache=False).logits
+                logp = logits[:, :-1].float().log_softmax(-1)
+                logp = logp.gather(-1, padded[:, 1:, None])[..., 0]
+                for row, i in enumerate(batch):
+                    found[i] = logp[row, sequences[i][1] - 1 : lengths[row] - 1].mean().item()
+        return found
+
+    return work
+
+
+def vllm(made: Requests, dtype: str) -> Callable[[], list[float]]:
+    """vLLM's prompt_logprobs, all prompts given at once."""
+    import os
+
+    from persyn_kedro.domain.teachers.vllm_engine import environment
+    from persyn_kedro.foundations.parameters import EngineSettings
+
+    os.environ.update(environment(EngineSettings()))
+    from vllm import LLM, SamplingParams
+
+    student = _student(dtype)
+    sequences = _sequences(made, student)
+    llm = LLM(
+        model=str(student.directory), dtype=dtype, max_model_len=2048, enforce_eager=True,
+        enable_prefix_caching=False, seed=0,
+    )  # fmt: skip
+    parameters = SamplingParams(max_tokens=1, prompt_logprobs=0, detokenize=False)
+    prompts = [{"prompt_token_ids": ids} for ids, _ in sequences]
+
+    def work() -> list[float]:
+        outputs = llm.generate(prompts, parameters, use_tqdm=False)
+        found = []
+        for output, (ids, start) in zip(outputs, sequences, strict=True):
+            given = zip(output.prompt_logprobs[start:], ids[start:], strict=True)
+            values = [entry[token].logprob for entry, token in given]
+            found.append(sum(values) / len(values))
+        return found
+
+    return work
+
+
+def matrix_limit(made: Requests, dtype: str) -> tuple[int, float]:
+    """Return the response tokens, and the seconds of the model's arithmetic at matrix speed."""
+    import torch
+
+    from persyn_kedro.foundations.loading import load_causal_lm
+
+    student = _student(dtype)
+    model = load_causal_lm(student, dtype)
+    sequences = _sequences(made, student)
+    responses = sum(len(ids) - start for ids, start in sequences)
+    prompts = sum(start for _, start in sequences[::TEACHERS])
+    head = model.get_output_embeddings().weight
+    inner = sum(p.numel() for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n)
+    config = model.config
+    pairs = sum(len(ids) ** 2 / 2 for ids, _ in sequences)
+    attention = 4 * config.hidden_size * config.num_hidden_layers * pairs
+    arithmetic = 2 * inner * (prompts + responses) + 2 * head.numel() * responses + attention
+    width, wide = config.hidden_size, config.intermediate_size
+    a = torch.randn(2048, width, dtype=head.dtype, device=model.device)
+    layer = torch.nn.Linear(width, wide, bias=False, dtype=head.dtype, device=model.device)
+    with torch.inference_mode():
+        for count in (5, 50):  # the first warms up
+            start = time.perf_counter()
+            for _ in range(count):
+                layer(a)
+            if model.device.type == "cuda":
+                torch.cuda.synchronize()
+            taken = (time.perf_counter() - start) / count
+    return responses, arithmetic / (2 * 2048 * width * wide / taken)
+
+
+def check(results: dict[str, list[float]]) -> None:
+    """Raise unless each response's learnability is that of the one-by-one forward."""
+    wanted = results["one by one"]
+    for name, found in results.items():
+        worst = max(abs(a - b) for a, b in zip(found, wanted, strict=True))
+        if worst > 0.03:  # bfloat16, in nats a token
+            raise SystemExit(f"{name} is off by {worst:.3f} nats a token")
+
+
+def main() -> None:
+    """Time the four, side by side."""
+    args = measuring.arguments(
+        __doc__, prompts={"type": int, "default": 6}, dtype={"default": "bfloat16"}
+    )
+    made = requests(args.prompts)
+    ways: dict[str, Any] = {
+        "ours": (ours, (made, args.dtype)),
+        "one by one": (batched, (made, args.dtype, 1)),
+        "padded batches": (batched, (made, args.dtype, 8)),
+        "vLLM prompt_logprobs": (vllm, (made, args.dtype)),
+    }
+    seconds = measuring.alternate_processes(ways, args.repeats, check)
+    tokens, limit = matrix_limit(made, args.dtype)
+    rows = measuring.compared(seconds, "one by one", tokens, "response tokens/s")
+    for row in rows:
+        row["share of the matrix limit"] = limit / row["seconds"]
+    ours_to_vllm = measuring.compared(seconds, "vLLM prompt_logprobs")[0]
+    measuring.report("scoring", rows, **{"ours over vLLM": ours_to_vllm["ratio"]})
+
+
+if __name__ == "__main__":
+    main()

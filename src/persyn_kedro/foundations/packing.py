@@ -1,0 +1,191 @@
+"""Many sequences in one row, without padding: attention alone sees where each begins and ends.
+
+All other layers treat each token on its own, so they run on the whole row at once. Sequences with
+the same beginning (one prompt, K responses) share it: it is computed once.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+ATTENTION = "persyn_packed"  # the name under which transformers knows our attention
+SHORT = 512  # up to here the CPU's fused kernel has a backward slower than plain products
+Segment = tuple[int, int, int, int]
+Family = tuple[list[int], Sequence[list[int]]]
+
+
+class CannotPack(Exception):
+    """A model's attention has a part that packing does not know of."""
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A row of token ids with their positions in the sequences they belong to.
+
+    A segment is ``(start, stop, shared_start, shared_stop)``: tokens ``start:stop`` of the row go
+    on from tokens ``shared_start:shared_stop`` (empty where they begin a sequence).
+    """
+
+    input_ids: list[int]
+    position_ids: list[int]
+    segments: tuple[Segment, ...]
+
+
+def pack(families: Iterable[Family]) -> Pack:
+    """Lay out ``(beginning, continuations)`` one after the other; a beginning may be empty."""
+    ids: list[int] = []
+    positions: list[int] = []
+    segments: list[Segment] = []
+    for beginning, continuations in families:
+        shared = (len(ids), len(ids) + len(beginning))
+        for part, after in ((beginning, None), *((c, shared) for c in continuations)):
+            if not part:
+                continue
+            start, first = len(ids), len(beginning) if after else 0
+            segments.append((start, start + len(part), *(after or (start, start))))
+            ids += part
+            positions += range(first, first + len(part))
+    return Pack(ids, positions, tuple(segments))
+
+
+def hidden_states(base_model: Any, packed: Pack) -> "torch.Tensor":
+    """Return the last hidden states (tokens, width) of a model that ``use_packing`` prepared."""
+    import torch
+
+    place = base_model.device
+    output = base_model(
+        input_ids=torch.tensor([packed.input_ids], device=place),
+        position_ids=torch.tensor([packed.position_ids], device=place),
+        segments=packed.segments,
+        use_cache=False,
+    )
+    return output.last_hidden_state[0]
+
+
+def use_packing(model: Any) -> bool:
+    """Give ``model`` the attention of packed rows, if its results stay the same; tell whether.
+
+    The hidden states of a short packed row are compared with those of its sequences one by one: a
+    model that mixes tokens by other means (a state space, a convolution) keeps its own attention.
+    """
+    import torch
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(ATTENTION, _attention)
+    before = model.config._attn_implementation
+    families = [([5, 6, 7], [[8, 9], [4, 8, 3, 5]]), ([], [[3, 4, 9]])]
+    sequences = [[*a, *b] for a, many in families for b in many]
+    base = model.base_model
+    with torch.inference_mode():
+        wanted = [
+            base(input_ids=torch.tensor([ids], device=model.device), use_cache=False)[0][0]
+            for ids in sequences
+        ]
+        try:
+            model.set_attn_implementation(ATTENTION)
+            found = hidden_states(base, pack(families))
+        except (CannotPack, ValueError, TypeError):
+            found = None
+    # The row: 3 shared tokens, continuations of 2 and of 4, a sequence of 3.
+    rows = ([0, 1, 2, 3, 4], [0, 1, 2, 5, 6, 7, 8], [9, 10, 11])
+    if found is not None and all(_same(found[r], w) for r, w in zip(rows, wanted, strict=True)):
+        return True
+    model.set_attn_implementation(before)
+    return False
+
+
+def _same(found: "torch.Tensor", wanted: "torch.Tensor") -> bool:
+    import torch
+
+    tolerance = 1e-4 if wanted.dtype == torch.float32 else 5e-2
+    found, wanted = found.float(), wanted.float()
+    return bool((found - wanted).norm() <= tolerance * wanted.norm())
+
+
+def _attention(
+    module: Any,
+    query: "torch.Tensor",
+    key: "torch.Tensor",
+    value: "torch.Tensor",
+    attention_mask: "torch.Tensor | None",
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: Any = None,
+    segments: tuple[Segment, ...] | None = None,
+    **_: Any,
+) -> tuple["torch.Tensor", None]:
+    """Attend within each segment; shapes are those of transformers: (1, heads, tokens, width).
+
+    A continuation's queries run with its beginning's before them: the causal kernel then needs no
+    mask, and computing a short beginning's attention again costs less than a mask does.
+    """
+    import torch
+
+    if segments is None or softcap is not None or s_aux is not None:
+        raise CannotPack
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = (t.repeat_interleave(groups, dim=1) for t in (key, value))
+    outputs = []
+    for start, stop, *shared in segments:
+        parts = [_rows(t, start, stop, shared) for t in (query, key, value)]
+        rate = dropout if module.training else 0.0
+        output = _causal_attention(*parts, scaling, rate, sliding_window)
+        outputs.append(output[:, :, shared[1] - shared[0] :])
+    return torch.cat(outputs, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _causal_attention(
+    query: "torch.Tensor",
+    key: "torch.Tensor",
+    value: "torch.Tensor",
+    scaling: float | None,
+    dropout: float,
+    sliding_window: int | None,
+) -> "torch.Tensor":
+    """Attend within one sequence: (1, heads, tokens, width), as many key heads as query heads."""
+    import torch
+
+    length = query.shape[2]
+    window = _window(length, sliding_window, query.device)
+    trains = torch.is_grad_enabled() and query.requires_grad
+    if trains and query.device.type == "cpu" and length <= SHORT and not dropout and scaling:
+        if window is None:
+            window = _window(length, length, query.device)
+        scores = (query @ key.transpose(-1, -2) * scaling).masked_fill(~window, -math.inf)
+        return scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype) @ value
+    return torch.nn.functional.scaled_dot_product_attention(
+        query,
+        key,
+        value,
+        attn_mask=window,
+        is_causal=window is None,
+        dropout_p=dropout,
+        scale=scaling,
+    )
+
+
+def _rows(states: "torch.Tensor", start: int, stop: int, shared: Sequence[int]) -> "torch.Tensor":
+    import torch
+
+    own = states[:, :, start:stop]
+    if shared[0] == shared[1]:
+        return own
+    return torch.cat([states[:, :, shared[0] : shared[1]], own], dim=2)
+
+
+def _window(length: int, sliding_window: int | None, device: Any) -> "torch.Tensor | None":
+    """Return the mask (length, length) of a sliding window, or None where all is in it."""
+    import torch
+
+    if sliding_window is None or length < sliding_window:
+        return None
+    at = torch.arange(length, device=device)
+    distance = at[:, None] - at[None, :]
+    return (distance >= 0) & (distance < sliding_window)

@@ -1,0 +1,112 @@
+"""A packed row gives each sequence what it gets alone."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma2Config,
+    Gemma3TextConfig,
+    LlamaConfig,
+    MambaConfig,
+    PretrainedConfig,
+    Qwen2Config,
+    Qwen3Config,
+)
+
+from persyn_kedro.foundations.packing import hidden_states, pack, use_packing
+
+SIZES = {
+    "vocab_size": 50,
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 4,
+    "pad_token_id": 0,
+}
+WINDOWED = Gemma3TextConfig(
+    **SIZES, sliding_window=4, layer_types=["sliding_attention", "full_attention"]
+)
+CONFIGS = [LlamaConfig(**SIZES), Qwen2Config(**SIZES), Qwen3Config(**SIZES), WINDOWED]
+
+_ids = st.lists(st.integers(1, 49), min_size=1, max_size=12)
+_families = st.lists(
+    st.tuples(st.one_of(st.just([]), _ids), st.lists(_ids, min_size=1, max_size=3)),
+    min_size=1,
+    max_size=3,
+)
+
+
+def _model(config: PretrainedConfig) -> Any:
+    torch.manual_seed(1)
+    return AutoModelForCausalLM.from_config(deepcopy(config)).float().eval()
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.model_type)
+def test_each_sequence_gets_what_it_gets_alone(config: PretrainedConfig) -> None:
+    alone, together = _model(config), _model(config)
+    assert use_packing(together)
+
+    @given(families=_families)
+    @settings(max_examples=15, deadline=None)
+    def check(families: list[tuple[list[int], list[list[int]]]]) -> None:
+        packed = pack(families)
+        with torch.no_grad():
+            states = hidden_states(together.base_model, packed)
+            ends = iter([stop - 1 for _, stop, _, _ in packed.segments])
+            for beginning, continuations in families:
+                if beginning:
+                    _same(states[next(ends)], alone, beginning)
+                for continuation in continuations:
+                    _same(states[next(ends)], alone, [*beginning, *continuation])
+
+    check()
+
+
+def _same(state: torch.Tensor, model: Any, ids: list[int]) -> None:
+    wanted = model.base_model(input_ids=torch.tensor([ids])).last_hidden_state[0, -1]
+    torch.testing.assert_close(state, wanted, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.model_type)
+def test_gradients_are_those_of_separate_sequences(config: PretrainedConfig) -> None:
+    sequences = [[3, 4, 5, 6, 7, 8, 9], [9, 8, 7]]
+    alone, together = _model(config), _model(config)
+    assert use_packing(together)
+    packed = pack([([], sequences)])
+    hidden_states(together.base_model, packed).square().sum().backward()
+    for ids in sequences:
+        output = alone.base_model(input_ids=torch.tensor([ids])).last_hidden_state
+        output.square().sum().backward()
+    pairs = zip(alone.named_parameters(), together.named_parameters(), strict=True)
+    for (name, a), (_, b) in pairs:
+        if a.grad is not None:
+            torch.testing.assert_close(b.grad, a.grad, atol=1e-3, rtol=1e-3, msg=name)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        MambaConfig(vocab_size=50, hidden_size=16, num_hidden_layers=2, state_size=4),
+        Gemma2Config(**SIZES, attn_logit_softcapping=5.0),
+    ],
+    ids=lambda config: config.model_type,
+)
+def test_a_model_with_other_means_keeps_its_own_attention(config: PretrainedConfig) -> None:
+    model = _model(config)
+    before = model.config._attn_implementation
+    assert not use_packing(model)
+    assert model.config._attn_implementation == before
+
+
+def test_the_row_has_a_shared_beginning_once() -> None:
+    packed = pack([([1, 2], [[3], [4, 5]]), ([], [[6, 7]])])
+    assert packed.input_ids == [1, 2, 3, 4, 5, 6, 7]
+    assert packed.position_ids == [0, 1, 2, 2, 3, 0, 1]
+    assert packed.segments == ((0, 2, 0, 0), (2, 3, 0, 2), (3, 5, 0, 2), (5, 7, 5, 5))
