@@ -50,15 +50,16 @@ def alternate(
 
 
 def alternate_processes(
-    ways: Mapping[str, tuple[Callable[..., Callable[[], Any]], tuple[Any, ...]]],
+    ways: Mapping[str, tuple[Callable[..., Any], tuple[Any, ...]]],
     repeats: int,
     check: Callable[[dict[str, Any]], None],
 ) -> dict[str, list[float]]:
     """Return each way's seconds, each way in a process of its own, the ways having taken turns.
 
     A way is a module-level function, with its arguments, that loads what it needs and returns the
-    work to time. ``check`` gets the results of the first turn, which is not counted, by way; it
-    raises where they are not equal. Engines that set threads or memory do not disturb each other.
+    work to time; if it returns two functions, the first prepares each turn before the clock starts.
+    ``check`` gets the results of the first turn, which is not counted, by way; it raises where
+    they are not equal. Engines that set threads or memory do not disturb each other.
     """
     context = multiprocessing.get_context("spawn")
     pipes = {}
@@ -82,10 +83,13 @@ def alternate_processes(
     return seconds
 
 
-def _serve(pipe: Any, function: Callable[..., Callable[[], Any]], args: tuple[Any, ...]) -> None:
-    work = function(*args)
+def _serve(pipe: Any, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    made = function(*args)
+    prepare, work = made if isinstance(made, tuple) else (None, made)
     pipe.send("ready")
     while (wanted := pipe.recv()) is not None:
+        if prepare:
+            prepare()
         start = time.perf_counter()
         result = work()
         pipe.send((time.perf_counter() - start, result if wanted else None))

@@ -211,9 +211,9 @@ def test_a_prompt_longer_than_the_backbones_context_is_cut(kind, tiny, monkeypat
     lengths = []
     plain = embeddings.hidden_states
 
-    def watched(model, tokenizer, ids):
+    def watched(model, ids):
         lengths.extend(map(len, ids))
-        return plain(model, tokenizer, ids)
+        return plain(model, ids)
 
     monkeypatch.setattr(embeddings, "hidden_states", watched)
     config = tiny.directory / "config.json"
@@ -230,9 +230,17 @@ def test_long_prompts_keep_their_end(tiny):
     (whole,) = embeddings.encode(tokenizer, ["y " * 50 + "x"], max_tokens=1000)
     (cut,) = embeddings.encode(tokenizer, ["y " * 50 + "x"], max_tokens=8)
     assert cut == whole[-8:]
-    states, mask = embeddings.hidden_states(model, tokenizer, [cut[:3], cut])
-    assert states.shape[:2] == (2, 8)
-    assert mask.sum(dim=1).tolist() == [3, 8]
+    assert [len(states) for states in embeddings.hidden_states(model, [cut[:3], cut])] == [3, 8]
+
+
+def test_a_backbone_that_cannot_be_packed_gives_the_same_states(tiny, monkeypatch):
+    model, tokenizer = embeddings.load_backbone(tiny)
+    ids = embeddings.encode(tokenizer, PROMPTS[:3], max_tokens=64)
+    packed = embeddings.hidden_states(model, ids)
+    monkeypatch.setattr(embeddings.packing, "use_packing", lambda model: False)
+    other, _ = embeddings.load_backbone(tiny)
+    for a, b in zip(packed, embeddings.hidden_states(other, ids), strict=True):
+        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), atol=1e-5)
 
 
 def test_equal_rewards_are_refused_before_a_model_is_loaded(tmp_path, monkeypatch):

@@ -66,6 +66,11 @@ def hidden_states(base_model: Any, packed: Pack) -> "torch.Tensor":
     return output.last_hidden_state[0]
 
 
+def is_packed(model: Any) -> bool:
+    """Tell whether ``use_packing`` gave ``model`` the attention of packed rows."""
+    return model.config._attn_implementation == ATTENTION
+
+
 def use_packing(model: Any) -> bool:
     """Give ``model`` the attention of packed rows, if its results stay the same; tell whether.
 
@@ -132,11 +137,11 @@ def _attention(
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = (t.repeat_interleave(groups, dim=1) for t in (key, value))
+    rate = dropout if module.training else 0.0
     outputs = []
     for start, stop, *shared in segments:
-        parts = [_rows(t, start, stop, shared) for t in (query, key, value)]
-        rate = dropout if module.training else 0.0
-        output = _causal_attention(*parts, scaling, rate, sliding_window)
+        q, k, v = (_rows(t, start, stop, shared) for t in (query, key, value))
+        output = _causal_attention(q, k, v, scaling, rate, sliding_window)
         outputs.append(output[:, :, shared[1] - shared[0] :])
     return torch.cat(outputs, dim=2).transpose(1, 2).contiguous(), None
 
@@ -153,13 +158,13 @@ def _causal_attention(
     import torch
 
     length = query.shape[2]
-    window = _window(length, sliding_window, query.device)
     trains = torch.is_grad_enabled() and query.requires_grad
     if trains and query.device.type == "cpu" and length <= SHORT and not dropout and scaling:
-        if window is None:
-            window = _window(length, length, query.device)
-        scores = (query @ key.transpose(-1, -2) * scaling).masked_fill(~window, -math.inf)
+        hidden = ~_visible(length, sliding_window or length, query.device)
+        scores = (query @ key.transpose(-1, -2) * scaling).masked_fill(hidden, -math.inf)
         return scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype) @ value
+    windowed = sliding_window is not None and length > sliding_window
+    window = _visible(length, sliding_window or length, query.device) if windowed else None
     return torch.nn.functional.scaled_dot_product_attention(
         query,
         key,
@@ -180,12 +185,10 @@ def _rows(states: "torch.Tensor", start: int, stop: int, shared: Sequence[int]) 
     return torch.cat([states[:, :, shared[0] : shared[1]], own], dim=2)
 
 
-def _window(length: int, sliding_window: int | None, device: Any) -> "torch.Tensor | None":
-    """Return the mask (length, length) of a sliding window, or None where all is in it."""
+def _visible(length: int, window: int, device: Any) -> "torch.Tensor":
+    """Return which keys (length, length) a query sees: itself and the ``window - 1`` before it."""
     import torch
 
-    if sliding_window is None or length < sliding_window:
-        return None
     at = torch.arange(length, device=device)
     distance = at[:, None] - at[None, :]
-    return (distance >= 0) & (distance < sliding_window)
+    return (distance >= 0) & (distance < window)

@@ -1,4 +1,4 @@
-"""Prompts through a backbone: token ids, padded batches, mean-pooled embeddings."""
+"""Prompts through a backbone: token ids, hidden states, mean-pooled embeddings."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,6 +6,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from persyn_kedro.foundations import packing
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +31,9 @@ def load_backbone(backbone: "ResolvedModel") -> tuple[Any, Any]:
         model = AutoModel.from_pretrained(
             backbone.directory, dtype=torch.float32, **source_options(backbone)
         )
-    return model.to(device()).eval(), load_tokenizer(backbone)
+    model = model.to(device()).eval()
+    packing.use_packing(model)
+    return model, load_tokenizer(backbone)
 
 
 def encode(tokenizer: Any, prompts: Sequence[str], max_tokens: int) -> list[list[int]]:
@@ -45,23 +49,20 @@ def longest(model: Any, max_tokens: int) -> int:
     return min(max_tokens, context or max_tokens)
 
 
-def hidden_states(
-    model: Any, tokenizer: Any, ids: Sequence[list[int]]
-) -> tuple["torch.Tensor", "torch.Tensor"]:
-    """Run one right-padded batch.
+def hidden_states(model: Any, ids: Sequence[list[int]]) -> list["torch.Tensor"]:
+    """Return the last hidden states (tokens, hidden), float32, of each prompt of a batch.
 
-    Returns the last hidden states (b, t, hidden), float32, and the attention mask (b, t).
+    The batch runs as one packed row, or prompt by prompt where the model cannot be packed.
     """
     import torch
 
-    longest = max(len(row) for row in ids)
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-    tokens = torch.tensor([row + [pad] * (longest - len(row)) for row in ids], device=model.device)
-    mask = torch.tensor(
-        [[1] * len(row) + [0] * (longest - len(row)) for row in ids], device=model.device
-    )
-    output = model(input_ids=tokens, attention_mask=mask, use_cache=False)
-    return output.last_hidden_state, mask
+    if packing.is_packed(model):
+        states = packing.hidden_states(model, packing.pack([([], list(ids))]))
+        return list(states.split([len(row) for row in ids]))
+    return [
+        model(input_ids=torch.tensor([row], device=model.device), use_cache=False)[0][0]
+        for row in ids
+    ]
 
 
 _memory: ContextVar[dict[tuple, np.ndarray] | None] = ContextVar("embeddings", default=None)
@@ -106,8 +107,7 @@ def _embed(
         batch = prompts[start : start + batch_size]
         ids = encode(tokenizer, batch, longest(model, max_tokens))
         with torch.inference_mode():
-            states, mask = hidden_states(model, tokenizer, ids)
-            pooled = (states * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+            pooled = torch.stack([states.mean(dim=0) for states in hidden_states(model, ids)])
         yield pooled.cpu().numpy()
 
 

@@ -117,9 +117,8 @@ class LanguageModelRouter(TeacherRouter):
     def _scores(self, ids: Sequence[list[int]]) -> "torch.Tensor":
         import torch
 
-        states, mask = embeddings.hidden_states(self._model, self._tokenizer, ids)
-        rows = torch.arange(len(ids), device=states.device)
-        return self._head(states[rows, mask.sum(dim=1) - 1])
+        states = embeddings.hidden_states(self._model, ids)
+        return self._head(torch.stack([prompt[-1] for prompt in states]))
 
     def _optimizer(self, steps: int) -> tuple[Any, Any]:
         import torch
@@ -128,7 +127,7 @@ class LanguageModelRouter(TeacherRouter):
             {"params": self._model.parameters(), "lr": self.settings.learning_rate},
             {"params": self._head.parameters(), "lr": self.settings.head_learning_rate},
         ]
-        optimizer = torch.optim.AdamW(groups, weight_decay=self.settings.weight_decay)
+        optimizer = torch.optim.AdamW(groups, weight_decay=self.settings.weight_decay, fused=True)
         warmup = int(steps * self.settings.warmup_fraction)
 
         def factor(step: int) -> float:
