@@ -174,9 +174,11 @@ def _chunk_statistics(logits: "Tensor", true: "Tensor") -> tuple["Tensor", "Tens
     import torch
 
     rows = len(true) if logits.is_cuda else max(1, _CACHED // logits.shape[-1])
-    blocks = zip(logits.split(rows), true.split(rows), strict=True)
-    parts = [_block_statistics(block, ids) for block, ids in blocks]
-    logp, rank, p2 = (torch.cat(column) for column in zip(*parts, strict=True))
+    logp, p2 = (torch.empty(len(true), device=true.device) for _ in range(2))
+    rank = torch.empty_like(true)
+    for start in range(0, len(true), rows):  # kept in place: small tensors would split the heap
+        at = slice(start, start + rows)
+        logp[at], rank[at], p2[at] = _block_statistics(logits[at], true[at])
     return logp, rank, p2
 
 
