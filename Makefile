@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 UNNEEDED := torchvision torchaudio torchcodec
 ENGINE = $$($(BIN)/python -c "import importlib.util as u; print('vllm' if u.find_spec('vllm') else 'transformers')")
 
-.PHONY: demo test test-fast lint lineage install crash
+.PHONY: demo test test-fast lint lineage install crash bench
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -40,6 +40,13 @@ lint: $(STAMP)
 
 lineage: $(STAMP)
 	$(BIN)/kedro viz build --include-previews
+
+# The questions of docs/performance.md, one file each, at sizes for two cores; DEVICE=cuda for a GPU.
+DEVICE ?= cpu
+BENCHMARKS := scoring scoring_memory router_training routing sft generation start_up teacher_calls conversion table_scale
+bench: $(STAMP)
+	$(BIN)/kedro fetch-models
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py --device $(DEVICE) || exit 1; done
 
 # SIGKILL at 50 random moments (the test suite does 10).
 crash: $(STAMP)

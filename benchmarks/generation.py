@@ -1,0 +1,131 @@
+"""Tokens a second of generation through our engine, store and chunking, against raw vLLM.
+
+    .venv/bin/python benchmarks/generation.py
+
+The same prompts, ids and sampling settings are given at once to ``vllm.LLM.generate``. Both texts
+must be equal before anything is timed. Engine start-up is left out of both: it is paid once a
+model a run (benchmarks/conversion.py times it).
+"""
+
+import math
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import measuring
+from router_training import prompts
+
+TOKENS = 96
+T_975 = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}  # by repeats
+
+
+def _calls(count: int) -> tuple[list[Any], Any, Any]:
+    from persyn_kedro.domain.teachers.keeping import Call
+    from persyn_kedro.domain.teachers.recipes import resolve_recipes
+    from persyn_kedro.foundations.parameters import EngineSettings, Models, Teachers
+
+    models = Models.model_validate({"smollm2": {"zoo": "smollm2"}})
+    sampling = {"max_new_tokens": TOKENS, "temperature": 0.7}
+    teacher = {"model": "smollm2", "sampling": sampling}
+    teachers = Teachers.model_validate({"t": teacher, "other": {**teacher, "system": "Be brief."}})
+    recipe, _ = resolve_recipes(teachers, models)
+    calls = [Call(f"{i:064x}", recipe, f"p{i}", text) for i, text in enumerate(prompts(count))]
+    return calls, recipe, EngineSettings(max_model_len=1024, max_num_seqs=64)
+
+
+def _started(recipe: Any, engine: Any) -> Any:
+    import os
+
+    from persyn_kedro.domain.teachers import vllm_engine
+
+    os.environ.update(vllm_engine.environment(engine))
+    return vllm_engine._start(recipe.model, engine, 1024)
+
+
+def ours(count: int) -> tuple[Callable, Callable]:
+    """Our whole way: admission, engine loop, decoding, rows, chunks, the store on disk."""
+    from persyn_kedro.domain.stores.response_store import ResponseStore
+    from persyn_kedro.domain.teachers import asking, vllm_engine
+    from persyn_kedro.domain.teachers.budget import Ledger
+
+    calls, recipe, engine = _calls(count)
+    running = _started(recipe, engine)
+    running.engine_core.shutdown = lambda: None  # kept for the next turn
+    vllm_engine._start = lambda *_: running
+    asking.run_in_child = lambda function, *args, label, env: function(*args)
+    stores: list[Any] = []
+
+    def prepare() -> None:
+        stores[:] = [ResponseStore(Path(tempfile.mkdtemp()))]
+
+    def work() -> dict[str, str]:
+        rows = asking.ask_model(calls, stores[0], engine, 1, Ledger())
+        return {row["response_key"]: row["response"] for row in rows}
+
+    return prepare, work
+
+
+def raw(count: int) -> Callable[[], dict[str, str]]:
+    """``LLM.generate`` on the prepared ids and sampling parameters, texts wanted."""
+    import os
+
+    from persyn_kedro.domain.teachers import engine as engines
+    from persyn_kedro.domain.teachers import vllm_engine
+    from persyn_kedro.foundations.hashing import seed_for
+    from persyn_kedro.foundations.loading import load_tokenizer
+
+    calls, recipe, settings = _calls(count)
+    os.environ.update(vllm_engine.environment(settings))
+    import vllm
+
+    made: list[Any] = []
+
+    class Kept(vllm.LLM):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            made.append(self)
+
+    vllm.LLM = Kept
+    _started(recipe, settings)
+    tokenizer = load_tokenizer(recipe.model)
+    stops = engines.stop_token_ids(tokenizer, recipe.model)
+    prompt_ids, parameters = [], []
+    for call in calls:
+        seed = seed_for(1, "response", call.key)
+        request = engines.Request(call.key, call.prompt, None, recipe.sampling, seed)
+        prepared = engines.prepare(request, tokenizer, 1024)
+        prompt_ids.append({"prompt_token_ids": prepared.prompt_ids})
+        parameters.append(vllm_engine._sampling_parameters(prepared, stops))
+        parameters[-1].detokenize = True
+
+    def work() -> dict[str, str]:
+        outputs = made[0].generate(prompt_ids, parameters, use_tqdm=False)
+        return {c.key: o.outputs[0].text for c, o in zip(calls, outputs, strict=True)}
+
+    return work
+
+
+def check(results: dict[str, dict[str, str]]) -> None:
+    """Raise unless both ways gave the same texts."""
+    ours_, theirs = results["ours"], results["raw vLLM"]
+    differ = [key for key, text in theirs.items() if ours_[key].strip() != text.strip()]
+    if differ:
+        raise SystemExit(f"{len(differ)} of {len(theirs)} texts differ")
+
+
+def main() -> None:
+    """Time both, and give the lower 95 % bound of the mean ratio."""
+    args = measuring.arguments(__doc__, prompts={"type": int, "default": 96})
+    ways: dict[str, Any] = {"ours": (ours, (args.prompts,)), "raw vLLM": (raw, (args.prompts,))}
+    seconds = measuring.alternate_processes(ways, args.repeats, check)
+    rows = measuring.compared(seconds, "raw vLLM", args.prompts, "prompts/s")
+    logs = [math.log(b / a) for a, b in zip(seconds["ours"], seconds["raw vLLM"], strict=True)]
+    error = statistics.stdev(logs) / math.sqrt(len(logs)) if len(logs) > 1 else math.nan
+    low = math.exp(statistics.mean(logs) - T_975.get(len(logs), 2.0) * error)
+    measuring.report("generation", rows, **{"lower 95 % bound of the ratio": low})
+
+
+if __name__ == "__main__":
+    main()
