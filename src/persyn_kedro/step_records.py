@@ -12,7 +12,7 @@ from persyn_kedro.datasets.handles import StoreHandle
 from persyn_kedro.domain.fingerprints import Record, difference, fingerprint, reading
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.identities import model_identity
-from persyn_kedro.foundations.parameters import ModelSettings
+from persyn_kedro.foundations.model_parameters import ModelSettings
 from persyn_kedro.foundations.settings_reader import GROUPS, read_settings
 from persyn_kedro.foundations.step import models_used
 from persyn_kedro.pipeline_registry import register_pipelines

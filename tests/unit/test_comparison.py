@@ -15,7 +15,7 @@ from persyn_kedro.domain.comparison.students import compare_students, verdicts
 from persyn_kedro.domain.comparison.summary import build_comparison
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.evidence_parameters import CompareSettings
-from persyn_kedro.foundations.parameters import LabelSettings
+from persyn_kedro.foundations.step_parameters import LabelSettings
 
 SETTINGS = CompareSettings(resamples=4000)
 

@@ -14,7 +14,7 @@ from persyn_kedro.domain.strategies.allocation import (
     alpha_name,
 )
 from persyn_kedro.foundations.evidence_parameters import CompareSettings
-from persyn_kedro.foundations.parameters import LabelSettings
+from persyn_kedro.foundations.step_parameters import LabelSettings
 
 
 def build_comparison(

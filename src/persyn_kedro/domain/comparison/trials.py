@@ -22,7 +22,7 @@ from persyn_kedro.domain.student.trial import (
 )
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import QualitySettings
+from persyn_kedro.foundations.step_parameters import QualitySettings
 from persyn_kedro.foundations.weights import ResolvedModel
 
 log = logging.getLogger(__name__)

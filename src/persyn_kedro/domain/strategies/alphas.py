@@ -16,7 +16,7 @@ from persyn_kedro.domain.rewards import (
 from persyn_kedro.domain.routers.fitting import Fitting, Prompts, scores_of
 from persyn_kedro.domain.stores.routing_store import RoutingStore
 from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.parameters import LabelSettings, TrainRouterSettings
+from persyn_kedro.foundations.step_parameters import LabelSettings, TrainRouterSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel

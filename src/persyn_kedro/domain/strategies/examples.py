@@ -10,7 +10,7 @@ from persyn_kedro.domain.training_set.merge import trainable_text
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.evidence_parameters import CompareSettings
-from persyn_kedro.foundations.parameters import Think
+from persyn_kedro.foundations.model_parameters import Think
 
 Sets = dict[str, dict[str, dict[str, Any]]]  # by strategy and prompt_id
 Fits = Callable[[str, str], bool]  # (prompt, response): short enough to be trained on

@@ -9,13 +9,13 @@ import pyarrow as pa
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers.answering import answer
 from persyn_kedro.domain.teachers.recipes import Recipe
-from persyn_kedro.foundations.parameters import (
+from persyn_kedro.foundations.model_parameters import (
     EngineSettings,
-    EvaluateSettings,
     Models,
     ModelSettings,
     StudentSettings,
 )
+from persyn_kedro.foundations.step_parameters import EvaluateSettings
 from persyn_kedro.foundations.weights import ResolvedModel, resolve_model, resolve_models
 
 STUDENT = "student"  # what the column `teacher` of its own answers says

@@ -19,13 +19,8 @@ from persyn_kedro.domain.student.sft import train_student_job
 from persyn_kedro.domain.student.trained import ask_student, student_recipe, trained, untrained
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.parameters import (
-    EngineSettings,
-    EvaluateSettings,
-    Models,
-    SftSettings,
-    StudentSettings,
-)
+from persyn_kedro.foundations.model_parameters import EngineSettings, Models, StudentSettings
+from persyn_kedro.foundations.step_parameters import EvaluateSettings, SftSettings
 
 VERSION = 2  # raised by hand when training or testing makes something else of the same inputs
 

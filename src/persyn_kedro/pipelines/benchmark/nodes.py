@@ -9,7 +9,7 @@ from persyn_kedro.domain.reporting.page import benchmark_page
 from persyn_kedro.domain.student.trained import trained, untrained
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
-from persyn_kedro.foundations.parameters import EngineSettings, Models, StudentSettings
+from persyn_kedro.foundations.model_parameters import EngineSettings, Models, StudentSettings
 from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.weights import ResolvedModel
 

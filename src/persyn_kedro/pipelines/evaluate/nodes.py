@@ -17,16 +17,18 @@ from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
 from persyn_kedro.domain.student import evaluation
 from persyn_kedro.domain.student.trained import STUDENT, ask_student, trained, untrained
-from persyn_kedro.foundations.parameters import (
+from persyn_kedro.foundations.model_parameters import (
     EngineSettings,
-    EvaluateSettings,
-    LabelSettings,
     Models,
-    QualitySettings,
     StudentSettings,
     Teachers,
 )
 from persyn_kedro.foundations.step import step
+from persyn_kedro.foundations.step_parameters import (
+    EvaluateSettings,
+    LabelSettings,
+    QualitySettings,
+)
 from persyn_kedro.foundations.weights import ResolvedModel
 
 
