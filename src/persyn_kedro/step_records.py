@@ -20,7 +20,8 @@ from persyn_kedro.pipeline_registry import register_pipelines
 
 def settings_of(node: Node) -> dict[str, str]:
     """Return the groups of settings that a node takes, by the arguments of its function."""
-    names = zip(inspect.signature(node.func).parameters, node.inputs, strict=True)
+    # Kedro has checked that they fit; arguments at the end may be left to their defaults.
+    names = zip(inspect.signature(node.func).parameters, node.inputs, strict=False)
     return {a: n.removeprefix("params:") for a, n in names if n.startswith("params:")}
 
 

@@ -10,6 +10,7 @@ from persyn_kedro.domain.prompts.selection import select_prompts
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.trial_store import TrialStore
+from persyn_kedro.domain.student.exam import Exam
 from persyn_kedro.domain.student.trial import Setup
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.evidence_parameters import CompareSettings
@@ -61,7 +62,7 @@ def train_and_test_students(
     judge = label.quality.model
     return run_trials(
         strategy_examples.to_table(),
-        Setup(models, student, sft, evaluate, engine, seed, test),
+        Setup(models, sft, Exam(test, student, evaluate, engine, seed)),
         settings.seeds,
         label.quality,
         resolve_models(models, [judge])[judge] if judge else None,
