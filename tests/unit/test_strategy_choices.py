@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persyn_kedro.domain.strategies import choices, merits
-from persyn_kedro.domain.strategies.allocation import Pool, allocate
+from persyn_kedro.domain.strategies.allocation import Pool, RouterScores, allocate
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.evidence_parameters import CompareSettings
 
@@ -44,16 +44,15 @@ def allocated(**settings: Any) -> tuple[dict[str, dict[str, list[str]]], dict[st
         [*IDS, "t0", "t1"],
         Pool(TEACHERS, families, settings.pop("family", "s")),
         rewards(),
-        scores,
-        {0.0: {p: [3.0, 1.0, 2.0] for p in scores}, 1.0: {}},
-        {p: [0.0, 2.0, 1.0] for p in IDS},
+        RouterScores(
+            scores,
+            {0.0: {p: [3.0, 1.0, 2.0] for p in scores}, 1.0: {}},
+            {p: [0.0, 2.0, 1.0] for p in IDS},
+        ),
         CompareSettings(**settings),
         seed=7,
     )
-    found: dict[str, dict[str, list[str]]] = {}
-    for row in table.to_pylist():
-        found.setdefault(row["strategy"], {})[row["prompt_id"]] = row["choices"]
-    return found, notes
+    return choices.choices_by_strategy(table), notes
 
 
 def test_each_strategy_asks_whom_method_says() -> None:
@@ -129,11 +128,10 @@ def test_random_choices_are_fair_and_stay_when_prompts_are_added(seed: int) -> N
 
 def test_a_pool_without_known_quality_has_no_strong_teacher() -> None:
     table = rewards().set_column(3, "quality", pa.nulls(9, pa.float64()))
-    _, notes = allocate(
-        IDS, Pool(TEACHERS, dict.fromkeys(TEACHERS), None), table,
-        {p: [0.0, 1.0, 2.0] for p in IDS}, {}, {}, CompareSettings(strategies=["persyn", "strong"]),
-        seed=1,
-    )  # fmt: skip
+    pool = Pool(TEACHERS, dict.fromkeys(TEACHERS), None)
+    scores = RouterScores({p: [0.0, 1.0, 2.0] for p in IDS}, {}, {})
+    settings = CompareSettings(strategies=["persyn", "strong"])
+    _, notes = allocate(IDS, pool, table, scores, settings, seed=1)
     assert notes["left_out"] == {
         "strong": "no response to a calibration prompt has a known quality"
     }

@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from persyn_kedro.domain.strategies.examples import strategy_examples
+from persyn_kedro.domain.strategies.examples import Trainable, strategy_examples
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.evidence_parameters import CompareSettings
@@ -32,10 +32,12 @@ def examples_of(
         pa.Table.from_pylist(rows, schemas.STRATEGY_RESPONSES),
         {name: list(own) for name, own in responses.items()},
         {p: f"text of {p}" for p in IDS},
-        {"big": "strip"},
-        allow_truncated=False,
-        fits=lambda prompt, response: prompt not in [f"text of {p}" for p in too_long],
-        settings=CompareSettings(**settings),
+        Trainable(
+            {"big": "strip"},
+            allow_truncated=False,
+            fits=lambda prompt, response: prompt not in [f"text of {p}" for p in too_long],
+        ),
+        CompareSettings(**settings),
     )
     found: dict[str, list[str]] = {}
     for row in table.to_pylist():

@@ -4,7 +4,11 @@ from typing import Any
 
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.comparison.summary import build_comparison
+from persyn_kedro.domain.comparison.summary import (
+    TrainingSets,
+    allocation_by_kind,
+    build_comparison,
+)
 from persyn_kedro.domain.reporting import strategy_plots
 from persyn_kedro.domain.reporting.comparison_page import comparison_page
 from persyn_kedro.domain.strategies.allocation import PERSYN
@@ -42,17 +46,21 @@ def compare_strategies(
     """Return the comparison's content: scores, costs, allocations, verdicts."""
     return build_comparison(
         trials.to_table(),
-        price_strategies(strategy_tokens.to_table(), teachers),
-        strategy_examples.to_table(),
-        {
-            **strategy_notes,
-            **example_notes,
-            "left_out": {**strategy_notes["left_out"], **example_notes["left_out"]},
-        },
-        choices_by_strategy(allocations.to_table())[PERSYN],
-        {row["prompt_id"]: row["source"] for row in prompts.to_table().to_pylist()},
+        TrainingSets(
+            strategy_examples.to_table(),
+            price_strategies(strategy_tokens.to_table(), teachers),
+            {
+                **strategy_notes,
+                **example_notes,
+                "left_out": {**strategy_notes["left_out"], **example_notes["left_out"]},
+            },
+        ),
+        allocation_by_kind(
+            choices_by_strategy(allocations.to_table())[PERSYN],
+            {row["prompt_id"]: row["source"] for row in prompts.to_table().to_pylist()},
+            list(teachers.root),
+        ),
         router_comparison,
-        list(teachers.root),
         label,
         settings,
         seed,

@@ -12,11 +12,11 @@ from persyn_kedro.domain.routers.assignment import check_assignments
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.routing_store import RoutingStore
-from persyn_kedro.domain.strategies.allocation import Pool, allocate
-from persyn_kedro.domain.strategies.alphas import score_at_alphas
+from persyn_kedro.domain.strategies.allocation import Pool, RouterScores, allocate
+from persyn_kedro.domain.strategies.alphas import Labelled, score_at_alphas
 from persyn_kedro.domain.strategies.choices import choices_by_strategy
 from persyn_kedro.domain.strategies.costs import strategy_tokens
-from persyn_kedro.domain.strategies.examples import strategy_examples
+from persyn_kedro.domain.strategies.examples import Trainable, strategy_examples
 from persyn_kedro.domain.strategies.generation import generate_side_by_side
 from persyn_kedro.domain.student.sft import fits
 from persyn_kedro.domain.student.trained import untrained
@@ -59,11 +59,15 @@ def route_at_other_alphas(
 ) -> pa.Table:
     """Return the scores of routers trained at other alphas (``schemas.ALPHA_SCORES``)."""
     return score_at_alphas(
-        [alpha for alpha in settings.alphas if alpha != label.alpha],
+        _other_alphas(settings, label),
         select_prompts(prompts.to_table(), splits.to_table(), {"calibration", "train"}),
-        (calibration_responses.to_table(), token_statistics.to_table(), quality.to_table()),
-        list(teachers.root),
-        label,
+        Labelled(
+            calibration_responses.to_table(),
+            token_statistics.to_table(),
+            quality.to_table(),
+            list(teachers.root),
+            label,
+        ),
         train_router,
         resolve_models(models, [train_router.backbone])[train_router.backbone],
         seed,
@@ -108,9 +112,11 @@ def allocate_prompts(
             models.root[student.model].family,
         ),
         rewards.to_table(),
-        _scores(assignments.to_table(columns=["prompt_id", "scores"]).to_pylist()),
-        _by_alpha(alpha_scores, [alpha for alpha in settings.alphas if alpha != label.alpha]),
-        _scores(held_out),
+        RouterScores(
+            _scores(assignments.to_table(columns=["prompt_id", "scores"]).to_pylist()),
+            _by_alpha(alpha_scores, _other_alphas(settings, label)),
+            _scores(held_out),
+        ),
         settings,
         seed,
     )
@@ -186,11 +192,13 @@ def build_strategy_examples(
             for name, own in choices_by_strategy(allocations.to_table()).items()
         },
         {row["prompt_id"]: row["prompt"] for row in prompts.to_table().to_pylist()},
-        thinks_of(models, teachers),
-        label.allow_truncated,
-        short_enough,
+        Trainable(thinks_of(models, teachers), label.allow_truncated, short_enough),
         settings,
     )
+
+
+def _other_alphas(settings: CompareSettings, label: LabelSettings) -> list[float]:
+    return [alpha for alpha in settings.alphas if alpha != label.alpha]
 
 
 def _scores(rows: list[dict[str, Any]]) -> dict[str, list[float]]:
