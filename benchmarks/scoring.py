@@ -37,7 +37,7 @@ def requests(prompts: int, seed: int = 1) -> Requests:
 
 
 def _student(dtype: str) -> Any:
-    from persyn_kedro.foundations.parameters import ModelSettings
+    from persyn_kedro.foundations.model_parameters import ModelSettings
     from persyn_kedro.foundations.weights import resolve_model
 
     return resolve_model("smollm2", ModelSettings(zoo="smollm2", dtype=dtype))  # type: ignore[arg-type]
@@ -107,7 +107,7 @@ def vllm(made: Requests, dtype: str) -> Callable[[], list[float]]:
     import os
 
     from persyn_kedro.domain.teachers.vllm_engine import environment
-    from persyn_kedro.foundations.parameters import EngineSettings
+    from persyn_kedro.foundations.model_parameters import EngineSettings
 
     os.environ.update(environment(EngineSettings()))
     from vllm import LLM, SamplingParams

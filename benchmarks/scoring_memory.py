@@ -25,7 +25,7 @@ def peak(way: str, length: int, vocabulary: int, pipe: Any) -> None:
 
     from persyn_kedro.domain.learnability import statistics
     from persyn_kedro.foundations import loading
-    from persyn_kedro.foundations.parameters import ModelSettings
+    from persyn_kedro.foundations.model_parameters import ModelSettings
     from persyn_kedro.foundations.random_models import make_random_model
     from persyn_kedro.foundations.rendering import render
     from persyn_kedro.foundations.weights import ResolvedModel

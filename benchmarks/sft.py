@@ -37,7 +37,8 @@ def trained(packs: bool, count: int, case: dict[str, Any]) -> tuple[Callable, Ca
     """Return what builds a trainer, and what trains with it and returns the losses."""
     from persyn_kedro.domain.student import sft
     from persyn_kedro.foundations.loading import load_tokenizer
-    from persyn_kedro.foundations.parameters import ModelSettings, SftSettings
+    from persyn_kedro.foundations.model_parameters import ModelSettings
+    from persyn_kedro.foundations.step_parameters import SftSettings
     from persyn_kedro.foundations.weights import resolve_model
 
     if not packs:
@@ -64,7 +65,7 @@ def tokens(count: int) -> int:
     """Return how many tokens an epoch has."""
     from persyn_kedro.domain.student.sft import training_examples
     from persyn_kedro.foundations.loading import load_tokenizer
-    from persyn_kedro.foundations.parameters import ModelSettings
+    from persyn_kedro.foundations.model_parameters import ModelSettings
     from persyn_kedro.foundations.weights import resolve_model
 
     tokenizer = load_tokenizer(resolve_model("smollm2", ModelSettings(zoo="smollm2")))

@@ -4,11 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.endpoint import Endpoint, serve
+from tests.hosted_teachers import KEY
 
 # Machines are noisy: no test depends on time.
 settings.register_profile("untimed", deadline=None)
@@ -55,3 +58,11 @@ def smoke_project(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = make_project(tmp_path_factory.mktemp("smoke"))
     run.first = run("run", "--env=smoke")  # type: ignore[attr-defined]
     return run
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    """A server whose faults are asked for in the prompt; ``TEST_KEY`` holds its key."""
+    monkeypatch.setenv("TEST_KEY", KEY)
+    with serve() as running:
+        yield running

@@ -103,17 +103,17 @@ def _open(env: str | None) -> tuple[dict[str, Any], Any]:
 @cli.command("fetch-models")
 @click.option("--env", "-e", default=None, help="Kedro environment whose models are fetched.")
 def fetch_models(env: str | None) -> None:
-    """Fetch and convert every model that the settings' pool, student and router use."""
+    """Fetch and convert every model that the settings use."""
+    from persyn_kedro.foundations.step import models_named
     from persyn_kedro.foundations.weights import resolve_models
 
     with _one_sentence():
         settings, _ = _open(env)
         models = settings["models"]
-        names = [t.model for t in settings["teachers"].root.values()]
-        names.append(settings["student"].model)
-        names.append(settings["train_router"].backbone)
-        names += filter(None, [settings["label"].quality.model])
-        for model in resolve_models(models, dict.fromkeys(names)).values():
+        if settings["train_reward_model"].model not in models.root:
+            del settings["train_reward_model"]  # a default that these settings cannot mean
+        names = [name for group in settings.values() for name in models_named(group)]
+        for model in resolve_models(models, names).values():
             click.echo(f"{model.name}: {model.weights_id}")
 
 

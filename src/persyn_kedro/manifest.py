@@ -14,8 +14,8 @@ from kedro.framework.hooks import hook_impl
 from kedro.io.core import AbstractVersionedDataset, DatasetError
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset, content_hash
-from persyn_kedro.foundations.parameters import PrepareSettings
 from persyn_kedro.foundations.settings_reader import GROUPS, read_settings
+from persyn_kedro.foundations.step_parameters import PrepareSettings
 from persyn_kedro.foundations.weights import identify_weights
 from persyn_kedro.step_records import models_of
 

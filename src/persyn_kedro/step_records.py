@@ -12,7 +12,7 @@ from persyn_kedro.datasets.handles import StoreHandle
 from persyn_kedro.domain.fingerprints import Record, difference, fingerprint, reading
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.identities import model_identity
-from persyn_kedro.foundations.parameters import ModelSettings
+from persyn_kedro.foundations.model_parameters import ModelSettings
 from persyn_kedro.foundations.settings_reader import GROUPS, read_settings
 from persyn_kedro.foundations.step import models_used
 from persyn_kedro.pipeline_registry import register_pipelines
@@ -20,7 +20,8 @@ from persyn_kedro.pipeline_registry import register_pipelines
 
 def settings_of(node: Node) -> dict[str, str]:
     """Return the groups of settings that a node takes, by the arguments of its function."""
-    names = zip(inspect.signature(node.func).parameters, node.inputs, strict=True)
+    # Kedro has checked that they fit; arguments at the end may be left to their defaults.
+    names = zip(inspect.signature(node.func).parameters, node.inputs, strict=False)
     return {a: n.removeprefix("params:") for a, n in names if n.startswith("params:")}
 
 

@@ -19,7 +19,11 @@ import pytest
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers import answering
 from persyn_kedro.domain.teachers.recipes import Recipe
-from persyn_kedro.foundations.parameters import EngineSettings, ModelSettings, SamplingSettings
+from persyn_kedro.foundations.model_parameters import (
+    EngineSettings,
+    ModelSettings,
+    SamplingSettings,
+)
 from persyn_kedro.foundations.weights import resolve_model
 
 pytestmark = [

@@ -4,7 +4,7 @@ import pytest
 
 from persyn_kedro.domain.learnability.statistics import token_statistics
 from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
-from persyn_kedro.foundations.parameters import ModelSettings
+from persyn_kedro.foundations.model_parameters import ModelSettings
 from persyn_kedro.foundations.rendering import render
 from persyn_kedro.foundations.weights import resolve_model
 

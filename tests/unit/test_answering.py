@@ -21,7 +21,7 @@ from persyn_kedro.domain.teachers.engine import (
 )
 from persyn_kedro.domain.teachers.recipes import Recipe, make_recipes
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import (
+from persyn_kedro.foundations.model_parameters import (
     Budget,
     EngineSettings,
     ModelSettings,

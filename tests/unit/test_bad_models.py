@@ -12,7 +12,7 @@ from persyn_kedro.domain.routers.embeddings import load_backbone
 from persyn_kedro.foundations import model_files, weights
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer, source_options
-from persyn_kedro.foundations.parameters import ModelSettings
+from persyn_kedro.foundations.model_parameters import ModelSettings
 from persyn_kedro.foundations.random_models import make_random_model
 from persyn_kedro.foundations.settings_reader import EVIDENCE, read_settings
 

@@ -12,10 +12,14 @@ from scipy.stats import bootstrap, t
 from persyn_kedro.domain.comparison.bootstrap import mean_over_prompts
 from persyn_kedro.domain.comparison.seeds_and_prompts import certainty
 from persyn_kedro.domain.comparison.students import compare_students, verdicts
-from persyn_kedro.domain.comparison.summary import build_comparison
+from persyn_kedro.domain.comparison.summary import (
+    TrainingSets,
+    allocation_by_kind,
+    build_comparison,
+)
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.evidence_parameters import CompareSettings
-from persyn_kedro.foundations.parameters import LabelSettings
+from persyn_kedro.foundations.step_parameters import LabelSettings
 
 SETTINGS = CompareSettings(resamples=4000)
 
@@ -208,18 +212,22 @@ def comparison(**changes: Any) -> dict[str, Any]:
     ]
     arguments: dict[str, Any] = {
         "trials": trials(scores),
-        "costs": {n: {p + c: 1 for p in ("", "whole_") for c in spent} for n in scores},
-        "examples": pa.Table.from_pylist(examples, schemas.STRATEGY_EXAMPLES),
-        "notes": {
-            "teachers": {"strong": "c"},
-            "left_out": {"car": "it cannot be"},
-            "prompts": dict.fromkeys(scores, 3),
-            "usable": {"persyn": 3, "persyn_alpha_1": 3, "strong": 2},
-        },
-        "choices": {"t0": ["a", "b"], "t1": ["b", "a"], "t2": ["a", "c"]},
-        "kinds": dict.fromkeys(("t0", "t1", "t2"), "sums"),
+        "sets": TrainingSets(
+            pa.Table.from_pylist(examples, schemas.STRATEGY_EXAMPLES),
+            {n: {p + c: 1 for p in ("", "whole_") for c in spent} for n in scores},
+            {
+                "teachers": {"strong": "c"},
+                "left_out": {"car": "it cannot be"},
+                "prompts": dict.fromkeys(scores, 3),
+                "usable": {"persyn": 3, "persyn_alpha_1": 3, "strong": 2},
+            },
+        ),
+        "allocation": allocation_by_kind(
+            {"t0": ["a", "b"], "t1": ["b", "a"], "t2": ["a", "c"]},
+            dict.fromkeys(("t0", "t1", "t2"), "sums"),
+            ["a", "b", "c", "d"],
+        ),
         "router_comparison": {"verdicts": ["The router says nothing."]},
-        "teachers": ["a", "b", "c", "d"],
         "label": LabelSettings(alpha=0.4),
         "settings": SETTINGS,
         "seed": 1,

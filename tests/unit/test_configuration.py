@@ -1,5 +1,6 @@
 """Configuration as code: every environment's settings are valid, complete and used."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -19,17 +20,38 @@ EVERY = sum(register_pipelines().values(), Pipeline([]))
 
 @pytest.mark.parametrize(
     ("env", "pool"),
-    [("base", 5), ("smoke", 3), ("paper_math", 15), ("paper_instruct", 19), ("experiment", 5)],
+    [
+        ("base", 5),
+        ("smoke", 3),
+        ("paper_math", 15),
+        ("paper_instruct", 19),
+        ("experiment", 5),
+        ("experiment_reward", 3),
+    ],
 )
-def test_an_environment_is_valid(env: str, pool: int) -> None:
+def test_an_environment_is_valid(
+    env: str, pool: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     raw = OmegaConfigLoader(str(CONF), base_env="base", default_run_env="base", env=env)[
         "parameters"
     ]
     assert set(raw) == {*settings_reader.GROUPS, "seed"}
     settings = settings_reader.read_settings(raw)
+    if judge := settings["label"].quality.model:
+        _make_judge(Path(settings["models"].root[judge].local or ""))
     references = ("models", "teachers", "student", "label", "train_router")
     check_pool(*(settings[name] for name in references))
     assert len(settings["teachers"].root) == pool
+
+
+def _make_judge(directory: Path) -> None:
+    """Make what stands for a reward model that an earlier run trained, where it would be."""
+    directory /= f"version/{directory.name}"
+    directory.mkdir(parents=True)
+    config = {"architectures": ["LlamaForSequenceClassification"], "num_labels": 1}
+    (directory / "config.json").write_text(json.dumps(config))
+    (directory / "model.safetensors").touch()
 
 
 def test_every_output_is_in_the_catalog_and_versioned() -> None:

@@ -7,14 +7,13 @@ import pyarrow.dataset as pads
 import pytest
 
 from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.parameters import (
-    LabelSettings,
+from persyn_kedro.foundations.model_parameters import (
     Models,
     ModelSettings,
-    SftSettings,
     StudentSettings,
     Teachers,
 )
+from persyn_kedro.foundations.step_parameters import LabelSettings, SftSettings
 from persyn_kedro.pipelines.label import nodes as label_nodes
 from persyn_kedro.pipelines.sft import nodes as sft_nodes
 

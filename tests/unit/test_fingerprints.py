@@ -15,26 +15,37 @@ from persyn_kedro.datasets.documents import JsonDocument
 from persyn_kedro.datasets.model_directory import ModelDirectory
 from persyn_kedro.datasets.parquet_table import ParquetTable
 from persyn_kedro.domain.fingerprints import difference, fingerprint, reading
-from persyn_kedro.foundations import parameters as p
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.model_parameters import (
+    EngineSettings,
+    Models,
+    ModelSettings,
+    Teachers,
+    TeacherSettings,
+)
 from persyn_kedro.foundations.schemas import with_unsettled
 from persyn_kedro.foundations.settings_reader import EVIDENCE, read_settings
 from persyn_kedro.foundations.step import hand, lasting, models_named, step
+from persyn_kedro.foundations.step_parameters import (
+    LabelSettings,
+    QualitySettings,
+    TrainRouterSettings,
+)
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.pruning import removable, remove
 from persyn_kedro.step_records import StepRecords, pin_versions_behind, settings_of
 
-MODELS = p.Models({n: p.ModelSettings(random="chat", random_seed=i) for i, n in enumerate("abc")})
-TEACHERS = p.Teachers({"x": p.TeacherSettings(model="a"), "y": p.TeacherSettings(model="b")})
+MODELS = Models({n: ModelSettings(random="chat", random_seed=i) for i, n in enumerate("abc")})
+TEACHERS = Teachers({"x": TeacherSettings(model="a"), "y": TeacherSettings(model="b")})
 
 
 @step(label=("alpha",))
-def rewards(models: p.Models, teachers: p.Teachers, label: p.LabelSettings, seed: int) -> None:
+def rewards(models: Models, teachers: Teachers, label: LabelSettings, seed: int) -> None:
     """Stand in for a node."""
 
 
 def read(function: Any = rewards, inputs: dict[str, str] | None = None, **changes: Any) -> dict:
-    values = {"models": MODELS, "teachers": TEACHERS, "label": p.LabelSettings(), "seed": 7}
+    values = {"models": MODELS, "teachers": TEACHERS, "label": LabelSettings(), "seed": 7}
     settings = {name: (name, value) for name, value in {**values, **changes}.items()}
     return reading(
         function, settings, inputs or {"quality": "1"}, lambda n, m: {"weights_id": str(m.source)}
@@ -42,27 +53,27 @@ def read(function: Any = rewards, inputs: dict[str, str] | None = None, **change
 
 
 def test_a_node_sees_what_it_reads_and_the_models_that_this_names() -> None:
-    label = p.LabelSettings(alpha=0.9, unsolved="leave_out", scoring_pack_tokens=8)
+    label = LabelSettings(alpha=0.9, unsolved="leave_out", scoring_pack_tokens=8)
     handed = hand(
         {"models": MODELS, "teachers": TEACHERS, "label": label, "seed": 7}, {"label": ("alpha",)}
     )
     # unsolved is its default again; a batch size has no effect on results, and reaches every node
-    assert handed["label"] == p.LabelSettings(alpha=0.9, scoring_pack_tokens=8)
+    assert handed["label"] == LabelSettings(alpha=0.9, scoring_pack_tokens=8)
     assert list(handed["models"].root) == ["a", "b"]
     assert handed["teachers"] == TEACHERS and handed["seed"] == 7
 
 
 def test_models_are_named_by_what_is_read_alone() -> None:
-    router = p.TrainRouterSettings(backbone="c")
+    router = TrainRouterSettings(backbone="c")
     assert list(models_named(router)) == ["c"]
     assert list(models_named(router, ("batch_size",))) == []
-    quality = p.QualitySettings(kind="reward_model", model="b")
-    assert list(models_named(p.LabelSettings(quality=quality), ("quality",))) == ["b"]
-    assert list(models_named(p.LabelSettings(quality=quality), ("alpha",))) == []
+    quality = QualitySettings(kind="reward_model", model="b")
+    assert list(models_named(LabelSettings(quality=quality), ("quality",))) == ["b"]
+    assert list(models_named(LabelSettings(quality=quality), ("alpha",))) == []
 
 
 def test_settings_without_effect_are_left_out_and_a_pool_keeps_its_order() -> None:
-    engine = p.EngineSettings(chunk_size=3, max_model_len=99)
+    engine = EngineSettings(chunk_size=3, max_model_len=99)
     assert lasting(engine) == {"max_model_len": 99}
     assert [name for name, _ in lasting(TEACHERS)] == ["x", "y"]
     assert set(lasting(TEACHERS)[0][1]) == {"model", "system", "sampling"}
@@ -71,19 +82,19 @@ def test_settings_without_effect_are_left_out_and_a_pool_keeps_its_order() -> No
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"label": p.LabelSettings(alpha=0.5)}, "label.alpha was 0.4, is 0.5"),
+        ({"label": LabelSettings(alpha=0.5)}, "label.alpha was 0.4, is 0.5"),
         ({"seed": 8}, "seed was 7, is 8"),
         (
-            {"teachers": p.Teachers(dict(reversed(TEACHERS.root.items())))},
+            {"teachers": Teachers(dict(reversed(TEACHERS.root.items())))},
             "the order of teachers changed",
         ),
         (
-            {"teachers": p.Teachers({**TEACHERS.root, "z": p.TeacherSettings(model="c")})},
+            {"teachers": Teachers({**TEACHERS.root, "z": TeacherSettings(model="c")})},
             "teachers.z is new",
         ),
         ({"inputs": {"quality": "2"}}, "quality changed"),
         (
-            {"models": p.Models({**MODELS.root, "b": p.ModelSettings(random="chat")})},
+            {"models": Models({**MODELS.root, "b": ModelSettings(random="chat")})},
             "models.b.weights_id was .*, is .*",
         ),
     ],
@@ -98,9 +109,9 @@ def test_a_change_of_what_is_read_shows_and_is_named(changes: dict[str, Any], wh
 @pytest.mark.parametrize(
     "changes",
     [
-        {"label": p.LabelSettings(unsolved="leave_out", vocabulary_chunk=1)},  # not read
-        {"models": p.Models({**MODELS.root, "c": p.ModelSettings(random="base")})},  # not named
-        {"teachers": p.Teachers({**TEACHERS.root, "y": p.TeacherSettings(model="b", price=9)})},
+        {"label": LabelSettings(unsolved="leave_out", vocabulary_chunk=1)},  # not read
+        {"models": Models({**MODELS.root, "c": ModelSettings(random="base")})},  # not named
+        {"teachers": Teachers({**TEACHERS.root, "y": TeacherSettings(model="b", price=9)})},
     ],
 )
 def test_a_change_of_what_is_not_read_does_not(changes: dict[str, Any]) -> None:
@@ -108,12 +119,12 @@ def test_a_change_of_what_is_not_read_does_not(changes: dict[str, Any]) -> None:
 
 
 @step(models=("family",))
-def by_family(models: p.Models, teachers: p.Teachers, label: p.LabelSettings, seed: int) -> None:
+def by_family(models: Models, teachers: Teachers, label: LabelSettings, seed: int) -> None:
     """Stand in for a node that reads the models' families."""
 
 
 def test_a_family_counts_only_where_it_is_read() -> None:
-    named = {"models": p.Models({**MODELS.root, "b": MODELS.root["b"].model_copy(
+    named = {"models": Models({**MODELS.root, "b": MODELS.root["b"].model_copy(
         update={"family": "q"})})}  # fmt: skip
     assert fingerprint(read(**named)) == fingerprint(read())
     before, now = read(by_family), read(by_family, **named)
@@ -146,7 +157,7 @@ def test_every_node_is_marked_and_reads_settings_that_there_are() -> None:
         mark = made.func.step  # type: ignore[attr-defined]
         for argument, fields in mark.reads.items():
             group = groups[settings_of(made)[argument]]
-            kinds = {p.Models: p.ModelSettings, p.Teachers: p.TeacherSettings}
+            kinds = {Models: ModelSettings, Teachers: TeacherSettings}
             kind = kinds.get(type(group), type(group))
             assert set(fields) <= set(kind.model_fields), made.name
 

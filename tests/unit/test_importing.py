@@ -12,7 +12,11 @@ from persyn_kedro.domain.teachers.importing import import_responses
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.parameters import EngineSettings, ModelSettings, SamplingSettings
+from persyn_kedro.foundations.model_parameters import (
+    EngineSettings,
+    ModelSettings,
+    SamplingSettings,
+)
 
 
 def recipe(teacher: str, weights_id: str) -> Recipe:

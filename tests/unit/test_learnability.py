@@ -14,9 +14,10 @@ from persyn_kedro.domain.stores.statistics_store import StatisticsStore
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
-from persyn_kedro.foundations.parameters import LabelSettings, ModelSettings
+from persyn_kedro.foundations.model_parameters import ModelSettings
 from persyn_kedro.foundations.random_models import make_random_model
 from persyn_kedro.foundations.rendering import render
+from persyn_kedro.foundations.step_parameters import LabelSettings
 from persyn_kedro.foundations.weights import ResolvedModel
 
 SUMS = ("sum_logp", "sum_rank_100", "sum_p2", "sum_p_true")

@@ -17,7 +17,7 @@ from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import as_unicode
-from persyn_kedro.foundations.parameters import LabelSettings, PrepareSettings, PromptSource
+from persyn_kedro.foundations.step_parameters import LabelSettings, PrepareSettings, PromptSource
 
 TEXT = st.text(max_size=40)
 HALF = st.text(st.characters(categories=["Cs"]), min_size=1, max_size=1)

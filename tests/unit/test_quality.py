@@ -17,8 +17,9 @@ from persyn_kedro.domain.quality.reward_model import reward_model_scores
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import ModelSettings, QualitySettings
+from persyn_kedro.foundations.model_parameters import ModelSettings
 from persyn_kedro.foundations.random_models import make_random_model
+from persyn_kedro.foundations.step_parameters import QualitySettings
 from persyn_kedro.foundations.weights import ResolvedModel
 
 

@@ -13,7 +13,7 @@ from persyn_kedro.domain.reward_model.training import train_reward_model_job
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
-from persyn_kedro.foundations.parameters import ModelSettings
+from persyn_kedro.foundations.model_parameters import ModelSettings
 from persyn_kedro.foundations.weights import resolve_model
 
 ANSWERS = {  # prompt: {teacher: (text, quality, finish reason)}

@@ -13,8 +13,8 @@ from persyn_kedro.domain.rewards import (
     tell_apart,
 )
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import LabelSettings
 from persyn_kedro.foundations.schemas import REWARDS
+from persyn_kedro.foundations.step_parameters import LabelSettings
 
 TEACHERS = ["a", "b", "c"]
 NAN = float("nan")

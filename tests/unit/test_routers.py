@@ -15,8 +15,9 @@ from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.domain.routers.persistence import check_pool, load_router, router_class
 from persyn_kedro.foundations import weights
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import ModelSettings, TrainRouterSettings
+from persyn_kedro.foundations.model_parameters import ModelSettings
 from persyn_kedro.foundations.random_models import make_random_model
+from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
 NAN = np.nan
 POOL = [{"teacher": name, "weights_id": f"w{name}", "recipe_id": f"r{name}"} for name in "abc"]
@@ -249,7 +250,7 @@ def test_equal_rewards_are_refused_before_a_model_is_loaded(tmp_path, monkeypatc
 
     from persyn_kedro.domain.teachers.recipes import resolve_recipes
     from persyn_kedro.foundations import schemas
-    from persyn_kedro.foundations.parameters import Models, Teachers
+    from persyn_kedro.foundations.model_parameters import Models, Teachers
     from persyn_kedro.pipelines.train_router import nodes
 
     monkeypatch.setattr(nodes, "run_in_child", lambda *_, **__: pytest.fail("a model was loaded"))

@@ -18,7 +18,7 @@ from persyn_kedro.domain.routers.assignment import with_pool
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.parameters import LabelSettings
+from persyn_kedro.foundations.step_parameters import LabelSettings
 from persyn_kedro.foundations.table_checks import TableCheck
 from persyn_kedro.foundations.table_rules import COLUMNS, rules_of
 

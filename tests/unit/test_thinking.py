@@ -13,14 +13,10 @@ from persyn_kedro.domain.stores.statistics_store import StatisticsStore
 from persyn_kedro.domain.training_set.merge import build_sft_dataset
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.loading import load_tokenizer
-from persyn_kedro.foundations.parameters import (
-    LabelSettings,
-    ModelSettings,
-    QualitySettings,
-    Think,
-)
+from persyn_kedro.foundations.model_parameters import ModelSettings, Think
 from persyn_kedro.foundations.random_models import make_random_model
 from persyn_kedro.foundations.rendering import reading
+from persyn_kedro.foundations.step_parameters import LabelSettings, QualitySettings
 from persyn_kedro.foundations.weights import ResolvedModel
 
 RAW = "<think>It is 9.</think>\\boxed{7}"

@@ -8,7 +8,7 @@ import pytest
 from persyn_kedro.domain.training_set.merge import build_sft_dataset
 from persyn_kedro.domain.training_set.routed import routed_generation
 from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.parameters import GenerateSettings
+from persyn_kedro.foundations.step_parameters import GenerateSettings
 
 TEACHERS = ["strong", "middle", "weak"]
 # p1: weak first and right; p2: weak first and wrong, strong right; p3: nobody is right.

@@ -16,7 +16,7 @@ from persyn_kedro.foundations.chat_templates import BASE_TEMPLATE
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
-from persyn_kedro.foundations.parameters import Models, ModelSettings
+from persyn_kedro.foundations.model_parameters import Models, ModelSettings
 from persyn_kedro.foundations.random_models import CHATML, make_random_model
 
 

@@ -10,7 +10,7 @@ import pytest
 from persyn_kedro.foundations import gguf_conversion, weights, zoo
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.loading import load_causal_lm
-from persyn_kedro.foundations.parameters import ModelSettings
+from persyn_kedro.foundations.model_parameters import ModelSettings
 
 # `python -m pip` finds this package first on PYTHONPATH. It makes a wheel of each requirement.
 FAKE_PIP = """

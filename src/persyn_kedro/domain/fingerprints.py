@@ -6,8 +6,9 @@ from typing import Any
 from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.identities import harness_identity, source_identity
-from persyn_kedro.foundations.parameters import Models, ModelSettings, PrepareSettings
+from persyn_kedro.foundations.model_parameters import Models, ModelSettings
 from persyn_kedro.foundations.step import hand, lasting, step_of
+from persyn_kedro.foundations.step_parameters import PrepareSettings
 
 Record = dict[str, Any]
 Identify = Callable[[str, ModelSettings], dict[str, Any]]

@@ -5,15 +5,14 @@ from pathlib import Path
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
 from persyn_kedro.foundations.model_files import local_directory, read_config
-from persyn_kedro.foundations.parameters import (
-    LabelSettings,
+from persyn_kedro.foundations.model_parameters import (
     Models,
     ModelSettings,
     StudentSettings,
     Teachers,
     Think,
-    TrainRouterSettings,
 )
+from persyn_kedro.foundations.step_parameters import LabelSettings, TrainRouterSettings
 from persyn_kedro.foundations.weights import check_source
 
 

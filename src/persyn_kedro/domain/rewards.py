@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import LabelSettings
 from persyn_kedro.foundations.schemas import REWARDS
+from persyn_kedro.foundations.step_parameters import LabelSettings
 
 TIE = 1e-9  # rewards no further apart than this are equal
 

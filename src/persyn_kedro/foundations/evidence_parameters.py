@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from persyn_kedro.foundations.parameters import NO_EFFECT, Settings
+from persyn_kedro.foundations.typed_settings import NO_EFFECT, Settings
 
 RouterKind = Literal["language_model", "linear", "knn"]
 StrategyName = Literal["persyn", "strong", "mix", "family_strong", "car", "random", "oracle"]

@@ -7,8 +7,9 @@ from typing import Any
 
 from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
 from persyn_kedro.foundations.hub import hub_commit
-from persyn_kedro.foundations.parameters import ModelSettings, PromptSource
+from persyn_kedro.foundations.model_parameters import ModelSettings
 from persyn_kedro.foundations.step import lasting
+from persyn_kedro.foundations.step_parameters import PromptSource
 from persyn_kedro.foundations.weights import identify_weights
 
 _SOURCE = set("zoo hub revision local gguf random random_seed".split())

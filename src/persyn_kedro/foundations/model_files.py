@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import ModelSettings
+from persyn_kedro.foundations.model_parameters import ModelSettings
 
 SAFE = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")

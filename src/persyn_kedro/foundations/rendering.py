@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from persyn_kedro.foundations.chat_templates import BASE_TEMPLATE
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import Think
+from persyn_kedro.foundations.model_parameters import Think
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -13,17 +13,19 @@ from persyn_kedro.foundations.evidence_parameters import (
     TrainRewardModelSettings,
 )
 from persyn_kedro.foundations.hashing import is_unicode
-from persyn_kedro.foundations.parameters import (
+from persyn_kedro.foundations.model_parameters import (
     EngineSettings,
+    Models,
+    StudentSettings,
+    Teachers,
+)
+from persyn_kedro.foundations.step_parameters import (
     EvaluateSettings,
     GenerateSettings,
     LabelSettings,
-    Models,
     PrepareSettings,
     RouteSettings,
     SftSettings,
-    StudentSettings,
-    Teachers,
     TrainRouterSettings,
 )
 

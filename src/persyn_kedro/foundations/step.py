@@ -12,15 +12,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, RootModel
 
 from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
-from persyn_kedro.foundations.parameters import (
-    NO_EFFECT,
-    LabelSettings,
+from persyn_kedro.foundations.model_parameters import (
     Models,
     ModelSettings,
     StudentSettings,
     Teachers,
-    TrainRouterSettings,
 )
+from persyn_kedro.foundations.step_parameters import LabelSettings, TrainRouterSettings
+from persyn_kedro.foundations.typed_settings import NO_EFFECT
 
 F = TypeVar("F", bound=Callable[..., Any])
 

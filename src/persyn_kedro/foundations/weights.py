@@ -15,7 +15,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.model_files import check_directory, file_patterns, local_directory
-from persyn_kedro.foundations.parameters import Models, ModelSettings
+from persyn_kedro.foundations.model_parameters import Models, ModelSettings
 
 VERSION = "v1"  # of what this package writes into the cache; part of the directories' names
 FINISHED = "_SUCCESS"

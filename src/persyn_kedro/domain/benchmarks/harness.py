@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
 from persyn_kedro.foundations.hashing import settings_id, text_id
-from persyn_kedro.foundations.parameters import EngineSettings
+from persyn_kedro.foundations.model_parameters import EngineSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel

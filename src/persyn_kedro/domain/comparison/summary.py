@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -14,18 +15,30 @@ from persyn_kedro.domain.strategies.allocation import (
     alpha_name,
 )
 from persyn_kedro.foundations.evidence_parameters import CompareSettings
-from persyn_kedro.foundations.parameters import LabelSettings
+from persyn_kedro.foundations.step_parameters import LabelSettings
+
+
+@dataclass(frozen=True)
+class TrainingSets:
+    """What the students were trained on.
+
+    Attributes:
+        examples: rows of ``schemas.STRATEGY_EXAMPLES``.
+        costs: ``strategies.costs.price_strategies``' value.
+        notes: ``strategies.allocation.allocate``'s and ``examples.strategy_examples``' second
+            values, together.
+    """
+
+    examples: pa.Table
+    costs: Mapping[str, Mapping[str, float]]
+    notes: Mapping[str, Any]
 
 
 def build_comparison(
     trials: pa.Table,
-    costs: Mapping[str, Mapping[str, float]],
-    examples: pa.Table,
-    notes: Mapping[str, Any],
-    choices: Mapping[str, Sequence[str]],
-    kinds: Mapping[str, str],
+    sets: TrainingSets,
+    allocation: list[dict[str, Any]],
     router_comparison: Mapping[str, Any],
-    teachers: Sequence[str],
     label: LabelSettings,
     settings: CompareSettings,
     seed: int,
@@ -33,27 +46,25 @@ def build_comparison(
     """Return scores, costs, alphas, allocations by kind of prompt, notes and verdicts.
 
     Args:
-        trials, examples: rows of ``schemas.TRIALS`` and ``STRATEGY_EXAMPLES``.
-        costs: ``strategies.costs.price_strategies``' value.
-        notes: ``strategies.allocation.allocate``'s and ``examples.strategy_examples``' second
-            values, together.
-        choices: PerSyn's, by prompt_id.
-        kinds: by prompt_id: its source.
+        trials: rows of ``schemas.TRIALS``.
+        allocation: :func:`allocation_by_kind`'s, of PerSyn.
     """
     students = compare_students(trials, settings, seed)
     exact = all(q in (None, 0.0, 1.0) for q in trials["quality"].to_pylist())
-    counts = Counter(examples["strategy"].to_pylist())
-    same = _same_sets(examples)
+    counts = Counter(sets.examples["strategy"].to_pylist())
+    same = _same_sets(sets.examples)
     for name, row in students["strategies"].items():
         row.update(
-            examples=counts[name], teacher=notes["teachers"].get(name), cost=dict(costs[name])
+            examples=counts[name],
+            teacher=sets.notes["teachers"].get(name),
+            cost=dict(sets.costs[name]),
         )
     return {
         **students,
         "measure": "exact" if exact else "reward",
         "alphas": _alphas(students["strategies"], label),
-        "allocation": _allocation(choices, kinds, teachers),
-        "notes": _notes(counts, same, notes, settings),
+        "allocation": allocation,
+        "notes": _notes(counts, same, sets.notes, settings),
         "verdicts": [
             *verdicts(students, same, "points" if exact else "reward"),
             *router_comparison["verdicts"],
@@ -72,10 +83,10 @@ def _alphas(figures: Mapping[str, Any], label: LabelSettings) -> list[dict[str, 
     ]
 
 
-def _allocation(
+def allocation_by_kind(
     choices: Mapping[str, Sequence[str]], kinds: Mapping[str, str], teachers: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Return PerSyn's first choices by kind of prompt and teacher."""
+    """Return how often each teacher is the first choice, by kind of prompt; both by prompt_id."""
     counts = Counter((kinds[prompt_id], chosen[0]) for prompt_id, chosen in choices.items())
     return [
         {"kind": kind, **{t: counts[kind, t] for t in teachers}}

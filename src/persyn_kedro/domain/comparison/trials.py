@@ -12,7 +12,7 @@ from persyn_kedro.domain.quality.checking import check_quality
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.trial_store import TrialStore
-from persyn_kedro.domain.student.trained import STUDENT, ask_student, untrained
+from persyn_kedro.domain.student.exam import STUDENT
 from persyn_kedro.domain.student.trial import (
     Setup,
     Trial,
@@ -22,7 +22,7 @@ from persyn_kedro.domain.student.trial import (
 )
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import QualitySettings
+from persyn_kedro.foundations.step_parameters import QualitySettings
 from persyn_kedro.foundations.weights import ResolvedModel
 
 log = logging.getLogger(__name__)
@@ -81,10 +81,10 @@ def run_trials(
     if not sets:
         raise PersynError("No strategy has a training example: every response was left out.")
     answers: dict[tuple[str, int | None], list[dict[str, Any]]] = {
-        (UNTRAINED, None): _untrained_answers(setup, responses)
+        (UNTRAINED, None): setup.exam.ask(setup.untrained, responses).to_pylist()
     }
     plan = [(name, seed, Trial(setup, rows, seed)) for seed in seeds for name, rows in sets.items()]
-    prompt_ids = [row["prompt_id"] for row in setup.test_prompts]
+    prompt_ids = [row["prompt_id"] for row in setup.exam.prompts]
     for place, (name, seed, trial) in enumerate(plan, start=1):
         row = finished_trials(trials).get(trial.trial_id)
         found = trial_answers(row, prompt_ids, responses) if row else []
@@ -93,22 +93,9 @@ def run_trials(
             row = run_trial(trial, workspace, responses, trials)
             found = trial_answers(row, prompt_ids, responses)
         answers[name, seed] = found
-    measure = measure_of(setup.test_prompts, quality)
+    measure = measure_of(setup.exam.prompts, quality)
     judge = reward_model if measure.kind == "reward_model" else None
     return _judged(answers, setup, measure, judge, qualities)
-
-
-def _untrained_answers(setup: Setup, store: ResponseStore) -> list[dict[str, Any]]:
-    model = untrained(setup.models, setup.student)
-    return ask_student(
-        model,
-        setup.test_prompts,
-        setup.student,
-        setup.engine,
-        setup.evaluate,
-        setup.sampling_seed,
-        store,
-    ).to_pylist()
 
 
 def _judged(
@@ -123,8 +110,8 @@ def _judged(
     table = pa.Table.from_pylist(
         [{**row, "teacher": STUDENT} for row in once.values()], schemas.RESPONSES
     )
-    think = setup.models.root[setup.student.model].think
-    prompts = {row["prompt_id"]: dict(row) for row in setup.test_prompts}
+    think = setup.models.root[setup.exam.student.model].think
+    prompts = {row["prompt_id"]: dict(row) for row in setup.exam.prompts}
     judged = check_quality(table, prompts, {STUDENT: think}, measure, reward_model, store)
     quality = {row["response_key"]: row["quality"] for row in judged.to_pylist()}
     columns = ("prompt_id", "response_key", "finish_reason", "completion_tokens")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.model_parameters import Think
 from persyn_kedro.foundations.packing import hidden_states, pack, use_packing
-from persyn_kedro.foundations.parameters import Think
 from persyn_kedro.foundations.rendering import Rendered, render
 
 if TYPE_CHECKING:

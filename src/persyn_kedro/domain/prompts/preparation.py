@@ -9,7 +9,7 @@ import pyarrow as pa
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id, unit_draw
-from persyn_kedro.foundations.parameters import PrepareSettings
+from persyn_kedro.foundations.step_parameters import PrepareSettings
 
 logger = logging.getLogger(__name__)
 

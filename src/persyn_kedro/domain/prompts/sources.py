@@ -9,7 +9,7 @@ from typing import Any
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.hub import hub_commit
-from persyn_kedro.foundations.parameters import PromptSource, TaskSettings
+from persyn_kedro.foundations.step_parameters import PromptSource, TaskSettings
 
 Row = dict[str, Any]
 

@@ -15,8 +15,9 @@ from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id
-from persyn_kedro.foundations.parameters import LabelSettings, QualitySettings, Think
+from persyn_kedro.foundations.model_parameters import Think
 from persyn_kedro.foundations.rendering import reading, visible_text
+from persyn_kedro.foundations.step_parameters import LabelSettings, QualitySettings
 from persyn_kedro.foundations.weights import ResolvedModel
 
 _CHUNK = 256

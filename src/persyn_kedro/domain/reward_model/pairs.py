@@ -8,7 +8,7 @@ import pyarrow as pa
 from persyn_kedro.domain.training_set.merge import trainable_text
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.hashing import unit_draw
-from persyn_kedro.foundations.parameters import Think
+from persyn_kedro.foundations.model_parameters import Think
 
 
 def preference_pairs(

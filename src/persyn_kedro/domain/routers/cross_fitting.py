@@ -14,7 +14,7 @@ from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.evidence_parameters import CompareRoutersSettings
 from persyn_kedro.foundations.hashing import unit_draw
-from persyn_kedro.foundations.parameters import TrainRouterSettings
+from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel

@@ -13,7 +13,7 @@ from persyn_kedro.domain.rewards import comparable, fitted_rewards
 from persyn_kedro.domain.routers import persistence
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import TrainRouterSettings
+from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
 if TYPE_CHECKING:
     from typing import Self

@@ -13,8 +13,8 @@ from persyn_kedro.domain.routers import embeddings, persistence
 from persyn_kedro.domain.stores.routing_store import RoutingStore
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.parameters import TrainRouterSettings
 from persyn_kedro.foundations.step import lasting
+from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel

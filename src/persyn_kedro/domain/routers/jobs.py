@@ -8,7 +8,7 @@ import numpy as np
 
 from persyn_kedro.domain.routers import persistence
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import TrainRouterSettings
+from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel

@@ -8,7 +8,7 @@ import numpy as np
 
 from persyn_kedro.domain.routers import embeddings, persistence
 from persyn_kedro.domain.routers.estimator import TeacherRouter
-from persyn_kedro.foundations.parameters import TrainRouterSettings
+from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
 ARRAYS = "knn.safetensors"
 

@@ -11,7 +11,8 @@ from persyn_kedro.domain.routers import embeddings, persistence
 from persyn_kedro.domain.routers.bradley_terry import bradley_terry_loss
 from persyn_kedro.domain.routers.estimator import TeacherRouter
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import ModelSettings, TrainRouterSettings
+from persyn_kedro.foundations.model_parameters import ModelSettings
+from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
 if TYPE_CHECKING:
     import torch

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import ModelSettings, TrainRouterSettings
+from persyn_kedro.foundations.model_parameters import ModelSettings
+from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.domain.routers.estimator import TeacherRouter

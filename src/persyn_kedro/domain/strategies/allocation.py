@@ -38,13 +38,26 @@ class Pool:
     student_family: str | None
 
 
+@dataclass(frozen=True)
+class RouterScores:
+    """What the routers say.
+
+    Attributes:
+        routed: of the prompts that the students are trained on.
+        at_alphas: those of routers at other alphas; empty where none could be fitted.
+        held_out: of the calibration prompts, each by a router that was not fitted on it.
+    """
+
+    routed: Scores
+    at_alphas: Mapping[float, Scores]
+    held_out: Scores
+
+
 def allocate(
     prompt_ids: list[str],
     pool: Pool,
     rewards: pa.Table,
-    scores: Scores,
-    alpha_scores: Mapping[float, Scores],
-    held_out_scores: Scores,
+    scores: RouterScores,
     settings: CompareSettings,
     seed: int,
 ) -> tuple[pa.Table, dict[str, Any]]:
@@ -53,17 +66,15 @@ def allocate(
     Args:
         prompt_ids: what the students are trained on (calibration and train, none withheld).
         rewards: of the calibration prompts, at ``label.alpha``.
-        scores: the router's of ``prompt_ids``.
-        alpha_scores: those of routers at other alphas; empty where none could be fitted.
-        held_out_scores: of the calibration prompts, each by a router that was not fitted on it.
 
     Returns:
         The table, strategy by strategy, and ``{"teachers": {strategy: the one it always asks},
         "left_out": {strategy: why}}``.
     """
     rankings, left_out = _rankings(rewards, pool, settings)
-    made: dict[str, Choices] = {PERSYN: choices.routed(_only(scores, prompt_ids), pool.teachers)}
-    for alpha, other in alpha_scores.items():
+    routed = _only(scores.routed, prompt_ids)
+    made: dict[str, Choices] = {PERSYN: choices.routed(routed, pool.teachers)}
+    for alpha, other in scores.at_alphas.items():
         if other:
             made[alpha_name(alpha)] = choices.routed(_only(other, prompt_ids), pool.teachers)
         else:
@@ -80,7 +91,7 @@ def allocate(
     if RANDOM in settings.strategies:
         made[RANDOM] = choices.at_random(prompt_ids, pool.teachers, seed)
     if ORACLE in settings.strategies:
-        made.update(_on_calibration(rewards, held_out_scores, pool))
+        made.update(_on_calibration(rewards, scores.held_out, pool))
     wanted = {name for name in left_out if name in settings.strategies or name.startswith(PERSYN)}
     return _table(made), {
         "teachers": teachers,

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from persyn_kedro.domain.rewards import (
@@ -16,7 +18,7 @@ from persyn_kedro.domain.rewards import (
 from persyn_kedro.domain.routers.fitting import Fitting, Prompts, scores_of
 from persyn_kedro.domain.stores.routing_store import RoutingStore
 from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.parameters import LabelSettings, TrainRouterSettings
+from persyn_kedro.foundations.step_parameters import LabelSettings, TrainRouterSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel
@@ -24,12 +26,29 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """The calibration set's tables, from which rewards are mixed at any alpha."""
+
+    responses: pa.Table
+    statistics: pa.Table
+    quality: pa.Table
+    teachers: Sequence[str]
+    label: LabelSettings
+
+    def rewards_at(self, alpha: float) -> tuple[list[str], np.ndarray]:
+        """Return ``rewards.reward_matrix``: prompt_ids, and (n, K) rewards."""
+        settings = self.label.model_copy(update={"alpha": alpha})
+        table = compute_rewards(
+            self.responses, self.statistics, self.quality, self.teachers, settings
+        )
+        return reward_matrix(table, self.teachers)
+
+
 def score_at_alphas(
     alphas: Sequence[float],
     rows: Sequence[Mapping[str, Any]],
-    labelled: tuple[pa.Table, pa.Table, pa.Table],
-    teachers: Sequence[str],
-    label: LabelSettings,
+    labelled: Labelled,
     train_router: TrainRouterSettings,
     backbone: "ResolvedModel",
     seed: int,
@@ -39,15 +58,12 @@ def score_at_alphas(
 
     Args:
         rows: of ``schemas.PROMPTS`` with split and part, calibration and train.
-        labelled: calibration responses, token statistics and quality.
     """
     texts = {row["prompt_id"]: row["prompt"] for row in rows}
     fit = {r["prompt_id"] for r in rows if r["split"] == "calibration" and r["part"] == "fit"}
     fittings: dict[float, Fitting] = {}
     for alpha in alphas:
-        settings = label.model_copy(update={"alpha": alpha})
-        table = compute_rewards(*labelled, teachers, settings)
-        prompt_ids, matrix = reward_matrix(table, teachers)
+        prompt_ids, matrix = labelled.rewards_at(alpha)
         kept = [i for i, prompt_id in enumerate(prompt_ids) if prompt_id in fit]
         rewards = matrix[kept]
         seen = fitted_rewards(rewards, train_router.invalid)

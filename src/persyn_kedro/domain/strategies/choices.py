@@ -7,6 +7,7 @@ first one answers, the others only where the settings verify answers and ask on.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from persyn_kedro.domain.routers.assignment import ranked_teachers
 from persyn_kedro.foundations.hashing import unit_draw
@@ -66,3 +67,11 @@ def oracle(prompt_ids: Sequence[str], rewards: np.ndarray, teachers: Sequence[st
         for prompt_id, row in zip(prompt_ids, rewards, strict=True)
         if np.isfinite(row).any()
     }
+
+
+def choices_by_strategy(allocations: pa.Table) -> dict[str, Choices]:
+    """Return each strategy's choices from a table of ``schemas.ALLOCATIONS``."""
+    found: dict[str, Choices] = {}
+    for row in allocations.to_pylist():
+        found.setdefault(row["strategy"], {})[row["prompt_id"]] = row["choices"]
+    return found

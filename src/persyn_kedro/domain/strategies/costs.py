@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from persyn_kedro.domain.strategies.allocation import FAMILY_STRONG, RANDOM
 from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.parameters import Teachers
+from persyn_kedro.foundations.model_parameters import Teachers
 
 
 def strategy_tokens(

@@ -1,6 +1,7 @@
 """The strategies' training sets: the same prompts, and so the same number, for each."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -10,19 +11,36 @@ from persyn_kedro.domain.training_set.merge import trainable_text
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.evidence_parameters import CompareSettings
-from persyn_kedro.foundations.parameters import Think
+from persyn_kedro.foundations.model_parameters import Think
 
 Sets = dict[str, dict[str, dict[str, Any]]]  # by strategy and prompt_id
 Fits = Callable[[str, str], bool]  # (prompt, response): short enough to be trained on
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """Which answers the student may be trained on, and as what text.
+
+    Attributes:
+        thinks: each teacher's ``think`` setting.
+        fits: tells what is short enough for SFT.
+    """
+
+    thinks: Mapping[str, Think]
+    allow_truncated: bool
+    fits: Fits
+
+    def text(self, row: Mapping[str, Any], prompt: str) -> str | None:
+        """Return the text to train on of a row of ``schemas.STRATEGY_RESPONSES``, if any."""
+        text = trainable_text(row, self.thinks[row["teacher"]], self.allow_truncated)
+        return text if text is not None and self.fits(prompt, text) else None
 
 
 def strategy_examples(
     responses: pa.Table,
     asked: Mapping[str, Sequence[str]],
     prompts: Mapping[str, str],
-    thinks: Mapping[str, Think],
-    allow_truncated: bool,
-    fits: Fits,
+    trainable: Trainable,
     settings: CompareSettings,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return ``schemas.STRATEGY_EXAMPLES`` in the order of ``prompts``, and what was left out.
@@ -36,7 +54,6 @@ def strategy_examples(
         responses: rows of ``schemas.STRATEGY_RESPONSES``.
         asked: by strategy the prompt_ids that it was to have.
         prompts: text by prompt_id.
-        thinks: each teacher's ``think`` setting.
 
     Returns:
         The table, and ``{"prompts": {strategy: asked for}, "usable": {strategy: left of them},
@@ -45,7 +62,7 @@ def strategy_examples(
     Raises:
         PersynError: PerSyn itself has too few.
     """
-    sets = _usable(responses, asked, prompts, thinks, allow_truncated, fits)
+    sets = _usable(responses, asked, prompts, trainable)
     left_out = _too_small(sets, asked, settings)
     kept = {name: own for name, own in sets.items() if name not in left_out}
     order = {prompt_id: place for place, prompt_id in enumerate(prompts)}
@@ -70,15 +87,15 @@ def _usable(
     responses: pa.Table,
     asked: Mapping[str, Sequence[str]],
     prompts: Mapping[str, str],
-    thinks: Mapping[str, Think],
-    allow_truncated: bool,
-    fits: Fits,
+    trainable: Trainable,
 ) -> Sets:
     sets: Sets = {name: {} for name in asked}
     for row in responses.to_pylist():
-        text = trainable_text(row, thinks[row["teacher"]], allow_truncated)
+        if row["prompt_id"] not in asked[row["strategy"]]:
+            continue
         prompt = prompts[row["prompt_id"]]
-        if text is None or row["prompt_id"] not in asked[row["strategy"]] or not fits(prompt, text):
+        text = trainable.text(row, prompt)
+        if text is None:
             continue
         names = ("strategy", "prompt_id", "teacher", "response_key")
         example = {name: row[name] for name in names}

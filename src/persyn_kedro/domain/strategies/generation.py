@@ -14,7 +14,7 @@ import pyarrow as pa
 from persyn_kedro.domain.strategies.choices import Choices
 from persyn_kedro.domain.training_set.routed import Ask, Check, Rounds, Wanted, routed_rounds
 from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.parameters import GenerateSettings
+from persyn_kedro.foundations.step_parameters import GenerateSettings
 
 Asked = dict[str, list[dict[str, Any]]]  # by strategy, all responses that it had to ask for
 

@@ -15,8 +15,8 @@ from persyn_kedro.domain.student.packed_training import (
 from persyn_kedro.foundations.checkpoints import checkpoints_of
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.parameters import LoraSettings, SftSettings
 from persyn_kedro.foundations.rendering import end_of_turn_ids, render
+from persyn_kedro.foundations.step_parameters import LoraSettings, SftSettings
 from persyn_kedro.foundations.weights import ResolvedModel
 
 

@@ -1,24 +1,13 @@
-"""The student before and after fine-tuning, as a model that is asked its test prompts."""
+"""The student before and after fine-tuning, as a model."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers.answering import answer
-from persyn_kedro.domain.teachers.recipes import Recipe
-from persyn_kedro.foundations.parameters import (
-    EngineSettings,
-    EvaluateSettings,
+from persyn_kedro.foundations.model_parameters import (
     Models,
     ModelSettings,
     StudentSettings,
 )
 from persyn_kedro.foundations.weights import ResolvedModel, resolve_model, resolve_models
-
-STUDENT = "student"  # what the column `teacher` of its own answers says
 
 
 def untrained(models: Models, student: StudentSettings) -> ResolvedModel:
@@ -38,23 +27,8 @@ def trained(models: Models, student: StudentSettings, directory: Path) -> Resolv
     return resolve_model(f"{student.model} after SFT", settings)
 
 
-def student_recipe(
-    model: ResolvedModel, student: StudentSettings, settings: EvaluateSettings
-) -> Recipe:
-    """Return how the student is asked."""
-    return Recipe(STUDENT, model, student.system, settings.sampling, 0.0)
-
-
-def ask_student(
-    model: ResolvedModel,
-    test_prompts: Sequence[Mapping[str, Any]],
-    student: StudentSettings,
-    engine: EngineSettings,
-    settings: EvaluateSettings,
-    seed: int,
-    store: ResponseStore,
-) -> pa.Table:
-    """Return the student's answers to the test prompts (``schemas.RESPONSES``)."""
-    pairs = [(row["prompt_id"], row["prompt"]) for row in test_prompts]
-    recipe = student_recipe(model, student, settings)
-    return answer({STUDENT: pairs}, [recipe], store, engine, seed)[0]
+def before_or_after(
+    models: Models, student: StudentSettings, directory: Path | None
+) -> ResolvedModel:
+    """Return the student trained in ``directory``; without one, as it was."""
+    return trained(models, student, directory) if directory else untrained(models, student)

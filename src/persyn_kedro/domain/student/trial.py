@@ -15,17 +15,14 @@ from typing import Any
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.trial_store import SHELF, TrialStore
+from persyn_kedro.domain.student.exam import Exam
 from persyn_kedro.domain.student.sft import train_student_job
-from persyn_kedro.domain.student.trained import ask_student, student_recipe, trained, untrained
+from persyn_kedro.domain.student.trained import trained, untrained
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.parameters import (
-    EngineSettings,
-    EvaluateSettings,
-    Models,
-    SftSettings,
-    StudentSettings,
-)
+from persyn_kedro.foundations.model_parameters import Models
+from persyn_kedro.foundations.step_parameters import SftSettings
+from persyn_kedro.foundations.weights import ResolvedModel
 
 VERSION = 2  # raised by hand when training or testing makes something else of the same inputs
 
@@ -37,25 +34,26 @@ class Setup:
     """What all trials of a comparison share."""
 
     models: Models
-    student: StudentSettings
     sft: SftSettings
-    evaluate: EvaluateSettings
-    engine: EngineSettings
-    sampling_seed: int
-    test_prompts: Sequence[Mapping[str, Any]]  # rows of schemas.PROMPTS
+    exam: Exam
+
+    @property
+    def untrained(self) -> ResolvedModel:
+        """The student from which all trials start."""
+        return untrained(self.models, self.exam.student)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
         """All that a trial's answers hang on, but its training set and its seed."""
-        model = untrained(self.models, self.student)
-        recipe = student_recipe(model, self.student, self.evaluate)
+        model = self.untrained
+        recipe = self.exam.recipe(model)
         return {
             "version": VERSION,
             "weights_id": recipe.weights_id,
             "recipe_id": recipe.recipe_id,
             "sft": self.sft.model_dump(mode="json"),
-            "test": [row["prompt_id"] for row in self.test_prompts],
-            "max_model_len": self.engine.max_model_len,
+            "test": [row["prompt_id"] for row in self.exam.prompts],
+            "max_model_len": self.exam.engine.max_model_len,
             "dtype": model.settings.dtype,
         }
 
@@ -91,8 +89,8 @@ def run_trial(
     curve = run_in_child(
         train_student_job,
         [dict(row) for row in trial.rows],
-        untrained(setup.models, setup.student),
-        setup.student.system,
+        setup.untrained,
+        setup.exam.student.system,
         setup.sft,
         trial.seed,
         workspace,
@@ -101,17 +99,9 @@ def run_trial(
     left_out = list(curve)[0]["left_out"]  # the model is there once the curve has ended
     if left_out:
         log.warning("%d of %d training rows are too long: left out", left_out, len(trial.rows))
-    model = trained(setup.models, setup.student, workspace / "model")
-    ask_student(
-        model,
-        setup.test_prompts,
-        setup.student,
-        setup.engine,
-        setup.evaluate,
-        setup.sampling_seed,
-        responses,
-    )
-    recipe = student_recipe(model, setup.student, setup.evaluate)
+    model = trained(setup.models, setup.exam.student, workspace / "model")
+    setup.exam.ask(model, responses)
+    recipe = setup.exam.recipe(model)
     row = {
         "trial_id": trial.trial_id,
         "weights_id": recipe.weights_id,

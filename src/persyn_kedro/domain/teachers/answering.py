@@ -13,7 +13,7 @@ from persyn_kedro.domain.teachers.keeping import Call
 from persyn_kedro.domain.teachers.openai_engine import MARKED
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import EngineSettings
+from persyn_kedro.foundations.model_parameters import EngineSettings
 from persyn_kedro.foundations.schemas import CALLS, RESPONSES, with_unsettled
 
 Wanted = Mapping[str, Sequence[tuple[str, str]]]

@@ -15,7 +15,7 @@ from persyn_kedro.domain.teachers.keeping import Call, Chunk, Tally, row_of
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import seed_for
-from persyn_kedro.foundations.parameters import EngineSettings
+from persyn_kedro.foundations.model_parameters import EngineSettings
 
 log = logging.getLogger(__name__)
 

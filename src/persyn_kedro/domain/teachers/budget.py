@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from persyn_kedro.foundations.parameters import Budget
+from persyn_kedro.foundations.model_parameters import Budget
 
 if TYPE_CHECKING:
     from persyn_kedro.domain.teachers.engine import Generation

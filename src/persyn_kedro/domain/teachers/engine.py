@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations import rendering
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import EngineSettings, SamplingSettings
+from persyn_kedro.foundations.model_parameters import EngineSettings, SamplingSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel

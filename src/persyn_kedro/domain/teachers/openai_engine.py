@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.domain.teachers.adaptive_limit import AdaptiveLimit
 from persyn_kedro.domain.teachers.engine import Generation, Request, failed
-from persyn_kedro.foundations.parameters import EndpointSettings, EngineSettings, SamplingSettings
+from persyn_kedro.foundations.model_parameters import (
+    EndpointSettings,
+    EngineSettings,
+    SamplingSettings,
+)
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel

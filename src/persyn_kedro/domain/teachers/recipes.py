@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.parameters import Budget, Models, SamplingSettings, Teachers
+from persyn_kedro.foundations.model_parameters import Budget, Models, SamplingSettings, Teachers
 from persyn_kedro.foundations.weights import resolve_models
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from persyn_kedro.domain.teachers.engine import (
     prepare,
     stop_token_ids,
 )
-from persyn_kedro.foundations.parameters import EngineSettings, SamplingSettings
+from persyn_kedro.foundations.model_parameters import EngineSettings, SamplingSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel

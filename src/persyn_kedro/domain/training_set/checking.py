@@ -9,7 +9,8 @@ from persyn_kedro.domain.quality.checking import check_quality
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.training_set.routed import Check
 from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.parameters import QualitySettings, Think
+from persyn_kedro.foundations.model_parameters import Think
+from persyn_kedro.foundations.step_parameters import QualitySettings
 
 
 def exact_checker(

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.parameters import Think
+from persyn_kedro.foundations.model_parameters import Think
 from persyn_kedro.foundations.rendering import visible_text
 
 

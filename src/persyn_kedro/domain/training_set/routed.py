@@ -8,7 +8,7 @@ import pyarrow as pa
 from persyn_kedro.domain.routers.assignment import ranked_teachers
 from persyn_kedro.domain.training_set.merge import is_trainable
 from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.parameters import GenerateSettings
+from persyn_kedro.foundations.step_parameters import GenerateSettings
 
 Wanted = dict[str, list[tuple[str, str]]]  # {teacher: [(prompt_id, prompt)]}
 # wanted -> (responses, calls), tables of schemas.RESPONSES and CALLS

@@ -6,65 +6,35 @@ from typing import Any
 from persyn_kedro.domain.benchmarks.harness import benchmark_job, environment
 from persyn_kedro.domain.benchmarks.summary import compare_benchmarks
 from persyn_kedro.domain.reporting.page import benchmark_page
-from persyn_kedro.domain.student.trained import trained, untrained
+from persyn_kedro.domain.student.trained import before_or_after
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
-from persyn_kedro.foundations.parameters import EngineSettings, Models, StudentSettings
+from persyn_kedro.foundations.model_parameters import EngineSettings, Models, StudentSettings
 from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.weights import ResolvedModel
 
-_READS = (
-    "tasks",
-    "include_path",
-    "num_fewshot",
-    "limit",
-    "chat_template",
-    "backend",
-    "max_length",
+
+@step(
+    settings=(
+        "tasks",
+        "include_path",
+        "num_fewshot",
+        "limit",
+        "chat_template",
+        "backend",
+        "max_length",
+    ),
+    engine=(),
 )
-
-
-@step(settings=_READS, engine=())
-def benchmark_before(
+def benchmark(
     models: Models,
     student: StudentSettings,
     engine: EngineSettings,
     settings: BenchmarkSettings,
     seed: int,
+    directory: Path | None = None,
 ) -> dict[str, Any]:
-    """Return the untrained student's results."""
-    return _run(untrained(models, student), student, engine, settings, seed)
-
-
-@step(settings=_READS, engine=())
-def benchmark_after(
-    directory: Path,
-    models: Models,
-    student: StudentSettings,
-    engine: EngineSettings,
-    settings: BenchmarkSettings,
-    seed: int,
-) -> dict[str, Any]:
-    """Return the fine-tuned student's results."""
-    return _run(trained(models, student, directory), student, engine, settings, seed)
-
-
-@step(settings=("confidence",))
-def compare(
-    before: dict[str, Any], after: dict[str, Any], settings: BenchmarkSettings
-) -> tuple[dict[str, Any], str]:
-    """Return the results side by side, and as a page."""
-    comparison = compare_benchmarks(before, after, settings.confidence)
-    return comparison, benchmark_page(comparison)
-
-
-def _run(
-    model: ResolvedModel,
-    student: StudentSettings,
-    engine: EngineSettings,
-    settings: BenchmarkSettings,
-    seed: int,
-) -> dict[str, Any]:
+    """Return the student's results, trained if ``directory`` is given."""
+    model = before_or_after(models, student, directory)
     results = run_in_child(
         benchmark_job,
         model,
@@ -77,3 +47,12 @@ def _run(
     )
     (found,) = list(results)
     return found
+
+
+@step(settings=("confidence",))
+def compare(
+    before: dict[str, Any], after: dict[str, Any], settings: BenchmarkSettings
+) -> tuple[dict[str, Any], str]:
+    """Return the results side by side, and as a page."""
+    comparison = compare_benchmarks(before, after, settings.confidence)
+    return comparison, benchmark_page(comparison)

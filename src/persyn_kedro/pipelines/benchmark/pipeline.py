@@ -11,10 +11,10 @@ def create_pipeline() -> Pipeline:
     """Return the step."""
     return Pipeline(
         [
-            node(nodes.benchmark_before, _HOW, "benchmark_before", name="benchmark_before"),
+            node(nodes.benchmark, _HOW, "benchmark_before", name="benchmark_before"),
             node(
-                nodes.benchmark_after,
-                ["student", *_HOW],
+                nodes.benchmark,
+                [*_HOW, "student"],
                 "benchmark_after",
                 name="benchmark_after",
             ),

@@ -2,17 +2,17 @@
 
 from kedro.pipeline import Pipeline, node
 
-from persyn_kedro.pipelines.compare import nodes
+from persyn_kedro.pipelines.compare import page, students, training_sets
 
 _TRAINING_SETS = [
     node(
-        nodes.select_test_set,
+        students.select_test_set,
         ["prompts", "splits", "params:label"],
         "test_set",
         name="select_test_set",
     ),
     node(
-        nodes.route_at_other_alphas,
+        training_sets.route_at_other_alphas,
         [
             "prompts",
             "splits",
@@ -31,7 +31,7 @@ _TRAINING_SETS = [
         name="route_at_other_alphas",
     ),
     node(
-        nodes.allocate_prompts,
+        training_sets.allocate_prompts,
         [
             "prompts",
             "splits",
@@ -51,7 +51,7 @@ _TRAINING_SETS = [
         name="allocate_prompts",
     ),
     node(
-        nodes.generate_strategies,
+        training_sets.generate_strategies,
         [
             "prompts",
             "allocations",
@@ -70,7 +70,7 @@ _TRAINING_SETS = [
         name="generate_strategies",
     ),
     node(
-        nodes.build_strategy_examples,
+        training_sets.build_strategy_examples,
         [
             "strategy_responses",
             "allocations",
@@ -89,7 +89,7 @@ _TRAINING_SETS = [
 ]
 _STUDENTS = [
     node(
-        nodes.train_and_test_students,
+        students.train_and_test_students,
         [
             "strategy_examples",
             "test_set",
@@ -110,7 +110,7 @@ _STUDENTS = [
         name="train_and_test_students",
     ),
     node(
-        nodes.compare_strategies,
+        page.compare_strategies,
         [
             "trials",
             "strategy_tokens",
@@ -131,13 +131,13 @@ _STUDENTS = [
 ]
 _PAGE = [
     node(
-        nodes.draw_strategy_plots,
+        page.draw_strategy_plots,
         "strategy_comparison",
         ["score_against_tokens_plot", "score_against_alpha_plot", "teachers_by_kind_plot"],
         name="draw_strategy_plots",
     ),
     node(
-        nodes.write_comparison_page,
+        page.write_comparison_page,
         [
             "strategy_comparison",
             "router_comparison",

@@ -11,8 +11,9 @@ from persyn_kedro.domain.routers.cross_fitting import cross_fit
 from persyn_kedro.domain.routers.cross_summary import summarise_routers
 from persyn_kedro.domain.stores.routing_store import RoutingStore
 from persyn_kedro.foundations.evidence_parameters import CompareRoutersSettings
-from persyn_kedro.foundations.parameters import Models, Teachers, TrainRouterSettings
+from persyn_kedro.foundations.model_parameters import Models, Teachers
 from persyn_kedro.foundations.step import step
+from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 from persyn_kedro.foundations.weights import resolve_models
 
 

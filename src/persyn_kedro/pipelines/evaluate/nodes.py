@@ -16,18 +16,20 @@ from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
 from persyn_kedro.domain.student import evaluation
-from persyn_kedro.domain.student.trained import STUDENT, ask_student, trained, untrained
-from persyn_kedro.foundations.parameters import (
+from persyn_kedro.domain.student.exam import STUDENT, Exam
+from persyn_kedro.domain.student.trained import before_or_after
+from persyn_kedro.foundations.model_parameters import (
     EngineSettings,
-    EvaluateSettings,
-    LabelSettings,
     Models,
-    QualitySettings,
     StudentSettings,
     Teachers,
 )
 from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.weights import ResolvedModel
+from persyn_kedro.foundations.step_parameters import (
+    EvaluateSettings,
+    LabelSettings,
+    QualitySettings,
+)
 
 
 def _test(prompts: pads.Dataset, splits: pads.Dataset) -> list[dict[str, str]]:
@@ -35,7 +37,7 @@ def _test(prompts: pads.Dataset, splits: pads.Dataset) -> list[dict[str, str]]:
 
 
 @step(settings=("sampling",))
-def answer_test_before(
+def answer_test(
     prompts: pads.Dataset,
     splits: pads.Dataset,
     models: Models,
@@ -44,27 +46,11 @@ def answer_test_before(
     settings: EvaluateSettings,
     seed: int,
     response_store: ResponseStore,
+    directory: Path | None = None,
 ) -> pa.Table:
-    """Return the untrained student's answers to the test prompts."""
-    model, test = untrained(models, student), _test(prompts, splits)
-    return ask_student(model, test, student, engine, settings, seed, response_store)
-
-
-@step(settings=("sampling",))
-def answer_test_after(
-    directory: Path,
-    prompts: pads.Dataset,
-    splits: pads.Dataset,
-    models: Models,
-    student: StudentSettings,
-    engine: EngineSettings,
-    settings: EvaluateSettings,
-    seed: int,
-    response_store: ResponseStore,
-) -> pa.Table:
-    """Return the trained student's answers to the test prompts."""
-    model, test = trained(models, student, directory), _test(prompts, splits)
-    return ask_student(model, test, student, engine, settings, seed, response_store)
+    """Return the student's answers to the test prompts, trained if ``directory`` is given."""
+    exam = Exam(_test(prompts, splits), student, settings, engine, seed)
+    return exam.ask(before_or_after(models, student, directory), response_store)
 
 
 @step()
@@ -86,8 +72,8 @@ def check_test_answers(
     )
 
 
-def _score_withheld(
-    model: ResolvedModel,
+@step(label=())
+def score_withheld(
     sft_dataset: pads.Dataset,
     routed_responses: pads.Dataset,
     prompts: pads.Dataset,
@@ -95,8 +81,10 @@ def _score_withheld(
     teachers: Teachers,
     student: StudentSettings,
     label: LabelSettings,
-    store: StatisticsStore,
+    statistics_store: StatisticsStore,
+    directory: Path | None = None,
 ) -> pa.Table:
+    """Return the student's statistics of the withheld responses, trained with ``directory``."""
     rows = sft_dataset.to_table(columns=["response_key", "part"]).to_pylist()
     withheld = {row["response_key"] for row in rows if row["part"] == "withheld"}
     responses = routed_responses.to_table()
@@ -105,63 +93,10 @@ def _score_withheld(
         responses.filter(pa.array(mask, pa.bool_())),
         {row["prompt_id"]: row["prompt"] for row in prompts.to_table().to_pylist()},
         thinks_of(models, teachers),
-        model,
+        before_or_after(models, student, directory),
         student.system,
-        store,
-        label,
-    )
-
-
-@step(label=())
-def score_withheld_before(
-    sft_dataset: pads.Dataset,
-    routed_responses: pads.Dataset,
-    prompts: pads.Dataset,
-    models: Models,
-    teachers: Teachers,
-    student: StudentSettings,
-    label: LabelSettings,
-    statistics_store: StatisticsStore,
-) -> pa.Table:
-    """Return the untrained student's statistics of the withheld routed responses."""
-    model = untrained(models, student)
-    return _score_withheld(
-        model,
-        sft_dataset,
-        routed_responses,
-        prompts,
-        models,
-        teachers,
-        student,
-        label,
         statistics_store,
-    )
-
-
-@step(label=())
-def score_withheld_after(
-    directory: Path,
-    sft_dataset: pads.Dataset,
-    routed_responses: pads.Dataset,
-    prompts: pads.Dataset,
-    models: Models,
-    teachers: Teachers,
-    student: StudentSettings,
-    label: LabelSettings,
-    statistics_store: StatisticsStore,
-) -> pa.Table:
-    """Return the trained student's statistics of the withheld routed responses."""
-    model = trained(models, student, directory)
-    return _score_withheld(
-        model,
-        sft_dataset,
-        routed_responses,
-        prompts,
-        models,
-        teachers,
-        student,
         label,
-        statistics_store,
     )
 
 

@@ -32,14 +32,14 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             node(
-                nodes.answer_test_before,
+                nodes.answer_test,
                 _ASK,
                 "test_responses_before",
                 name="answer_test_before",
             ),
             node(
-                nodes.answer_test_after,
-                ["student", *_ASK],
+                nodes.answer_test,
+                [*_ASK, "student"],
                 "test_responses_after",
                 name="answer_test_after",
             ),
@@ -56,14 +56,14 @@ def create_pipeline() -> Pipeline:
                 name="check_test_after",
             ),
             node(
-                nodes.score_withheld_before,
+                nodes.score_withheld,
                 _SCORE,
                 "withheld_statistics_before",
                 name="score_withheld_before",
             ),
             node(
-                nodes.score_withheld_after,
-                ["student", *_SCORE],
+                nodes.score_withheld,
+                [*_SCORE, "student"],
                 "withheld_statistics_after",
                 name="score_withheld_after",
             ),

@@ -17,15 +17,14 @@ from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
 from persyn_kedro.domain.training_set import merge
 from persyn_kedro.domain.training_set.checking import exact_checker
 from persyn_kedro.domain.training_set.routed import routed_generation
-from persyn_kedro.foundations.parameters import (
+from persyn_kedro.foundations.model_parameters import (
     EngineSettings,
-    GenerateSettings,
-    LabelSettings,
     Models,
     StudentSettings,
     Teachers,
 )
 from persyn_kedro.foundations.step import step
+from persyn_kedro.foundations.step_parameters import GenerateSettings, LabelSettings
 
 
 @step(label=("allow_truncated",))

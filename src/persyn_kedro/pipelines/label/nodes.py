@@ -17,14 +17,14 @@ from persyn_kedro.domain.teachers.answering import answer
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.recipes import resolve_recipes
 from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.parameters import (
+from persyn_kedro.foundations.model_parameters import (
     EngineSettings,
-    LabelSettings,
     Models,
     StudentSettings,
     Teachers,
 )
 from persyn_kedro.foundations.step import step
+from persyn_kedro.foundations.step_parameters import LabelSettings
 from persyn_kedro.foundations.weights import resolve_models
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.prompts import preparation
 from persyn_kedro.domain.prompts.sources import read_rows
-from persyn_kedro.foundations.parameters import PrepareSettings
 from persyn_kedro.foundations.step import step
+from persyn_kedro.foundations.step_parameters import PrepareSettings
 
 
 @step(version=2, settings=("source",))

@@ -10,8 +10,9 @@ from persyn_kedro.domain.routers.jobs import score_prompts_job
 from persyn_kedro.domain.routers.persistence import check_pool
 from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
 from persyn_kedro.foundations.child_process import run_in_child
-from persyn_kedro.foundations.parameters import Models, RouteSettings, Teachers
+from persyn_kedro.foundations.model_parameters import Models, Teachers
 from persyn_kedro.foundations.step import step
+from persyn_kedro.foundations.step_parameters import RouteSettings
 
 
 @step()

@@ -10,8 +10,9 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.student.sft import train_student_job
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import Models, SftSettings, StudentSettings
+from persyn_kedro.foundations.model_parameters import Models, StudentSettings
 from persyn_kedro.foundations.step import step
+from persyn_kedro.foundations.step_parameters import SftSettings
 from persyn_kedro.foundations.weights import resolve_models
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from persyn_kedro.domain.reward_model.training import train_reward_model_job
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
-from persyn_kedro.foundations.parameters import Models, ModelSettings, Teachers
+from persyn_kedro.foundations.model_parameters import Models, ModelSettings, Teachers
 from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.weights import resolve_model, resolve_models
 

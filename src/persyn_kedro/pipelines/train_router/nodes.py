@@ -13,8 +13,9 @@ from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.domain.teachers.recipes import Recipe, pool_identity, resolve_recipes
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.parameters import Models, Teachers, TrainRouterSettings
+from persyn_kedro.foundations.model_parameters import Models, Teachers
 from persyn_kedro.foundations.step import step
+from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 from persyn_kedro.foundations.weights import resolve_models
 
 

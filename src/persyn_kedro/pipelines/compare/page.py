@@ -1,0 +1,101 @@
+"""How the strategies' students compare: the figures, the plots and the page."""
+
+from typing import Any
+
+import pyarrow.dataset as pads
+
+from persyn_kedro.domain.comparison.summary import (
+    TrainingSets,
+    allocation_by_kind,
+    build_comparison,
+)
+from persyn_kedro.domain.reporting import strategy_plots
+from persyn_kedro.domain.reporting.comparison_page import comparison_page
+from persyn_kedro.domain.strategies.allocation import PERSYN
+from persyn_kedro.domain.strategies.choices import choices_by_strategy
+from persyn_kedro.domain.strategies.costs import price_strategies
+from persyn_kedro.foundations.evidence_parameters import CompareSettings
+from persyn_kedro.foundations.model_parameters import (
+    Teachers,
+)
+from persyn_kedro.foundations.step import step
+from persyn_kedro.foundations.step_parameters import (
+    LabelSettings,
+)
+
+
+@step(
+    teachers=("price", "prompt_price"),
+    label=("alpha",),
+    settings=("resamples", "confidence", "examples"),
+)
+def compare_strategies(
+    trials: pads.Dataset,
+    strategy_tokens: pads.Dataset,
+    strategy_examples: pads.Dataset,
+    example_notes: dict[str, Any],
+    allocations: pads.Dataset,
+    strategy_notes: dict[str, Any],
+    prompts: pads.Dataset,
+    router_comparison: dict[str, Any],
+    teachers: Teachers,
+    label: LabelSettings,
+    settings: CompareSettings,
+    seed: int,
+) -> dict[str, Any]:
+    """Return the comparison's content: scores, costs, allocations, verdicts."""
+    return build_comparison(
+        trials.to_table(),
+        TrainingSets(
+            strategy_examples.to_table(),
+            price_strategies(strategy_tokens.to_table(), teachers),
+            {
+                **strategy_notes,
+                **example_notes,
+                "left_out": {**strategy_notes["left_out"], **example_notes["left_out"]},
+            },
+        ),
+        allocation_by_kind(
+            choices_by_strategy(allocations.to_table())[PERSYN],
+            {row["prompt_id"]: row["source"] for row in prompts.to_table().to_pylist()},
+            list(teachers.root),
+        ),
+        router_comparison,
+        label,
+        settings,
+        seed,
+    )
+
+
+@step()
+def draw_strategy_plots(strategy_comparison: dict[str, Any]) -> tuple[bytes, bytes, bytes]:
+    """Return score against tokens, score against alpha, and teachers by kind of prompt, as PNG."""
+    return (
+        strategy_plots.score_against_tokens(strategy_comparison),
+        strategy_plots.score_against_alpha(strategy_comparison),
+        strategy_plots.teachers_by_kind(strategy_comparison),
+    )
+
+
+@step()
+def write_comparison_page(
+    strategy_comparison: dict[str, Any],
+    router_comparison: dict[str, Any],
+    tokens_plot: bytes,
+    alpha_plot: bytes,
+    allocation_plot: bytes,
+    calibration_plot: bytes,
+    learning_curve: bytes,
+) -> str:
+    """Return the comparison as a self-contained page."""
+    return comparison_page(
+        strategy_comparison,
+        router_comparison,
+        {
+            "tokens": tokens_plot,
+            "alpha": alpha_plot,
+            "allocation": allocation_plot,
+            "calibration": calibration_plot,
+            "curve": learning_curve,
+        },
+    )

@@ -1,0 +1,71 @@
+"""A student for each strategy and seed, all on the same test prompts."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from persyn_kedro.domain.comparison.trials import check_test_set, run_trials
+from persyn_kedro.domain.prompts.selection import select_prompts
+from persyn_kedro.domain.stores.quality_store import QualityStore
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.trial_store import TrialStore
+from persyn_kedro.domain.student.exam import Exam
+from persyn_kedro.domain.student.trial import Setup
+from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations.evidence_parameters import CompareSettings
+from persyn_kedro.foundations.model_parameters import (
+    EngineSettings,
+    Models,
+    StudentSettings,
+)
+from persyn_kedro.foundations.step import step
+from persyn_kedro.foundations.step_parameters import (
+    EvaluateSettings,
+    LabelSettings,
+    SftSettings,
+)
+from persyn_kedro.foundations.weights import resolve_models
+
+
+@step(label=("quality",))
+def select_test_set(prompts: pads.Dataset, splits: pads.Dataset, label: LabelSettings) -> pa.Table:
+    """Return the prompts that all students answer (``schemas.PROMPTS``).
+
+    Raises:
+        PersynError: students could not be compared on them; nothing is paid for or trained yet.
+    """
+    rows = select_prompts(prompts.to_table(), splits.to_table(), {"test"})
+    check_test_set(rows, label.quality)
+    return pa.Table.from_pylist(rows, schemas.PROMPTS)
+
+
+@step(evaluate=("sampling",), label=("quality",), settings=("seeds",))
+def train_and_test_students(
+    strategy_examples: pads.Dataset,
+    test_set: pads.Dataset,
+    models: Models,
+    student: StudentSettings,
+    sft: SftSettings,
+    evaluate: EvaluateSettings,
+    engine: EngineSettings,
+    label: LabelSettings,
+    settings: CompareSettings,
+    seed: int,
+    response_store: ResponseStore,
+    quality_store: QualityStore,
+    trial_store: TrialStore,
+    workspace: Path,
+) -> pa.Table:
+    """Return the test answers' quality of a student for each strategy and seed (``TRIALS``)."""
+    test = test_set.to_table().to_pylist()
+    judge = label.quality.model
+    return run_trials(
+        strategy_examples.to_table(),
+        Setup(models, sft, Exam(test, student, evaluate, engine, seed)),
+        settings.seeds,
+        label.quality,
+        resolve_models(models, [judge])[judge] if judge else None,
+        (response_store, quality_store, trial_store),
+        workspace,
+    )

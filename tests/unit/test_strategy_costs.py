@@ -1,0 +1,54 @@
+"""What each strategy would have cost alone, on numbers worked out by hand."""
+
+from typing import Any
+
+import pyarrow as pa
+
+from persyn_kedro.domain.strategies.costs import price_strategies, strategy_tokens
+from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations.model_parameters import Teachers, TeacherSettings
+
+
+def answered(teacher: str, prompt_id: str, tokens: int, **more: Any) -> dict[str, Any]:
+    return {
+        "teacher": teacher,
+        "prompt_id": prompt_id,
+        "response_key": f"{teacher}:{prompt_id}",
+        "prompt_tokens": 10,
+        "completion_tokens": tokens,
+        "engine": "vllm",
+        **more,
+    }
+
+
+PRICED = Teachers(
+    {
+        "big": TeacherSettings(model="m", price=2e6, prompt_price=1e6),
+        "small": TeacherSettings(model="m", system="!", price=1e6),
+    }
+)
+
+
+def test_costs_count_the_calibration_answers_that_choosing_needs_once() -> None:
+    calibration = [answered(name, "p0", tokens) for name, tokens in (("big", 5), ("small", 7))]
+    asked = {
+        "persyn": [answered("small", "p0", 7), answered("big", "p1", 11)],
+        "random": [answered("big", "p0", 5), answered("big", "p1", 11, engine=None)],
+        "family_strong": [answered("small", "p1", 3)],
+    }
+    choices = {name: {"p0": ["big", "small"]} for name in asked}
+    choices["family_strong"] = {"p0": ["small"]}  # a family of one: nothing to choose
+    table = strategy_tokens(
+        asked, choices, pa.Table.from_pylist(calibration, schemas.RESPONSES), ["big", "small"]
+    )
+    found = price_strategies(table, PRICED)
+    assert found["persyn"] == {
+        "calls": 2, "prompt_tokens": 20, "completion_tokens": 18, "cost": 7 + 2 * 11 + 10,
+        # And big's answer to p0; small's is in the set already.
+        "whole_calls": 3, "whole_prompt_tokens": 30, "whole_completion_tokens": 23,
+        "whole_cost": 7 + 2 * 16 + 20,
+    }  # fmt: skip
+    # Chance needs no calibration; what was never asked costs nothing.
+    assert (found["random"]["calls"], found["random"]["whole_calls"]) == (1, 1)
+    assert found["random"]["whole_cost"] == 20
+    assert (found["family_strong"]["whole_calls"], found["family_strong"]["whole_cost"]) == (1, 3)
