@@ -24,7 +24,7 @@ T_975 = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262} 
 def _calls(count: int) -> tuple[list[Any], Any, Any]:
     from persyn_kedro.domain.teachers.keeping import Call
     from persyn_kedro.domain.teachers.recipes import resolve_recipes
-    from persyn_kedro.foundations.parameters import EngineSettings, Models, Teachers
+    from persyn_kedro.foundations.model_parameters import EngineSettings, Models, Teachers
 
     models = Models.model_validate({"smollm2": {"zoo": "smollm2"}})
     sampling = {"max_new_tokens": TOKENS, "temperature": 0.7}

@@ -27,7 +27,8 @@ def prompts(count: int) -> list[str]:
 
 def _router() -> Any:
     from persyn_kedro.domain.routers.language_model import LanguageModelRouter
-    from persyn_kedro.foundations.parameters import ModelSettings, TrainRouterSettings
+    from persyn_kedro.foundations.model_parameters import ModelSettings
+    from persyn_kedro.foundations.step_parameters import TrainRouterSettings
     from persyn_kedro.foundations.weights import resolve_model
 
     settings = TrainRouterSettings(

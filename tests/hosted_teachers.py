@@ -1,10 +1,7 @@
 """Teachers on the tests' own endpoint."""
 
 from persyn_kedro.domain.teachers.recipes import Recipe
-from persyn_kedro.foundations.model_parameters import (
-    ModelSettings,
-    SamplingSettings,
-)
+from persyn_kedro.foundations.model_parameters import ModelSettings, SamplingSettings
 from persyn_kedro.foundations.weights import ResolvedModel, resolve_model
 from tests.endpoint import Endpoint
 

@@ -9,11 +9,7 @@ from persyn_kedro.domain.teachers import answering
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.engine import Generation
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.model_parameters import (
-    Budget,
-    EngineSettings,
-    ModelSettings,
-)
+from persyn_kedro.foundations.model_parameters import Budget, EngineSettings, ModelSettings
 from persyn_kedro.foundations.weights import resolve_model
 from tests.endpoint import Endpoint
 from tests.hosted_teachers import recipe, remote, wanted

@@ -7,10 +7,7 @@ import pytest
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers import answering
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.model_parameters import (
-    EngineSettings,
-    ModelSettings,
-)
+from persyn_kedro.foundations.model_parameters import EngineSettings, ModelSettings
 from persyn_kedro.foundations.schemas import unsettled_rows
 from persyn_kedro.foundations.weights import resolve_model
 from tests.endpoint import Endpoint

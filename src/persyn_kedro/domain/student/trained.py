@@ -2,11 +2,7 @@
 
 from pathlib import Path
 
-from persyn_kedro.foundations.model_parameters import (
-    Models,
-    ModelSettings,
-    StudentSettings,
-)
+from persyn_kedro.foundations.model_parameters import Models, ModelSettings, StudentSettings
 from persyn_kedro.foundations.weights import ResolvedModel, resolve_model, resolve_models
 
 

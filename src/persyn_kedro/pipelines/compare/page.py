@@ -15,13 +15,9 @@ from persyn_kedro.domain.strategies.allocation import PERSYN
 from persyn_kedro.domain.strategies.choices import choices_by_strategy
 from persyn_kedro.domain.strategies.costs import price_strategies
 from persyn_kedro.foundations.evidence_parameters import CompareSettings
-from persyn_kedro.foundations.model_parameters import (
-    Teachers,
-)
+from persyn_kedro.foundations.model_parameters import Teachers
 from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.step_parameters import (
-    LabelSettings,
-)
+from persyn_kedro.foundations.step_parameters import LabelSettings
 
 
 @step(

@@ -14,17 +14,9 @@ from persyn_kedro.domain.student.exam import Exam
 from persyn_kedro.domain.student.trial import Setup
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.evidence_parameters import CompareSettings
-from persyn_kedro.foundations.model_parameters import (
-    EngineSettings,
-    Models,
-    StudentSettings,
-)
+from persyn_kedro.foundations.model_parameters import EngineSettings, Models, StudentSettings
 from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.step_parameters import (
-    EvaluateSettings,
-    LabelSettings,
-    SftSettings,
-)
+from persyn_kedro.foundations.step_parameters import EvaluateSettings, LabelSettings, SftSettings
 from persyn_kedro.foundations.weights import resolve_models
 
 
