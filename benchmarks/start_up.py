@@ -7,11 +7,7 @@ plugin (Kedro's own entry point) ends the process there. Both projects run in on
 the same plugins. Aim: at most 1.5 times the empty one, and nothing heavy imported before a node.
 """
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,8 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from measuring import alternate, arguments, compared, report
+from project_copy import ROOT, copy_project, kedro, write
 
-ROOT = Path(__file__).parent.parent
 AIM = 1.5
 HEAVY = (
     "torch transformers vllm ray trl peft accelerate datasets sklearn scipy matplotlib openai "
@@ -114,39 +110,14 @@ def projects() -> Iterator[tuple[Callable[..., str], Callable[..., str]]]:
         plugin, ours, empty = (Path(scratch) / name for name in ("plugin", "ours", "empty"))
         write(plugin, {"stop.py": PLUGIN})
         write(empty, EMPTY)
-        ours.mkdir()
-        for name in ("conf", "src", "pyproject.toml", ".telemetry"):
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            copy(ROOT / name, ours / name)
+        copy_project(ours)
         knn = "--params=train_router.kind=knn"
-        run = partial(kedro, ours, plugin)
+        run = partial(kedro, ours, path=(plugin,))
         run("run", "--env=smoke", "--pipelines=prepare,label,train_router", knn)
         metadata = "Metadata-Version: 2.1\nName: stop\nVersion: 1.0\n"
         entry = "[kedro.hooks]\nstop = stop:hooks\n"
         write(plugin / "stop-1.0.dist-info", {"METADATA": metadata, "entry_points.txt": entry})
-        yield run, partial(kedro, empty, plugin)
-
-
-def write(directory: Path, files: dict[str, str]) -> None:
-    """Write the files' texts under ``directory``."""
-    for name, text in files.items():
-        (directory / name).parent.mkdir(parents=True, exist_ok=True)
-        (directory / name).write_text(text)
-
-
-def kedro(project: Path, plugin: Path, *args: str, python: tuple[str, ...] = ()) -> str:
-    """Run ``kedro`` in a project as a user would, and return what it said."""
-    environment = {
-        **{k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
-        "PYTHONPATH": os.pathsep.join([str(plugin), str(project / "src")]),
-        "KEDRO_DISABLE_TELEMETRY": "1",
-        "COLUMNS": "200",
-    }
-    command = [sys.executable, *python, "-m", "kedro", *args]
-    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
-    return done.stdout + (done.stderr if python else "")
+        yield run, partial(kedro, empty, path=(plugin,))
 
 
 def check(
