@@ -101,8 +101,9 @@ def main() -> None:
         counts = {
             "empty store": counted(asked, lambda: run("run", "--env=persyn", STEPS)),
             "full store": counted(asked, lambda: run("run", "--env=persyn", STEPS, "--redo")),
-            "full store, another alpha": counted(
-                asked, lambda: run("run", "--env=persyn", STEPS, "--params=label.alpha=0.9")
+            "full store, labelled with another alpha": counted(
+                asked,
+                lambda: run("run", "--env=persyn", "--pipelines=label", "--params=label.alpha=0.9"),
             ),
             "Generate-then-Select": counted(
                 asked, lambda: run("run", "--env=select", "--pipelines=prepare,label")
