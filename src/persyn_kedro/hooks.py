@@ -1,32 +1,12 @@
-"""Kedro hooks: check a run before it starts, and print the report's table after it."""
+"""Kedro hooks: check a run before it starts, and print the report's table after it.
+
+What they need is imported as they are called: every command of Kedro imports this module.
+"""
 
 import os
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
-
-from persyn_kedro.datasets.atomic import AtomicVersionedDataset
-from persyn_kedro.domain.benchmarks.harness import check_harness
-from persyn_kedro.domain.pool import check_pool, check_recipe
-from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.hub import hub_commit
-from persyn_kedro.foundations.settings_reader import read_settings
-from persyn_kedro.foundations.step import hand, step_of
-from persyn_kedro.foundations.weights import check_hub_files, identify_weights
-from persyn_kedro.step_records import models_of, settings_of
-
-# What a step's missing input is called in the sentence to the user.
-_SPOKEN = {
-    "prompts": "prompts",
-    "splits": "splits",
-    "calibration_set": "calibration set",
-    "rewards": "rewards",
-    "router": "trained router",
-    "assignments": "assignments",
-    "routed_responses": "routed responses",
-    "sft_dataset": "SFT dataset",
-    "student": "fine-tuned student",
-}
 
 
 class ProjectHooks:
@@ -37,23 +17,24 @@ class ProjectHooks:
     @hook_impl
     def after_context_created(self, context: Any) -> None:
         """Check all settings, also those of later steps, before a step is paid for."""
+        from persyn_kedro.foundations.settings_reader import read_settings
+
         loader = context.config_loader
         _export_keys(loader)
         self.settings = read_settings(_merged(loader["parameters"], loader.runtime_params or {}))
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
-        _check_groups(catalog)
-        _check_load_versions(run_params.get("load_versions") or {}, pipeline, catalog)
-        _check_inputs(pipeline, catalog)
-        names = ("models", "teachers", "student", "label", "train_router")
-        check_pool(*(self.settings[name] for name in names))
-        _check_evidence(pipeline, self.settings)
-        _check_models(pipeline, self.settings)
+        from persyn_kedro.run_checks import check_run
+
+        check_run(run_params, pipeline, catalog, self.settings)
 
     @hook_impl
     def before_node_run(self, node: Any, inputs: dict[str, Any]) -> dict[str, Any]:
         """Hand the node those settings alone that it is marked to read (``foundations.step``)."""
+        from persyn_kedro.foundations.step import hand, step_of
+        from persyn_kedro.step_records import settings_of
+
         groups = settings_of(node)
         settings = {argument: inputs[f"params:{group}"] for argument, group in groups.items()}
         handed = hand(settings, step_of(node.func).reads)
@@ -91,89 +72,3 @@ def _merged(base: Any, changes: Any) -> Any:
     if not isinstance(base, dict) or not isinstance(changes, dict):
         return changes
     return {**base, **{key: _merged(base.get(key), value) for key, value in changes.items()}}
-
-
-def _check_groups(catalog: Any) -> None:
-    """Refuse a group of parameters that no registered pipeline reads: a misspelt one, mostly."""
-    from kedro.framework.project import pipelines
-
-    read = {name for p in pipelines.values() if p is not None for name in p.inputs()}
-    read = {name.removeprefix("params:").partition(".")[0] for name in read}
-    groups = {name.removeprefix("params:") for name in catalog.keys() if name.startswith("params:")}
-    unknown = sorted(name for name in groups if "." not in name and name not in read)
-    if unknown:
-        raise PersynError(
-            f"The parameters have a group {unknown[0]!r} that nothing reads; known are "
-            f"{', '.join(sorted(read & groups))}."
-        )
-
-
-def _check_load_versions(chosen: dict[str, str], pipeline: Any, catalog: Any) -> None:
-    """Refuse what Kedro ignores (no versions) or mixes up (written by this very run)."""
-    for name, version in chosen.items():
-        dataset = catalog.get(name)
-        if not isinstance(dataset, AtomicVersionedDataset):
-            raise PersynError(f"--load-versions: {name} has no versions.")
-        if name in pipeline.all_outputs():
-            raise PersynError(
-                f"--load-versions: {name} is made by this run itself; run the later steps alone "
-                "(--pipelines) to start from one of its versions."
-            )
-        if not dataset.exists():
-            newest = ", ".join(dataset.versions()[:3]) or "none"
-            raise PersynError(
-                f"--load-versions: {name} has no version {version}; the newest are {newest}."
-            )
-
-
-def _check_models(pipeline: Any, settings: dict[str, Any]) -> None:
-    """Find out what each model of this run is: one that is not there stops it before it pays."""
-    hub_commit.cache_clear()
-    for name, model in models_of(pipeline, settings).items():
-        weights_id = identify_weights(name, model)
-        if model.hub:
-            check_hub_files(model, weights_id.rpartition("@")[2])
-
-
-def _check_evidence(pipeline: Any, settings: dict[str, Any]) -> None:
-    """Check what only the steps of ``pipeline_registry.EVIDENCE`` need, before one is begun."""
-    outputs = pipeline.all_outputs()
-    if "reward_model" in outputs:
-        check_recipe(settings["models"], settings["label"], settings["train_reward_model"])
-    if outputs & {"benchmark_before", "benchmark_after"}:
-        check_harness(settings["benchmark"])
-
-
-def _check_inputs(pipeline: Any, catalog: Any) -> None:
-    """Raise one sentence that names the missing input and the steps that make it."""
-    from persyn_kedro.pipeline_registry import MAKERS
-
-    missing = [
-        name
-        for name in sorted(pipeline.inputs())
-        if not name.startswith("params:") and not catalog.exists(name)
-    ]
-    if not missing:
-        return
-    producers = {out: step for step, made in MAKERS.items() for out in made().all_outputs()}
-    steps = _upstream(missing, producers, catalog)
-    first = max(
-        (m for m in missing if m in producers), key=lambda m: list(MAKERS).index(producers[m])
-    )
-    spoken = _SPOKEN.get(first, first.replace("_", " "))
-    raise PersynError(f"No {spoken}: run `kedro run --pipelines={','.join(steps)}`.")
-
-
-def _upstream(missing: list[str], producers: dict[str, str], catalog: Any) -> list[str]:
-    from persyn_kedro.pipeline_registry import MAKERS
-
-    needed: set[str] = set()
-    queue = [name for name in missing if name in producers]
-    while queue:
-        step = producers[queue.pop()]
-        if step in needed:
-            continue
-        needed.add(step)
-        inputs = MAKERS[step]().inputs()
-        queue += [i for i in inputs if i in producers and not catalog.exists(i)]
-    return [step for step in MAKERS if step in needed]

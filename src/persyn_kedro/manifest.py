@@ -8,16 +8,15 @@ import subprocess
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 from kedro.io.core import AbstractVersionedDataset, DatasetError
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset, content_hash
-from persyn_kedro.foundations.settings_reader import GROUPS, read_settings
-from persyn_kedro.foundations.step_parameters import PrepareSettings
-from persyn_kedro.foundations.weights import identify_weights
-from persyn_kedro.step_records import models_of
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.step_parameters import PrepareSettings
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +36,11 @@ class ManifestHooks:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
+        # Not above: every command of Kedro imports this module.
+        from persyn_kedro.foundations.settings_reader import GROUPS, read_settings
+        from persyn_kedro.foundations.weights import identify_weights
+        from persyn_kedro.step_records import models_of
+
         self._catalog = catalog
         settings = read_settings(
             {name: catalog.load(f"params:{name}") for name in [*GROUPS, "seed"]}
@@ -163,7 +167,7 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _prompt_file(prepare: PrepareSettings) -> dict[str, str] | None:
+def _prompt_file(prepare: "PrepareSettings") -> dict[str, str] | None:
     source = prepare.source
     if source.file is None or not Path(source.file).is_file():
         return None

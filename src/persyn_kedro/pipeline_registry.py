@@ -1,40 +1,36 @@
 """The project's pipelines, in the order in which data flows."""
 
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 
 from kedro.pipeline import Pipeline
 
-from persyn_kedro.pipelines import (
-    benchmark,
-    compare,
-    compare_routers,
-    evaluate,
-    generate,
-    label,
-    prepare,
-    route,
-    sft,
-    train_reward_model,
-    train_router,
-)
+from persyn_kedro.lazy_pipeline import LazyPipeline
+
+
+def _step(name: str) -> Callable[[], Pipeline]:
+    """Return what makes the pipeline of this folder, whose nodes are imported only then."""
+
+    @cache
+    def create() -> Pipeline:
+        return import_module(f"persyn_kedro.pipelines.{name}").create_pipeline()
+
+    return create
+
 
 STEPS: dict[str, Callable[[], Pipeline]] = {
-    "prepare": prepare.create_pipeline,
-    "label": label.create_pipeline,
-    "train_router": train_router.create_pipeline,
-    "route": route.create_pipeline,
-    "generate": generate.create_pipeline,
-    "sft": sft.create_pipeline,
-    "evaluate": evaluate.create_pipeline,
+    name: _step(name)
+    for name in ("prepare", "label", "train_router", "route", "generate", "sft", "evaluate")
 }
 
 
 # Steps that measure, and the recipe of a reward model: run only where they are asked for.
 EVIDENCE: dict[str, Callable[[], Pipeline]] = {
-    "compare_routers": compare_routers.create_pipeline,
-    "compare": lambda: compare_routers.create_pipeline() + compare.create_pipeline(),
-    "benchmark": benchmark.create_pipeline,
-    "train_reward_model": train_reward_model.create_pipeline,
+    "compare_routers": _step("compare_routers"),
+    "compare": lambda: EVIDENCE["compare_routers"]() + MAKERS["compare"](),
+    "benchmark": _step("benchmark"),
+    "train_reward_model": _step("train_reward_model"),
 }
 
 
@@ -42,12 +38,14 @@ EVIDENCE: dict[str, Callable[[], Pipeline]] = {
 MAKERS: dict[str, Callable[[], Pipeline]] = {
     **STEPS,
     **EVIDENCE,
-    "compare": compare.create_pipeline,
+    "compare": _step("compare"),
 }
 
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Return every step by its folder's name, and ``__default__``: all but those that measure."""
-    steps = {name: create() for name, create in STEPS.items()}
-    evidence = {name: create() for name, create in EVIDENCE.items()}
-    return {**steps, **evidence, "__default__": sum(steps.values(), Pipeline([]))}
+    pipelines: dict[str, Pipeline] = {
+        name: LazyPipeline(create) for name, create in {**STEPS, **EVIDENCE}.items()
+    }
+    whole = LazyPipeline(lambda: sum((create() for create in STEPS.values()), Pipeline([])))
+    return {**pipelines, "__default__": whole}

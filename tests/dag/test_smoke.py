@@ -1,8 +1,6 @@
 """The whole DAG through the command line, on tiny random models."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -177,16 +175,6 @@ def test_fetch_models_names_every_model_that_a_run_loads(smoke_project: Run) -> 
     done = smoke_project("fetch-models", "--env=smoke")
     names = {line.split(":")[0] for line in done.stdout.splitlines() if ": random:" in line}
     assert names == {"tiny-a", "tiny-b", "tiny-student"}
-
-
-def test_registering_the_pipelines_imports_nothing_heavy() -> None:
-    heavy = "torch transformers vllm trl peft sklearn datasets".split()
-    code = (
-        "import sys; from persyn_kedro.pipeline_registry import register_pipelines; "
-        f"register_pipelines(); print([m for m in {heavy} if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_a_row_is_traced_to_what_made_it(smoke_project: Run) -> None:

@@ -2,17 +2,15 @@
 
 import mmap
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.gguf_streaming import SAME_MATRIX, SAMPLED_ROWS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-SAME_MATRIX = 0.99  # mean cosine of rows, above which two matrices are one, quantised differently
-SAMPLED_ROWS = 512
 ADD_BOS = b"tokenizer.ggml.add_bos_token"
 GGUF_BOOL = 7
 
@@ -20,7 +18,7 @@ GGUF_BOOL = 7
 def convert_gguf(path: Path, directory: Path) -> None:
     """Write ``path``'s model (bfloat16 safetensors) and tokenizer into ``directory``.
 
-    Runs in a process of its own, since it needs several times the file's size of memory.
+    Runs in a process of its own, since it changes gguf's module and may need much memory.
 
     Raises:
         PersynError: no GGUF file, or one that transformers cannot read.
@@ -43,37 +41,37 @@ def check_gguf(path: Path) -> None:
 
 def convert(path: Path, directory: Path) -> Iterator[None]:
     """Convert in this process (a generator without items, for ``run_in_child``)."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers import AutoTokenizer
 
-    _parse_each_file_once()
+    from persyn_kedro.foundations import gguf_reader
+    from persyn_kedro.foundations.gguf_streaming import stream_gguf
+
+    gguf_reader.install()
     try:
         tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-        model = AutoModelForCausalLM.from_pretrained(
-            path.parent,
-            gguf_file=path.name,
-            dtype=torch.bfloat16,
-            quantization_config=GgufConfig(dequantize=True),
-        )
+        if not stream_gguf(path, directory):
+            convert_whole(path, directory)
     except (ValueError, KeyError, NotImplementedError) as error:
         raise PersynError(f"transformers cannot read {path}: {error}") from error
-    tie_if_same(model)
     if adds_bos(path) and tokenizer.bos_token is not None:
         tokenizer.add_bos_token = True  # sets the post-processor, which tokenizer.json keeps
-    model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     yield from ()
 
 
-def _parse_each_file_once() -> None:
-    """Let transformers share one reader for configuration, tokenizer and weights.
+def convert_whole(path: Path, directory: Path) -> None:
+    """Write config and weights as Transformers does, the whole model in memory."""
+    import torch
+    from transformers import AutoModelForCausalLM, GgufConfig
 
-    It would parse the file three times, and a large vocabulary takes seconds each time. This
-    changes the gguf module: only for a process of its own.
-    """
-    import gguf
-
-    gguf.GGUFReader = lru_cache(maxsize=1)(gguf.GGUFReader)  # type: ignore[misc, assignment]
+    model = AutoModelForCausalLM.from_pretrained(
+        path.parent,
+        gguf_file=path.name,
+        dtype=torch.bfloat16,
+        quantization_config=GgufConfig(dequantize=True),
+    )
+    tie_if_same(model)
+    model.save_pretrained(directory)
 
 
 def tie_if_same(model: "PreTrainedModel") -> None:

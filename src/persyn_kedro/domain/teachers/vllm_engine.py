@@ -77,28 +77,34 @@ def generate(
 
 
 def _start(model: "ResolvedModel", engine: EngineSettings, context: int) -> Any:
-    from persyn_kedro.foundations.loading import device
-
     logging.getLogger("vllm").setLevel(logging.ERROR)  # start-up advice, a dozen lines a model
     warnings.simplefilter("ignore", FutureWarning)
     from vllm import LLM
 
-    directory = str(model.directory)
-    return LLM(
-        model=directory,
-        tokenizer=directory,
-        dtype=model.settings.dtype,
-        max_model_len=context,
-        max_num_seqs=engine.max_num_seqs,
-        gpu_memory_utilization=engine.gpu_memory_utilization,
-        tensor_parallel_size=model.settings.tensor_parallel_size or engine.tensor_parallel_size,
-        enforce_eager=device() == "cpu",  # compiling takes a CPU about a minute a model
-        trust_remote_code=model.settings.allow_remote_code,
-        load_format="auto" if model.settings.allow_pickle else "safetensors",
-        generation_config="vllm",  # the model's own defaults must not leak in
-        use_tqdm_on_load=False,
-        seed=0,
-    ).llm_engine
+    return LLM(**engine_arguments(model, engine, context)).llm_engine
+
+
+def engine_arguments(
+    model: "ResolvedModel", engine: EngineSettings, context: int
+) -> dict[str, Any]:
+    """Return what vLLM's ``LLM`` is made with."""
+    from persyn_kedro.foundations.loading import device
+
+    return {
+        "model": str(model.directory),
+        "skip_tokenizer_init": True,  # it gets token ids and gives them; ours is loaded already
+        "dtype": model.settings.dtype,
+        "max_model_len": context,
+        "max_num_seqs": engine.max_num_seqs,
+        "gpu_memory_utilization": engine.gpu_memory_utilization,
+        "tensor_parallel_size": model.settings.tensor_parallel_size or engine.tensor_parallel_size,
+        "enforce_eager": device() == "cpu",  # compiling takes a CPU about a minute a model
+        "trust_remote_code": model.settings.allow_remote_code,
+        "load_format": "auto" if model.settings.allow_pickle else "safetensors",
+        "generation_config": "vllm",  # the model's own defaults must not leak in
+        "use_tqdm_on_load": False,
+        "seed": 0,
+    }
 
 
 def _sampling_parameters(prepared: Prepared, stop_ids: set[int]) -> Any:
