@@ -56,3 +56,10 @@ def prompt_ids(pairs: Sequence[tuple[str, str]]) -> Iterable[str]:
     if isinstance(pairs, ChosenPrompts):
         return pairs.ids.to_pylist()
     return [prompt_id for prompt_id, _ in pairs]
+
+
+def pick(pairs: Sequence[tuple[str, str]], places: np.ndarray) -> Iterable[tuple[str, str]]:
+    """Return the pairs at (m,) places."""
+    if isinstance(pairs, ChosenPrompts):
+        return pairs.at(places)
+    return [pairs[place] for place in places.tolist()]

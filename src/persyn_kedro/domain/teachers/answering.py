@@ -1,6 +1,6 @@
 """Get teachers' responses: from the store where they are paid for, else from an engine."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from persyn_kedro.domain.prompts.chosen import prompt_ids
+from persyn_kedro.domain.prompts.chosen import pick, prompt_ids
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers.asking import Stopped, ask_model, check_installed
 from persyn_kedro.domain.teachers.budget import Ledger
@@ -172,8 +172,7 @@ class _Share:
     def calls(self) -> Iterator[Call]:
         """Yield the calls to make, in the prompts' order."""
         keys = self.keys.take(pa.array(self.missing)).to_pylist()
-        own = self.pairs if len(keys) == len(self.pairs) else _picked(self.pairs, self.missing)
-        for key, (prompt_id, prompt) in zip(keys, own, strict=True):
+        for key, (prompt_id, prompt) in zip(keys, pick(self.pairs, self.missing), strict=True):
             yield Call(key, self.recipe, prompt_id, prompt)
 
     def new(self) -> pa.Table:
@@ -247,11 +246,6 @@ def _missing(keys: pa.Array, known: _Known) -> np.ndarray:
     places = np.flatnonzero(~found & first)
     known.waiting.append(keys.take(pa.array(places)))
     return places
-
-
-def _picked(pairs: Iterable[tuple[str, str]], places: np.ndarray) -> Iterator[tuple[str, str]]:
-    wanted = set(places.tolist())
-    return (pair for place, pair in enumerate(pairs) if place in wanted)
 
 
 def _ask(
