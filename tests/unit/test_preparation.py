@@ -21,15 +21,15 @@ def settings(**values: float) -> PrepareSettings:
 @given(st.lists(st.uuids(), min_size=2, unique=True), st.integers(0, 5))
 def test_adding_prompts_never_moves_old_ones(ids: list, seed: int) -> None:
     names = [str(i) for i in ids]
-    few = split_prompts(names[: len(names) // 2], settings(), seed).to_pylist()
-    many = split_prompts(reversed(names), settings(), seed).to_pylist()
+    few = split_prompts(names[: len(names) // 2], settings(), seed).read_all().to_pylist()
+    many = split_prompts(reversed(names), settings(), seed).read_all().to_pylist()
     places = {row["prompt_id"]: row for row in many}
     assert all(places[row["prompt_id"]] == row for row in few)
 
 
 def test_the_fractions_are_kept() -> None:
     chosen = settings(calibration_fraction=0.3, test_fraction=0.2)
-    rows = split_prompts([str(i) for i in range(20_000)], chosen, 0).to_pylist()
+    rows = split_prompts([str(i) for i in range(20_000)], chosen, 0).read_all().to_pylist()
     share = {s: sum(r["split"] == s for r in rows) / 20_000 for s in ("calibration", "test")}
     assert share == pytest.approx({"calibration": 0.3, "test": 0.2}, abs=0.015)
 
@@ -39,7 +39,7 @@ def test_repeats_are_left_out_and_counted_and_the_id_is_the_hash_of_the_text(
 ) -> None:
     row = {"reference": None, "source": "x", "metadata": None}
     with caplog.at_level(logging.INFO):
-        table = prepare_prompts([{**row, "prompt": p} for p in ("a", "b", "a", "a")])
+        table = prepare_prompts([{**row, "prompt": p} for p in ("a", "b", "a", "a")]).read_all()
     assert "2 of 4 prompts were repeats" in caplog.text
     assert table["prompt"].to_pylist() == ["a", "b"]
     # printf a | sha256sum
@@ -109,7 +109,7 @@ def test_nan_null_and_blank_references_are_none_and_counted(
     lines = [f'{{"prompt": "p{i}", "reference": {r}}}' for i, r in enumerate(references)]
     file.write_text("\ufeff" + "\n".join(lines), encoding="utf-8")  # a byte order mark is no error
     with caplog.at_level(logging.INFO):
-        table = prepare_prompts(read_rows(PromptSource(file=str(file)), 0))
+        table = prepare_prompts(read_rows(PromptSource(file=str(file)), 0)).read_all()
     assert table["reference"].to_pylist() == [None, None, None, None, "0", "NaN"]
     assert "4 of 6 prompts have no reference" in caplog.text
 

@@ -32,12 +32,12 @@ def row(prompt: str) -> dict:
 @given(st.lists(TEXT.filter(str.strip), min_size=1), st.integers())
 @FEW
 def test_every_prompt_is_kept_once_and_has_one_place(prompts: list[str], seed: int) -> None:
-    table = prepare_prompts(map(row, prompts))
+    table = prepare_prompts(map(row, prompts)).read_all()
     assert table["prompt"].to_pylist() == list(dict.fromkeys(prompts))
     ids = table["prompt_id"].to_pylist()
     assert len(set(ids)) == len(ids)
     source = PromptSource(file="p.jsonl")
-    splits = split_prompts(ids, PrepareSettings(source=source), seed).to_pylist()
+    splits = split_prompts(ids, PrepareSettings(source=source), seed).read_all().to_pylist()
     assert [s["prompt_id"] for s in splits] == ids
     parts = {"calibration": {"fit", "holdout"}, "train": {"sft", "withheld"}, "test": {None}}
     assert all(s["part"] in parts[s["split"]] for s in splits)

@@ -30,7 +30,7 @@ def test_a_list_of_the_pipelines_imports_no_node_and_no_library() -> None:
 def test_no_node_imports_anything_heavy() -> None:
     code = "import persyn_kedro.pipeline_registry as r, persyn_kedro.run_checks; "
     modules = imported(code + "[p.nodes for p in r.register_pipelines().values()]")
-    assert "persyn_kedro.pipelines.compare.nodes" in modules
+    assert "persyn_kedro.pipelines.compare.students" in modules
     assert not modules & set(HEAVY.split())
 
 

@@ -10,7 +10,6 @@ from persyn_kedro.domain.learnability.scoring import score_responses
 from persyn_kedro.domain.quality.checking import check_quality
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
-from persyn_kedro.domain.training_set.merge import build_sft_dataset
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.loading import load_tokenizer
 from persyn_kedro.foundations.model_parameters import ModelSettings, Think
@@ -18,6 +17,7 @@ from persyn_kedro.foundations.random_models import make_random_model
 from persyn_kedro.foundations.rendering import reading
 from persyn_kedro.foundations.step_parameters import LabelSettings, QualitySettings
 from persyn_kedro.foundations.weights import ResolvedModel
+from tests.tables import sft_rows
 
 RAW = "<think>It is 9.</think>\\boxed{7}"
 THINKS: dict[str, Think] = {"keeper": "keep", "stripper": "strip"}
@@ -51,24 +51,20 @@ def student(tmp_path: Path) -> ResolvedModel:
 def test_scored_checked_and_trained_text_are_one(student: ResolvedModel, tmp_path: Path) -> None:
     table = responses(keeper=RAW, stripper=RAW)
     tokenizer = load_tokenizer(student)
-    rows = build_sft_dataset(
+    rows = sft_rows(
         table.filter(pa.array([False, True])),
         {"p": PROMPT},
         {"p": [0.0, 1.0]},
         {},
         THINKS,
-        None,
-        False,
-    ).to_pylist()
-    kept = build_sft_dataset(
+    )
+    kept = sft_rows(
         table.filter(pa.array([True, False])),
         {"p": PROMPT},
         {"p": [1.0, 0.0]},
         {},
         THINKS,
-        None,
-        False,
-    ).to_pylist()
+    )
     trained = {row["teacher"]: row["completion"][0]["content"] for row in [*kept, *rows]}
     assert trained == {"keeper": RAW, "stripper": "\\boxed{7}"}
 

@@ -1,14 +1,18 @@
 """Routed generation with verification, and what may be trained on."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from persyn_kedro.domain.training_set.merge import build_sft_dataset
+from persyn_kedro.domain.prompts.chosen import in_memory
+from persyn_kedro.domain.routers.assignment import ranked
 from persyn_kedro.domain.training_set.routed import routed_generation
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.step_parameters import GenerateSettings
+from tests.tables import sft_rows
 
 TEACHERS = ["strong", "middle", "weak"]
 # p1: weak first and right; p2: weak first and wrong, strong right; p3: nobody is right.
@@ -35,7 +39,7 @@ def run(
             for t in TEACHERS
         ]
         return (
-            pa.Table.from_pylist(rows, schemas.RESPONSES),
+            pa.Table.from_pylist(rows, schemas.OUTCOMES),
             pa.Table.from_pylist(calls, schemas.CALLS),
         )
 
@@ -46,9 +50,18 @@ def run(
         ]
         return pa.Table.from_pylist(rows, schemas.QUALITY)
 
-    prompts = {p: f"text of {p}" for p in SCORES}
-    responses, calls = routed_generation(prompts, SCORES, TEACHERS, settings, False, ask, check)
-    return responses.to_pylist(), {r["teacher"]: r["calls"] for r in calls.to_pylist()}
+    def texts(outcomes: pa.Table) -> Iterator[pa.RecordBatch]:
+        rows = [{**row, "response": f"of {row['response_key']}"} for row in outcomes.to_pylist()]
+        yield pa.RecordBatch.from_pylist(rows, schemas.RESPONSES)
+
+    prompts = in_memory({p: f"text of {p}" for p in SCORES})
+    choices = ranked(np.array(list(SCORES.values())), settings.max_calls)
+    responses, calls = routed_generation(
+        prompts, choices, TEACHERS, settings, False, ask, check, texts
+    )
+    rows = responses.read_all().to_pylist()
+    assert all(row["response"] == f"of {row['teacher']}:{row['prompt_id']}" for row in rows)
+    return rows, {r["teacher"]: r["calls"] for r in calls.to_pylist()}
 
 
 @pytest.mark.parametrize(
@@ -93,7 +106,7 @@ def test_errors_empty_and_truncated_responses_are_left_out(
         {"prompt_id": p, "teacher": "t", "finish_reason": r, "response": texts[p]}
         for p, r in reasons.items()
     ]
-    table = build_sft_dataset(
+    table = sft_rows(
         pa.Table.from_pylist(routed, schemas.ROUTED_RESPONSES),
         {p: {"prompt": f"{p}?", "part": "withheld" if p == "p1" else "fit"} for p in reasons},
         {p: [1.0] for p in reasons},
@@ -101,7 +114,7 @@ def test_errors_empty_and_truncated_responses_are_left_out(
         {"t": "strip"},
         "Be kind.",
         allow_truncated,
-    ).to_pylist()
+    )
     assert [row["prompt_id"] for row in table] == kept
     first = table[0]
     assert [m["role"] for m in first["prompt"]] == ["system", "user"]

@@ -14,9 +14,10 @@ from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.schemas import unsettled_rows
 from persyn_kedro.foundations.table_checks import TableCheck
+from persyn_kedro.foundations.table_rows import BLOCK
 from persyn_kedro.foundations.table_rules import COLUMNS
 
-ROW_GROUP = 16_384
+ROW_GROUP = BLOCK
 
 
 class ParquetTable(AtomicVersionedDataset):
@@ -46,8 +47,7 @@ class ParquetTable(AtomicVersionedDataset):
         check = TableCheck(self._table, path.stem, data.schema) if self._table else None
         batches = data.to_batches() if isinstance(data, pa.Table) else data
         with pq.ParquetWriter(path, data.schema) as writer:
-            for group in _row_groups(batches):
-                rows = pa.Table.from_batches(group)
+            for rows in _row_groups(batches):
                 if check is not None:
                     check.check(rows)
                 writer.write_table(rows)
@@ -63,16 +63,22 @@ class ParquetTable(AtomicVersionedDataset):
         return _as_preview(self.load().head(nrows))
 
 
-def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
-    """Join small batches: a row group for each would make a file of headers."""
+def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Join and cut batches to ``ROW_GROUP`` rows each: the bytes hang on the rows alone.
+
+    A row group for each small batch would make a file of headers.
+    """
     group: list[pa.RecordBatch] = []
+    room = ROW_GROUP
     for batch in batches:
-        group.append(batch)
-        if sum(len(b) for b in group) >= ROW_GROUP:
-            yield group
-            group = []
+        while len(batch) >= room:
+            yield pa.Table.from_batches([*group, batch[:room]]).combine_chunks()
+            group, batch, room = [], batch[room:], ROW_GROUP
+        if len(batch):
+            group.append(batch)
+            room -= len(batch)
     if group:
-        yield group
+        yield pa.Table.from_batches(group).combine_chunks()
 
 
 def _as_preview(table: pa.Table) -> Any:

@@ -22,8 +22,8 @@ def trace(prompt_id: str, load: Load) -> dict[str, Any]:
         PersynError: no row or several rows begin with this id.
     """
     dataset = load("sft_dataset")
-    ids = dataset.to_table(columns=["prompt_id"])["prompt_id"].to_pylist()
-    found = sorted({i for i in ids if i.startswith(prompt_id)})
+    begun = pc.starts_with(pc.field("prompt_id"), prompt_id)
+    found = set(dataset.to_table(columns=["prompt_id"], filter=begun)["prompt_id"].to_pylist())
     if len(found) != 1:
         raise PersynError(
             f"{len(found)} rows of sft_dataset have a prompt_id that begins with {prompt_id!r}."

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.schemas import REWARDS
@@ -114,9 +115,8 @@ def never_valid(rewards: pa.Table) -> list[str]:
 
 def unsolved_prompts(rewards: pa.Table) -> frozenset[str]:
     """Return the calibration prompts that labelling left out: no response of theirs is valid."""
-    rows = rewards.select(["prompt_id", "valid"]).to_pylist()
-    kept = {row["prompt_id"] for row in rows if row["valid"]}
-    return frozenset(row["prompt_id"] for row in rows) - kept
+    prompts = rewards.group_by("prompt_id").aggregate([("valid", "any")])
+    return frozenset(prompts.filter(pc.invert(prompts["valid_any"]))["prompt_id"].to_pylist())
 
 
 def tell_apart(rewards: np.ndarray) -> bool:

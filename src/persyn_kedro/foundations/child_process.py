@@ -59,6 +59,7 @@ def run_in_child(
     peak = 0
     try:
         process.start()
+        del args, work  # the child has them
         sender.close()
         while True:
             kind, payload, peak = _receive(receiver, process, label)
@@ -114,6 +115,7 @@ def _serve(sender: Connection, work: bytes, env: dict[str, str], parent: int) ->
     os.environ.update(env)
     try:
         function, args = pickle.loads(work)  # noqa: S301 - from our own parent
+        del work
         for item in function(*args):
             sender.send(("item", item, _peak_memory()))
         message: tuple[str, str | None] = ("end", None)

@@ -34,6 +34,9 @@ RESPONSE_FIELDS = [
 ]
 STORED_RESPONSES = pa.schema(RESPONSE_FIELDS)
 RESPONSES = pa.schema([("teacher", pa.string()), *RESPONSE_FIELDS])
+# How a response ended: all but its text, which may be more than memory holds.
+STORED_OUTCOMES = pa.schema([field for field in RESPONSE_FIELDS if field[0] != "response"])
+OUTCOMES = pa.schema([("teacher", pa.string()), *STORED_OUTCOMES])
 
 STATISTICS_FIELDS = [
     ("tokens", pa.int32()),  # null statistics where the response is empty
@@ -103,7 +106,8 @@ ASSIGNMENTS = pa.schema(
 
 ROUTED_RESPONSES = pa.schema([("rank", pa.int32()), ("quality", pa.float64()), *RESPONSES])
 
-MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
+MESSAGES = pa.list_(MESSAGE)
 SFT_DATASET = pa.schema(
     [
         ("prompt", MESSAGES),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.seen_keys import SeenKeys
 from persyn_kedro.foundations.table_rules import COLUMNS, rules_of
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 class TableCheck:
     """Checks the rows of one table, piece by piece in their order.
 
-    Between pieces it remembers the rows' keys and nothing else that grows.
+    Between pieces it remembers a hash of each row's key and nothing else that grows.
     """
 
     def __init__(self, kind: str, name: str, columns: pa.Schema) -> None:
@@ -26,7 +27,7 @@ class TableCheck:
         """
         self._name, self._rules = name, rules_of(kind)
         self._rows = 0
-        self._keys: set[tuple[Any, ...]] = set()
+        self._keys = SeenKeys()
         self._width: int | None = None  # how many scores a row has
         _check_columns(name, columns, COLUMNS[kind])
 
@@ -50,11 +51,11 @@ class TableCheck:
 
     def _check_keys(self, frame: "pd.DataFrame") -> None:
         """Refuse a key of an earlier piece; pandera has found repeats within this one."""
-        keys = list(zip(*(frame[name].tolist() for name in self._key), strict=True))
-        if not self._keys.isdisjoint(keys):
-            row = next(i for i, key in enumerate(keys) if key in self._keys)
+        keys = zip(*(frame[name].tolist() for name in self._key), strict=True)
+        known = self._keys.known([repr(key) for key in keys])
+        if known.any():
+            row = int(known.argmax())
             raise self._refusal(frame, " and ".join(self._key), "must be unique", row)
-        self._keys.update(keys)
 
     def _check_widths(self, frame: "pd.DataFrame") -> None:
         if "scores" not in frame or frame.empty:

@@ -1,55 +1,81 @@
 """From raw rows to the tables of prompts and splits."""
 
 import logging
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id, unit_draw
+from persyn_kedro.foundations.seen_keys import SeenKeys
 from persyn_kedro.foundations.step_parameters import PrepareSettings
+from persyn_kedro.foundations.table_rows import BLOCK
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 
-def prepare_prompts(rows: Iterable[dict[str, Any]]) -> pa.Table:
+def prepare_prompts(rows: Iterable[dict[str, Any]]) -> pa.RecordBatchReader:
     """Give each row its content-hash ``prompt_id`` and drop repeated prompts (the first stays).
 
     Returns:
-        A table of ``schemas.PROMPTS``, in the order of ``rows``.
+        Batches of ``schemas.PROMPTS``, in the order of ``rows``, which are read as these are.
 
     Raises:
-        PersynError: a prompt is blank, or there is none.
+        PersynError: while they are read: a prompt is blank, or there is none.
     """
-    seen: dict[str, dict[str, Any]] = {}
-    total = 0
-    for total, row in enumerate(rows, start=1):
-        if not row["prompt"].strip():
-            raise PersynError(f"Prompt {total} of {row['source']} is empty.")
-        seen.setdefault(text_id(row["prompt"]), row)
-    if not seen:
+    return pa.RecordBatchReader.from_batches(schemas.PROMPTS, _new_prompts(rows))
+
+
+def _new_prompts(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
+    seen = SeenKeys()
+    total = kept = bare = 0
+    for block in _blocks(rows):
+        first: dict[str, dict[str, Any]] = {}
+        for row in block:
+            total += 1
+            if not row["prompt"].strip():
+                raise PersynError(f"Prompt {total} of {row['source']} is empty.")
+            first.setdefault(text_id(row["prompt"]), row)
+        repeated = seen.known(list(first)).tolist()
+        new = [(i, row) for (i, row), old in zip(first.items(), repeated, strict=True) if not old]
+        kept += len(new)
+        bare += sum(row["reference"] is None for _, row in new)
+        records = [{"prompt_id": prompt_id, **row} for prompt_id, row in new]
+        yield pa.RecordBatch.from_pylist(records, schemas.PROMPTS)
+    if not kept:
         raise PersynError("The prompt source holds no prompts.")
-    if total > len(seen):
-        logger.warning("%d of %d prompts were repeats and are left out", total - len(seen), total)
-    bare = sum(row["reference"] is None for row in seen.values())
-    if 0 < bare < len(seen):
-        logger.info("%d of %d prompts have no reference to check answers by", bare, len(seen))
-    records = [{"prompt_id": prompt_id, **row} for prompt_id, row in seen.items()]
-    return pa.Table.from_pylist(records, schemas.PROMPTS)
+    if total > kept:
+        logger.warning("%d of %d prompts were repeats and are left out", total - kept, total)
+    if 0 < bare < kept:
+        logger.info("%d of %d prompts have no reference to check answers by", bare, kept)
 
 
-def split_prompts(prompt_ids: Iterable[str], settings: PrepareSettings, seed: int) -> pa.Table:
+def split_prompts(
+    prompt_ids: Iterable[str], settings: PrepareSettings, seed: int
+) -> pa.RecordBatchReader:
     """Draw calibration, train and test by a hash of seed and prompt, and each one's part.
 
     A prompt's place depends on nothing but itself, so adding prompts never moves old ones.
 
     Returns:
-        A table of ``schemas.SPLITS``.
+        Batches of ``schemas.SPLITS``.
     """
-    rows = [_place(prompt_id, settings, seed) for prompt_id in prompt_ids]
-    return pa.Table.from_pylist(rows, schemas.SPLITS)
+    batches = (
+        pa.RecordBatch.from_pylist([_place(i, settings, seed) for i in block], schemas.SPLITS)
+        for block in _blocks(prompt_ids)
+    )
+    return pa.RecordBatchReader.from_batches(schemas.SPLITS, batches)
+
+
+def _blocks(items: Iterable[T]) -> Iterator[list[T]]:
+    waiting = iter(items)
+    while block := list(islice(waiting, BLOCK)):
+        yield block
 
 
 def _place(prompt_id: str, settings: PrepareSettings, seed: int) -> dict[str, str | None]:

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from persyn_kedro.domain.quality.exact_answer import exact_answer_quality
 from persyn_kedro.domain.quality.reward_model import reward_model_scores
@@ -33,6 +34,7 @@ def check_quality(
     settings: QualitySettings,
     reward_model: ResolvedModel | None,
     store: QualityStore,
+    stored: pa.Table | None = None,
 ) -> pa.Table:
     """Return the quality of each response that is not an error; null is unknown.
 
@@ -41,6 +43,7 @@ def check_quality(
         prompts: rows of ``schemas.PROMPTS`` by prompt_id.
         thinks: each teacher's ``think`` setting.
         reward_model: set if and only if ``settings.kind`` is ``reward_model``.
+        stored: what ``stored_quality`` returned, for who checks many tables.
 
     Returns:
         A table of ``schemas.QUALITY``.
@@ -49,8 +52,10 @@ def check_quality(
     scorer = _scorer(settings, reward_model)
     shelf = settings_id(scorer)
     store.describe(shelf, scorer)
+    stored = store.read(shelf) if stored is None else stored
+    own = pc.is_in(stored["response_key"], value_set=responses["response_key"])
     known = {
-        (r["response_key"], r["reference_id"]): r["quality"] for r in store.read(shelf).to_pylist()
+        (r["response_key"], r["reference_id"]): r["quality"] for r in stored.filter(own).to_pylist()
     }
     keys = [_key(row, prompts[row["prompt_id"]], thinks[row["teacher"]]) for row in rows]
     missing = {
@@ -87,6 +92,13 @@ def check_quality(
         for key, row in zip(keys, rows, strict=True)
     ]
     return pa.Table.from_pylist(table, schemas.QUALITY)
+
+
+def stored_quality(
+    settings: QualitySettings, reward_model: ResolvedModel | None, store: QualityStore
+) -> pa.Table:
+    """Return all that the store has of this way of judging (``schemas.STORED_QUALITY``)."""
+    return store.read(settings_id(_scorer(settings, reward_model)))
 
 
 def check_can_be_labelled(prompts: list[dict[str, Any]], settings: LabelSettings) -> None:

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as pads
 
 from persyn_kedro.domain.routers.persistence import Pool, pool_difference
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.table_rows import BLOCK, read_blocks
 
 POOL_KEY = b"pool"
 
@@ -40,27 +42,63 @@ def check_assignments(schema: pa.Schema, pool: Pool) -> None:
 def assignments(
     prompt_ids: Sequence[str], score_batches: Iterable[np.ndarray], teachers: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
-    """Yield batches of ``schemas.ASSIGNMENTS``.
+    """Yield batches of ``schemas.ASSIGNMENTS``, of ``BLOCK`` rows or a batch's.
 
     Args:
         prompt_ids: in the order of the scores' rows.
         score_batches: arrays of shape (b, K), K in the order of ``teachers``.
     """
     start = 0
-    for scores in score_batches:
+    for scores in _joined(score_batches):
         ids = prompt_ids[start : start + len(scores)]
         start += len(scores)
         best_two = np.sort(scores, axis=1)[:, -2:]
-        rows = {
-            "prompt_id": ids,
-            # argmax takes the first of equals: ties go to the settings' order.
-            "teacher": [teachers[k] for k in scores.argmax(axis=1)],
-            "scores": list(scores.astype(np.float32)),
-            "margin": (best_two[:, 1] - best_two[:, 0]).astype(np.float32),
-        }
-        yield pa.RecordBatch.from_pydict(rows, schemas.ASSIGNMENTS)
+        # argmax takes the first of equals: ties go to the settings' order.
+        best = pa.array(teachers, pa.string()).take(pa.array(scores.argmax(axis=1)))
+        ends = np.arange(len(scores) + 1, dtype=np.int32) * scores.shape[1]
+        columns = [
+            pa.array(ids, pa.string()),
+            best,
+            pa.ListArray.from_arrays(ends, scores.astype(np.float32).ravel()),
+            pa.array((best_two[:, 1] - best_two[:, 0]).astype(np.float32)),
+        ]
+        yield pa.RecordBatch.from_arrays(columns, schema=schemas.ASSIGNMENTS)
+
+
+def _joined(batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Join batches of scores: tables of a few rows each would take longer than the scores."""
+    group: list[np.ndarray] = []
+    rows = 0
+    for batch in batches:
+        group.append(batch)
+        rows += len(batch)
+        if rows >= BLOCK:
+            yield np.concatenate(group)
+            group, rows = [], 0
+    if group:
+        yield np.concatenate(group)
+
+
+def ranked_places(assignments: pads.Dataset, most: int) -> tuple[pa.ChunkedArray, np.ndarray]:
+    """Return the prompt_ids of assignments, and for each :func:`ranked` of its scores."""
+    ids, places = [], [np.empty((0, most), np.int16)]
+    for block in read_blocks(assignments, ["prompt_id", "scores"]):
+        if len(block):
+            ids.append(block["prompt_id"])
+            scores = block["scores"].flatten().to_numpy().reshape(len(block), -1)
+            places.append(ranked(scores, most))
+    most = min(own.shape[1] for own in places)  # the pool may be smaller
+    return pa.chunked_array(ids, pa.string()), np.concatenate([own[:, :most] for own in places])
+
+
+def ranked(scores: np.ndarray, most: int) -> np.ndarray:
+    """Return the places of the ``most`` highest of (n, K) scores, as (n, ``most``) int16.
+
+    The highest comes first; ties go to the settings' order.
+    """
+    return np.argsort(-scores, axis=1, kind="stable")[:, :most].astype(np.int16)
 
 
 def ranked_teachers(scores: Sequence[float], teachers: Sequence[str]) -> list[str]:
     """Return the teachers from the router's first choice to its last, ties in settings' order."""
-    return [teachers[k] for k in np.argsort(-np.asarray(scores), kind="stable")]
+    return [teachers[k] for k in ranked(np.asarray(scores)[None], len(teachers))[0]]

@@ -1,6 +1,6 @@
 """The routers' work as generators at module level, for ``foundations.child_process``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ def fit_router_job(
 
 
 def score_prompts_job(
-    prompts: list[str], directory: Path, pool: list[dict[str, Any]], batch_size: int
+    prompts: Sequence[str], directory: Path, pool: list[dict[str, Any]], batch_size: int
 ) -> Iterator[np.ndarray]:
     """Yield (b, K) float32 scores of ``batch_size`` prompts at a time, in prompt order.
 

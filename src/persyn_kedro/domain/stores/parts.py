@@ -5,12 +5,14 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from persyn_kedro.foundations.durability import flush_directory
@@ -60,8 +62,7 @@ class PartStore:
         parts = [part for path in paths if (part := _read_part(path, schema)) is not None]
         if not parts:
             return schema.empty_table().select(columns)
-        table = pa.concat_tables(parts)
-        return table.take(self._rows_that_count(table)).select(columns)
+        return self._that_count(pa.concat_tables(parts)).select(columns)
 
     def describe(self, shelf: str, identity: Mapping[str, Any]) -> None:
         """Write what the shelf's id stands for to its identity.json, if not there yet."""
@@ -84,16 +85,18 @@ class PartStore:
     def _shelf(self, shelf: str) -> Path:
         return self.root / shelf
 
-    def _rows_that_count(self, table: pa.Table) -> list[int]:
-        keys: Iterable = zip(*(table[name].to_pylist() for name in self.key), strict=True)
-        errors = (
-            table["error"].to_pylist() if "error" in table.column_names else [None] * len(table)
-        )
-        chosen: dict[tuple, int] = {}
-        for row, key in enumerate(keys):
-            if errors[row] is None or key not in chosen or errors[chosen[key]] is not None:
-                chosen[key] = row
-        return sorted(chosen.values())
+    def _that_count(self, table: pa.Table) -> pa.Table:
+        """Return each key's row: the last without error, else the last."""
+        keys = [table[name] for name in self.key]
+        if len(keys) == 1 and pc.count_distinct(keys[0], mode="all").as_py() == len(table):
+            return table
+        rows = pa.array(np.arange(len(table)))
+        failed = pc.is_valid(table["error"]) if "error" in table.column_names else pa.scalar(False)
+        good = pc.if_else(failed, pa.scalar(None, pa.int64()), rows)
+        names = [*self.key, "row", "good"]
+        best = pa.table([*keys, rows, good], names).group_by(list(self.key))
+        best = best.aggregate([("row", "max"), ("good", "max")])
+        return table.take(np.sort(pc.coalesce(best["good_max"], best["row_max"]).to_numpy()))
 
 
 def _read_part(path: Path, schema: pa.Schema) -> pa.Table | None:

@@ -4,7 +4,7 @@ A strategy's *choices* are, for each prompt, the teachers in the order in which 
 first one answers, the others only where the settings verify answers and ask on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,16 @@ def by_merit(merits: Mapping[str, float], teachers: Sequence[str]) -> list[str]:
     """Return the teachers by falling merit, ties in the settings' order, those without one last."""
     known = [merits.get(t, float("nan")) for t in teachers]
     return ranked_teachers(np.nan_to_num(known, nan=-np.inf).tolist(), teachers)
+
+
+def choice_places(choices: Iterable[Sequence[str]], teachers: Sequence[str]) -> np.ndarray:
+    """Return choices as (n, R) places in ``teachers``, -1 after a prompt's last one."""
+    place = {teacher: k for k, teacher in enumerate(teachers)}
+    lines = [[place[teacher] for teacher in line] for line in choices]
+    places = np.full((len(lines), max(map(len, lines), default=0)), -1)
+    for own, line in zip(places, lines, strict=True):
+        own[: len(line)] = line
+    return places
 
 
 def same_for_all(prompt_ids: Sequence[str], ranking: Sequence[str]) -> Choices:

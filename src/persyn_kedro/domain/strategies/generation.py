@@ -6,16 +6,20 @@ strategy.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from persyn_kedro.domain.strategies.choices import Choices
-from persyn_kedro.domain.training_set.routed import Ask, Check, Rounds, Wanted, routed_rounds
+from persyn_kedro.domain.prompts.chosen import in_memory
+from persyn_kedro.domain.strategies.choices import Choices, choice_places
+from persyn_kedro.domain.training_set.routed import Check, Rounds, Wanted, routed_rounds
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.step_parameters import GenerateSettings
 
+Union = dict[str, list[tuple[str, str]]]  # {teacher: [(prompt_id, prompt)]}
+# union -> (responses, calls), tables of schemas.RESPONSES and CALLS
+Ask = Callable[[Union], tuple[pa.Table, pa.Table]]
 Asked = dict[str, list[dict[str, Any]]]  # by strategy, all responses that it had to ask for
 
 
@@ -40,10 +44,11 @@ def generate_side_by_side(
     """
     running: dict[str, Rounds] = {}
     wants: dict[str, Wanted] = {}
-    kept: dict[str, list[dict[str, Any]]] = {}
+    kept: dict[str, pa.Table] = {}
     for name, chosen in choices.items():
-        own = {prompt_id: prompts[prompt_id] for prompt_id in chosen}
-        running[name] = routed_rounds(own, chosen, teachers, settings, allow_truncated)
+        own = in_memory({prompt_id: prompts[prompt_id] for prompt_id in chosen})
+        places = choice_places(chosen.values(), teachers)
+        running[name] = routed_rounds(own, places, teachers, settings, allow_truncated)
         _advance(name, running, wants, kept, None)
     asked: Asked = {name: [] for name in choices}
     again = 0
@@ -57,10 +62,8 @@ def generate_side_by_side(
             asked[name] += own_rows
             table = pa.Table.from_pylist(own_rows, schemas.RESPONSES)
             _advance(name, running, wants, kept, (table, quality))
-    table = pa.Table.from_pylist(
-        [{"strategy": name, **row} for name in choices for row in kept[name]],
-        schemas.STRATEGY_RESPONSES,
-    )
+    tables = [kept[n].add_column(0, "strategy", pa.repeat(n, len(kept[n]))) for n in choices]
+    table = pa.concat_tables([schemas.STRATEGY_RESPONSES.empty_table(), *tables])
     return schemas.with_unsettled(table, again), asked
 
 
@@ -68,7 +71,7 @@ def _advance(
     name: str,
     running: dict[str, Rounds],
     wants: dict[str, Wanted],
-    kept: dict[str, list[dict[str, Any]]],
+    kept: dict[str, pa.Table],
     answered: tuple[pa.Table, pa.Table] | None,
 ) -> None:
     """Take one strategy to its next round, or to its end."""
@@ -79,7 +82,7 @@ def _advance(
         kept[name] = end.value
 
 
-def _union(wants: Mapping[str, Wanted], teachers: list[str]) -> Wanted:
+def _union(wants: Mapping[str, Wanted], teachers: list[str]) -> Union:
     """Return what any strategy wants, each pair once, in the pool's order."""
     union: dict[str, dict[str, str]] = defaultdict(dict)
     for wanted in wants.values():

@@ -1,22 +1,27 @@
 """Get teachers' responses: from the store where they are paid for, else from an engine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers.asking import Stopped, ask_model, check_installed
 from persyn_kedro.domain.teachers.budget import Ledger
-from persyn_kedro.domain.teachers.engine import stored_context_length
-from persyn_kedro.domain.teachers.keeping import Call
-from persyn_kedro.domain.teachers.openai_engine import MARKED
 from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.domain.teachers.shares import Share, Wanted, by_model, shares_of
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_parameters import EngineSettings
-from persyn_kedro.foundations.schemas import CALLS, RESPONSES, with_unsettled
-
-Wanted = Mapping[str, Sequence[tuple[str, str]]]
+from persyn_kedro.foundations.schemas import (
+    CALLS,
+    OUTCOMES,
+    RESPONSES,
+    unsettled_rows,
+    with_unsettled,
+)
+from persyn_kedro.foundations.table_rows import BLOCK
 
 
 def answer(
@@ -28,7 +33,26 @@ def answer(
     ledger: Ledger | None = None,
     go_on: bool = False,
 ) -> tuple[pa.Table, pa.Table]:
-    """Return the wanted responses and what they took.
+    """Return the wanted responses and what they took, as :func:`make_sure` does, with their texts.
+
+    Returns:
+        RESPONSES, all of them in memory, and CALLS.
+    """
+    outcomes, calls = make_sure(wanted, recipes, store, engine, seed, ledger, go_on)
+    responses = pa.Table.from_batches(with_texts(outcomes, recipes, store), RESPONSES)
+    return with_unsettled(responses, unsettled_rows(outcomes.schema)), calls
+
+
+def make_sure(
+    wanted: Wanted,
+    recipes: Sequence[Recipe],
+    store: ResponseStore,
+    engine: EngineSettings,
+    seed: int,
+    ledger: Ledger | None = None,
+    go_on: bool = False,
+) -> tuple[pa.Table, pa.Table]:
+    """Make sure that the store has the wanted responses; return how each ended, and what they took.
 
     Args:
         wanted: for each teacher, its prompts as (prompt_id, prompt).
@@ -43,7 +67,7 @@ def answer(
             an error once the other models have answered.
 
     Returns:
-        RESPONSES, teacher by teacher in the prompts' order, with the number of rows that the next
+        OUTCOMES, teacher by teacher in the prompts' order, with the number of rows that the next
         call would ask again (``schemas.unsettled_rows``), and CALLS, one row a teacher. A call that
         serves several teachers is counted for the first of them.
 
@@ -55,115 +79,82 @@ def answer(
     unknown = [teacher for teacher in wanted if teacher not in {r.teacher for r in recipes}]
     if unknown:
         raise PersynError(f"Teacher {unknown[0]} is not in the pool.")
-    rows = _stored(wanted, recipes, store, engine)
-    calls = _calls(wanted, recipes, rows)
-    if any(not call.recipe.model.settings.endpoint for call in calls):
+    shares = shares_of(wanted, recipes, store, engine)
+    asked = [share for share in shares if len(share.missing)]
+    if any(not share.recipe.model.settings.endpoint for share in asked):
         check_installed(engine)
     stopped = []
-    for group in _by_model(calls):
+    for group in by_model(asked):
         try:
-            for row in ask_model(group, store, engine, seed, ledger or Ledger()):
-                rows[row["response_key"]] = row
+            _ask(group, store, engine, seed, ledger or Ledger())
         except Stopped as stop:
             stopped.append(stop)
-            rows.update({row["response_key"]: row for row in stop.unasked})
+            _keep(group, stop.unasked)
     if stopped and not go_on:
         raise PersynError(" ".join(map(str, stopped)))
-    again = sum(not _is_settled(rows[call.key], call.recipe, engine) for call in calls)
-    responses = with_unsettled(_responses(wanted, recipes, rows), again)
-    return responses, _count(wanted, recipes, calls, rows)
+    again = sum(share.unsettled(engine) for share in asked)
+    outcomes = pa.concat_tables([OUTCOMES.empty_table(), *(share.outcomes() for share in shares)])
+    return with_unsettled(outcomes, again), pa.Table.from_pylist([s.count() for s in shares], CALLS)
 
 
-def _stored(
-    wanted: Wanted, recipes: Sequence[Recipe], store: ResponseStore, engine: EngineSettings
-) -> dict[str, dict[str, Any]]:
-    """Return the store's rows that are wanted and need no new call, by response key."""
-    keys: dict[str, set[str]] = {}
-    owners: dict[str, Recipe] = {}
-    for recipe in recipes:
-        prompt_ids = [prompt_id for prompt_id, _ in wanted.get(recipe.teacher, [])]
-        keys.setdefault(recipe.shelf, set()).update(map(recipe.response_key, prompt_ids))
-        owners[recipe.shelf] = recipe
-    rows = {}
-    for shelf, shelf_keys in keys.items():
-        for batch in store.read(shelf).to_batches() if shelf_keys else []:
-            for row in batch.to_pylist():
-                if row["response_key"] in shelf_keys and _is_settled(row, owners[shelf], engine):
-                    rows[row["response_key"]] = row
-    return rows
+def with_texts(
+    outcomes: pa.Table, recipes: Sequence[Recipe], store: ResponseStore
+) -> Iterator[pa.RecordBatch]:
+    """Yield the responses (RESPONSES) of rows of OUTCOMES, which are in the store.
 
+    Of one teacher at a time the texts are in memory. A failed response has none.
 
-def _is_settled(row: dict[str, Any], recipe: Recipe, engine: EngineSettings) -> bool:
-    """Tell whether asking again would change nothing.
-
-    So it is where there is no error, the model's whole context was used, or an endpoint's prompt
-    holds a marker that the settings do not let through.
+    Raises:
+        PersynError: one is no longer there.
     """
-    if row["error"] is None:
-        return True
-    endpoint = recipe.model.settings.endpoint
-    if endpoint:
-        return row["error"] == MARKED and not endpoint.allow_template_markers
-    if row["engine"] is None and not row["prompt_tokens"]:
-        return True  # its template cannot render the prompt
-    context = stored_context_length(recipe.model.directory, engine)
-    return row["prompt_tokens"] + row["completion_tokens"] >= context
+    shelves = {recipe.teacher: recipe.shelf for recipe in recipes}
+    for teacher, rows in _runs(outcomes):
+        stored = store.read(shelves[teacher], ["response_key", "response"]).combine_chunks()
+        places = pc.index_in(rows["response_key"], value_set=stored["response_key"])
+        places = pc.if_else(pc.is_null(rows["error"]), places, None)
+        if places.null_count > len(rows) - rows["error"].null_count:
+            raise PersynError(
+                f"The store has lost responses of teacher {teacher!r} while they were used: the "
+                "same command asks for them again."
+            )
+        for start in range(0, len(rows), BLOCK):
+            block, place = rows.slice(start, BLOCK), places.slice(start, BLOCK)
+            texts = pc.fill_null(stored["response"].take(place), "")
+            block = block.append_column("response", texts).select(RESPONSES.names)
+            yield from block.replace_schema_metadata(None).combine_chunks().to_batches()
 
 
-def _by_model(calls: Sequence[Call]) -> list[list[Call]]:
-    """Group the calls that one loaded model answers: one template and dtype as well."""
-    groups: dict[tuple[str, str, str], list[Call]] = {}
-    for call in calls:
-        model = call.recipe.model
-        place = (model.weights_id, model.chat_template, model.settings.dtype)
-        groups.setdefault(place, []).append(call)
-    return list(groups.values())
+def _ask(
+    group: Sequence[Share],
+    store: ResponseStore,
+    engine: EngineSettings,
+    seed: int,
+    ledger: Ledger,
+) -> None:
+    """Ask one model all that is missing of its teachers' shares, and keep how it ended."""
+    calls = [call for share in group for call in share.calls()]
+    block: list[dict[str, Any]] = []
+    try:
+        for row in ask_model(calls, store, engine, seed, ledger):
+            block.append(row)
+            if len(block) == BLOCK:
+                _keep(group, block)
+                block = []
+    finally:
+        _keep(group, block)
 
 
-def _calls(wanted: Wanted, recipes: Sequence[Recipe], rows: Mapping[str, Any]) -> list[Call]:
-    calls: dict[str, Call] = {}
-    for recipe in recipes:
-        for prompt_id, prompt in wanted.get(recipe.teacher, []):
-            key = recipe.response_key(prompt_id)
-            if key not in rows and key not in calls:
-                calls[key] = Call(key, recipe, prompt_id, prompt)
-    return list(calls.values())
+def _keep(group: Sequence[Share], rows: list[dict[str, Any]]) -> None:
+    known = {share.recipe.recipe_id: share.known for share in group}
+    for recipe_id, own in known.items():
+        own.keep([row for row in rows if row["recipe_id"] == recipe_id])
 
 
-def _responses(
-    wanted: Wanted, recipes: Sequence[Recipe], rows: Mapping[str, dict[str, Any]]
-) -> pa.Table:
-    return pa.Table.from_pylist(
-        [
-            {"teacher": recipe.teacher, **rows[recipe.response_key(prompt_id)]}
-            for recipe in recipes
-            for prompt_id, _ in wanted.get(recipe.teacher, [])
-        ],
-        schema=RESPONSES,
-    )
-
-
-def _count(
-    wanted: Wanted,
-    recipes: Sequence[Recipe],
-    calls: Sequence[Call],
-    rows: Mapping[str, dict[str, Any]],
-) -> pa.Table:
-    counts = []
-    for recipe in recipes:
-        new = [rows[call.key] for call in calls if call.recipe.teacher == recipe.teacher]
-        made = [row for row in new if row["engine"] is not None]  # asked at all
-        prompt_tokens = sum(row["prompt_tokens"] for row in made)
-        completion_tokens = sum(row["completion_tokens"] for row in made)
-        counts.append(
-            {
-                "teacher": recipe.teacher,
-                "responses": len(wanted.get(recipe.teacher, [])),
-                "calls": len(made),
-                "prompt_tokens": prompt_tokens,
-                "completion_tokens": completion_tokens,
-                "errors": sum(row["error"] is not None for row in new),
-                "cost": recipe.cost(prompt_tokens, completion_tokens),
-            }
-        )
-    return pa.Table.from_pylist(counts, schema=CALLS)
+def _runs(outcomes: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Yield each teacher's rows, as far as they follow one another."""
+    names = outcomes["teacher"].combine_chunks().dictionary_encode()
+    codes = names.indices.to_numpy()
+    borders = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
+    for start, end in zip(borders, borders[1:], strict=False):
+        if end > start:
+            yield outcomes["teacher"][start].as_py(), outcomes.slice(start, end - start)

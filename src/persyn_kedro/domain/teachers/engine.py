@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """One response wanted. ``seed`` is the request's own, so that order does not matter."""
 

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 JUDGED_FROM = 10  # answers before a model can be called a failing one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Call:
     """A response that the store lacks, and the first teacher that wants it, who pays."""
 

@@ -3,14 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
 
-from persyn_kedro.domain.quality.checking import check_quality
+from persyn_kedro.domain.quality.checking import check_quality, stored_quality
 from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.training_set.routed import Check
+from persyn_kedro.domain.training_set.routed import Check, Texts
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.model_parameters import Think
 from persyn_kedro.foundations.step_parameters import QualitySettings
+from persyn_kedro.foundations.table_rows import TableRows
+
+EXACT = QualitySettings(kind="exact_answer")
 
 
 def exact_checker(
@@ -29,7 +35,31 @@ def exact_checker(
         checkable = responses.filter(pa.array(mask, pa.bool_()))
         if not len(checkable):
             return schemas.QUALITY.empty_table()
-        exact = QualitySettings(kind="exact_answer")
-        return check_quality(checkable, with_reference, thinks, exact, None, store)
+        return check_quality(checkable, with_reference, thinks, EXACT, None, store)
+
+    return check
+
+
+def streaming_checker(
+    prompts: pads.Dataset, thinks: dict[str, Think], store: QualityStore, texts: Texts
+) -> Check:
+    """As ``exact_checker``, of OUTCOMES: their texts and the prompts are read block by block."""
+    names = {"prompt_id": pads.field("prompt_id"), "known": pads.field("reference").is_valid()}
+    table = prompts.to_table(columns=names)
+    with_reference = table["prompt_id"].filter(table["known"])
+    rows = np.flatnonzero(table["known"])
+    columns = TableRows(prompts, schemas.PROMPTS.names)
+
+    def check(outcomes: pa.Table) -> pa.Table:
+        places = pc.index_in(outcomes["prompt_id"], value_set=with_reference)
+        checkable, places = outcomes.filter(pc.is_valid(places)), pc.drop_null(places).to_numpy()
+        found = [schemas.QUALITY.empty_table()]
+        stored = stored_quality(EXACT, None, store) if len(checkable) else None
+        for batch in texts(checkable):
+            own, places = np.unique(places[: len(batch)]), places[len(batch) :]
+            block = {row["prompt_id"]: row for row in columns.take(rows[own]).to_pylist()}
+            responses = pa.Table.from_batches([batch])
+            found.append(check_quality(responses, block, thinks, EXACT, None, store, stored))
+        return pa.concat_tables(found)
 
     return check

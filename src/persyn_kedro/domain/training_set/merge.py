@@ -1,46 +1,62 @@
 """The merged training set, in the conversational form that TRL and others read."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
 
+from persyn_kedro.domain.prompts.selection import rows_of
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.model_parameters import Think
 from persyn_kedro.foundations.rendering import visible_text
+from persyn_kedro.foundations.table_rows import BLOCK, TableRows
 
 
 def build_sft_dataset(
-    routed: pa.Table,
-    prompts: dict[str, dict[str, Any]],
-    scores: dict[str, list[float]],
-    rewards: dict[tuple[str, str], float | None],
-    thinks: dict[str, Think],
+    routed: pads.Dataset,
+    prompts: pads.Dataset,
+    chosen: pa.Table,
+    assignments: pads.Dataset,
+    rewards: pads.Dataset,
+    thinks: Mapping[str, Think],
     system: str | None,
     allow_truncated: bool,
-    unsolved: frozenset[str] = frozenset(),
-) -> pa.Table:
-    """Return ``schemas.SFT_DATASET``, in the order of ``prompts``.
+    unsolved: Collection[str] = frozenset(),
+) -> pa.RecordBatchReader:
+    """Return ``schemas.SFT_DATASET``, streamed in the order of ``prompts``.
 
     Left out: errors, empty responses, truncated ones unless allowed, and ``unsolved`` prompts.
 
     Args:
-        routed: rows of ``schemas.ROUTED_RESPONSES``.
-        prompts: rows of ``schemas.PROMPTS`` with ``split`` and ``part``, by prompt_id.
-        rewards: by (prompt_id, teacher), known for calibration prompts.
+        routed: rows of ``schemas.ROUTED_RESPONSES``, one for a prompt, in any order; read without
+            holding them where they are teacher by teacher in the prompts' order.
+        chosen: which of ``prompts``, as ``selection.select_rows`` returns it.
+        rewards: rows of ``schemas.REWARDS``, known for calibration prompts.
         thinks: each teacher's ``think`` setting.
         system: the student's own system prompt.
     """
-    chosen = {row["prompt_id"]: row for row in routed.to_pylist()}
-    rows = []
-    for prompt_id, prompt in prompts.items():
-        row = chosen.get(prompt_id)
-        if row is None or prompt_id in unsolved:
-            continue
-        text = trainable_text(row, thinks[row["teacher"]], allow_truncated)
-        if text is not None:
-            rows.append(_example(row, prompt, text, system, scores, rewards))
-    return pa.Table.from_pylist(rows, schemas.SFT_DATASET)
+    answers = routed.to_table(columns=["prompt_id", "teacher"])
+    answer = pc.index_in(chosen["prompt_id"], value_set=answers["prompt_id"])
+    left_out = pc.is_in(chosen["prompt_id"], value_set=pa.array(unsolved, pa.string()))
+    used = pc.and_(pc.is_valid(answer), pc.invert(left_out))
+    chosen = chosen.filter(used).append_column("answer", answer.filter(used))
+    ids, teachers = chosen["prompt_id"], answers["teacher"].take(chosen["answer"])
+    chosen = chosen.append_column("reward", _rewards_of(ids, teachers, rewards))
+    scored = assignments.to_table(columns=["prompt_id"])["prompt_id"]
+    chosen = chosen.append_column("assignment", pa.array(rows_of(ids, scored)))
+    sources = (
+        TableRows(prompts, ["prompt"]),
+        TableRows(routed, ["teacher", "response", "finish_reason", "response_key"]),
+        TableRows(assignments, ["scores"]),
+    )
+    batches = (
+        _examples(chosen.slice(start, BLOCK), *sources, thinks, system, allow_truncated)
+        for start in range(0, len(chosen), BLOCK)
+    )
+    return pa.RecordBatchReader.from_batches(schemas.SFT_DATASET, batches)
 
 
 def trainable_text(row: Mapping[str, Any], think: Think, allow_truncated: bool) -> str | None:
@@ -56,25 +72,58 @@ def is_trainable(row: Mapping[str, Any], allow_truncated: bool) -> bool:
     return row["finish_reason"] == "stop" or (allow_truncated and row["finish_reason"] == "length")
 
 
-def _example(
-    row: dict[str, Any],
-    prompt: dict[str, Any],
-    text: str,
+def _rewards_of(
+    prompt_ids: pa.ChunkedArray, teachers: pa.ChunkedArray, rewards: pads.Dataset
+) -> pa.Array:
+    """Return the reward of each prompt's teacher, (n,) float64, null where it is not known."""
+    values, known = np.zeros(len(prompt_ids)), np.zeros(len(prompt_ids), dtype=bool)
+    table = rewards.to_table(columns=["prompt_id", "teacher", "reward"])
+    places = pc.index_in(table["prompt_id"], value_set=prompt_ids)
+    own = pc.and_(pc.equal(table["teacher"], teachers.take(places)), pc.is_valid(table["reward"]))
+    own = pc.fill_null(own, False)
+    places = places.filter(own).to_numpy()
+    values[places], known[places] = table["reward"].filter(own).to_numpy(), True
+    return pa.array(values, mask=~known)
+
+
+def _examples(
+    chosen: pa.Table,
+    prompts: TableRows,
+    routed: TableRows,
+    assignments: TableRows,
+    thinks: Mapping[str, Think],
     system: str | None,
-    scores: dict[str, list[float]],
-    rewards: dict[tuple[str, str], float | None],
-) -> dict[str, Any]:
-    messages = [{"role": "user", "content": prompt["prompt"]}]
-    if system is not None:
-        messages.insert(0, {"role": "system", "content": system})
-    return {
-        "prompt": messages,
-        "completion": [{"role": "assistant", "content": text}],
-        "teacher": row["teacher"],
-        "scores": scores[row["prompt_id"]],
-        "reward": rewards.get((row["prompt_id"], row["teacher"])),
-        "prompt_id": row["prompt_id"],
-        "response_key": row["response_key"],
-        # Calibration prompts are trained on too; only withheld ones are kept out.
-        "part": "withheld" if prompt["part"] == "withheld" else "sft",
+    allow_truncated: bool,
+) -> pa.RecordBatch:
+    """Return the examples of some of the prompts."""
+    answers = routed.take(chosen["answer"].to_numpy())
+    rows = answers.select(["teacher", "response", "finish_reason"]).to_pylist()
+    texts = [trainable_text(row, thinks[row["teacher"]], allow_truncated) for row in rows]
+    usable = pa.array([text is not None for text in texts], pa.bool_())
+    chosen, answers = chosen.filter(usable), answers.filter(usable)
+    asked = prompts.take(chosen["row"].to_numpy())["prompt"].to_pylist()
+    # Calibration prompts are trained on too; only withheld ones are kept out.
+    withheld = pc.fill_null(pc.equal(chosen["part"], "withheld"), False)
+    columns = {
+        "prompt": _messages(system=None if system is None else [system] * len(asked), user=asked),
+        "completion": _messages(assistant=[text for text in texts if text is not None]),
+        "teacher": answers["teacher"],
+        "scores": assignments.take(chosen["assignment"].to_numpy())["scores"],
+        "reward": chosen["reward"],
+        "prompt_id": chosen["prompt_id"],
+        "response_key": answers["response_key"],
+        "part": pc.if_else(withheld, "withheld", "sft"),
     }
+    table = pa.table(columns, schema=schemas.SFT_DATASET).combine_chunks()
+    return pa.RecordBatch.from_struct_array(table.to_struct_array().combine_chunks())
+
+
+def _messages(**texts: list[str] | None) -> pa.Array:
+    """Return a list of messages for each row, from the (n,) texts of each role that there is."""
+    given = {role: own for role, own in texts.items() if own is not None}
+    rows = len(next(iter(given.values())))
+    contents = pa.array([t for own in zip(*given.values(), strict=True) for t in own], pa.string())
+    roles = pa.array(list(given) * rows, pa.string())
+    messages = pa.StructArray.from_arrays([roles, contents], fields=list(schemas.MESSAGE))
+    ends = np.arange(rows + 1, dtype=np.int32) * len(given)
+    return pa.ListArray.from_arrays(ends, messages)

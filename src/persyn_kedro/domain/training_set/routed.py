@@ -1,41 +1,44 @@
 """Ask each teacher its own prompts, and verify the answers where the settings say so."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from persyn_kedro.domain.routers.assignment import ranked_teachers
-from persyn_kedro.domain.training_set.merge import is_trainable
+from persyn_kedro.domain.prompts.chosen import ChosenPrompts
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.step_parameters import GenerateSettings
 
-Wanted = dict[str, list[tuple[str, str]]]  # {teacher: [(prompt_id, prompt)]}
-# wanted -> (responses, calls), tables of schemas.RESPONSES and CALLS
+Wanted = dict[str, Sequence[tuple[str, str]]]  # {teacher: [(prompt_id, prompt)]}
+# wanted -> (outcomes, calls), tables of schemas.OUTCOMES and CALLS
 Ask = Callable[[Wanted], tuple[pa.Table, pa.Table]]
-# responses -> table of schemas.QUALITY
+# responses or outcomes -> table of schemas.QUALITY
 Check = Callable[[pa.Table], pa.Table]
-Rounds = Generator[Wanted, tuple[pa.Table, pa.Table], list[dict[str, Any]]]
+# rows of schemas.OUTCOMES -> the same of schemas.RESPONSES, read again
+Texts = Callable[[pa.Table], Iterator[pa.RecordBatch]]
+Rounds = Generator[Wanted, tuple[pa.Table, pa.Table], pa.Table]
 
 
 def routed_generation(
-    prompts: dict[str, str],
-    scores: dict[str, list[float]],
+    prompts: ChosenPrompts,
+    choices: np.ndarray,
     teachers: list[str],
     settings: GenerateSettings,
     allow_truncated: bool,
     ask: Ask,
     check: Check,
-) -> tuple[pa.Table, pa.Table]:
-    """Return ``schemas.ROUTED_RESPONSES`` and the ``schemas.CALLS`` of this run.
+    texts: Texts,
+) -> tuple[pa.RecordBatchReader, pa.Table]:
+    """Return ``schemas.ROUTED_RESPONSES``, streamed, and the ``schemas.CALLS`` of this run.
 
-    The rules are those of :func:`routed_rounds`.
+    The rules are those of :func:`routed_rounds`. All is asked before the first row is read; until
+    then, and after, only OUTCOMES are in memory.
 
     Args:
-        prompts: text by prompt_id.
-        scores: the router's scores by prompt_id, in the order of ``teachers``.
+        choices: as for ``routed_rounds``.
+        check: takes OUTCOMES.
     """
-    choices = {p: ranked_teachers(scores[p], teachers) for p in prompts}
     counted: list[pa.Table] = []
     again = 0
     rounds = routed_rounds(prompts, choices, teachers, settings, allow_truncated)
@@ -44,67 +47,80 @@ def routed_generation(
         try:
             wanted = next(rounds) if answered is None else rounds.send(answered)
         except StopIteration as end:
-            table = pa.Table.from_pylist(end.value, schemas.ROUTED_RESPONSES)
-            return schemas.with_unsettled(table, again), sum_calls(counted, teachers)
-        responses, calls = ask(wanted)
+            schema = schemas.with_unsettled(schemas.ROUTED_RESPONSES.empty_table(), again).schema
+            rows = _with_texts(end.value, texts)
+            return pa.RecordBatchReader.from_batches(schema, rows), sum_calls(counted, teachers)
+        outcomes, calls = ask(wanted)
         counted.append(calls)
-        again += schemas.unsettled_rows(responses.schema)
-        answered = responses, check(responses)
+        again += schemas.unsettled_rows(outcomes.schema)
+        answered = outcomes, check(outcomes)
+
+
+def _with_texts(kept: pa.Table, texts: Texts) -> Iterator[pa.RecordBatch]:
+    start = 0
+    for batch in texts(kept.select(schemas.OUTCOMES.names)) if len(kept) else ():
+        own = kept.slice(start, len(batch)).combine_chunks()
+        start += len(batch)
+        columns = [*(own[n].combine_chunks() for n in ("rank", "quality")), *batch.columns]
+        yield pa.RecordBatch.from_arrays(columns, schema=schemas.ROUTED_RESPONSES)
 
 
 def routed_rounds(
-    prompts: dict[str, str],
-    choices: Mapping[str, Sequence[str]],
+    prompts: ChosenPrompts,
+    choices: np.ndarray,
     teachers: Sequence[str],
     settings: GenerateSettings,
     allow_truncated: bool,
 ) -> Rounds:
     """Yield, round by round, what each teacher is to be asked; return the rows to keep.
 
-    Each round is sent its responses and their quality. With ``verification`` ``next_choice`` a
-    prompt whose answer is wrong, or cannot be trained on, goes to its next choices, up to
-    ``max_calls`` in all, each counted; the last answer is left out if it is wrong too. With
-    ``drop`` wrong answers are left out. Unknown quality is kept. With ``on_failure``
-    ``next_choice`` a prompt that its teacher could not answer goes on too.
+    Each round is sent its responses, with or without their texts, a row for each prompt, and their
+    quality. With ``verification`` ``next_choice`` a prompt whose answer is wrong, or cannot be
+    trained on, goes to its next choices, up to ``max_calls`` in all, each counted; the last answer
+    is left out if it is wrong too. With ``drop`` wrong answers are left out. Unknown quality is
+    kept. With ``on_failure`` ``next_choice`` a prompt that its teacher could not answer goes on
+    too.
 
     Args:
-        choices: for each prompt_id the teachers to ask, the first one first.
+        choices: (n, R) int, for each prompt the places in ``teachers`` of those to ask, the first
+            one first; -1 where there are no more.
+
+    Returns:
+        ``rank``, ``quality`` and the responses' columns.
     """
     several = "next_choice" in (settings.verification, settings.on_failure)
-    open_prompts, kept = list(prompts), []
-    for rank in range(settings.max_calls if several else 1):
-        open_prompts = [p for p in open_prompts if rank < len(choices[p])]
-        if not open_prompts:
+    places, kept = np.arange(len(prompts)), []
+    for rank in range(min(settings.max_calls if several else 1, choices.shape[1])):
+        places = places[choices[places, rank] >= 0]
+        if not len(places):
             break
-        wanted: Wanted = {teacher: [] for teacher in teachers}
-        for prompt_id in open_prompts:
-            wanted[choices[prompt_id][rank]].append((prompt_id, prompts[prompt_id]))
-        responses, quality = yield {t: w for t, w in wanted.items() if w}
+        asked = {t: places[choices[places, rank] == k] for k, t in enumerate(teachers)}
+        responses, quality = yield {t: prompts.at(own) for t, own in asked.items() if len(own)}
         rows = _with_quality(responses, quality, rank)
         rejected = _rejected(rows, settings, allow_truncated)
-        kept += [row for row in rows if row["prompt_id"] not in rejected]
-        open_prompts = [prompt_id for prompt_id in open_prompts if prompt_id in rejected]
-    return kept
+        kept.append(rows.filter(pc.invert(rejected)))
+        again = rows["prompt_id"].filter(rejected)
+        places = places[pc.is_in(prompts.at(places).ids, value_set=again).to_numpy(False)]
+    return pa.concat_tables(kept) if kept else schemas.ROUTED_RESPONSES.empty_table()
 
 
-def _rejected(
-    rows: list[dict[str, Any]], settings: GenerateSettings, allow_truncated: bool
-) -> set[str]:
-    failed = {r["prompt_id"] for r in rows if r["finish_reason"] == "error"}
+def _rejected(rows: pa.Table, settings: GenerateSettings, allow_truncated: bool) -> pa.Array:
+    """Tell of each row, as bool, whether its prompt is left out or goes on."""
+    failed = pc.equal(rows["finish_reason"], "error")
     if settings.verification == "keep":
-        return failed if settings.on_failure == "next_choice" else set()
-    wrong = {r["prompt_id"] for r in rows if r["quality"] == 0.0}
+        return failed if settings.on_failure == "next_choice" else pc.less(rows["rank"], 0)
+    wrong = pc.fill_null(pc.equal(rows["quality"], 0.0), False)
     if settings.verification == "next_choice":
-        wrong |= {r["prompt_id"] for r in rows if not is_trainable(r, allow_truncated)}
-    return wrong | failed if settings.on_failure == "next_choice" else wrong
+        fine = pa.array(["stop", "length"] if allow_truncated else ["stop"])
+        wrong = pc.or_(wrong, pc.invert(pc.is_in(rows["finish_reason"], value_set=fine)))
+    return pc.or_(wrong, failed) if settings.on_failure == "next_choice" else wrong
 
 
-def _with_quality(responses: pa.Table, quality: pa.Table, rank: int) -> list[dict[str, Any]]:
-    known = {row["response_key"]: row["quality"] for row in quality.to_pylist()}
-    return [
-        {**row, "rank": rank, "quality": known.get(row["response_key"])}
-        for row in responses.to_pylist()
-    ]
+def _with_quality(responses: pa.Table, quality: pa.Table, rank: int) -> pa.Table:
+    places = pc.index_in(responses["response_key"], value_set=quality["response_key"])
+    known = quality["quality"].combine_chunks().take(places)
+    ranks = pa.array(np.full(len(responses), rank, np.int32))
+    return responses.add_column(0, "rank", ranks).add_column(1, "quality", known)
 
 
 def sum_calls(tables: list[pa.Table], teachers: list[str]) -> pa.Table:

@@ -1,22 +1,23 @@
 """Each teacher answers only its own prompts; the answers become the training set."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.pool import thinks_of
-from persyn_kedro.domain.prompts.selection import select_prompts
+from persyn_kedro.domain.prompts.chosen import ChosenPrompts
+from persyn_kedro.domain.prompts.selection import rows_of, select_rows
 from persyn_kedro.domain.rewards import unsolved_prompts
-from persyn_kedro.domain.routers.assignment import check_assignments
+from persyn_kedro.domain.routers.assignment import check_assignments, ranked_places
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers.answering import answer
+from persyn_kedro.domain.teachers.answering import make_sure, with_texts
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
 from persyn_kedro.domain.training_set import merge
-from persyn_kedro.domain.training_set.checking import exact_checker
-from persyn_kedro.domain.training_set.routed import routed_generation
+from persyn_kedro.domain.training_set.checking import streaming_checker
+from persyn_kedro.domain.training_set.routed import Wanted, routed_generation
 from persyn_kedro.foundations.model_parameters import (
     EngineSettings,
     Models,
@@ -25,6 +26,9 @@ from persyn_kedro.foundations.model_parameters import (
 )
 from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.step_parameters import GenerateSettings, LabelSettings
+from persyn_kedro.foundations.table_rows import TableRows
+
+SPLITS = {"calibration", "train"}  # test prompts are never generated for
 
 
 @step(label=("allow_truncated",))
@@ -41,23 +45,29 @@ def generate_responses(
     response_store: ResponseStore,
     quality_store: QualityStore,
     ledger: Ledger,
-) -> tuple[pa.Table, pa.Table]:
-    """Return the routed responses of calibration and train prompts, and the calls made."""
-    rows = _training_prompts(prompts, splits)
+) -> tuple[pa.RecordBatchReader, pa.Table]:
+    """Return the routed responses of calibration and train prompts, streamed, and the calls."""
     recipes = resolve_recipes(teachers, models)
     check_assignments(assignments.schema, pool_identity(recipes))
+    ids = prompts.to_table(columns=["prompt_id"])["prompt_id"].combine_chunks()
+    rows = select_rows(ids, splits.to_table(), SPLITS)
+    scored, choices = ranked_places(assignments, settings.max_calls)
 
-    def ask(wanted: dict[str, list[tuple[str, str]]]) -> tuple[pa.Table, pa.Table]:
-        return answer(wanted, recipes, response_store, engine, seed, ledger, go_on=True)
+    def ask(wanted: Wanted) -> tuple[pa.Table, pa.Table]:
+        return make_sure(wanted, recipes, response_store, engine, seed, ledger, go_on=True)
+
+    def texts(outcomes: pa.Table) -> Iterator[pa.RecordBatch]:
+        return with_texts(outcomes, recipes, response_store)
 
     return routed_generation(
-        {prompt_id: row["prompt"] for prompt_id, row in rows.items()},
-        _scores(assignments),
+        ChosenPrompts(TableRows(prompts, ["prompt"]), ids, rows["row"].to_numpy()),
+        choices[rows_of(rows["prompt_id"], scored)],
         list(teachers.root),
         settings,
         label.allow_truncated,
         ask,
-        exact_checker(rows, thinks_of(models, teachers), quality_store),
+        streaming_checker(prompts, thinks_of(models, teachers), quality_store, texts),
+        texts,
     )
 
 
@@ -72,26 +82,20 @@ def build_sft_dataset(
     teachers: Teachers,
     student: StudentSettings,
     label: LabelSettings,
-) -> pa.Table:
-    """Return the merged training set (``schemas.SFT_DATASET``)."""
-    known = rewards.to_table()
+) -> pa.RecordBatchReader:
+    """Return the merged training set, streamed (``schemas.SFT_DATASET``)."""
+    ids = prompts.to_table(columns=["prompt_id"])["prompt_id"]
+    unsolved: frozenset[str] = frozenset()
+    if label.unsolved == "leave_out":
+        unsolved = unsolved_prompts(rewards.to_table(columns=["prompt_id", "valid"]))
     return merge.build_sft_dataset(
-        routed_responses.to_table(),
-        _training_prompts(prompts, splits),
-        _scores(assignments),
-        {(row["prompt_id"], row["teacher"]): row["reward"] for row in known.to_pylist()},
+        routed_responses,
+        prompts,
+        select_rows(ids, splits.to_table(), SPLITS),
+        assignments,
+        rewards,
         thinks_of(models, teachers),
         student.system,
         label.allow_truncated,
-        unsolved_prompts(known) if label.unsolved == "leave_out" else frozenset(),
+        unsolved,
     )
-
-
-def _training_prompts(prompts: pads.Dataset, splits: pads.Dataset) -> dict[str, dict[str, Any]]:
-    rows = select_prompts(prompts.to_table(), splits.to_table(), {"calibration", "train"})
-    return {row["prompt_id"]: row for row in rows}
-
-
-def _scores(assignments: pads.Dataset) -> dict[str, list[float]]:
-    table = assignments.to_table(columns=["prompt_id", "scores"])
-    return {row["prompt_id"]: row["scores"] for row in table.to_pylist()}

@@ -7,11 +7,12 @@ from persyn_kedro.domain.prompts import preparation
 from persyn_kedro.domain.prompts.sources import read_rows
 from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.step_parameters import PrepareSettings
+from persyn_kedro.foundations.table_rows import read_blocks
 
 
 @step(version=2, settings=("source",))
-def read_prompts(settings: PrepareSettings, seed: int) -> pa.Table:
-    """Return the checked prompts without repeats (``schemas.PROMPTS``)."""
+def read_prompts(settings: PrepareSettings, seed: int) -> pa.RecordBatchReader:
+    """Return the checked prompts without repeats, streamed (``schemas.PROMPTS``)."""
     return preparation.prepare_prompts(read_rows(settings.source, seed))
 
 
@@ -23,7 +24,10 @@ def read_prompts(settings: PrepareSettings, seed: int) -> pa.Table:
         "withheld_fraction",
     )
 )
-def split_prompts(prompts: pads.Dataset, settings: PrepareSettings, seed: int) -> pa.Table:
+def split_prompts(
+    prompts: pads.Dataset, settings: PrepareSettings, seed: int
+) -> pa.RecordBatchReader:
     """Return each prompt's split and part (``schemas.SPLITS``)."""
-    ids = prompts.to_table(columns=["prompt_id"])["prompt_id"].to_pylist()
+    blocks = read_blocks(prompts, ["prompt_id"])
+    ids = (prompt_id for block in blocks for prompt_id in block["prompt_id"].to_pylist())
     return preparation.split_prompts(ids, settings, seed)

@@ -13,6 +13,7 @@ from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.model_parameters import Models, Teachers
 from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.step_parameters import RouteSettings
+from persyn_kedro.foundations.table_rows import TextColumn
 
 
 @step()
@@ -22,14 +23,13 @@ def route_prompts(
     """Return scores and the chosen teacher of every prompt, streamed (``schemas.ASSIGNMENTS``)."""
     pool = pool_identity(resolve_recipes(teachers, models))
     check_pool(router, pool)
-    table = prompts.to_table(columns=["prompt_id", "prompt"])
     batches = run_in_child(
         score_prompts_job,
-        table["prompt"].to_pylist(),
+        TextColumn(prompts, "prompt"),
         router,
         pool,
         settings.batch_size,
         label="routing",
     )
-    rows = assignments(table["prompt_id"].to_pylist(), batches, list(teachers.root))
+    rows = assignments(TextColumn(prompts, "prompt_id"), batches, list(teachers.root))
     return pa.RecordBatchReader.from_batches(with_pool(pool), rows)

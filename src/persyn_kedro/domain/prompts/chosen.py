@@ -1,0 +1,65 @@
+"""Some prompts of a table on disk, in an order of their own."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from persyn_kedro.foundations.table_rows import TableRows
+
+
+class ChosenPrompts(Sequence[Any]):
+    """A sequence of (prompt_id, prompt) whose texts are read as it is gone through.
+
+    Attributes:
+        rows: (n,) int64, the prompts' places in the table.
+    """
+
+    def __init__(self, table: TableRows, ids: pa.Array, rows: np.ndarray) -> None:
+        """``table`` has the column ``prompt``, ``ids`` are those of all its rows."""
+        self._table, self._ids, self.rows = table, ids, rows
+
+    @property
+    def ids(self) -> pa.Array:
+        """The prompt_ids."""
+        return self._ids.take(pa.array(self.rows))
+
+    def at(self, places: np.ndarray) -> "ChosenPrompts":
+        """Return those of these prompts, in the order of their places."""
+        return ChosenPrompts(self._table, self._ids, self.rows[places])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for rows, block in self._table.blocks(self.rows):
+            ids = self._ids.take(pa.array(rows)).to_pylist()
+            yield from zip(ids, block["prompt"].to_pylist(), strict=True)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return list(self.at(np.arange(len(self))[place]))
+        return next(iter(self.at(np.arange(len(self))[[place]])))
+
+
+def in_memory(texts: Mapping[str, str]) -> ChosenPrompts:
+    """Return prompts that are at hand, by prompt_id."""
+    table = pads.dataset(pa.table({"prompt": pa.array(texts.values(), pa.string())}))
+    ids = pa.array(texts, pa.string())
+    return ChosenPrompts(TableRows(table, ["prompt"]), ids, np.arange(len(ids)))
+
+
+def prompt_ids(pairs: Sequence[tuple[str, str]]) -> Iterable[str]:
+    """Return the prompt_ids of (prompt_id, prompt) pairs, without reading the texts."""
+    if isinstance(pairs, ChosenPrompts):
+        return pairs.ids.to_pylist()
+    return [prompt_id for prompt_id, _ in pairs]
+
+
+def pick(pairs: Sequence[tuple[str, str]], places: np.ndarray) -> Iterable[tuple[str, str]]:
+    """Return the pairs at (m,) places."""
+    if isinstance(pairs, ChosenPrompts):
+        return pairs.at(places)
+    return [pairs[place] for place in places.tolist()]
