@@ -23,7 +23,7 @@ def test_statistics_equal_a_plain_forward(dtype: str, tolerance: float) -> None:
 
     settings = ModelSettings(zoo="smollm2", dtype=dtype)  # type: ignore[arg-type]
     student = resolve_model("smollm2", settings)
-    rows = list(token_statistics(PAIRS, student, None, dtype, 512, 7))
+    rows = list(token_statistics(PAIRS, student, None, dtype, 1, 7))
     tokenizer, model = load_tokenizer(student), load_causal_lm(student, dtype)
     for (_, prompt, response), row in zip(PAIRS, rows, strict=True):
         rendered = render(tokenizer, None, prompt, response)
@@ -43,3 +43,21 @@ def test_statistics_equal_a_plain_forward(dtype: str, tolerance: float) -> None:
         if dtype == "float32":
             ranks = (logp > true[:, None]).sum(1) + 1
             assert row["sum_rank_100"] == ranks.clamp(max=100).sum().item()
+
+
+def test_packing_moves_statistics_by_rounding_alone() -> None:
+    """In float32 by nothing; in bfloat16 by no more than a plain bfloat16 forward is off."""
+    requests = [(f"{key}{n}", prompt, text * (n + 1)) for key, prompt, text in PAIRS
+                for n in range(3)]  # fmt: skip
+
+    def means(dtype: str, pack_tokens: int) -> list[float]:
+        settings = ModelSettings(zoo="smollm2", dtype=dtype)  # type: ignore[arg-type]
+        student = resolve_model("smollm2", settings)
+        rows = token_statistics(requests, student, None, dtype, pack_tokens)
+        return [row["sum_logp"] / row["tokens"] for row in rows]
+
+    exact = means("float32", 1)
+    assert means("float32", 2048) == pytest.approx(exact, abs=1e-4)
+    single, packed = means("bfloat16", 1), means("bfloat16", 2048)
+    off = [sum(abs(a - b) for a, b in zip(way, exact, strict=True)) for way in (single, packed)]
+    assert off[1] < 2 * off[0] + 0.02 * len(exact)

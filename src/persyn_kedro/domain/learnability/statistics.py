@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.model_parameters import Think
-from persyn_kedro.foundations.packing import hidden_states, pack, use_packing
+from persyn_kedro.foundations.packing import Family, hidden_states, pack, use_packing
 from persyn_kedro.foundations.rendering import Rendered, render
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def scorer_id(student: "ResolvedModel", system: str | None, think: Think) -> str
 
     These are the student's weights, its dtype and template, its system prompt, and the
     response's ``rendering.reading``. Pack and chunk sizes are left out: they move results by
-    rounding only.
+    rounding only (in bfloat16 by as much as bfloat16 is off, docs/performance.md).
     """
     return settings_id(
         {
@@ -129,16 +129,19 @@ def _score(model: "PreTrainedModel", batch: list[Rendered], chunk: int, packs: b
 
 def _packed_states(model: "PreTrainedModel", batch: list[Rendered]) -> "Tensor":
     """Return the states (all responses' tokens, width) that predict them, from one packed row."""
-    families = [
-        (prompt_ids, [item.response_ids for item in items])
-        for prompt_ids, items in groupby(batch, key=lambda item: item.prompt_ids)
-    ]
-    packed = pack(families)
+    families: list[Family] = []
     rows: list[int] = []  # a response's first token is predicted by the prompt's last
-    for start, stop, shared_start, shared_stop in packed.segments:
-        if shared_start < shared_stop:
-            rows += [shared_stop - 1, *range(start, stop - 1)]
-    return hidden_states(model.base_model, packed)[rows]
+    end = 0
+    for prompt_ids, items in groupby(batch, key=lambda item: item.prompt_ids):
+        responses = [item.response_ids for item in items]
+        alone = len(responses) == 1  # then one sequence: computed just as a plain forward does
+        families.append(([], [prompt_ids + responses[0]]) if alone else (prompt_ids, responses))
+        end += len(prompt_ids)
+        last = end - 1
+        for response in responses:
+            rows += [last, *range(end, end + len(response) - 1)]
+            end += len(response)
+    return hidden_states(model.base_model, pack(families))[rows]
 
 
 def _single_states(model: "PreTrainedModel", batch: Sequence[Rendered]) -> "Tensor":
