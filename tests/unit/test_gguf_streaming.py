@@ -17,7 +17,8 @@ FILES = ("config.json", "generation_config.json", "model.safetensors")
 
 @pytest.fixture(autouse=True)
 def own_gguf(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gguf, "GGUFReader", gguf.GGUFReader)  # undoes install() after the test
+    for name in ("GGUFReader", "get_tensor_name_map"):
+        monkeypatch.setattr(gguf, name, getattr(gguf, name))  # undoes install() after the test
 
 
 def tensors(architecture: str, output: str) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """gguf's reader, without a NumPy view for each of a vocabulary's hundred thousand tokens."""
 
 import struct
+from functools import cache
 from typing import Any
 
 import gguf
@@ -46,10 +47,10 @@ class QuickReader(GGUFReader):
 
 
 def install() -> None:
-    """Have Transformers use one such reader for configuration, tokenizer and weights of a file.
+    """Have Transformers do once what it does again and again. For a process of its own alone.
 
-    It would parse the file anew for each. This changes the gguf module: only for a process of its
-    own.
+    It would parse the file anew for configuration, tokenizer and weights, and make the table of
+    an architecture's tensor names for each module of a model, hundreds of times.
     """
     last: dict[str, QuickReader] = {}
 
@@ -60,3 +61,4 @@ def install() -> None:
         return last[str(path)]
 
     gguf.GGUFReader = shared  # type: ignore[misc, assignment]
+    gguf.get_tensor_name_map = cache(gguf.get_tensor_name_map)
