@@ -3,6 +3,7 @@
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,14 @@ from persyn_kedro.domain.routers import assignment
 from persyn_kedro.domain.routers.assignment import assignments, ranked, ranked_places
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers import answering
+from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.domain.training_set import merge
 from persyn_kedro.domain.training_set.checking import exact_checker, streaming_checker
 from persyn_kedro.domain.training_set.merge import is_trainable, trainable_text
 from persyn_kedro.domain.training_set.routed import routed_rounds
 from persyn_kedro.foundations import schemas, table_rows
-from persyn_kedro.foundations.hashing import text_id
+from persyn_kedro.foundations.hashing import settings_id, text_id
+from persyn_kedro.foundations.model_parameters import SamplingSettings
 from persyn_kedro.foundations.seen_keys import SeenKeys
 from persyn_kedro.foundations.step_parameters import GenerateSettings, PrepareSettings, PromptSource
 from persyn_kedro.foundations.table_rows import TableRows, TextColumn, read_blocks
@@ -137,6 +140,15 @@ def test_selected_prompts_are_those_of_a_dictionary(order: list[int], places: li
     assert [r["prompt_id"] for r in found] == [str(i) for i in order if places[i] == "train"]
     with pytest.raises(KeyError):
         select_prompts(prompts, pa.Table.from_pylist(rows[1:], schemas.SPLITS), {"train"})
+
+
+@given(st.text(), st.text(), st.integers(0, 9))
+@FEW
+def test_a_response_key_is_the_hash_of_its_settings(prompt_id: str, weights: str, n: int) -> None:
+    model: Any = SimpleNamespace(weights_id=weights, chat_template="t")
+    recipe = Recipe("a", model, None, SamplingSettings())
+    names = {"weights_id": weights, "recipe_id": recipe.recipe_id, "prompt_id": prompt_id}
+    assert recipe.response_key(prompt_id, n) == settings_id({**names, "sample_index": n})
 
 
 def test_places_of_scores_are_ranked_as_teachers_are() -> None:
@@ -340,9 +352,8 @@ def test_assignments_are_made_as_scores_come() -> None:
 def test_of_stored_answers_only_one_teachers_are_read_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from types import SimpleNamespace as Recipe
-
-    store, recipes = ResponseStore(tmp_path), [Recipe(teacher=t, shelf=t) for t in TEACHERS]
+    store = ResponseStore(tmp_path)
+    recipes = [SimpleNamespace(teacher=t, shelf=t) for t in TEACHERS]
     row = dict.fromkeys(schemas.OUTCOMES.names)
     outcomes = [
         row | {"teacher": t, "response_key": f"{t}{i}", "prompt_id": f"p{i}"}

@@ -14,6 +14,7 @@ from persyn_kedro.foundations.hashing import as_unicode
 
 log = logging.getLogger(__name__)
 
+TOLD_EVERY = 1.0
 JUDGED_FROM = 10  # answers before a model can be called a failing one
 
 
@@ -39,6 +40,7 @@ class Tally:
         self.sent = self.failures = 0
         self._errors: Counter[str] = Counter()
         self._lap = (time.monotonic(), Counter[str]())
+        self._told = float("-inf")
 
     def note(self, generation: Generation) -> Call:
         """Count an answer; return its call."""
@@ -60,6 +62,14 @@ class Tally:
         return self.sent >= JUDGED_FROM and self.failures > share * self.sent
 
     def progress(self) -> None:
+        """Say how far it is, once in ``TOLD_EVERY`` seconds and at the end.
+
+        A line on the terminal takes longer than all else that is done for a chunk's rows.
+        """
+        now = time.monotonic()
+        if self.waiting and now - self._told < TOLD_EVERY:
+            return
+        self._told = now
         log.info("%s: %d of %d", self.label, self._calls - len(self.waiting), self._calls)
 
     def report(self) -> None:

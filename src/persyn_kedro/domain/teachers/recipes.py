@@ -1,10 +1,11 @@
 """Teachers as recipes: the identities under which their responses are stored."""
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.hashing import settings_id, text_id
 from persyn_kedro.foundations.model_parameters import Budget, Models, SamplingSettings, Teachers
 from persyn_kedro.foundations.weights import resolve_models
 
@@ -59,14 +60,16 @@ class Recipe:
 
     def response_key(self, prompt_id: str, sample_index: int = 0) -> str:
         """Return the identity of this recipe's response to a prompt."""
-        return settings_id(
-            {
-                "weights_id": self.weights_id,
-                "recipe_id": self.recipe_id,
-                "prompt_id": prompt_id,
-                "sample_index": sample_index,
-            }
+        # settings_id of the four names: written out, for there is one for each prompt and teacher
+        weights_id, recipe_id = self._quoted
+        return text_id(
+            f'{{"prompt_id": {_quoted(prompt_id)}, "recipe_id": {recipe_id}, '
+            f'"sample_index": {sample_index}, "weights_id": {weights_id}}}'
         )
+
+    @cached_property
+    def _quoted(self) -> tuple[str, str]:
+        return _quoted(self.weights_id), _quoted(self.recipe_id)
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
@@ -75,6 +78,10 @@ class Recipe:
             "chat_template": self.model.chat_template,
             "sampling": self.sampling.model_dump(),
         }
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def make_recipes(teachers: Teachers, models: "dict[str, ResolvedModel]") -> list[Recipe]:
