@@ -68,7 +68,7 @@ def ours(count: int) -> tuple[Callable, Callable]:
 
 
 def raw(count: int) -> Callable[[], dict[str, str]]:
-    """``LLM.generate`` on the prepared ids and sampling parameters, texts wanted."""
+    """``LLM.generate`` on the prepared ids and sampling parameters, then one decode a response."""
     import os
 
     from persyn_kedro.domain.teachers import engine as engines
@@ -91,18 +91,22 @@ def raw(count: int) -> Callable[[], dict[str, str]]:
     _started(recipe, settings)
     tokenizer = load_tokenizer(recipe.model)
     stops = engines.stop_token_ids(tokenizer, recipe.model)
-    prompt_ids, parameters = [], []
+    prepared_all, parameters = [], []
     for call in calls:
         seed = seed_for(1, "response", call.key)
         request = engines.Request(call.key, call.prompt, None, recipe.sampling, seed)
         prepared = engines.prepare(request, tokenizer, 1024)
-        prompt_ids.append({"prompt_token_ids": prepared.prompt_ids})
+        prepared_all.append(prepared)
         parameters.append(vllm_engine._sampling_parameters(prepared, stops))
-        parameters[-1].detokenize = True
+    prompt_ids = [{"prompt_token_ids": prepared.prompt_ids} for prepared in prepared_all]
 
     def work() -> dict[str, str]:
         outputs = made[0].generate(prompt_ids, parameters, use_tqdm=False)
-        return {c.key: o.outputs[0].text for c, o in zip(calls, outputs, strict=True)}
+        ended = [
+            engines.finish(prepared, list(output.outputs[0].token_ids), stops, tokenizer)
+            for prepared, output in zip(prepared_all, outputs, strict=True)
+        ]
+        return {generation.key: generation.response for generation in ended}
 
     return work
 

@@ -66,6 +66,7 @@ def alternate_processes(
     for name, (function, args) in ways.items():
         ours, theirs = context.Pipe()
         context.Process(target=_serve, args=(theirs, function, args), daemon=True).start()
+        theirs.close()  # so that a process that dies ends the run
         pipes[name] = ours
         ours.recv()  # one model loads at a time
     seconds: dict[str, list[float]] = {name: [] for name in ways}

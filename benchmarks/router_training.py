@@ -32,7 +32,7 @@ def _router() -> Any:
     from persyn_kedro.foundations.weights import resolve_model
 
     settings = TrainRouterSettings(
-        kind="language_model", epochs=1, batch_size=BATCH, learning_rate=0.0, weight_decay=0.0
+        kind="language_model", epochs=1, batch_size=BATCH, learning_rate=1e-9, weight_decay=0.0
     )
     backbone = resolve_model("smollm2", ModelSettings(zoo="smollm2"))
     router = LanguageModelRouter(backbone, settings, 1)

@@ -113,6 +113,7 @@ def main() -> None:
     for way, length, vocabulary in cases:
         ours, theirs = context.Pipe()
         context.Process(target=peak, args=(way, length, vocabulary, theirs)).start()
+        theirs.close()  # so that a process that dies ends the run
         means[way, length, vocabulary], taken = ours.recv()
         gib = taken / 2**30
         found.append({"way": way, "tokens": length, "vocabulary": vocabulary, "GiB above": gib})
