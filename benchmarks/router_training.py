@@ -152,7 +152,7 @@ def check_equal() -> None:
 def main() -> None:
     """Time the three, the pair loop on a sample of the prompts."""
     args = measuring.arguments(
-        __doc__, prompts={"type": int, "default": 64}, sample={"type": int, "default": 1}
+        __doc__, prompts={"type": int, "default": 32}, sample={"type": int, "default": 1}
     )
     check_equal()
     ways: dict[str, Any] = {
