@@ -19,10 +19,12 @@ from project_copy import copy_project, kedro, write
 AIM = 0.10
 SITE = """
 import atexit, builtins, importlib, json, os, sys, threading, time
+from multiprocessing import util
 
 directory = os.environ.get("PERSYN_TIMES")
 if directory:
-    started, spent, depth = time.time(), [0.0], threading.local()
+    now = {"kind": "other", "start": time.time(), "imports": 0.0, "last": time.time()}
+    depth = threading.local()
 
     def timed(function):
         def call(*args, **kwargs):
@@ -34,19 +36,31 @@ if directory:
                 return function(*args, **kwargs)
             finally:
                 depth.inside = False
-                spent[0] += time.perf_counter() - start
+                now["imports"] += time.perf_counter() - start
+                now["last"] = time.time()
         return call
 
     def write():
-        kind = "child" if "spawn_main" in " ".join(sys.orig_argv) else "other"
-        row = {"kind": kind, "start": started, "end": time.time(), "imports": spent[0],
-               "parent": os.getppid()}
+        row = {**now, "end": time.time()}
         with open(os.path.join(directory, f"process-{os.getpid()}.json"), "w") as file:
             json.dump(row, file)
 
+    def fork_of_server():
+        if now["kind"] == "other":  # its first child: all is imported
+            now["kind"] = "server"
+            write()
+
+    def in_child(_):
+        now.update(kind="child", start=time.time(), imports=0.0)
+        util.Finalize(None, write, exitpriority=100)
+
     builtins.__import__ = timed(builtins.__import__)
     importlib.import_module = timed(importlib.import_module)
-    atexit.register(write)
+    if "forkserver" in " ".join(sys.orig_argv):
+        os.register_at_fork(before=fork_of_server)
+        util.register_after_fork(timed, in_child)
+    else:
+        atexit.register(write)
 """
 PLUGIN = '''
 import json, os, time
@@ -156,15 +170,17 @@ def where_time_went(times: Path) -> dict[str, float]:
     pid = int(moments_file.stem.partition("-")[2])
     moments = json.loads(moments_file.read_text())
     parent = json.loads((times / f"process-{pid}.json").read_text())
-    children = [json.loads(path.read_text()) for path in times.glob("process-*.json")]
-    children = [c for c in children if c["kind"] == "child" and c["parent"] == pid]
+    processes = [json.loads(path.read_text()) for path in times.glob("process-*.json")]
+    children = [p for p in processes if p["kind"] == "child"]
+    servers = [(p["start"], p["last"]) for p in processes if p["kind"] == "server"]
     apart: Intervals = [(c["start"], c["end"]) for c in children]
     marks = [(parent["start"], "start-up"), *moments, (parent["end"], "end")]
     parts: dict[str, float] = {}
     for (start, what), (end, _) in zip(marks, marks[1:], strict=False):
-        own = end - start - within(apart, start, end)
+        own = end - start - within([*apart, *servers], start, end)
         parts[f"parent: {what}"] = parts.get(f"parent: {what}", 0.0) + own
     imports = sum(c["imports"] for c in children)
+    parts["server of the children: imports"] = sum(end - start for start, end in servers)
     parts["children: imports"] = imports
     parts["children: model work"] = sum(end - start for start, end in apart) - imports
     return parts

@@ -25,9 +25,11 @@ class ProjectHooks:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
+        from persyn_kedro.imports_ahead import import_ahead_of
         from persyn_kedro.run_checks import check_run
 
         check_run(run_params, pipeline, catalog, self.settings)
+        import_ahead_of(pipeline, self.settings)
 
     @hook_impl
     def before_node_run(self, node: Any, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -111,6 +111,40 @@ def test_closing_ends_the_child_and_its_generator(tmp_path):
     assert (tmp_path / "closed").exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="forks only there")
+def test_libraries_are_imported_once_for_all_children(tmp_path):
+    """A module that writes down each of its imports, a path that only the environment knows."""
+    (tmp_path / "heavy_library.py").write_text(
+        "import os; open(os.environ['LOG'], 'a').write(f'{os.getpid()} ')"
+    )
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import os, sys
+            from persyn_kedro.foundations.child_process import import_ahead, run_in_child
+
+            def work():
+                yield os.getpid(), os.environ["LATE"], "heavy_library" in sys.modules
+                import heavy_library
+
+            if __name__ == "__main__":
+                import_ahead(["heavy_library", "no_such_library"])
+                os.environ["LATE"] = "first"
+                (first,) = run_in_child(work, label="work")
+                os.environ["LATE"] = "second"
+                (second,) = run_in_child(work, label="work")
+                assert first[1:] == ("first", True) and second[1:] == ("second", True)
+                assert first[0] != second[0]
+                assert "heavy_library" not in sys.modules
+            """
+        )
+    )
+    environment = {**os.environ, "LOG": str(tmp_path / "log"), "PYTHONPATH": str(tmp_path)}
+    subprocess.run([sys.executable, script], check=True, env=environment)
+    assert len((tmp_path / "log").read_text().split()) == 1
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("ending", ["kill", "unread"])
 def test_the_child_does_not_outlive_its_parent(tmp_path, ending):

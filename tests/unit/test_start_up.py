@@ -1,14 +1,16 @@
 """What a command of Kedro imports of this project before it needs it, and the lazy registry."""
 
 import copy
+import importlib.util
 import subprocess
 import sys
 
 import pytest
 from kedro.pipeline import Pipeline, node
 
+from persyn_kedro.imports_ahead import imports_of
 from persyn_kedro.lazy_pipeline import LazyPipeline
-from persyn_kedro.pipeline_registry import MAKERS, register_pipelines
+from persyn_kedro.pipeline_registry import MAKERS, STEPS, register_pipelines
 
 HEAVY = "torch transformers vllm trl peft sklearn datasets accelerate scipy matplotlib openai"
 
@@ -67,3 +69,13 @@ def test_every_registered_pipeline_is_what_its_steps_make() -> None:
     assert {n.name for n in registered["compare"].nodes} == {n.name for n in both.nodes}
     assert registered["route"].outputs() == {"assignments"}
     assert not {"trials", "router_scores"} & registered["__default__"].all_outputs()
+
+
+def test_the_models_processes_import_ahead_what_exists_and_only_what_they_need() -> None:
+    whole = imports_of({*STEPS}, "vllm")
+    assert {"vllm.entrypoints.llm", "trl.trainer.sft_trainer"} <= {*whole}
+    # The server leaves out what it cannot import without a word, so a wrong name would hide.
+    assert all(importlib.util.find_spec(name) for name in whole if not name.startswith("vllm"))
+    assert "vllm.entrypoints.llm" not in imports_of({*STEPS}, "transformers")
+    assert not [m for m in imports_of({"route"}, "vllm") if m.startswith(("vllm", "trl"))]
+    assert imports_of({"prepare"}, "vllm") == imports_of({"label", "benchmark"}, "vllm") == []

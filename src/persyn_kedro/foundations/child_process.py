@@ -1,4 +1,8 @@
-"""Run a generator function in a process of its own, so that its memory is all returned after it."""
+"""Run a generator function in a process of its own, so that its memory is all returned after it.
+
+On Linux the processes are forked from one server process, which has imported the heavy libraries
+once (``import_ahead``) and done nothing else: it has no threads, no model, and no CUDA context.
+"""
 
 import atexit
 import ctypes
@@ -10,7 +14,8 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -25,6 +30,7 @@ log = logging.getLogger(__name__)
 # Defaults of the child; what the user exported stays.
 QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
     "TQDM_DISABLE": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "VLLM_CONFIGURE_LOGGING": "0",
@@ -32,6 +38,17 @@ QUIET = {
 }
 PR_SET_PDEATHSIG = 1
 STOP_SECONDS = 10.0
+# Forking after Apple's libraries were loaded is not safe.
+START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
+
+
+def import_ahead(modules: Iterable[str]) -> None:
+    """Have ``modules`` imported once, in the process from which all children are forked.
+
+    It starts with the first child; later calls change nothing. No module of this package may be
+    among them: the server does not know the parent's ``sys.path``, so it might find another copy.
+    """
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
 
 
 def run_in_child(
@@ -42,23 +59,28 @@ def run_in_child(
 ) -> Generator[T, None, None]:
     """Yield the items of ``function(*args)``, a module-level generator function, as they come.
 
-    ``env`` is set in the child before the function's module is imported. The child ends with
-    this generator, however that ends, and with the parent. Wrap it in ``contextlib.closing``
+    The child has this process's environment and ``env``, set before the function's module is
+    imported (what ``import_ahead`` imported has not seen ``env``). The child ends with this
+    generator, however that ends, and with the parent. Wrap it in ``contextlib.closing``
     where items may be left unread.
 
     Raises:
         PersynError: with the child's own sentence, or if the child died.
         RuntimeError: with the child's traceback, for any other exception in it.
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(START_METHOD)
     receiver, sender = context.Pipe(duplex=False)
     work = pickle.dumps((function, args))
-    process = context.Process(target=_serve, args=(sender, work, dict(env or {}), os.getpid()))
+    environment = {**QUIET, **os.environ, **(env or {})}
+    process: BaseProcess = context.Process(  # type: ignore[attr-defined]
+        target=_serve, args=(sender, work, environment)
+    )
     stop = partial(_stop, process)
     atexit.register(stop)
     peak = 0
     try:
-        process.start()
+        with _quiet_start():
+            process.start()
         del args, work  # the child has them
         sender.close()
         while True:
@@ -77,6 +99,22 @@ def run_in_child(
         atexit.unregister(stop)
         receiver.close()
         log.info("%s: process %s ended, peak memory %.2f GiB", label, pid, peak / 2**30)
+
+
+@contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Start the server that forks deaf to Ctrl-C (its parent stops it) and with quiet libraries."""
+    added = {name: value for name, value in QUIET.items() if name not in os.environ}
+    main = threading.current_thread() is threading.main_thread()
+    old = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
+        if main:
+            signal.signal(signal.SIGINT, old)
 
 
 def _receive(receiver: Connection, process: BaseProcess, label: str) -> tuple[str, Any, int]:
@@ -106,13 +144,13 @@ def _stop(process: BaseProcess) -> None:
             process.join(STOP_SECONDS)
 
 
-def _serve(sender: Connection, work: bytes, env: dict[str, str], parent: int) -> None:
+def _serve(sender: Connection, work: bytes, environment: dict[str, str]) -> None:
     """Be the child: send ``(kind, payload, peak memory in bytes)`` for each item and the end."""
-    _die_with_parent(parent)
+    _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent stops us
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that generators close
-    os.environ.update({k: v for k, v in QUIET.items() if k not in os.environ})
-    os.environ.update(env)
+    os.environ.clear()
+    os.environ.update(environment)
     try:
         function, args = pickle.loads(work)  # noqa: S301 - from our own parent
         del work
@@ -129,19 +167,19 @@ def _serve(sender: Connection, work: bytes, env: dict[str, str], parent: int) ->
     sender.close()
 
 
-def _die_with_parent(parent: int) -> None:
-    """Ask Linux to kill this process with its parent; elsewhere a thread watches."""
+def _die_with_parent() -> None:
+    """End with the parent: Linux kills this process with its server, which ends with the parent."""
+    guardian = multiprocessing.parent_process()
+    assert guardian is not None  # noqa: S101 - this is a child
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
+        if not guardian.is_alive():
             os._exit(1)
         return
 
     def watch() -> None:
-        guardian = multiprocessing.parent_process()
-        if guardian is not None:
-            guardian.join()
-            os._exit(1)
+        guardian.join()
+        os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 
