@@ -43,7 +43,7 @@ lineage: $(STAMP)
 
 # The questions of docs/performance.md, one file each, at sizes for two cores; DEVICE=cuda for a GPU.
 DEVICE ?= cpu
-BENCHMARKS := scoring scoring_memory router_training routing sft generation start_up teacher_calls conversion table_scale
+BENCHMARKS := scoring scoring_memory router_training routing sft generation start_up teacher_calls conversion table_scale demo_overhead
 bench: $(STAMP)
 	$(BIN)/kedro fetch-models
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py --device $(DEVICE) || exit 1; done

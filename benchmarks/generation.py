@@ -121,7 +121,7 @@ def check(results: dict[str, dict[str, str]]) -> None:
 
 def main() -> None:
     """Time both, and give the lower 95 % bound of the mean ratio."""
-    args = measuring.arguments(__doc__, prompts={"type": int, "default": 96})
+    args = measuring.arguments(__doc__, repeats=8, prompts={"type": int, "default": 64})
     ways: dict[str, Any] = {"ours": (ours, (args.prompts,)), "raw vLLM": (raw, (args.prompts,))}
     seconds = measuring.alternate_processes(ways, args.repeats, check)
     rows = measuring.compared(seconds, "raw vLLM", args.prompts, "prompts/s")

@@ -20,12 +20,14 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 
 
-def arguments(description: str | None, **more: dict[str, Any]) -> argparse.Namespace:
+def arguments(
+    description: str | None, repeats: int = 3, **more: dict[str, Any]
+) -> argparse.Namespace:
     """Parse ``--repeats``, ``--device`` and what a benchmark adds (``size={"default": 3}``)."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--repeats", type=int, default=3, help="counted turns of each way")
+    parser.add_argument("--repeats", type=int, default=repeats, help="counted turns of each way")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     for name, options in more.items():
         parser.add_argument(f"--{name.replace('_', '-')}", **options)

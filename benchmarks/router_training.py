@@ -85,16 +85,27 @@ def _padded(model: Any, ids: list[list[int]]) -> tuple[Any, Any]:
     return model(input_ids=padded, attention_mask=mask, use_cache=False)[0], mask
 
 
-def pair_loop(count: int) -> Callable[[], Any]:
-    """One forward a pair: a batch holds the same prompt once for each of its pairs."""
+def _middling(ids: list[list[int]], count: int) -> list[list[int]]:
+    """Return the ``count`` prompts whose length is nearest to the mean: they stand for all."""
+    mean = sum(map(len, ids)) / len(ids)
+    return sorted(ids, key=lambda row: abs(len(row) - mean))[:count]
+
+
+def pair_loop(count: int, sample: int) -> Callable[[], Any]:
+    """One forward a pair: a batch holds the same prompt once for each of its pairs.
+
+    Clipping and AdamW after each batch, as in our epoch and in pair-wise trainers.
+    """
     import torch
     from transformers import AutoModel
 
     router = _router()
-    ids = router._encode(prompts(count))
+    ids = _middling(router._encode(prompts(count)), sample)
     model = AutoModel.from_pretrained(router.backbone.directory, dtype=torch.float32)
     model.to(router._model.device).train()
     pairs = [(a, b) for a in range(K) for b in range(a + 1, K)]
+    parameters = [*model.parameters(), *router._head.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-9, weight_decay=0.0, fused=True)
 
     def work() -> None:
         for row in ids:
@@ -107,7 +118,9 @@ def pair_loop(count: int) -> Callable[[], Any]:
                 )
                 at = torch.arange(len(some), device=scores.device)
                 torch.nn.functional.softplus(scores[at, a] - scores[at, b]).mean().backward()
-                model.zero_grad(set_to_none=True)
+                torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
 
     return work
 
@@ -158,7 +171,7 @@ def main() -> None:
     ways: dict[str, Any] = {
         "ours, one epoch": (ours, (args.prompts,)),
         "bare forward-backward": (bare, (args.prompts,)),
-        "one forward a pair": (pair_loop, (args.sample,)),
+        "one forward a pair": (pair_loop, (args.prompts, args.sample)),
     }
     seconds = measuring.alternate_processes(ways, args.repeats, lambda results: None)
     scale = args.prompts / args.sample

@@ -18,6 +18,7 @@ from transformers import (
     Qwen3Config,
 )
 
+from persyn_kedro.foundations.norms_by_rows import norms_by_rows
 from persyn_kedro.foundations.packing import hidden_states, pack, use_packing
 
 SIZES = {
@@ -110,3 +111,19 @@ def test_the_row_has_a_shared_beginning_once() -> None:
     assert packed.input_ids == [1, 2, 3, 4, 5, 6, 7]
     assert packed.position_ids == [0, 1, 2, 2, 3, 0, 1]
     assert packed.segments == ((0, 2, 0, 0), (2, 3, 0, 2), (3, 5, 0, 2), (5, 7, 5, 5))
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.model_type)
+def test_norms_by_rows_give_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch, config: PretrainedConfig
+) -> None:
+    model = _model(config).bfloat16()
+    norms = [m for m in model.modules() if type(m).__name__.endswith("RMSNorm")]
+    ids = torch.arange(6, 24)[None]
+    with torch.inference_mode():
+        before = model(ids, use_cache=False).logits
+        monkeypatch.setattr("persyn_kedro.foundations.norms_by_rows._CACHED", 50)  # 3 rows or so
+        norms_by_rows(model)
+        after = model(ids, use_cache=False).logits
+    assert norms and all("forward" in vars(norm) for norm in norms)
+    assert torch.equal(before, after)

@@ -134,9 +134,6 @@ def _attention(
 
     if segments is None or softcap is not None or s_aux is not None:
         raise CannotPack
-    groups = query.shape[1] // key.shape[1]
-    if groups > 1:
-        key, value = (t.repeat_interleave(groups, dim=1) for t in (key, value))
     rate = dropout if module.training else 0.0
     outputs = []
     for start, stop, *shared in segments:
@@ -154,12 +151,14 @@ def _causal_attention(
     dropout: float,
     sliding_window: int | None,
 ) -> "torch.Tensor":
-    """Attend within one sequence: (1, heads, tokens, width), as many key heads as query heads."""
+    """Attend within one sequence: (1, heads, tokens, width); key heads may be fewer (GQA)."""
     import torch
 
-    length = query.shape[2]
+    groups, length = query.shape[1] // key.shape[1], query.shape[2]
     trains = torch.is_grad_enabled() and query.requires_grad
     if trains and query.device.type == "cpu" and length <= SHORT and not dropout and scaling:
+        if groups > 1:
+            key, value = (t.repeat_interleave(groups, dim=1) for t in (key, value))
         hidden = ~_visible(length, sliding_window or length, query.device)
         scores = (query @ key.transpose(-1, -2) * scaling).masked_fill(hidden, -math.inf)
         return scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype) @ value
@@ -173,6 +172,7 @@ def _causal_attention(
         is_causal=window is None,
         dropout_p=dropout,
         scale=scaling,
+        enable_gqa=groups > 1,
     )
 
 

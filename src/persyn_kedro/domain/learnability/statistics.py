@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.model_parameters import Think
+from persyn_kedro.foundations.norms_by_rows import norms_by_rows
 from persyn_kedro.foundations.packing import Family, hidden_states, pack, use_packing
 from persyn_kedro.foundations.rendering import Rendered, render
 
@@ -68,6 +69,7 @@ def token_statistics(
     model = load_causal_lm(student, dtype=dtype or student.settings.dtype)
     _check_head(model, student.name)
     packs = use_packing(model)
+    norms_by_rows(model)
     rendered = ((key, render(tokenizer, system, prompt, text)) for key, prompt, text in requests)
     for batch in _batches(rendered, pack_tokens if packs else 1):
         scorable = [item for _, item in batch if _is_scorable(item, model)]
@@ -188,12 +190,13 @@ def _chunk_statistics(logits: "Tensor", true: "Tensor") -> tuple["Tensor", "Tens
 def _block_statistics(logits: "Tensor", true: "Tensor") -> tuple["Tensor", "Tensor", "Tensor"]:
     import torch
 
+    logits = logits.float()  # first: comparing and finding the largest are slow in bfloat16
     chosen = logits.gather(-1, true[:, None])
     rank = 1 + torch.count_nonzero(logits > chosen, dim=-1)
-    top = logits.amax(dim=-1, keepdim=True).float()
-    weights = (logits.float() - top).exp_()
+    top = logits.amax(dim=-1, keepdim=True)
+    weights = (logits - top).exp_()
     total = weights.sum(dim=-1)
-    logp = (chosen.float() - top)[:, 0] - total.log()
+    logp = (chosen - top)[:, 0] - total.log()
     return logp, rank, torch.linalg.vecdot(weights, weights) / total.square()
 
 
