@@ -8,6 +8,7 @@ from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 from kedro.runner.task import Task
 
+from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import Interrupted
 from persyn_kedro.step_records import StepRecords
 
@@ -53,7 +54,8 @@ class ResumingRunner(SequentialRunner):
                 why = "asked to" if self._redo else records.why(node, record)
                 self._logger.info("Doing %s: %s", node.name, why)
                 records.mark(node, record, why, run_id)
-                self._execute(Task(node, catalog, self._is_async, hook_manager, run_id))
+                with progress.step(node.name):
+                    self._execute(Task(node, catalog, self._is_async, hook_manager, run_id))
                 records.pin_saved(node)
             self._release_datasets(node, catalog, loads, pipeline)
 

@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
+from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError, full_disk
 
 T = TypeVar("T")
@@ -92,12 +93,16 @@ def run_in_child(
                 raise PersynError(payload)
             if kind == "failed":
                 raise RuntimeError(f"{label} failed in its process:\n{payload}")
-            yield payload
+            if kind == "progress":
+                progress.hear(payload)
+            else:
+                yield payload
     finally:
         pid = process.pid
         stop()
         atexit.unregister(stop)
         receiver.close()
+        progress.forget(pid)
         log.info("%s: process %s ended, peak memory %.2f GiB", label, pid, peak / 2**30)
 
 
@@ -151,6 +156,7 @@ def _serve(sender: Connection, work: bytes, environment: dict[str, str]) -> None
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that generators close
     os.environ.clear()
     os.environ.update(environment)
+    progress.tell_parent(lambda event: sender.send(("progress", event, _peak_memory())))
     try:
         function, args = pickle.loads(work)  # noqa: S301 - from our own parent
         del work

@@ -10,6 +10,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from persyn_kedro.domain.benchmarks.bars import tell_bars
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
 from persyn_kedro.foundations.hashing import settings_id, text_id
@@ -53,6 +54,7 @@ def benchmark_job(
     """
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     _name_vllm()
+    tell_bars()
     with tempfile.TemporaryDirectory() as scratch, as_file(files(__package__) / "tasks") as own:
         manager = _load_tasks(settings, own)
         template = _save_tokenizer(model, Path(scratch))

@@ -20,7 +20,7 @@ from persyn_kedro.domain.student.trial import (
     run_trial,
     trial_answers,
 )
-from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations import progress, schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.step_parameters import QualitySettings
 from persyn_kedro.foundations.weights import ResolvedModel
@@ -85,14 +85,18 @@ def run_trials(
     }
     plan = [(name, seed, Trial(setup, rows, seed)) for seed in seeds for name, rows in sets.items()]
     prompt_ids = [row["prompt_id"] for row in setup.exam.prompts]
-    for place, (name, seed, trial) in enumerate(plan, start=1):
-        row = finished_trials(trials).get(trial.trial_id)
-        found = trial_answers(row, prompt_ids, responses) if row else []
-        if len(found) < len(prompt_ids):  # or a part of the response store was lost
-            log.info("Student %d of %d: %s, seed %d", place, len(plan), name, seed)
-            row = run_trial(trial, workspace, responses, trials)
-            found = trial_answers(row, prompt_ids, responses)
-        answers[name, seed] = found
+    with progress.watching("comparing", len(plan), "students") as watch:
+        for place, (name, seed, trial) in enumerate(plan, start=1):
+            row = finished_trials(trials).get(trial.trial_id)
+            found = trial_answers(row, prompt_ids, responses) if row else []
+            there = len(found) == len(prompt_ids)
+            if not there:  # or a part of the response store was lost
+                log.info("Student %d of %d: %s, seed %d", place, len(plan), name, seed)
+                row = run_trial(trial, workspace, responses, trials)
+                found = trial_answers(row, prompt_ids, responses)
+            answers[name, seed] = found
+            watch.advance(int(not there), skipped=int(there))
+            progress.came_from_store(int(there), "students")
     measure = measure_of(setup.exam.prompts, quality)
     judge = reward_model if measure.kind == "reward_model" else None
     return _judged(answers, setup, measure, judge, qualities)

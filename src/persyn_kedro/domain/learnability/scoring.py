@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from persyn_kedro.domain.learnability.statistics import Request, scorer_id, token_statistics
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
-from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations import progress, schemas
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_parameters import Think
@@ -18,6 +18,7 @@ from persyn_kedro.foundations.step_parameters import LabelSettings
 from persyn_kedro.foundations.weights import ResolvedModel
 
 _CHUNK = 64
+UNIT = "responses scored"
 _logger = logging.getLogger(__name__)
 
 Place = tuple[str, Think]  # response_key and reading
@@ -67,6 +68,7 @@ def score_responses(
         )
         for place, r in lacking
     }
+    progress.came_from_store(len(places) - len(lacking), UNIT)
     if missing:
         for place, scored in _score(missing, shelves, student, system, store, settings):
             known[place] = scored
@@ -110,16 +112,26 @@ def _score(
         settings.vocabulary_chunk,
         label=f"scoring with {student.name}",
     )
-    pairs = zip(missing, scored, strict=True)
-    while chunk := list(islice(pairs, _CHUNK)):
-        for think, shelf in shelves.items():
-            store.append(shelf, [row for (_, used), row in chunk if used == think])
-        yield from chunk
+    with progress.watching(f"scoring with {student.name}", len(missing), UNIT) as watch:
+        pairs = zip(missing, watch.each(scored, _tokens, _is_unscored), strict=True)
+        while chunk := list(islice(pairs, _CHUNK)):
+            for think, shelf in shelves.items():
+                store.append(shelf, [row for (_, used), row in chunk if used == think])
+            yield from chunk
+
+
+def _tokens(row: Mapping[str, Any]) -> int:
+    return 0 if row["sum_logp"] is None else row["tokens"]
+
+
+def _is_unscored(row: Mapping[str, Any]) -> bool:
+    """Tell whether a response was too long for the student's context."""
+    return bool(row["tokens"]) and row["sum_logp"] is None
 
 
 def _report(student: str, rows: list[dict[str, Any]]) -> None:
     """Say how many responses do not fit in the student's context: they have no learnability."""
-    unscored = sum(bool(row["tokens"]) and row["sum_logp"] is None for row in rows)
+    unscored = sum(map(_is_unscored, rows))
     if unscored:
         _logger.warning(
             "%d of %d responses are too long for the context of %s: they are not scored",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.model_parameters import Think
@@ -68,6 +69,7 @@ def token_statistics(
     tokenizer = load_tokenizer(student)
     model = load_causal_lm(student, dtype=dtype or student.settings.dtype)
     _check_head(model, student.name)
+    progress.loaded()
     packs = use_packing(model)
     norms_by_rows(model)
     rendered = ((key, render(tokenizer, system, prompt, text)) for key, prompt, text in requests)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from persyn_kedro.domain.quality.exact_answer import exact_answer_quality
 from persyn_kedro.domain.quality.reward_model import reward_model_scores
 from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations import progress, schemas
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id
@@ -22,6 +22,7 @@ from persyn_kedro.foundations.step_parameters import LabelSettings, QualitySetti
 from persyn_kedro.foundations.weights import ResolvedModel
 
 _CHUNK = 256
+UNIT = "answers judged"
 _logger = logging.getLogger(__name__)
 
 Key = tuple[str, str]  # response_key, reference_id
@@ -63,6 +64,7 @@ def check_quality(
         for key, row in zip(keys, rows, strict=True)
         if key not in known
     }
+    progress.came_from_store(sum(key not in missing for key in keys), UNIT)
     evaluated = _evaluate(missing, settings, reward_model) if missing else iter(())
     while chunk := list(islice(evaluated, _CHUNK)):
         known.update(chunk)
@@ -152,20 +154,25 @@ def _evaluate(
     settings: QualitySettings,
     reward_model: ResolvedModel | None,
 ) -> Iterator[tuple[Key, float | None]]:
-    if reward_model is None:
-        for key, (prompt, response) in missing.items():
-            yield (
-                key,
-                exact_answer_quality(
-                    response, prompt["reference"], prompt["source"], prompt["metadata"]
-                ),
-            )
-        return
-    requests = [(key, prompt["prompt"], response) for key, (prompt, response) in missing.items()]
-    yield from run_in_child(
-        reward_model_scores,
-        requests,
-        reward_model,
-        settings.batch_size,
-        label=f"reward model {reward_model.name}",
-    )
+    label = f"reward model {reward_model.name}" if reward_model else "checking answers"
+    with progress.watching(label, len(missing), UNIT) as watch:
+        if reward_model is None:
+            yield from watch.each(_checked(missing))
+            return
+        requests = [(key, row["prompt"], response) for key, (row, response) in missing.items()]
+        scores = run_in_child(
+            reward_model_scores, requests, reward_model, settings.batch_size, label=label
+        )
+        yield from watch.each(scores, failed=lambda scored: scored[1] is None)
+
+
+def _checked(
+    missing: dict[Key, tuple[dict[str, Any], str]],
+) -> Iterator[tuple[Key, float | None]]:
+    for key, (prompt, response) in missing.items():
+        yield (
+            key,
+            exact_answer_quality(
+                response, prompt["reference"], prompt["source"], prompt["metadata"]
+            ),
+        )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.rendering import closing_ids, render
 
@@ -32,6 +33,7 @@ def reward_model_scores(
 
     tokenizer = load_tokenizer(model)
     classifier = _load_classifier(model)
+    progress.loaded()
     iterator = iter(requests)
     while batch := list(islice(iterator, batch_size)):
         ids = [pair_ids(tokenizer, prompt, response) for _, prompt, response in batch]

@@ -11,6 +11,7 @@ from persyn_kedro.foundations.checkpoints import checkpoints_of
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
 from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.training_progress import train
 from persyn_kedro.foundations.weights import ResolvedModel
 
 
@@ -47,7 +48,7 @@ def train_reward_model_job(
     }
     checkpoints = checkpoints_of(workspace, settings_id(identity))
     trainer = _trainer(examples, tokenizer, model, settings, seed, checkpoints)
-    trainer.train(resume_from_checkpoint=any(checkpoints.glob("checkpoint-*")) or None)
+    train(trainer, "training the reward model", any(checkpoints.glob("checkpoint-*")))
     _save(trainer, model, workspace / "model")
     for entry in trainer.state.log_history:
         if "loss" in entry:
@@ -109,6 +110,7 @@ def _trainer(
         save_strategy="epoch",
         save_total_limit=1,
         logging_steps=1,
+        include_num_input_tokens_seen="non_padding",
         report_to="none",
         disable_tqdm=True,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from persyn_kedro.foundations import packing
+from persyn_kedro.foundations import packing, progress
 
 if TYPE_CHECKING:
     import torch
@@ -56,6 +56,7 @@ def hidden_states(model: Any, ids: Sequence[list[int]]) -> list["torch.Tensor"]:
     """
     import torch
 
+    progress.add_tokens(sum(map(len, ids)))
     if packing.is_packed(model):
         states = packing.hidden_states(model, packing.pack([([], list(ids))]))
         return list(states.split([len(row) for row in ids]))
@@ -103,6 +104,7 @@ def _embed(
     import torch
 
     model, tokenizer = load_backbone(backbone)
+    progress.loaded()
     for start in range(0, len(prompts), batch_size):
         batch = prompts[start : start + batch_size]
         ids = encode(tokenizer, batch, longest(model, max_tokens))
@@ -115,4 +117,9 @@ def embed(
     backbone: "ResolvedModel", prompts: Sequence[str], batch_size: int, max_tokens: int = 1024
 ) -> np.ndarray:
     """Return the (n, hidden) float32 embeddings of one or more prompts."""
-    return np.concatenate(list(embed_batches(backbone, prompts, batch_size, max_tokens)))
+    batches = []
+    with progress.watching("embedding", len(prompts), "prompts") as watch:
+        for batch in embed_batches(backbone, prompts, batch_size, max_tokens):
+            watch.advance(len(batch))
+            batches.append(batch)
+    return np.concatenate(batches)

@@ -11,6 +11,7 @@ import numpy as np
 
 from persyn_kedro.domain.routers import embeddings, persistence
 from persyn_kedro.domain.stores.routing_store import RoutingStore
+from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.step import lasting
@@ -72,12 +73,16 @@ def scores_of(fittings: Sequence[Fitting], store: RoutingStore) -> list[dict[str
     """
     known = [_stored(fitting, store) for fitting in fittings]
     missing = [i for i, f in enumerate(fittings) if not f.scored.keys() <= known[i].keys()]
+    progress.came_from_store(len(fittings) - len(missing), "routers")
     if not missing:
         return known
     log.info("%d of %d routers to fit", len(missing), len(fittings))
     work = [fittings[i] for i in missing]
-    with closing(run_in_child(fit_and_score_job, work, label="fitting routers")) as results:
-        for place, scores in zip(missing, results, strict=True):
+    with (
+        progress.watching("fitting routers", len(missing), "routers") as watch,
+        closing(run_in_child(fit_and_score_job, work, label="fitting routers")) as results,
+    ):
+        for place, scores in zip(missing, watch.each(results), strict=True):
             fitting = fittings[place]
             rows = [
                 {"prompt_id": p, "scores": row}

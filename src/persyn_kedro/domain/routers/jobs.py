@@ -8,6 +8,7 @@ import numpy as np
 
 from persyn_kedro.domain.routers import persistence
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.progress import watching
 from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
 if TYPE_CHECKING:
@@ -46,4 +47,8 @@ def score_prompts_job(
     Raises:
         PersynError: no router there, or one fitted for another pool.
     """
-    yield from persistence.load_router(directory, pool).score_batches(prompts, batch_size)
+    router = persistence.load_router(directory, pool)
+    with watching("scoring prompts", len(prompts), "prompts") as watch:
+        for scores in router.score_batches(prompts, batch_size):
+            watch.advance(len(scores))
+            yield scores

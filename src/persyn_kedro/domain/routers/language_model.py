@@ -12,6 +12,7 @@ from persyn_kedro.domain.routers.bradley_terry import bradley_terry_loss
 from persyn_kedro.domain.routers.estimator import TeacherRouter
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_parameters import ModelSettings
+from persyn_kedro.foundations.progress import watching
 from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
 if TYPE_CHECKING:
@@ -50,15 +51,17 @@ class LanguageModelRouter(TeacherRouter):
         optimizer, schedule = self._optimizer(batches * self.settings.epochs)
         shuffles = torch.Generator().manual_seed(self.seed)
         self._model.train()
-        for epoch in range(1, self.settings.epochs + 1):
-            losses = []
-            for batch in torch.randperm(len(ids), generator=shuffles).split(
-                self.settings.batch_size
-            ):
-                scores = self._scores([ids[i] for i in batch.tolist()])
-                loss = bradley_terry_loss(scores, targets[batch.to(targets.device)])
-                losses.append(self._step(loss, optimizer, schedule))
-            yield {"epoch": epoch, "loss": float(np.mean(losses))}
+        steps = batches * self.settings.epochs
+        with watching("training the router", steps, "training steps") as watch:
+            for epoch in range(1, self.settings.epochs + 1):
+                losses = []
+                order = torch.randperm(len(ids), generator=shuffles)
+                for batch in order.split(self.settings.batch_size):
+                    scores = self._scores([ids[i] for i in batch.tolist()])
+                    loss = bradley_terry_loss(scores, targets[batch.to(targets.device)])
+                    losses.append(self._step(loss, optimizer, schedule))
+                    watch.advance(note=f"loss {losses[-1]:.3f}")
+                yield {"epoch": epoch, "loss": float(np.mean(losses))}
         self._model.eval()
 
     def score_batches(self, prompts: Sequence[str], batch_size: int) -> Iterator[np.ndarray]:

@@ -17,6 +17,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.rendering import end_of_turn_ids, render
 from persyn_kedro.foundations.step_parameters import LoraSettings, SftSettings
+from persyn_kedro.foundations.training_progress import train
 from persyn_kedro.foundations.weights import ResolvedModel
 
 
@@ -52,7 +53,7 @@ def train_student_job(
     checkpoints = checkpoints_of(workspace, settings_id(identity))
     trainer = _trainer(examples, tokenizer, student, settings, seed, checkpoints)
     found = any(checkpoints.glob("checkpoint-*"))
-    trainer.train(resume_from_checkpoint=found or None)
+    train(trainer, "fine-tuning", found)
     _save(trainer, tokenizer, student.settings.dtype, workspace / "model")
     for entry in trainer.state.log_history:
         if "loss" in entry:
@@ -101,7 +102,7 @@ def _trainer(
     trainer = (packed_trainer() if packs else SFTTrainer)(
         model=model,
         data_collator=collate if packs else None,  # None: TRL's, which pads
-        args=_arguments(settings, seed, checkpoints, _warmup_steps(settings, len(examples))),
+        args=_arguments(settings, seed, checkpoints, _warmup_steps(settings, len(examples)), packs),
         train_dataset=Dataset.from_list(examples),
         processing_class=tokenizer,
         peft_config=_lora(settings.lora) if settings.lora else None,
@@ -116,7 +117,9 @@ def _warmup_steps(settings: SftSettings, examples: int) -> int:
     return int(settings.warmup_fraction * settings.epochs * math.ceil(examples / a_step))
 
 
-def _arguments(settings: SftSettings, seed: int, checkpoints: Path, warmup_steps: int) -> Any:
+def _arguments(
+    settings: SftSettings, seed: int, checkpoints: Path, warmup_steps: int, packs: bool
+) -> Any:
     import torch
     from trl import SFTConfig
 
@@ -138,6 +141,7 @@ def _arguments(settings: SftSettings, seed: int, checkpoints: Path, warmup_steps
         save_strategy="epoch",
         save_total_limit=1,
         logging_steps=1,
+        include_num_input_tokens_seen="all" if packs else "non_padding",
         report_to="none",
         disable_tqdm=True,
     )

@@ -12,6 +12,7 @@ from persyn_kedro.domain.teachers.asking import Stopped, ask_model, check_instal
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.domain.teachers.shares import Share, Wanted, by_model, shares_of
+from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_parameters import EngineSettings
 from persyn_kedro.foundations.schemas import (
@@ -81,6 +82,7 @@ def make_sure(
         raise PersynError(f"Teacher {unknown[0]} is not in the pool.")
     shares = shares_of(wanted, recipes, store, engine)
     asked = [share for share in shares if len(share.missing)]
+    progress.came_from_store(sum(len(s.keys) - len(s.missing) for s in shares), "calls")
     if any(not share.recipe.model.settings.endpoint for share in asked):
         check_installed(engine)
     stopped = []

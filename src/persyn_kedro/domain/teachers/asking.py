@@ -16,6 +16,7 @@ from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import seed_for
 from persyn_kedro.foundations.model_parameters import EngineSettings
+from persyn_kedro.foundations.progress import watching
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +53,21 @@ def ask_model(
     log.info("%s: %d responses to generate with %s", model.name, len(calls), name)
     for recipe in {call.recipe.shelf: call.recipe for call in calls}.values():
         store.describe(recipe.shelf, recipe.identity)
+    with watching(label, len(calls), "calls") as watch:
+        yield from _answers(calls, name, Tally(label, calls, watch), store, engine, seed, ledger)
+
+
+def _answers(
+    calls: list[Call],
+    name: str,
+    tally: Tally,
+    store: ResponseStore,
+    engine: EngineSettings,
+    seed: int,
+    ledger: Ledger,
+) -> Iterator[dict[str, Any]]:
+    model, label = calls[0].recipe.model, tally.label
     requests = _Admitted(calls, ledger, engine, seed)
-    tally = Tally(label, calls)
     chunk = Chunk(name, store, tally, ledger, _rows_at_once(model, engine))
     failing = None
     late: list[Generation] = []  # answered, and paid for, while the asking was being ended
@@ -145,4 +159,4 @@ def _stopped(tally: Tally, last: Generation) -> Stopped:
     )
     log.error(message)
     nothing = Generation("", "", "error", 0, 0, "not asked: the model was stopped")
-    return Stopped(message, [row_of(call, nothing, None) for call in tally.waiting.values()])
+    return Stopped(message, [row_of(call, nothing, None) for call in tally.give_up()])

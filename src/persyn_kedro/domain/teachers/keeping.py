@@ -11,10 +11,10 @@ from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.engine import Generation
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.foundations.hashing import as_unicode
+from persyn_kedro.foundations.progress import Watch
 
 log = logging.getLogger(__name__)
 
-TOLD_EVERY = 1.0
 JUDGED_FROM = 10  # answers before a model can be called a failing one
 
 
@@ -34,13 +34,12 @@ class Tally:
     A prompt that was set aside before the model saw it is no failure of the model's.
     """
 
-    def __init__(self, label: str, calls: list[Call]) -> None:
-        self.label, self._calls = label, len(calls)
+    def __init__(self, label: str, calls: list[Call], watch: Watch) -> None:
+        self.label, self._calls, self._watch = label, len(calls), watch
         self.waiting = {call.key: call for call in calls}
         self.sent = self.failures = 0
         self._errors: Counter[str] = Counter()
         self._lap = (time.monotonic(), Counter[str]())
-        self._told = float("-inf")
 
     def note(self, generation: Generation) -> Call:
         """Count an answer; return its call."""
@@ -50,7 +49,26 @@ class Tally:
         if generation.error is not None:
             self.failures += generation.asked
             self._errors[generation.error[:100]] += 1
+        self._tell(call, generation)
         return call
+
+    def give_up(self) -> list[Call]:
+        """Count the calls that are not made any more as failed; return them."""
+        self._watch.advance(0, skipped=len(self.waiting), failed=len(self.waiting))
+        return list(self.waiting.values())
+
+    def _tell(self, call: Call, generation: Generation) -> None:
+        """Advance the progress line, by what the table of calls will say."""
+        asked = generation.asked
+        prompt = generation.prompt_tokens if asked else 0
+        self._watch.advance(
+            int(asked),
+            skipped=int(not asked),
+            tokens=generation.completion_tokens,
+            prompt_tokens=prompt,
+            cost=call.recipe.cost(prompt, generation.completion_tokens),
+            failed=int(generation.error is not None),
+        )
 
     def lap(self) -> tuple[float, dict[str, int]]:
         """Return the seconds and the teachers' completion tokens since the last call."""
@@ -60,17 +78,6 @@ class Tally:
 
     def is_failing(self, share: float) -> bool:
         return self.sent >= JUDGED_FROM and self.failures > share * self.sent
-
-    def progress(self) -> None:
-        """Say how far it is, once in ``TOLD_EVERY`` seconds and at the end.
-
-        A line on the terminal takes longer than all else that is done for a chunk's rows.
-        """
-        now = time.monotonic()
-        if self.waiting and now - self._told < TOLD_EVERY:
-            return
-        self._told = now
-        log.info("%s: %d of %d", self.label, self._calls - len(self.waiting), self._calls)
 
     def report(self) -> None:
         """Say how many responses are errors, and the commonest of these."""
@@ -101,7 +108,6 @@ class Chunk:
         self._ledger.settle(call.recipe, call.key, generation)
         if len(self._rows) >= self._size:
             self.store()
-            self._tally.progress()
         return row
 
     def store(self) -> None:

@@ -12,6 +12,7 @@ from persyn_kedro.domain.teachers.engine import (
     prepare,
     stop_token_ids,
 )
+from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.model_parameters import EngineSettings
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def generate(
 
     tokenizer = load_tokenizer(model)
     causal_lm = load_causal_lm(model)
+    progress.loaded()
     stop_ids = stop_token_ids(tokenizer, model)
     context = context_length(causal_lm.config, engine)
     waiting: list[Prepared] = []

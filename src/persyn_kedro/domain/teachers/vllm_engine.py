@@ -15,6 +15,7 @@ from persyn_kedro.domain.teachers.engine import (
     prepare,
     stop_token_ids,
 )
+from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.model_parameters import EngineSettings, SamplingSettings
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def generate(
     if not running:
         return
     llm_engine = _start(model, engine, context)
+    progress.loaded()
     try:
         for key, prepared in list(running.items()):
             try:

@@ -14,6 +14,7 @@ from persyn_kedro.domain.quality.reward_model import reward_model_scores
 from persyn_kedro.domain.reward_model.measuring import preference_accuracy
 from persyn_kedro.domain.reward_model.pairs import preference_pairs
 from persyn_kedro.domain.reward_model.training import train_reward_model_job
+from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
@@ -107,11 +108,10 @@ def measure_reward_model(
         for side in ("chosen", "rejected")
     ]
     model = resolve_model("the new reward model", local)
-    found = dict(
-        run_in_child(reward_model_scores, requests, model, label="scoring held-out pairs")
-        if requests
-        else ()
-    )
+    label = "scoring held-out pairs"
+    with progress.watching(label, len(requests), "answers judged") as watch:
+        scores = run_in_child(reward_model_scores, requests, model, label=label)
+        found = dict(watch.each(scores)) if requests else {}
     return preference_accuracy(
         [row["prompt_id"] for row in rows],
         [found[i, "chosen"] for i in range(len(rows))],

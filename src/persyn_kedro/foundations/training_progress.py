@@ -1,0 +1,28 @@
+"""Training with Transformers' trainer, each step of which is told to ``foundations.progress``."""
+
+from typing import Any
+
+from persyn_kedro.foundations.progress import watching
+
+
+def train(trainer: Any, label: str, resume: bool) -> None:
+    """Train, if ``resume`` is set from the newest checkpoint."""
+    from transformers import TrainerCallback
+
+    with watching(label, None, "training steps") as watch:
+
+        class Told(TrainerCallback):
+            tokens = 0
+
+            def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+                self.tokens = state.num_input_tokens_seen
+                watch.begin(state.max_steps, state.global_step)
+
+            def on_log(self, args: Any, state: Any, control: Any, logs: Any, **_: Any) -> None:
+                if "loss" in logs:  # not the summary at the end
+                    tokens = state.num_input_tokens_seen
+                    watch.advance(tokens=tokens - self.tokens, note=f"loss {logs['loss']:.3f}")
+                    self.tokens = tokens
+
+        trainer.add_callback(Told())
+        trainer.train(resume_from_checkpoint=resume or None)
