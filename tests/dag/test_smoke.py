@@ -28,6 +28,31 @@ def test_default_run_writes_every_output_and_prints_the_table(smoke_project: Run
         load(smoke_project.directory, output)
 
 
+def test_a_run_into_a_pipe_redraws_nothing_and_sums_up_each_step(smoke_project: Run) -> None:
+    written = smoke_project.first.stdout + smoke_project.first.stderr
+    assert "\r" not in written and "\x1b" not in written
+    lines = [line for line in written.splitlines() if " INFO " in line]
+    done = {w[1]: " ".join(w[2:]) for w in (x.partition("INFO")[2].split() for x in lines)
+            if w[0] == "Done"}  # fmt: skip
+    started = [line.partition("Doing ")[2].partition(":")[0] for line in lines if "Doing " in line]
+    assert list(done) == started == [n.name for n in register_pipelines()["__default__"].nodes]
+    for step, table in (
+        ("label.answer_calibration_prompts", "calibration_calls"),
+        ("generate.generate_responses", "routed_calls"),
+    ):
+        rows = load(smoke_project.directory, table)
+        total = {k: sum(row[k] for row in rows) for k in rows[0] if k != "teacher"}
+        assert f": {total['calls']} calls (" in done[step]
+        assert f", {total['prompt_tokens']:,} prompt tokens, " in done[step]
+        assert f" {total['completion_tokens']:,} completion tokens (" in done[step]
+        stored = total["responses"] - total["calls"]
+        assert (f"{stored} from the store" in done[step]) == bool(stored)
+    tokens = load(smoke_project.directory, "token_statistics")
+    assert f"{sum(row['tokens'] for row in tokens):,} tokens (" in done["label.score_learnability"]
+    for step in ("sft.train_student", "train_router.fit_router"):
+        assert " training steps (" in done[step] and " tokens (" in done[step]
+
+
 def test_calls_on_an_empty_store_follow_the_formula(smoke_project: Run) -> None:
     """METHOD section 4: K n + (N - n) calls, against K N for Generate-then-Select."""
     splits = load(smoke_project.directory, "splits")

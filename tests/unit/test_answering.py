@@ -1,5 +1,6 @@
 """Answering: paid for once, errors asked for again, chunks kept when an engine dies."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from persyn_kedro.foundations.model_parameters import (
     SamplingSettings,
     Teachers,
 )
+from persyn_kedro.foundations.progress import step
 
 PROMPTS = [(f"id{number}", f"prompt {number}") for number in range(5)]
 ENGINE = EngineSettings(name="transformers", chunk_size=2)
@@ -134,6 +136,48 @@ def test_a_response_is_paid_for_once(fake, store):
     fake.loads.clear()
     again, calls = answer({"brief": PROMPTS}, recipes, store)
     assert again == rows and calls["brief"]["calls"] == 0 and fake.loads == []
+
+
+def test_the_steps_summary_says_what_the_table_of_calls_says(fake, store, caplog):
+    caplog.set_level("INFO", "persyn_kedro.foundations.progress")
+    recipes = [recipe("a", "w1", price=2e5), recipe("b", "w2", price=1e5)]
+    answer({"a": PROMPTS[:2]}, recipes, store)
+    fake.failing = {"prompt 3"}
+    with step("first"):
+        _, calls = answer({"a": PROMPTS, "b": PROMPTS[:3]}, recipes, store)
+    with step("second"):
+        answer({"b": PROMPTS[:3]}, recipes, store)
+    total = {
+        name: sum(row[name] for row in calls.values()) for name in calls["a"] if name[0] != "t"
+    }
+    assert total == {
+        "responses": 8,
+        "calls": 6,
+        "prompt_tokens": 42,
+        "completion_tokens": 50,
+        "errors": 1,
+        "cost": 7.0,  # 20 tokens of a at 0.2, 30 of b at 0.1
+    }
+    first, second = [r.getMessage() for r in caplog.records if r.name.endswith("progress")]
+    assert re.sub(r"(\d\.\d s|\(.*?/s\))", "-", first) == (
+        "Done first in -: 6 calls -, 42 prompt tokens, 50 completion tokens -, cost 7.00, "
+        "1 failed, 2 from the store"
+    )
+    assert re.sub(r"\d\.\d s", "-", second) == "Done second in -: 0 calls, 3 from the store"
+
+
+def test_calls_that_are_not_made_are_told_as_failed(fake, store, caplog):
+    caplog.set_level("INFO", "persyn_kedro.foundations.progress")
+    prompts = [(f"id{number}", f"prompt {number}") for number in range(30)]
+    fake.failing = {prompt for _, prompt in prompts}
+    with step("generate"):
+        _, table = answering.answer(
+            {"a": prompts}, [recipe("a")], store, ENGINE, 0, None, go_on=True
+        )
+    row = table.to_pylist()[0]
+    assert 0 < row["calls"] < row["errors"] == 30
+    summary = caplog.records[-1].getMessage()
+    assert f": {row['calls']} calls" in summary and summary.endswith("30 failed")
 
 
 def test_tables_follow_the_pool_and_the_prompts(fake, store):

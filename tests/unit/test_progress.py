@@ -59,10 +59,10 @@ def test_without_a_terminal_a_line_a_minute_and_the_summary(
         clock.now += 2
     # 30 s before the first of 200 calls, 0.5 s each: a line at 60 and at 120 s.
     assert told(caplog) == [
-        "vllm big: 60/300 calls, 2:00 left, 2.0/s, 1,800 completion tokens (60.0/s), cost 15.00",
-        "vllm big: 180/300 calls, 1:00 left, 2.0/s, 5,400 completion tokens (60.0/s), cost 45.00",
+        "vllm big: 60/300 calls, 2:00 left, 2.0/s, 1,800 tokens (60/s), cost 15.00",
+        "vllm big: 180/300 calls, 1:00 left, 2.0/s, 5,400 tokens (60/s), cost 45.00",
         "Done label.answer in 142.0 s: 200 calls (1.8/s), 1,400 prompt tokens, "
-        "6,000 completion tokens (54.5/s), cost 50.00, 100 failed, 4 from the store",
+        "6,000 completion tokens (55/s), cost 50.00, 100 failed, 4 from the store",
     ]
     written = capfd.readouterr()
     assert written.out + written.err == ""

@@ -1,6 +1,7 @@
 """Fine-tuning on a tiny random model: our labels, a falling loss, a directory that loads."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from persyn_kedro.domain.student.packed_training import summed_cross_entropy
 from persyn_kedro.domain.student.sft import train_student_job, training_examples
 from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
 from persyn_kedro.foundations.model_parameters import ModelSettings
+from persyn_kedro.foundations.progress import step
 from persyn_kedro.foundations.random_models import make_random_model
 from persyn_kedro.foundations.rendering import end_of_turn_ids
 from persyn_kedro.foundations.step_parameters import LoraSettings, SftSettings
@@ -53,7 +55,10 @@ def test_labels_are_the_response_and_the_end_of_turn(student: ResolvedModel) -> 
 
 @pytest.mark.parametrize("lora", [None, LoraSettings(rank=4)])
 def test_training_lowers_the_loss_and_saves_a_loadable_student(
-    student: ResolvedModel, tmp_path: Path, lora: LoraSettings | None
+    student: ResolvedModel,
+    tmp_path: Path,
+    lora: LoraSettings | None,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -61,8 +66,12 @@ def test_training_lowers_the_loss_and_saves_a_loadable_student(
         epochs=20, batch_size=4, learning_rate=0.02, precision="float32", lora=lora, max_length=200
     )
     long = {"prompt": "x" * 300, "response": "y"}
-    items = list(train_student_job([*ROWS, long], student, None, settings, 1, tmp_path / "work"))
+    caplog.set_level("INFO", "persyn_kedro.foundations.progress")
+    with step("sft"):
+        job = train_student_job([*ROWS, long], student, None, settings, 1, tmp_path / "work")
+        items = list(job)
     assert items[0] == {"left_out": 1}
+    assert items[1].keys() == {"step", "epoch", "loss", "learning_rate"}
     assert items[-1]["loss"] < 0.7 * items[1]["loss"]
     directory = tmp_path / "work" / "model"
     tokenizer = AutoTokenizer.from_pretrained(directory)
@@ -73,6 +82,8 @@ def test_training_lowers_the_loss_and_saves_a_loadable_student(
     assert not list(directory.glob("adapter*"))
     assert trained.dtype == origin.dtype
     examples = training_examples(tokenizer, ROWS, None, 200)
+    tokens = 20 * sum(len(example["input_ids"]) for example in examples)
+    assert re.search(rf": 20 training steps \(.*/s\), {tokens:,} tokens \(", caplog.text)
     assert nll_of_labels(trained, examples) < 0.7 * nll_of_labels(origin, examples)  # merged too
 
 

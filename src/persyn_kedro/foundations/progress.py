@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 TOLD_EVERY = 60.0  # seconds between lines where there is no terminal
 BAR_WIDTH = 12
+WIDE = 100  # columns of a terminal that has room for a bar
 
 log = logging.getLogger(__name__)
 
@@ -162,22 +163,23 @@ class _Work:
             clock = f"{_clock(seconds * max(0, self.total - self.done) / self.items)} left"
         else:
             clock = f"for {_clock(seconds)}"
-        parts = [f"{self.counts()} {self.unit}", clock, *self._amounts(seconds), self.note]
+        amounts = self._amounts(seconds, "tokens")
+        parts = [f"{self.counts()} {self.unit}", clock, *amounts, self.note]
         return f"{self.label}: {', '.join(filter(None, parts))}"
 
     def summary(self) -> str:
         """Return what was done, as a part of the step's summary."""
-        rate, *amounts = self._amounts(self.seconds) or [""]
+        kind = "completion tokens" if self.prompt_tokens else "tokens"
+        rate, *amounts = self._amounts(self.seconds, kind)
         if self.prompt_tokens:
             amounts.insert(0, f"{self.prompt_tokens:,} prompt tokens")
         done = f"{self.items:,} {self.unit}" + (f" ({rate})" if rate else "")
         stored = f"{self.stored:,} from the store" if self.stored else ""
         return ", ".join(filter(None, [done, *amounts, stored]))
 
-    def _amounts(self, seconds: float) -> list[str]:
+    def _amounts(self, seconds: float, kind: str) -> list[str]:
         parts = [_rate(self.items, seconds)]
         if self.tokens:
-            kind = "completion tokens" if self.prompt_tokens else "tokens"
             parts.append(f"{self.tokens:,} {kind} ({_rate(self.tokens, seconds)})")
         if self.cost:
             parts.append(f"cost {_money(self.cost)}")
@@ -273,19 +275,21 @@ class _Board:
             self._live = None
 
     def _render(self) -> "RenderableType":
+        from rich import get_console
+        from rich.constrain import Constrain
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
 
-        text = Text(self._text(), no_wrap=True, overflow="ellipsis")
-        work = next(reversed(list(self._works.values())), None)
-        if work is None or not work.total:
-            return text
+        width = get_console().width
         row = Table.grid(padding=(0, 1))
-        row.add_column(width=BAR_WIDTH)
-        row.add_column(no_wrap=True, overflow="ellipsis")
-        row.add_row(ProgressBar(work.total, work.done, width=BAR_WIDTH), text)
-        return row
+        cells: list[RenderableType] = [Text(self._text(), no_wrap=True, overflow="ellipsis")]
+        work = next(reversed(list(self._works.values())), None)
+        if work and work.total and width >= WIDE:
+            cells.insert(0, ProgressBar(work.total, work.done, width=BAR_WIDTH))
+            row.add_column(width=BAR_WIDTH)
+        row.add_row(*cells)
+        return Constrain(row, width - len("^C") - 1)  # Ctrl-C's echo stays on the line
 
 
 def _has_terminal() -> bool:
@@ -305,7 +309,7 @@ def _rate(amount: float, seconds: float) -> str:
     rate = amount / seconds if seconds > 0 else 0.0
     if not rate:
         return ""
-    return f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.1f}/s" if rate >= 1 else f"{rate:.2g}/s"
+    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s" if rate >= 1 else f"{rate:.2g}/s"
 
 
 def _clock(seconds: float) -> str:
