@@ -101,7 +101,8 @@ def add_tokens(tokens: int) -> None:
 
 def came_from_store(items: int, unit: str) -> None:
     """Add to the step's summary what did not have to be done."""
-    _tell("stored", unit, items=items)
+    if items:
+        _tell("stored", unit, items=items)
 
 
 def tell_parent(send: Callable[[Event], None]) -> None:
