@@ -143,6 +143,7 @@ def test_what_a_child_does_is_told_here_and_ends_with_it(
 SCRIPT = """
     import logging, signal, sys, time
     from kedro.logging import RichHandler
+    from persyn_kedro.foundations.child_process import run_in_child
     from persyn_kedro.foundations.progress import step, watching
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # deaf in the background of a shell
@@ -154,6 +155,8 @@ SCRIPT = """
             watch.advance(tokens=100, cost=0.25, failed=number == 2)
             log.info("line %d of the log", number)
         time.sleep(1)  # it is redrawn four times a second
+        if "child" in sys.argv:
+            list(run_in_child(map, print, ["a child's", "lines"], label="job"))
         print("a line printed", flush=True)
         if "wait" in sys.argv:
             time.sleep(60)
@@ -216,19 +219,21 @@ def cursor_is_shown(text: str) -> bool:
 
 
 def test_on_a_terminal_one_line_is_redrawn_below_the_log() -> None:
-    text = in_terminal()
+    text = in_terminal("child")
     assert "\r" in text and "\x1b[2K" in text
     plain = re.sub(r"\x1b\[[\d;]*m", "", text)
     assert re.search(
         r"vllm big: 3/4 calls, 0:0\d left, .*300 tokens \(.*cost 0.75, 1 failed", plain
     )
     shown = [re.sub(r"^.*INFO +", "", line) for line in screen(text) if line]
-    assert shown[:4] == [f"line {number} of the log" for number in range(3)] + ["a line printed"]
+    assert shown[:3] == [f"line {number} of the log" for number in range(3)]
+    assert shown[3:5] == ["a child's", "lines"] and shown[5].startswith("job: process")
+    assert shown[6] == "a line printed"
     assert re.fullmatch(
         r"Done label.answer in \d.\d s: 4 calls \(.*/s\), 300 tokens \(.*/s\), cost 0.75, 1 failed",
-        shown[4],
+        shown[7],
     )
-    assert shown[5:] == ["the end"]
+    assert shown[8:] == ["the end"]
     assert cursor_is_shown(text)
 
 

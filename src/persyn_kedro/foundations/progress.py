@@ -8,12 +8,13 @@ that neither tears the other. What happens in a child process is told to its par
 import logging
 import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,6 +24,7 @@ T = TypeVar("T")
 
 TOLD_EVERY = 60.0  # seconds between lines where there is no terminal
 BAR_WIDTH = 12
+ERASE = "\r\x1b[2K"  # the line that the cursor is on
 WIDE = 100  # columns of a terminal that has room for a bar
 
 log = logging.getLogger(__name__)
@@ -106,9 +108,17 @@ def came_from_store(items: int, unit: str) -> None:
 
 
 def tell_parent(send: Callable[[Event], None]) -> None:
-    """In a child: send all that happens to the parent, which calls :func:`hear`."""
+    """In a child: send all that happens to the parent, which calls :func:`hear`.
+
+    What a library writes to the terminal here takes the place of the parent's line, which is drawn
+    again below it.
+    """
     global _hear
     _hear = send
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and stream.isatty():
+            setattr(sys, name, _OverTheLine(stream))
 
 
 def hear(event: Event) -> None:
@@ -121,6 +131,26 @@ def forget(pid: int | None) -> None:
     for name in _board.names():
         if name.startswith(f"{pid}-"):
             _tell("close", name)
+
+
+class _OverTheLine:
+    """A terminal's stream: what is written erases the line that it begins on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._at_start = stream, True
+
+    def write(self, text: str) -> int:
+        if self._at_start and text:
+            self._stream.write(ERASE)
+        self._at_start = text.endswith("\n") if text else self._at_start
+        return self._stream.write(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 @dataclass
@@ -140,10 +170,12 @@ class _Work:
     note: str = ""
     seconds: float = 0.0
     begun: float = field(default_factory=lambda: time.monotonic())
+    last: float = 0.0  # when an item was done
 
     def add(self, items: int = 0, skipped: int = 0, note: str = "", **more: float) -> None:
         self.items += items
         self.done += items + skipped
+        self.last = time.monotonic() if items else self.last
         self.note = note or self.note
         for name, value in more.items():
             setattr(self, name, getattr(self, name) + value)
@@ -160,6 +192,8 @@ class _Work:
     def line(self) -> str:
         """Return how far it is, how fast, what it took, and how long it will take still."""
         seconds = time.monotonic() - self.begun
+        if self.items:  # up to the last one, or to where the next was due
+            seconds = max(self.last - self.begun, seconds * self.items / (self.items + 1))
         if self.items and self.total:
             clock = f"{_clock(seconds * max(0, self.total - self.done) / self.items)} left"
         else:
