@@ -15,8 +15,8 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
@@ -80,8 +80,9 @@ def run_in_child(
     atexit.register(stop)
     peak = 0
     try:
-        with _quiet_start():
-            process.start()
+        if START_METHOD == "forkserver":
+            _start_server()
+        process.start()
         del args, work  # the child has them
         sender.close()
         while True:
@@ -106,20 +107,25 @@ def run_in_child(
         log.info("%s: process %s ended, peak memory %.2f GiB", label, pid, peak / 2**30)
 
 
-@contextmanager
-def _quiet_start() -> Iterator[None]:
-    """Start the server that forks deaf to Ctrl-C (its parent stops it) and with quiet libraries."""
+def _start_server() -> None:
+    """Start the server that forks, if it is not there: deaf to Ctrl-C, with quiet libraries.
+
+    Its parent stops it. A Ctrl-C that comes in these moments is kept for the parent.
+    """
     added = {name: value for name, value in QUIET.items() if name not in os.environ}
     main = threading.current_thread() is threading.main_thread()
-    old = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    if main:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        old = signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(added)
     try:
-        yield
+        forkserver.ensure_running()
     finally:
         for name in added:
             del os.environ[name]
         if main:
             signal.signal(signal.SIGINT, old)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _receive(receiver: Connection, process: BaseProcess, label: str) -> tuple[str, Any, int]:
