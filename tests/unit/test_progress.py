@@ -11,6 +11,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -106,6 +107,15 @@ def in_a_child(fails: bool) -> Iterator[int]:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def flood(closed: Path) -> Iterator[bytes]:
+    try:
+        with watching("training", None, "training steps"):
+            while True:
+                yield bytes(2**20)
+    finally:
+        closed.touch()
+
+
 def with_bars() -> Iterator[None]:
     tell_bars()
     from tqdm.auto import tqdm
@@ -120,7 +130,7 @@ def with_bars() -> Iterator[None]:
 
 
 def test_what_a_child_does_is_told_here_and_ends_with_it(
-    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     caplog.set_level(logging.INFO, "persyn_kedro.foundations.progress")
     with step("good"):
@@ -129,8 +139,10 @@ def test_what_a_child_does_is_told_here_and_ends_with_it(
         with pytest.raises(PersynError, match="SIGKILL"):
             list(run_in_child(in_a_child, True, label="job"))
         assert len(progress._board.names()) == 1, "the child's own watch is closed"
-    with step("left"), closing(run_in_child(in_a_child, False, label="job")) as items:
+    closed = tmp_path / "closed"
+    with step("left"), closing(run_in_child(flood, closed, label="job")) as items:
         next(items)
+    assert closed.exists(), "it was not killed while it told a parent that did not listen"
     with step("bars"):
         list(run_in_child(with_bars, label="job", env={"TQDM_DISABLE": ""}))
     good, killed, _, bars = told(caplog)

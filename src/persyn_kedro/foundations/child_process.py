@@ -159,7 +159,7 @@ def _serve(sender: Connection, work: bytes, environment: dict[str, str]) -> None
     """Be the child: send ``(kind, payload, peak memory in bytes)`` for each item and the end."""
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent stops us
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that generators close
+    signal.signal(signal.SIGTERM, _leave)
     os.environ.clear()
     os.environ.update(environment)
     progress.tell_parent(lambda event: sender.send(("progress", event, _peak_memory())))
@@ -177,6 +177,12 @@ def _serve(sender: Connection, work: bytes, environment: dict[str, str]) -> None
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left to close: end without a word
     sender.send((*message, _peak_memory()))
     sender.close()
+
+
+def _leave(*_: Any) -> None:
+    """End on a signal as an exception does, so that generators close."""
+    progress.mute()
+    sys.exit(0)
 
 
 def _die_with_parent() -> None:

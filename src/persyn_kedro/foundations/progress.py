@@ -121,6 +121,12 @@ def tell_parent(send: Callable[[Event], None]) -> None:
             setattr(sys, name, _OverTheLine(stream))
 
 
+def mute() -> None:
+    """In a child that is being ended: nobody reads any more, and a full pipe would hold it up."""
+    global _hear
+    _hear = lambda event: None  # noqa: E731
+
+
 def hear(event: Event) -> None:
     """Take what happened, here or in a child."""
     _hear(event)
