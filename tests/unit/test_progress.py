@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from persyn_kedro.domain.benchmarks.bars import tell_bars
-from persyn_kedro.foundations import progress
+from persyn_kedro.foundations import progress, progress_counts
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.progress import step, watching
@@ -34,8 +34,10 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Clock:
     caplog.set_level(logging.INFO, "persyn_kedro.foundations.progress")
-    monkeypatch.setattr(progress, "time", Clock())
-    return progress.time  # type: ignore[return-value]
+    clock = Clock()
+    for module in (progress, progress_counts):
+        monkeypatch.setattr(module, "time", clock)
+    return clock
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
