@@ -1,7 +1,7 @@
 """How far the work is: one line on a terminal, a line a minute in a log, a summary of each step.
 
-What happens in a child process is told to its parent
-(``foundations.child_process``). Nothing of this reaches a result.
+What happens in a child process is told to its parent (``foundations.child_process``). Rates leave
+out the loading of models. Nothing of this reaches a result.
 """
 
 import logging
