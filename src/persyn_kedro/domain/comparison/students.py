@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from persyn_kedro.domain.comparison.bootstrap import mean_over_prompts
+from persyn_kedro.domain.bootstrap import mean_over_prompts
 from persyn_kedro.domain.comparison.seeds_and_prompts import certainty
 from persyn_kedro.domain.strategies.allocation import PERSYN, reference_of
 from persyn_kedro.foundations.evidence_parameters import CompareSettings

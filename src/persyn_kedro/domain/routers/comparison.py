@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from persyn_kedro.domain.comparison.bootstrap import estimate, mean_over_prompts, resampled_counts
+from persyn_kedro.domain.bootstrap import estimate, mean_over_prompts, resampled_counts
 from persyn_kedro.domain.rewards import TIE
 from persyn_kedro.domain.routers.metrics import constant_ranking, oracles, reward_gaps
 

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers.asking import Stopped, ask_model, check_installed
+from persyn_kedro.domain.teachers.asking import Stopped, ask_model
 from persyn_kedro.domain.teachers.budget import Ledger
+from persyn_kedro.domain.teachers.engines import check_installed
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.domain.teachers.shares import Share, Wanted, by_model, shares_of
 from persyn_kedro.foundations.errors import PersynError
