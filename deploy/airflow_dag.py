@@ -14,7 +14,7 @@ STEPS = ("prepare", "label", "train_router", "route", "generate", "sft", "evalua
 
 with DAG(
     "persyn_kedro",
-    schedule=None,  # triggered by hand; or a cron line: a run that finds nothing new skips all steps
+    schedule=None,  # triggered by hand; or a cron line: where nothing is new, all steps are skipped
     max_active_runs=1,
     default_args={
         "retries": 3,

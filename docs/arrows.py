@@ -51,9 +51,7 @@ def without_implied(arrows: set[Arrow]) -> set[Arrow]:
         below = {b for a, b in arrows if a == room}
         return frozenset(below.union(*(reached(b) for b in below)))
 
-    return {
-        (a, b) for a, b in arrows if not any(b in reached(c) for d, c in arrows if d == a)
-    }
+    return {(a, b) for a, b in arrows if not any(b in reached(c) for d, c in arrows if d == a)}
 
 
 def band_of(room: str) -> int:

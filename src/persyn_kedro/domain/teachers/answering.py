@@ -34,7 +34,7 @@ def answer(
     ledger: Ledger | None = None,
     go_on: bool = False,
 ) -> tuple[pa.Table, pa.Table]:
-    """Return the wanted responses and what they took, as :func:`make_sure` does, with their texts.
+    """Return the wanted responses and what they took, as ``make_sure`` does, with their texts.
 
     Returns:
         RESPONSES, all of them in memory, and CALLS.
