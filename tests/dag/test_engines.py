@@ -25,8 +25,8 @@ def test_the_engine_of_contributing_answers(tmp_path: Path) -> None:
     (tmp_path / "src/persyn_kedro/domain/teachers/echo_engine.py").write_text(engine_of_the_docs())
     only = ["--pipelines=prepare,label", "--to-outputs=calibration_responses"]
     run("run", "--env=smoke", *only, "--params=engine.name=echo")
-    rows = load(tmp_path, "calibration_responses").to_pylist()
-    texts = {row["prompt_id"]: row["prompt"] for row in load(tmp_path, "prompts").to_pylist()}
+    rows = load(tmp_path, "calibration_responses")
+    texts = {row["prompt_id"]: row["prompt"] for row in load(tmp_path, "prompts")}
     assert len(rows) > 20 and {row["engine"] for row in rows} == {"echo"}
     assert {row["finish_reason"] for row in rows} == {"stop"}
     assert all(row["response"] == texts[row["prompt_id"]].upper() for row in rows)
