@@ -42,10 +42,10 @@ lint: $(STAMP)
 lineage: $(STAMP)
 	$(BIN)/kedro viz build --include-previews
 
-# The house drawn anew, and the site in site/; a broken link is an error.
+# The docs' site; a broken link is an error.
+SITE ?= site
 docs: $(STAMP)
-	$(BIN)/python docs/arrows.py
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(SITE)
 
 # The questions of docs/performance.md, one file each, at sizes for two cores; DEVICE=cuda for a GPU.
 DEVICE ?= cpu

@@ -2,7 +2,7 @@
 
 import ast
 import importlib.util
-import os
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -15,13 +15,18 @@ from persyn_kedro.pipeline_registry import STEPS
 from tests.conftest import ROOT
 
 
+def make_docs(project: Path, site: Path) -> subprocess.CompletedProcess[str]:
+    """Run ``make docs`` with the programs of these tests, whatever ``.venv`` holds."""
+    programs = Path(sys.executable).parent
+    command = ["make", "-o", ".venv/.installed", "docs", f"BIN={programs}", f"SITE={site}"]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site as ``make docs`` builds it."""
+    """The site that ``make docs`` builds."""
     directory = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(directory)]
-    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = make_docs(ROOT, directory)
     assert done.returncode == 0, done.stdout + done.stderr
     return directory
 
@@ -44,6 +49,19 @@ def test_every_page_is_there(site: Path) -> None:
     assert "routes first and" in index and 'src="report.png"' in index
     for path in written:
         assert path.stem in index, f"{path} is not in the navigation"
+
+
+def test_a_broken_link_fails(tmp_path: Path) -> None:
+    for name in ("Makefile", "mkdocs.yml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    (tmp_path / "src/persyn_kedro").mkdir(parents=True)
+    with (tmp_path / "CONTRIBUTING.md").open("a") as page:
+        page.write("\n[gone](docs/gone.md)\n")
+    done = make_docs(tmp_path, tmp_path / "site")
+    assert done.returncode != 0
+    assert "'docs/gone.md', but the target is not found" in done.stdout + done.stderr
 
 
 def test_every_public_module_and_function_of_the_domain_is_in_the_api(site: Path) -> None:
