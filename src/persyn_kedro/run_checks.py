@@ -5,6 +5,7 @@ from typing import Any
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.domain.benchmarks.harness import check_harness
 from persyn_kedro.domain.pool import check_pool, check_recipe
+from persyn_kedro.domain.teachers.engines import check_named
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.settings_reader import GROUPS
@@ -38,6 +39,7 @@ def check_run(
     _check_load_versions(run_params.get("load_versions") or {}, pipeline, catalog)
     _check_inputs(pipeline, catalog)
     names = ("models", "teachers", "student", "label", "train_router")
+    check_named(settings["engine"])
     check_pool(*(settings[name] for name in names))
     _check_evidence(pipeline, settings)
     _check_models(pipeline, settings)

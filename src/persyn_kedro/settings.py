@@ -5,3 +5,5 @@ from persyn_kedro.manifest import ManifestHooks
 
 HOOKS = (ProjectHooks(), ManifestHooks())
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}
+# .telemetry says so for `kedro`; what is packaged has no such file.
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)

@@ -150,7 +150,9 @@ class StudentSettings(Settings):
 class EngineSettings(Settings):
     """What runs local models. ``chunk_size`` responses are stored at a time."""
 
-    name: Annotated[Literal["vllm", "transformers"], NO_EFFECT] = "vllm"
+    name: Annotated[str, NO_EFFECT] = Field(
+        "vllm", description="or transformers, or what else domain.teachers has an engine for"
+    )
     batch_size: Annotated[int, NO_EFFECT] = Field(8, ge=1, description="transformers only")
     chunk_size: Annotated[int, NO_EFFECT] = Field(32, ge=1)
     max_model_len: int = Field(2048, ge=16)

@@ -1,6 +1,6 @@
 """What a node reads of its settings: all that it is handed, and what its result hangs on.
 
-A node's function is marked with :func:`step`. The mark is enforced: every other setting that could
+A node's function is marked with ``step``. The mark is enforced: every other setting that could
 change its result reaches the function as its default, so that a forgotten one is not obeyed, which
 shows, and never obeyed once and then reused in silence.
 """
@@ -38,7 +38,7 @@ class Step:
 
 
 def step(version: int = 1, **reads: tuple[str, ...]) -> Callable[[F], F]:
-    """Mark a node's function with its :class:`Step`."""
+    """Mark a node's function with its ``Step``."""
 
     def mark(function: F) -> F:
         function.step = Step(version, reads)  # type: ignore[attr-defined]

@@ -55,7 +55,7 @@ def resolve_models(models: Models, names: Iterable[str]) -> dict[str, ResolvedMo
     """Resolve the models of these names, each once.
 
     Raises:
-        PersynError: a name that the settings lack, or as for :func:`resolve_model`.
+        PersynError: a name that the settings lack, or as for ``resolve_model``.
     """
     wanted = list(dict.fromkeys(names))
     for name in wanted:

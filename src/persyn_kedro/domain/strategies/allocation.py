@@ -68,8 +68,8 @@ def allocate(
         rewards: of the calibration prompts, at ``label.alpha``.
 
     Returns:
-        The table, strategy by strategy, and ``{"teachers": {strategy: the one it always asks},
-        "left_out": {strategy: why}}``.
+        tuple: The table, strategy by strategy, and ``{"teachers": {strategy: the one it always
+        asks}, "left_out": {strategy: why}}``.
     """
     rankings, left_out = _rankings(rewards, pool, settings)
     routed = _only(scores.routed, prompt_ids)

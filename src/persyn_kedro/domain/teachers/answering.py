@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers.asking import Stopped, ask_model, check_installed
+from persyn_kedro.domain.teachers.asking import Stopped, ask_model
 from persyn_kedro.domain.teachers.budget import Ledger
+from persyn_kedro.domain.teachers.engines import check_installed
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.domain.teachers.shares import Share, Wanted, by_model, shares_of
 from persyn_kedro.foundations import progress
@@ -34,7 +35,7 @@ def answer(
     ledger: Ledger | None = None,
     go_on: bool = False,
 ) -> tuple[pa.Table, pa.Table]:
-    """Return the wanted responses and what they took, as :func:`make_sure` does, with their texts.
+    """Return the wanted responses and what they took, as ``make_sure`` does, with their texts.
 
     Returns:
         RESPONSES, all of them in memory, and CALLS.
