@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.quality.exact_answer import exact_answer_quality
+from persyn_kedro.domain.quality.own_function import function_scores
 from persyn_kedro.domain.quality.reward_model import reward_model_scores
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.foundations import schemas
@@ -17,6 +18,7 @@ from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id
 from persyn_kedro.foundations.model_parameters import Think
+from persyn_kedro.foundations.own_code import code_identity, is_own
 from persyn_kedro.foundations.rendering import reading, visible_text
 from persyn_kedro.foundations.step_parameters import LabelSettings, QualitySettings
 from persyn_kedro.foundations.weights import ResolvedModel
@@ -130,6 +132,8 @@ def _scorer(settings: QualitySettings, reward_model: ResolvedModel | None) -> di
             "dtype": reward_model.settings.dtype,
             "chat_template": text_id(reward_model.chat_template),
         }
+    if is_own(settings.kind):
+        return {"kind": "own", **code_identity(settings.kind)}
     return {
         "kind": settings.kind,
         "math_verify": version("math-verify"),
@@ -152,6 +156,15 @@ def _evaluate(
     settings: QualitySettings,
     reward_model: ResolvedModel | None,
 ) -> Iterator[tuple[Key, float | None]]:
+    if is_own(settings.kind):
+        yield from function_scores(
+            (
+                (key, prompt["prompt"], response, prompt["reference"])
+                for key, (prompt, response) in missing.items()
+            ),
+            settings.kind,
+        )
+        return
     if reward_model is None:
         for key, (prompt, response) in missing.items():
             yield (
