@@ -45,6 +45,8 @@ def learnability(signal: Signal, name: str, statistics: Mapping[str, Any] | None
     if not statistics or not statistics["tokens"] or statistics["sum_logp"] is None:
         return float("nan")
     try:
+        if "logp" in statistics:  # NumPy's float16, which would also add up in float16
+            statistics = {**statistics, "logp": list(map(float, statistics["logp"]))}
         value = signal(statistics)
         return float("nan") if value is None else float(value)
     except Exception as error:  # the user's own may raise anything
