@@ -55,6 +55,9 @@ class ProjectHooks:
         for name, text in texts.items():
             if name in pipeline.all_outputs():
                 print(text(catalog.load(name)))
+        change = catalog.load("run_manifest").get("pool_change")  # ManifestHooks has saved it
+        if change:
+            print(terminal.pool_change_text(change))
 
 
 def _export_keys(loader: Any) -> None:

@@ -4,8 +4,7 @@ from typing import Any
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.domain.benchmarks.harness import check_harness
-from persyn_kedro.domain.pool import check_pool, check_recipe
-from persyn_kedro.domain.teachers.engines import check_named
+from persyn_kedro.domain.pool import check_own_code, check_pool, check_recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.settings_reader import GROUPS
@@ -39,7 +38,6 @@ def check_run(
     _check_load_versions(run_params.get("load_versions") or {}, pipeline, catalog)
     _check_inputs(pipeline, catalog)
     names = ("models", "teachers", "student", "label", "train_router")
-    check_named(settings["engine"])
     check_pool(*(settings[name] for name in names))
     _check_evidence(pipeline, settings)
     _check_models(pipeline, settings)
@@ -95,6 +93,8 @@ def _check_evidence(pipeline: Any, settings: dict[str, Any]) -> None:
     outputs = pipeline.all_outputs()
     if "reward_model" in outputs:
         check_recipe(settings["models"], settings["label"], settings["train_reward_model"])
+    if "router_scores" in outputs:
+        check_own_code(settings["label"], settings["compare_routers"].kinds)
     if outputs & {"benchmark_before", "benchmark_after"}:
         check_harness(settings["benchmark"])
 

@@ -159,9 +159,7 @@ def _rewards() -> "DataFrameSchema":
         {
             **_answer(key_may_be_null=True),  # of a teacher that did not answer
             "quality": rule.column("must not be NaN", lambda s: s == s, null=True),
-            "learnability": rule.column(
-                "must be 0 or less", lambda s: s <= LOGP_ROUNDING, null=True
-            ),
+            "learnability": rule.column("must not be NaN", lambda s: s == s, null=True),
             **{name: rule.share() for name in (*terms, "reward")},
             "valid": rule.column(),
         },

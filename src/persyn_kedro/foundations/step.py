@@ -11,13 +11,17 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, RootModel
 
-from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
+from persyn_kedro.foundations.evidence_parameters import (
+    CompareRoutersSettings,
+    TrainRewardModelSettings,
+)
 from persyn_kedro.foundations.model_parameters import (
     Models,
     ModelSettings,
     StudentSettings,
     Teachers,
 )
+from persyn_kedro.foundations.own_code import is_own
 from persyn_kedro.foundations.step_parameters import LabelSettings, TrainRouterSettings
 from persyn_kedro.foundations.typed_settings import NO_EFFECT
 
@@ -110,6 +114,19 @@ def models_named(value: Any, fields: tuple[str, ...] | None = None) -> Iterable[
     if isinstance(value, LabelSettings) and read("quality") and value.quality.model:
         return [value.quality.model]
     return []
+
+
+def own_code_named(value: Any, fields: tuple[str, ...] | None = None) -> list[str]:
+    """Return the ``file.py:name`` that a group of settings uses, as far as it is read."""
+    kinds: dict[str, list[str]] = {}
+    if isinstance(value, LabelSettings):
+        kinds = {"quality": [value.quality.kind], "learnability": [value.learnability]}
+    elif isinstance(value, TrainRouterSettings):
+        kinds = {"kind": [value.kind]}
+    elif isinstance(value, CompareRoutersSettings):
+        kinds = {"kinds": value.kinds}
+    read = [kind for name, own in kinds.items() if fields is None or name in fields for kind in own]
+    return [kind for kind in read if is_own(kind)]
 
 
 def lasting(value: Any, fields: tuple[str, ...] | None = None) -> Any:

@@ -93,14 +93,38 @@ TEACHER_COLUMNS = [
 MEANING = {
     "teachers": "Prompts: train and calibration, by the router's choice. Calibration, routed: "
     "responses. Tokens: of the routed responses. Calls: made (what the store held is free). "
-    "Reward (normalised within a prompt), quality, learnability (the student's mean token "
-    "log-likelihood, nats): means over the calibration responses.",
+    "Reward (normalised within a prompt), quality, learnability (unless label.learnability says "
+    "otherwise the student's mean token log-likelihood, nats): means over the calibration "
+    "responses.",
     "router": "Hit@k: the prompt's best teacher is among the k first choices. Regret: mean reward "
     "lost to the best teacher; lower is better.",
+    "pool": "Prompts: train and calibration, by the router's choice before and now. Calls: made in "
+    "this run (what the store held is free).",
     "student": "Test accuracy: exact match. Withheld NLL: nats a token, of responses kept out of "
     "training; lower is better.",
 }
+POOL_COLUMNS = ["teacher", "prompts before", "now", "calibration calls", "routed calls"]
 STUDENT_COLUMNS = ["student", "n", "before", "after", "difference"]
+
+
+def pool_rows(change: dict[str, Any]) -> list[list[str]]:
+    """Return the cells under ``POOL_COLUMNS``."""
+    names = ("before", "now", "calibration_calls", "routed_calls")
+    return [[t["teacher"], *(str(t[name]) for name in names)] for t in change["teachers"]]
+
+
+def regret_sentences(router: dict[str, Any]) -> list[str]:
+    """Say how the router's regret was and is, where both times it could be measured."""
+    before, now = router["before"], router["now"]
+    if not (before and before["n"] and now and now["n"]):
+        return []
+    return [
+        f"The router's regret on held-out prompts was {number(before['router'])} (n = "
+        f"{before['n']}; {number(before['constant'])} for always the best teacher) and is "
+        f"{number(now['router'])} (n = {now['n']}; {number(now['constant'])}): each to the best "
+        "teacher of its own pool, so the two say how well prompts are routed, not how good the "
+        "pool is."
+    ]
 
 
 def router_columns(router: dict[str, Any]) -> list[str]:

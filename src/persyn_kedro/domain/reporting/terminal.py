@@ -45,6 +45,23 @@ def _table(columns: list[str], rows: list[list[str]]) -> str:
     return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])
 
 
+def pool_change_text(change: dict[str, Any]) -> str:
+    """Return what another pool of teachers changed as plain text."""
+    moved = sum(m["prompts"] for m in change["moves"])
+    moves = ", ".join(f"{m['prompts']} from {m['from']} to {m['to']}" for m in change["moves"])
+    parts = [
+        f"The pool of teachers changed: {change['difference']}.",
+        _table(figures.POOL_COLUMNS, figures.pool_rows(change)),
+        _prose(figures.MEANING["pool"]),
+        _prose(
+            f"{moved} of {change['prompts']} prompts have another teacher than before"
+            + (f": {moves}." if moves else ".")
+        ),
+        *(_prose(sentence) for sentence in figures.regret_sentences(change["router"])),
+    ]
+    return "\n\n".join(["", *parts])
+
+
 def comparison_text(comparison: dict[str, Any]) -> str:
     """Return the strategies' comparison as plain text."""
     parts = [

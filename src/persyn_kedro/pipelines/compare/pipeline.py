@@ -36,6 +36,7 @@ _TRAINING_SETS = [
             "prompts",
             "splits",
             "rewards",
+            "token_statistics",
             "assignments",
             "alpha_scores",
             "router_scores",

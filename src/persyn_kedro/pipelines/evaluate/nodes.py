@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.learnability.scoring import score_responses
-from persyn_kedro.domain.pool import pool_notes, thinks_of
+from persyn_kedro.domain.pool import label_notes, pool_notes, thinks_of
 from persyn_kedro.domain.prompts.selection import select_prompts
 from persyn_kedro.domain.quality.checking import check_quality
 from persyn_kedro.domain.reporting.page import report_page
@@ -130,7 +130,7 @@ def _by_prompt(quality: pads.Dataset) -> dict[str, float | None]:
     return {row["prompt_id"]: row["quality"] for row in quality.to_table().to_pylist()}
 
 
-@step()
+@step(label=("learnability",))
 def summarise(
     assignments: pads.Dataset,
     rewards: pads.Dataset,
@@ -144,6 +144,7 @@ def summarise(
     models: Models,
     teachers: Teachers,
     student: StudentSettings,
+    label: LabelSettings,
 ) -> tuple[dict[str, Any], str]:
     """Return the report's content, and the report as a page."""
     summary = build_summary(
@@ -157,6 +158,6 @@ def summarise(
         router_metrics,
         evaluation_metrics,
         list(teachers.root),
-        pool_notes(models, teachers, student),
+        [*pool_notes(models, teachers, student), *label_notes(label)],
     )
     return summary, report_page(summary)

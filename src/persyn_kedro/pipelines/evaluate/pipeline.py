@@ -96,6 +96,7 @@ def create_pipeline() -> Pipeline:
                     "params:models",
                     "params:teachers",
                     "params:student",
+                    "params:label",
                 ],
                 ["report_summary", "report"],
                 name="summarise",

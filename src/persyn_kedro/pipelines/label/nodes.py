@@ -106,7 +106,7 @@ def score_quality(
     )
 
 
-@step(settings=("alpha", "allow_truncated", "unsolved"))
+@step(settings=("alpha", "learnability", "allow_truncated", "unsolved"))
 def normalise_rewards(
     calibration_responses: pads.Dataset,
     token_statistics: pads.Dataset,
