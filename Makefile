@@ -25,8 +25,8 @@ demo: $(STAMP)
 	$(BIN)/kedro run --params="engine.name=$(ENGINE)"
 
 test: $(STAMP)
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff check src tests benchmarks docs
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadfile
@@ -35,11 +35,11 @@ test-fast: $(STAMP)
 	$(BIN)/pytest -m "not real"
 
 lint: $(STAMP)
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks docs
+	$(BIN)/ruff check --fix src tests benchmarks docs
 
 lineage: $(STAMP)
-	$(BIN)/kedro viz build --include-previews
+	$(BIN)/kedro lineage
 
 # The questions of docs/performance.md, one file each, at sizes for two cores; DEVICE=cuda for a GPU.
 DEVICE ?= cpu

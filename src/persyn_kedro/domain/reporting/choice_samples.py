@@ -38,8 +38,8 @@ def compare_choices(
         ones, "elsewhere": those of them sent to another teacher, "parts": [{"part", "n", "same",
         "better", "worse", "equal", "gain"}], "samples": [prompt_id, ...]}``. ``gain`` is the mean
         of the router's reward minus the strongest's, an invalid answer's being 0. The samples are
-        the first ``SAMPLES`` better and worse ones by falling strictness (unseen prompts first)
-        and then by prompt id, a hash: drawn, not picked.
+        the first ``SAMPLES`` better and worse ones by part (unseen prompts first) and
+        then by prompt id, a hash: drawn, not picked.
     """
     quality = mean_quality(rewards, teachers)
     chosen = {r["prompt_id"]: r["teacher"] for r in _rows(assignments, "prompt_id", "teacher")}
@@ -103,7 +103,8 @@ def with_answers(
 
     Of the tables only the samples' rows are read: answers may be more than memory holds.
     """
-    own = pads.field("prompt_id").isin([s["prompt_id"] for s in comparison["samples"]])
+    ids = pa.array([sample["prompt_id"] for sample in comparison["samples"]], pa.string())
+    own = pads.field("prompt_id").isin(ids)
     texts = {r["prompt_id"]: r for r in prompts.to_table(filter=own).to_pylist()}
     chosen = {r["prompt_id"]: r["teacher"] for r in assignments.to_table(filter=own).to_pylist()}
     worth = _by_place(rewards.to_table(filter=own))
