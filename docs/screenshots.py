@@ -20,7 +20,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 PROJECT = Path(__file__).parent.parent
 WIDE, NARROW = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 TALL = {"width": 1280, "height": 1780}
-CLICKED = ["prompts", "rewards", "router_metrics", "reward_against_length_plot", "summarise"]
+CLICKED = (
+    "prompts rewards router_metrics choice_samples reward_against_length_plot "
+    "learnability_against_quality_plot teacher_allocation_plot training_loss_plot report"
+).split()
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -60,6 +63,8 @@ def open_lineage(browser: Browser, address: str, query: str = "") -> Page:
     page = browser.new_page(viewport=WIDE)
     page.goto(f"{address}/?pid=__default__{query}")
     page.wait_for_selector(".pipeline-node")
+    hidden = "[class*=feature-hints], [class*=minimap] { display: none !important; }"
+    page.add_style_tag(content=hidden)
     page.wait_for_timeout(1500)  # the graph moves into its place
     return page
 
