@@ -2,8 +2,9 @@
 
     kedro run && make lineage && python docs/screenshots.py
 
-Writes docs/lineage.png and docs/report.png; with --out DIR also the report in the dark, both on a
-narrow screen, and what a click on some data sets shows.
+Writes docs/lineage.png and docs/report.png, and docs/comparison.png where the step compare has been
+run in the environment of --env; with --out DIR also the report in the dark, both on a narrow
+screen, and what a click on some data sets shows.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 PROJECT = Path(__file__).parent.parent
 WIDE, NARROW = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
-TALL = {"width": 1280, "height": 1780}
+TALL = {"width": 1280, "height": 1480}
 CLICKED = (
     "prompts rewards router_metrics choice_samples reward_against_length_plot "
     "learnability_against_quality_plot teacher_allocation_plot training_loss_plot report"
@@ -40,20 +41,21 @@ def served(directory: Path) -> Iterator[str]:
     server.shutdown()
 
 
-def newest_report() -> Path:
-    """Return the newest version of the report."""
-    found = sorted((PROJECT / "data/08_reporting/report.html").glob("*/report.html"))
-    if not found:
-        raise SystemExit("There is no report yet: run `kedro run`.")
-    return found[-1]
+def newest(page: str, env: str = "") -> Path | None:
+    """Return the newest version of a page, None where there is none."""
+    pages = (PROJECT / "data" / env / "08_reporting" / page).glob(f"*/{page}")
+    return max(pages, default=None)
 
 
 def picture_report(
     browser: Browser, file: Path, scheme: str, size: dict[str, int], whole: bool = True
 ) -> None:
     """Write the report, or its beginning, as the system's scheme has it."""
+    report = newest("report.html")
+    if report is None:
+        raise SystemExit("There is no report yet: run `kedro run`.")
     page = browser.new_page(viewport=size, color_scheme=scheme)
-    page.goto(newest_report().as_uri())
+    page.goto(report.as_uri())
     page.screenshot(path=file, full_page=whole)
     page.close()
 
@@ -73,14 +75,19 @@ def main() -> None:
     """Take the pictures."""
     options = argparse.ArgumentParser()
     options.add_argument("--out", type=Path, help="for pictures that docs/ does not keep")
-    out = options.parse_args().out
-    docs = PROJECT / "docs"
+    options.add_argument("--env", default="", help="of the comparison: its folder under data/")
+    chosen = options.parse_args()
+    out, docs = chosen.out, PROJECT / "docs"
     with sync_playwright() as playwright, served(PROJECT / "build") as address:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
         open_lineage(browser, address).screenshot(path=docs / "lineage.png")
         picture_report(browser, docs / "report.png", "light", TALL, whole=False)
+        if comparison := newest("comparison.html", chosen.env):
+            page = browser.new_page(viewport=WIDE)
+            page.goto(comparison.as_uri())
+            page.locator(".drawing").first.screenshot(path=docs / "comparison.png")
         if out:
             out.mkdir(parents=True, exist_ok=True)
             picture_report(browser, out / "report-dark.png", "dark", WIDE)
