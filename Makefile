@@ -40,7 +40,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check --fix $(CODE)
 
 lineage: $(STAMP)
-	$(BIN)/kedro viz build --include-previews
+	$(BIN)/kedro lineage
 
 # The docs' site; a broken link is an error.
 SITE ?= site

@@ -175,6 +175,18 @@ def trace(prompt_id: str, env: str | None) -> None:
         click.echo(json.dumps(chain, indent=2, ensure_ascii=False))
 
 
+@cli.command("lineage")
+@click.option("--env", "-e", default=None)
+def lineage(env: str | None) -> None:
+    """Write the lineage as a static site with previews and statistics: build/index.html."""
+    from persyn_kedro.lineage import build_site
+
+    with _one_sentence():
+        _, catalog = _open(env)
+        page = build_site(Path.cwd(), catalog, env)
+        click.echo(f"{page}: show it with `python -m http.server --directory {page.parent}`")
+
+
 @cli.command("prune")
 @click.option("--env", "-e", default=None)
 @click.option("--keep", default=3, show_default=True, type=click.IntRange(1), help="newest to stay")

@@ -14,16 +14,19 @@ def terminal_table(summary: dict[str, Any]) -> str:
     confidence = figures.percent(student["accuracy"]["confidence"])
     parts = [
         _table(figures.TEACHER_COLUMNS, figures.teacher_rows(summary["teachers"])),
-        _prose(figures.MEANING["teachers"]),
+        _prose(figures.in_words(figures.MEANING["teachers"])),
         f"Prompts: {prompts['calibration']} calibration, {prompts['train']} train, "
         f"{prompts['test']} test.\n"
         f"Teacher calls: {calls['made']} made; {calls['on_an_empty_store']} on an "
         f"empty store; Generate-then-Select {calls['generate_then_select']}."
         + (f" Cost of those made: {calls['cost']:.4g}." if calls["cost"] else ""),
         _table(figures.router_columns(summary["router"]), figures.router_rows(summary["router"])),
-        _prose(figures.MEANING["router"]),
+        _prose(figures.in_words(figures.MEANING["router"])),
         _table(figures.STUDENT_COLUMNS, figures.student_rows(student)),
-        _prose(f"{figures.MEANING['student']} In brackets: {confidence} confidence intervals."),
+        _prose(
+            figures.in_words(figures.MEANING["student"])
+            + f" In brackets: {confidence} confidence intervals."
+        ),
         *(_prose(f"Note: {note}") for note in summary["notes"]),
     ]
     return "\n\n".join(["", *parts])
@@ -52,7 +55,7 @@ def pool_change_text(change: dict[str, Any]) -> str:
     parts = [
         f"The pool of teachers changed: {change['difference']}.",
         _table(figures.POOL_COLUMNS, figures.pool_rows(change)),
-        _prose(figures.MEANING["pool"]),
+        _prose(figures.in_words(figures.MEANING["pool"])),
         _prose(
             f"{moved} of {change['prompts']} prompts have another teacher than before"
             + (f": {moves}." if moves else ".")
