@@ -3,10 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from persyn_kedro.domain.reporting.choice_samples import SAMPLES
 from persyn_kedro.domain.reporting.figures import number
-
-__all__ = ["SAMPLES"]
 
 PARTS = {
     "holdout": "not seen by the router in training",

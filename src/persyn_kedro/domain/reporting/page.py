@@ -9,6 +9,7 @@ from persyn_kedro.domain.reporting import (
     figures,
     run_plots,
 )
+from persyn_kedro.domain.reporting.choice_samples import SAMPLES
 from persyn_kedro.domain.reporting.drawing import svg
 from persyn_kedro.domain.reporting.glossary import GLOSSARY
 
@@ -27,6 +28,7 @@ def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
         most=max([t["prompts"] for t in summary["teachers"]] + [1]),
         choices=choices,
         choice_figures=choice_figures,
+        most_samples=SAMPLES,
         plots={"merits": svg(run_plots.learnability_against_quality(summary["teachers"]))},
     )
 
