@@ -7,6 +7,7 @@ from persyn_kedro.domain.reporting import (
     benchmark_figures,
     choice_figures,
     figures,
+    plan_figures,
     run_plots,
 )
 from persyn_kedro.domain.reporting.drawing import svg
@@ -27,6 +28,7 @@ def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
         most=max([t["prompts"] for t in summary["teachers"]] + [1]),
         choices=choices,
         choice_figures=choice_figures,
+        plan_figures=plan_figures,
         plots={"merits": svg(run_plots.learnability_against_quality(summary["teachers"]))},
     )
 
