@@ -1,5 +1,6 @@
 """The calls that a run will make, teacher by teacher, from settings, prompts and the store."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ def models_at_hand(models: Models, names: Sequence[str]) -> tuple[dict[str, Reso
         if model is None:
             absent.append(name)
             model = ResolvedModel(
-                name, Path("/dev/null"), identify_weights(name, settings), settings
+                name, Path(os.devnull), identify_weights(name, settings), settings
             )
         found[name] = model
     return found, absent

@@ -141,8 +141,8 @@ def _notes(absent: Sequence[str], work: Work, priced: bool) -> list[str]:
     notes = []
     if absent:
         notes.append(
-            f"Not fetched yet: {', '.join(absent)}. Their prompts are counted by bytes, and answers "
-            "that the store may have of them are not seen."
+            f"Not fetched yet: {', '.join(absent)}. Their prompts are counted by bytes, and "
+            "what the store may have of them is not seen."
         )
     if work.generate.verification == "next_choice":
         most = work.generate.max_calls

@@ -29,7 +29,7 @@ def create_pipeline() -> Pipeline:
                 ],
                 "estimate",
                 name="estimate_calls",
-                does="Counts the calls, tokens and cost that are to come, before the first is paid.",
+                does="Counts the calls, tokens and cost that are to come, before the first.",
             ),
             node(
                 nodes.answer_calibration_prompts,
