@@ -35,17 +35,19 @@ class Step:
     Attributes:
         version: raised by hand when the node's code makes something else of the same inputs.
         reads: by argument; an argument that is not here is read whole.
+        always: whether it is done in each run: it looks at what is not among its inputs.
     """
 
     version: int = 1
     reads: Mapping[str, tuple[str, ...]] = ()  # type: ignore[assignment]
+    always: bool = False
 
 
-def step(version: int = 1, **reads: tuple[str, ...]) -> Callable[[F], F]:
+def step(version: int = 1, always: bool = False, **reads: tuple[str, ...]) -> Callable[[F], F]:
     """Mark a node's function with its ``Step``."""
 
     def mark(function: F) -> F:
-        function.step = Step(version, reads)  # type: ignore[attr-defined]
+        function.step = Step(version, reads, always)  # type: ignore[attr-defined]
         return function
 
     return mark

@@ -7,6 +7,7 @@ from persyn_kedro.domain.reporting import (
     benchmark_figures,
     choice_figures,
     figures,
+    plan_figures,
     run_plots,
 )
 from persyn_kedro.domain.reporting.choice_samples import SAMPLES
@@ -29,6 +30,7 @@ def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
         choices=choices,
         choice_figures=choice_figures,
         most_samples=SAMPLES,
+        plan_figures=plan_figures,
         plots={"merits": svg(run_plots.learnability_against_quality(summary["teachers"]))},
     )
 

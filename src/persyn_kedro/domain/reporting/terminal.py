@@ -3,7 +3,12 @@
 import textwrap
 from typing import Any
 
-from persyn_kedro.domain.reporting import benchmark_figures, comparison_figures, figures
+from persyn_kedro.domain.reporting import (
+    benchmark_figures,
+    comparison_figures,
+    figures,
+    plan_figures,
+)
 
 _WIDTH = 100
 
@@ -46,6 +51,17 @@ def _table(columns: list[str], rows: list[list[str]]) -> str:
         for row in [columns, *rows]
     ]
     return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])
+
+
+def plan_text(plan: list[dict[str, Any]], summary: dict[str, Any]) -> str:
+    """Return a plan as plain text: its table, and what it comes to."""
+    parts = [
+        _table(plan_figures.PLAN_COLUMNS, plan_figures.plan_rows(plan, summary["now"])),
+        _prose(figures.in_words(plan_figures.MEANING["plan"])),
+        *map(_prose, plan_figures.sentences(summary)),
+        *(_prose(f"Note: {note}") for note in summary["notes"]),
+    ]
+    return "\n\n".join(["", *parts])
 
 
 def pool_change_text(change: dict[str, Any]) -> str:

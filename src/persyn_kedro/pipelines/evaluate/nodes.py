@@ -7,6 +7,8 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.learnability.scoring import score_responses
+from persyn_kedro.domain.planning.actual import against_actual
+from persyn_kedro.domain.planning.calls import GENERATE, LABEL
 from persyn_kedro.domain.pool import label_notes, pool_notes, thinks_of
 from persyn_kedro.domain.prompts.selection import select_prompts
 from persyn_kedro.domain.quality.checking import check_quality
@@ -174,7 +176,7 @@ def draw_run_plots(
     )
 
 
-@step(version=2, label=("learnability",))
+@step(version=3, label=("learnability",))
 def summarise(
     assignments: pads.Dataset,
     rewards: pads.Dataset,
@@ -186,6 +188,7 @@ def summarise(
     router_metrics: dict[str, Any],
     evaluation_metrics: dict[str, Any],
     choice_samples: dict[str, Any],
+    estimate: pads.Dataset,
     models: Models,
     teachers: Teachers,
     student: StudentSettings,
@@ -205,4 +208,6 @@ def summarise(
         list(teachers.root),
         [*pool_notes(models, teachers, student), *label_notes(label)],
     )
+    made = {LABEL: calibration_calls.to_table(), GENERATE: routed_calls.to_table()}
+    summary["estimate"] = against_actual(estimate.to_table(), made)
     return summary, report_page(summary, choice_samples)

@@ -121,6 +121,7 @@ def create_pipeline() -> Pipeline:
                     "router_metrics",
                     "evaluation_metrics",
                     "choice_samples",
+                    "estimate",
                     "params:models",
                     "params:teachers",
                     "params:student",

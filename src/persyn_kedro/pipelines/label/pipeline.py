@@ -18,6 +18,20 @@ def create_pipeline() -> Pipeline:
                 does="Takes the calibration prompts: the few that every teacher answers.",
             ),
             node(
+                nodes.estimate_calls,
+                [
+                    "prompts",
+                    "splits",
+                    "params:models",
+                    "params:teachers",
+                    "params:engine",
+                    "response_store",
+                ],
+                "estimate",
+                name="estimate_calls",
+                does="Counts the calls, tokens and cost that are to come, before the first.",
+            ),
+            node(
                 nodes.answer_calibration_prompts,
                 [
                     "calibration_set",
