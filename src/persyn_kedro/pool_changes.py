@@ -7,6 +7,7 @@ from kedro.pipeline import Pipeline
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.domain.routers.assignment import pool_of
+from persyn_kedro.domain.routers.persistence import pool_difference
 from persyn_kedro.domain.routers.pool_change import Routed, pool_change
 
 COLUMNS = ["prompt_id", "teacher"]
@@ -23,6 +24,9 @@ def find_pool_change(
     assignments = catalog.get("assignments")
     pair = _versions(pipeline, catalog, assignments)
     if pair is None:
+        return None
+    pools = [pool_of(assignments.load_version(version).schema) for version in pair]
+    if not pool_difference(*pools):
         return None
     before, now = (_routed(assignments, catalog.get("router_metrics"), v) for v in pair)
     splits = catalog.load("splits").to_table(columns=["prompt_id", "split"])

@@ -216,10 +216,11 @@ def test_an_added_teacher_pays_for_its_calibration_alone_and_the_run_says_what_c
 
 
 def test_another_judge_and_another_router_by_a_setting(project: Run) -> None:
-    project(
+    done = project(
         "run", "--env=mine", "--pipelines=label,train_router,route",
         f"--params={JUDGED},label.learnability=mine/signal.py:worst_window",
     )  # fmt: skip
+    assert "pool of teachers changed" not in done.stdout
     quality = {row["quality"] for row in table(project, "quality")}
     assert len(quality) > 4 and not quality <= {0.0, 1.0}
     router = load(project.directory, "router", env="mine")

@@ -30,8 +30,8 @@ def pool_change(
     now: Routed,
     splits: pa.Table,
     calls: Mapping[str, Sequence[Mapping[str, Any]]],
-) -> dict[str, Any] | None:
-    """Return what changed with the pool, JSON-able; None where the pool is the same.
+) -> dict[str, Any]:
+    """Return what changed with the pool, JSON-able.
 
     Prompts count where teachers answer them (calibration and train) and both times routed them.
 
@@ -39,13 +39,10 @@ def pool_change(
         splits: columns ``prompt_id`` and ``split``, as of now.
         calls: by step, for each teacher ``{"teacher", "calls", …}`` of this run alone.
     """
-    difference = pool_difference(before.pool, now.pool)
-    if not difference:
-        return None
     moves = _moves(before.choices, now.choices, splits)
     names = dict.fromkeys(m["teacher"] for m in [*now.pool, *before.pool])
     return {
-        "difference": difference,
+        "difference": pool_difference(before.pool, now.pool),
         "prompts": sum(m["prompts"] for m in moves),
         "moves": [m for m in moves if m["from"] != m["to"]],
         "teachers": [
