@@ -29,6 +29,8 @@ class LineageHooks:
 
     @hook_impl(trylast=True)  # Kedro-Viz's own hook writes the same file, without our tables
     def after_pipeline_run(self, catalog: Any) -> None:
+        if not (self._project / "pyproject.toml").is_file():  # a wheel's run: nothing to view
+            return
         try:
             _write_statistics(self._project, catalog)
         except OSError as error:  # the run itself is done

@@ -31,7 +31,10 @@ def compare_choices(
     ``holdout`` are the calibration prompts on which the router was not trained.
 
     Args:
-        assignments, rewards, splits: tables of their ``schemas``.
+        assignments: ``schemas.ASSIGNMENTS``.
+        rewards: ``schemas.REWARDS``.
+        splits: ``schemas.SPLITS``.
+        teachers: the pool in the settings' order.
 
     Returns:
         ``{"strongest": teacher or None where no quality is known, "prompts": calibration and train
