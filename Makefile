@@ -5,9 +5,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 # Text models need none of the three, and CUDA builds of them break beside a CPU torch.
 UNNEEDED := torchvision torchaudio torchcodec
+CODE := src tests benchmarks docs deploy
 ENGINE = $$($(BIN)/python -c "import importlib.util as u; print('vllm' if u.find_spec('vllm') else 'transformers')")
 
-.PHONY: demo test test-fast lint lineage install crash bench
+.PHONY: demo test test-fast lint lineage docs install crash bench
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -25,8 +26,8 @@ demo: $(STAMP)
 	$(BIN)/kedro run --params="engine.name=$(ENGINE)"
 
 test: $(STAMP)
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadfile
@@ -35,11 +36,16 @@ test-fast: $(STAMP)
 	$(BIN)/pytest -m "not real"
 
 lint: $(STAMP)
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
 
 lineage: $(STAMP)
-	$(BIN)/kedro viz build --include-previews
+	$(BIN)/kedro lineage
+
+# The docs' site; a broken link is an error.
+SITE ?= site
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(SITE)
 
 # The questions of docs/performance.md, one file each, at sizes for two cores; DEVICE=cuda for a GPU.
 DEVICE ?= cpu

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
@@ -95,7 +96,15 @@ def _serve(pipe: Any, function: Callable[..., Any], args: tuple[Any, ...]) -> No
             prepare()
         start = time.perf_counter()
         result = work()
+        _wait_for_gpu()
         pipe.send((time.perf_counter() - start, result if wanted else None))
+
+
+def _wait_for_gpu() -> None:
+    """Wait until a GPU has done what it was given: launching it is not what is timed."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def compared(

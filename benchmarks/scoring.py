@@ -57,6 +57,8 @@ def ours(made: Requests, dtype: str) -> Callable[[], list[float]]:
     packs = statistics.use_packing(model)
     statistics._check_head = lambda *_: None
     statistics.use_packing = lambda _: packs
+    statistics.norms_by_rows(model)  # once as well
+    statistics.norms_by_rows = lambda _: None
 
     def work() -> list[float]:
         rows = statistics.token_statistics(made, student, None, dtype)
@@ -174,7 +176,7 @@ def check(results: dict[str, list[float]], off: dict[str, float]) -> None:
     for name, found in results.items():
         off[name] = sum(abs(a - b) for a, b in zip(found, exact, strict=True)) / len(exact)
     worst = max(off.values())
-    if worst > 2 * off["one by one"] + 0.01:
+    if not worst <= 2 * off["one by one"] + 0.01:  # so that NaN is refused
         raise SystemExit(f"mean differences to float32, in nats a token: {off}")
 
 

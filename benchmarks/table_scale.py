@@ -202,7 +202,19 @@ def measure(directory: Path, prompts: int) -> list[dict[str, Any]]:
         rows.append(row(name, "(whole run)", start))
         for kind in ("peak GiB", "child GiB"):
             rows[-1][kind] = max(r[kind] for r in rows[done:])
+    with KedroSession.create(project_path=directory, env="scale") as session:
+        check_whole(session.load_context().catalog)
     return rows
+
+
+def check_whole(catalog: Any) -> None:
+    """Raise unless every prompt that is not a test prompt has its answer, once."""
+    import pyarrow.compute as pc
+
+    wanted = catalog.load("splits").count_rows(filter=pc.field("split") != "test")
+    answers = catalog.load("routed_responses").to_table(columns=["prompt_id"])["prompt_id"]
+    if not wanted == len(answers) == len(answers.unique()):
+        raise SystemExit(f"{wanted} prompts to answer, {len(answers)} answers")
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,18 +1,28 @@
-"""``python -m persyn_kedro``: the packaged project's ``kedro run``."""
+"""``python -m persyn_kedro``: the packaged project's ``kedro run``, and its other commands.
 
+The packaged project has no directory of its own: ``data`` and, without ``--conf-source``, ``conf``
+are those of the working directory.
+"""
+
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from kedro.framework.cli.utils import find_run_command
-from kedro.framework.project import configure_project
-
 
 def main(*args: Any, **kwargs: Any) -> Any:
-    """Run the project from its package."""
-    configure_project(Path(__file__).parent.name)
-    kwargs["standalone_mode"] = not hasattr(sys, "ps1")
-    return find_run_command(Path(__file__).parent.name)(*args, **kwargs)
+    """Run the project, or its command that the first word names: ``trace``, ``prune``, …"""
+    package = Path(__file__).parent
+    if not Path("conf/logging.yml").is_file():  # Kedro's own would read [/INST] as a style tag
+        os.environ.setdefault("KEDRO_LOGGING_CONFIG", str(package / "logging.yml"))
+    from kedro.framework.project import configure_project  # reads the variable as it is imported
+
+    configure_project(package.name)
+    from persyn_kedro.cli import cli, run
+
+    words = args[0] if args else sys.argv[1:]
+    command = cli if words and words[0] in cli.commands else run
+    return command(*args, **{"standalone_mode": not hasattr(sys, "ps1"), **kwargs})
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ from typing import Any, cast
 
 import click
 from kedro.config import MissingConfigException
+from kedro.framework.cli.project import CONF_SOURCE_HELP
 from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.cli.utils import validate_conf_source
 from kedro.framework.session import KedroSession
-from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
 from kedro.validation.exceptions import ParameterValidationError
 from omegaconf.errors import OmegaConfBaseException
@@ -18,7 +19,25 @@ from yaml import YAMLError
 from persyn_kedro.foundations.errors import Interrupted, PersynError, full_disk, yaml_sentence
 
 
-@click.group(name="persyn_kedro")
+class _Commands(click.Group):
+    """Gives each command ``--conf-source``, which ``run`` has from Kedro and ``_open`` reads."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        if "conf_source" not in {param.name for param in cmd.params}:
+            cmd.params.append(_CONF_SOURCE)
+        super().add_command(cmd, name)
+
+
+def _remember(context: click.Context, param: click.Parameter, value: str) -> None:
+    context.meta["conf_source"] = validate_conf_source(context, param, value)
+
+
+_CONF_SOURCE = click.Option(
+    ["--conf-source"], expose_value=False, callback=_remember, help=CONF_SOURCE_HELP
+)
+
+
+@click.group(name="persyn_kedro", cls=_Commands)
 def cli() -> None:
     """Student-aware synthetic data."""
 
@@ -94,8 +113,8 @@ def _open(env: str | None) -> tuple[dict[str, Any], Any]:
     """Return the settings and the catalog of an environment."""
     from persyn_kedro.foundations.settings_reader import read_settings
 
-    bootstrap_project(Path.cwd())
-    with KedroSession.create(env=env) as session:
+    conf_source = click.get_current_context().meta.get("conf_source")
+    with KedroSession.create(env=env, conf_source=conf_source) as session:
         context = cast(KedroSession, session).load_context()
         return read_settings(context.config_loader["parameters"]), context.catalog
 
@@ -154,6 +173,18 @@ def trace(prompt_id: str, env: str | None) -> None:
         versions = pin_versions_behind("sft_dataset", catalog)
         chain = {**trace_row(prompt_id, catalog.load), "versions": versions}
         click.echo(json.dumps(chain, indent=2, ensure_ascii=False))
+
+
+@cli.command("lineage")
+@click.option("--env", "-e", default=None)
+def lineage(env: str | None) -> None:
+    """Write the lineage as a static site with previews and statistics: build/index.html."""
+    from persyn_kedro.lineage import build_site
+
+    with _one_sentence():
+        _, catalog = _open(env)
+        page = build_site(Path.cwd(), catalog, env)
+        click.echo(f"{page}: show it with `python -m http.server --directory {page.parent}`")
 
 
 @cli.command("prune")

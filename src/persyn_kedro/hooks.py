@@ -55,6 +55,12 @@ class ProjectHooks:
         for name, text in texts.items():
             if name in pipeline.all_outputs():
                 print(text(catalog.load(name)))
+        if "plan" in pipeline.all_outputs():
+            plan = catalog.load("plan").to_table().to_pylist()
+            print(terminal.plan_text(plan, catalog.load("plan_summary")))
+        change = catalog.load("run_manifest").get("pool_change")  # ManifestHooks has saved it
+        if change:
+            print(terminal.pool_change_text(change))
 
 
 def _export_keys(loader: Any) -> None:

@@ -20,22 +20,28 @@ _BY_STEP = {
     "compare": _TRAINING,
     "train_reward_model": _TRAINING,
 }
-_ASKING = {"label", "generate", "evaluate", "compare", "compare_routers"}
+_ASKING = {"label", "generate", "compare_routers"}
+_ASKING_THE_STUDENT = {"evaluate", "compare"}
 
 
-def imports_of(steps: set[str], engine: str) -> list[str]:
-    """Return the modules that the children of ``steps`` need with this engine, in order."""
+def imports_of(steps: set[str], engine: str, local_teachers: bool = True) -> list[str]:
+    """Return the modules that the children of ``steps`` need with this engine, in order.
+
+    ``local_teachers``: whether any teacher is no endpoint; the student never is one.
+    """
     if "benchmark" in steps:  # the harness sets variables before these are imported
         return []
     wanted = [name for step in sorted(steps) for name in _BY_STEP.get(step, ())]
-    if steps & _ASKING:
+    if steps & _ASKING_THE_STUDENT or (local_teachers and steps & _ASKING):
         wanted += _ENGINES.get(engine, ())
     return list(dict.fromkeys(wanted))
 
 
 def import_ahead_of(pipeline: Any, settings: dict[str, Any]) -> None:
     """Have the heavy libraries of this run imported once, when its first model starts."""
-    from persyn_kedro.foundations.child_process import import_ahead
+    from persyn_kedro.foundations.fork_server import import_ahead
 
     steps = {node.name.partition(".")[0] for node in pipeline.nodes}
-    import_ahead(imports_of(steps, settings["engine"].name))
+    models = settings["models"].root
+    local = any(not models[t.model].endpoint for t in settings["teachers"].root.values())
+    import_ahead(imports_of(steps, settings["engine"].name, local))

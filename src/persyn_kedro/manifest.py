@@ -98,7 +98,11 @@ class ManifestHooks:
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Any) -> None:
+        from persyn_kedro.pool_changes import find_pool_change
+
         self._note_skipped(pipeline)
+        change = find_pool_change(pipeline, self._catalog, self.manifest["teachers"])
+        self.manifest.update({"pool_change": change} if change else {})
         self._write({"status": "complete"})
 
     @hook_impl

@@ -30,6 +30,7 @@ EVIDENCE: dict[str, Callable[[], Pipeline]] = {
     "compare_routers": _step("compare_routers"),
     "compare": lambda: EVIDENCE["compare_routers"]() + MAKERS["compare"](),
     "benchmark": _step("benchmark"),
+    "plan": lambda: STEPS["prepare"]() + MAKERS["plan"](),
     "train_reward_model": _step("train_reward_model"),
 }
 
@@ -39,6 +40,7 @@ MAKERS: dict[str, Callable[[], Pipeline]] = {
     **STEPS,
     **EVIDENCE,
     "compare": _step("compare"),
+    "plan": _step("plan"),
 }
 
 

@@ -10,6 +10,7 @@ from kedro.runner.task import Task
 
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import Interrupted
+from persyn_kedro.foundations.step import step_of
 from persyn_kedro.step_records import StepRecords
 
 
@@ -44,14 +45,15 @@ class ResumingRunner(SequentialRunner):
         loads = Counter(chain.from_iterable(node.inputs for node in pipeline.nodes))
         for node in pipeline.nodes:
             record = records.reading(node)
-            found = None if self._redo else records.match(node, record)
+            again = self._redo or step_of(node.func).always
+            found = None if again else records.match(node, record)
             if found is not None:
                 version = records.take(node, found)
                 self._logger.info(
                     "Skipped %s: nothing changed since version %s", node.name, version
                 )
             else:
-                why = "asked to" if self._redo else records.why(node, record)
+                why = "asked to" if again else records.why(node, record)
                 self._logger.info("Doing %s: %s", node.name, why)
                 records.mark(node, record, why, run_id)
                 with progress.step(node.name):

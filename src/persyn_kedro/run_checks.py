@@ -4,7 +4,7 @@ from typing import Any
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.domain.benchmarks.harness import check_harness
-from persyn_kedro.domain.pool import check_pool, check_recipe
+from persyn_kedro.domain.pool import check_own_code, check_pool, check_recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.settings_reader import GROUPS
@@ -93,6 +93,8 @@ def _check_evidence(pipeline: Any, settings: dict[str, Any]) -> None:
     outputs = pipeline.all_outputs()
     if "reward_model" in outputs:
         check_recipe(settings["models"], settings["label"], settings["train_reward_model"])
+    if "router_scores" in outputs:
+        check_own_code(settings["label"], settings["compare_routers"].kinds)
     if outputs & {"benchmark_before", "benchmark_after"}:
         check_harness(settings["benchmark"])
 

@@ -1,7 +1,10 @@
 """Kedro's project settings."""
 
 from persyn_kedro.hooks import ProjectHooks
+from persyn_kedro.lineage import LineageHooks
 from persyn_kedro.manifest import ManifestHooks
 
-HOOKS = (ProjectHooks(), ManifestHooks())
+HOOKS = (ProjectHooks(), ManifestHooks(), LineageHooks())
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}
+# .telemetry says so for `kedro`; what is packaged has no such file.
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)

@@ -1,41 +1,95 @@
-"""The same DAG by other settings alone: every choice that the base and smoke runs leave out."""
+"""The same DAG by other settings alone: those of the guides, and what base and smoke leave out."""
 
 import json
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import yaml
+from sklearn.feature_extraction.text import HashingVectorizer
 
 from persyn_kedro.foundations.random_models import make_random_model
+from tests import guides
 from tests.catalog import load
 from tests.conftest import Run, make_project
+from tests.endpoint import serve
+from tests.hosted_teachers import KEY
+from tests.tiny_gguf import write_tiny_gguf
 
-OTHER = """\
-seed: 3
-models:
-  tiny-a: {random: chat, random_seed: 1, dtype: float32, think: keep}
-  tiny-b: {random: chat, random_seed: 2, dtype: float32}
-  tiny-base: {random: base, random_seed: 3, dtype: float32}
-  judge: {local: judge, dtype: float32}
-teachers:
-  a: {model: tiny-a, system: Be brief., sampling: {max_new_tokens: 6}}
-  b: {model: tiny-b, sampling: {max_new_tokens: 6}, price: 2.0}
-student: {model: tiny-base, system: You are small.}
-engine: {name: transformers, batch_size: 1, max_model_len: 512}
-prepare:
-  source: {file: prompts.jsonl, prompt_column: question, reference_column: answer}
-  calibration_fraction: 0.4
-  test_fraction: 0.2
-  holdout_fraction: 0.3
-  withheld_fraction: 0.3
-label:
-  allow_truncated: true
-  quality: {kind: reward_model, model: judge}
-train_router: {kind: linear, backbone: tiny-base, invalid: lose}
-sft: {epochs: 1, batch_size: 2, precision: float32, max_length: 512, lora: {rank: 2}}
-evaluate: {sampling: {max_new_tokens: 6}}
-compare_routers: {kinds: [linear], folds: 2, sizes: [1.0], resamples: 100}
-compare: {strategies: [persyn, strong], alphas: [0.4], seeds: [1, 2], resamples: 100}
-"""
+TINY = {"dtype": "float32"}
+OVERLAY: dict[str, Any] = {  # over the guides' settings: small enough for a test
+    "seed": 3,
+    "evaluate": {"sampling": {"max_new_tokens": 6}},
+    "compare": {
+        "strategies": ["persyn", "strong"], "alphas": [0.4], "seeds": [1, 2], "resamples": 100,
+    },
+}  # fmt: skip
+JUDGED = "label.quality.kind=reward_model,label.quality.model=judge,train_router.kind=linear"
+
+
+def guided_settings() -> dict[str, Any]:
+    """Return the settings of all guides in one pool, but for the teacher that is added later."""
+    found: dict[str, Any] = {"models": {}, "teachers": {}, "label": {}}
+    for guide in ("own_prompts", "own_student", "hub_teacher", "gguf_teacher"):
+        own = guides.settings(guide)
+        pooled = {name: {**found[name], **own.pop(name, {})} for name in ("models", "teachers")}
+        found = {**found, **own, **pooled}
+    for guide in ("own_quality", "own_signal"):
+        found["label"].update(guides.settings(guide)["label"])
+    found["engine"] = guides.settings("own_engine")["engine"]
+    found["train_router"] = guides.settings("own_router")["train_router"]
+    found["compare_routers"] = guides.settings("own_router", 1)["compare_routers"]
+    found = {**found, **OVERLAY}
+    found["prepare"].update(calibration_fraction=0.4, holdout_fraction=0.3, withheld_fraction=0.3)
+    found["label"]["allow_truncated"] = True
+    found["compare_routers"].update(folds=2, resamples=100)
+    zoo = {name for name, model in found["models"].items() if "zoo" in model}
+    found["models"].update({name: {"random": "base", **TINY} for name in zoo})
+    found["models"]["packed"]["think"] = "keep"
+    found["models"]["judge"] = {"local": "judge", **TINY}
+    found["teachers"] = small({n: t for n, t in found["teachers"].items() if t["model"] not in zoo})
+    return found
+
+
+def small(teachers: dict[str, Any]) -> dict[str, Any]:
+    """Return the teachers with short answers."""
+    return {
+        name: {**teacher, "sampling": {**teacher["sampling"], "max_new_tokens": 6}}
+        for name, teacher in teachers.items()
+    }
+
+
+def with_the_added_teacher(settings: dict[str, Any], url: str) -> dict[str, Any]:
+    """Return the settings with the teacher of two guides, on the tests' own server."""
+    added = guides.settings("adding_a_teacher")
+    hosted = guides.settings("openai_teacher")
+    assert added["models"]["hosted"]["revision"] == hosted["models"]["hosted"]["revision"]
+    endpoint = {**hosted["models"]["hosted"]["endpoint"], "url": url}
+    model = {**hosted["models"]["hosted"], "endpoint": endpoint}
+    teacher = {**added["teachers"]["hosted"], **hosted["teachers"]["hosted"]}
+    return {
+        **settings,
+        "models": {**settings["models"], "hosted": model},
+        "teachers": {**settings["teachers"], "hosted": teacher},
+    }
+
+
+def make_hub_cache(directory: Path, model: dict[str, str]) -> None:
+    """Write a model to where the hub's client would have put it."""
+    repository = directory / "hub" / f"models--{model['hub'].replace('/', '--')}"
+    make_random_model(repository / "snapshots" / model["revision"], "chat", 1)
+
+
+def table(project: Run, name: str) -> list[dict[str, Any]]:
+    return load(project.directory, name, env="mine")  # type: ignore[attr-defined]
+
+
+def write_settings(directory: Path, settings: dict[str, Any]) -> None:
+    (directory / "conf" / "mine").mkdir(exist_ok=True)
+    (directory / "conf" / "mine" / "parameters.yml").write_text(yaml.safe_dump(settings))
 
 
 def make_judge(directory: Path) -> None:
@@ -51,54 +105,150 @@ def make_judge(directory: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = make_project(tmp_path_factory.mktemp("other"))
-    directory: Path = run.directory  # type: ignore[attr-defined]
-    rows = [{"question": f"What is {i} + 1?", "answer": str(i + 1)} for i in range(30)]
-    (directory / "prompts.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    make_judge(directory / "judge")
-    (directory / "conf" / "other").mkdir()
-    (directory / "conf" / "other" / "parameters.yml").write_text(OTHER)
-    run("run", "--env=other")
-    return run
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A project with the guides' files and settings, run once."""
+    directory = tmp_path_factory.mktemp("mine")
+    settings = guided_settings()
+    with pytest.MonkeyPatch.context() as patch, serve() as endpoint:
+        patch.setenv("HF_HOME", str(directory / "hf"))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("PERSYN_CACHE", str(directory / "cache"))  # the GGUF file is converted here
+        patch.setenv("MY_KEY", KEY)
+        run = make_project(directory)
+        rows = [{"question": f"What is {i} + 1?", "answer": str(i + 1)} for i in range(27)]
+        rows += [row for guide in guides.GUIDES for row in guides.rows(guide)]
+        file = directory / settings["prepare"]["source"]["file"]
+        file.write_text("\n".join(map(json.dumps, rows)))
+        guides.write_files(directory)
+        make_hub_cache(directory / "hf", settings["models"]["qwen-7b"])
+        make_random_model(directory / settings["models"]["my-student"]["local"], "base", 3)
+        write_tiny_gguf(directory / settings["models"]["packed"]["gguf"])
+        make_judge(directory / "judge")
+        write_settings(directory, settings)
+        run.settings, run.endpoint = settings, endpoint  # type: ignore[attr-defined]
+        run("run", "--env=mine")
+        yield run
 
 
-def test_quality_is_the_reward_models_scalar(project: Run) -> None:
-    quality = {row["quality"] for row in load(project.directory, "quality", env="other")}
+def test_quality_and_learnability_are_the_guides_own(project: Run) -> None:
+    statistics = {r["response_key"]: r for r in table(project, "token_statistics")}
+    texts = {r["response_key"]: r["response"] for r in table(project, "calibration_responses")}
+    rewards = table(project, "rewards")
+    assert len({row["quality"] for row in rewards}) > 1
+    for row in rewards:
+        length, own = len(texts[row["response_key"]]), statistics[row["response_key"]]
+        assert row["quality"] == pytest.approx(0.1 / (1 + length / 100))  # none of them is right
+        ratio = own["sum_rank_100"] / own["sum_logp"]  # the log-likelihood is negative
+        assert row["learnability"] == pytest.approx(ratio)
+
+
+def test_the_teachers_are_the_hubs_and_the_gguf_files(project: Run) -> None:
+    weights = {r["teacher"]: r["weights_id"] for r in table(project, "calibration_responses")}
+    model = project.settings["models"]["qwen-7b"]  # type: ignore[attr-defined]
+    assert set(weights) == {"qwen-7b-steps", "qwen-7b-brief", "packed"}
+    assert weights["qwen-7b-brief"] == f"hub:{model['hub']}@{model['revision']}"
+    assert weights["packed"].startswith("gguf:")
+    engines = {r["engine"] for r in table(project, "calibration_responses")}
+    assert engines == {"mine/engine.py:one_by_one"}
+
+
+def test_the_router_is_the_guides_own(project: Run) -> None:
+    router = load(project.directory, "router", env="mine")
+    assert json.loads((router / "router.json").read_text())["kind"] == "mine/router.py:WordRouter"
+    weights = np.load(router / "weights.npy")
+    texts = {r["prompt_id"]: r["prompt"] for r in table(project, "prompts")}
+    for row in table(project, "assignments"):
+        words = HashingVectorizer(n_features=1024, ngram_range=(1, 2))
+        point = words.transform([texts[row["prompt_id"]]]).toarray()[0]
+        assert row["scores"] == pytest.approx(weights[:, :-1] @ point + weights[:, -1], abs=1e-5)
+
+
+STEPS = "--pipelines=label,train_router,route,generate"
+
+
+def test_an_added_teacher_pays_for_its_calibration_alone_and_the_run_says_what_changed(
+    project: Run,
+) -> None:
+    asked = project.endpoint.bodies  # type: ignore[attr-defined]
+    before = {r["prompt_id"]: r["teacher"] for r in table(project, "assignments")}
+    settings = project.settings  # type: ignore[attr-defined]
+    write_settings(
+        project.directory,
+        with_the_added_teacher(settings, project.endpoint.url),  # type: ignore[attr-defined]
+    )
+    done = project("run", "--env=mine", STEPS)
+    splits = {r["prompt_id"]: r["split"] for r in table(project, "splits")}
+    now = {r["prompt_id"]: r["teacher"] for r in table(project, "assignments")}
+    n = sum(split == "calibration" for split in splits.values())
+    moved = Counter(
+        now[p] for p, split in splits.items() if split == "train" and now[p] != before[p]
+    )
+    calls = {r["teacher"]: r for r in table(project, "calibration_calls")}
+    assert {name: row["calls"] for name, row in calls.items() if row["calls"]} == {"hosted": n}
+    assert calls["hosted"]["cost"] == pytest.approx(n * (5 * 0.6 + 11 * 0.15) * 1e-6)
+    routed = {r["teacher"]: r["calls"] for r in table(project, "routed_calls")}
+    assert {name: count for name, count in routed.items() if count} == moved
+    assert len(asked) == n + moved["hosted"]
+
+    told = " ".join(done.stdout.split())
+    print(done.stdout)
+    assert "Doing train_router.fit_router: rewards changed" in told or "teachers.hosted" in told
+    assert "The pool of teachers changed: 'hosted' was added." in told
+    change = load(project.directory, "run_manifest", env="mine")["pool_change"]
+    answered = [p for p, split in splits.items() if split != "test"]
+    to_hosted = sum(now[p] == "hosted" for p in answered)
+    assert to_hosted and "to hosted" in told
+    (row,) = [r for r in change["teachers"] if r["teacher"] == "hosted"]
+    assert row == {
+        "teacher": "hosted", "before": 0, "now": to_hosted, "calibration_calls": n,
+        "routed_calls": moved["hosted"],
+    }  # fmt: skip
+    assert change["prompts"] == len(answered)
+    assert sum(m["prompts"] for m in change["moves"]) == sum(now[p] != before[p] for p in answered)
+    metrics = load(project.directory, "router_metrics", env="mine")
+    assert change["router"]["now"]["router"] == metrics["router"]["regret"]
+
+    write_settings(project.directory, settings)
+    done = project("run", "--env=mine", STEPS)
+    assert "'hosted' was removed." in " ".join(done.stdout.split())
+    assert "Doing " not in done.stdout and len(asked) == n + moved["hosted"]
+    assert {r["prompt_id"]: r["teacher"] for r in table(project, "assignments")} == before
+
+
+def test_another_judge_and_another_router_by_a_setting(project: Run) -> None:
+    done = project(
+        "run", "--env=mine", "--pipelines=label,train_router,route",
+        f"--params={JUDGED},label.learnability=mine/signal.py:worst_window",
+    )  # fmt: skip
+    assert "pool of teachers changed" not in done.stdout
+    quality = {row["quality"] for row in table(project, "quality")}
     assert len(quality) > 4 and not quality <= {0.0, 1.0}
+    router = load(project.directory, "router", env="mine")
+    assert json.loads((router / "router.json").read_text())["kind"] == "linear"
+    lowest = {r["response_key"]: r["logp"] for r in table(project, "token_statistics")}
+    for row in table(project, "rewards"):  # answers shorter than the window
+        assert row["learnability"] == pytest.approx(
+            np.mean(np.float64(lowest[row["response_key"]]))
+        )
 
 
 def test_the_student_without_a_template_is_trained_with_lora_and_carries_one(project: Run) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    student = load(project.directory, "student", env="other")
+    student = load(project.directory, "student", env="mine")
     assert AutoTokenizer.from_pretrained(student).chat_template
     assert not list(student.glob("adapter*"))
     AutoModelForCausalLM.from_pretrained(student)
-    for row in load(project.directory, "sft_dataset", env="other"):
-        assert row["prompt"][0] == {"role": "system", "content": "You are small."}
-
-
-def test_calls_cost_what_the_settings_say(project: Run) -> None:
-    calls = {r["teacher"]: r for r in load(project.directory, "calibration_calls", env="other")}
-    assert calls["a"]["cost"] == 0
-    assert calls["b"]["cost"] == pytest.approx(2e-6 * calls["b"]["completion_tokens"])
-
-
-def test_another_router_by_a_setting(project: Run) -> None:
-    project(
-        "run", "--env=other", "--pipelines=train_router,route", "--params=train_router.kind=knn"
-    )
-    router = load(project.directory, "router", env="other")
-    assert json.loads((router / "router.json").read_text())["kind"] == "knn"
+    for row in load(project.directory, "sft_dataset", env="mine"):
+        assert row["prompt"][0] == {"role": "system", "content": "You are a careful tutor."}
 
 
 def test_a_pool_that_changed_since_is_refused(project: Run) -> None:
     done = project(
         "run",
-        "--env=other",
+        "--env=mine",
         "--pipelines=route",
-        "--params=teachers.a.system=Be long.",
+        "--params=teachers.packed.system=Be long.",
         check=False,
     )
     assert done.returncode == 1
@@ -110,18 +260,18 @@ def test_a_pool_that_changed_since_is_refused(project: Run) -> None:
 def test_wrong_answers_are_left_out_and_each_call_counted(
     project: Run, verification: str, asked: int
 ) -> None:
-    splits = load(project.directory, "splits", env="other")
+    splits = load(project.directory, "splits", env="mine")
     routed = sum(row["split"] in ("calibration", "train") for row in splits)
     project(
         "run",
-        "--env=other",
+        "--env=mine",
         "--pipelines=generate",
         f"--params=generate.verification={verification}",
     )
-    calls = load(project.directory, "routed_calls", env="other")
+    calls = load(project.directory, "routed_calls", env="mine")
     assert sum(row["responses"] for row in calls) == asked * routed  # random weights solve nothing
-    assert load(project.directory, "routed_responses", env="other") == []
-    done = project("run", "--env=other", "--pipelines=sft", check=False)
+    assert load(project.directory, "routed_responses", env="mine") == []
+    done = project("run", "--env=mine", "--pipelines=sft", check=False)
     assert done.returncode == 1
     assert "sft_dataset has no rows" in done.stderr + done.stdout
 
@@ -130,11 +280,11 @@ def test_prompts_without_references_are_refused_before_a_teacher_is_paid(project
     directory: Path = project.directory  # type: ignore[attr-defined]
     rows = [{"question": f"Tell me about {i}.", "answer": None} for i in range(20)]
     (directory / "bare.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    store = directory / "data" / "stores" / "responses"
+    store = directory / "data" / "mine" / "stores" / "responses"
     before = sorted(store.rglob("part-*"))
     done = project(
         "run",
-        "--env=other",
+        "--env=mine",
         "--pipelines=prepare,label",
         "--params=prepare.source.file=bare.jsonl,label.quality.kind=exact_answer,label.quality.model=",
         check=False,
@@ -150,13 +300,13 @@ def test_students_are_compared_by_the_reward_model_where_there_are_no_references
     rows = [{"question": f"Say {i} kind words.", "answer": None} for i in range(30)]
     (project.directory / "bare.jsonl").write_text("\n".join(map(json.dumps, rows)))
     done = project(
-        "run", "--env=other", "--pipelines=prepare,label,train_router,route,compare",
-        "--params=prepare.source.file=bare.jsonl",
+        "run", "--env=mine", "--pipelines=prepare,label,train_router,route,compare",
+        f"--params=prepare.source.file=bare.jsonl,{JUDGED}",
     )  # fmt: skip
-    comparison = load(project.directory, "strategy_comparison", env="other")
+    comparison = load(project.directory, "strategy_comparison", env="mine")
     assert comparison["measure"] == "reward" and comparison["seeds"] == [1, 2]
     assert set(comparison["strategies"]) == {"persyn", "strong"}  # alpha 0.4 is PerSyn's own
-    trials = load(project.directory, "trials", env="other")
+    trials = load(project.directory, "trials", env="mine")
     assert {row["seed"] for row in trials} == {None, 1, 2}
     own = [row["quality"] for row in trials if row["strategy"] == "persyn"]
     assert comparison["strategies"]["persyn"]["mean"] == pytest.approx(sum(own) / len(own))

@@ -69,6 +69,8 @@ def test_a_run_that_changes_nothing_does_nothing_and_prints_the_same_table(kedro
             "label",
             "models.tiny-b.random_seed=9",
             {
+                "label.estimate_calls": "models.tiny-b.weights_id was "
+                "'random:chat-2-v1', is 'random:chat-9-v1'",
                 "label.answer_calibration_prompts": "models.tiny-b.weights_id was "
                 "'random:chat-2-v1', is 'random:chat-9-v1'",
                 "label.score_learnability": "models.tiny-b.weights_id was "
@@ -87,6 +89,7 @@ def test_a_run_that_changes_nothing_does_nothing_and_prints_the_same_table(kedro
         ("evaluate", "evaluate.confidence=0.9", {
             "evaluate.measure_student": "evaluate.confidence was 0.95, is 0.9",
             "evaluate.summarise": "evaluation_metrics changed",
+            "evaluate.draw_run_plots": "report_summary changed",
         }),
         # Time, memory and money are no reasons.
         ("label,generate", "engine.chunk_size=3,engine.max_num_seqs=5,teachers.b.price=2", {}),

@@ -66,6 +66,28 @@ def test_calls_on_an_empty_store_follow_the_formula(smoke_project: Run) -> None:
     assert sum(row["responses"] for row in routed) == n + train
 
 
+def test_the_calls_were_estimated_before_and_none_is_planned_after(smoke_project: Run) -> None:
+    estimate = load(smoke_project.directory, "estimate")
+    made = {
+        step: {row["teacher"]: row for row in load(smoke_project.directory, table)}
+        for step, table in (("label", "calibration_calls"), ("generate", "routed_calls"))
+    }
+    for row in estimate:
+        if row["step"] == "label":
+            assert row["calls"] == made["label"][row["teacher"]]["calls"] > 0
+    routed = [row["calls"] for row in estimate if row["step"] == "generate"]
+    assert sum(routed) == pytest.approx(sum(r["calls"] for r in made["generate"].values()))
+    page = load(smoke_project.directory, "report")
+    assert "Estimate against actual" in page
+    done = smoke_project("run", "--env=smoke", "--pipelines=plan")
+    after = {(r["step"], r["teacher"]): r for r in load(smoke_project.directory, "plan")}
+    assert {row["calls"] for (step, _), row in after.items() if step != "evaluate"} == {0}
+    for teacher, row in made["generate"].items():  # the router's choice, calibration left out
+        assert after["generate", teacher]["responses"] == row["calls"]
+    assert after["evaluate", "student before"]["calls"] == 0
+    assert "Teacher calls: 0; Generate-then-Select" in done.stdout
+
+
 def test_each_prompt_is_answered_by_the_teacher_with_the_highest_score(smoke_project: Run) -> None:
     assigned = {r["prompt_id"]: r for r in load(smoke_project.directory, "assignments")}
     for row in assigned.values():

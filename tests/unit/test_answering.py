@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers import answering, asking, transformers_engine
+from persyn_kedro.domain.teachers import answering, asking, transformers_engine, vllm_engine
 from persyn_kedro.domain.teachers import engine as engine_rules
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.engine import (
@@ -269,7 +269,7 @@ def test_unknown_teachers_and_missing_engines_are_refused(fake, store, monkeypat
     with pytest.raises(PersynError, match="Teacher x is not in the pool."):
         answer({"x": PROMPTS}, [recipe("a")], store)
     answer({"a": PROMPTS[:1]}, [recipe("a")], store)
-    monkeypatch.setattr(asking.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(vllm_engine.importlib.util, "find_spec", lambda name: None)
     vllm = EngineSettings(name="vllm")
     assert answer({"a": PROMPTS[:1]}, [recipe("a")], store, vllm)[1]["a"]["calls"] == 0
     with pytest.raises(PersynError, match="Engine vllm is not installed.*engine.name=transformers"):

@@ -113,28 +113,34 @@ def test_closing_ends_the_child_and_its_generator(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks only there")
 def test_libraries_are_imported_once_for_all_children(tmp_path):
-    """A module that writes down each of its imports, a path that only the environment knows."""
+    """A module that writes down each of its imports, and sets a variable as vLLM does."""
     (tmp_path / "heavy_library.py").write_text(
-        "import os; open(os.environ['LOG'], 'a').write(f'{os.getpid()} ')"
+        "import os; open(os.environ['LOG'], 'a').write(f'{os.getpid()} ')\n"
+        "os.environ['SET_BY_IMPORT'] = '1'"
     )
+    (tmp_path / "broken_library.py").write_text("raise RuntimeError('no such device')")
     script = tmp_path / "parent.py"
     script.write_text(
         textwrap.dedent(
             """
             import os, sys
-            from persyn_kedro.foundations.child_process import import_ahead, run_in_child
+            from persyn_kedro.foundations.child_process import run_in_child
+            from persyn_kedro.foundations.fork_server import import_ahead
 
             def work():
-                yield os.getpid(), os.environ["LATE"], "heavy_library" in sys.modules
+                names = ("LATE", "GONE", "SET_BY_IMPORT")
+                yield os.getpid(), "heavy_library" in sys.modules, *map(os.environ.get, names)
                 import heavy_library
 
             if __name__ == "__main__":
                 import_ahead(["heavy_library", "no_such_library"])
-                os.environ["LATE"] = "first"
+                os.environ |= {"LATE": "first", "GONE": "not yet"}
                 (first,) = run_in_child(work, label="work")
                 os.environ["LATE"] = "second"
+                del os.environ["GONE"]
                 (second,) = run_in_child(work, label="work")
-                assert first[1:] == ("first", True) and second[1:] == ("second", True)
+                assert first[1:] == (True, "first", "not yet", "1"), first
+                assert second[1:] == (True, "second", None, "1"), second
                 assert first[0] != second[0]
                 assert "heavy_library" not in sys.modules
             """
@@ -143,6 +149,11 @@ def test_libraries_are_imported_once_for_all_children(tmp_path):
     environment = {**os.environ, "LOG": str(tmp_path / "log"), "PYTHONPATH": str(tmp_path)}
     subprocess.run([sys.executable, script], check=True, env=environment)
     assert len((tmp_path / "log").read_text().split()) == 1
+    broken = script.read_text().replace('["heavy_library", "no', '["broken_library", "no')
+    script.write_text(broken.replace("(True,", "(False,").replace('"1")', "None)"))
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "A library could not be imported ahead" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -158,6 +169,7 @@ def test_the_child_does_not_outlive_its_parent(tmp_path, ending):
             def endless():
                 while True:
                     yield os.getpid()
+                    time.sleep(60)  # sends nothing: it does not notice a closed pipe
 
             if __name__ == "__main__":
                 items = run_in_child(endless, label="endless")

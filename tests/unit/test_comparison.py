@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap, t
 
-from persyn_kedro.domain.comparison.bootstrap import mean_over_prompts
+from persyn_kedro.domain.bootstrap import mean_over_prompts
 from persyn_kedro.domain.comparison.seeds_and_prompts import certainty
 from persyn_kedro.domain.comparison.students import compare_students, verdicts
 from persyn_kedro.domain.comparison.summary import (

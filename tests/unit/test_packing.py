@@ -13,6 +13,8 @@ from transformers import (
     Gemma3TextConfig,
     LlamaConfig,
     MambaConfig,
+    Phi3Config,
+    PhimoeConfig,
     PretrainedConfig,
     Qwen2Config,
     Qwen3Config,
@@ -111,6 +113,22 @@ def test_the_row_has_a_shared_beginning_once() -> None:
     assert packed.input_ids == [1, 2, 3, 4, 5, 6, 7]
     assert packed.position_ids == [0, 1, 2, 2, 3, 0, 1]
     assert packed.segments == ((0, 2, 0, 0), (2, 3, 0, 2), (3, 5, 0, 2), (5, 7, 5, 5))
+
+
+def test_a_model_whose_tokens_see_more_of_the_row_is_not_packed() -> None:
+    rope = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
+    assert not use_packing(_model(LlamaConfig(**SIZES, rope_parameters=rope)))
+    long = {
+        "rope_type": "longrope",
+        "rope_theta": 10000.0,
+        "short_factor": [1.0, 1.0],
+        "long_factor": [2.0, 2.0],
+        "original_max_position_embeddings": 16,
+    }
+    assert not use_packing(_model(Phi3Config(**SIZES, rope_parameters=long)))
+    # Its window reaches the attention by a mask alone, and is longer than the probe's row.
+    masked = PhimoeConfig(**SIZES, sliding_window=16, num_local_experts=2)
+    assert not use_packing(_model(masked))
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.model_type)

@@ -9,12 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from persyn_kedro.domain.reporting.choice_samples import compare_choices, with_answers
 from persyn_kedro.domain.reporting.page import report_page
 from persyn_kedro.domain.reporting.summary import build_summary
 from persyn_kedro.domain.reporting.terminal import terminal_table
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.domain.student.evaluation import accuracy_summary, nll_summary
 from persyn_kedro.foundations import schemas
+from tests.tables import dataset
 
 POOL = ["qwen-1.5b-step-by-step", "qwen-0.5b-brief", "gemma-270m", "smollm2-itself"]
 CALIBRATION, TRAIN, TEST = 40, 120, 30
@@ -70,12 +72,93 @@ def make_summary(
     )
 
 
+def answered(prompts: dict[str, dict[str, Any]], teachers: list[str] = POOL[:2]) -> dict[str, Any]:
+    """The choices of a router, over prompts of ``{"part", "choice", "rewards", "response"}``.
+
+    The first teacher has quality 1 throughout, the others 0: it is the strongest.
+    """
+    rewards = [
+        {"prompt_id": p, "teacher": t, "reward": r, "valid": r is not None,
+         "quality": float(t == teachers[0]), "learnability": -1.5}
+        for p, row in prompts.items()
+        for t, r in zip(teachers, row["rewards"], strict=True)
+    ]  # fmt: skip
+    assigned = [{"prompt_id": p, "teacher": row["choice"]} for p, row in prompts.items()]
+    splits = [
+        {"prompt_id": p, "split": "calibration", "part": r["part"]} for p, r in prompts.items()
+    ]
+    asked = [{"prompt_id": p, "prompt": f"What of {p}?", "source": "made up"} for p in prompts]
+    said = [
+        {**{k: r[k] for k in ("prompt_id", "teacher")}, "finish_reason": "stop",
+         "response": prompts[r["prompt_id"]].get("response", f"{r['teacher']} on {r['prompt_id']}")}
+        for r in rewards
+    ]  # fmt: skip
+    compared = compare_choices(
+        table(assigned, schemas.ASSIGNMENTS),
+        table(rewards, schemas.REWARDS),
+        table(splits, schemas.SPLITS),
+        teachers,
+    )
+    return {"alpha": 0.4} | with_answers(
+        compared,
+        dataset(assigned, schemas.ASSIGNMENTS),
+        dataset(rewards, schemas.REWARDS),
+        dataset(asked, schemas.PROMPTS),
+        dataset(said, schemas.RESPONSES),
+    )
+
+
+STRONG, WEAK = POOL[:2]
+CHOICES = {
+    "a": {"part": "fit", "choice": WEAK, "rewards": (0.25, 1.0)},
+    "b": {"part": "holdout", "choice": WEAK, "rewards": (0.5, 0.75)},
+    "c": {"part": "holdout", "choice": WEAK, "rewards": (0.75, None)},  # invalid: counts as 0
+    "d": {"part": "holdout", "choice": STRONG, "rewards": (0.0, 1.0)},
+    "e": {"part": "fit", "choice": WEAK, "rewards": (0.5, 0.5)},
+}
+
+
+def test_choices_are_counted_against_the_strongest_teacher() -> None:
+    choices = answered(CHOICES)
+    assert (choices["strongest"], choices["prompts"], choices["elsewhere"]) == (STRONG, 5, 4)
+    holdout, fit = choices["parts"]
+    assert holdout == {
+        "part": "holdout", "n": 3, "same": 1, "better": 1, "worse": 1, "equal": 0,
+        "gain": pytest.approx((0.25 - 0.75 + 0) / 3),
+    }  # fmt: skip
+    assert fit == {
+        "part": "fit", "n": 2, "same": 0, "better": 1, "worse": 0, "equal": 1,
+        "gain": pytest.approx(0.75 / 2),
+    }  # fmt: skip
+
+
+def test_samples_hold_both_answers_unseen_prompts_first() -> None:
+    samples = answered(CHOICES)["samples"]
+    assert [(s["prompt_id"], s["router_is"]) for s in samples] == [
+        ("b", "better"), ("a", "better"), ("c", "worse"),
+    ]  # fmt: skip
+    assert samples[0]["router"]["response"] == f"{WEAK} on b"
+    assert samples[0]["strongest"]["response"] == f"{STRONG} on b"
+    assert (samples[0]["router"]["reward"], samples[0]["strongest"]["reward"]) == (0.75, 0.5)
+    many = {f"p{i}": CHOICES["b"] for i in range(9)}
+    drawn = [sample["prompt_id"] for sample in answered(many)["samples"]]
+    assert drawn == ["p0", "p1", "p2", "p3"]
+
+
+def test_a_router_that_always_asks_the_strongest_is_said_to() -> None:
+    same = {name: {**row, "choice": STRONG} for name, row in CHOICES.items()}
+    page = report_page(make_summary(), answered(same))
+    assert "the router chose the strongest teacher for each of the 5" in page
+    assert 'class="sample"' not in page
+    assert 'class="sample"' in report_page(make_summary(), answered(CHOICES))
+
+
 def test_the_summary_survives_json() -> None:
-    summary = make_summary()
-    back = json.loads(json.dumps(summary, allow_nan=False))
-    assert (terminal_table(back), report_page(back)) == (
+    summary, choices = make_summary(), answered(CHOICES)
+    back, chosen = json.loads(json.dumps([summary, choices], allow_nan=False))
+    assert (terminal_table(back), report_page(back, chosen)) == (
         terminal_table(summary),
-        report_page(summary),
+        report_page(summary, choices),
     )
 
 
@@ -117,7 +200,8 @@ def test_every_figure_is_drawn_within_the_width(pool: list[str], holdout: int) -
     text = terminal_table(summary)
     assert max(map(len, text.splitlines())) <= 100
     for words in [*pool, str(summary["calls"]["generate_then_select"]), "The pool holds"]:
-        assert words in text and words in report_page(summary).replace("&#39;", "'")
+        page = report_page(summary, answered(CHOICES))
+        assert words in text and words in page.replace("&#39;", "'")
 
 
 def test_a_pool_of_two_has_no_column_twice() -> None:
@@ -133,18 +217,27 @@ class _Tags(HTMLParser):
         self.seen.append((tag, dict(attrs)))
 
 
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>$\\frac{</div>"
+
+
 def test_the_page_needs_nothing_else_and_escapes_text() -> None:
-    page = report_page(make_summary(["<script>alert(1)</script>", *POOL[1:]], ("a <b> note",)))
+    page = report_page(
+        make_summary([EVIL, *POOL[1:]], ("a <blink> note",)),
+        answered({"b": {**CHOICES["b"], "choice": EVIL, "response": EVIL}}, [STRONG, EVIL]),
+    )
     tags = _Tags()
     tags.feed(page)
-    assert not {tag for tag, _ in tags.seen} & {"script", "link", "img", "iframe", "b"}
-    assert not [attrs for _, attrs in tags.seen if {"src", "href"} & attrs.keys()]
-    assert not re.search(r"url\(|@import|https?://", page)
-    assert "prefers-color-scheme: dark" in page
+    names = [tag for tag, _ in tags.seen]
+    assert names.count("script") == 1 and not {"iframe", "img", "blink"} & set(names)
+    links = [a for _, attrs in tags.seen for a in (attrs.get("src"), attrs.get("href")) if a]
+    assert links and all(link.startswith(("#", "data:")) for link in links)
+    assert not re.search(r"url\((?!#)|@import", page)
+    assert page.count("alert(1)") == page.count("alert(1)&lt;/script&gt;") * 2 > 4
 
 
 def test_the_longest_bar_is_full() -> None:
-    widths = re.findall(r'class="bar" style="width: ([\d.]+)%', report_page(make_summary()))
+    page = report_page(make_summary(), answered(CHOICES))
+    widths = re.findall(r'class="bar" style="width: ([\d.]+)%', page)
     assert [float(width) for width in widths] == pytest.approx(
         [100 * n / 70 for n in OF_TEACHER], abs=0.1
     )

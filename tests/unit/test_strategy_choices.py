@@ -37,6 +37,13 @@ def rewards() -> pa.Table:
     return pa.Table.from_pylist(rows, schemas.REWARDS)
 
 
+def statistics() -> pa.Table:
+    """Two tokens a response, one of no tokens, and one that the student could not score."""
+    rows = [(t, 2, 2 * value) for t in TEACHERS for value in LEARNABILITY[t]]
+    rows += [("big", 0, None), ("big", 2, None)]
+    return pa.table(dict(zip(merits.STATISTICS, zip(*rows, strict=True), strict=True)))
+
+
 def allocated(**settings: Any) -> tuple[dict[str, dict[str, list[str]]], dict[str, Any]]:
     families = {"big": "q", "middle": "s", "small": "s"}
     scores = {p: [0.0, 1.0, 2.0] for p in [*IDS, "t0", "t1"]}
@@ -44,6 +51,7 @@ def allocated(**settings: Any) -> tuple[dict[str, dict[str, list[str]]], dict[st
         [*IDS, "t0", "t1"],
         Pool(TEACHERS, families, settings.pop("family", "s")),
         rewards(),
+        merits.mean_nll(statistics(), TEACHERS),
         RouterScores(
             scores,
             {0.0: {p: [3.0, 1.0, 2.0] for p in scores}, 1.0: {}},
@@ -131,7 +139,7 @@ def test_a_pool_without_known_quality_has_no_strong_teacher() -> None:
     pool = Pool(TEACHERS, dict.fromkeys(TEACHERS), None)
     scores = RouterScores({p: [0.0, 1.0, 2.0] for p in IDS}, {}, {})
     settings = CompareSettings(strategies=["persyn", "strong"])
-    _, notes = allocate(IDS, pool, table, scores, settings, seed=1)
+    _, notes = allocate(IDS, pool, table, {}, scores, settings, seed=1)
     assert notes["left_out"] == {
         "strong": "no response to a calibration prompt has a known quality"
     }

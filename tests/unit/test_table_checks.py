@@ -164,6 +164,7 @@ ALSO_GOOD: list[tuple[str, dict[str, Any]]] = [
     ("quality", {"quality": None}),
     ("rewards", {**INVALID, "valid": False, "response_key": None, "quality": None}),
     ("rewards", {**INVALID, "valid": False, "quality": -INF, "learnability": -INF}),
+    ("rewards", {"learnability": 3.5}),  # of a signal of the user's own
     ("rewards", {"quality": None, "quality_normalised": None, "reward": 1 + 1e-10}),
     ("assignments", {"scores": [1.0, 1.0], "margin": 0.0}),
     ("routed_responses", {**UNASKED, "rank": 2, "quality": None}),
@@ -234,7 +235,6 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("quality", "quality", {"quality": NAN}),
     ("rewards", "prompt_id", {"prompt_id": "x" * 32}),
     ("rewards", "quality", {"quality": NAN}),
-    ("rewards", "learnability", {"learnability": 0.01}),
     ("rewards", "learnability", {"learnability": NAN}),
     ("rewards", "quality_normalised", {"quality_normalised": 1.001}),
     ("rewards", "quality_normalised", {**INVALID, "valid": False, "quality_normalised": 0.5}),

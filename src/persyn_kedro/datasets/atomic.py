@@ -91,6 +91,10 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
         except VersionNotFoundError:
             return None
 
+    def load_version(self, version: str) -> Any:
+        """Load a version other than the one that is pinned or the newest."""
+        return self._read(Path(self._get_versioned_path(version)))
+
     def record(self, version: str) -> dict[str, Any]:
         """Return what made a version; of a foreign one its content alone."""
         directory = Path(self._get_versioned_path(version)).parent

@@ -1,13 +1,13 @@
-"""JSON documents, HTML pages and plots."""
+"""JSON documents, figures, plots and HTML pages."""
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
 
-from kedro_datasets._typing import ImagePreview, JSONPreview
+from kedro_datasets._typing import JSONPreview, PlotlyPreview, TablePreview
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+from persyn_kedro.datasets.previews import NOT_MADE, preview_table, table_of_figures
 
 
 class JsonDocument(AtomicVersionedDataset):
@@ -21,7 +21,28 @@ class JsonDocument(AtomicVersionedDataset):
 
     def preview(self) -> JSONPreview:
         """Return the document for Kedro-Viz."""
-        return JSONPreview(json.dumps(self.load()))
+        return JSONPreview(json.dumps(self.load() if self.exists() else NOT_MADE))
+
+
+class Figures(JsonDocument):
+    """A JSON document of figures, which Kedro-Viz shows as a table."""
+
+    def preview(self) -> TablePreview:  # type: ignore[override]
+        """Return a row for each figure: where it stands in the document, and its value."""
+        if not self.exists():
+            return preview_table([NOT_MADE], [])
+        return preview_table(*table_of_figures(self.load()))
+
+
+class PlotlyPlot(JsonDocument):
+    """A Plotly figure as JSON: ``{"data": [trace], "layout": {...}}``."""
+
+    def preview(self) -> PlotlyPreview:  # type: ignore[override]
+        """Return the plot for Kedro-Viz."""
+        if not self.exists():
+            note = {"text": NOT_MADE, "showarrow": False}
+            return PlotlyPreview({"data": [], "layout": {"annotations": [note]}})
+        return PlotlyPreview(self.load())
 
 
 class HtmlPage(AtomicVersionedDataset):
@@ -33,16 +54,10 @@ class HtmlPage(AtomicVersionedDataset):
     def _read(self, path: Path) -> str:
         return path.read_text(encoding="utf-8")
 
-
-class PngPlot(AtomicVersionedDataset):
-    """The bytes of a PNG."""
-
-    def _write(self, data: bytes, path: Path) -> None:
-        path.write_bytes(data)
-
-    def _read(self, path: Path) -> bytes:
-        return path.read_bytes()
-
-    def preview(self) -> ImagePreview:
-        """Return the plot for Kedro-Viz."""
-        return ImagePreview(base64.b64encode(self.load()).decode())
+    def preview(self) -> TablePreview:
+        """Return where the newest page lies: Kedro-Viz would show it without its style."""
+        if not self.exists():
+            return preview_table([NOT_MADE], [])
+        path = Path(self._get_load_path()).absolute()
+        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        return preview_table(["open in a browser"], [[str(shown)]])

@@ -7,6 +7,7 @@ from pathlib import Path
 from kedro_datasets._typing import JSONPreview
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset, link
+from persyn_kedro.datasets.previews import NOT_MADE
 
 
 class ModelDirectory(AtomicVersionedDataset):
@@ -28,6 +29,8 @@ class ModelDirectory(AtomicVersionedDataset):
 
     def preview(self) -> JSONPreview:
         """Return the names and sizes of the files for Kedro-Viz."""
+        if not self.exists():
+            return JSONPreview(json.dumps(NOT_MADE))
         root = self.load()
         sizes = {str(f.relative_to(root)): f.stat().st_size for f in root.rglob("*") if f.is_file()}
         return JSONPreview(json.dumps(sizes))

@@ -11,6 +11,7 @@ from kedro.io.core import Version
 from kedro_datasets._typing import TablePreview
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+from persyn_kedro.datasets.previews import NOT_MADE, preview_table
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.schemas import unsettled_rows
 from persyn_kedro.foundations.table_checks import TableCheck
@@ -60,7 +61,19 @@ class ParquetTable(AtomicVersionedDataset):
 
     def preview(self, nrows: int = 10) -> TablePreview:
         """Return the first rows for Kedro-Viz."""
-        return _as_preview(self.load().head(nrows))
+        if not self.exists():
+            return preview_table([NOT_MADE], [])
+        head = self.load().head(nrows)
+        return preview_table(head.column_names, [list(row.values()) for row in head.to_pylist()])
+
+    def statistics(self) -> dict[str, int]:
+        """Return rows, columns and bytes of the newest version, without reading its rows."""
+        path = Path(self._get_load_path())
+        footer = pq.read_metadata(path)
+        size = path.stat().st_size
+        # The schema's names, not the footer's columns: those are the leaves of nested ones.
+        columns = len(footer.schema.to_arrow_schema().names)
+        return {"rows": footer.num_rows, "columns": columns, "file_size": size}
 
 
 def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
@@ -79,9 +92,3 @@ def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
             room -= len(batch)
     if group:
         yield pa.Table.from_batches(group).combine_chunks()
-
-
-def _as_preview(table: pa.Table) -> Any:
-    columns = table.column_names
-    rows = [[str(row[c])[:300] for c in columns] for row in table.to_pylist()]
-    return TablePreview({"index": list(range(len(rows))), "columns": columns, "data": rows})

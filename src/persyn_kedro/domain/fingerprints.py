@@ -7,7 +7,8 @@ from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.identities import harness_identity, source_identity
 from persyn_kedro.foundations.model_parameters import Models, ModelSettings
-from persyn_kedro.foundations.step import hand, lasting, step_of
+from persyn_kedro.foundations.own_code import code_identity
+from persyn_kedro.foundations.step import hand, lasting, own_code_named, step_of
 from persyn_kedro.foundations.step_parameters import PrepareSettings
 
 Record = dict[str, Any]
@@ -29,7 +30,7 @@ def reading(
         identify: gives ``foundations.identities.model_identity``.
 
     Raises:
-        PersynError: a model, or the hub's prompts, are not there.
+        PersynError: a model, the hub's prompts or a file of the user's own are not there.
     """
     mark = step_of(function)
     values = {argument: value for argument, (_, value) in settings.items()}
@@ -51,6 +52,8 @@ def reading(
             continue
         fields = mark.reads.get(argument)
         record["parameters"][group] = lasting(value, fields)
+        if own := own_code_named(value, fields):
+            record.setdefault("own_code", {}).update({k: code_identity(k) for k in own})
         if isinstance(value, PrepareSettings) and (fields is None or "source" in fields):
             record["prompts_read"] = source_identity(value.source)
         if isinstance(value, BenchmarkSettings) and (fields is None or "tasks" in fields):
@@ -67,7 +70,7 @@ def difference(before: Record, now: Record) -> str:
     """Say in a few words what first differs between two readings, settings before inputs."""
     if before.get("step_version") != now["step_version"]:
         return f"step version {before.get('step_version')} is now {now['step_version']}"
-    for part in ("parameters", "models", "prompts_read", "harness"):
+    for part in ("parameters", "models", "own_code", "prompts_read", "harness"):
         found = _first(part, before.get(part), now.get(part))
         if found:
             return found.replace("parameters.", "", 1)

@@ -1,7 +1,11 @@
 """Do the settings name models that exist? Checked together, before any step runs."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from persyn_kedro.domain.learnability.signals import signal_of
+from persyn_kedro.domain.quality.own_function import quality_function
+from persyn_kedro.domain.routers.persistence import router_class
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
 from persyn_kedro.foundations.model_files import local_directory, read_config
@@ -12,6 +16,7 @@ from persyn_kedro.foundations.model_parameters import (
     Teachers,
     Think,
 )
+from persyn_kedro.foundations.own_code import is_own
 from persyn_kedro.foundations.step_parameters import LabelSettings, TrainRouterSettings
 from persyn_kedro.foundations.weights import check_source
 
@@ -44,8 +49,22 @@ def check_pool(
     for model in dict.fromkeys(users.values()):
         check_source(model, models.root[model])
     _check_twins(models, teachers)
+    check_own_code(label, [train_router.kind])
     if label.quality.model is not None:
         _check_reward_model(label.quality.model, models.root[label.quality.model])
+
+
+def check_own_code(label: LabelSettings, routers: Iterable[str]) -> None:
+    """Refuse code of the user's own that is not there, or is not what it must be.
+
+    Raises:
+        PersynError: names the first such.
+    """
+    signal_of(label.learnability)
+    if is_own(label.quality.kind):
+        quality_function(label.quality.kind)
+    for kind in filter(is_own, routers):
+        router_class(kind)
 
 
 def check_recipe(models: Models, label: LabelSettings, recipe: TrainRewardModelSettings) -> None:
@@ -124,6 +143,13 @@ def _check_reward_model(name: str, settings: ModelSettings) -> None:
 def thinks_of(models: Models, teachers: Teachers) -> dict[str, Think]:
     """Return whether each teacher's ``<think>`` text is kept: its model's setting."""
     return {name: models.root[t.model].think for name, t in teachers.root.items()}
+
+
+def label_notes(label: LabelSettings) -> list[str]:
+    """Return remarks about the labels that a reader of the report should know."""
+    if not is_own(label.learnability):
+        return []
+    return [f"Learnability is {label.learnability}'s, in its own unit."]
 
 
 def pool_notes(models: Models, teachers: Teachers, student: StudentSettings) -> list[str]:

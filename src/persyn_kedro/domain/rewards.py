@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from persyn_kedro.domain.learnability.signals import learnability, signal_of
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.schemas import REWARDS
 from persyn_kedro.foundations.step_parameters import LabelSettings
@@ -62,24 +63,28 @@ def compute_rewards(
 ) -> pa.Table:
     """Return r = (1 - alpha) r_q + alpha r_l of every prompt and teacher, as a REWARDS table.
 
-    Learnability is the student's mean token log-likelihood, in nats. Rows are ordered by prompt id,
-    then by ``teachers``; a teacher that did not answer a prompt has an invalid row, and rows of
-    teachers not in ``teachers`` are ignored. Quality and statistics are found by response key.
+    Learnability is the signal ``settings.learnability`` of the student's token statistics. Rows are
+    ordered by prompt id, then by ``teachers``; a teacher that did not answer has an invalid
+    row, and those of teachers not in ``teachers`` are ignored. Quality and statistics are found by
+    response key.
 
     Raises:
-        PersynError: two responses of one teacher to one prompt.
+        PersynError: two responses of one teacher to one prompt, or the signal failed.
     """
+    signal, read = signal_of(settings.learnability)
     prompt_ids = sorted(set(responses.column("prompt_id").to_pylist()))
     found = _responses_by_place(responses, teachers)
     places = [(prompt_id, teacher) for prompt_id in prompt_ids for teacher in teachers]
     rows = [found.get(place, {}) for place in places]
     keys = [row.get("response_key") for row in rows]
 
-    statistic_of = {row["response_key"]: row for row in _rows(statistics, "tokens", "sum_logp")}
+    statistic_of = {row["response_key"]: row for row in _rows(statistics, *read)}
     quality_of = {row["response_key"]: row["quality"] for row in _rows(quality, "quality")}
     shape = (len(prompt_ids), len(teachers))
     q = np.array([_number(quality_of.get(key)) for key in keys]).reshape(shape)
-    l = np.array([_learnability(statistic_of.get(key)) for key in keys]).reshape(shape)  # noqa: E741
+    l = np.array(  # noqa: E741
+        [learnability(signal, settings.learnability, statistic_of.get(key)) for key in keys]
+    ).reshape(shape)
     usable = [_usable(row, statistic_of.get(row.get("response_key")), settings) for row in rows]
 
     weights = (1 - settings.alpha, settings.alpha)
@@ -161,12 +166,6 @@ def _responses_by_place(
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
-
-
-def _learnability(statistic: Mapping[str, Any] | None) -> float:
-    if not statistic or not statistic["tokens"] or statistic["sum_logp"] is None:
-        return float("nan")
-    return statistic["sum_logp"] / statistic["tokens"]
 
 
 def _usable(

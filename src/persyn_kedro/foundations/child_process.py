@@ -1,8 +1,4 @@
-"""Run a generator function in a process of its own, so that its memory is all returned after it.
-
-On Linux the processes are forked from one server process, which has imported the heavy libraries
-once (``import_ahead``) and done nothing else: it has no threads, no model, and no CUDA context.
-"""
+"""Run a generator function in a process of its own, so that its memory is all returned after it."""
 
 import atexit
 import ctypes
@@ -14,42 +10,22 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError, full_disk
+from persyn_kedro.foundations.fork_server import METHOD, Environment, start_process
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-# Defaults of the child; what the user exported stays.
-QUIET = {
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "TORCH_CPP_LOG_LEVEL": "ERROR",
-    "TQDM_DISABLE": "1",
-    "TRANSFORMERS_VERBOSITY": "error",
-    "VLLM_CONFIGURE_LOGGING": "0",
-    "VLLM_NO_USAGE_STATS": "1",
-}
 PR_SET_PDEATHSIG = 1
 STOP_SECONDS = 10.0
-# Forking after Apple's libraries were loaded is not safe.
-START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-
-
-def import_ahead(modules: Iterable[str]) -> None:
-    """Have ``modules`` imported once, in the process from which all children are forked.
-
-    It starts with the first child; later calls change nothing. No module of this package may be
-    among them: the server does not know the parent's ``sys.path``, so it might find another copy.
-    """
-    multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
 
 
 def run_in_child(
@@ -69,20 +45,13 @@ def run_in_child(
         PersynError: with the child's own sentence, or if the child died.
         RuntimeError: with the child's traceback, for any other exception in it.
     """
-    context = multiprocessing.get_context(START_METHOD)
-    receiver, sender = context.Pipe(duplex=False)
+    receiver, sender = multiprocessing.get_context(METHOD).Pipe(duplex=False)
     work = pickle.dumps((function, args))
-    environment = {**QUIET, **os.environ, **(env or {})}
-    process: BaseProcess = context.Process(  # type: ignore[attr-defined]
-        target=_serve, args=(sender, work, environment)
-    )
+    process = start_process(_serve, (sender, work), env or {})
     stop = partial(_stop, process)
     atexit.register(stop)
     peak = 0
     try:
-        if START_METHOD == "forkserver":
-            _start_server()
-        process.start()
         del args, work  # the child has them
         sender.close()
         while True:
@@ -105,27 +74,6 @@ def run_in_child(
         receiver.close()
         progress.forget(pid)
         log.info("%s: process %s ended, peak memory %.2f GiB", label, pid, peak / 2**30)
-
-
-def _start_server() -> None:
-    """Start the server that forks, if it is not there: deaf to Ctrl-C, with quiet libraries.
-
-    Its parent stops it. A Ctrl-C that comes in these moments is kept for the parent.
-    """
-    added = {name: value for name, value in QUIET.items() if name not in os.environ}
-    main = threading.current_thread() is threading.main_thread()
-    if main:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        old = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update(added)
-    try:
-        forkserver.ensure_running()
-    finally:
-        for name in added:
-            del os.environ[name]
-        if main:
-            signal.signal(signal.SIGINT, old)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _receive(receiver: Connection, process: BaseProcess, label: str) -> tuple[str, Any, int]:
@@ -155,13 +103,12 @@ def _stop(process: BaseProcess) -> None:
             process.join(STOP_SECONDS)
 
 
-def _serve(sender: Connection, work: bytes, environment: dict[str, str]) -> None:
+def _serve(environment: Environment, sender: Connection, work: bytes) -> None:
     """Be the child: send ``(kind, payload, peak memory in bytes)`` for each item and the end."""
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent stops us
     signal.signal(signal.SIGTERM, _leave)
-    os.environ.clear()
-    os.environ.update(environment)
+    environment.apply()
     progress.tell_parent(lambda event: sender.send(("progress", event, _peak_memory())))
     try:
         function, args = pickle.loads(work)  # noqa: S301 - from our own parent
@@ -186,14 +133,14 @@ def _leave(*_: Any) -> None:
 
 
 def _die_with_parent() -> None:
-    """End with the parent: Linux kills this process with its server, which ends with the parent."""
+    """End with the parent: a thread waits for it. On Linux the server's end kills this process too.
+
+    The server does not end with the parent as long as a child lives, so it is not enough.
+    """
     guardian = multiprocessing.parent_process()
     assert guardian is not None  # noqa: S101 - this is a child
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if not guardian.is_alive():
-            os._exit(1)
-        return
 
     def watch() -> None:
         guardian.join()

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from persyn_kedro.foundations.step_parameters import RouterKind
 from persyn_kedro.foundations.typed_settings import NO_EFFECT, Settings
 
-RouterKind = Literal["language_model", "linear", "knn"]
 StrategyName = Literal["persyn", "strong", "mix", "family_strong", "car", "random", "oracle"]
 
 

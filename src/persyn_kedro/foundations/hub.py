@@ -37,6 +37,17 @@ def hub_commit(name: str, revision: str | None, kind: Literal["model", "dataset"
     return str(info.sha)
 
 
+def cached_model(name: str, commit: str) -> Path | None:
+    """Return the directory of a hub model whose files are in the cache; ask nobody."""
+    import huggingface_hub
+
+    try:
+        found = huggingface_hub.snapshot_download(name, revision=commit, local_files_only=True)
+    except (OSError, ValueError):  # the hub's own errors are among these
+        return None
+    return Path(found)
+
+
 def _cached_commit(name: str, revision: str | None, kind: str) -> str | None:
     import huggingface_hub
 

@@ -60,7 +60,7 @@ def load_tokenizer(resolved: "ResolvedModel") -> "PreTrainedTokenizerBase":
 
 
 def load_causal_lm(resolved: "ResolvedModel", dtype: str | None = None) -> "PreTrainedModel":
-    """Return the language model, in evaluation mode, on :func:`device`.
+    """Return the language model, in evaluation mode, on ``device``.
 
     ``dtype`` is a torch type's name (default: the settings' one).
     """

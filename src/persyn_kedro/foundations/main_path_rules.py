@@ -99,6 +99,29 @@ def _calls() -> "DataFrameSchema":
     )
 
 
+def _plan() -> "DataFrameSchema":
+    amounts = [field.name for field in schemas.PLAN if field.type == pa.float64()]
+    return rule.schema(
+        {
+            "step": rule.text(),
+            "teacher": rule.text(),
+            **{name: rule.count() for name in amounts},
+            "basis": rule.text(),
+        },
+        ["step", "teacher"],
+        rule.between(
+            "calls",
+            "must be no more than responses",
+            lambda f: f["calls"] <= f["responses"] + rule.ROUNDING,
+        ),
+        rule.between(
+            "completion_tokens",
+            "must be no more than most_completion_tokens",
+            lambda f: f["completion_tokens"] <= f["most_completion_tokens"] + rule.ROUNDING,
+        ),
+    )
+
+
 def _token_statistics() -> "DataFrameSchema":
     """NaN passes where a model's own logits were NaN: such a response has no reward."""
     most = 1 + SUM_ROUNDING
@@ -159,9 +182,7 @@ def _rewards() -> "DataFrameSchema":
         {
             **_answer(key_may_be_null=True),  # of a teacher that did not answer
             "quality": rule.column("must not be NaN", lambda s: s == s, null=True),
-            "learnability": rule.column(
-                "must be 0 or less", lambda s: s <= LOGP_ROUNDING, null=True
-            ),
+            "learnability": rule.column("must not be NaN", lambda s: s == s, null=True),
             **{name: rule.share() for name in (*terms, "reward")},
             "valid": rule.column(),
         },
@@ -238,6 +259,7 @@ TABLES: dict[str, tuple[pa.Schema, Callable[[], "DataFrameSchema"]]] = {
     "calibration_set": (schemas.CALIBRATION_SET, _calibration_set),
     "responses": (schemas.RESPONSES, _responses),
     "calls": (schemas.CALLS, _calls),
+    "plan": (schemas.PLAN, _plan),
     "token_statistics": (schemas.TOKEN_STATISTICS, _token_statistics),
     "quality": (schemas.QUALITY, _quality),
     "rewards": (schemas.REWARDS, _rewards),

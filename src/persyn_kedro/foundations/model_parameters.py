@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
+from persyn_kedro.foundations.own_code import kind
 from persyn_kedro.foundations.typed_settings import NO_EFFECT, Settings
 
 Think = Literal["keep", "strip"]
@@ -150,7 +151,9 @@ class StudentSettings(Settings):
 class EngineSettings(Settings):
     """What runs local models. ``chunk_size`` responses are stored at a time."""
 
-    name: Annotated[Literal["vllm", "transformers"], NO_EFFECT] = "vllm"
+    name: Annotated[str, kind("vllm", "transformers"), NO_EFFECT] = Field(
+        "vllm", description="or file.py:name, a function as transformers_engine.generate"
+    )
     batch_size: Annotated[int, NO_EFFECT] = Field(8, ge=1, description="transformers only")
     chunk_size: Annotated[int, NO_EFFECT] = Field(32, ge=1)
     max_model_len: int = Field(2048, ge=16)

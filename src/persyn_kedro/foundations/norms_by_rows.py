@@ -27,7 +27,7 @@ def _by_rows(forward: Callable[..., "torch.Tensor"], cached: int) -> Callable[..
         import torch
 
         rows = max(1, cached // max(1, states[:, :1].numel()))
-        if states.shape[1] <= rows:
+        if states.dim() < 3 or states.shape[1] <= rows:
             return forward(states)
         found = torch.empty_like(states)
         pairs = zip(states.split(rows, dim=1), found.split(rows, dim=1), strict=True)

@@ -80,7 +80,15 @@ def use_packing(model: Any) -> bool:
     import torch
     from transformers import AttentionInterface
 
-    AttentionInterface.register(ATTENTION, _attention)
+    if _depends_on_the_row(model.config.get_text_config()):
+        return False
+    windows: set[int | None] = set()
+
+    def probed(*args: Any, **more: Any) -> Any:
+        windows.add(more.get("sliding_window"))
+        return _attention(*args, **more)
+
+    AttentionInterface.register(ATTENTION, probed)
     before = model.config._attn_implementation
     families = [([5, 6, 7], [[8, 9], [4, 8, 3, 5]]), ([], [[3, 4, 9]])]
     sequences = [[*a, *b] for a, many in families for b in many]
@@ -93,14 +101,29 @@ def use_packing(model: Any) -> bool:
         try:
             model.set_attn_implementation(ATTENTION)
             found = hidden_states(base, pack(families))
-        except (CannotPack, ValueError, TypeError):
+        except (CannotPack, ValueError, TypeError, AttributeError):
             found = None
+    AttentionInterface.register(ATTENTION, _attention)
+    if getattr(model.config.get_text_config(), "sliding_window", None) and windows <= {None}:
+        found = None  # its window reaches it by a mask, which packing leaves out
     # The row: 3 shared tokens, continuations of 2 and of 4, a sequence of 3.
     rows = ([0, 1, 2, 3, 4], [0, 1, 2, 5, 6, 7, 8], [9, 10, 11])
     if found is not None and all(_same(found[r], w) for r, w in zip(rows, wanted, strict=True)):
         return True
     model.set_attn_implementation(before)
     return False
+
+
+def _depends_on_the_row(config: Any) -> bool:
+    """Whether a token's states depend on more of the row than its own sequence.
+
+    Some rotary embeddings change with the row's longest position, chunked attention with a token's
+    place in it. The short row of the probe would not show either.
+    """
+    rope = getattr(config, "rope_parameters", None) or {}
+    kinds = {part.get("rope_type") for part in (rope, *rope.values()) if isinstance(part, dict)}
+    layers = getattr(config, "layer_types", None) or []
+    return bool(kinds & {"dynamic", "longrope"}) or "chunked_attention" in layers
 
 
 def _same(found: "torch.Tensor", wanted: "torch.Tensor") -> bool:
@@ -163,6 +186,11 @@ def _causal_attention(
         scores = (query @ key.transpose(-1, -2) * scaling).masked_fill(hidden, -math.inf)
         return scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype) @ value
     windowed = sliding_window is not None and length > sliding_window
+    half = query.dtype != torch.float32
+    if groups > 1 and query.device.type != "cpu" and (windowed or not half):
+        # A GPU's fused kernels know fewer key heads in half precision and without a mask alone.
+        key, value = (t.repeat_interleave(groups, dim=1) for t in (key, value))
+        groups = 1
     window = _visible(length, sliding_window or length, query.device) if windowed else None
     return torch.nn.functional.scaled_dot_product_attention(
         query,

@@ -68,7 +68,7 @@ def render_prompt(
     a string is tokenised in pieces: the template's own, then each text with special tokens split.
 
     Raises:
-        PersynError: as for :func:`render`, and where the prompt renders to nothing.
+        PersynError: as for ``render``, and where the prompt renders to nothing.
     """
     texts = _texts(system, prompt)
     rendered = _apply_template(tokenizer, texts, generation_prompt=True)

@@ -95,6 +95,21 @@ CALLS = pa.schema(
     ]
 )
 
+PLAN = pa.schema(
+    [
+        ("step", pa.string()),  # label, generate or evaluate
+        ("teacher", pa.string()),  # evaluate: the student, before and after
+        ("responses", pa.float64()),  # wanted; expected ones where no router has chosen yet
+        ("calls", pa.float64()),  # of these the store lacks
+        ("prompt_tokens", pa.float64()),  # of the calls
+        ("completion_tokens", pa.float64()),  # expected
+        ("most_completion_tokens", pa.float64()),  # all calls at max_new_tokens
+        ("cost", pa.float64()),
+        ("most_cost", pa.float64()),
+        ("basis", pa.string()),  # what the expected completion tokens go by
+    ]
+)
+
 ASSIGNMENTS = pa.schema(
     [
         ("prompt_id", pa.string()),

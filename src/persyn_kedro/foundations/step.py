@@ -1,6 +1,6 @@
 """What a node reads of its settings: all that it is handed, and what its result hangs on.
 
-A node's function is marked with :func:`step`. The mark is enforced: every other setting that could
+A node's function is marked with ``step``. The mark is enforced: every other setting that could
 change its result reaches the function as its default, so that a forgotten one is not obeyed, which
 shows, and never obeyed once and then reused in silence.
 """
@@ -11,13 +11,17 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, RootModel
 
-from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
+from persyn_kedro.foundations.evidence_parameters import (
+    CompareRoutersSettings,
+    TrainRewardModelSettings,
+)
 from persyn_kedro.foundations.model_parameters import (
     Models,
     ModelSettings,
     StudentSettings,
     Teachers,
 )
+from persyn_kedro.foundations.own_code import is_own
 from persyn_kedro.foundations.step_parameters import LabelSettings, TrainRouterSettings
 from persyn_kedro.foundations.typed_settings import NO_EFFECT
 
@@ -31,17 +35,19 @@ class Step:
     Attributes:
         version: raised by hand when the node's code makes something else of the same inputs.
         reads: by argument; an argument that is not here is read whole.
+        always: whether it is done in each run: it looks at what is not among its inputs.
     """
 
     version: int = 1
     reads: Mapping[str, tuple[str, ...]] = ()  # type: ignore[assignment]
+    always: bool = False
 
 
-def step(version: int = 1, **reads: tuple[str, ...]) -> Callable[[F], F]:
-    """Mark a node's function with its :class:`Step`."""
+def step(version: int = 1, always: bool = False, **reads: tuple[str, ...]) -> Callable[[F], F]:
+    """Mark a node's function with its ``Step``."""
 
     def mark(function: F) -> F:
-        function.step = Step(version, reads)  # type: ignore[attr-defined]
+        function.step = Step(version, reads, always)  # type: ignore[attr-defined]
         return function
 
     return mark
@@ -110,6 +116,19 @@ def models_named(value: Any, fields: tuple[str, ...] | None = None) -> Iterable[
     if isinstance(value, LabelSettings) and read("quality") and value.quality.model:
         return [value.quality.model]
     return []
+
+
+def own_code_named(value: Any, fields: tuple[str, ...] | None = None) -> list[str]:
+    """Return the ``file.py:name`` that a group of settings uses, as far as it is read."""
+    kinds: dict[str, list[str]] = {}
+    if isinstance(value, LabelSettings):
+        kinds = {"quality": [value.quality.kind], "learnability": [value.learnability]}
+    elif isinstance(value, TrainRouterSettings):
+        kinds = {"kind": [value.kind]}
+    elif isinstance(value, CompareRoutersSettings):
+        kinds = {"kinds": value.kinds}
+    read = [kind for name, own in kinds.items() if fields is None or name in fields for kind in own]
+    return [kind for kind in read if is_own(kind)]
 
 
 def lasting(value: Any, fields: tuple[str, ...] | None = None) -> Any:

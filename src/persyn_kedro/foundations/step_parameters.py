@@ -5,9 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from persyn_kedro.foundations.model_parameters import SamplingSettings
+from persyn_kedro.foundations.own_code import kind
 from persyn_kedro.foundations.typed_settings import NO_EFFECT, Settings
 
 Fraction = float
+# Each a name, or file.py:name, code of the user's own (foundations.own_code).
+QualityKind = Annotated[str, kind("exact_answer", "reward_model")]
+SignalKind = Annotated[str, kind("mean_log_likelihood")]
+RouterKind = Annotated[str, kind("language_model", "linear", "knn")]
 
 
 class TaskSettings(Settings):
@@ -65,9 +70,12 @@ class PrepareSettings(Settings):
 
 
 class QualitySettings(Settings):
-    """``exact_answer`` checks against the reference; ``reward_model`` scores the pair."""
+    """``exact_answer`` checks against the reference; ``reward_model`` scores the pair.
 
-    kind: Literal["exact_answer", "reward_model"] = "exact_answer"
+    ``file.py:name`` is a function of the user's own (``domain.quality.own_function``).
+    """
+
+    kind: QualityKind = "exact_answer"
     model: str | None = None
     batch_size: Annotated[int, NO_EFFECT] = Field(1, ge=1)
 
@@ -83,6 +91,9 @@ class LabelSettings(Settings):
 
     alpha: float = Field(0.4, ge=0, le=1)
     quality: QualitySettings = QualitySettings()
+    learnability: SignalKind = Field(
+        "mean_log_likelihood", description="or file.py:name (domain.learnability.signals)"
+    )
     allow_truncated: bool = False
     unsolved: Literal["keep", "leave_out"] = "keep"
     scoring_pack_tokens: Annotated[int, NO_EFFECT] = Field(
@@ -96,7 +107,9 @@ class LabelSettings(Settings):
 class TrainRouterSettings(Settings):
     """Which router, on which backbone, and how it is fitted."""
 
-    kind: Literal["language_model", "linear", "knn"] = "language_model"
+    kind: RouterKind = Field(
+        "language_model", description="or file.py:name, a domain.routers.estimator.TeacherRouter"
+    )
     backbone: str = "smollm2"
     invalid: Literal["leave_out", "lose"] = Field(
         "leave_out", description="leave_out: no pairs (METHOD.md). lose: to every valid response"

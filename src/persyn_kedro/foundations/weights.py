@@ -13,7 +13,7 @@ from pathlib import Path
 from persyn_kedro.foundations.chat_templates import BASE_TEMPLATE
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.hub import hub_commit
+from persyn_kedro.foundations.hub import cached_model, hub_commit
 from persyn_kedro.foundations.model_files import check_directory, file_patterns, local_directory
 from persyn_kedro.foundations.model_parameters import Models, ModelSettings
 
@@ -55,7 +55,7 @@ def resolve_models(models: Models, names: Iterable[str]) -> dict[str, ResolvedMo
     """Resolve the models of these names, each once.
 
     Raises:
-        PersynError: a name that the settings lack, or as for :func:`resolve_model`.
+        PersynError: a name that the settings lack, or as for ``resolve_model``.
     """
     wanted = list(dict.fromkeys(names))
     for name in wanted:
@@ -109,6 +109,31 @@ def identify_weights(name: str, settings: ModelSettings) -> str:
     if settings.endpoint:
         return _endpoint_id(settings)
     return f"random:{settings.random}-{settings.random_seed}-{VERSION}"
+
+
+def find_model(name: str, settings: ModelSettings) -> ResolvedModel | None:
+    """Return the model if it is on this disk already; fetch, convert and make nothing.
+
+    Raises:
+        PersynError: as ``identify_weights``.
+    """
+    weights_id = identify_weights(name, settings)
+    directory: Path | None
+    if settings.zoo:
+        directory = _place("zoo", f"{settings.zoo}-{weights_id.removeprefix('gguf:')[:12]}")
+    elif settings.gguf:
+        directory = _place("gguf", weights_id.removeprefix("gguf:")[:12])
+    elif settings.hub:
+        directory = cached_model(settings.hub, weights_id.rpartition("@")[2])
+    elif settings.local:
+        directory = local_directory(settings)
+    elif settings.endpoint:
+        return ResolvedModel(name, Path(os.devnull), weights_id, settings)
+    else:
+        directory = _place("random", f"{settings.random}-{settings.random_seed}")
+    if directory is None or not (directory / "config.json").is_file():
+        return None
+    return ResolvedModel(name, directory, weights_id, settings)
 
 
 def check_hub_files(settings: ModelSettings, commit: str) -> None:
@@ -223,7 +248,7 @@ def _finished(kind: str, name: str, build: Callable[[Path], None]) -> Path:
 
     So a directory of that name is always whole. Two builders at once: the first one wins.
     """
-    final = cache_directory() / kind / f"{name}-{VERSION}"
+    final = _place(kind, name)
     if (final / FINISHED).is_file():
         return final
     building = final.with_name(f".building-{final.name}-{uuid.uuid4().hex[:8]}")
@@ -235,6 +260,10 @@ def _finished(kind: str, name: str, build: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return final
+
+
+def _place(kind: str, name: str) -> Path:
+    return cache_directory() / kind / f"{name}-{VERSION}"
 
 
 def _move(building: Path, final: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from persyn_kedro.domain.comparison.bootstrap import mean_over_prompts
+from persyn_kedro.domain.bootstrap import mean_over_prompts
 from persyn_kedro.domain.comparison.seeds_and_prompts import certainty
 from persyn_kedro.domain.strategies.allocation import PERSYN, reference_of
 from persyn_kedro.foundations.evidence_parameters import CompareSettings
@@ -21,10 +21,10 @@ def compare_students(trials: pa.Table, settings: CompareSettings, seed: int) -> 
     is for itself: with many strategies some will miss.
 
     Returns:
-        ``{"n", "unknown", "seeds", "confidence", "untrained", "strategies": {name: …}}``. A
+        dict: ``{"n", "unknown", "seeds", "confidence", "untrained", "strategies": {name: …}}``. A
         strategy has ``mean``, ``by_seed``, ``spread`` (standard deviation over seeds, None for
         one), ``tokens`` (mean length of its students' answers) and, but for the reference itself,
-        ``reference`` and ``difference`` (see :func:`_difference`).
+        ``reference`` and ``difference`` (see ``_difference``).
     """
     scores, lengths, seeds, unknown = _matrices(trials)
     untrained = scores.pop(UNTRAINED, None)
@@ -109,7 +109,7 @@ def verdicts(
     """Say in plain sentences where PerSyn wins, where it does not, and what could be seen.
 
     Args:
-        comparison: what :func:`compare_students` returns.
+        comparison: what ``compare_students`` returns.
         same: strategies with another one's training set, which have its students.
         unit: ``points`` (of a hundred) or the name of a score that is told as it is.
     """

@@ -47,7 +47,7 @@ def build_comparison(
 
     Args:
         trials: rows of ``schemas.TRIALS``.
-        allocation: :func:`allocation_by_kind`'s, of PerSyn.
+        allocation: ``allocation_by_kind``'s, of PerSyn.
     """
     students = compare_students(trials, settings, seed)
     exact = all(q in (None, 0.0, 1.0) for q in trials["quality"].to_pylist())

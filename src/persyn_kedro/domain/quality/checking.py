@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.quality.exact_answer import exact_answer_quality
+from persyn_kedro.domain.quality.own_function import function_scores
 from persyn_kedro.domain.quality.reward_model import reward_model_scores
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.foundations import progress, schemas
@@ -17,6 +18,7 @@ from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id
 from persyn_kedro.foundations.model_parameters import Think
+from persyn_kedro.foundations.own_code import code_identity, is_own
 from persyn_kedro.foundations.rendering import reading, visible_text
 from persyn_kedro.foundations.step_parameters import LabelSettings, QualitySettings
 from persyn_kedro.foundations.weights import ResolvedModel
@@ -132,6 +134,8 @@ def _scorer(settings: QualitySettings, reward_model: ResolvedModel | None) -> di
             "dtype": reward_model.settings.dtype,
             "chat_template": text_id(reward_model.chat_template),
         }
+    if is_own(settings.kind):
+        return {"kind": "own", **code_identity(settings.kind)}
     return {
         "kind": settings.kind,
         "math_verify": version("math-verify"),
@@ -157,7 +161,7 @@ def _evaluate(
     label = f"reward model {reward_model.name}" if reward_model else "checking answers"
     with progress.watching(label, len(missing), UNIT) as watch:
         if reward_model is None:
-            yield from watch.each(_checked(missing))
+            yield from watch.each(_checked(missing, settings.kind))
             return
         requests = [(key, row["prompt"], response) for key, (row, response) in missing.items()]
         scores = run_in_child(
@@ -167,8 +171,15 @@ def _evaluate(
 
 
 def _checked(
-    missing: dict[Key, tuple[dict[str, Any], str]],
+    missing: dict[Key, tuple[dict[str, Any], str]], kind: str
 ) -> Iterator[tuple[Key, float | None]]:
+    if is_own(kind):
+        rows = (
+            (key, prompt["prompt"], response, prompt["reference"])
+            for key, (prompt, response) in missing.items()
+        )
+        yield from function_scores(rows, kind)
+        return
     for key, (prompt, response) in missing.items():
         yield (
             key,

@@ -44,7 +44,7 @@ def strategy_meaning(comparison: Mapping[str, Any]) -> str:
     return STRATEGY_MEANING.format(
         measure="exact matches on the test prompts"
         if exact
-        else "mean reward of the test answers by label.quality's model",
+        else "mean reward of the test answers by label.quality",
         confidence=percent(comparison["confidence"]),
     )
 

@@ -91,16 +91,53 @@ TEACHER_COLUMNS = [
     "learnability",
 ]  # fmt: skip
 MEANING = {
-    "teachers": "Prompts: train and calibration, by the router's choice. Calibration, routed: "
-    "responses. Tokens: of the routed responses. Calls: made (what the store held is free). "
-    "Reward (normalised within a prompt), quality, learnability (the student's mean token "
-    "log-likelihood, nats): means over the calibration responses.",
-    "router": "Hit@k: the prompt's best teacher is among the k first choices. Regret: mean reward "
-    "lost to the best teacher; lower is better.",
-    "student": "Test accuracy: exact match. Withheld NLL: nats a token, of responses kept out of "
-    "training; lower is better.",
+    "teachers": {
+        "prompts": "calibration and train, by the router's choice",
+        "calibration": "answers to calibration prompts",
+        "routed": "answers chosen for training",
+        "tokens": "of the chosen answers",
+        "calls": "answers asked for in this run (what the store held is free)",
+        "reward": "0 to 1, normalised within a prompt; mean over the calibration answers, as the "
+        "next two",
+        "quality": "1 for a right answer, or a reward model's score",
+        "learnability": "the student's mean token log-likelihood, nats; nearer to 0 is easier "
+        "(label.learnability may name another signal)",
+    },
+    "router": {
+        "Hit@k": "the prompt's best teacher is among the k first choices",
+        "regret": "mean reward lost to the best teacher; lower is better",
+    },
+    "pool": {
+        "prompts before, now": "calibration and train, by the router's choice",
+        "calls": "made in this run (what the store held is free)",
+    },
+    "student": {
+        "test accuracy": "exact match",
+        "withheld NLL": "nats a token, of answers kept out of training; lower is better",
+    },
 }
+POOL_COLUMNS = ["teacher", "prompts before", "now", "calibration calls", "routed calls"]
 STUDENT_COLUMNS = ["student", "n", "before", "after", "difference"]
+
+
+def pool_rows(change: dict[str, Any]) -> list[list[str]]:
+    """Return the cells under ``POOL_COLUMNS``."""
+    names = ("before", "now", "calibration_calls", "routed_calls")
+    return [[t["teacher"], *(str(t[name]) for name in names)] for t in change["teachers"]]
+
+
+def regret_sentences(router: dict[str, Any]) -> list[str]:
+    """Say how the router's regret was and is, where both times it could be measured."""
+    before, now = router["before"], router["now"]
+    if not (before and before["n"] and now and now["n"]):
+        return []
+    return [
+        f"The router's regret on held-out prompts was {number(before['router'])} (n = "
+        f"{before['n']}; {number(before['constant'])} for always the best teacher) and is "
+        f"{number(now['router'])} (n = {now['n']}; {number(now['constant'])}): each to the best "
+        "teacher of its own pool, so the two say how well prompts are routed, not how good the "
+        "pool is."
+    ]
 
 
 def router_columns(router: dict[str, Any]) -> list[str]:
@@ -110,3 +147,32 @@ def router_columns(router: dict[str, Any]) -> list[str]:
         *(hit.title() for hit in shown_hits(router)),
         "regret",
     ]
+
+
+def in_words(meaning: dict[str, str]) -> str:
+    """Return the meanings of a table as running text."""
+    return " ".join(f"{name[0].upper()}{name[1:]}: {text}." for name, text in meaning.items())
+
+
+def in_short(summary: dict[str, Any]) -> list[str]:
+    """Return what a hurried reader should know: the cost, the router, the student."""
+    calls, router, accuracy = summary["calls"], summary["router"], summary["student"]["accuracy"]
+    said = [
+        f"From an empty store this takes {calls['on_an_empty_store']} teacher calls; having every "
+        f"teacher answer every prompt takes {calls['generate_then_select']}.",
+    ]
+    if accuracy["n"] and accuracy["difference_interval"]:
+        low, high = (100 * end for end in accuracy["difference_interval"])
+        said.append(
+            f"The student's test accuracy went from {percent(accuracy['before'])} to "
+            f"{percent(accuracy['after'])} on {accuracy['n']} prompts (a difference of "
+            f"{100 * accuracy['difference']:+.1f} points; {percent(accuracy['confidence'])} "
+            f"interval from {low:+.1f} to {high:+.1f})."
+        )
+    if router["n"]:
+        said.append(
+            f"On {router['n']} calibration prompts that it did not see in training, the router "
+            f"loses {number(router['router']['regret'])} of the reward to the best teacher; always "
+            f"asking {router['constant_teacher']} loses {number(router['constant']['regret'])}."
+        )
+    return said

@@ -3,13 +3,36 @@
 from pathlib import Path
 from typing import Any
 
-from persyn_kedro.domain.reporting import benchmark_figures, figures
+from persyn_kedro.domain.reporting import (
+    benchmark_figures,
+    choice_figures,
+    figures,
+    plan_figures,
+    run_plots,
+)
+from persyn_kedro.domain.reporting.choice_samples import SAMPLES
+from persyn_kedro.domain.reporting.drawing import svg
+from persyn_kedro.domain.reporting.glossary import GLOSSARY
 
 
-def report_page(summary: dict[str, Any]) -> str:
-    """Return the HTML of the report; all text is escaped."""
-    most = max([t["prompts"] for t in summary["teachers"]] + [1])
-    return render_page("report.html.j2", summary=summary, figures=figures, most=most)
+def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
+    """Return the HTML of the report; all text is escaped.
+
+    Args:
+        summary: of ``summary.build_summary``.
+        choices: of ``choice_samples``.
+    """
+    return render_page(
+        "report.html.j2",
+        summary=summary,
+        figures=figures,
+        most=max([t["prompts"] for t in summary["teachers"]] + [1]),
+        choices=choices,
+        choice_figures=choice_figures,
+        most_samples=SAMPLES,
+        plan_figures=plan_figures,
+        plots={"merits": svg(run_plots.learnability_against_quality(summary["teachers"]))},
+    )
 
 
 def render_page(template: str, **values: Any) -> str:
@@ -17,7 +40,7 @@ def render_page(template: str, **values: Any) -> str:
     from jinja2 import Environment, FileSystemLoader
 
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
-    return templates.get_template(template).render(**values)
+    return templates.get_template(template).render(**values, glossary=GLOSSARY)
 
 
 def benchmark_page(comparison: dict[str, Any]) -> str:

@@ -3,7 +3,12 @@
 import textwrap
 from typing import Any
 
-from persyn_kedro.domain.reporting import benchmark_figures, comparison_figures, figures
+from persyn_kedro.domain.reporting import (
+    benchmark_figures,
+    comparison_figures,
+    figures,
+    plan_figures,
+)
 
 _WIDTH = 100
 
@@ -14,16 +19,19 @@ def terminal_table(summary: dict[str, Any]) -> str:
     confidence = figures.percent(student["accuracy"]["confidence"])
     parts = [
         _table(figures.TEACHER_COLUMNS, figures.teacher_rows(summary["teachers"])),
-        _prose(figures.MEANING["teachers"]),
+        _prose(figures.in_words(figures.MEANING["teachers"])),
         f"Prompts: {prompts['calibration']} calibration, {prompts['train']} train, "
         f"{prompts['test']} test.\n"
         f"Teacher calls: {calls['made']} made; {calls['on_an_empty_store']} on an "
         f"empty store; Generate-then-Select {calls['generate_then_select']}."
         + (f" Cost of those made: {calls['cost']:.4g}." if calls["cost"] else ""),
         _table(figures.router_columns(summary["router"]), figures.router_rows(summary["router"])),
-        _prose(figures.MEANING["router"]),
+        _prose(figures.in_words(figures.MEANING["router"])),
         _table(figures.STUDENT_COLUMNS, figures.student_rows(student)),
-        _prose(f"{figures.MEANING['student']} In brackets: {confidence} confidence intervals."),
+        _prose(
+            figures.in_words(figures.MEANING["student"])
+            + f" In brackets: {confidence} confidence intervals."
+        ),
         *(_prose(f"Note: {note}") for note in summary["notes"]),
     ]
     return "\n\n".join(["", *parts])
@@ -43,6 +51,34 @@ def _table(columns: list[str], rows: list[list[str]]) -> str:
         for row in [columns, *rows]
     ]
     return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])
+
+
+def plan_text(plan: list[dict[str, Any]], summary: dict[str, Any]) -> str:
+    """Return a plan as plain text: its table, and what it comes to."""
+    parts = [
+        _table(plan_figures.PLAN_COLUMNS, plan_figures.plan_rows(plan, summary["now"])),
+        _prose(figures.in_words(plan_figures.MEANING["plan"])),
+        *map(_prose, plan_figures.sentences(summary)),
+        *(_prose(f"Note: {note}") for note in summary["notes"]),
+    ]
+    return "\n\n".join(["", *parts])
+
+
+def pool_change_text(change: dict[str, Any]) -> str:
+    """Return what another pool of teachers changed as plain text."""
+    moved = sum(m["prompts"] for m in change["moves"])
+    moves = ", ".join(f"{m['prompts']} from {m['from']} to {m['to']}" for m in change["moves"])
+    parts = [
+        f"The pool of teachers changed: {change['difference']}.",
+        _table(figures.POOL_COLUMNS, figures.pool_rows(change)),
+        _prose(figures.in_words(figures.MEANING["pool"])),
+        _prose(
+            f"{moved} of {change['prompts']} prompts have another teacher than before"
+            + (f": {moves}." if moves else ".")
+        ),
+        *(_prose(sentence) for sentence in figures.regret_sentences(change["router"])),
+    ]
+    return "\n\n".join(["", *parts])
 
 
 def comparison_text(comparison: dict[str, Any]) -> str:

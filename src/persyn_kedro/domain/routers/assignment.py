@@ -80,7 +80,7 @@ def _joined(batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def ranked_places(assignments: pads.Dataset, most: int) -> tuple[pa.ChunkedArray, np.ndarray]:
-    """Return the prompt_ids of assignments, and for each :func:`ranked` of its scores."""
+    """Return the prompt_ids of assignments, and for each ``ranked`` of its scores."""
     ids, places = [], [np.empty((0, most), np.int16)]
     for block in read_blocks(assignments, ["prompt_id", "scores"]):
         if len(block):

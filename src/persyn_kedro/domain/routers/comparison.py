@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from persyn_kedro.domain.comparison.bootstrap import estimate, mean_over_prompts, resampled_counts
+from persyn_kedro.domain.bootstrap import estimate, mean_over_prompts, resampled_counts
 from persyn_kedro.domain.rewards import TIE
 from persyn_kedro.domain.routers.metrics import constant_ranking, oracles, reward_gaps
 
@@ -50,8 +50,8 @@ def measure_scores(
         rewards: (n, K) float64, NaN invalid; every prompt has two or more valid teachers.
 
     Returns:
-        By router: ``{"hit@1": estimate, …, "regret": estimate, "auc": estimate}``, and against the
-        constant ``"regret_to_constant"``: the mean paired difference, below 0 where it is better.
+        dict: By router ``{"hit@1": estimate, …, "regret": estimate, "auc": estimate}``, and against
+        the constant ``"regret_to_constant"``: the mean paired difference, below 0 if better.
     """
     per_prompt = {name: _per_prompt(s, rewards) for name, s in scores.items()}
     per_prompt[RANDOM] = _by_chance(rewards)

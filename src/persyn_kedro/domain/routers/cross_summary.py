@@ -31,7 +31,7 @@ def summarise_routers(
         rewards: (n, K) float64 in the order of ``prompt_ids``, NaN invalid.
 
     Returns:
-        ``{"n", "teachers", "folds", "routers": {name: figures of measure_scores}, "curve":
+        dict: ``{"n", "teachers", "folds", "routers": {name: figures of measure_scores}, "curve":
         [{"kind", "size", "fitted_on", **figures}], "calibration": bins of the language-model
         router, "verdicts": [sentence]}``. Without prompts of two valid teachers n is 0 and the rest
         is empty.

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 class TeacherRouter(BaseEstimator):
     """A scikit-learn estimator: clone it, search over ``settings``, cross-validate its ``score``.
 
+    A router is the four methods at the end: it is fitted, it scores, it is saved and loaded.
+
     Attributes:
         n_fit_: prompts with two or more valid teachers, which it was fitted on.
         n_teachers_: K, the columns of the rewards.
     """
 
-    kind: ClassVar[str]
     invalid_reward: ClassVar[float] = 0.0  # as the metrics count it (METHOD.md, 1)
     n_fit_: int
     n_teachers_: int
@@ -87,22 +88,39 @@ class TeacherRouter(BaseEstimator):
         self._save(Path(directory))
         persistence.write_description(
             directory,
-            persistence.describe(self.kind, self.backbone, self.settings, self.seed, self.n_fit_),
+            persistence.describe(self.backbone, self.settings, self.seed, self.n_fit_),
         )
+
+    @classmethod
+    def load(cls, directory: Path) -> Any:
+        """Load what ``save`` wrote."""
+        saved = persistence.read_description(directory)
+        settings = TrainRouterSettings(**saved["settings"])
+        router = cls(cls._backbone(saved, Path(directory)), settings, saved["seed"])
+        router._load(Path(directory))
+        router.n_fit_ = saved["n_fit"]
+        return router
+
+    @classmethod
+    def _backbone(cls, saved: dict[str, Any], directory: Path) -> "ResolvedModel":
+        """Return the backbone of a saved router, found again through its settings."""
+        return persistence.resolve_backbone(saved)
 
     @abstractmethod
     def score_batches(self, prompts: Sequence[str], batch_size: int) -> Iterator[np.ndarray]:
         """Yield (b, K) float32 scores, in prompt order."""
 
-    @classmethod
-    @abstractmethod
-    def load(cls, directory: Path) -> Any:
-        """Load what ``save`` wrote."""
-
     @abstractmethod
     def _fit_epochs(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
-        """Fit on prompts that all have two or more valid teachers."""
+        """Fit on prompts that all have two or more valid teachers.
+
+        Yields ``{"epoch", "loss"}`` after each epoch; at least one.
+        """
 
     @abstractmethod
     def _save(self, directory: Path) -> None:
-        """Write all but the description."""
+        """Write what ``_load`` needs; backbone, settings and seed are written already."""
+
+    @abstractmethod
+    def _load(self, directory: Path) -> None:
+        """Set what was fitted, and ``n_teachers_``, from what ``_save`` wrote."""

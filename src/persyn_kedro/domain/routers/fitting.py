@@ -14,6 +14,7 @@ from persyn_kedro.domain.stores.routing_store import RoutingStore
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.own_code import code_identity
 from persyn_kedro.foundations.step import lasting
 from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
@@ -58,6 +59,7 @@ class Fitting:
         ]
         return {
             "version": VERSION,
+            **code_identity(self.settings.kind),
             "settings": lasting(self.settings),
             "backbone": self.backbone.weights_id,
             "chat_template": self.backbone.chat_template,

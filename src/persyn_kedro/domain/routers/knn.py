@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from persyn_kedro.domain.routers import embeddings, persistence
+from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.domain.routers.estimator import TeacherRouter
-from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
 ARRAYS = "knn.safetensors"
 
@@ -16,7 +15,6 @@ ARRAYS = "knn.safetensors"
 class KnnRouter(TeacherRouter):
     """Scores are mean rewards of the neighbours where the teacher is valid (none: 0)."""
 
-    kind = "knn"
     embeddings_: np.ndarray  # (n, hidden) float32
     rewards_: np.ndarray  # (n, K) float64
     scaler_: Any
@@ -35,25 +33,19 @@ class KnnRouter(TeacherRouter):
         for points in embeddings.embed_batches(self.backbone, prompts, batch_size, longest):
             yield self._scores(points)
 
-    @classmethod
-    def load(cls, directory: Path) -> "KnnRouter":
-        """Fit again from what ``save`` wrote; the backbone is found through its settings."""
-        from safetensors.numpy import load_file
-
-        saved = persistence.read_description(directory)
-        settings = TrainRouterSettings(**saved["settings"])
-        router = cls(persistence.resolve_backbone(saved), settings, saved["seed"])
-        arrays = load_file(Path(directory) / ARRAYS)
-        router._fit_arrays(arrays["embeddings"], arrays["rewards"])
-        router.n_teachers_ = arrays["rewards"].shape[1]
-        router.n_fit_ = saved["n_fit"]
-        return router
-
     def _save(self, directory: Path) -> None:
         from safetensors.numpy import save_file
 
         arrays = {"embeddings": self.embeddings_, "rewards": self.rewards_}
         save_file(arrays, directory / ARRAYS)
+
+    def _load(self, directory: Path) -> None:
+        """Fit again from what ``_save`` wrote."""
+        from safetensors.numpy import load_file
+
+        arrays = load_file(directory / ARRAYS)
+        self._fit_arrays(arrays["embeddings"], arrays["rewards"])
+        self.n_teachers_ = arrays["rewards"].shape[1]
 
     def _fit_arrays(self, points: np.ndarray, rewards: np.ndarray) -> None:
         from sklearn.neighbors import KNeighborsRegressor

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from persyn_kedro.domain.routers import embeddings, persistence
+from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.domain.routers.bradley_terry import bradley_terry_loss
 from persyn_kedro.domain.routers.estimator import TeacherRouter
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_parameters import ModelSettings
 from persyn_kedro.foundations.progress import watching
-from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
 if TYPE_CHECKING:
     import torch
+
+    from persyn_kedro.foundations.weights import ResolvedModel
 
 HEAD = "coefficient_head.safetensors"
 
@@ -27,7 +28,6 @@ class LanguageModelRouter(TeacherRouter):
     The architecture is Prompt-to-Leaderboard's; one backbone pass of a prompt serves all its pairs.
     """
 
-    kind = "language_model"
     invalid_reward = -1.0  # pairs have an order alone: below every valid reward, 0 too
     _model: Any
     _tokenizer: Any
@@ -74,27 +74,13 @@ class LanguageModelRouter(TeacherRouter):
                 yield self._scores(ids).float().cpu().numpy()
 
     @classmethod
-    def load(cls, directory: Path) -> "LanguageModelRouter":
-        """Load what ``save`` wrote; the original backbone is not needed."""
-        from safetensors.torch import load_file
-
+    def _backbone(cls, saved: dict[str, Any], directory: Path) -> "ResolvedModel":
+        """Return what ``_save`` wrote: the original backbone is not needed."""
         from persyn_kedro.foundations.weights import ResolvedModel
 
-        directory = Path(directory)
-        saved = persistence.read_description(directory)
-        backbone = ResolvedModel(
-            saved["backbone"]["name"],
-            directory,
-            saved["backbone"]["weights_id"],
-            ModelSettings(**saved["backbone"]["settings"]),
-        )
-        router = cls(backbone, TrainRouterSettings(**saved["settings"]), saved["seed"])
-        head = load_file(directory / HEAD)
-        router._load_modules(len(head["bias"]))
-        router._head.load_state_dict(head)
-        router.n_teachers_ = len(head["bias"])
-        router.n_fit_ = saved["n_fit"]
-        return router
+        backbone = saved["backbone"]
+        settings = ModelSettings(**backbone["settings"])
+        return ResolvedModel(backbone["name"], directory, backbone["weights_id"], settings)
 
     def _save(self, directory: Path) -> None:
         """Save backbone, tokenizer and head."""
@@ -104,6 +90,14 @@ class LanguageModelRouter(TeacherRouter):
         self._tokenizer.save_pretrained(directory)
         head = {name: tensor.cpu() for name, tensor in self._head.state_dict().items()}
         save_file(head, directory / HEAD)
+
+    def _load(self, directory: Path) -> None:
+        from safetensors.torch import load_file
+
+        head = load_file(directory / HEAD)
+        self.n_teachers_ = len(head["bias"])
+        self._load_modules(self.n_teachers_)
+        self._head.load_state_dict(head)
 
     def _load_modules(self, count: int) -> None:
         import torch

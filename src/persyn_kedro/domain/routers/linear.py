@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from persyn_kedro.domain.routers import embeddings, persistence
+from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.domain.routers.estimator import TeacherRouter
-from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
 ARRAYS = "linear.safetensors"
 
@@ -19,7 +18,6 @@ class LinearRouter(TeacherRouter):
     A teacher that is never valid scores 0.
     """
 
-    kind = "linear"
     arrays_: dict[str, np.ndarray]  # mean, scale: (hidden,); coefficients: (K, hidden); intercepts
 
     def _fit_epochs(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
@@ -58,23 +56,16 @@ class LinearRouter(TeacherRouter):
         for points in embeddings.embed_batches(self.backbone, prompts, batch_size, longest):
             yield self._scores(points)
 
-    @classmethod
-    def load(cls, directory: Path) -> "LinearRouter":
-        """Load what ``save`` wrote; the backbone is found again through its settings."""
-        from safetensors.numpy import load_file
-
-        saved = persistence.read_description(directory)
-        settings = TrainRouterSettings(**saved["settings"])
-        router = cls(persistence.resolve_backbone(saved), settings, saved["seed"])
-        router.arrays_ = load_file(Path(directory) / ARRAYS)
-        router.n_teachers_ = len(router.arrays_["intercepts"])
-        router.n_fit_ = saved["n_fit"]
-        return router
-
     def _save(self, directory: Path) -> None:
         from safetensors.numpy import save_file
 
         save_file(self.arrays_, directory / ARRAYS)
+
+    def _load(self, directory: Path) -> None:
+        from safetensors.numpy import load_file
+
+        self.arrays_ = load_file(directory / ARRAYS)
+        self.n_teachers_ = len(self.arrays_["intercepts"])
 
     def _scores(self, points: np.ndarray) -> np.ndarray:
         arrays = self.arrays_

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_parameters import ModelSettings
+from persyn_kedro.foundations.own_code import code_identity, load_own
 from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
 if TYPE_CHECKING:
@@ -34,13 +35,20 @@ def load_router(directory: Path, pool: Pool) -> "TeacherRouter":
     """Load a router, refusing one that was fitted for another pool.
 
     Raises:
-        PersynError: no whole router there, or the pool differs; the message names the difference.
+        PersynError: no whole router there, or the pool or the user's own code differs; the message
+            names the difference.
     """
     from safetensors import SafetensorError
 
     check_pool(directory, pool)
+    saved = read_description(directory)
+    kind = saved["kind"]
+    if saved.get("own_code", {}) != code_identity(kind):
+        raise PersynError(
+            f"The router in {directory} was fitted by another state of {kind}: train it again."
+        )
     try:
-        return router_class(read_description(directory)["kind"]).load(Path(directory))
+        return router_class(kind).load(Path(directory))
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise PersynError(f"the router in {directory} is not whole: {reason[0]}") from error
@@ -89,11 +97,12 @@ def write_description(directory: Path, description: dict[str, Any]) -> None:
 
 
 def describe(
-    kind: str, backbone: "ResolvedModel", settings: TrainRouterSettings, seed: int, n_fit: int
+    backbone: "ResolvedModel", settings: TrainRouterSettings, seed: int, n_fit: int
 ) -> dict[str, Any]:
     """Return what all kinds of router write; ``n_fit`` counts the prompts fitted on."""
     return {
-        "kind": kind,
+        "kind": settings.kind,
+        "own_code": code_identity(settings.kind),
         "settings": settings.model_dump(mode="json"),
         "seed": seed,
         "n_fit": n_fit,
@@ -127,7 +136,7 @@ def router_class(kind: str) -> Any:
     """Return the class of a kind of router.
 
     Raises:
-        PersynError: unknown kind.
+        PersynError: one of the user's own that is not there, or is no router.
     """
     if kind == "language_model":
         from persyn_kedro.domain.routers.language_model import LanguageModelRouter
@@ -141,7 +150,20 @@ def router_class(kind: str) -> Any:
         from persyn_kedro.domain.routers.knn import KnnRouter
 
         return KnnRouter
-    raise PersynError(f"unknown kind of router {kind!r}.")
+    return _own_class(kind)
+
+
+def _own_class(kind: str) -> Any:
+    from persyn_kedro.domain.routers.estimator import TeacherRouter
+
+    found = load_own(kind)
+    if not (isinstance(found, type) and issubclass(found, TeacherRouter)):
+        raise PersynError(f"{kind} is no subclass of {TeacherRouter.__module__}.TeacherRouter.")
+    members = {name: getattr(found, name) for name in dir(TeacherRouter)}
+    lacking = [n for n, own in members.items() if getattr(own, "__isabstractmethod__", False)]
+    if lacking:
+        raise PersynError(f"{kind} lacks {', '.join(lacking)}.")
+    return found
 
 
 def pool_difference(saved: Pool, pool: Pool) -> str:

@@ -96,7 +96,9 @@ class PartStore:
         names = [*self.key, "row", "good"]
         best = pa.table([*keys, rows, good], names).group_by(list(self.key))
         best = best.aggregate([("row", "max"), ("good", "max")])
-        return table.take(np.sort(pc.coalesce(best["good_max"], best["row_max"]).to_numpy()))
+        chosen = np.zeros(len(table), dtype=bool)
+        chosen[pc.coalesce(best["good_max"], best["row_max"]).to_numpy()] = True
+        return table.filter(pa.array(chosen))  # take would join the texts, over 2 GiB in vain
 
 
 def _read_part(path: Path, schema: pa.Schema) -> pa.Table | None:

@@ -57,6 +57,7 @@ def allocate(
     prompt_ids: list[str],
     pool: Pool,
     rewards: pa.Table,
+    nll: Mapping[str, float],
     scores: RouterScores,
     settings: CompareSettings,
     seed: int,
@@ -66,12 +67,13 @@ def allocate(
     Args:
         prompt_ids: what the students are trained on (calibration and train, none withheld).
         rewards: of the calibration prompts, at ``label.alpha``.
+        nll: ``merits.mean_nll``, by which CAR goes.
 
     Returns:
-        The table, strategy by strategy, and ``{"teachers": {strategy: the one it always asks},
-        "left_out": {strategy: why}}``.
+        tuple: The table, strategy by strategy, and ``{"teachers": {strategy: the one it always
+        asks}, "left_out": {strategy: why}}``.
     """
-    rankings, left_out = _rankings(rewards, pool, settings)
+    rankings, left_out = _rankings(rewards, nll, pool, settings)
     routed = _only(scores.routed, prompt_ids)
     made: dict[str, Choices] = {PERSYN: choices.routed(routed, pool.teachers)}
     for alpha, other in scores.at_alphas.items():
@@ -118,7 +120,7 @@ def _on_calibration(rewards: pa.Table, held_out_scores: Scores, pool: Pool) -> d
 
 
 def _rankings(
-    rewards: pa.Table, pool: Pool, settings: CompareSettings
+    rewards: pa.Table, nll: Mapping[str, float], pool: Pool, settings: CompareSettings
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Return the order of the teachers of the strategies that have one for all prompts."""
     quality = merits.mean_quality(rewards, pool.teachers)
@@ -139,7 +141,7 @@ def _rankings(
             "no teacher of known quality is of the student's family "
             f"({pool.student_family or 'not set'})"
         )
-    car = merits.car_scores(quality, merits.mean_nll(rewards, pool.teachers), settings.car_beta)
+    car = merits.car_scores(quality, nll, settings.car_beta)
     if car:
         found["car"] = choices.by_merit(car, pool.teachers)
     else:

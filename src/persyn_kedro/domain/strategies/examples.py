@@ -56,8 +56,8 @@ def strategy_examples(
         prompts: text by prompt_id.
 
     Returns:
-        The table, and ``{"prompts": {strategy: asked for}, "usable": {strategy: left of them},
-        "left_out": {strategy: why}}``.
+        tuple: The table, and ``{"prompts": {strategy: asked for}, "usable": {strategy: left of
+        them}, "left_out": {strategy: why}}``.
 
     Raises:
         PersynError: PerSyn itself has too few.

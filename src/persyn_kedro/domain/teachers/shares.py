@@ -140,7 +140,18 @@ def _stored(
     if not len(keys):
         return STORED_OUTCOMES.empty_table()
     rows = store.read(recipe.shelf, STORED_OUTCOMES.names)
-    rows = rows.filter(pc.is_in(rows["response_key"], value_set=keys))
+    return _settled_rows(
+        rows.filter(pc.is_in(rows["response_key"], value_set=keys)), recipe, engine
+    )
+
+
+def answered_prompts(recipe: Recipe, store: ResponseStore, engine: EngineSettings) -> pa.Table:
+    """Return the store's rows of a recipe that need no new call, as STORED_OUTCOMES."""
+    rows = store.read(recipe.shelf, STORED_OUTCOMES.names)
+    return _settled_rows(rows, recipe, engine)
+
+
+def _settled_rows(rows: pa.Table, recipe: Recipe, engine: EngineSettings) -> pa.Table:
     settled = pc.is_null(rows["error"]).to_numpy().copy()
     for place in np.flatnonzero(~settled):
         settled[place] = _is_settled(rows.slice(place, 1).to_pylist()[0], recipe, engine)

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel
 
 
+def environment(engine: EngineSettings) -> dict[str, str]:
+    """Return no variables: Transformers needs none."""
+    return {}
+
+
+def install() -> str | None:
+    """Return None: Transformers is always there."""
+    return None
+
+
 def generate(
     requests: list[Request], model: "ResolvedModel", engine: EngineSettings
 ) -> Iterator[Generation]:

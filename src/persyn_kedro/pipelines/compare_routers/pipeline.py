@@ -1,8 +1,9 @@
 """rewards -> router_scores -> router_comparison and its plots."""
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
 
 from persyn_kedro.pipelines.compare_routers import nodes
+from persyn_kedro.pipelines.described import node
 
 
 def create_pipeline() -> Pipeline:
@@ -23,6 +24,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 "router_scores",
                 name="cross_fit_routers",
+                does="Scores every calibration prompt by routers of each kind and size that were "
+                "not trained on it.",
             ),
             node(
                 nodes.measure_routers,
@@ -35,12 +38,15 @@ def create_pipeline() -> Pipeline:
                 ],
                 "router_comparison",
                 name="measure_routers",
+                does="Measures the compared routers: Hit@k, regret and AUC with intervals, "
+                "learning curve, calibration.",
             ),
             node(
                 nodes.draw_router_plots,
                 "router_comparison",
                 ["router_calibration_plot", "router_learning_curve"],
                 name="draw_router_plots",
+                does="Draws the routers' learning curve and the calibration of their predictions.",
             ),
         ],
         namespace="compare_routers",

@@ -7,9 +7,14 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.learnability.scoring import score_responses
-from persyn_kedro.domain.pool import pool_notes, thinks_of
+from persyn_kedro.domain.planning.actual import against_actual
+from persyn_kedro.domain.planning.calls import GENERATE, LABEL
+from persyn_kedro.domain.pool import label_notes, pool_notes, thinks_of
 from persyn_kedro.domain.prompts.selection import select_prompts
 from persyn_kedro.domain.quality.checking import check_quality
+from persyn_kedro.domain.reporting import run_plots
+from persyn_kedro.domain.reporting.choice_samples import compare_choices, with_answers
+from persyn_kedro.domain.reporting.interactive import plotly_figure
 from persyn_kedro.domain.reporting.page import report_page
 from persyn_kedro.domain.reporting.summary import build_summary
 from persyn_kedro.domain.stores.quality_store import QualityStore
@@ -130,7 +135,48 @@ def _by_prompt(quality: pads.Dataset) -> dict[str, float | None]:
     return {row["prompt_id"]: row["quality"] for row in quality.to_table().to_pylist()}
 
 
+@step(label=("alpha",))
+def sample_choices(
+    assignments: pads.Dataset,
+    rewards: pads.Dataset,
+    splits: pads.Dataset,
+    prompts: pads.Dataset,
+    calibration_responses: pads.Dataset,
+    teachers: Teachers,
+    label: LabelSettings,
+) -> dict[str, Any]:
+    """Return the router's choices against the strongest teacher's, with samples of answers."""
+    comparison = compare_choices(
+        assignments.to_table(columns=["prompt_id", "teacher"]),
+        rewards.to_table(),
+        splits.to_table(),
+        list(teachers.root),
+    )
+    answered = with_answers(comparison, assignments, rewards, prompts, calibration_responses)
+    return {"alpha": label.alpha, **answered}
+
+
 @step()
+def draw_run_plots(
+    rewards: pads.Dataset,
+    token_statistics: pads.Dataset,
+    report_summary: dict[str, Any],
+    training_curve: list[dict[str, Any]],
+    teachers: Teachers,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return reward against length, learnability against quality, allocation, and loss."""
+    lengths = token_statistics.to_table(columns=["response_key", "tokens"]).to_pylist()
+    tokens = {row["response_key"]: row["tokens"] for row in lengths}
+    names = list(teachers.root)
+    return (
+        plotly_figure(run_plots.reward_against_length(rewards.to_table(), tokens, names)),
+        plotly_figure(run_plots.learnability_against_quality(report_summary["teachers"])),
+        plotly_figure(run_plots.teacher_allocation(report_summary["teachers"])),
+        plotly_figure(run_plots.loss_curve(training_curve)),
+    )
+
+
+@step(version=3, label=("learnability",))
 def summarise(
     assignments: pads.Dataset,
     rewards: pads.Dataset,
@@ -141,9 +187,12 @@ def summarise(
     sft_dataset: pads.Dataset,
     router_metrics: dict[str, Any],
     evaluation_metrics: dict[str, Any],
+    choice_samples: dict[str, Any],
+    estimate: pads.Dataset,
     models: Models,
     teachers: Teachers,
     student: StudentSettings,
+    label: LabelSettings,
 ) -> tuple[dict[str, Any], str]:
     """Return the report's content, and the report as a page."""
     summary = build_summary(
@@ -157,6 +206,8 @@ def summarise(
         router_metrics,
         evaluation_metrics,
         list(teachers.root),
-        pool_notes(models, teachers, student),
+        [*pool_notes(models, teachers, student), *label_notes(label)],
     )
-    return summary, report_page(summary)
+    made = {LABEL: calibration_calls.to_table(), GENERATE: routed_calls.to_table()}
+    summary["estimate"] = against_actual(estimate.to_table(), made)
+    return summary, report_page(summary, choice_samples)

@@ -1,7 +1,8 @@
 """student -> test answers and withheld statistics, before and after -> metrics, report."""
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
 
+from persyn_kedro.pipelines.described import node
 from persyn_kedro.pipelines.evaluate import nodes
 
 _ASK = [
@@ -36,36 +37,44 @@ def create_pipeline() -> Pipeline:
                 _ASK,
                 "test_responses_before",
                 name="answer_test_before",
+                does="Has the student answer the test prompts before it is trained.",
             ),
             node(
                 nodes.answer_test,
                 [*_ASK, "student"],
                 "test_responses_after",
                 name="answer_test_after",
+                does="Has the trained student answer the test prompts.",
             ),
             node(
                 nodes.check_test_answers,
                 ["test_responses_before", *_CHECK],
                 "test_quality_before",
                 name="check_test_before",
+                does="Checks the untrained student's test answers against the references.",
             ),
             node(
                 nodes.check_test_answers,
                 ["test_responses_after", *_CHECK],
                 "test_quality_after",
                 name="check_test_after",
+                does="Checks the trained student's test answers against the references.",
             ),
             node(
                 nodes.score_withheld,
                 _SCORE,
                 "withheld_statistics_before",
                 name="score_withheld_before",
+                does="Notes how likely the untrained student finds the answers that were withheld "
+                "from training.",
             ),
             node(
                 nodes.score_withheld,
                 [*_SCORE, "student"],
                 "withheld_statistics_after",
                 name="score_withheld_after",
+                does="Notes how likely the trained student finds the answers that were withheld "
+                "from training.",
             ),
             node(
                 nodes.measure_student,
@@ -80,6 +89,24 @@ def create_pipeline() -> Pipeline:
                 ],
                 "evaluation_metrics",
                 name="measure_student",
+                does="Compares the student before and after: test accuracy and withheld NLL, with "
+                "intervals.",
+            ),
+            node(
+                nodes.sample_choices,
+                [
+                    "assignments",
+                    "rewards",
+                    "splits",
+                    "prompts",
+                    "calibration_responses",
+                    "params:teachers",
+                    "params:label",
+                ],
+                "choice_samples",
+                name="sample_choices",
+                does="Counts where the router's choice and the strongest teacher differ and who is "
+                "right, and draws samples of both answers.",
             ),
             node(
                 nodes.summarise,
@@ -93,12 +120,35 @@ def create_pipeline() -> Pipeline:
                     "sft_dataset",
                     "router_metrics",
                     "evaluation_metrics",
+                    "choice_samples",
+                    "estimate",
                     "params:models",
                     "params:teachers",
                     "params:student",
+                    "params:label",
                 ],
                 ["report_summary", "report"],
                 name="summarise",
+                does="Gathers what the report says, and writes it as a page.",
+            ),
+            node(
+                nodes.draw_run_plots,
+                [
+                    "rewards",
+                    "token_statistics",
+                    "report_summary",
+                    "training_curve",
+                    "params:teachers",
+                ],
+                [
+                    "reward_against_length_plot",
+                    "learnability_against_quality_plot",
+                    "teacher_allocation_plot",
+                    "training_loss_plot",
+                ],
+                name="draw_run_plots",
+                does="Draws the answers' rewards, the teachers' quality and learnability, who "
+                "answers what, and the student's loss.",
             ),
         ],
         namespace="evaluate",

@@ -1,7 +1,8 @@
 """assignments -> routed_responses -> sft_dataset."""
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
 
+from persyn_kedro.pipelines.described import node
 from persyn_kedro.pipelines.generate import nodes
 
 
@@ -27,6 +28,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 ["routed_responses", "routed_calls"],
                 name="generate_responses",
+                does="Has each teacher answer its own prompts only; a chosen calibration answer "
+                "is used again.",
             ),
             node(
                 nodes.build_sft_dataset,
@@ -43,6 +46,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 "sft_dataset",
                 name="build_sft_dataset",
+                does="Puts prompts and chosen answers together as chats to train on, and "
+                "withholds some for measuring.",
             ),
         ],
         namespace="generate",

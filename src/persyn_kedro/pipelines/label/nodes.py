@@ -7,6 +7,7 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain import rewards
 from persyn_kedro.domain.learnability.scoring import score_responses
+from persyn_kedro.domain.planning.plan import estimate_table, read_prompts
 from persyn_kedro.domain.pool import thinks_of
 from persyn_kedro.domain.prompts.selection import select_prompts
 from persyn_kedro.domain.quality.checking import check_can_be_labelled, check_quality
@@ -42,6 +43,22 @@ def select_calibration_set(
     rows = select_prompts(prompts.to_table(), splits.to_table(), {"calibration"})
     check_can_be_labelled(rows, settings)
     return pa.Table.from_pylist(rows, schemas.CALIBRATION_SET)
+
+
+@step()
+def estimate_calls(
+    prompts: pads.Dataset,
+    splits: pads.Dataset,
+    models: Models,
+    teachers: Teachers,
+    engine: EngineSettings,
+    response_store: ResponseStore,
+) -> pa.Table:
+    """Return PLAN of the teachers' calls, before the first; the report sets it against them.
+
+    It reads what the calls hang on and nothing else, so that it is made anew with them alone.
+    """
+    return estimate_table(read_prompts(prompts, splits), models, teachers, engine, response_store)
 
 
 @step()
@@ -106,7 +123,7 @@ def score_quality(
     )
 
 
-@step(settings=("alpha", "allow_truncated", "unsolved"))
+@step(settings=("alpha", "learnability", "allow_truncated", "unsolved"))
 def normalise_rewards(
     calibration_responses: pads.Dataset,
     token_statistics: pads.Dataset,

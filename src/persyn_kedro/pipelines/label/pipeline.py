@@ -1,7 +1,8 @@
 """prompts, splits -> calibration_set -> its responses -> token_statistics, quality -> rewards."""
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
 
+from persyn_kedro.pipelines.described import node
 from persyn_kedro.pipelines.label import nodes
 
 
@@ -14,6 +15,21 @@ def create_pipeline() -> Pipeline:
                 ["prompts", "splits", "params:label"],
                 "calibration_set",
                 name="select_calibration_set",
+                does="Takes the calibration prompts: the few that every teacher answers.",
+            ),
+            node(
+                nodes.estimate_calls,
+                [
+                    "prompts",
+                    "splits",
+                    "params:models",
+                    "params:teachers",
+                    "params:engine",
+                    "response_store",
+                ],
+                "estimate",
+                name="estimate_calls",
+                does="Counts the calls, tokens and cost that are to come, before the first.",
             ),
             node(
                 nodes.answer_calibration_prompts,
@@ -28,6 +44,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 ["calibration_responses", "calibration_calls"],
                 name="answer_calibration_prompts",
+                does="Has every teacher answer every calibration prompt; answers in the store are "
+                "not paid for again.",
             ),
             node(
                 nodes.score_learnability,
@@ -42,6 +60,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 "token_statistics",
                 name="score_learnability",
+                does="Has the student read each answer and notes how likely it finds each token: "
+                "learnability.",
             ),
             node(
                 nodes.score_quality,
@@ -55,6 +75,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 "quality",
                 name="score_quality",
+                does="Checks each answer against the prompt's reference, or has a reward model "
+                "judge it: quality.",
             ),
             node(
                 nodes.normalise_rewards,
@@ -67,6 +89,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 "rewards",
                 name="normalise_rewards",
+                does="Puts quality and learnability on one scale within each prompt and mixes "
+                "them into the reward.",
             ),
         ],
         namespace="label",

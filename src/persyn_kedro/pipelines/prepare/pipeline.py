@@ -1,7 +1,8 @@
 """prompts source -> prompts, splits."""
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
 
+from persyn_kedro.pipelines.described import node
 from persyn_kedro.pipelines.prepare import nodes
 
 
@@ -14,12 +15,16 @@ def create_pipeline() -> Pipeline:
                 ["params:prepare", "params:seed"],
                 "prompts",
                 name="read_prompts",
+                does="Reads the prompts from a file, a hub or task generators, checks each row "
+                "and leaves repeats out.",
             ),
             node(
                 nodes.split_prompts,
                 ["prompts", "params:prepare", "params:seed"],
                 "splits",
                 name="split_prompts",
+                does="Gives each prompt, by a hash of its text, to calibration, train or test, "
+                "and to a part of it.",
             ),
         ],
         namespace="prepare",

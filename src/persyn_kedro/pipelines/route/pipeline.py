@@ -1,7 +1,8 @@
 """prompts, router -> assignments."""
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
 
+from persyn_kedro.pipelines.described import node
 from persyn_kedro.pipelines.route import nodes
 
 
@@ -14,6 +15,8 @@ def create_pipeline() -> Pipeline:
                 ["prompts", "router", "params:models", "params:teachers", "params:route"],
                 "assignments",
                 name="route_prompts",
+                does="Scores every teacher for every prompt in one pass, and sends the prompt to "
+                "the best one.",
             )
         ],
         namespace="route",

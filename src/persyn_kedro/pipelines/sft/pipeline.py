@@ -1,7 +1,8 @@
 """sft_dataset -> student."""
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
 
+from persyn_kedro.pipelines.described import node
 from persyn_kedro.pipelines.sft import nodes
 
 
@@ -21,6 +22,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 ["training_curve", "student"],
                 name="train_student",
+                does="Fine-tunes the student on the chosen answers, with the loss on the answers' "
+                "tokens alone.",
             )
         ],
         namespace="sft",

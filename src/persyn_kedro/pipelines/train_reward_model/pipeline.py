@@ -1,7 +1,8 @@
 """calibration answers -> preference_pairs -> reward_model and its held-out accuracy."""
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
 
+from persyn_kedro.pipelines.described import node
 from persyn_kedro.pipelines.train_reward_model import nodes
 
 
@@ -23,6 +24,7 @@ def create_pipeline() -> Pipeline:
                 ],
                 "preference_pairs",
                 name="pair_answers",
+                does="Pairs right answers with wrong ones to the same prompt.",
             ),
             node(
                 nodes.train_reward_model,
@@ -35,6 +37,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 ["reward_model_training_curve", "reward_model"],
                 name="train_reward_model",
+                does="Trains a reward model to score the right answer of a pair above the wrong "
+                "one.",
             ),
             node(
                 nodes.measure_reward_model,
@@ -47,6 +51,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 "reward_model_metrics",
                 name="measure_reward_model",
+                does="Measures how often the reward model prefers the right answer on prompts "
+                "that it did not see.",
             ),
         ],
         namespace="train_reward_model",

@@ -1,7 +1,8 @@
 """rewards -> router, router_metrics."""
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
 
+from persyn_kedro.pipelines.described import node
 from persyn_kedro.pipelines.train_router import nodes
 
 _EXAMPLES = [
@@ -23,12 +24,16 @@ def create_pipeline() -> Pipeline:
                 [*_EXAMPLES, "params:seed", "router_workspace"],
                 ["router", "router_training_curve"],
                 name="fit_router",
+                does="Trains the router: from a prompt alone it is to tell which teacher's answer "
+                "has the best reward.",
             ),
             node(
                 nodes.measure_router,
                 ["router", *_EXAMPLES],
                 "router_metrics",
                 name="measure_router",
+                does="Measures the router on calibration prompts that it was not trained on, "
+                "beside a constant and chance.",
             ),
         ],
         namespace="train_router",

@@ -1,0 +1,103 @@
+"""The pictures of docs/, from the newest run of this project's catalog.
+
+    kedro run && make lineage && python docs/screenshots.py
+
+Writes docs/lineage.png and docs/report.png, and docs/comparison.png where the step compare has been
+run in the environment of --env; with --out DIR also the report in the dark, both on a narrow
+screen, and what a click on some data sets shows.
+"""
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+PROJECT = Path(__file__).parent.parent
+WIDE, NARROW = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
+TALL = {"width": 1280, "height": 1480}
+CLICKED = (
+    "prompts rewards router_metrics choice_samples reward_against_length_plot "
+    "learnability_against_quality_plot teacher_allocation_plot training_loss_plot report"
+).split()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def served(directory: Path) -> Iterator[str]:
+    """Serve a directory on a free port of this machine and give its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(directory)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+
+
+def newest(page: str, env: str = "") -> Path | None:
+    """Return the newest version of a page, None where there is none."""
+    pages = (PROJECT / "data" / env / "08_reporting" / page).glob(f"*/{page}")
+    return max(pages, default=None)
+
+
+def picture_report(
+    browser: Browser, file: Path, scheme: str, size: dict[str, int], whole: bool = True
+) -> None:
+    """Write the report, or its beginning, as the system's scheme has it."""
+    report = newest("report.html")
+    if report is None:
+        raise SystemExit("There is no report yet: run `kedro run`.")
+    page = browser.new_page(viewport=size, color_scheme=scheme)
+    page.goto(report.as_uri())
+    page.screenshot(path=file, full_page=whole)
+    page.close()
+
+
+def open_lineage(browser: Browser, address: str, query: str = "") -> Page:
+    """Open the static site and wait for its graph."""
+    page = browser.new_page(viewport=WIDE)
+    page.goto(f"{address}/?pid=__default__{query}")
+    page.wait_for_selector(".pipeline-node")
+    hidden = "[class*=feature-hints], [class*=minimap] { display: none !important; }"
+    page.add_style_tag(content=hidden)
+    page.wait_for_timeout(1500)  # the graph moves into its place
+    return page
+
+
+def main() -> None:
+    """Take the pictures."""
+    options = argparse.ArgumentParser()
+    options.add_argument("--out", type=Path, help="for pictures that docs/ does not keep")
+    options.add_argument("--env", default="", help="of the comparison: its folder under data/")
+    chosen = options.parse_args()
+    out, docs = chosen.out, PROJECT / "docs"
+    with sync_playwright() as playwright, served(PROJECT / "build") as address:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        open_lineage(browser, address).screenshot(path=docs / "lineage.png")
+        picture_report(browser, docs / "report.png", "light", TALL, whole=False)
+        if comparison := newest("comparison.html", chosen.env):
+            page = browser.new_page(viewport=WIDE)
+            page.goto(comparison.as_uri())
+            page.locator(".drawing").first.screenshot(path=docs / "comparison.png")
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
+            picture_report(browser, out / "report-dark.png", "dark", WIDE)
+            for scheme in ("light", "dark"):
+                picture_report(browser, out / f"report-narrow-{scheme}.png", scheme, NARROW)
+            for name in CLICKED:
+                page = open_lineage(browser, address, f"&expandAllPipelines=true&sn={name}")
+                page.screenshot(path=out / f"lineage-{name}.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Learnability of a response as a function of the student's stored token statistics.
+
+A signal is ``signal(statistics) -> float | None``, higher where the response is easier to learn.
+``statistics`` has ``tokens``, ``sum_logp``, ``sum_rank_100``, ``sum_p2``, ``sum_p_true`` and
+``logp`` (``schemas.STATISTICS_FIELDS``). The student need not run again for another signal.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.own_code import is_own, load_function
+from persyn_kedro.foundations.schemas import STATISTICS_FIELDS
+
+Signal = Callable[[Mapping[str, Any]], float | None]
+
+
+def mean_log_likelihood(statistics: Mapping[str, Any]) -> float:
+    """Return the mean token log-likelihood r_l, in nats (METHOD.md, section 1)."""
+    return statistics["sum_logp"] / statistics["tokens"]
+
+
+SIGNALS: dict[str, tuple[Signal, tuple[str, ...]]] = {  # and the statistics that it reads
+    "mean_log_likelihood": (mean_log_likelihood, ("tokens", "sum_logp")),
+}
+
+
+def signal_of(name: str) -> tuple[Signal, tuple[str, ...]]:
+    """Return a signal and the statistics that it is given.
+
+    Raises:
+        PersynError: one of the user's own that is not there or does not take one argument.
+    """
+    if is_own(name):
+        return load_function(name, "statistics"), tuple(field for field, _ in STATISTICS_FIELDS)
+    return SIGNALS[name]
+
+
+def learnability(signal: Signal, name: str, statistics: Mapping[str, Any] | None) -> float:
+    """Return the signal of a response, NaN where it was not scored or the signal is None.
+
+    Raises:
+        PersynError: the signal raised, or returned no number.
+    """
+    if not statistics or not statistics["tokens"] or statistics["sum_logp"] is None:
+        return float("nan")
+    try:
+        if "logp" in statistics:  # NumPy's float16, which would also add up in float16
+            statistics = {**statistics, "logp": list(map(float, statistics["logp"]))}
+        value = signal(statistics)
+        return float("nan") if value is None else float(value)
+    except Exception as error:  # the user's own may raise anything
+        raise PersynError(
+            f"Signal {name} failed on response {statistics['response_key']}: "
+            f"{type(error).__name__}: {error}."
+        ) from error

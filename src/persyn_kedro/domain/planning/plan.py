@@ -1,0 +1,156 @@
+"""A run's plan: calls and tokens by step and teacher, what they cost, and the rest in sums."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+
+from persyn_kedro.domain.planning import calls as planned
+from persyn_kedro.domain.planning.disk import disk_needed
+from persyn_kedro.domain.planning.lengths import SAMPLE, lengths_of
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.student.exam import STUDENT
+from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.domain.teachers.shares import answered_prompts
+from persyn_kedro.foundations.model_parameters import (
+    EngineSettings,
+    Models,
+    StudentSettings,
+    Teachers,
+)
+from persyn_kedro.foundations.schemas import PLAN
+from persyn_kedro.foundations.step_parameters import (
+    EvaluateSettings,
+    GenerateSettings,
+    SftSettings,
+)
+from persyn_kedro.foundations.table_rows import TableRows
+
+
+@dataclass(frozen=True)
+class Work:
+    """The settings that decide how much there is to do."""
+
+    models: Models
+    teachers: Teachers
+    student: StudentSettings
+    engine: EngineSettings
+    generate: GenerateSettings
+    sft: SftSettings
+    evaluate: EvaluateSettings
+
+
+def read_prompts(prompts: pads.Dataset, splits: pads.Dataset) -> planned.Prompts:
+    """Return the prompts' ids by split, and some of their texts; never all of the texts."""
+    ids = prompts.to_table(columns=["prompt_id"])["prompt_id"].combine_chunks()
+    table = splits.to_table(columns=["prompt_id", "split"])
+    by_split = {
+        name: table.filter(pc.equal(table["split"], name))["prompt_id"].combine_chunks()
+        for name in ("calibration", "train", "test")
+    }
+    asked = pa.concat_arrays([by_split["calibration"], by_split["train"]])
+    places = np.flatnonzero(pc.is_in(ids, value_set=asked).to_numpy(zero_copy_only=False))
+    some = places[np.linspace(0, len(places) - 1, min(SAMPLE, len(places))).astype(int)]
+    blocks = TableRows(prompts, ["prompt"]).blocks(some)
+    sample = [text for _, block in blocks for text in block["prompt"].to_pylist()]
+    return planned.Prompts(**by_split, sample=sample)
+
+
+def routed_prompts(assignments: pads.Dataset, prompts: planned.Prompts) -> dict[str, pa.Array]:
+    """Return by teacher the train prompts that a router sent to it (of ASSIGNMENTS)."""
+    table = assignments.to_table(columns=["prompt_id", "teacher"])
+    table = table.filter(pc.is_in(table["prompt_id"], value_set=prompts.train))
+    teachers = pc.unique(table["teacher"]).to_pylist()
+    return {
+        name: table.filter(pc.equal(table["teacher"], name))["prompt_id"].combine_chunks()
+        for name in teachers
+    }
+
+
+def estimate_table(
+    prompts: planned.Prompts,
+    models: Models,
+    teachers: Teachers,
+    engine: EngineSettings,
+    store: ResponseStore,
+) -> pa.Table:
+    """Return PLAN of the teachers' calls, as no router has chosen yet."""
+    found, _ = planned.models_at_hand(models, [t.model for t in teachers.root.values()])
+    pool = planned.known_teachers(teachers, found, store, engine, prompts.sample)
+    return pa.Table.from_pylist(planned.plan_calls(pool, prompts, None), PLAN)
+
+
+def make_plan(
+    prompts: planned.Prompts,
+    routed: Mapping[str, pa.Array] | None,
+    work: Work,
+    store: ResponseStore,
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Return PLAN, and what it comes to: sums, comparison, the student's work, disk, notes."""
+    names = [t.model for t in work.teachers.root.values()]
+    models, absent = planned.models_at_hand(work.models, [*names, work.student.model])
+    pool = planned.known_teachers(work.teachers, models, store, work.engine, prompts.sample)
+    rows = planned.plan_calls(pool, prompts, routed)
+    student = models[work.student.model]
+    exam = _exam(student, prompts, work, store)
+    answers = planned.totals([row for row in rows if row["step"] == planned.LABEL])
+    count = len(prompts.calibration) + len(prompts.train)
+    means = [k.lengths.prompt + k.lengths.completion for k in pool]
+    summary = {
+        "prompts": {name: len(getattr(prompts, name)) for name in ("calibration", "train", "test")},
+        "teachers": len(pool),
+        "routed": routed is not None,
+        "now": planned.totals(rows),
+        "generate_then_select": planned.generate_then_select(pool, prompts),
+        "routed_cost_range": None if routed else planned.range_of_routing(pool, prompts),
+        "student": {
+            "tokens_to_score": len(prompts.calibration) * float(np.sum(means)),
+            "tokens_to_train_on": work.sft.epochs * count * float(np.mean(means)),
+        },
+        "disk": disk_needed(
+            work.models,
+            absent,
+            None if student.name in absent else student,
+            work.sft,
+            planned.totals([*rows, *exam])["completion_tokens"],
+        ),
+        "notes": _notes(absent, work, bool(answers["cost"])),
+    }
+    return pa.Table.from_pylist([*rows, *exam], PLAN), summary
+
+
+def _exam(
+    student: Any, prompts: planned.Prompts, work: Work, store: ResponseStore
+) -> list[dict[str, Any]]:
+    """Return the student's own calls: before, as far as the store lacks them, and after, all."""
+    recipe = Recipe(STUDENT, student, work.student.system, work.evaluate.sampling)
+    answered = answered_prompts(recipe, store, work.engine)
+    lengths = lengths_of(recipe, answered, prompts.sample)
+    known = planned.Known(recipe, answered["prompt_id"].combine_chunks(), lengths)
+    count = len(prompts.test)
+    before = known.row(planned.EVALUATE, count, known.lacking(prompts.test))
+    after = known.row(planned.EVALUATE, count, count)
+    return [{**before, "teacher": "student before"}, {**after, "teacher": "student after"}]
+
+
+def _notes(absent: Sequence[str], work: Work, priced: bool) -> list[str]:
+    notes = []
+    if absent:
+        notes.append(
+            f"Not fetched yet: {', '.join(absent)}. Their prompts are counted by bytes, and "
+            "what the store may have of them is not seen."
+        )
+    if work.generate.verification == "next_choice":
+        most = work.generate.max_calls
+        notes.append(
+            f"generate.verification is next_choice: a prompt may take up to {most} routed calls."
+        )
+    if work.generate.on_failure == "next_choice":
+        notes.append("generate.on_failure is next_choice: failed calls go to another teacher.")
+    if not priced:
+        notes.append("No price is set (teachers.<name>.price and prompt_price): costs are 0.")
+    return notes

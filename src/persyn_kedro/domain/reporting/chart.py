@@ -1,0 +1,70 @@
+"""What a plot shows, apart from how it is drawn: ``interactive.py`` and ``drawing.py`` do that."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+_COLOURS = ["#3b6fd4", "#d4763b", "#3ba272", "#8e5bb5", "#c2455a", "#7a7a7a", "#b8a13a", "#4aa3b5"]
+_PER_LAP = len(_COLOURS)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points with one colour and one line in the legend.
+
+    Attributes:
+        line, dots: whether the points are joined, and whether they are marked.
+        low, high: of each point; a band around a line, bars where there is none.
+        back_to: of each point, an x to which a thin line goes back.
+        weight: of each point, what its area stands for.
+        notes: of each point, what the pointer is told beside x and y.
+        square: marked otherwise than its neighbours.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    line: bool = False
+    dots: bool = True
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
+    back_to: Sequence[float] | None = None
+    weight: Sequence[float] | None = None
+    notes: Sequence[str] | None = None
+    square: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Axes with series on them, or horizontal bars that are stacked.
+
+    Attributes:
+        levels: names of horizontal lines, and their y.
+        bars: for each part its lengths, in the order of ``rows``.
+        diagonal: the name of a dashed line from (0, 0) to (1, 1).
+        empty: why there is nothing to draw.
+        x_range, y_range: None where the data decide.
+        from_zero: x begins at 0.
+    """
+
+    title: str
+    x: str
+    y: str
+    series: Sequence[Series] = ()
+    levels: dict[str, float] = field(default_factory=dict)
+    rows: Sequence[str] = ()
+    bars: dict[str, list[float]] = field(default_factory=dict)
+    diagonal: str | None = None
+    empty: str | None = None
+    x_range: tuple[float, float] | None = None
+    y_range: tuple[float, float] | None = None
+    from_zero: bool = False
+
+
+def colour(place: int) -> str:
+    """Return the colour of the so manieth thing."""
+    return _COLOURS[place % _PER_LAP]
+
+
+def lap(place: int) -> int:
+    """Return how often the colours were used up before: another mark tells the laps apart."""
+    return place // _PER_LAP

@@ -1,0 +1,145 @@
+"""Where the router's choice is not the strongest teacher: how often, who is right, and samples.
+
+On calibration prompts every teacher has answered, so both sides' true rewards are known.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from persyn_kedro.domain.rewards import TIE
+from persyn_kedro.domain.strategies.choices import by_merit
+from persyn_kedro.domain.strategies.merits import mean_quality
+
+SAMPLES = 4  # of each outcome
+_PARTS = {"holdout": "not seen in training", "fit": "seen in training"}
+_SHOWN = ("quality", "learnability", "quality_normalised", "learnability_normalised", "reward")
+
+Row = Mapping[str, Any]
+
+_OF_PROMPT = ("prompt", "reference", "source")
+
+
+def compare_choices(
+    assignments: pa.Table, rewards: pa.Table, splits: pa.Table, teachers: Sequence[str]
+) -> dict[str, Any]:
+    """Return how the router's choices compare with always asking the strongest teacher.
+
+    The strongest is Strong's: the highest mean quality on the calibration set (METHOD.md).
+    ``holdout`` are the calibration prompts on which the router was not trained.
+
+    Args:
+        assignments: ``schemas.ASSIGNMENTS``.
+        rewards: ``schemas.REWARDS``.
+        splits: ``schemas.SPLITS``.
+        teachers: the pool in the settings' order.
+
+    Returns:
+        ``{"strongest": teacher or None where no quality is known, "prompts": calibration and train
+        ones, "elsewhere": those of them sent to another teacher, "parts": [{"part", "n", "same",
+        "better", "worse", "equal", "gain"}], "samples": [prompt_id, ...]}``. ``gain`` is the mean
+        of the router's reward minus the strongest's, an invalid answer's being 0. The samples are
+        the first ``SAMPLES`` better and worse ones by part (unseen prompts first) and
+        then by prompt id, a hash: drawn, not picked.
+    """
+    quality = mean_quality(rewards, teachers)
+    chosen = {r["prompt_id"]: r["teacher"] for r in _rows(assignments, "prompt_id", "teacher")}
+    part_of = {r["prompt_id"]: r["part"] for r in splits.to_pylist() if r["split"] != "test"}
+    routed = [prompt_id for prompt_id in part_of if prompt_id in chosen]
+    strongest = by_merit(quality, teachers)[0] if quality else None
+    reward = {
+        (r["prompt_id"], r["teacher"]): r["reward"] if r["valid"] else 0.0
+        for r in _rows(rewards, "prompt_id", "teacher", "reward", "valid")
+    }
+    known = sorted(p for p in routed if strongest and (p, strongest) in reward)
+    gain = {p: reward[p, chosen[p]] - reward[p, strongest] for p in known}
+    other = {p for p in routed if chosen[p] != strongest}
+    return {
+        "strongest": strongest,
+        "prompts": len(routed),
+        "elsewhere": len(other) if strongest else 0,
+        "parts": [
+            {"part": part, **_counts([p for p in known if part_of[p] == part], gain, other)}
+            for part in _PARTS
+        ],
+        "samples": _drawn([p for p in known if p in other], gain, part_of),
+    }
+
+
+def _counts(prompt_ids: Sequence[str], gain: Mapping[str, float], other: set[str]) -> Row:
+    differ = [p for p in prompt_ids if p in other]
+    better = sum(gain[p] > TIE for p in differ)
+    worse = sum(gain[p] < -TIE for p in differ)
+    return {
+        "n": len(prompt_ids),
+        "same": len(prompt_ids) - len(differ),
+        "better": better,
+        "worse": worse,
+        "equal": len(differ) - better - worse,
+        "gain": sum(gain[p] for p in prompt_ids) / len(prompt_ids) if prompt_ids else None,
+    }
+
+
+def _drawn(
+    prompt_ids: Iterable[str], gain: Mapping[str, float], part_of: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    order = sorted(prompt_ids, key=lambda p: (list(_PARTS).index(part_of[p]), p))
+    better = [p for p in order if gain[p] > TIE][:SAMPLES]
+    worse = [p for p in order if gain[p] < -TIE][:SAMPLES]
+    return [
+        {"prompt_id": p, "router_is": outcome, "part": part_of[p], "gain": gain[p]}
+        for outcome, own in (("better", better), ("worse", worse))
+        for p in own
+    ]
+
+
+def with_answers(
+    comparison: Mapping[str, Any],
+    assignments: pads.Dataset,
+    rewards: pads.Dataset,
+    prompts: pads.Dataset,
+    calibration_responses: pads.Dataset,
+) -> dict[str, Any]:
+    """Return the comparison with each sample's prompt, and both sides' answers and rewards.
+
+    Of the tables only the samples' rows are read: answers may be more than memory holds.
+    """
+    ids = pa.array([sample["prompt_id"] for sample in comparison["samples"]], pa.string())
+    own = pads.field("prompt_id").isin(ids)
+    texts = {r["prompt_id"]: r for r in prompts.to_table(filter=own).to_pylist()}
+    chosen = {r["prompt_id"]: r["teacher"] for r in assignments.to_table(filter=own).to_pylist()}
+    worth = _by_place(rewards.to_table(filter=own))
+    answers = _by_place(calibration_responses.to_table(filter=own))
+
+    def side(prompt_id: str, teacher: str) -> Row:
+        answer, row = answers.get((prompt_id, teacher), {}), worth[prompt_id, teacher]
+        return {
+            "teacher": teacher,
+            "response": answer.get("response"),
+            "finish_reason": answer.get("finish_reason"),
+            "error": answer.get("error"),
+            **{name: row[name] for name in _SHOWN},
+        }
+
+    samples = [
+        {
+            **sample,
+            **{
+                name: texts[sample["prompt_id"]][name] for name in ("prompt", "reference", "source")
+            },
+            "router": side(sample["prompt_id"], chosen[sample["prompt_id"]]),
+            "strongest": side(sample["prompt_id"], comparison["strongest"]),
+        }
+        for sample in comparison["samples"]
+    ]
+    return {**comparison, "samples": samples}
+
+
+def _by_place(table: pa.Table) -> dict[tuple[str, str], Row]:
+    return {(row["prompt_id"], row["teacher"]): row for row in table.to_pylist()}
+
+
+def _rows(table: pa.Table, *columns: str) -> list[dict[str, Any]]:
+    return table.select(list(columns)).to_pylist()

@@ -1,0 +1,87 @@
+"""What another pool of teachers changed: who answers which prompt, and how well the router does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from persyn_kedro.domain.routers.persistence import Pool, pool_difference
+
+
+@dataclass(frozen=True)
+class Routed:
+    """Where prompts went at one time.
+
+    Attributes:
+        pool: the teachers, in the settings' order.
+        choices: columns ``prompt_id`` and ``teacher``.
+        metrics: the router's, of ``metrics.router_metrics``, where they are known.
+    """
+
+    pool: Pool
+    choices: pa.Table
+    metrics: Mapping[str, Any] | None
+
+
+def pool_change(
+    before: Routed,
+    now: Routed,
+    splits: pa.Table,
+    calls: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> dict[str, Any]:
+    """Return what changed with the pool, JSON-able.
+
+    Prompts count where teachers answer them (calibration and train) and both times routed them.
+
+    Args:
+        splits: columns ``prompt_id`` and ``split``, as of now.
+        calls: by step, for each teacher ``{"teacher", "calls", …}`` of this run alone.
+    """
+    moves = _moves(before.choices, now.choices, splits)
+    names = dict.fromkeys(m["teacher"] for m in [*now.pool, *before.pool])
+    return {
+        "difference": pool_difference(before.pool, now.pool),
+        "prompts": sum(m["prompts"] for m in moves),
+        "moves": [m for m in moves if m["from"] != m["to"]],
+        "teachers": [
+            {
+                "teacher": name,
+                "before": sum(m["prompts"] for m in moves if m["from"] == name),
+                "now": sum(m["prompts"] for m in moves if m["to"] == name),
+                "calibration_calls": _calls(calls.get("label", ()), name),
+                "routed_calls": _calls(calls.get("generate", ()), name),
+            }
+            for name in names
+        ],
+        "router": {"before": _router(before.metrics), "now": _router(now.metrics)},
+    }
+
+
+def _moves(before: pa.Table, now: pa.Table, splits: pa.Table) -> list[dict[str, Any]]:
+    """Return how many prompts went from which teacher to which, the most first."""
+    answered = splits.filter(pc.not_equal(splits["split"], "test")).select(["prompt_id"])
+    both = (
+        answered.join(before.rename_columns(["prompt_id", "from"]), "prompt_id", join_type="inner")
+        .join(now.rename_columns(["prompt_id", "to"]), "prompt_id", join_type="inner")
+        .group_by(["from", "to"])
+        .aggregate([("prompt_id", "count")])
+    )
+    rows = [
+        {"from": r["from"], "to": r["to"], "prompts": r["prompt_id_count"]}
+        for r in both.to_pylist()
+    ]
+    return sorted(rows, key=lambda r: (-r["prompts"], r["from"], r["to"]))
+
+
+def _calls(rows: Sequence[Mapping[str, Any]], teacher: str) -> int:
+    return int(sum(row.get("calls", 0) for row in rows if row["teacher"] == teacher))
+
+
+def _router(metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the held-out prompts and the regret of the router and of the constant choice."""
+    if metrics is None:
+        return None
+    regrets = {name: metrics[name]["regret"] for name in ("router", "constant")}
+    return {"n": metrics["n"], **regrets}

@@ -1,0 +1,32 @@
+"""An engine of the user's own: ``generate(requests, model, engine)``, in the model's process."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from persyn_kedro.domain.teachers.engine import Generation, Request
+from persyn_kedro.foundations.model_parameters import EngineSettings
+from persyn_kedro.foundations.own_code import load_function
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.weights import ResolvedModel
+
+
+def engine_function(engine: EngineSettings) -> Callable[..., Iterator[Generation]]:
+    """Return the function that ``engine.name`` names.
+
+    Raises:
+        PersynError: it is not there, or does not take three arguments.
+    """
+    return load_function(engine.name, "requests", "model", "engine")
+
+
+def environment(engine: EngineSettings) -> dict[str, str]:
+    """Return no variables: the function may set its own before it imports its library."""
+    return {}
+
+
+def generate(
+    requests: list[Request], model: "ResolvedModel", engine: EngineSettings
+) -> Iterator[Generation]:
+    """Yield the generations of the user's own engine, one for each request."""
+    yield from engine_function(engine)(requests, model, engine)

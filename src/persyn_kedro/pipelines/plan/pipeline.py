@@ -1,0 +1,36 @@
+"""prompts, splits, stores -> plan."""
+
+from kedro.pipeline import Pipeline
+
+from persyn_kedro.pipelines.described import node
+from persyn_kedro.pipelines.plan import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Return the step."""
+    return Pipeline(
+        [
+            node(
+                nodes.plan_run,
+                [
+                    "prompts",
+                    "splits",
+                    "routed_before",
+                    "params:models",
+                    "params:teachers",
+                    "params:student",
+                    "params:engine",
+                    "params:generate",
+                    "params:sft",
+                    "params:evaluate",
+                    "response_store",
+                ],
+                ["plan", "plan_summary"],
+                name="plan_run",
+                does="Counts the calls, tokens, cost and disk that a run would take now; nobody is "
+                "asked.",
+            )
+        ],
+        namespace="plan",
+        prefix_datasets_with_namespace=False,
+    )

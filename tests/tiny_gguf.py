@@ -1,0 +1,64 @@
+"""A GGUF file small enough to be written by a test, with which one can talk."""
+
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+from persyn_kedro.foundations.random_models import CHATML, END, START
+
+HIDDEN, HEADS, KV_HEADS, HEAD, FFN, LAYERS = 64, 2, 1, 32, 64, 2
+
+
+def write_tiny_gguf(path: Path, seed: int = 5) -> Path:
+    """Write a Qwen2 of random weights: a token for each byte, and ChatML."""
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    tokens = [*sorted(ByteLevel.alphabet()), "he", "<|endoftext|>", START, END]
+    writer = gguf.GGUFWriter(path, "qwen2")
+    writer.add_context_length(512)
+    writer.add_embedding_length(HIDDEN)
+    writer.add_block_count(LAYERS)
+    writer.add_feed_forward_length(FFN)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KV_HEADS)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_vocab_size(len(tokens))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("qwen2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([3 if token.startswith("<|") else 1 for token in tokens])
+    writer.add_token_merges(["h e"])
+    writer.add_eos_token_id(tokens.index(END))
+    writer.add_chat_template(CHATML)
+    for name, weights in _tensors(len(tokens), np.random.default_rng(seed)).items():
+        writer.add_tensor(name, weights)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _tensors(vocabulary: int, random: np.random.Generator) -> dict[str, np.ndarray]:
+    def draw(*shape: int) -> np.ndarray:
+        return random.normal(scale=0.3, size=shape).astype(np.float32)
+
+    made = {"token_embd.weight": draw(vocabulary, HIDDEN), "output_norm.weight": draw(HIDDEN)}
+    for layer in range(LAYERS):
+        for name, shape in {
+            "attn_norm": (HIDDEN,),
+            "ffn_norm": (HIDDEN,),
+            "attn_q": (HEADS * HEAD, HIDDEN),
+            "attn_k": (KV_HEADS * HEAD, HIDDEN),
+            "attn_v": (KV_HEADS * HEAD, HIDDEN),
+            "attn_output": (HIDDEN, HEADS * HEAD),
+            "ffn_gate": (FFN, HIDDEN),
+            "ffn_up": (FFN, HIDDEN),
+            "ffn_down": (HIDDEN, FFN),
+        }.items():
+            made[f"blk.{layer}.{name}.weight"] = draw(*shape)
+            if name in ("attn_q", "attn_k", "attn_v"):
+                made[f"blk.{layer}.{name}.bias"] = draw(shape[0])
+    return made

@@ -1,0 +1,81 @@
+"""Charts as Plotly figures and as drawings within a page, and what a data set shows of itself."""
+
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from kedro.io.core import Version
+
+from persyn_kedro.datasets.documents import Figures, HtmlPage, JsonDocument, PlotlyPlot
+from persyn_kedro.datasets.parquet_table import ParquetTable
+from persyn_kedro.domain.reporting.chart import Chart, Series
+from persyn_kedro.domain.reporting.drawing import svg
+from persyn_kedro.domain.reporting.interactive import plotly_figure
+
+NAME = "<b>50% $\\frac{"  # HTML, and what would be a broken formula
+BAND = Series("band", [1, 2], [3, 4], line=True, low=[2, 3], high=[5, 6], notes=["a", "b"])
+BARS = Series("bars", [2.0], [3.0], low=[2.5], high=[4.0], back_to=[1.0], square=True)
+AREAS = Series(NAME, [0.5, 1], [0.5, 1], weight=[1, 4])
+CHARTS = {
+    "points": Chart("t", "x", "y", [BAND, BARS, AREAS], {"level": 2.5}, diagonal="ideal"),
+    "stacked": Chart("t", "x", "", rows=["r", NAME], bars={NAME: [1, 2], "z": [3, 0]}),
+    "empty": Chart("t", "x", "y", empty="nothing\nto draw"),
+}
+
+
+@pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
+def test_a_drawing_is_one_element_in_the_pages_colours(chart: Chart) -> None:
+    drawn = svg(chart)
+    assert drawn == svg(chart)
+    root = ElementTree.fromstring(drawn)  # noqa: S314 - our own
+    assert root.tag.endswith("svg") and not root.findall(".//{*}b")
+    assert "currentColor" in drawn and "#010203" not in drawn and "#000000" not in drawn
+    texts = {"".join(node.itertext()).strip() for node in root.iter() if node.tag.endswith("text")}
+    for name in [*(s.name for s in chart.series), *chart.rows, *chart.bars, *chart.levels]:
+        assert name in texts
+
+
+def test_a_figure_has_the_charts_numbers() -> None:
+    figure = json.loads(json.dumps(plotly_figure(CHARTS["points"]), allow_nan=False))
+    named = {trace["name"]: trace for trace in figure["data"] if "name" in trace}
+    assert set(named) == {"band", "bars", NAME, "level", "ideal"}
+    assert (named["band"]["x"], named["band"]["y"]) == ([1, 2], [3, 4])
+    assert named["band"]["text"] == ["a", "b"]
+    assert named["bars"]["error_y"]["array"] == [1.0]
+    assert named["bars"]["error_y"]["arrayminus"] == [0.5]
+    (fill,) = [trace for trace in figure["data"] if trace.get("fill")]
+    assert list(zip(fill["x"], fill["y"], strict=True)) == [(1, 5), (2, 6), (2, 3), (1, 2)]
+    sizes = named[NAME]["marker"]["size"]
+    assert (sizes[1] - 6) == 2 * (sizes[0] - 6)  # area, not width, goes with the weight
+    stacked = plotly_figure(CHARTS["stacked"])
+    assert [list(trace["x"]) for trace in stacked["data"]] == [[1, 2], [3, 0]]
+    assert (
+        plotly_figure(CHARTS["empty"])["layout"]["annotations"][0]["text"] == "nothing<br>to draw"
+    )
+
+
+def test_figures_are_shown_as_a_table(tmp_path: Path) -> None:
+    figures = Figures(filepath=str(tmp_path / "f.json"), version=Version(None, "v1"))
+    regret = {"value": 0.25, "interval": [0.125, 0.5]}
+    router = {"hit@1": 5 / 7, "regret": regret}
+    figures.save({"n": 7, "router": router, "rows": [{"k": None}]})
+    shown = Figures(filepath=str(tmp_path / "f.json"), version=Version("v1", None)).preview()
+    assert shown["data"] == [
+        ["n", "7"],
+        ["router · hit@1", "0.7143"],
+        ["router · regret", "0.25 [0.125, 0.5]"],
+        ["rows · 1 · k", "–"],
+    ]
+    curve = Figures(filepath=str(tmp_path / "c.json"), version=Version(None, "v1"))
+    curve.save([{"left_out": 0}, {"step": 1, "loss": 0.5}])
+    shown = Figures(filepath=str(tmp_path / "c.json"), version=Version("v1", None)).preview()
+    assert shown["columns"] == ["left_out", "step", "loss"]
+    assert shown["data"] == [["0", "–", "–"], ["–", "1", "0.5"]]
+
+
+@pytest.mark.parametrize("kind", [Figures, JsonDocument, PlotlyPlot, HtmlPage, ParquetTable])
+def test_what_is_not_made_yet_says_so(kind: type, tmp_path: Path) -> None:
+    dataset = kind(filepath=str(tmp_path / "d"), version=Version(None, None))
+    assert re.search("not made yet", json.dumps(dataset.preview()))

@@ -1,0 +1,117 @@
+"""The site builds without a broken link and holds every module; the drawing is the code's."""
+
+import ast
+import importlib.util
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from persyn_kedro.pipeline_registry import STEPS
+from tests.conftest import ROOT
+
+
+def make_docs(project: Path, site: Path) -> subprocess.CompletedProcess[str]:
+    """Run ``make docs`` with the programs of these tests, whatever ``.venv`` holds."""
+    programs = Path(sys.executable).parent
+    command = ["make", "-o", ".venv/.installed", "docs", f"BIN={programs}", f"SITE={site}"]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site that ``make docs`` builds."""
+    directory = tmp_path_factory.mktemp("site")
+    done = make_docs(ROOT, directory)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return directory
+
+
+@cache
+def arrows() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("arrows", ROOT / "docs" / "arrows.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_page_is_there(site: Path) -> None:
+    pages = {str(path.parent.relative_to(site)) for path in site.rglob("index.html")}
+    written = {path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")}
+    assert {str(path.with_suffix("")) for path in written} <= pages
+    assert {".", "contributing", "changelog", "reference/foundations"} <= pages
+    index = (site / "index.html").read_text()
+    assert "routes first and" in index and 'src="report.png"' in index
+    for path in written:
+        assert path.stem in index, f"{path} is not in the navigation"
+
+
+def test_a_broken_link_fails(tmp_path: Path) -> None:
+    for name in ("Makefile", "mkdocs.yml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    (tmp_path / "src/persyn_kedro").mkdir(parents=True)
+    with (tmp_path / "CONTRIBUTING.md").open("a") as page:
+        page.write("\n[gone](docs/gone.md)\n")
+    done = make_docs(tmp_path, tmp_path / "site")
+    assert done.returncode != 0
+    assert "'docs/gone.md', but the target is not found" in done.stdout + done.stderr
+
+
+def test_every_public_module_and_function_of_the_domain_is_in_the_api(site: Path) -> None:
+    text = "".join(path.read_text() for path in (site / "reference").rglob("index.html"))
+    missing = []
+    for path in (ROOT / "src/persyn_kedro/domain").rglob("*.py"):
+        name = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
+        if path.name == "__init__.py":
+            continue
+        for item in ast.parse(path.read_text()).body:
+            if isinstance(item, ast.FunctionDef | ast.ClassDef) and item.name[0] != "_":
+                missing += [f"{name}.{item.name}"]
+        missing += [name]
+    missing = [name for name in missing if f'id="{name}"' not in text]
+    assert not missing
+
+
+def test_docstrings_become_sections_and_leave_no_marks(site: Path) -> None:
+    text = (site / "reference/domain/rewards/index.html").read_text()
+    assert "<p>Return r = (1 - alpha) r_q + alpha r_l of every prompt" in text
+    assert "Raises:" in text and 'href="../../foundations/#persyn_kedro.foundations.errors' in text
+    for path in (site / "reference").rglob("index.html"):
+        assert "``" not in path.read_text(), path
+
+
+def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        text = path.read_text()
+        for mark in ('src="http', 'src="//', 'rel="preconnect"', "fonts.g"):
+            assert mark not in text, path
+
+
+def test_the_drawing_is_that_of_the_imports() -> None:
+    drawing = arrows()
+    committed = (ROOT / "docs/arrows.svg").read_text()
+    assert committed == drawing.draw(drawing.read_arrows()), "run `python docs/arrows.py`"
+
+
+def test_an_arrow_is_left_out_only_where_a_longer_way_says_it() -> None:
+    a_triangle = {("a", "b"), ("b", "c"), ("a", "c"), ("a", "d")}
+    assert arrows().without_implied(a_triangle) == {("a", "b"), ("b", "c"), ("a", "d")}
+
+
+def test_every_scheduler_runs_the_steps_in_order() -> None:
+    tree = ast.parse((ROOT / "deploy/airflow_dag.py").read_text())
+    (steps,) = (
+        ast.literal_eval(item.value)
+        for item in tree.body
+        if isinstance(item, ast.Assign) and ast.unparse(item.targets[0]) == "STEPS"
+    )
+    assert steps == tuple(STEPS)
+    loops = f"for step in {' '.join(STEPS)}; do"
+    assert (ROOT / "docs/deploy.md").read_text().count(loops) == 2
