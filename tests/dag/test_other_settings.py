@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ OVERLAY: dict[str, Any] = {  # over the guides' settings: small enough for a tes
         "strategies": ["persyn", "strong"], "alphas": [0.4], "seeds": [1, 2], "resamples": 100,
     },
 }  # fmt: skip
+# The server of the tests says what it is asked, so of these it solves two in three.
+QUESTIONS = ["What is {0} + 1?", "Say {1}, please.", "After {0}, say {1}."]
 JUDGED = "label.quality.kind=reward_model,label.quality.model=judge,train_router.kind=linear"
 
 
@@ -89,7 +91,9 @@ def table(project: Run, name: str) -> list[dict[str, Any]]:
 
 def write_settings(directory: Path, settings: dict[str, Any]) -> None:
     (directory / "conf" / "mine").mkdir(exist_ok=True)
-    (directory / "conf" / "mine" / "parameters.yml").write_text(yaml.safe_dump(settings))
+    (directory / "conf" / "mine" / "parameters.yml").write_text(
+        yaml.safe_dump(settings, sort_keys=False)
+    )
 
 
 def make_judge(directory: Path) -> None:
@@ -115,7 +119,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         patch.setenv("PERSYN_CACHE", str(directory / "cache"))  # the GGUF file is converted here
         patch.setenv("MY_KEY", KEY)
         run = make_project(directory)
-        rows = [{"question": f"What is {i} + 1?", "answer": str(i + 1)} for i in range(27)]
+        rows = [{"question": QUESTIONS[i % 3].format(i, i + 1), "answer": str(i + 1)}
+                for i in range(42)]  # fmt: skip
         rows += [row for guide in guides.GUIDES for row in guides.rows(guide)]
         file = directory / settings["prepare"]["source"]["file"]
         file.write_text("\n".join(map(json.dumps, rows)))
@@ -166,53 +171,57 @@ def test_the_router_is_the_guides_own(project: Run) -> None:
 STEPS = "--pipelines=label,train_router,route,generate"
 
 
+@pytest.fixture
+def take_out(project: Run) -> Iterator[Callable[[], None]]:
+    """Add the guides' teacher to the settings; what is yielded takes it out again."""
+    settings, url = project.settings, project.endpoint.url  # type: ignore[attr-defined]
+    write_settings(project.directory, with_the_added_teacher(settings, url))  # type: ignore
+    yield lambda: write_settings(project.directory, settings)  # type: ignore[attr-defined]
+    write_settings(project.directory, settings)  # type: ignore[attr-defined]
+
+
+def chosen(project: Run) -> dict[str, str]:
+    """Return the teacher of each prompt that teachers answer."""
+    test = {r["prompt_id"] for r in table(project, "splits") if r["split"] == "test"}
+    rows = table(project, "assignments")
+    return {r["prompt_id"]: r["teacher"] for r in rows if r["prompt_id"] not in test}
+
+
 def test_an_added_teacher_pays_for_its_calibration_alone_and_the_run_says_what_changed(
-    project: Run,
+    project: Run, take_out: Callable[[], None]
 ) -> None:
     asked = project.endpoint.bodies  # type: ignore[attr-defined]
-    before = {r["prompt_id"]: r["teacher"] for r in table(project, "assignments")}
-    settings = project.settings  # type: ignore[attr-defined]
-    write_settings(
-        project.directory,
-        with_the_added_teacher(settings, project.endpoint.url),  # type: ignore[attr-defined]
-    )
+    before = chosen(project)
     done = project("run", "--env=mine", STEPS)
-    splits = {r["prompt_id"]: r["split"] for r in table(project, "splits")}
-    now = {r["prompt_id"]: r["teacher"] for r in table(project, "assignments")}
-    n = sum(split == "calibration" for split in splits.values())
-    moved = Counter(
-        now[p] for p, split in splits.items() if split == "train" and now[p] != before[p]
-    )
+    now = chosen(project)
+    calibration = {r["prompt_id"] for r in table(project, "calibration_set")}
+    n = len(calibration)
     calls = {r["teacher"]: r for r in table(project, "calibration_calls")}
     assert {name: row["calls"] for name, row in calls.items() if row["calls"]} == {"hosted": n}
     assert calls["hosted"]["cost"] == pytest.approx(n * (5 * 0.6 + 11 * 0.15) * 1e-6)
+    moved = Counter(now[p] for p in now if now[p] != before[p])
+    new = Counter(now[p] for p in now if now[p] != before[p] and p not in calibration)
     routed = {r["teacher"]: r["calls"] for r in table(project, "routed_calls")}
-    assert {name: count for name, count in routed.items() if count} == moved
-    assert len(asked) == n + moved["hosted"]
+    assert {name: count for name, count in routed.items() if count} == new
+    assert new["hosted"] and len(asked) == n + new["hosted"]
 
     told = " ".join(done.stdout.split())
-    print(done.stdout)
-    assert "Doing train_router.fit_router: rewards changed" in told or "teachers.hosted" in told
+    assert "Doing train_router.fit_router: teachers.hosted is new" in told
     assert "The pool of teachers changed: 'hosted' was added." in told
+    assert f"{moved.total()} of {len(now)} prompts have another teacher than before: " in told
     change = load(project.directory, "run_manifest", env="mine")["pool_change"]
-    answered = [p for p, split in splits.items() if split != "test"]
-    to_hosted = sum(now[p] == "hosted" for p in answered)
-    assert to_hosted and "to hosted" in told
-    (row,) = [r for r in change["teachers"] if r["teacher"] == "hosted"]
-    assert row == {
-        "teacher": "hosted", "before": 0, "now": to_hosted, "calibration_calls": n,
-        "routed_calls": moved["hosted"],
-    }  # fmt: skip
-    assert change["prompts"] == len(answered)
-    assert sum(m["prompts"] for m in change["moves"]) == sum(now[p] != before[p] for p in answered)
+    assert [row for row in change["teachers"] if row["teacher"] == "hosted"] == [
+        {"teacher": "hosted", "before": 0, "now": moved["hosted"], "calibration_calls": n,
+         "routed_calls": new["hosted"]}
+    ]  # fmt: skip
     metrics = load(project.directory, "router_metrics", env="mine")
     assert change["router"]["now"]["router"] == metrics["router"]["regret"]
 
-    write_settings(project.directory, settings)
+    take_out()
     done = project("run", "--env=mine", STEPS)
     assert "'hosted' was removed." in " ".join(done.stdout.split())
-    assert "Doing " not in done.stdout and len(asked) == n + moved["hosted"]
-    assert {r["prompt_id"]: r["teacher"] for r in table(project, "assignments")} == before
+    assert "Doing " not in done.stdout and len(asked) == n + new["hosted"]
+    assert chosen(project) == before
 
 
 def test_another_judge_and_another_router_by_a_setting(project: Run) -> None:
@@ -278,7 +287,7 @@ def test_wrong_answers_are_left_out_and_each_call_counted(
 
 def test_prompts_without_references_are_refused_before_a_teacher_is_paid(project: Run) -> None:
     directory: Path = project.directory  # type: ignore[attr-defined]
-    rows = [{"question": f"Tell me about {i}.", "answer": None} for i in range(20)]
+    rows = [{"question": f"Tell me about {i}.", "answer": None} for i in range(40)]
     (directory / "bare.jsonl").write_text("\n".join(map(json.dumps, rows)))
     store = directory / "data" / "mine" / "stores" / "responses"
     before = sorted(store.rglob("part-*"))
