@@ -209,6 +209,46 @@ def prune(env: str | None, keep: int, yes: bool) -> None:
         click.echo(f"{total} {'removed' if yes else 'would go; with --yes they do'}")
 
 
+@cli.command("push")
+@click.option("--env", "-e", default=None)
+@click.option("--dataset-repo", metavar="OWNER/NAME", help="Where the training set goes.")
+@click.option("--student-repo", metavar="OWNER/NAME", help="Where the student goes.")
+@click.option("--public", is_flag=True, help="For everybody to see; without it private.")
+@click.option("--allow-unknown-licences", is_flag=True)
+@click.option("--yes", is_flag=True, help="Send; without it only what would be sent is shown.")
+def push(
+    env: str | None,
+    dataset_repo: str | None,
+    student_repo: str | None,
+    public: bool,
+    allow_unknown_licences: bool,
+    yes: bool,
+) -> None:
+    """Send what `kedro run --pipelines=hand_on` made to the Hugging Face hub.
+
+    The token is HF_TOKEN's, from the environment or conf/local/credentials.yml.
+    """
+    from persyn_kedro import publishing
+    from persyn_kedro.domain.hand_on.push import push as send
+
+    with _one_sentence():
+        settings, catalog = _open(env)
+        uploads = publishing.prepare(
+            catalog, settings["models"], dataset_repo, student_repo, allow_unknown_licences
+        )
+        for upload in uploads:
+            click.echo(f"{upload.kind} {upload.repository} ({'public' if public else 'private'}):")
+            for name in sorted(upload.files):
+                click.echo(f"  {name}")
+        size = sum(upload.size for upload in uploads) / 2**20
+        if not yes:
+            click.echo(f"{size:.1f} MiB, nothing of it sent; with --yes it is.")
+            return
+        token = publishing.token()
+        for upload in uploads:
+            click.echo(f"Sent: {send(upload, not public, token)}")
+
+
 @cli.command("show-mask")
 @click.option("--env", "-e", default=None)
 @click.option("--prompt", required=True)

@@ -51,6 +51,10 @@ class ProjectHooks:
             "router_comparison": terminal.routers_text,
             "strategy_comparison": terminal.comparison_text,
             "benchmark_comparison": terminal.benchmarks_text,
+            "hand_on_facts": terminal.hand_on_text,
+            "hand_on_dataset": lambda directory: f"The training set to hand on: {directory}",
+            "hand_on_arrow": lambda directory: f"The same for load_from_disk: {directory}",
+            "hand_on_student": lambda directory: f"The student to hand on: {directory}",
         }
         for name, text in texts.items():
             if name in pipeline.all_outputs():

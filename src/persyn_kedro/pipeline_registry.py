@@ -25,13 +25,15 @@ STEPS: dict[str, Callable[[], Pipeline]] = {
 }
 
 
-# Steps that measure, and the recipe of a reward model: run only where they are asked for.
+# Steps that measure, the recipe of a reward model, and what is made for others: run only where
+# they are asked for.
 EVIDENCE: dict[str, Callable[[], Pipeline]] = {
     "compare_routers": _step("compare_routers"),
     "compare": lambda: EVIDENCE["compare_routers"]() + MAKERS["compare"](),
     "benchmark": _step("benchmark"),
     "plan": lambda: STEPS["prepare"]() + MAKERS["plan"](),
     "train_reward_model": _step("train_reward_model"),
+    "hand_on": _step("hand_on"),
 }
 
 

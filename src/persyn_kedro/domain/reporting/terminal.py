@@ -112,3 +112,10 @@ def benchmarks_text(comparison: dict[str, Any]) -> str:
     )
     notes = [_prose(f"Note: {note}") for note in comparison["notes"]]
     return "\n\n".join(["", table, _prose(benchmark_figures.benchmark_meaning(comparison)), *notes])
+
+
+def hand_on_text(facts: dict[str, Any]) -> str:
+    """Return what a publisher must know first: the rows and the licences."""
+    rows = ", ".join(f"{n} rows in {split}" for split, n in facts["rows"].items())
+    unknown = f" Not known: {'; '.join(facts['unknown'])}." if facts["unknown"] else ""
+    return _prose(f"{rows}. Licence of the whole: {facts['licence'] or 'unknown'}.{unknown}")

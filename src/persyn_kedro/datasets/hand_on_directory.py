@@ -1,0 +1,53 @@
+"""Directories made for others: files of several kinds under one roof, written once."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from persyn_kedro.datasets.atomic import link
+from persyn_kedro.datasets.model_directory import ModelDirectory
+
+
+class HandOnDirectory(ModelDirectory):
+    """Loads the path; saves files by their names in it.
+
+    A text is written as UTF-8, a stream of record batches as Parquet, and a path is linked.
+    """
+
+    def _write(self, data: Any, path: Path) -> None:
+        contents: Mapping[str, str | Path | pa.RecordBatchReader] = data
+        for name, content in contents.items():
+            file = path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, str):
+                file.write_text(content, encoding="utf-8")
+            elif isinstance(content, Path):
+                link(str(content), str(file))
+            else:
+                with pq.ParquetWriter(file, content.schema) as writer:
+                    for batch in content:
+                        writer.write_batch(batch)
+
+    def _saved(self, data: Any) -> None:
+        """Leave what was given: others use it too."""
+
+
+class ArrowDirectory(HandOnDirectory):
+    """Saves Parquet files by split as a ``DatasetDict`` that ``load_from_disk`` opens."""
+
+    def _write(self, data: Any, path: Path) -> None:
+        from datasets import Dataset, DatasetDict, disable_progress_bars
+
+        disable_progress_bars()
+        cache = tempfile.mkdtemp(dir=path.parent, prefix=".arrow-")
+        splits = {}
+        for split, file in data.items():
+            splits[split] = Dataset.from_parquet(str(file), cache_dir=cache)
+            splits[split].info.download_checksums = None  # holds this machine's paths
+        DatasetDict(splits).save_to_disk(path)
+        shutil.rmtree(cache)

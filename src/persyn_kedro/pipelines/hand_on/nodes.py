@@ -1,0 +1,118 @@
+"""The training set and the student for others: their files, and cards that say what they are."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from persyn_kedro.domain.hand_on import facts as about
+from persyn_kedro.domain.hand_on.dataset_card import dataset_card
+from persyn_kedro.domain.hand_on.rows import FILES, PARTS, llama_factory_info, splits_of
+from persyn_kedro.domain.hand_on.student_card import example_of, student_card
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.student.trained import trained
+from persyn_kedro.foundations.hand_on_parameters import HandOnSettings
+from persyn_kedro.foundations.model_parameters import Models, StudentSettings, Teachers
+from persyn_kedro.foundations.step import step
+from persyn_kedro.foundations.step_parameters import (
+    GenerateSettings,
+    LabelSettings,
+    PrepareSettings,
+    SftSettings,
+    TrainRouterSettings,
+)
+
+Files = dict[str, str | Path | pa.RecordBatchReader]  # by their names in the directory
+
+
+@step(models=("license",), prepare=("source",), router=("kind", "invalid"))
+def collect_facts(
+    sft_dataset: pads.Dataset,
+    routed_responses: pads.Dataset,
+    prompts: pads.Dataset,
+    report_summary: dict[str, Any],
+    models: Models,
+    teachers: Teachers,
+    student: StudentSettings,
+    prepare: PrepareSettings,
+    label: LabelSettings,
+    router: TrainRouterSettings,
+    generate: GenerateSettings,
+    settings: HandOnSettings,
+    seed: int,
+    response_store: ResponseStore,
+) -> dict[str, Any]:
+    """Return what both cards say: whose answers, under which licences, how chosen, how many."""
+    rows = sft_dataset.to_table(columns=["response_key", "prompt_id", "part"])
+    counts = {split: rows["part"].to_pylist().count(part) for split, part in PARTS.items()}
+    facts: dict[str, Any] = {
+        "name": settings.name,
+        "language": settings.language,
+        "made_by": version("persyn-kedro"),
+        "seed": seed,
+        "rows": {split: n for split, n in counts.items() if n},
+        "calibration": report_summary["prompts"]["calibration"],
+        "teachers": about.teachers_facts(
+            rows,
+            routed_responses.to_table(
+                columns=["response_key", "teacher", "weights_id", "recipe_id"]
+            ),
+            models,
+            teachers,
+            response_store.identity,
+        ),
+        "prompts": about.prompts_facts(
+            prompts.to_table(columns=["prompt_id", "source"]),
+            set(rows["prompt_id"].to_pylist()),
+            prepare.source,
+            settings.prompts_license,
+        ),
+        "student": about.student_facts(models, student),
+        "method": about.method_facts(models, teachers, label, router, generate),
+        "pool": report_summary["teachers"],
+        "router": report_summary["router"],
+        "calls": report_summary["calls"],
+        "notes": report_summary["notes"],
+    }
+    licences = [t["licence"]["name"] for t in [*facts["teachers"], facts["prompts"]]]
+    facts["licence"] = about.licence_of_all(licences)
+    facts["unknown"] = about.unknown_licences(facts)
+    return facts
+
+
+@step()
+def write_dataset(facts: dict[str, Any], sft_dataset: pads.Dataset) -> Files:
+    """Return the training set's files: its card, LLaMA-Factory's description, and the rows."""
+    splits = splits_of(sft_dataset)
+    info = llama_factory_info(facts["name"], list(splits))
+    return {
+        "README.md": dataset_card(facts),
+        "dataset_info.json": json.dumps(info, indent=2) + "\n",
+        **{FILES[split]: rows for split, rows in splits.items()},
+    }
+
+
+@step()
+def write_arrow(dataset: Path, facts: dict[str, Any]) -> dict[str, Path]:
+    """Return the files by split, to be saved as ``datasets.load_from_disk`` opens them."""
+    return {split: dataset / FILES[split] for split in facts["rows"]}
+
+
+@step()
+def write_student(
+    facts: dict[str, Any],
+    directory: Path,
+    evaluation_metrics: dict[str, Any],
+    training_curve: list[dict[str, Any]],
+    models: Models,
+    student: StudentSettings,
+    settings: SftSettings,
+) -> Files:
+    """Return the student's files with its card beside them."""
+    example = example_of(trained(models, student, directory), student.system)
+    card = student_card(facts, evaluation_metrics, settings, training_curve, example)
+    files = {str(p.relative_to(directory)): p for p in directory.rglob("*") if p.is_file()}
+    return {**files, "README.md": card}

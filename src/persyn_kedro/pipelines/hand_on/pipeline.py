@@ -1,0 +1,67 @@
+"""sft_dataset, student, report -> hand_on_facts -> the same with cards, to be handed on."""
+
+from kedro.pipeline import Pipeline
+
+from persyn_kedro.pipelines.described import node
+from persyn_kedro.pipelines.hand_on import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Return the step."""
+    return Pipeline(
+        [
+            node(
+                nodes.collect_facts,
+                [
+                    "sft_dataset",
+                    "routed_responses",
+                    "prompts",
+                    "report_summary",
+                    "params:models",
+                    "params:teachers",
+                    "params:student",
+                    "params:prepare",
+                    "params:label",
+                    "params:train_router",
+                    "params:generate",
+                    "params:hand_on",
+                    "params:seed",
+                    "response_store",
+                ],
+                "hand_on_facts",
+                name="collect_facts",
+                does="Gathers what the cards say: method, teachers, licences, counts and measurements.",
+            ),
+            node(
+                nodes.write_dataset,
+                ["hand_on_facts", "sft_dataset"],
+                "hand_on_dataset",
+                name="write_dataset",
+                does="Writes the training set with its card and LLaMA-Factory's dataset_info.json.",
+            ),
+            node(
+                nodes.write_arrow,
+                ["hand_on_dataset", "hand_on_facts"],
+                "hand_on_arrow",
+                name="write_arrow",
+                does="Writes the same rows as an Arrow directory, for load_from_disk.",
+            ),
+            node(
+                nodes.write_student,
+                [
+                    "hand_on_facts",
+                    "student",
+                    "evaluation_metrics",
+                    "training_curve",
+                    "params:models",
+                    "params:student",
+                    "params:sft",
+                ],
+                "hand_on_student",
+                name="write_student",
+                does="Copies the student and writes its model card beside it.",
+            ),
+        ],
+        namespace="hand_on",
+        prefix_datasets_with_namespace=False,
+    )
