@@ -30,7 +30,7 @@ def create_pipeline() -> Pipeline:
                 ],
                 "hand_on_facts",
                 name="collect_facts",
-                does="Gathers what the cards say: method, teachers, licences, counts and measurements.",
+                does="Gathers what the cards say: method, teachers, licences, counts and metrics.",
             ),
             node(
                 nodes.write_dataset,
