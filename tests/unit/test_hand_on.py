@@ -47,7 +47,7 @@ def sft_dataset(system: str | None = SYSTEM) -> pads.Dataset:
 
 
 def saved(directory: Path, dataset: pads.Dataset, **texts: str) -> Path:
-    entry = HandOnDirectory(filepath=str(directory / "dataset"))
+    entry = HandOnDirectory(filepath=str(directory / "version" / "dataset"))
     entry.save({**texts, **{FILES[s]: rows for s, rows in splits_of(dataset).items()}})
     return entry.load()
 
@@ -92,7 +92,7 @@ def test_every_column_opens_as_it_was_and_from_disk_too(tmp_path: Path) -> None:
     info = json.dumps(llama_factory_info("mine", ["train", "withheld"]))
     (directory / "dataset_info.json").write_text(info)
     data = load_dataset(str(directory), cache_dir=str(tmp_path / "cache"))
-    entry = ArrowDirectory(filepath=str(tmp_path / "arrow"))
+    entry = ArrowDirectory(filepath=str(tmp_path / "version2" / "arrow"))
     entry.save({split: directory / FILES[split] for split in FILES})
     rows = sft_dataset().to_table().to_pylist()
     for opened in (data, load_from_disk(str(entry.load()))):
