@@ -100,7 +100,12 @@ def engine_arguments(
     """Return what vLLM's ``LLM`` is made with."""
     from persyn_kedro.foundations.loading import device
 
+    on_cpu = device() == "cpu"
+    # On a CPU vLLM fails where a seeded request's prompt is split between steps ("CPU Generator
+    # does not use offset"), so none is: a step has room for the longest.
+    whole = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(4096, context)}
     return {
+        **(whole if on_cpu else {}),
         "model": str(model.directory),
         "skip_tokenizer_init": True,  # it gets token ids and gives them; ours is loaded already
         "dtype": model.settings.dtype,
@@ -108,7 +113,7 @@ def engine_arguments(
         "max_num_seqs": engine.max_num_seqs,
         "gpu_memory_utilization": engine.gpu_memory_utilization,
         "tensor_parallel_size": model.settings.tensor_parallel_size or engine.tensor_parallel_size,
-        "enforce_eager": device() == "cpu",  # compiling takes a CPU about a minute a model
+        "enforce_eager": on_cpu,  # compiling takes a CPU about a minute a model
         "trust_remote_code": model.settings.allow_remote_code,
         "load_format": "auto" if model.settings.allow_pickle else "safetensors",
         "generation_config": "vllm",  # the model's own defaults must not leak in
