@@ -37,9 +37,9 @@ def compare_choices(
         teachers: the pool in the settings' order.
 
     Returns:
-        ``{"strongest": teacher or None where no quality is known, "prompts": calibration and train
-        ones, "elsewhere": those of them sent to another teacher, "parts": [{"part", "n", "same",
-        "better", "worse", "equal", "gain"}], "samples": [prompt_id, ...]}``. ``gain`` is the mean
+        ``strongest`` (a teacher, None where no quality is known), ``prompts`` (calibration and
+        train ones), ``elsewhere`` (those of them sent to another teacher), ``parts`` (by part n,
+        same, better, worse, equal and gain) and ``samples`` (prompt ids). The gain is the mean
         of the router's reward minus the strongest's, an invalid answer's being 0. The samples are
         the first ``SAMPLES`` better and worse ones by part (unseen prompts first) and
         then by prompt id, a hash: drawn, not picked.
