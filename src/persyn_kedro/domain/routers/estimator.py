@@ -94,6 +94,14 @@ class TeacherRouter(BaseEstimator):
     def score_batches(self, prompts: Sequence[str], batch_size: int) -> Iterator[np.ndarray]:
         """Yield (b, K) float32 scores, in prompt order."""
 
+    @abstractmethod
+    def points(self, prompts: Sequence[str]) -> np.ndarray:
+        """Return the (n, d) float32 points that stand for prompts where scores are read off."""
+
+    def fitted_points(self, prompts: Sequence[str]) -> np.ndarray:
+        """Return the (n, d) points of the very prompts, in order, that it was fitted on."""
+        return self.points(prompts)
+
     @classmethod
     @abstractmethod
     def load(cls, directory: Path) -> Any:

@@ -26,8 +26,7 @@ class LinearRouter(TeacherRouter):
         """Fit in one go and yield one ``{"epoch", "loss"}``: the mean squared error."""
         from sklearn.preprocessing import StandardScaler
 
-        batch, longest = self.settings.batch_size, self.settings.max_prompt_tokens
-        points = embeddings.embed(self.backbone, prompts, batch, longest).astype(np.float64)
+        points = self.points(prompts).astype(np.float64)
         scaler = StandardScaler().fit(points)
         scaled, known = scaler.transform(points), np.isfinite(rewards)
         coefficients = np.zeros((rewards.shape[1], points.shape[1]))
@@ -57,6 +56,11 @@ class LinearRouter(TeacherRouter):
         longest = self.settings.max_prompt_tokens
         for points in embeddings.embed_batches(self.backbone, prompts, batch_size, longest):
             yield self._scores(points)
+
+    def points(self, prompts: Sequence[str]) -> np.ndarray:
+        """Return the (n, hidden) float32 mean-pooled embeddings."""
+        batch, longest = self.settings.batch_size, self.settings.max_prompt_tokens
+        return embeddings.embed(self.backbone, prompts, batch, longest)
 
     @classmethod
     def load(cls, directory: Path) -> "LinearRouter":
