@@ -187,6 +187,48 @@ def lineage(env: str | None) -> None:
         click.echo(f"{page}: show it with `python -m http.server --directory {page.parent}`")
 
 
+@cli.command("explain")
+@click.argument("prompt_id", required=False)
+@click.option("--text", help="A prompt as it is asked, in place of an id; it may be a new one.")
+@click.option("--env", "-e", default=None)
+@click.option("--neighbours", type=click.IntRange(0), help="Nearest calibration prompts to show.")
+@click.option("--full", is_flag=True, help="Show the whole of long responses.")
+@click.option("--json", "as_json", is_flag=True, help="For machines: all of it as JSON.")
+def explain(
+    prompt_id: str | None,
+    text: str | None,
+    env: str | None,
+    neighbours: int | None,
+    full: bool,
+    as_json: bool,
+    load_versions: dict[str, str],
+) -> None:
+    """Explain why a prompt goes to its teacher: scores, margin, nearest calibration prompts.
+
+    PROMPT_ID may be cut short as long as it is the beginning of just one. No teacher is asked.
+    """
+    import json
+    import logging
+
+    from persyn_kedro.domain.reporting.terminal import explanation_text
+    from persyn_kedro.explaining import explain_prompt
+
+    logging.getLogger("persyn_kedro").setLevel(logging.WARNING)  # print the answer alone
+    with _one_sentence():
+        settings, catalog = _open(env)
+        suffix = settings["prepare"].source.prompt_suffix
+        found = explain_prompt(catalog, prompt_id, text, neighbours, load_versions, suffix)
+        if as_json:
+            parts = {**found.explanation.as_dict(), "versions": found.versions}
+            click.echo(json.dumps({**parts, "notes": found.notes}, indent=2, ensure_ascii=False))
+        else:
+            click.echo(explanation_text(found.explanation, found.notes, None if full else 400))
+
+
+# The same option as `kedro run` has.
+explain.params.append(next(p for p in kedro_run.params if p.name == "load_versions"))
+
+
 @cli.command("prune")
 @click.option("--env", "-e", default=None)
 @click.option("--keep", default=3, show_default=True, type=click.IntRange(1), help="newest to stay")

@@ -35,8 +35,8 @@ def check_run(
         PersynError: names the group, version, input, model or setting that is wrong or missing.
     """
     _check_groups(catalog)
-    _check_load_versions(run_params.get("load_versions") or {}, pipeline, catalog)
-    _check_inputs(pipeline, catalog)
+    check_load_versions(run_params.get("load_versions") or {}, pipeline, catalog)
+    check_inputs(pipeline, catalog)
     names = ("models", "teachers", "student", "label", "train_router")
     check_pool(*(settings[name] for name in names))
     _check_evidence(pipeline, settings)
@@ -61,7 +61,7 @@ def _check_groups(catalog: Any) -> None:
         )
 
 
-def _check_load_versions(chosen: dict[str, str], pipeline: Any, catalog: Any) -> None:
+def check_load_versions(chosen: dict[str, str], pipeline: Any, catalog: Any) -> None:
     """Refuse what Kedro ignores (no versions) or mixes up (written by this very run)."""
     for name, version in chosen.items():
         dataset = catalog.get(name)
@@ -99,7 +99,7 @@ def _check_evidence(pipeline: Any, settings: dict[str, Any]) -> None:
         check_harness(settings["benchmark"])
 
 
-def _check_inputs(pipeline: Any, catalog: Any) -> None:
+def check_inputs(pipeline: Any, catalog: Any) -> None:
     """Raise one sentence that names the missing input and the steps that make it."""
     missing = [
         name

@@ -1,14 +1,17 @@
 """Reports for the terminal."""
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from persyn_kedro.domain.reporting import (
     benchmark_figures,
     comparison_figures,
+    explanation_figures,
     figures,
     plan_figures,
 )
+from persyn_kedro.domain.routers.explanation import Explanation
 
 _WIDTH = 100
 
@@ -119,3 +122,66 @@ def hand_on_text(facts: dict[str, Any]) -> str:
     rows = ", ".join(f"{n} rows in {split}" for split, n in facts["rows"].items())
     unknown = f" Not known: {'; '.join(facts['unknown'])}." if facts["unknown"] else ""
     return _prose(f"{rows}. Licence of the whole: {facts['licence'] or 'unknown'}.{unknown}")
+
+
+def explanation_text(
+    explanation: Explanation, notes: Sequence[str] = (), longest: int | None = None
+) -> str:
+    """Return the explanation of a prompt's choice of teacher as plain text.
+
+    ``longest``: characters of a response that are shown; None: all.
+    """
+    parts = [
+        f"Prompt {explanation.prompt_id}: {explanation_figures.place_words(explanation)}\n"
+        + _indented(explanation.prompt)
+        + (f"\n  [reference] {explanation.reference}" if explanation.reference else ""),
+        _prose(explanation_figures.router_words(explanation)),
+        _table(explanation_figures.TEACHER_COLUMNS, explanation_figures.teacher_rows(explanation)),
+        _prose(explanation_figures.choice_words(explanation)),
+        _prose(explanation_figures.reward_words(explanation)),
+        *_neighbours(explanation),
+        *_responses(explanation, longest),
+        *(_prose(f"Note: {note}") for note in notes),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _neighbours(explanation: Explanation) -> list[str]:
+    if not explanation.neighbours:
+        return []
+    lines = [
+        textwrap.shorten(f"#{i} {n.prompt_id[:12]} {n.prompt}", _WIDTH, placeholder=" …")
+        for i, n in enumerate(explanation.neighbours, 1)
+    ]
+    return [
+        "Nearest prompts that the router was fitted on, and the teachers' true rewards there:",
+        _table(
+            explanation_figures.neighbour_columns(explanation),
+            explanation_figures.neighbour_rows(explanation),
+        ),
+        "\n".join(lines),
+        _prose(explanation_figures.neighbour_words(explanation)),
+    ]
+
+
+def _responses(explanation: Explanation, longest: int | None) -> list[str]:
+    stored = [t for t in explanation.teachers if t.response]
+    if not stored:
+        return ["Responses: none is stored, and explaining asks no teacher."]
+    parts = ["Responses in the store:"]
+    for teacher in stored:
+        text = teacher.response or ""
+        more = len(text) - longest if longest is not None and len(text) > longest else 0
+        ended = " (cut off)" if teacher.finish_reason == "length" else ""
+        shown = text[:longest] + (f" … ({more} more characters)" if more else "")
+        parts.append(f"{teacher.teacher}{ended}:\n{_indented(shown)}")
+    return parts
+
+
+def _indented(text: str) -> str:
+    """Return the text's own lines, wrapped and indented by two."""
+    lines = [
+        textwrap.fill(line, _WIDTH, initial_indent="  ", subsequent_indent="  ")
+        for line in text.strip().splitlines()
+    ]
+    return "\n".join(lines)

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from persyn_kedro.domain.rewards import comparable, fitted_rewards
-from persyn_kedro.domain.routers import persistence
+from persyn_kedro.domain.routers import embeddings, persistence
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.step_parameters import TrainRouterSettings
@@ -109,6 +109,18 @@ class TeacherRouter(BaseEstimator):
     @abstractmethod
     def score_batches(self, prompts: Sequence[str], batch_size: int) -> Iterator[np.ndarray]:
         """Yield (b, K) float32 scores, in prompt order."""
+
+    def points(self, prompts: Sequence[str]) -> np.ndarray:
+        """Return the (n, d) float32 points that stand for prompts where their scores are explained.
+
+        Here the backbone's mean-pooled embeddings.
+        """
+        batch, longest = self.settings.batch_size, self.settings.max_prompt_tokens
+        return embeddings.embed(self.backbone, prompts, batch, longest)
+
+    def fitted_points(self, prompts: Sequence[str]) -> np.ndarray:
+        """Return the (n, d) points of the very prompts, in order, that it was fitted on."""
+        return self.points(prompts)
 
     @abstractmethod
     def _fit_epochs(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:

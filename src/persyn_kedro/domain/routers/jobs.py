@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from persyn_kedro.domain.routers import persistence
+from persyn_kedro.domain.routers import embeddings, persistence
+from persyn_kedro.domain.routers.nearest import Nearest, nearest
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.progress import watching
 from persyn_kedro.foundations.step_parameters import TrainRouterSettings
@@ -52,3 +53,23 @@ def score_prompts_job(
         for scores in router.score_batches(prompts, batch_size):
             watch.advance(len(scores))
             yield scores
+
+
+def read_prompt_job(
+    prompt: str, fitted: Sequence[str], directory: Path, count: int
+) -> Iterator[tuple[np.ndarray, Nearest | None]]:
+    """Yield a prompt's (K,) float32 scores and the ``count`` nearest prompts, None for none.
+
+    ``fitted`` are the very prompts, in order, that the router was fitted on. It is taken for the
+    pool that it was fitted for, whatever the settings are now: it is asked for its own reasons.
+
+    Raises:
+        PersynError: no whole router there.
+    """
+    with embeddings.remembered():  # the backbone is loaded once
+        pool = persistence.read_description(directory)["teachers"]
+        router = persistence.load_router(directory, pool)
+        near = None
+        if count:
+            near = nearest(router.points([prompt])[0], router.fitted_points(fitted), count)
+        yield router.predict_scores([prompt])[0], near

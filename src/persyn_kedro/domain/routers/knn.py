@@ -22,8 +22,7 @@ class KnnRouter(TeacherRouter):
 
     def _fit_epochs(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
         """Fit in one go and yield one ``{"epoch", "loss"}``: the mean squared error."""
-        batch, longest = self.settings.batch_size, self.settings.max_prompt_tokens
-        points = embeddings.embed(self.backbone, prompts, batch, longest)
+        points = self.points(prompts)
         self._fit_arrays(points, rewards)
         yield {"epoch": 1, "loss": float(np.nanmean((self._scores(points) - rewards) ** 2))}
 
@@ -32,6 +31,10 @@ class KnnRouter(TeacherRouter):
         longest = self.settings.max_prompt_tokens
         for points in embeddings.embed_batches(self.backbone, prompts, batch_size, longest):
             yield self._scores(points)
+
+    def fitted_points(self, prompts: Sequence[str]) -> np.ndarray:
+        """Return the embeddings that it keeps."""
+        return self.embeddings_
 
     def _save(self, directory: Path) -> None:
         from safetensors.numpy import save_file

@@ -73,6 +73,15 @@ class LanguageModelRouter(TeacherRouter):
             with torch.inference_mode():
                 yield self._scores(ids).float().cpu().numpy()
 
+    def points(self, prompts: Sequence[str]) -> np.ndarray:
+        """Return the (n, hidden) float32 hidden states that the head reads."""
+        import torch
+
+        size, ids = self.settings.batch_size, self._encode(prompts)
+        with torch.inference_mode():
+            batches = [self._last(ids[i : i + size]) for i in range(0, len(ids), size)]
+            return torch.cat(batches).float().cpu().numpy()
+
     @classmethod
     def _backbone(cls, saved: dict[str, Any], directory: Path) -> "ResolvedModel":
         """Return what ``_save`` wrote: the original backbone is not needed."""
@@ -113,10 +122,13 @@ class LanguageModelRouter(TeacherRouter):
         return embeddings.encode(self._tokenizer, prompts, longest)
 
     def _scores(self, ids: Sequence[list[int]]) -> "torch.Tensor":
+        return self._head(self._last(ids))
+
+    def _last(self, ids: Sequence[list[int]]) -> "torch.Tensor":
         import torch
 
         states = embeddings.hidden_states(self._model, ids)
-        return self._head(torch.stack([prompt[-1] for prompt in states]))
+        return torch.stack([prompt[-1] for prompt in states])
 
     def _optimizer(self, steps: int) -> tuple[Any, Any]:
         import torch

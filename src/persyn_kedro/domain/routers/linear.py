@@ -24,8 +24,7 @@ class LinearRouter(TeacherRouter):
         """Fit in one go and yield one ``{"epoch", "loss"}``: the mean squared error."""
         from sklearn.preprocessing import StandardScaler
 
-        batch, longest = self.settings.batch_size, self.settings.max_prompt_tokens
-        points = embeddings.embed(self.backbone, prompts, batch, longest).astype(np.float64)
+        points = self.points(prompts).astype(np.float64)
         scaler = StandardScaler().fit(points)
         scaled, known = scaler.transform(points), np.isfinite(rewards)
         coefficients = np.zeros((rewards.shape[1], points.shape[1]))

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.prompts.selection import select_prompts
-from persyn_kedro.domain.rewards import fitted_rewards, reward_matrix, tell_apart
+from persyn_kedro.domain.rewards import fitted_rewards, tell_apart
+from persyn_kedro.domain.routers.examples import calibration_examples
 from persyn_kedro.domain.routers.jobs import fit_router_job, score_prompts_job
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.domain.teachers.recipes import Recipe, pool_identity, resolve_recipes
@@ -101,13 +101,11 @@ def _examples(
     part: str,
 ) -> tuple[list[str], np.ndarray]:
     """Return the texts and the (n, K) rewards of the calibration prompts of one part."""
-    rows = select_prompts(prompts.to_table(), splits.to_table(), {"calibration"}, {part})
-    prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
-    place = {prompt_id: i for i, prompt_id in enumerate(prompt_ids)}
-    rows = [row for row in rows if row["prompt_id"] in place]
+    tables = prompts.to_table(), splits.to_table(), rewards.to_table()
+    rows, matrix = calibration_examples(*tables, list(teachers.root), part)
     if not rows:
         raise PersynError(
             f"No calibration prompt falls into the router's {part} part: add prompts or raise "
             "prepare.calibration_fraction."
         )
-    return [r["prompt"] for r in rows], matrix[[place[r["prompt_id"]] for r in rows]]
+    return [row["prompt"] for row in rows], matrix

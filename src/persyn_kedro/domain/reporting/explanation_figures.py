@@ -1,0 +1,142 @@
+"""An explanation's figures as text, and in words what they mean for each kind of router."""
+
+import math
+
+from persyn_kedro.domain.reporting.figures import number
+from persyn_kedro.domain.routers.explanation import Explanation, Neighbour
+
+TEACHER_COLUMNS = ["teacher", "score", "true reward", "quality", "learnability"]
+KINDS = {"knn": "kNN router", "linear": "linear router", "language_model": "language model router"}
+_PLACES = {
+    "fit": "a calibration prompt that the router was fitted on",
+    "holdout": "a calibration prompt held out from the router's fitting",
+    "sft": "a train prompt",
+    "withheld": "a train prompt withheld from the student's training",
+}
+
+
+def place_words(explanation: Explanation) -> str:
+    """Return what kind of prompt it is."""
+    if explanation.split is None:
+        return "a new prompt, in no table"
+    return _PLACES.get(str(explanation.part), f"a {explanation.split} prompt")
+
+
+def router_words(explanation: Explanation) -> str:
+    """Return which router gave the scores, and when."""
+    router = explanation.router
+    when = "as it routed the prompt" if explanation.routed else "asked just now"
+    return (
+        f"Scores: of the {KINDS.get(router['kind'], 'router ' + router['kind'])} on {router['backbone']}, fitted on "
+        f"{router['n_fit']} calibration prompts, {when}."
+    )
+
+
+def teacher_rows(explanation: Explanation) -> list[list[str]]:
+    """Return the cells under ``TEACHER_COLUMNS``."""
+    return [
+        [t.teacher, *map(number, (t.score, t.reward, t.quality, t.learnability))]
+        for t in explanation.teachers
+    ]
+
+
+def choice_words(explanation: Explanation) -> str:
+    """Return the choice, its margin, and what a margin means for this kind of router."""
+    margin, runner_up = explanation.margin, explanation.teachers[1].teacher
+    if margin == 0:
+        choice = (
+            f"Choice: {explanation.choice}, no better than {runner_up}: of equal scores the first "
+            "in the settings' order wins."
+        )
+    else:
+        choice = f"Choice: {explanation.choice}, by a margin of {margin:.3f} over {runner_up}."
+    return f"{choice} {_margin_meaning(explanation)}"
+
+
+def _margin_meaning(explanation: Explanation) -> str:
+    router, margin = explanation.router, explanation.margin
+    if router["kind"] == "knn":
+        return (
+            "A score is the mean true reward (from 0 to 1) on the nearest prompts that the router "
+            "was fitted on, so the margin is how much more reward the choice had there."
+        )
+    if router["kind"] == "linear":
+        return (
+            "A score is the reward (from 0 to 1) that a ridge regression predicts, so the margin "
+            "is a difference of predicted rewards."
+        )
+    if router["kind"] != "language_model":
+        return "What a margin means is for this router of one's own to say."
+    return (
+        "A score alone means nothing, a difference is log-odds (Bradley-Terry): the router gives "
+        f"a probability of {100 / (1 + math.exp(-margin)):.1f} % that the choice's response has "
+        "more reward than the runner-up's."
+    )
+
+
+def reward_words(explanation: Explanation) -> str:
+    """Return how the choice did in truth, empty where the prompt was never labelled."""
+    known = {t.teacher: t.reward for t in explanation.teachers if t.reward is not None}
+    if not known:
+        return ""
+    best = max(known, key=lambda name: known[name])
+    lost = known[best] - known.get(explanation.choice, 0.0)  # invalid: 0 (METHOD.md, 1)
+    if lost == 0:
+        return "In truth no teacher had more reward than the choice."
+    return f"In truth {best} had the highest reward, {lost:.3f} more than the choice."
+
+
+def neighbour_columns(explanation: Explanation) -> list[str]:
+    """Return the heads of ``neighbour_rows``."""
+    return ["teacher", "score", *(f"#{i + 1}" for i in range(len(explanation.neighbours)))]
+
+
+def neighbour_rows(explanation: Explanation) -> list[list[str]]:
+    """Return for each teacher its score and its true rewards on the neighbours, the best starred.
+
+    Below them the neighbours' similarities.
+    """
+    near = explanation.neighbours
+    rewards = [
+        [t.teacher, number(t.score), *(_starred(n, t.teacher) for n in near)]
+        for t in explanation.teachers
+    ]
+    return [*rewards, ["similarity", "", *(f"{number(n.similarity)} " for n in near)]]
+
+
+def _starred(neighbour: Neighbour, teacher: str) -> str:
+    star = "*" if teacher in neighbour.best else " "
+    return f"{number(neighbour.rewards[teacher])}{star}"
+
+
+def neighbour_words(explanation: Explanation) -> str:
+    """Return what the neighbours are to this kind of router."""
+    router, count = explanation.router, len(explanation.neighbours)
+    if router["kind"] == "knn":
+        own = min(router["neighbours"], router["n_fit"])
+        nearness = (
+            "They are the router's reasons: a score is the mean of its row"
+            if count == own
+            else f"The router's reasons are its {own} nearest prompts: a score is their mean"
+        )
+        invalid = {"lose": "counted as 0", "leave_out": "left out of the mean"}[router["invalid"]]
+        nearness += f" (–: invalid, {invalid}). Near by the mean-pooled embeddings that it compares"
+    elif router["kind"] == "linear":
+        nearness = (
+            "The router averages no neighbours: these show what it could learn from (–: invalid). "
+            "Near by the mean-pooled embeddings that it reads"
+        )
+    elif router["kind"] == "language_model":
+        nearness = (
+            "The router averages no neighbours: these show what it could learn from (–: invalid). "
+            "Near by the fitted backbone's last hidden states, which its head reads"
+        )
+    else:
+        nearness = (
+            "What a router of one's own goes by is not known here: these show what it could learn "
+            "from (–: invalid). Near by the backbone's mean-pooled embeddings"
+        )
+    return (
+        f"Starred: the best of a prompt. {nearness}, standardised; in order of Euclidean distance. "
+        "Similarity: cosine."
+    )

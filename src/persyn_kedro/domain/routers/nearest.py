@@ -1,0 +1,39 @@
+"""Which of a router's prompts are nearest to another one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Places among the fitted prompts, the nearest first.
+
+    Attributes:
+        places: (k,) int.
+        distances: (k,) Euclidean, between points standardised over the fitted prompts.
+        similarities: (k,) cosine of the angle between these points, 1 for the same prompt.
+    """
+
+    places: np.ndarray
+    distances: np.ndarray
+    similarities: np.ndarray
+
+
+def nearest(point: np.ndarray, fitted: np.ndarray, count: int) -> Nearest:
+    """Return the ``count`` nearest (at most all) of (n, d) points to a (d,) point.
+
+    Points are standardised and compared as the kNN router does it, so its neighbours are these.
+    """
+    from sklearn.neighbors import NearestNeighbors
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(fitted.astype(np.float64))
+    points = scaler.transform(fitted.astype(np.float64))
+    own = scaler.transform(point[None].astype(np.float64))
+    search = NearestNeighbors(n_neighbors=min(count, len(points))).fit(points)
+    distances, places = (found[0] for found in search.kneighbors(own))
+    lengths = np.linalg.norm(points[places], axis=1) * np.linalg.norm(own)
+    products = points[places] @ own[0]
+    similarities = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
+    return Nearest(places, distances, similarities)
