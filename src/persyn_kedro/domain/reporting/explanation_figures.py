@@ -26,8 +26,9 @@ def router_words(explanation: Explanation) -> str:
     """Return which router gave the scores, and when."""
     router = explanation.router
     when = "as it routed the prompt" if explanation.routed else "asked just now"
+    kind = KINDS.get(router["kind"], f"router {router['kind']}")
     return (
-        f"Scores: of the {KINDS.get(router['kind'], 'router ' + router['kind'])} on {router['backbone']}, fitted on "
+        f"Scores: of the {kind} on {router['backbone']}, fitted on "
         f"{router['n_fit']} calibration prompts, {when}."
     )
 
