@@ -1,18 +1,29 @@
-"""The notebook runs on the smoke run's data."""
+"""The tour runs on the smoke run's data, and is kept without outputs."""
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.conftest import Run
+from tests.catalog import load
+from tests.conftest import ROOT, Run
 
 
-def test_the_notebook_runs_and_draws_three_plots(
+def test_the_tour_runs_draws_its_plots_and_ends_with_an_explanation(
     smoke_project: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PERSYN_ENV", "smoke")
-    path = smoke_project.directory / "notebooks" / "look_at_a_run.ipynb"
+    path = smoke_project.directory / "notebooks" / "tour.ipynb"
     book = nbformat.read(path, as_version=4)
     NotebookClient(book, timeout=120, resources={"metadata": {"path": str(path.parent)}}).execute()
     outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
+    text = "".join(output.get("text", "") for output in outputs)
+    splits = load(smoke_project.directory, "splits")
+    held_out = next(row["prompt_id"] for row in splits if row["part"] == "holdout")
+    assert f"Prompt {held_out}: a calibration prompt held out" in text
+    assert "Nearest prompts that the router was fitted on" in text
+
+
+def test_the_tour_is_kept_without_outputs() -> None:
+    book = nbformat.read(ROOT / "notebooks" / "tour.ipynb", as_version=4)
+    assert not any(c.get("outputs") or c.get("execution_count") for c in book.cells)

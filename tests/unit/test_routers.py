@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from persyn_kedro.domain.routers import embeddings
-from persyn_kedro.domain.routers.jobs import fit_router_job, score_prompts_job
+from persyn_kedro.domain.routers.jobs import fit_router_job, read_prompt_job, score_prompts_job
 from persyn_kedro.domain.routers.language_model import LanguageModelRouter
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.domain.routers.persistence import check_pool, load_router, router_class
@@ -90,6 +90,31 @@ def test_knn_averages_valid_neighbours_only(tiny, fake_embedding):
     settings = TrainRouterSettings(kind="knn", neighbours=4)
     scores = router_class("knn")(tiny, settings).fit(PROMPTS, rewards).predict_scores(PROMPTS[:2])
     np.testing.assert_allclose(scores, [[1.0, 0.2, 0.0], [0.1, 0.9, 0.05]], atol=1e-6)
+
+
+@pytest.mark.parametrize("invalid", ["leave_out", "lose"])
+def test_knn_scores_are_the_means_of_the_neighbours_that_explain_them(
+    invalid, tiny, fake_embedding, tmp_path
+):
+    settings = TrainRouterSettings(kind="knn", neighbours=4, invalid=invalid)
+    list(fit_router_job(PROMPTS, REWARDS, settings, tiny, 0, POOL, tmp_path / "router"))
+    ((scores, near),) = read_prompt_job("sort number 9", PROMPTS, tmp_path / "router", 4)
+    chosen = REWARDS[near.places]
+    assert sorted(near.places) == [1, 4, 7, 10]  # the four "sort" prompts; one has an invalid c
+    means = np.nanmean(chosen if invalid == "leave_out" else np.nan_to_num(chosen), axis=0)
+    np.testing.assert_allclose(scores, means, atol=1e-6)
+    assert load_router(tmp_path / "router", POOL).predict(["sort number 9"]) == means.argmax()
+
+
+@pytest.mark.parametrize("kind", ["language_model", "linear", "knn"])
+def test_a_fitted_prompt_is_its_own_nearest(kind, tiny, tmp_path):
+    settings = TrainRouterSettings(kind=kind, epochs=1, batch_size=5)
+    list(fit_router_job(PROMPTS, REWARDS, settings, tiny, 0, POOL, tmp_path / "router"))
+    ((scores, near),) = read_prompt_job(PROMPTS[7], PROMPTS, tmp_path / "router", 3)
+    assert near.places[0] == 7 and len(near.places) == 3
+    assert near.similarities[0] == pytest.approx(1, abs=1e-4)
+    own = load_router(tmp_path / "router", POOL).predict_scores(PROMPTS)[7]
+    np.testing.assert_allclose(scores, own, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["linear", "knn"])
