@@ -45,7 +45,7 @@ def dataset_card(facts: dict[str, Any]) -> str:
         router=table(figures.router_columns(facts["router"]), figures.router_rows(facts["router"])),
         teachers=table(*_teachers(facts["teachers"])),
         pool=table(*_pool(facts["pool"])),
-        meaning=figures.MEANING,
+        meaning={part: figures.in_words(terms) for part, terms in figures.MEANING.items()},
         several=SEVERAL,
     )
     return str(card)

@@ -53,7 +53,7 @@ def student_card(
         scores=table(figures.STUDENT_COLUMNS, figures.student_rows(metrics)),
         metrics=metrics,
         confidence=figures.percent(metrics["accuracy"]["confidence"]),
-        meaning=figures.MEANING,
+        meaning={part: figures.in_words(terms) for part, terms in figures.MEANING.items()},
         settings=settings,
         steps=len(curve) - 1,
         last=curve[-1] if len(curve) > 1 else None,
