@@ -13,8 +13,8 @@ SPOKEN = {"label": "calibration", "generate": "routed", "evaluate": "test"}
 MEANING = {
     "plan": {
         "answers": "wanted",
-        "calls": "those that the store lacks; routed ones before routing: equal shares; the trained "
-        "student's: all",
+        "calls": "those that the store lacks; routed ones before routing: equal shares; the "
+        "trained student's: all",
         "tokens": "of the answers, as long as this teacher's known ones; with none known, at most",
         "at most": "every answer as long as max_new_tokens allows",
         "cost": "in the prices' currency",
