@@ -324,7 +324,6 @@ def test_each_run_writes_a_manifest(smoke_project: Run) -> None:
 @pytest.fixture(scope="module")
 def handed_on(smoke_project: Run) -> dict[str, Path]:
     """Hand on what the smoke run made; the tiny models have no licences."""
-    smoke_project("run", "--env=smoke")  # whatever other tests left
     done = smoke_project("run", "--env=smoke", "--pipelines=hand_on")
     assert "Licence of the whole: unknown. Not known: teacher " in " ".join(done.stdout.split())
     names = ("hand_on_dataset", "hand_on_arrow", "hand_on_student")
@@ -377,7 +376,7 @@ def test_a_push_sends_what_is_handed_on_and_only_when_told(
         where = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_secret"}
         done = smoke_project(*push, "--yes", check=False, **where)
         assert done.returncode == 1 and "Licences are not known of teacher " in done.stderr
-        assert "(models.tiny-a.license)" in done.stderr and "Traceback" not in done.stderr
+        assert "(models.tiny-student.license)" in done.stderr and "Traceback" not in done.stderr
         push.append("--allow-unknown-licences")
         done = smoke_project(*push, **where)
         assert "nothing of it sent; with --yes it is" in done.stdout
