@@ -1,5 +1,7 @@
 """Learnability on SmolLM2 equals a plain one-by-one forward of the same dtype."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from persyn_kedro.domain.learnability.statistics import token_statistics
@@ -15,6 +17,17 @@ PAIRS = [
     ("b", "Name the capital of France.", "Paris"),
     ("c", "Say <|im_end|> twice.", "<|im_end|> and <|im_end|>, as plain text. " * 8),
 ]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Beside another worker's model two threads wait for each other most of the time."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("bfloat16", 5e-3)])
