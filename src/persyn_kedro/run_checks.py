@@ -25,6 +25,8 @@ _SPOKEN = {
     "student": "fine-tuned student",
 }
 
+_ASK_NOBODY = {"prepare", "plan"}  # steps for which no key is needed
+
 
 def check_run(
     run_params: dict[str, Any], pipeline: Any, catalog: Any, settings: dict[str, Any]
@@ -37,8 +39,15 @@ def check_run(
     _check_groups(catalog)
     check_load_versions(run_params.get("load_versions") or {}, pipeline, catalog)
     check_inputs(pipeline, catalog)
-    names = ("models", "teachers", "student", "label", "train_router")
-    check_pool(*(settings[name] for name in names))
+    steps = {node.name.partition(".")[0] for node in pipeline.nodes}
+    check_pool(
+        settings["models"],
+        settings["teachers"],
+        settings["student"],
+        settings["label"],
+        settings["train_router"],
+        asked=bool(steps - _ASK_NOBODY),
+    )
     _check_evidence(pipeline, settings)
     _check_models(pipeline, settings)
 

@@ -64,8 +64,10 @@ def work(**generate: Any) -> Work:
     )
 
 
-def store_answers(store: ResponseStore, work: Work, teacher: str, ids: list[str]) -> None:
-    """Put answers of 20 tokens to prompts of 30 into the store."""
+def store_answers(
+    store: ResponseStore, work: Work, teacher: str, ids: list[str], engine: str = "openai"
+) -> None:
+    """Put answers of 20 tokens to prompts of 30 into the store; imported ones say nothing."""
     models = resolve_models(work.models, ["far"])
     recipe = next(r for r in make_recipes(work.teachers, models) if r.teacher == teacher)
     rows = [
@@ -77,10 +79,10 @@ def store_answers(store: ResponseStore, work: Work, teacher: str, ids: list[str]
             "sample_index": 0,
             "response": "yes",
             "finish_reason": "stop",
-            "prompt_tokens": 30,
-            "completion_tokens": 20,
+            "prompt_tokens": 0 if engine == "import" else 30,
+            "completion_tokens": 0 if engine == "import" else 20,
             "error": None,
-            "engine": "openai",
+            "engine": engine,
         }
         for i in ids
     ]
@@ -125,6 +127,22 @@ def test_what_the_store_holds_costs_nothing_and_tells_how_long_answers_are(tmp_p
     assert rows["generate", "cheap"]["calls"] == 2
 
 
+def test_imported_answers_need_no_call_and_tell_no_length(tmp_path: Path) -> None:
+    store, asked = ResponseStore(tmp_path), read_prompts(*tables())
+    store_answers(store, work(), "dear", [IDS[0]], "import")
+    row = by_place(make_plan(asked, None, work(), store)[0])["label", "dear"]
+    assert (row["calls"], row["prompt_tokens"], row["completion_tokens"]) == (1, 26, 200)
+
+
+def test_at_most_holds_whatever_the_router_chooses(tmp_path: Path) -> None:
+    asked = read_prompts(*tables())
+    plan, summary = make_plan(asked, None, work(), ResponseStore(tmp_path))
+    label = sum(r["most_cost"] for r in plan.to_pylist() if r["step"] == "label")
+    all_to_dear = 4 * (26 * 2 + 200 * 10) / 1e6
+    assert summary["now"]["most_cost"] == pytest.approx(label + all_to_dear)
+    assert not any("No price" in note for note in summary["notes"])
+
+
 def test_where_a_router_has_chosen_its_choice_counts(tmp_path: Path) -> None:
     store, asked = ResponseStore(tmp_path), read_prompts(*tables())
     store_answers(store, work(), "dear", [IDS[2]])
@@ -138,6 +156,7 @@ def test_where_a_router_has_chosen_its_choice_counts(tmp_path: Path) -> None:
     assert (rows["generate", "dear"]["responses"], rows["generate", "dear"]["calls"]) == (3, 2)
     assert (rows["generate", "cheap"]["responses"], rows["generate", "cheap"]["calls"]) == (1, 1)
     assert summary["routed"] and summary["routed_cost_range"] is None
+    assert any("newest router's choices" in note for note in summary["notes"])
 
 
 def test_two_teachers_of_one_recipe_are_asked_once(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ def check_pool(
     student: StudentSettings,
     label: LabelSettings,
     train_router: TrainRouterSettings,
+    asked: bool = True,
 ) -> None:
     """Refuse references to unknown models, and models that are plainly not there.
 
@@ -47,7 +48,7 @@ def check_pool(
         if models.root[model].endpoint and not user.startswith("teachers."):
             raise PersynError(f"{user} is {model!r}, an endpoint: only teachers can be endpoints.")
     for model in dict.fromkeys(users.values()):
-        check_source(model, models.root[model])
+        check_source(model, models.root[model], asked)
     _check_twins(models, teachers)
     check_own_code(label, [train_router.kind])
     if label.quality.model is not None:

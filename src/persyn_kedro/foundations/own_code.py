@@ -1,8 +1,9 @@
 """Code of the user's own: where a setting names a kind, it may name ``file.py:name`` instead.
 
-Not a way to wire up the project by YAML: three kinds can be one's own (quality, learnability,
-router), each is checked against what it must be before a teacher is paid, and the file's content is
-part of the identity of all that it makes.
+Not a way to wire up the project by YAML: four kinds can be one's own (quality, learnability,
+router, engine), each is checked against what it must be before a teacher is paid. The file's
+content is part of the identity of all that it makes, but for an engine, which is recorded beside
+its answers.
 """
 
 import hashlib

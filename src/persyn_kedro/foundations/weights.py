@@ -157,8 +157,11 @@ def check_hub_files(settings: ModelSettings, commit: str) -> None:
     )
 
 
-def check_source(name: str, settings: ModelSettings) -> None:
-    """Raise a PersynError if a zoo, local or GGUF model or a key is not there; fetch nothing."""
+def check_source(name: str, settings: ModelSettings, asked: bool = True) -> None:
+    """Raise a PersynError if a zoo, local or GGUF model is not there; fetch nothing.
+
+    So too if a model that is to be ``asked`` lacks its key.
+    """
     from persyn_kedro.foundations.gguf_conversion import check_gguf
     from persyn_kedro.foundations.zoo import zoo_model
 
@@ -168,7 +171,7 @@ def check_source(name: str, settings: ModelSettings) -> None:
         check_directory(f"Model {name!r}", local_directory(settings), settings)
     elif settings.gguf:
         check_gguf(Path(settings.gguf).expanduser())
-    elif settings.endpoint and settings.endpoint.api_key_env:
+    elif asked and settings.endpoint and settings.endpoint.api_key_env:
         if not os.environ.get(settings.endpoint.api_key_env):
             raise PersynError(
                 f"Model {name!r} needs its key in the environment variable "

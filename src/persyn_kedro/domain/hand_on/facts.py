@@ -18,6 +18,7 @@ from persyn_kedro.domain.pool import thinks_of
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.identities import source_identity
 from persyn_kedro.foundations.model_parameters import Models, StudentSettings, Teachers
+from persyn_kedro.foundations.own_code import is_own
 from persyn_kedro.foundations.step_parameters import (
     GenerateSettings,
     LabelSettings,
@@ -132,12 +133,14 @@ def method_facts(
     generate: GenerateSettings,
 ) -> dict[str, Any]:
     """Return the settings that decide what is in the training set."""
-    judge = label.quality.model
     thinks = thinks_of(models, teachers)
     return {
         "alpha": label.alpha,
-        "quality": f"the score of a reward model ({judge})" if judge else "an exact right answer",
-        "router": router.kind.replace("_", " "),
+        "quality": _quality(label),
+        "learnability": _OWN.format(label.learnability)
+        if is_own(label.learnability)
+        else "the student's mean log-likelihood of the answer's tokens",
+        "router": router.kind if is_own(router.kind) else router.kind.replace("_", " "),
         "invalid": router.invalid,
         "allow_truncated": label.allow_truncated,
         "unsolved": label.unsolved,
@@ -145,6 +148,16 @@ def method_facts(
         "max_calls": generate.max_calls,
         "thinking_kept": [name for name, think in thinks.items() if think == "keep"],
     }
+
+
+_OWN = "the author's own function {}"
+
+
+def _quality(label: LabelSettings) -> str:
+    if is_own(label.quality.kind):
+        return _OWN.format(label.quality.kind)
+    judge = label.quality.model
+    return f"the score of a reward model ({judge})" if judge else "an exact right answer"
 
 
 def licence_of_all(names: Iterable[str | None]) -> str | None:

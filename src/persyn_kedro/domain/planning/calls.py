@@ -157,6 +157,20 @@ def range_of_routing(pool: Sequence[Known], prompts: Prompts) -> list[float]:
     return [min(costs), max(costs)]
 
 
+def most_cost(
+    rows: Sequence[Mapping[str, Any]],
+    pool: Sequence[Known],
+    prompts: Prompts,
+    routed: Mapping[str, pa.Array] | None,
+) -> float:
+    """Return what the calls of these rows of PLAN cost at most, whatever a router will choose."""
+    if routed is not None:
+        return totals(rows)["most_cost"]
+    label = totals([row for row in rows if row["step"] == LABEL])["most_cost"]
+    all_to_one = [k.row(GENERATE, 0, k.lacking(prompts.train))["most_cost"] for k in pool]
+    return label + max(all_to_one)
+
+
 def totals(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Return the sums of the amounts over rows of PLAN."""
     amounts = [field.name for field in PLAN if field.type == pa.float64()]

@@ -7,6 +7,7 @@ from statistics import mean
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from persyn_kedro.domain.teachers.importing import IMPORTED
 from persyn_kedro.domain.teachers.recipes import Recipe
 
 SAMPLE = 200  # prompts whose tokens are counted
@@ -39,6 +40,7 @@ def lengths_of(recipe: Recipe, answered: pa.Table, sample: Sequence[str]) -> Len
         sample: some of the prompts.
     """
     good = answered.filter(pc.is_null(answered["error"]))
+    good = good.filter(pc.not_equal(good["engine"], IMPORTED))  # what these took is not known
     most = recipe.sampling.max_new_tokens
     if not len(good):
         tokens = prompt_tokens(recipe, sample)

@@ -97,14 +97,14 @@ def make_plan(
     rows = planned.plan_calls(pool, prompts, routed)
     student = models[work.student.model]
     exam = _exam(student, prompts, work, store)
-    answers = planned.totals([row for row in rows if row["step"] == planned.LABEL])
     count = len(prompts.calibration) + len(prompts.train)
+    most = planned.most_cost(rows, pool, prompts, routed)
     means = [k.lengths.prompt + k.lengths.completion for k in pool]
     summary = {
         "prompts": {name: len(getattr(prompts, name)) for name in ("calibration", "train", "test")},
         "teachers": len(pool),
         "routed": routed is not None,
-        "now": planned.totals(rows),
+        "now": {**planned.totals(rows), "most_cost": most},
         "generate_then_select": planned.generate_then_select(pool, prompts),
         "routed_cost_range": None if routed else planned.range_of_routing(pool, prompts),
         "student": {
@@ -118,7 +118,7 @@ def make_plan(
             work.sft,
             planned.totals([*rows, *exam])["completion_tokens"],
         ),
-        "notes": _notes(absent, work, bool(answers["cost"])),
+        "notes": _notes(absent, work, routed is not None),
     }
     return pa.Table.from_pylist([*rows, *exam], PLAN), summary
 
@@ -137,8 +137,14 @@ def _exam(
     return [{**before, "teacher": "student before"}, {**after, "teacher": "student after"}]
 
 
-def _notes(absent: Sequence[str], work: Work, priced: bool) -> list[str]:
+def _notes(absent: Sequence[str], work: Work, routed: bool) -> list[str]:
     notes = []
+    priced = any(t.price or t.prompt_price for t in work.teachers.root.values())
+    if routed:
+        notes.append(
+            "The routed calls are by the newest router's choices: one that is trained anew, as "
+            "after a change of the rewards, may choose otherwise."
+        )
     if absent:
         notes.append(
             f"Not fetched yet: {', '.join(absent)}. Their prompts are counted by bytes, and "

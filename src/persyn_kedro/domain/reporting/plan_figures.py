@@ -16,11 +16,13 @@ MEANING = {
         "calls": "those that the store lacks; routed ones before routing: equal shares; the "
         "trained student's: all",
         "tokens": "of the answers, as long as this teacher's known ones; with none known, at most",
-        "at most": "every answer as long as max_new_tokens allows",
+        "at most": "every answer as long as max_new_tokens allows; in the last row, for all "
+        "teachers, the cost also if the router sends every prompt to the dearest",
         "cost": "in the prices' currency",
     },
     "actual": {
-        "calls, tokens, cost": "estimated before the first call; routed ones as equal shares, for "
+        "calls, tokens, cost": "estimated before the first call, answers at their longest "
+        "(max_new_tokens) where none of this teacher was known; routed ones as equal shares, for "
         "no router had chosen yet",
         "made, used, spent": "by the step's last run; what the store held took nothing",
     },
@@ -67,8 +69,8 @@ def sentences(summary: dict[str, Any]) -> list[str]:
         found.append(f"The routed calls cost {low} to {high}, as the router will choose.")
     student = summary["student"]
     found.append(
-        f"The student reads {count(student['tokens_to_score'])} tokens to score answers, and "
-        f"{count(student['tokens_to_train_on'])} in training."
+        f"If it is all done anew, the student reads {count(student['tokens_to_score'])} tokens to "
+        f"score answers, and {count(student['tokens_to_train_on'])} in training, about."
     )
     found.append("Disk: " + "; ".join(f"{k} {size(v)}" for k, v in summary["disk"].items()) + ".")
     return found

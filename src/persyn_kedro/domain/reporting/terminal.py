@@ -150,7 +150,11 @@ def _neighbours(explanation: Explanation) -> list[str]:
     if not explanation.neighbours:
         return []
     lines = [
-        textwrap.shorten(f"#{i} {n.prompt_id[:12]} {n.prompt}", _WIDTH, placeholder=" …")
+        textwrap.shorten(
+            f"#{i} {n.prompt_id[:12]} {explanation_figures.itself(explanation, n)}{n.prompt}",
+            _WIDTH,
+            placeholder=" …",
+        )
         for i, n in enumerate(explanation.neighbours, 1)
     ]
     return [

@@ -13,6 +13,8 @@ from persyn_kedro.foundations.hashing import is_unicode, text_id
 COLUMNS = ("prompt", "teacher", "response")
 FINISHES = ("stop", "length")
 
+IMPORTED = "import"  # what the column `engine` says of them
+
 
 def import_responses(path: Path, recipes: Sequence[Recipe], store: ResponseStore) -> dict[str, int]:
     """Store a JSONL file's answers under their teachers' keys, and return how many for each.
@@ -99,5 +101,5 @@ def _row(line: Any, where: str, recipes: Mapping[str, Recipe]) -> tuple[Recipe, 
         "prompt_tokens": 0,  # not known, and not paid for here
         "completion_tokens": 0,
         "error": None,
-        "engine": "import",
+        "engine": IMPORTED,
     }
