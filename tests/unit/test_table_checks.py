@@ -312,6 +312,7 @@ KEYS = [
     ("calibration_set", "prompt_id"),
     ("responses", "prompt_id and teacher"),
     ("calls", "teacher"),
+    ("plan", "step and teacher"),
     ("token_statistics", "prompt_id and teacher"),
     ("quality", "prompt_id and teacher"),
     ("rewards", "prompt_id and teacher"),
@@ -336,7 +337,8 @@ def rows_of(kind: str, *changes: dict[str, Any]) -> pa.Table:
 
 def another(kind: str) -> dict[str, Any]:
     """What makes a good row another one."""
-    return {"teacher": "b"} if kind in ("calls", "strategy_tokens") else {"prompt_id": OTHER_ID}
+    by_teacher = ("calls", "plan", "strategy_tokens")
+    return {"teacher": "b"} if kind in by_teacher else {"prompt_id": OTHER_ID}
 
 
 def check(kind: str, *tables: pa.Table) -> None:
