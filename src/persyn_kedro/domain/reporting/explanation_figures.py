@@ -3,6 +3,7 @@
 import math
 
 from persyn_kedro.domain.reporting.figures import number
+from persyn_kedro.domain.rewards import TIE
 from persyn_kedro.domain.routers.explanation import Explanation, Neighbour
 
 TEACHER_COLUMNS = ["teacher", "score", "true reward", "quality", "learnability"]
@@ -79,7 +80,7 @@ def reward_words(explanation: Explanation) -> str:
         return ""
     best = max(known, key=lambda name: known[name])
     lost = known[best] - known.get(explanation.choice, 0.0)  # invalid: 0 (METHOD.md, 1)
-    if lost == 0:
+    if lost <= TIE:
         return "In truth no teacher had more reward than the choice."
     return f"In truth {best} had the highest reward, {lost:.3f} more than the choice."
 
