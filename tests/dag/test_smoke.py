@@ -291,10 +291,8 @@ def test_a_new_prompt_is_explained_without_asking_a_teacher(smoke_project: Run) 
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        (["zz"], "Error: No prompt has an id that begins with 'zz'; there are "),
         ([], "Error: Which prompt? Give either the beginning of a prompt_id (there are "),
         (["zz", "--load-versions=router:1999"], "router has no version 1999; the newest are 2"),
-        (["zz", "--load-versions=rewards:1999"], "give one version, of assignments or of router."),
         (["zz", "--env=base"], "No trained router: run `kedro run --pipelines=prepare,label,tr"),
     ],
 )

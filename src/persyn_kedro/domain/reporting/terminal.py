@@ -41,7 +41,7 @@ def terminal_table(summary: dict[str, Any]) -> str:
 
 
 def _prose(text: str) -> str:
-    return textwrap.fill(text, _WIDTH)
+    return textwrap.fill(text, _WIDTH, break_on_hyphens=False)  # they may be commands
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:
