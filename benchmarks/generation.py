@@ -58,9 +58,12 @@ def ours(count: int) -> tuple[Callable, Callable]:
     from persyn_kedro.domain.stores.response_store import ResponseStore
     from persyn_kedro.domain.teachers import asking, vllm_engine
     from persyn_kedro.domain.teachers.budget import Ledger
+    from persyn_kedro.foundations import loading
 
     calls, recipe, engine = _calls(count)
     running = _started(recipe, engine)
+    tokenizer = loading.load_tokenizer(recipe.model)
+    loading.load_tokenizer = lambda *_: tokenizer  # a part of the engine's start, as for raw vLLM
     running.engine_core.shutdown = lambda: None  # kept for the next turn
     vllm_engine._start = lambda *_: running
     asking.run_in_child = lambda function, *args, label, env: function(*args)
