@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.loopback import JsonHandler, served
 
 
 @dataclass
@@ -42,12 +43,8 @@ def completion(prompt: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(JsonHandler):
     seen: Endpoint
-
-    def log_message(self, *args: Any) -> None:
-        """Stay silent."""
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -116,31 +113,11 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(0.02)
             self.reply(200, completion(prompt))
 
-    def reply(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
-        self.raw(status, json.dumps(body).encode(), headers or {})
-
-    def raw(self, status: int, data: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
 
 @contextmanager
 def serve() -> Iterator[Endpoint]:
     """Run the server on a free port of the loopback interface."""
     seen = Endpoint("")
-    handler = type("Handler", (_Handler,), {"seen": seen})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # callers that were killed
-    seen.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with served(_Handler, seen=seen) as address:
+        seen.url = f"{address}/v1"
         yield seen
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -2,12 +2,11 @@
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+
+from tests.loopback import JsonHandler, served
 
 
 @dataclass
@@ -22,12 +21,8 @@ class Hub:
     refuse: str | None = None  # what it says of a commit, if it refuses it
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(JsonHandler):
     hub: Hub
-
-    def log_message(self, *args: Any) -> None:
-        """Stay silent."""
 
     def do_GET(self) -> None:
         if self.path.count("/") != 4:  # the client asks for more than repositories
@@ -70,26 +65,11 @@ class _Handler(BaseHTTPRequestHandler):
         url = f"{self.hub.url}/{place}{owner}/{name}/commit/{'0' * 40}"
         self.reply(200, {"success": True, "commitOid": "0" * 40, "commitUrl": url})
 
-    def reply(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
 
 @contextmanager
 def serve() -> Iterator[Hub]:
     """Run the hub on a free port of the loopback interface."""
     hub = Hub("")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
-    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with served(_Handler, hub=hub) as address:
+        hub.url = address
         yield hub
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -1,5 +1,6 @@
 """A GGUF file small enough to be written by a test, with which one can talk."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import gguf
@@ -47,18 +48,31 @@ def _tensors(vocabulary: int, random: np.random.Generator) -> dict[str, np.ndarr
 
     made = {"token_embd.weight": draw(vocabulary, HIDDEN), "output_norm.weight": draw(HIDDEN)}
     for layer in range(LAYERS):
-        for name, shape in {
-            "attn_norm": (HIDDEN,),
-            "ffn_norm": (HIDDEN,),
-            "attn_q": (HEADS * HEAD, HIDDEN),
-            "attn_k": (KV_HEADS * HEAD, HIDDEN),
-            "attn_v": (KV_HEADS * HEAD, HIDDEN),
-            "attn_output": (HIDDEN, HEADS * HEAD),
-            "ffn_gate": (FFN, HIDDEN),
-            "ffn_up": (FFN, HIDDEN),
-            "ffn_down": (HIDDEN, FFN),
-        }.items():
-            made[f"blk.{layer}.{name}.weight"] = draw(*shape)
-            if name in ("attn_q", "attn_k", "attn_v"):
-                made[f"blk.{layer}.{name}.bias"] = draw(shape[0])
+        made |= block(layer, draw, (HIDDEN, HEADS, KV_HEADS, HEAD, FFN), biases=True)
+    return made
+
+
+def block(
+    layer: int,
+    draw: Callable[..., np.ndarray],
+    sizes: tuple[int, int, int, int, int],
+    biases: bool,
+) -> dict[str, np.ndarray]:
+    """Return a layer's weights under GGUF's names; ``biases``: of its attention, as Qwen2 has."""
+    hidden, heads, kv_heads, head, ffn = sizes
+    made = {}
+    for name, shape in {
+        "attn_norm": (hidden,),
+        "ffn_norm": (hidden,),
+        "attn_q": (heads * head, hidden),
+        "attn_k": (kv_heads * head, hidden),
+        "attn_v": (kv_heads * head, hidden),
+        "attn_output": (hidden, heads * head),
+        "ffn_gate": (ffn, hidden),
+        "ffn_up": (ffn, hidden),
+        "ffn_down": (hidden, ffn),
+    }.items():
+        made[f"blk.{layer}.{name}.weight"] = draw(*shape)
+        if biases and name in ("attn_q", "attn_k", "attn_v"):
+            made[f"blk.{layer}.{name}.bias"] = draw(shape[0])
     return made

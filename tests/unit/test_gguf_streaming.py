@@ -10,6 +10,7 @@ from gguf import GGMLQuantizationType as Kind
 from persyn_kedro.foundations import gguf_reader, gguf_streaming
 from persyn_kedro.foundations.gguf_conversion import convert_whole
 from persyn_kedro.foundations.gguf_streaming import stream_gguf
+from tests.tiny_gguf import block
 
 HIDDEN, HEADS, KV_HEADS, HEAD, FFN, LAYERS, VOCABULARY = 64, 4, 2, 16, 96, 2, 300
 FILES = ("config.json", "generation_config.json", "model.safetensors")
@@ -30,20 +31,8 @@ def tensors(architecture: str, output: str) -> dict[str, np.ndarray]:
 
     made = {"token_embd.weight": matrix(VOCABULARY, HIDDEN), "output_norm.weight": matrix(HIDDEN)}
     for layer in range(LAYERS):
-        for name, shape in {
-            "attn_norm": (HIDDEN,),
-            "ffn_norm": (HIDDEN,),
-            "attn_q": (HEADS * HEAD, HIDDEN),
-            "attn_k": (KV_HEADS * HEAD, HIDDEN),
-            "attn_v": (KV_HEADS * HEAD, HIDDEN),
-            "attn_output": (HIDDEN, HEADS * HEAD),
-            "ffn_gate": (FFN, HIDDEN),
-            "ffn_up": (FFN, HIDDEN),
-            "ffn_down": (HIDDEN, FFN),
-        }.items():
-            made[f"blk.{layer}.{name}.weight"] = matrix(*shape)
-            if architecture == "qwen2" and name in ("attn_q", "attn_k", "attn_v"):
-                made[f"blk.{layer}.{name}.bias"] = matrix(shape[0])
+        sizes = (HIDDEN, HEADS, KV_HEADS, HEAD, FFN)
+        made |= block(layer, matrix, sizes, biases=architecture == "qwen2")
         if architecture == "gemma3":
             for name in ("attn_q_norm", "attn_k_norm"):
                 made[f"blk.{layer}.{name}.weight"] = matrix(HEAD)

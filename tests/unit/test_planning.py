@@ -7,9 +7,10 @@ import pyarrow as pa
 import pytest
 
 from persyn_kedro.domain.planning.actual import against_actual
-from persyn_kedro.domain.planning.plan import Work, make_plan, read_prompts, routed_prompts
+from persyn_kedro.domain.planning.plan import Work, make_plan, read_prompts
+from persyn_kedro.domain.routers.assignment import with_pool
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers.recipes import make_recipes
+from persyn_kedro.domain.teachers.recipes import make_recipes, pool_identity
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.model_parameters import (
@@ -147,16 +148,31 @@ def test_where_a_router_has_chosen_its_choice_counts(tmp_path: Path) -> None:
     store, asked = ResponseStore(tmp_path), read_prompts(*tables())
     store_answers(store, work(), "dear", [IDS[2]])
     chosen = ["dear", "dear", "dear", "dear", "dear", "cheap", "cheap", "cheap", "cheap"]
-    assignments = dataset(
-        [{"prompt_id": i, "teacher": t} for i, t in zip(IDS, chosen, strict=True)],
-        schemas.ASSIGNMENTS,
-    )
-    plan, summary = make_plan(asked, routed_prompts(assignments, asked), work(), store)
+    rows = [{"prompt_id": i, "teacher": t} for i, t in zip(IDS, chosen, strict=True)]
+    recipes = make_recipes(work().teachers, resolve_models(work().models, ["far"]))
+    assignments = dataset(rows, with_pool(pool_identity(recipes)))
+    plan, summary = make_plan(asked, assignments, work(), store)
     rows = by_place(plan)
     assert (rows["generate", "dear"]["responses"], rows["generate", "dear"]["calls"]) == (3, 2)
     assert (rows["generate", "cheap"]["responses"], rows["generate", "cheap"]["calls"]) == (1, 1)
     assert summary["routed"] and summary["routed_cost_range"] is None
     assert any("newest router's choices" in note for note in summary["notes"])
+
+
+def test_another_pools_choices_do_not_count(tmp_path: Path) -> None:
+    """Also where the teachers are called the same: here one has another system prompt now."""
+    asked, now = read_prompts(*tables()), work()
+    recipes = make_recipes(now.teachers, resolve_models(now.models, ["far"]))
+    rows = [{"prompt_id": i, "teacher": "dear"} for i in IDS]
+    assignments = dataset(rows, with_pool(pool_identity(recipes)))
+    assert make_plan(asked, assignments, now, ResponseStore(tmp_path))[1]["routed"]
+    changed = now.teachers.root["dear"].model_copy(update={"system": "Be brief."})
+    pool = Teachers(root={**now.teachers.root, "dear": changed})
+    other = Work(**{**vars(now), "teachers": pool})
+    summary = make_plan(asked, assignments, other, ResponseStore(tmp_path))[1]
+    assert not summary["routed"] and summary["now"]["calls"] == 2 * 2 + 4
+    few = dataset(rows[:3], with_pool(pool_identity(recipes)))  # of other splits
+    assert not make_plan(asked, few, now, ResponseStore(tmp_path))[1]["routed"]
 
 
 def test_two_teachers_of_one_recipe_are_asked_once(tmp_path: Path) -> None:

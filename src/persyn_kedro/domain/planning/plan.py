@@ -1,6 +1,6 @@
 """A run's plan: calls and tokens by step and teacher, what they cost, and the rest in sums."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,11 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.planning import calls as planned
 from persyn_kedro.domain.planning.disk import disk_needed
 from persyn_kedro.domain.planning.lengths import SAMPLE, lengths_of
+from persyn_kedro.domain.routers.assignment import pool_of
+from persyn_kedro.domain.routers.persistence import pool_difference
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.student.exam import STUDENT
-from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.domain.teachers.recipes import Recipe, pool_identity
 from persyn_kedro.domain.teachers.shares import answered_prompts
 from persyn_kedro.foundations.model_parameters import (
     EngineSettings,
@@ -60,14 +62,24 @@ def read_prompts(prompts: pads.Dataset, splits: pads.Dataset) -> planned.Prompts
     return planned.Prompts(**by_split, sample=sample)
 
 
-def routed_prompts(assignments: pads.Dataset, prompts: planned.Prompts) -> dict[str, pa.Array]:
-    """Return by teacher the train prompts that a router sent to it (of ASSIGNMENTS)."""
+def routed_prompts(
+    assignments: pads.Dataset, prompts: planned.Prompts, pool: Sequence[planned.Known]
+) -> dict[str, pa.Array] | None:
+    """Return by teacher the train prompts that a router sent to it (of ASSIGNMENTS).
+
+    None where they are another pool's, the same names with other models, prompts or sampling too,
+    or where a train prompt is not among them.
+    """
+    recipes = [known.recipe for known in pool]
+    if pool_difference(pool_of(assignments.schema), pool_identity(recipes)):
+        return None
     table = assignments.to_table(columns=["prompt_id", "teacher"])
     table = table.filter(pc.is_in(table["prompt_id"], value_set=prompts.train))
-    teachers = pc.unique(table["teacher"]).to_pylist()
+    if len(table) < len(prompts.train):
+        return None
     return {
-        name: table.filter(pc.equal(table["teacher"], name))["prompt_id"].combine_chunks()
-        for name in teachers
+        r.teacher: table.filter(pc.equal(table["teacher"], r.teacher))["prompt_id"].combine_chunks()
+        for r in recipes
     }
 
 
@@ -86,14 +98,18 @@ def estimate_table(
 
 def make_plan(
     prompts: planned.Prompts,
-    routed: Mapping[str, pa.Array] | None,
+    assignments: pads.Dataset | None,
     work: Work,
     store: ResponseStore,
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Return PLAN, and what it comes to: sums, comparison, the student's work, disk, notes."""
+    """Return PLAN, and what it comes to: sums, comparison, the student's work, disk, notes.
+
+    ``assignments``: the newest, if there are any; another pool's do not count.
+    """
     names = [t.model for t in work.teachers.root.values()]
     models, absent = planned.models_at_hand(work.models, [*names, work.student.model])
     pool = planned.known_teachers(work.teachers, models, store, work.engine, prompts.sample)
+    routed = routed_prompts(assignments, prompts, pool) if assignments is not None else None
     rows = planned.plan_calls(pool, prompts, routed)
     student = models[work.student.model]
     exam = _exam(student, prompts, work, store)

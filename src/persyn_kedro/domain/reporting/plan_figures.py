@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from persyn_kedro.domain.planning.disk import total_bytes
+
 PLAN_COLUMNS = [
     "step", "teacher", "answers", "calls", "prompt tokens", "tokens", "at most", "cost", "at most ",
 ]  # fmt: skip
@@ -72,7 +74,8 @@ def sentences(summary: dict[str, Any]) -> list[str]:
         f"If it is all done anew, the student reads {count(student['tokens_to_score'])} tokens to "
         f"score answers, and {count(student['tokens_to_train_on'])} in training, about."
     )
-    found.append("Disk: " + "; ".join(f"{k} {size(v)}" for k, v in summary["disk"].items()) + ".")
+    items = "; ".join(f"{name} {size(value)}" for name, value in summary["disk"].items())
+    found.append(f"Disk: {size(total_bytes(summary['disk']))} as far as is known ({items}).")
     return found
 
 

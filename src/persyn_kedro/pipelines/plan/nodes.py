@@ -5,7 +5,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.planning.plan import Work, make_plan, read_prompts, routed_prompts
+from persyn_kedro.domain.planning.plan import Work, make_plan, read_prompts
+from persyn_kedro.domain.prompts.selection import select_prompts
+from persyn_kedro.domain.quality.checking import check_can_be_labelled
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.foundations.model_parameters import (
     EngineSettings,
@@ -17,11 +19,12 @@ from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.step_parameters import (
     EvaluateSettings,
     GenerateSettings,
+    LabelSettings,
     SftSettings,
 )
 
 
-@step(always=True, teachers=("price", "prompt_price"))
+@step(always=True, teachers=("price", "prompt_price"), label=("alpha", "quality"))
 def plan_run(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -33,17 +36,15 @@ def plan_run(
     generate: GenerateSettings,
     sft: SftSettings,
     evaluate: EvaluateSettings,
+    label: LabelSettings,
     response_store: ResponseStore,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return PLAN and what it comes to, by what the store holds now.
 
-    ``routed_before``: the newest assignments, if there are any; of another pool they do not count.
+    Raises:
+        PersynError: no reward could come of these calibration prompts.
     """
-    asked = read_prompts(prompts, splits)
-    routed = None
-    if routed_before is not None:
-        routed = routed_prompts(routed_before, asked)
-        there = sum(len(ids) for ids in routed.values()) == len(asked.train)
-        routed = routed if there and routed.keys() <= teachers.root.keys() else None
+    rows = select_prompts(prompts.to_table(), splits.to_table(), {"calibration"})
+    check_can_be_labelled(rows, label)  # the run would refuse them too
     work = Work(models, teachers, student, engine, generate, sft, evaluate)
-    return make_plan(asked, routed, work, response_store)
+    return make_plan(read_prompts(prompts, splits), routed_before, work, response_store)

@@ -23,6 +23,7 @@ def create_pipeline() -> Pipeline:
                     "params:generate",
                     "params:sft",
                     "params:evaluate",
+                    "params:label",
                     "response_store",
                 ],
                 ["plan", "plan_summary"],
