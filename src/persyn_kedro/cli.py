@@ -1,22 +1,16 @@
 """The project's commands: ``run`` with one-sentence errors, and those that Kedro has not."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import click
-from kedro.config import MissingConfigException
 from kedro.framework.cli.project import CONF_SOURCE_HELP
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import validate_conf_source
 from kedro.framework.session import KedroSession
-from kedro.io import DatasetError
-from kedro.validation.exceptions import ParameterValidationError
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
-from persyn_kedro.foundations.errors import Interrupted, PersynError, full_disk, yaml_sentence
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.one_sentence import one_sentence
 
 
 class _Commands(click.Group):
@@ -42,39 +36,8 @@ def cli() -> None:
     """Student-aware synthetic data."""
 
 
-@contextmanager
-def _one_sentence() -> Iterator[None]:
-    """Show an error of the user's making as ``Error: …``, one sentence, and exit with 1."""
-    try:
-        yield
-    except (KeyboardInterrupt, Interrupted):
-        click.echo(
-            "Interrupted: every answer so far is kept. The same command goes on from here.",
-            err=True,
-        )
-        raise click.exceptions.Exit(130) from None
-    except (PersynError, ParameterValidationError) as error:
-        raise click.ClickException(str(error)) from error
-    except (MissingConfigException, OmegaConfBaseException) as error:
-        raise click.ClickException(" ".join(str(error).split())) from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise click.ClickException(yaml_sentence(error, Path("conf"))) from error
-    except ValueError as error:
-        if not str(error).startswith("Duplicate keys found"):  # in two files of one environment
-            raise
-        raise click.ClickException(" ".join(str(error).split())) from error
-    except (DatasetError, OSError) as error:
-        cause: BaseException | None = error
-        while isinstance(cause, DatasetError):  # Kedro wraps what a table raises as it is saved
-            cause = cause.__cause__
-        sentence = full_disk(cause)
-        if sentence is None and not isinstance(cause, PersynError):
-            raise
-        raise click.ClickException(sentence or str(cause)) from error
-
-
 def _run(redo: bool, **kwargs: Any) -> Any:
-    with _one_sentence():
+    with one_sentence():
         _check_names(kwargs)
         if kwargs["runner"] is None:
             kwargs["runner"] = "persyn_kedro.resuming_runner.ResumingRunner"
@@ -126,7 +89,7 @@ def fetch_models(env: str | None) -> None:
     from persyn_kedro.foundations.step import models_named
     from persyn_kedro.foundations.weights import resolve_models
 
-    with _one_sentence():
+    with one_sentence():
         settings, _ = _open(env)
         models = settings["models"]
         if settings["train_reward_model"].model not in models.root:
@@ -147,7 +110,7 @@ def import_responses(file: Path, env: str | None) -> None:
     from persyn_kedro.domain.teachers import importing
     from persyn_kedro.domain.teachers.recipes import resolve_recipes
 
-    with _one_sentence():
+    with one_sentence():
         settings, catalog = _open(env)
         recipes = resolve_recipes(settings["teachers"], settings["models"])
         counts = importing.import_responses(file, recipes, catalog.load("response_store"))
@@ -168,7 +131,7 @@ def trace(prompt_id: str, env: str | None) -> None:
     from persyn_kedro.domain.provenance import trace as trace_row
     from persyn_kedro.step_records import pin_versions_behind
 
-    with _one_sentence():
+    with one_sentence():
         _, catalog = _open(env)
         versions = pin_versions_behind("sft_dataset", catalog)
         chain = {**trace_row(prompt_id, catalog.load), "versions": versions}
@@ -181,7 +144,7 @@ def lineage(env: str | None) -> None:
     """Write the lineage as a static site with previews and statistics: build/index.html."""
     from persyn_kedro.lineage import build_site
 
-    with _one_sentence():
+    with one_sentence():
         _, catalog = _open(env)
         page = build_site(Path.cwd(), catalog, env)
         click.echo(f"{page}: show it with `python -m http.server --directory {page.parent}`")
@@ -214,7 +177,7 @@ def explain(
     from persyn_kedro.explaining import explain_prompt
 
     logging.getLogger("persyn_kedro").setLevel(logging.WARNING)  # print the answer alone
-    with _one_sentence():
+    with one_sentence():
         settings, catalog = _open(env)
         suffix = settings["prepare"].source.prompt_suffix
         found = explain_prompt(catalog, prompt_id, text, neighbours, load_versions, suffix)
@@ -240,7 +203,7 @@ def prune(env: str | None, keep: int, yes: bool) -> None:
     """
     from persyn_kedro.pruning import removable, remove
 
-    with _one_sentence():
+    with one_sentence():
         _, catalog = _open(env)
         items = removable(catalog, keep)
         for item in items:
@@ -273,7 +236,7 @@ def push(
     from persyn_kedro import publishing
     from persyn_kedro.domain.hand_on.push import push as send
 
-    with _one_sentence():
+    with one_sentence():
         settings, catalog = _open(env)
         uploads = publishing.prepare(
             catalog, settings["models"], dataset_repo, student_repo, allow_unknown_licences
@@ -301,7 +264,7 @@ def show_mask(env: str | None, prompt: str, response: str) -> None:
     from persyn_kedro.foundations.loading import load_tokenizer
     from persyn_kedro.foundations.weights import resolve_models
 
-    with _one_sentence():
+    with one_sentence():
         settings, _ = _open(env)
         student = settings["student"]
         model = resolve_models(settings["models"], [student.model])[student.model]

@@ -6,8 +6,8 @@ from typing import Any
 
 from persyn_kedro.domain.hand_on.push import Upload, check_secrets, uploads
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.model_cache import cache_directory
 from persyn_kedro.foundations.model_parameters import Models
-from persyn_kedro.foundations.weights import cache_directory
 
 TOKEN = "HF_TOKEN"  # noqa: S105 - the variable's name
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from persyn_kedro.foundations import weights
+from persyn_kedro.foundations import model_cache, weights
 from persyn_kedro.foundations.chat_templates import BASE_TEMPLATE
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hub import hub_commit
@@ -87,20 +87,20 @@ def test_an_interrupted_build_leaves_nothing_and_a_remnant_is_replaced(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        weights._finished("kind", "x", fail)
+        model_cache.finished("kind", "x", fail)
     assert list((cache / "kind").iterdir()) == []
     (cache / "kind" / "x-v1").mkdir()
     (cache / "kind" / "x-v1" / "half").touch()
-    done = weights._finished("kind", "x", lambda directory: (directory / "whole").touch())
+    done = model_cache.finished("kind", "x", lambda directory: (directory / "whole").touch())
     assert {p.name for p in done.iterdir()} == {"whole", "_SUCCESS"}
 
 
 def test_the_first_of_two_builders_wins(cache: Path) -> None:
     def slow(directory: Path) -> None:
-        weights._finished("kind", "x", lambda other: (other / "first").touch())
+        model_cache.finished("kind", "x", lambda other: (other / "first").touch())
         (directory / "second").touch()
 
-    done = weights._finished("kind", "x", slow)
+    done = model_cache.finished("kind", "x", slow)
     assert {p.name for p in done.iterdir()} == {"first", "_SUCCESS"}
     assert [p.name for p in done.parent.iterdir()] == ["x-v1"]
 
@@ -125,12 +125,12 @@ def test_a_hash_is_remembered_by_path_size_and_time(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"one")
     os.utime(path, ns=(5, 5))
-    assert weights.file_sha256(path) == hashlib.sha256(b"one").hexdigest()
+    assert model_cache.file_sha256(path) == hashlib.sha256(b"one").hexdigest()
     path.write_bytes(b"two")
     os.utime(path, ns=(5, 5))
-    assert weights.file_sha256(path) == hashlib.sha256(b"one").hexdigest()  # not read again
+    assert model_cache.file_sha256(path) == hashlib.sha256(b"one").hexdigest()  # not read again
     os.utime(path, ns=(6, 6))
-    assert weights.file_sha256(path) == hashlib.sha256(b"two").hexdigest()
+    assert model_cache.file_sha256(path) == hashlib.sha256(b"two").hexdigest()
 
 
 def test_the_template_is_the_settings_then_the_models_then_the_base_one(

@@ -4,21 +4,17 @@ import hashlib
 import json
 import os
 import shutil
-import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from persyn_kedro.foundations.chat_templates import BASE_TEMPLATE
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.hub import cached_model, hub_commit
+from persyn_kedro.foundations.model_cache import VERSION, file_sha256, finished, place_of
 from persyn_kedro.foundations.model_files import check_directory, file_patterns, local_directory
 from persyn_kedro.foundations.model_parameters import Models, ModelSettings
-
-VERSION = "v1"  # of what this package writes into the cache; part of the directories' names
-FINISHED = "_SUCCESS"
 
 
 @dataclass(frozen=True)
@@ -43,12 +39,6 @@ class ResolvedModel:
         if self.settings.endpoint:
             return "the endpoint's own"
         return self.settings.chat_template or _own_template(self.directory) or BASE_TEMPLATE
-
-
-def cache_directory() -> Path:
-    """Return where fetched and converted models are kept ($PERSYN_CACHE or ~/.cache/...)."""
-    chosen = os.environ.get("PERSYN_CACHE")
-    return Path(chosen) if chosen else Path.home() / ".cache" / "persyn-kedro"
 
 
 def resolve_models(models: Models, names: Iterable[str]) -> dict[str, ResolvedModel]:
@@ -120,9 +110,9 @@ def find_model(name: str, settings: ModelSettings) -> ResolvedModel | None:
     weights_id = identify_weights(name, settings)
     directory: Path | None
     if settings.zoo:
-        directory = _place("zoo", f"{settings.zoo}-{weights_id.removeprefix('gguf:')[:12]}")
+        directory = place_of("zoo", f"{settings.zoo}-{weights_id.removeprefix('gguf:')[:12]}")
     elif settings.gguf:
-        directory = _place("gguf", weights_id.removeprefix("gguf:")[:12])
+        directory = place_of("gguf", weights_id.removeprefix("gguf:")[:12])
     elif settings.hub:
         directory = cached_model(settings.hub, weights_id.rpartition("@")[2])
     elif settings.local:
@@ -130,7 +120,7 @@ def find_model(name: str, settings: ModelSettings) -> ResolvedModel | None:
     elif settings.endpoint:
         return ResolvedModel(name, Path(os.devnull), weights_id, settings)
     else:
-        directory = _place("random", f"{settings.random}-{settings.random_seed}")
+        directory = place_of("random", f"{settings.random}-{settings.random_seed}")
     if directory is None or not (directory / "config.json").is_file():
         return None
     return ResolvedModel(name, directory, weights_id, settings)
@@ -191,13 +181,13 @@ def _zoo(name: str) -> Path:
         convert_gguf(fetch_zoo_model(name, download), directory)
         shutil.rmtree(download)
 
-    return _finished("zoo", f"{name}-{sha256[:12]}", build)
+    return finished("zoo", f"{name}-{sha256[:12]}", build)
 
 
 def _gguf(path: Path) -> Path:
     from persyn_kedro.foundations.gguf_conversion import convert_gguf
 
-    return _finished("gguf", file_sha256(path)[:12], lambda building: convert_gguf(path, building))
+    return finished("gguf", file_sha256(path)[:12], lambda building: convert_gguf(path, building))
 
 
 def _hub(model: str, commit: str, settings: ModelSettings) -> Path:
@@ -243,56 +233,7 @@ def _random(settings: ModelSettings) -> Path:
     def build(directory: Path) -> None:
         make_random_model(directory, kind, seed)
 
-    return _finished("random", f"{kind}-{seed}", build)
-
-
-def _finished(kind: str, name: str, build: Callable[[Path], None]) -> Path:
-    """Return the cache's directory of this name, built beside it and moved there if missing.
-
-    So a directory of that name is always whole. Two builders at once: the first one wins.
-    """
-    final = _place(kind, name)
-    if (final / FINISHED).is_file():
-        return final
-    building = final.with_name(f".building-{final.name}-{uuid.uuid4().hex[:8]}")
-    building.mkdir(parents=True)
-    try:
-        build(building)
-        (building / FINISHED).touch()
-        _move(building, final)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    return final
-
-
-def _place(kind: str, name: str) -> Path:
-    return cache_directory() / kind / f"{name}-{VERSION}"
-
-
-def _move(building: Path, final: Path) -> None:
-    try:
-        os.replace(building, final)
-    except OSError:
-        if (final / FINISHED).is_file():
-            return
-        shutil.rmtree(final)  # a remnant without the last file, not of our making
-        os.replace(building, final)
-
-
-def file_sha256(path: Path) -> str:
-    """Return the file's SHA-256, remembered in the cache by its path, size and change time."""
-    status = path.stat()
-    key = text_id(f"{path.resolve()}:{status.st_size}:{status.st_mtime_ns}")
-    memory = cache_directory() / "hashes" / key
-    if memory.is_file():
-        return memory.read_text()
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    partial = memory.with_name(f".{key}-{uuid.uuid4().hex[:8]}")
-    partial.write_text(digest)
-    os.replace(partial, memory)
-    return digest
+    return finished("random", f"{kind}-{seed}", build)
 
 
 def _own_template(directory: Path) -> str | None:

@@ -1,0 +1,45 @@
+"""Errors of the user's making, said in one sentence."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from kedro.config import MissingConfigException
+from kedro.io import DatasetError
+from kedro.validation.exceptions import ParameterValidationError
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from persyn_kedro.foundations.errors import Interrupted, PersynError, full_disk, yaml_sentence
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Show an error of the user's making as ``Error: …``, one sentence, and exit with 1."""
+    try:
+        yield
+    except (KeyboardInterrupt, Interrupted):
+        click.echo(
+            "Interrupted: every answer so far is kept. The same command goes on from here.",
+            err=True,
+        )
+        raise click.exceptions.Exit(130) from None
+    except (PersynError, ParameterValidationError) as error:
+        raise click.ClickException(str(error)) from error
+    except (MissingConfigException, OmegaConfBaseException) as error:
+        raise click.ClickException(" ".join(str(error).split())) from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise click.ClickException(yaml_sentence(error, Path("conf"))) from error
+    except ValueError as error:
+        if not str(error).startswith("Duplicate keys found"):  # in two files of one environment
+            raise
+        raise click.ClickException(" ".join(str(error).split())) from error
+    except (DatasetError, OSError) as error:
+        cause: BaseException | None = error
+        while isinstance(cause, DatasetError):  # Kedro wraps what a table raises as it is saved
+            cause = cause.__cause__
+        sentence = full_disk(cause)
+        if sentence is None and not isinstance(cause, PersynError):
+            raise
+        raise click.ClickException(sentence or str(cause)) from error
