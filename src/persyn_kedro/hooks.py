@@ -17,11 +17,13 @@ class ProjectHooks:
     @hook_impl
     def after_context_created(self, context: Any) -> None:
         """Check all settings, also those of later steps, before a step is paid for."""
+        from persyn_kedro.foundations import cluster
         from persyn_kedro.foundations.settings_reader import read_settings
 
         loader = context.config_loader
         _export_keys(loader)
         self.settings = read_settings(_merged(loader["parameters"], loader.runtime_params or {}))
+        cluster.use(self.settings["cluster"])
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:

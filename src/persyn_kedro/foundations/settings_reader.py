@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from persyn_kedro.foundations.cluster_parameters import ClusterSettings
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.evidence_parameters import (
     BenchmarkSettings,
@@ -42,6 +43,7 @@ GROUPS: dict[str, type[BaseModel]] = {
     "teachers": Teachers,
     "student": StudentSettings,
     "engine": EngineSettings,
+    "cluster": ClusterSettings,
     "prepare": PrepareSettings,
     "label": LabelSettings,
     "train_router": TrainRouterSettings,
