@@ -46,12 +46,16 @@ def instant_answers(requests: Any, model: Any, engine: Any) -> Iterator[Any]:
         yield Generation(request.key, f"{request.key[:8]} {TEXT}", "stop", 40, 90)
 
 
-def instant_scores(prompts: Any, *_: Any) -> Iterator[np.ndarray]:
-    """Stand in for a router's job, whatever it is handed: 16 prompts at a time."""
+def instant_scorer(*_: Any) -> Any:
+    """Stand in for a router, whatever it is handed: 16 prompts at a time."""
     random = np.random.default_rng(0)
-    for start in range(0, len(prompts), 16):
-        rows = len(prompts[start : start + 16])
-        yield random.normal(size=(rows, len(TEACHERS))).astype(np.float32)
+
+    def score(prompts: Any) -> Iterator[np.ndarray]:
+        for start in range(0, len(prompts), 16):
+            rows = len(prompts[start : start + 16])
+            yield random.normal(size=(rows, len(TEACHERS))).astype(np.float32)
+
+    return score
 
 
 def make_project(directory: Path, prompts: int) -> None:
@@ -167,7 +171,7 @@ def measure(directory: Path, prompts: int) -> list[dict[str, Any]]:
     from persyn_kedro.resuming_runner import ResumingRunner
 
     transformers_engine.generate = instant_answers
-    route_nodes.score_prompts_job = instant_scores
+    route_nodes.prompt_scorer = instant_scorer
     rows: list[dict[str, Any]] = []
 
     def row(run: str, node: str, since: tuple[float, float]) -> dict[str, Any]:

@@ -11,7 +11,11 @@ _LANGUAGE_MODEL = (
 )
 _TRAINING = (*_LANGUAGE_MODEL, "trl.trainer.sft_trainer", "peft")
 _ROUTER = (*_LANGUAGE_MODEL, "sklearn.linear_model", "sklearn.neighbors")
-_ENGINES = {"vllm": (*_LANGUAGE_MODEL, "vllm.entrypoints.llm"), "transformers": _LANGUAGE_MODEL}
+_ENGINES = {
+    "vllm": (*_LANGUAGE_MODEL, "vllm.entrypoints.llm"),
+    "transformers": _LANGUAGE_MODEL,
+    "ray": _LANGUAGE_MODEL,  # not ray itself: it starts threads
+}
 _BY_STEP = {
     "train_router": _ROUTER,
     "route": _ROUTER,

@@ -7,6 +7,7 @@ from persyn_kedro.domain.benchmarks.harness import check_harness
 from persyn_kedro.domain.pool import check_own_code, check_pool, check_recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hub import hub_commit
+from persyn_kedro.foundations.ray_cluster import check_cluster
 from persyn_kedro.foundations.settings_reader import GROUPS
 from persyn_kedro.foundations.weights import check_hub_files, identify_weights
 from persyn_kedro.pipeline_registry import MAKERS
@@ -48,6 +49,7 @@ def check_run(
         settings["train_router"],
         asked=bool(steps - _ASK_NOBODY),
     )
+    check_cluster(settings["cluster"], settings["engine"])
     _check_evidence(pipeline, settings)
     _check_models(pipeline, settings)
 

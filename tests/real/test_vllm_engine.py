@@ -4,14 +4,16 @@ import importlib.util
 
 import pytest
 
-from persyn_kedro.domain.teachers import vllm_engine
+from persyn_kedro.domain.teachers import ray_engine, vllm_engine
 from persyn_kedro.domain.teachers.engine import Request
 from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations.cluster_parameters import ClusterSettings
 from persyn_kedro.foundations.model_parameters import (
     EngineSettings,
     ModelSettings,
     SamplingSettings,
 )
+from persyn_kedro.foundations.ray_cluster import reachable
 from persyn_kedro.foundations.weights import resolve_model
 
 pytestmark = [
@@ -40,3 +42,31 @@ def test_many_seeded_prompts_at_once_are_all_answered() -> None:
     assert {answer.key for answer in answers} == {request.key for request in requests}
     assert all(answer.error is None and answer.completion_tokens for answer in answers)
     assert sum(answer.prompt_tokens for answer in answers) > 4096
+
+
+def test_vllm_on_a_ray_cluster_gives_the_same_and_an_error_stays_a_row() -> None:
+    """One prompt at a time, since what runs together moves bfloat16 by rounding."""
+    sampling = SamplingSettings(temperature=0.7, max_new_tokens=12)
+    requests = [
+        Request(f"{i}", f"Name {i} animals.", "Be brief.", sampling, i) for i in range(2, 8)
+    ]
+    impossible = SamplingSettings.model_construct(**{**sampling.model_dump(), "temperature": -1.0})
+    requests.append(Request("bad", "Name an animal.", None, impossible, 1))
+    model = resolve_model("smollm2", ModelSettings(zoo="smollm2"))
+    engine = EngineSettings(max_model_len=256, max_num_seqs=1, chunk_size=2)
+    here = run_in_child(
+        vllm_engine.generate,
+        requests,
+        model,
+        engine,
+        label="vllm",
+        env=vllm_engine.environment(engine),
+    )
+    local = {answer.key: answer for answer in here}
+    cluster = reachable(ClusterSettings(address="local"))
+    there = run_in_child(ray_engine.generate, requests, model, engine, cluster, label="ray")
+    found = {answer.key: answer for answer in there}
+    assert "temperature" in str(local.pop("bad").error)
+    assert "temperature" in str(found.pop("bad").error)
+    assert found == local
+    assert all(answer.error is None and answer.response for answer in found.values())

@@ -11,7 +11,7 @@ import torch
 from persyn_kedro.domain.learnability import scoring, statistics
 from persyn_kedro.domain.learnability.statistics import scorer_id, token_statistics
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
-from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations import schemas, spread
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
 from persyn_kedro.foundations.model_parameters import ModelSettings
@@ -105,7 +105,7 @@ def test_responses_too_long_for_the_student_are_counted_in_one_warning(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(scoring, "run_in_child", lambda function, *args, label: function(*args))
+    monkeypatch.setattr(spread, "run_in_child", lambda function, *args, label: function(*args))
     prompts = {"p": "short?", "q": "z" * 1_000_000, "r": "r?"}
     answers = {"p": "yes", "q": "yes", "r": ""}
     rows = [

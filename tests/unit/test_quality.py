@@ -171,11 +171,11 @@ def test_unknown_scores_are_counted_in_one_warning(
 ) -> None:
     scores = {"p": math.nan, "q": math.inf, "r": -1.5}
 
-    def run_in_child(function, requests, *args, **options):  # type: ignore[no-untyped-def]
-        for key, prompt, _ in requests:
-            yield key, scores[prompt] if math.isfinite(scores[prompt]) else None
+    def spread(make, *args, items, **options):  # type: ignore[no-untyped-def]
+        found = {p: score if math.isfinite(score) else None for p, score in scores.items()}
+        yield 0, [(key, found[prompt]) for key, prompt, _ in items]
 
-    monkeypatch.setattr(checking, "run_in_child", run_in_child)
+    monkeypatch.setattr(checking, "spread", spread)
     responses = pa.Table.from_pylist(
         [
             {"prompt_id": p, "teacher": "t", "response_key": p, "response": "x",

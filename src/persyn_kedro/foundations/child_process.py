@@ -11,6 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextvars import ContextVar
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -26,6 +27,25 @@ log = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
 STOP_SECONDS = 10.0
+LOOK_SECONDS = 0.5
+
+_stopping: ContextVar[threading.Event | None] = ContextVar("stopping", default=None)
+
+
+class Ended(Exception):
+    """The work was called off (``stop_with``)."""
+
+
+def stop_with(event: threading.Event) -> None:
+    """End this thread's children, with ``Ended``, once the event is set."""
+    _stopping.set(event)
+
+
+def check_stopped() -> None:
+    """Raise ``Ended`` if this thread's work was called off."""
+    stopping = _stopping.get()
+    if stopping is not None and stopping.is_set():
+        raise Ended("called off")
 
 
 def run_in_child(
@@ -42,6 +62,7 @@ def run_in_child(
     where items may be left unread.
 
     Raises:
+        Ended: the thread was told to stop.
         PersynError: with the child's own sentence, or if the child died.
         RuntimeError: with the child's traceback, for any other exception in it.
     """
@@ -64,7 +85,7 @@ def run_in_child(
             if kind == "failed":
                 raise RuntimeError(f"{label} failed in its process:\n{payload}")
             if kind == "progress":
-                progress.hear(payload)
+                progress.hear(payload, process.pid)
             else:
                 yield payload
     finally:
@@ -77,7 +98,10 @@ def run_in_child(
 
 
 def _receive(receiver: Connection, process: BaseProcess, label: str) -> tuple[str, Any, int]:
+    stopping = _stopping.get()
     try:
+        while stopping is not None and not receiver.poll(LOOK_SECONDS):
+            check_stopped()
         return receiver.recv()
     except (EOFError, OSError):
         process.join(STOP_SECONDS)

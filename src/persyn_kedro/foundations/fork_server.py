@@ -30,6 +30,7 @@ QUIET = {
     "VLLM_NO_USAGE_STATS": "1",
 }
 TRIES = 20
+_starting = threading.Lock()  # children may be started by several threads
 _known: set[str] = set()  # names in the environment that the server was started with
 
 
@@ -50,6 +51,13 @@ def start_process(
     A library that breaks as it is imported ahead breaks the step that needs it, no other: the
     server is then started again without any.
     """
+    with _starting:
+        return _start(target, args, env)
+
+
+def _start(
+    target: Callable[..., None], args: tuple[Any, ...], env: Mapping[str, str]
+) -> BaseProcess:
     context = multiprocessing.get_context(METHOD)
     for attempt in range(TRIES):
         if METHOD == "forkserver":

@@ -61,6 +61,13 @@ class ModelSettings(Settings):
     tensor_parallel_size: Annotated[int | None, NO_EFFECT] = Field(
         None, ge=1, description="None: the engine's"
     )
+    pipeline_parallel_size: Annotated[int | None, NO_EFFECT] = Field(
+        None, ge=1, description="None: the engine's"
+    )
+    replicas: Annotated[int, NO_EFFECT] = Field(1, ge=1, description="engine ray: copies, at most")
+    accelerator: Annotated[str | None, NO_EFFECT] = Field(
+        None, description="engine ray: the type of GPU, by Ray's name, such as H100"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> "ModelSettings":
@@ -154,8 +161,14 @@ class StudentSettings(Settings):
 class EngineSettings(Settings):
     """What runs local models. ``chunk_size`` responses are stored at a time."""
 
-    name: Annotated[str, kind("vllm", "transformers"), NO_EFFECT] = Field(
+    name: Annotated[str, kind("vllm", "transformers", "ray"), NO_EFFECT] = Field(
         "vllm", description="or file.py:name, a function as transformers_engine.generate"
+    )
+    inside: Annotated[str, kind("vllm", "transformers"), NO_EFFECT] = Field(
+        "vllm", description="what engine ray runs on the cluster, or file.py:name"
+    )
+    models_at_once: Annotated[int, NO_EFFECT] = Field(
+        4, ge=1, description="engine ray: models that answer at a time, where there is room"
     )
     batch_size: Annotated[int, NO_EFFECT] = Field(8, ge=1, description="transformers only")
     chunk_size: Annotated[int, NO_EFFECT] = Field(32, ge=1)
@@ -163,6 +176,7 @@ class EngineSettings(Settings):
     max_num_seqs: Annotated[int, NO_EFFECT] = Field(64, ge=1)
     gpu_memory_utilization: Annotated[float, NO_EFFECT] = Field(0.9, gt=0, le=1)
     tensor_parallel_size: Annotated[int, NO_EFFECT] = Field(1, ge=1)
+    pipeline_parallel_size: Annotated[int, NO_EFFECT] = Field(1, ge=1)
     cpu_kv_cache_gib: Annotated[int, NO_EFFECT] = Field(1, ge=1)
     max_failure_share: Annotated[float, NO_EFFECT] = Field(
         0.5, ge=0, le=1, description="a model over it is stopped"

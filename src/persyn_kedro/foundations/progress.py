@@ -6,9 +6,11 @@ out the loading of models. Nothing of this reaches a result.
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
@@ -63,9 +65,12 @@ def watching(label: str, total: int | None, unit: str) -> Iterator[Watch]:
     """Watch a piece of work; ``unit`` names its items, in the plural."""
     watch = Watch(f"{os.getpid()}-{next(_numbers)}")
     _tell("open", watch.name, label=label, total=total, unit=unit)
+    around = _innermost.set(watch.name)
     try:
         yield watch
     finally:
+        with suppress(ValueError):  # a generator may be closed in another context
+            _innermost.reset(around)
         _tell("close", watch.name)
 
 
@@ -113,9 +118,13 @@ def mute() -> None:
     _hear = lambda event: None  # noqa: E731
 
 
-def hear(event: Event) -> None:
-    """Take what happened, here or in a child."""
-    _hear(event)
+def hear(event: Event, pid: int | None = None) -> None:
+    """Take what happened, here or in the child ``pid`` of this thread."""
+    kind, name, facts = event
+    if not name:  # the child's own innermost watch, or that of the thread that runs it
+        own = [watch for watch in _board.names() if watch.startswith(f"{pid}-")]
+        name = own[-1] if own else _innermost.get()
+    _hear((kind, name, facts))
 
 
 def forget(pid: int | None) -> None:
@@ -134,6 +143,7 @@ class _Board:
         self._counts: dict[str, Work] = {}  # of the step, by unit
         self._line = TerminalLine(self._text, self._share)
         self._told = 0.0
+        self._lock = threading.RLock()
 
     def names(self) -> list[str]:
         return list(self._works)
@@ -152,7 +162,10 @@ class _Board:
         return "; ".join(work.summary() for work in self._counts.values())
 
     def hear(self, event: Event) -> None:
-        kind, name, facts = event
+        with self._lock:  # several threads may ask models
+            self._take(*event)
+
+    def _take(self, kind: str, name: str, facts: dict[str, Any]) -> None:
         if kind == "open":
             self._told = self._told if self._works or self._step else time.monotonic()
             self._works[name] = Work(**facts)
@@ -213,5 +226,6 @@ def _tell(kind: str, name: str, **facts: Any) -> None:
 
 
 _numbers = count()
+_innermost: ContextVar[str] = ContextVar("innermost", default="")
 _board = _Board()
 _hear: Callable[[Event], None] = _board.hear

@@ -4,8 +4,9 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -75,6 +76,29 @@ def resolve_model(name: str, settings: ModelSettings) -> ResolvedModel:
     else:
         directory = _random(settings)
     return ResolvedModel(name, directory, weights_id, settings)
+
+
+def here(model: ResolvedModel) -> ResolvedModel:
+    """Return the model where this machine has it: another node of a cluster may have found it.
+
+    Raises:
+        PersynError: this machine cannot have it, or would have other weights.
+    """
+    if (model.directory / "config.json").is_file():
+        return model
+    settings = model.settings
+    if settings.hub:  # the very commit
+        settings = settings.model_copy(update={"revision": model.weights_id.rpartition("@")[2]})
+    try:
+        found = resolve_model(model.name, settings)
+    except PersynError as error:
+        raise PersynError(f"Node {socket.gethostname()} of the cluster: {error}") from error
+    if found.weights_id != model.weights_id:
+        raise PersynError(
+            f"Node {socket.gethostname()} of the cluster has other weights of {model.name!r} than "
+            "the node that the run was started on."
+        )
+    return replace(found, settings=model.settings)
 
 
 def identify_weights(name: str, settings: ModelSettings) -> str:

@@ -2,22 +2,22 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
 
-from persyn_kedro.domain.learnability.statistics import Request, scorer_id, token_statistics
+from persyn_kedro.domain.learnability.statistics import Request, scorer_id, student_scorer
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
 from persyn_kedro.foundations import progress, schemas
-from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_parameters import Think
 from persyn_kedro.foundations.rendering import reading, visible_text
+from persyn_kedro.foundations.spread import spread
 from persyn_kedro.foundations.step_parameters import LabelSettings
 from persyn_kedro.foundations.weights import ResolvedModel
 
-_CHUNK = 64
+BLOCK = 64  # responses that are scored, and stored, together
 UNIT = "responses scored"
 _logger = logging.getLogger(__name__)
 
@@ -101,23 +101,28 @@ def _score(
     store: StatisticsStore,
     settings: LabelSettings,
 ) -> Iterator[tuple[Place, dict[str, Any]]]:
-    """Yield what the store lacked, stored chunk by chunk."""
-    scored = run_in_child(
-        token_statistics,
-        list(missing.values()),
+    """Yield what the store lacked, stored block by block as each is finished."""
+    label, places = f"scoring with {student.name}", list(missing)
+    blocks = spread(
+        student_scorer,
         student,
         system,
         student.settings.dtype,
         settings.scoring_pack_tokens,
         settings.vocabulary_chunk,
-        label=f"scoring with {student.name}",
+        items=list(missing.values()),
+        block=BLOCK,
+        label=label,
+        in_order=False,
     )
-    with progress.watching(f"scoring with {student.name}", len(missing), UNIT) as watch:
-        pairs = zip(missing, watch.each(scored, _tokens, _is_unscored), strict=True)
-        while chunk := list(islice(pairs, _CHUNK)):
+    with progress.watching(label, len(missing), UNIT) as watch, closing(blocks):
+        for start, rows in blocks:
+            pairs = list(zip(places[start : start + BLOCK], rows, strict=True))
             for think, shelf in shelves.items():
-                store.append(shelf, [row for (_, used), row in chunk if used == think])
-            yield from chunk
+                store.append(shelf, [row for (_, used), row in pairs if used == think])
+            for _ in watch.each(rows, _tokens, _is_unscored):
+                pass
+            yield from pairs
 
 
 def _tokens(row: Mapping[str, Any]) -> int:

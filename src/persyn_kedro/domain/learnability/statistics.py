@@ -1,6 +1,6 @@
 """What the student thinks of each response's tokens, from one packed forward pass."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,20 @@ def token_statistics(
     pack_tokens: int = 2048,
     vocabulary_chunk: int = 256,
 ) -> Iterator[Row]:
-    """Yield one row of STORED_STATISTICS for each (response_key, prompt, visible text), in order.
+    """As ``student_scorer``, for one load of the student."""
+    yield from student_scorer(student, system, dtype, pack_tokens, vocabulary_chunk)(requests)
+
+
+def student_scorer(
+    student: "ResolvedModel",
+    system: str | None,
+    dtype: str | None = None,
+    pack_tokens: int = 2048,
+    vocabulary_chunk: int = 256,
+) -> Callable[[Iterable[Request]], Iterator[Row]]:
+    """Load the student; return what turns requests into their statistics.
+
+    It yields one row of STORED_STATISTICS for each (response_key, prompt, visible text), in order.
 
     Every token of the response is scored, from the first, the end-of-turn token is not (METHOD.md,
     section 1; sums in nats, float64). Statistics are null where the text is empty or,
@@ -65,20 +78,26 @@ def token_statistics(
         PersynError: the student's head computes more than this function knows of.
     """
     from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
+    from persyn_kedro.foundations.weights import here
 
+    student = here(student)
     tokenizer = load_tokenizer(student)
     model = load_causal_lm(student, dtype=dtype or student.settings.dtype)
     _check_head(model, student.name)
     progress.loaded()
     packs = use_packing(model)
     norms_by_rows(model)
-    rendered = ((key, render(tokenizer, system, prompt, text)) for key, prompt, text in requests)
-    for batch in _batches(rendered, pack_tokens if packs else 1):
-        scorable = [item for _, item in batch if _is_scorable(item, model)]
-        scored = iter(_score(model, scorable, vocabulary_chunk, packs))
-        for key, item in batch:
-            statistics = next(scored) if _is_scorable(item, model) else _nothing(item)
-            yield {"response_key": key, **statistics}
+
+    def score(requests: Iterable[Request]) -> Iterator[Row]:
+        items = ((key, render(tokenizer, system, prompt, text)) for key, prompt, text in requests)
+        for batch in _batches(items, pack_tokens if packs else 1):
+            scorable = [item for _, item in batch if _is_scorable(item, model)]
+            scored = iter(_score(model, scorable, vocabulary_chunk, packs))
+            for key, item in batch:
+                statistics = next(scored) if _is_scorable(item, model) else _nothing(item)
+                yield {"response_key": key, **statistics}
+
+    return score
 
 
 def _batches(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.metadata import version
 from itertools import islice
 from typing import Any
@@ -11,19 +12,20 @@ import pyarrow.compute as pc
 
 from persyn_kedro.domain.quality.exact_answer import exact_answer_quality
 from persyn_kedro.domain.quality.own_function import function_scores
-from persyn_kedro.domain.quality.reward_model import reward_model_scores
+from persyn_kedro.domain.quality.reward_model import reward_scorer
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.foundations import progress, schemas
-from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id
 from persyn_kedro.foundations.model_parameters import Think
 from persyn_kedro.foundations.own_code import code_identity, is_own
 from persyn_kedro.foundations.rendering import reading, visible_text
+from persyn_kedro.foundations.spread import flat, spread
 from persyn_kedro.foundations.step_parameters import LabelSettings, QualitySettings
 from persyn_kedro.foundations.weights import ResolvedModel
 
 _CHUNK = 256
+_BLOCK = 64  # about as many answers are judged together
 UNIT = "answers judged"
 _logger = logging.getLogger(__name__)
 
@@ -164,10 +166,17 @@ def _evaluate(
             yield from watch.each(_checked(missing, settings.kind))
             return
         requests = [(key, row["prompt"], response) for key, (row, response) in missing.items()]
-        scores = run_in_child(
-            reward_model_scores, requests, reward_model, settings.batch_size, label=label
+        size = settings.batch_size
+        scores = spread(
+            reward_scorer,
+            reward_model,
+            size,
+            items=requests,
+            block=size * max(1, _BLOCK // size),
+            label=label,
         )
-        yield from watch.each(scores, failed=lambda scored: scored[1] is None)
+        with closing(scores):
+            yield from watch.each(flat(scores), failed=lambda scored: scored[1] is None)
 
 
 def _checked(

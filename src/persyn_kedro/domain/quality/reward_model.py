@@ -1,7 +1,7 @@
 """Quality as a reward model's scalar for the chat-rendered pair of prompt and response."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,7 +20,14 @@ Key = TypeVar("Key")
 def reward_model_scores(
     requests: Iterable[tuple[Key, str, str]], model: "ResolvedModel", batch_size: int = 1
 ) -> Iterator[tuple[Key, float | None]]:
-    """Yield (key, score) for each (key, prompt, response), in order.
+    """As ``reward_scorer``, for one load of the model."""
+    yield from reward_scorer(model, batch_size)(requests)
+
+
+def reward_scorer(
+    model: "ResolvedModel", batch_size: int = 1
+) -> Callable[[Iterable[tuple[Key, str, str]]], Iterator[tuple[Key, float | None]]]:
+    """Load the model; return what yields (key, score) for each (key, prompt, response), in order.
 
     The pair is rendered by the reward model's own chat template, closed as the template closes an
     answer; ``response`` is the visible text. The score is None where the response is empty, does
@@ -30,18 +37,24 @@ def reward_model_scores(
         PersynError: the model is no sequence classifier with a single label.
     """
     from persyn_kedro.foundations.loading import load_tokenizer
+    from persyn_kedro.foundations.weights import here
 
+    model = here(model)
     tokenizer = load_tokenizer(model)
     classifier = _load_classifier(model)
     progress.loaded()
-    iterator = iter(requests)
-    while batch := list(islice(iterator, batch_size)):
-        ids = [pair_ids(tokenizer, prompt, response) for _, prompt, response in batch]
-        fitting = [i for i in ids if _fits(classifier, i)]
-        scores = iter(_scores(classifier, fitting))
-        for (key, _, _), item in zip(batch, ids, strict=True):
-            score = next(scores) if _fits(classifier, item) else math.nan
-            yield key, score if math.isfinite(score) else None
+
+    def judge(requests: Iterable[tuple[Key, str, str]]) -> Iterator[tuple[Key, float | None]]:
+        iterator = iter(requests)
+        while batch := list(islice(iterator, batch_size)):
+            ids = [pair_ids(tokenizer, prompt, response) for _, prompt, response in batch]
+            fitting = [i for i in ids if _fits(classifier, i)]
+            scores = iter(_scores(classifier, fitting))
+            for (key, _, _), item in zip(batch, ids, strict=True):
+                score = next(scores) if _fits(classifier, item) else math.nan
+                yield key, score if math.isfinite(score) else None
+
+    return judge
 
 
 def _load_classifier(model: "ResolvedModel") -> "PreTrainedModel":

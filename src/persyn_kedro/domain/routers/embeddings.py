@@ -66,6 +66,27 @@ def hidden_states(model: Any, ids: Sequence[list[int]]) -> list["torch.Tensor"]:
     ]
 
 
+_loaded: dict[str, tuple[Any, Any]] | None = None  # by weights_id, the one used last
+
+
+def keep_loaded() -> None:
+    """Keep the frozen backbone in this process from now on: it embeds block after block."""
+    global _loaded
+    _loaded = {}
+
+
+def _frozen(backbone: "ResolvedModel") -> tuple[Any, Any]:
+    """Return the backbone and its tokenizer, loaded anew unless it is kept."""
+    global _loaded
+    kept = (_loaded or {}).get(backbone.weights_id)
+    if kept is None:
+        kept = load_backbone(backbone)
+        progress.loaded()
+        if _loaded is not None:
+            _loaded = {backbone.weights_id: kept}
+    return kept
+
+
 _memory: ContextVar[dict[tuple, np.ndarray] | None] = ContextVar("embeddings", default=None)
 
 
@@ -103,8 +124,7 @@ def _embed(
 ) -> Iterator[np.ndarray]:
     import torch
 
-    model, tokenizer = load_backbone(backbone)
-    progress.loaded()
+    model, tokenizer = _frozen(backbone)
     for start in range(0, len(prompts), batch_size):
         batch = prompts[start : start + batch_size]
         ids = encode(tokenizer, batch, longest(model, max_tokens))

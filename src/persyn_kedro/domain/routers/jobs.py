@@ -1,6 +1,6 @@
 """The routers' work as generators at module level, for ``foundations.child_process``."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,11 +48,27 @@ def score_prompts_job(
     Raises:
         PersynError: no router there, or one fitted for another pool.
     """
-    router = persistence.load_router(directory, pool)
     with watching("scoring prompts", len(prompts), "prompts") as watch:
-        for scores in router.score_batches(prompts, batch_size):
+        for scores in prompt_scorer(directory, pool, batch_size)(prompts):
             watch.advance(len(scores))
             yield scores
+
+
+def prompt_scorer(
+    directory: Path, pool: list[dict[str, Any]], batch_size: int
+) -> Callable[[Sequence[str]], Iterator[np.ndarray]]:
+    """Load the router; return what yields prompts' scores as ``score_prompts_job`` does.
+
+    Raises:
+        PersynError: no router there, or one fitted for another pool.
+    """
+    router = persistence.load_router(directory, pool)
+    embeddings.keep_loaded()
+
+    def score(prompts: Sequence[str]) -> Iterator[np.ndarray]:
+        return router.score_batches(prompts, batch_size)
+
+    return score
 
 
 def read_prompt_job(

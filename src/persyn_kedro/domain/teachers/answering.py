@@ -13,6 +13,7 @@ from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.engines import check_installed
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.domain.teachers.shares import Share, Wanted, by_model, shares_of
+from persyn_kedro.domain.teachers.together import together
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_parameters import EngineSettings
@@ -86,13 +87,17 @@ def make_sure(
     progress.came_from_store(sum(len(s.keys) - len(s.missing) for s in shares), "calls")
     if any(not share.recipe.model.settings.endpoint for share in asked):
         check_installed(engine)
-    stopped = []
-    for group in by_model(asked):
+    stopped: list[Stopped] = []
+    booked = ledger or Ledger()
+
+    def ask(group: Sequence[Share]) -> None:
         try:
-            _ask(group, store, engine, seed, ledger or Ledger())
+            _ask(group, store, engine, seed, booked)
         except Stopped as stop:
             stopped.append(stop)
             _keep(group, stop.unasked)
+
+    together(ask, by_model(asked), engine.models_at_once if engine.name == "ray" else 1)
     if stopped and not go_on:
         raise PersynError(" ".join(map(str, stopped)))
     again = sum(share.unsettled(engine) for share in asked)

@@ -11,11 +11,13 @@ from persyn_kedro.domain.teachers.budget import BudgetReached, Ledger
 from persyn_kedro.domain.teachers.engine import Generation, Request, stored_context_length
 from persyn_kedro.domain.teachers.engines import engine_module
 from persyn_kedro.domain.teachers.keeping import Call, Chunk, Tally, row_of
-from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations import cluster
+from persyn_kedro.foundations.child_process import check_stopped, run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import seed_for
 from persyn_kedro.foundations.model_parameters import EngineSettings
 from persyn_kedro.foundations.progress import watching
+from persyn_kedro.foundations.ray_cluster import reachable
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +68,7 @@ def _answers(
         with closing(_generations(name, requests, model, engine, label, late)) as generations:
             for generation in generations:
                 yield chunk.keep(generation)
+                check_stopped()
                 if tally.is_failing(engine.max_failure_share):
                     failing = generation
                     break
@@ -132,7 +135,9 @@ def _generations(
     if not admitted:
         return _nothing()
     env = module.environment(engine)
-    return run_in_child(module.generate, admitted, model, engine, label=label, env=env)
+    # Of engines' modules that of Ray alone goes elsewhere.
+    where = (reachable(cluster.current()),) if name == "ray" else ()
+    return run_in_child(module.generate, admitted, model, engine, *where, label=label, env=env)
 
 
 def _nothing() -> Generator[Generation, None, None]:

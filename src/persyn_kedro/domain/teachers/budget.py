@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.model_parameters import Budget
@@ -28,6 +29,7 @@ class Ledger:
         self._spent: dict[str | None, list[float]] = defaultdict(lambda: [0.0, 0.0])
         self._reserved: dict[str, tuple[float, float]] = {}
         self._counts: dict[str, dict[str, float]] = {}
+        self._lock = RLock()  # several models may be asked at once
 
     def spent(self, teacher: str | None = None) -> tuple[float, float]:
         """Return (tokens, cost) of a teacher, or of the run: booked and reserved."""
@@ -48,6 +50,12 @@ class Ledger:
         size = int(min(size, context))
         most = int(min(recipe.sampling.max_new_tokens, context))
         worst = (float(size + most), recipe.cost(size, most))
+        with self._lock:
+            self._check(recipe, worst, run)
+            self._reserved[key] = worst
+            self._book(recipe.teacher, worst, 1)
+
+    def _check(self, recipe: "Recipe", worst: tuple[float, float], run: Budget) -> None:
         for who, budget in ((recipe.teacher, recipe.budget), (None, run)):
             limits = (("max_tokens", budget.max_tokens), ("max_cost", budget.max_cost))
             for (name, limit), booked, more in zip(limits, self._spent[who], worst, strict=True):
@@ -58,34 +66,34 @@ class Ledger:
                         f"({booked:g} booked or under way); all answers are kept, and a run with "
                         "a higher budget goes on from here."
                     )
-        self._reserved[key] = worst
-        self._book(recipe.teacher, worst, 1)
 
     def settle(self, recipe: "Recipe", key: str, generation: "Generation") -> None:
         """Book what a reserved call took: the worst again for each try that does not say, nothing
         where the prompt was set aside."""
-        worst = self._reserved.pop(key, (0.0, 0.0))
-        self._book(recipe.teacher, worst, generation.unknown - 1)
         prompt = generation.prompt_tokens if generation.asked else 0
         completion = generation.completion_tokens
         took = (float(prompt + completion), recipe.cost(prompt, completion))
-        self._book(recipe.teacher, took, 1)
-        self._count(
-            recipe.teacher,
-            calls=generation.asked,
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-            cost=took[1],
-            failures=generation.error is not None,
-            tries_of_unknown_cost=generation.unknown,
-        )
+        with self._lock:
+            worst = self._reserved.pop(key, (0.0, 0.0))
+            self._book(recipe.teacher, worst, generation.unknown - 1)
+            self._book(recipe.teacher, took, 1)
+            self._count(
+                recipe.teacher,
+                calls=generation.asked,
+                prompt_tokens=prompt,
+                completion_tokens=completion,
+                cost=took[1],
+                failures=generation.error is not None,
+                tries_of_unknown_cost=generation.unknown,
+            )
 
     def time(self, seconds: float, tokens: Mapping[str, int]) -> None:
         """Note how long a model took, shared out by its teachers' completion ``tokens``."""
         total = sum(tokens.values())
         for teacher, count in tokens.items():
             share = count / total if total else 1 / len(tokens)
-            self._count(teacher, seconds=seconds * share)
+            with self._lock:
+                self._count(teacher, seconds=seconds * share)
 
     def take_counts(self) -> list[dict[str, Any]]:
         """Return calls, tokens, cost, failures and seconds of each teacher since the last call."""

@@ -1,6 +1,7 @@
 """What every engine takes and gives, and the rules that keep their responses comparable."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ class Prepared:
     """A request rendered to token ids, with the tokens that fit behind them in the context."""
 
     request: Request
-    prompt_ids: list[int]
+    prompt_ids: Sequence[int]
     max_tokens: int
 
 

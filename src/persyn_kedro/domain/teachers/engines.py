@@ -1,9 +1,9 @@
-"""Engines for local models: two of the package, each one file, or the user's own function.
+"""Engines for local models: three of the package, each one file, or the user's own function.
 
 A file ``x_engine.py`` here has three functions: ``generate(requests, model, engine)`` (as in
-transformers_engine), ``environment(engine)`` (variables of the process that it runs in) and
-``install()`` (how its library is installed, None where it is there). What they take and give is in
-``engine``.
+transformers_engine; Ray's is handed the cluster too), ``environment(engine)`` (variables of the
+process that it runs in) and ``install()`` (how its library is installed, None where it is there).
+What they take and give is in ``engine``.
 """
 
 from importlib import import_module
@@ -23,6 +23,8 @@ def engine_module(name: str) -> ModuleType:
 
 def check_installed(engine: EngineSettings) -> None:
     """Raise a PersynError if the engine's library, or the user's own function, is not there."""
+    if engine.name == "ray" and is_own(engine.inside):
+        engine_function(engine.model_copy(update={"name": engine.inside}))
     if is_own(engine.name):
         engine_function(engine)
         return

@@ -1,6 +1,6 @@
 """Generation with Transformers, for machines without vLLM."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.domain.teachers.engine import (
@@ -33,6 +33,13 @@ def generate(
     requests: list[Request], model: "ResolvedModel", engine: EngineSettings
 ) -> Iterator[Generation]:
     """Yield a generation for each request: greedy ones in batches, sampled ones one by one."""
+    yield from start(model, engine)(requests)
+
+
+def start(
+    model: "ResolvedModel", engine: EngineSettings
+) -> Callable[[Iterable[Request]], Iterator[Generation]]:
+    """Load the model; return what answers requests, as often as it is called."""
     from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
 
     tokenizer = load_tokenizer(model)
@@ -40,17 +47,21 @@ def generate(
     progress.loaded()
     stop_ids = stop_token_ids(tokenizer, model)
     context = context_length(causal_lm.config, engine)
-    waiting: list[Prepared] = []
-    for request in requests:
-        prepared = prepare(request, tokenizer, context)
-        if isinstance(prepared, Generation):
-            yield prepared
-        else:
-            waiting.append(prepared)
-    for batch in _batches(waiting, engine.batch_size):
-        answers = _generate_batch(causal_lm, batch, sorted(stop_ids))
-        for prepared, token_ids in zip(batch, answers, strict=True):
-            yield finish(prepared, token_ids, stop_ids, tokenizer)
+
+    def answer(requests: Iterable[Request]) -> Iterator[Generation]:
+        waiting: list[Prepared] = []
+        for request in requests:
+            prepared = prepare(request, tokenizer, context)
+            if isinstance(prepared, Generation):
+                yield prepared
+            else:
+                waiting.append(prepared)
+        for batch in _batches(waiting, engine.batch_size):
+            answers = _generate_batch(causal_lm, batch, sorted(stop_ids))
+            for prepared, token_ids in zip(batch, answers, strict=True):
+                yield finish(prepared, token_ids, stop_ids, tokenizer)
+
+    return answer
 
 
 def _batches(waiting: Iterable[Prepared], size: int) -> Iterator[list[Prepared]]:
@@ -79,7 +90,7 @@ def _generate_batch(causal_lm: Any, batch: list[Prepared], stop_ids: list[int]) 
     width = max(len(prepared.prompt_ids) for prepared in batch)
     pads = [width - len(prepared.prompt_ids) for prepared in batch]
     padding = stop_ids[0] if stop_ids else 0
-    ids = [[padding] * pad + p.prompt_ids for pad, p in zip(pads, batch, strict=True)]
+    ids = [[padding] * pad + list(p.prompt_ids) for pad, p in zip(pads, batch, strict=True)]
     mask = [[0] * pad + [1] * (width - pad) for pad in pads]
     request = batch[0].request
     sampling = request.sampling

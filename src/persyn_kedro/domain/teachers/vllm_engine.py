@@ -95,12 +95,13 @@ def _start(model: "ResolvedModel", engine: EngineSettings, context: int) -> Any:
 
 
 def engine_arguments(
-    model: "ResolvedModel", engine: EngineSettings, context: int
+    model: "ResolvedModel", engine: EngineSettings, context: int, on_cpu: bool | None = None
 ) -> dict[str, Any]:
-    """Return what vLLM's ``LLM`` is made with."""
-    from persyn_kedro.foundations.loading import device
+    """Return what vLLM's ``LLM`` is made with; ``on_cpu`` None looks at this machine."""
+    if on_cpu is None:
+        from persyn_kedro.foundations.loading import device
 
-    on_cpu = device() == "cpu"
+        on_cpu = device() == "cpu"
     # On a CPU vLLM fails where a seeded request's prompt is split between steps ("CPU Generator
     # does not use offset"), so none is: a step has room for the longest.
     whole = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(4096, context)}
@@ -113,6 +114,8 @@ def engine_arguments(
         "max_num_seqs": engine.max_num_seqs,
         "gpu_memory_utilization": engine.gpu_memory_utilization,
         "tensor_parallel_size": model.settings.tensor_parallel_size or engine.tensor_parallel_size,
+        "pipeline_parallel_size": model.settings.pipeline_parallel_size
+        or engine.pipeline_parallel_size,
         "enforce_eager": on_cpu,  # compiling takes a CPU about a minute a model
         "trust_remote_code": model.settings.allow_remote_code,
         "load_format": "auto" if model.settings.allow_pickle else "safetensors",
@@ -126,15 +129,21 @@ def _sampling_parameters(prepared: Prepared, stop_ids: set[int]) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
-    sampling: SamplingSettings = prepared.request.sampling
     return SamplingParams(
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        top_k=sampling.top_k,
-        repetition_penalty=sampling.repetition_penalty,
-        max_tokens=prepared.max_tokens,
-        stop_token_ids=sorted(stop_ids),
-        seed=prepared.request.seed,
-        detokenize=False,
-        output_kind=RequestOutputKind.FINAL_ONLY,
+        **sampling_arguments(prepared, stop_ids), output_kind=RequestOutputKind.FINAL_ONLY
     )
+
+
+def sampling_arguments(prepared: Prepared, stop_ids: set[int]) -> dict[str, Any]:
+    """Return what vLLM's ``SamplingParams`` of a request are made with, as plain values."""
+    sampling: SamplingSettings = prepared.request.sampling
+    return {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "repetition_penalty": sampling.repetition_penalty,
+        "max_tokens": prepared.max_tokens,
+        "stop_token_ids": sorted(stop_ids),
+        "seed": prepared.request.seed,
+        "detokenize": False,
+    }

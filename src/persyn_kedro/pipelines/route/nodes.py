@@ -1,19 +1,25 @@
 """Send every prompt to one teacher."""
 
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.routers.assignment import assignments, with_pool
-from persyn_kedro.domain.routers.jobs import score_prompts_job
+from persyn_kedro.domain.routers.jobs import prompt_scorer
 from persyn_kedro.domain.routers.persistence import check_pool
 from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
-from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.model_parameters import Models, Teachers
+from persyn_kedro.foundations.progress import watching
+from persyn_kedro.foundations.spread import flat, spread
 from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.step_parameters import RouteSettings
 from persyn_kedro.foundations.table_rows import TextColumn
+
+BLOCK = 512  # about as many prompts are scored between two words of progress
 
 
 @step()
@@ -23,13 +29,19 @@ def route_prompts(
     """Return scores and the chosen teacher of every prompt, streamed (``schemas.ASSIGNMENTS``)."""
     pool = pool_identity(resolve_recipes(teachers, models))
     check_pool(router, pool)
-    batches = run_in_child(
-        score_prompts_job,
-        TextColumn(prompts, "prompt"),
-        router,
-        pool,
-        settings.batch_size,
-        label="routing",
-    )
-    rows = assignments(TextColumn(prompts, "prompt_id"), batches, list(teachers.root))
+    size = settings.batch_size
+    texts = TextColumn(prompts, "prompt")
+    block = size * max(1, BLOCK // size)
+    blocks = spread(prompt_scorer, router, pool, size, items=texts, block=block, label="routing")
+    scores = _watched(blocks, len(texts))
+    rows = assignments(TextColumn(prompts, "prompt_id"), scores, list(teachers.root))
     return pa.RecordBatchReader.from_batches(with_pool(pool), rows)
+
+
+def _watched(
+    blocks: Generator[tuple[int, list[np.ndarray]], None, None], prompts: int
+) -> Iterator[np.ndarray]:
+    with watching("scoring prompts", prompts, "prompts") as watch, closing(blocks):
+        for scores in flat(blocks):
+            watch.advance(len(scores))
+            yield scores

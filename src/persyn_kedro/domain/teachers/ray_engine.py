@@ -1,0 +1,219 @@
+"""Generation on a Ray cluster: vLLM through Ray Data's LLM inference, other engines in its actors.
+
+This process is the driver: it renders prompts and reads answers, and loads no weights.
+"""
+
+import importlib.util
+import math
+from array import array
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from persyn_kedro.domain.teachers import own_engine, transformers_engine, vllm_engine
+from persyn_kedro.domain.teachers.engine import (
+    Generation,
+    Prepared,
+    Request,
+    context_length,
+    failed,
+    finish,
+    prepare,
+    stop_token_ids,
+)
+from persyn_kedro.foundations import progress
+from persyn_kedro.foundations.cluster_parameters import ClusterSettings
+from persyn_kedro.foundations.model_parameters import EngineSettings
+from persyn_kedro.foundations.weights import here
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.weights import ResolvedModel
+
+
+def environment(engine: EngineSettings) -> dict[str, str]:
+    """Return no variables: the actors have their own."""
+    return {}
+
+
+def install() -> str | None:
+    """Return how Ray is installed, or None if it is."""
+    return None if importlib.util.find_spec("ray") else "`pip install -e '.[ray]'`"
+
+
+def generate(
+    requests: list[Request],
+    model: "ResolvedModel",
+    engine: EngineSettings,
+    cluster: ClusterSettings,
+) -> Iterator[Generation]:
+    """Yield a generation for each request, ``engine.chunk_size`` at a time as they are finished.
+
+    As many as the model's ``replicas`` answer at once. What a dead node was answering is asked
+    again elsewhere; each request is yielded once.
+    """
+    answers = _through_vllm if engine.inside == "vllm" else _through_actors
+    seen: set[str] = set()
+    with closing(answers(requests, model, engine, cluster)) as generations:
+        for generation in generations:
+            if generation.key not in seen:
+                seen.add(generation.key)
+                yield generation
+
+
+def _through_actors(
+    requests: list[Request],
+    model: "ResolvedModel",
+    engine: EngineSettings,
+    cluster: ClusterSettings,
+) -> Generator[Generation, None, None]:
+    from persyn_kedro.foundations.ray_actors import map_blocks
+
+    iterator = iter(requests)
+    blocks = iter(lambda: list(islice(iterator, engine.chunk_size)), [])
+    chunks = map_blocks(
+        _start_inside,
+        (model, engine.model_copy(update={"name": engine.inside})),
+        blocks,
+        cluster,
+        actors=model.settings.replicas,
+        accelerator=model.settings.accelerator,
+    )
+    with closing(chunks):
+        for _, generations in chunks:
+            yield from generations
+
+
+def _start_inside(
+    model: "ResolvedModel", engine: EngineSettings
+) -> Callable[[Sequence[Request]], Iterable[Generation]]:
+    """Load the model in an actor; a function of the user's own loads what it needs by itself."""
+    model = here(model)
+    if engine.name == "transformers":
+        return transformers_engine.start(model, engine)
+    return partial(own_engine.generate, model=model, engine=engine)
+
+
+def _through_vllm(
+    requests: list[Request],
+    model: "ResolvedModel",
+    engine: EngineSettings,
+    cluster: ClusterSettings,
+) -> Generator[Generation, None, None]:
+    """Ask vLLM by ``ray.data.llm``: token ids in, token ids out, as our own vLLM engine does."""
+    from transformers import AutoConfig
+
+    from persyn_kedro.foundations.loading import load_tokenizer
+
+    tokenizer = load_tokenizer(model)
+    config = AutoConfig.from_pretrained(
+        model.directory, trust_remote_code=model.settings.allow_remote_code
+    )
+    context = context_length(config, engine)
+    stop_ids = stop_token_ids(tokenizer, model)
+    waiting: dict[str, Prepared] = {}
+    for request in requests:
+        prepared = prepare(request, tokenizer, context)
+        if isinstance(prepared, Generation):
+            yield prepared
+        else:
+            compact = array("i", prepared.prompt_ids)  # there may be a million
+            waiting[request.key] = replace(prepared, prompt_ids=compact)
+    rows = (
+        {
+            "key": key,
+            "tokenized_prompt": list(prepared.prompt_ids),
+            "sampling_params": vllm_engine.sampling_arguments(prepared, stop_ids),
+        }
+        for key, prepared in waiting.items()
+    )
+    with closing(_answered(rows, model, engine, cluster, context)) as answers:
+        for row in answers:
+            prepared = waiting[row["key"]]
+            if row["__inference_error__"]:
+                error = f"vLLM on the cluster: {row['__inference_error__']}"
+                yield failed(prepared.request, error, len(prepared.prompt_ids))
+            else:
+                yield finish(prepared, list(row["token_ids"]), stop_ids, tokenizer)
+
+
+def _answered(
+    rows: Iterable[dict[str, Any]],
+    model: "ResolvedModel",
+    engine: EngineSettings,
+    cluster: ClusterSettings,
+    context: int,
+) -> Generator[dict[str, Any], None, None]:
+    """Yield ``key``, ``token_ids`` and ``__inference_error__`` of each row, chunk by chunk."""
+    import pyarrow as pa
+    import ray
+
+    from persyn_kedro.foundations.ray_cluster import connect
+
+    connect(cluster)
+    iterator = iter(rows)
+    chunks = iter(lambda: list(islice(iterator, engine.chunk_size)), [])
+    waiting = [ray.put(pa.Table.from_pylist(chunk)) for chunk in chunks]
+    if not waiting:
+        return
+    answered = _processor(model, engine, cluster, context)(ray.data.from_arrow_refs(waiting))
+    begun = False
+    for batch in answered.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        if not begun:
+            progress.loaded()
+            begun = True
+        yield from batch.select(["key", "token_ids", "__inference_error__"]).to_pylist()
+
+
+def _processor(
+    model: "ResolvedModel", engine: EngineSettings, cluster: ClusterSettings, context: int
+) -> Callable[[Any], Any]:
+    """Return Ray's processor: one stage, vLLM, that finds the model on the node it is on."""
+    from ray.data.llm import build_processor, vLLMEngineProcessorConfig
+
+    arguments = vllm_engine.engine_arguments(model, engine, context, on_cpu=not cluster.gpus)
+    del arguments["model"]
+    config = vLLMEngineProcessorConfig(
+        model_source=str(model.directory),
+        engine_kwargs={**arguments, "disable_log_stats": True},
+        batch_size=engine.chunk_size,
+        # One more than the engine has room for, so that no chunk's last answers hold it up.
+        max_concurrent_batches=math.ceil(engine.max_num_seqs / engine.chunk_size) + 1,
+        concurrency=model.settings.replicas,
+        accelerator_type=model.settings.accelerator,
+        placement_group_config={
+            "bundle_per_worker": {"CPU": cluster.cpus, "GPU": cluster.gpus},
+        },
+        runtime_env={"env_vars": vllm_engine.environment(engine)},
+        should_continue_on_error=True,  # an error is a row
+        log_engine_metrics=False,
+        chat_template_stage=False,  # rendered and tokenized already, as everywhere
+        tokenize_stage=False,
+        detokenize_stage=False,
+    )
+    processor = build_processor(
+        config,
+        postprocess=_wanted,
+        preprocess_map_kwargs={"num_cpus": 0},  # or they would wait for cores that vLLM holds
+        postprocess_map_kwargs={"num_cpus": 0},
+    )
+    stage = processor.get_stage_by_name("vLLMEngineStage")
+    stage.fn = _finding(stage.fn, model)
+    return processor
+
+
+def _wanted(row: dict[str, Any]) -> dict[str, Any]:
+    return {"key": row["key"], "token_ids": list(row["generated_tokens"])}
+
+
+def _finding(stage: type, model: "ResolvedModel") -> type:
+    """Return Ray's vLLM stage, made to look for the model's files on its own node."""
+
+    class Finding(stage):  # type: ignore[misc, valid-type]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            progress.mute()
+            super().__init__(*args, **{**options, "model": str(here(model).directory)})
+
+    return Finding

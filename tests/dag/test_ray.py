@@ -1,0 +1,175 @@
+"""The same on a Ray cluster of two nodes, one of which dies at work."""
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+import pytest
+
+from persyn_kedro.domain.learnability import scoring
+from persyn_kedro.domain.learnability.statistics import student_scorer
+from persyn_kedro.domain.routers.jobs import prompt_scorer
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.statistics_store import StatisticsStore
+from persyn_kedro.domain.teachers import answering
+from persyn_kedro.domain.teachers.recipes import resolve_recipes
+from persyn_kedro.foundations import cluster, schemas
+from persyn_kedro.foundations.model_parameters import EngineSettings, Models, Teachers
+from persyn_kedro.foundations.step_parameters import LabelSettings, RouteSettings
+from persyn_kedro.foundations.weights import resolve_model
+from persyn_kedro.pipelines.route import nodes as route_nodes
+from tests.conftest import Run, make_project
+from tests.ray_nodes import PAUSE, Nodes, slowly, two_nodes
+
+TABLES = (
+    "02_intermediate/calibration_set.parquet",
+    "03_primary/calibration_responses.parquet",
+    "03_primary/routed_responses.parquet",
+    "04_feature/token_statistics.parquet",
+    "04_feature/quality.parquet",
+    "04_feature/rewards.parquet",
+    "05_model_input/sft_dataset.parquet",
+    "07_model_output/assignments.parquet",
+    "07_model_output/test_responses_after.parquet",
+    "07_model_output/withheld_statistics_after.parquet",
+)
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    with two_nodes() as running:
+        yield running
+
+
+def first_version(project: Path, table: str) -> pa.Table:
+    root = project / "data" / "smoke" / table
+    return pq.read_table(sorted(p for p in root.iterdir() if p.name[0] != ".")[0] / root.name)
+
+
+def test_the_smoke_run_through_two_nodes_equals_the_local_one(
+    nodes: Nodes, smoke_project: Run, tmp_path: Path
+) -> None:
+    run = make_project(tmp_path)
+    changes = "engine.name=ray,engine.inside=transformers,cluster.actors=2"
+    address = f"cluster.address={nodes.settings.address}"
+    run("run", "--env=smoke", f"--params={changes},{address}", OMP_NUM_THREADS="1")
+    for table in TABLES:
+        ours, theirs = (first_version(p, table) for p in (tmp_path, smoke_project.directory))
+        if "engine" in ours.column_names:
+            assert set(ours["engine"].to_pylist()) == {"ray"}
+            ours, theirs = (t.drop_columns("engine") for t in (ours, theirs))
+        assert ours.equals(theirs), table
+
+
+def with_a_kill(nodes: Nodes, marks: Path, work: Any) -> Any:
+    """Return what ``work`` returns although the second node is killed in the middle of it."""
+    marks.mkdir()
+    killer = Thread(target=nodes.kill_second_once_it_works, args=(marks,))
+    killer.start()
+    try:
+        return work()
+    finally:
+        killer.join()
+        nodes.start_another()
+
+
+MODELS = Models({n: {"random": "chat", "random_seed": i, "dtype": "float32"}
+                 for i, n in enumerate("ab", 1)})  # fmt: skip
+TEACHERS = Teachers(
+    {n: {"model": n, "sampling": {"max_new_tokens": 4, "temperature": 1.0}} for n in "ab"}
+)
+PROMPTS = [(f"id{n}", f"What is {n} + {n}?") for n in range(40)]
+ENGINE = EngineSettings(name="transformers", chunk_size=4, batch_size=1, max_model_len=256)
+SLOW = """
+import time
+from pathlib import Path
+from persyn_kedro.domain.teachers import transformers_engine
+from tests.ray_nodes import leave_mark
+
+def generate(requests, model, engine):
+    leave_mark(Path({marks!r}))
+    time.sleep({pause})
+    yield from transformers_engine.generate(requests, model, engine)
+"""
+
+
+def stored_keys(store: Path) -> Counter[str]:
+    parts = store.rglob("part-*.parquet")
+    return Counter(k for part in parts for k in pq.read_table(part)["response_key"].to_pylist())
+
+
+def test_a_node_that_dies_while_teachers_answer_costs_no_answer(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    recipes = resolve_recipes(TEACHERS, MODELS)
+    wanted = dict.fromkeys("ab", PROMPTS)
+    local, _ = answering.answer(wanted, recipes, ResponseStore(tmp_path / "local"), ENGINE, 0)
+    marks = tmp_path / "marks"
+    (tmp_path / "slow.py").write_text(SLOW.format(marks=str(marks), pause=PAUSE))
+    engine = ENGINE.model_copy(
+        update={"name": "ray", "inside": f"{tmp_path}/slow.py:generate", "models_at_once": 2}
+    )
+    store = ResponseStore(tmp_path / "ray")
+    with cluster.using(nodes.settings):
+        found, calls = with_a_kill(
+            nodes, marks, lambda: answering.answer(wanted, recipes, store, engine, 0)
+        )
+    assert set(found["engine"].to_pylist()) == {"ray"}
+    assert found.drop_columns("engine").equals(local.drop_columns("engine"))
+    assert [row["calls"] for row in calls.to_pylist()] == [40, 40]
+    assert set(stored_keys(tmp_path / "ray").values()) == {1}
+    assert len(list(marks.iterdir())) >= 2
+
+
+def test_a_node_that_dies_while_the_student_scores_costs_no_score(
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student = resolve_model("a", MODELS.root["a"])
+    rows = [{"prompt_id": p, "teacher": "t", "response_key": p, "response": text * 3,
+             "finish_reason": "stop"} for p, text in PROMPTS]  # fmt: skip
+    responses = pa.Table.from_pylist(rows, schemas.RESPONSES)
+    monkeypatch.setattr(scoring, "BLOCK", 4)
+
+    def score(store: Path) -> pa.Table:
+        thinks, settings = {"t": "keep"}, LabelSettings()
+        return scoring.score_responses(
+            responses, dict(PROMPTS), thinks, student, None, StatisticsStore(store), settings
+        )
+
+    local, marks = score(tmp_path / "local"), tmp_path / "marks"
+    monkeypatch.setattr(scoring, "student_scorer", partial(slowly, marks, student_scorer))
+    with cluster.using(nodes.settings):
+        found = with_a_kill(nodes, marks, lambda: score(tmp_path / "ray"))
+    assert found.equals(local)
+    assert set(stored_keys(tmp_path / "ray").values()) == {1}
+
+
+def test_a_node_that_dies_while_routing_costs_no_prompt(
+    nodes: Nodes, smoke_project: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import yaml
+
+    raw = yaml.safe_load((smoke_project.directory / "conf/smoke/parameters.yml").read_text())
+    models, teachers = Models(raw["models"]), Teachers(raw["teachers"])
+    root = smoke_project.directory / "data" / "smoke" / "06_models" / "router"
+    router = sorted(root.iterdir())[0] / "router"
+    table = pa.table({"prompt_id": [p for p, _ in PROMPTS], "prompt": [t for _, t in PROMPTS]})
+    pq.write_table(table, tmp_path / "prompts.parquet")
+    prompts = pads.dataset(tmp_path / "prompts.parquet")
+    monkeypatch.setattr(route_nodes, "BLOCK", 4)
+
+    def route() -> pa.Table:
+        settings = RouteSettings(batch_size=4)
+        return route_nodes.route_prompts(prompts, router, models, teachers, settings).read_all()
+
+    local, marks = route(), tmp_path / "marks"
+    monkeypatch.setattr(route_nodes, "prompt_scorer", partial(slowly, marks, prompt_scorer))
+    with cluster.using(nodes.settings):
+        found = with_a_kill(nodes, marks, route)
+    assert found.equals(local)
