@@ -52,7 +52,9 @@ def two_nodes() -> Iterator[Nodes]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster
 
-    head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": STORE}
+    soon = {"health_check_period_ms": 300, "health_check_failure_threshold": 3}  # a death is seen
+    head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": STORE,
+            "_system_config": soon}  # fmt: skip
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         yield Nodes(cluster)

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pyarrow as pa
@@ -70,13 +70,13 @@ def test_the_smoke_run_through_two_nodes_equals_the_local_one(
 def with_a_kill(nodes: Nodes, marks: Path, work: Any) -> Any:
     """Return what ``work`` returns although the second node is killed in the middle of it."""
     marks.mkdir()
-    killer = Thread(target=nodes.kill_second_once_it_works, args=(marks,))
-    killer.start()
-    try:
-        return work()
-    finally:
-        killer.join()
-        nodes.start_another()
+    with ThreadPoolExecutor(1) as thread:
+        killed = thread.submit(nodes.kill_second_once_it_works, marks)
+        result = work()
+        assert killed.done(), "the work had ended before"
+        killed.result()
+    nodes.start_another()
+    return result
 
 
 MODELS = Models({n: {"random": "chat", "random_seed": i, "dtype": "float32"}

@@ -51,7 +51,7 @@ def map_blocks(
         _Actor,
         fn_constructor_args=(pickle.dumps((make, args)),),
         batch_size=1,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most, initial_size=most),
         num_cpus=settings.cpus,
         num_gpus=settings.gpus or None,
         accelerator_type=accelerator or settings.accelerator,
