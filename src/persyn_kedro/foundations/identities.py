@@ -8,6 +8,7 @@ from typing import Any
 from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
 from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.model_parameters import ModelSettings
+from persyn_kedro.foundations.places import is_there, place
 from persyn_kedro.foundations.step import lasting
 from persyn_kedro.foundations.step_parameters import PromptSource
 from persyn_kedro.foundations.weights import identify_weights
@@ -46,8 +47,8 @@ def source_identity(source: PromptSource) -> str | None:
     None where the settings alone fix it.
     """
     if source.file is not None:
-        path = Path(source.file)
-        if not path.is_file():
+        path = place(source.file)
+        if not is_there(path):
             return None
         with path.open("rb") as file:  # read anew: a copy may keep size and time
             return f"file:{hashlib.file_digest(file, 'sha256').hexdigest()}"
