@@ -32,25 +32,26 @@ def removable(catalog: Any, keep: int) -> list[Removable]:
         for name in catalog.keys()
         if isinstance(dataset := catalog.get(name), AtomicVersionedDataset)
     }
-    kept = _kept(datasets, keep)
+    versions = {name: dataset.versions() for name, dataset in datasets.items()}
+    kept = _kept(datasets, versions, keep)
     found = []
     for name, dataset in sorted(datasets.items()):
         root = dataset.root
-        gone = [v for v in dataset.versions() if (name, v) not in kept]
+        gone = [v for v in versions[name] if (name, v) not in kept]
         found += [Removable(name, version, root / version) for version in sorted(gone)]
         found += [Removable(name, p.name, p) for p in dataset.leftovers()]
     return found
 
 
-def _kept(datasets: dict[str, AtomicVersionedDataset], keep: int) -> set[tuple[str, str]]:
-    queue: list[tuple[str, Any]] = [
-        (name, v) for name, d in datasets.items() for v in d.versions()[:keep]
-    ]
+def _kept(
+    datasets: dict[str, AtomicVersionedDataset], versions: dict[str, list[str]], keep: int
+) -> set[tuple[str, str]]:
+    queue: list[tuple[str, Any]] = [(name, v) for name in datasets for v in versions[name][:keep]]
     kept: set[tuple[str, str]] = set()
     while queue:
         name, version = queue.pop()
         dataset = datasets.get(name)
-        if (name, version) in kept or dataset is None or version not in dataset.versions():
+        if (name, version) in kept or dataset is None or version not in versions[name]:
             continue
         kept.add((name, version))
         record = dataset.record(version)

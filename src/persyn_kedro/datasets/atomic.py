@@ -92,7 +92,7 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
                 if target.parent.exists():  # what a killed save of this version left
                     target.fs.rm(target.parent.path, recursive=True)  # type: ignore[union-attr]
                 send(written, target)
-                (target.parent / RECORD_FILE).write_bytes(record.encode("utf-8"))
+                target.fs.pipe_file((target.parent / RECORD_FILE).path, record.encode("utf-8"))
 
     def _record_of(self, data: Any, written: Path) -> str:
         """Return the text of the version's record."""
@@ -131,9 +131,10 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
         """Return the paths of all versions, the newest first: Kedro's, and ours, start from it."""
         if is_local(self._root):
             return super()._get_versions()
-        with one_sentence_of(self._root):  # one listing; Kedro's would ask for each version too
-            records = list(self._root.glob(f"*/{RECORD_FILE}"))
-        found = sorted((record.parent.name for record in records), reverse=True)
+        with one_sentence_of(self._root):  # one flat listing, not one for each version
+            found = self._root.fs.find(self._root.path)  # type: ignore[union-attr]
+        inside = (PurePosixPath(path).relative_to(self._filepath).parts for path in found)
+        found = sorted((p[0] for p in inside if p[1:] == (RECORD_FILE,)), reverse=True)
         return [str(self._get_versioned_path(version)) for version in found]
 
     def versions(self) -> list[str]:
@@ -200,7 +201,8 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
 
     def _exists(self) -> bool:
         try:
-            return self._exists_function(str(self._get_load_path()))
+            path = self._get_load_path()
+            return Path(path).exists() if is_local(self._root) else self._is_whole(str(path))
         except PersynError:  # an object store did not answer
             raise
         except Exception:  # Kedro raises a DatasetError where there is no version yet

@@ -116,7 +116,7 @@ class PartStore:
 
 def _read_part(path: Place, schema: pa.Schema) -> pa.Table | None:
     with one_sentence_of(path):  # a store that does not answer has damaged nothing
-        source = path if is_local(path) else pa.BufferReader(path.read_bytes())
+        source = path if is_local(path) else pa.BufferReader(path.fs.cat_file(path.path))
     try:
         with pq.ParquetFile(source) as file:
             table = file.read(columns=schema.names)
@@ -139,7 +139,7 @@ def _write_atomically(path: Place, write: Callable[[Any], Any]) -> None:
         whole = io.BytesIO()
         write(whole)
         with one_sentence_of(path):
-            path.write_bytes(whole.getvalue())
+            path.fs.pipe_file(path.path, whole.getvalue())  # all of it or nothing; open() is not
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
