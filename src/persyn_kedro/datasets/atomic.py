@@ -62,7 +62,9 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
         """Tidy up what ``data`` left, now that it is a version."""
 
     def load(self) -> Any:
-        return self._read(self.place_of(self._get_load_path()))
+        path = self.place_of(self._get_load_path())
+        with one_sentence_of(self._root):
+            return self._read(path)
 
     def save(self, data: Any) -> None:
         target = self.place_of(self._get_save_path())
