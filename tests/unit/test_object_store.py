@@ -1,6 +1,5 @@
-"""Data in an object store: data sets, stores, and the whole DAG."""
+"""Data in an object store: data sets and stores. The whole DAG: tests/dag/test_smoke.py."""
 
-import json
 import pickle
 import shutil
 import signal
@@ -13,7 +12,6 @@ from typing import Any
 import fsspec
 import pyarrow as pa
 import pyarrow.dataset as pads
-import pyarrow.parquet as pq
 import pytest
 from kedro.io.core import DatasetError, Version
 
@@ -31,24 +29,14 @@ from persyn_kedro.foundations.places import check_writable, place
 from persyn_kedro.foundations.remote_copies import copy_here
 from persyn_kedro.foundations.step_parameters import PromptSource
 from persyn_kedro.pruning import removable, remove
-from tests import guides
-from tests.catalog import load
-from tests.conftest import Run, make_project
-from tests.s3_server import BUCKET, serve_s3
+from tests.s3_server import BUCKET
 
-WHOLE = f"s3://{BUCKET}/whole"
 SCHEMA = pa.schema([("response_key", pa.string()), ("text", pa.string()), ("error", pa.string())])
 TABLE = pa.table({"a": list(range(5)), "b": ["x"] * 5})
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[dict[str, str]]:
-    with serve_s3() as environment:
-        yield environment
-
-
 @pytest.fixture
-def url(server: dict[str, str], request: pytest.FixtureRequest) -> str:
+def url(s3_server: dict[str, str], request: pytest.FixtureRequest) -> str:
     return f"s3://{BUCKET}/{request.node.name}"
 
 
@@ -156,7 +144,7 @@ UNREACHABLE = {
 
 @pytest.mark.parametrize("case", UNREACHABLE)
 def test_what_cannot_be_reached_is_said_in_one_sentence(
-    case: str, server: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    case: str, s3_server: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     where, variables, said = UNREACHABLE[case]
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
@@ -187,7 +175,7 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_save_that_is_killed_in_the_middle_is_no_version(
-    url: str, server: dict[str, str]
+    url: str, s3_server: dict[str, str]
 ) -> None:
     """SIGKILL once the data are there and the record is not; the same version can be saved then."""
     versioned(ParquetTable, f"{url}/t.parquet", "1").save(TABLE)
@@ -235,64 +223,3 @@ def test_prompts_are_read_by_url(url: str) -> None:
     assert first and source_identity(source) != first
     with pytest.raises(PersynError, match="none.jsonl does not exist"):
         list(read_rows(PromptSource(file=f"{url}/none.jsonl"), 1))
-
-
-def first_tables(root: Any) -> dict[str, pa.Table]:
-    """Return the oldest version of each table under a data directory, by name."""
-    found = {}
-    for record in sorted(root.rglob(RECORD_FILE), key=str):
-        name = record.parent.parent.name
-        if name.endswith(".parquet") and name not in found:
-            with (record.parent / name).open("rb") as file:
-                found[name] = pq.read_table(file)
-    return found
-
-
-@pytest.fixture(scope="module")
-def in_a_bucket(server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A project whose whole DAG has run once with its data in a bucket, by the guide's setting."""
-    run = make_project(tmp_path_factory.mktemp("bucket"))
-    where = run.directory / "conf" / "smoke" / "globals.yml"  # type: ignore[attr-defined]
-    (guide,) = (guide for guide in guides.GUIDES if guide.stem == "remote_data")
-    (text,) = guides.blocks(guide, "yml")
-    assert "data: s3://my-bucket/persyn" in text and "workspace: scratch" in text
-    where.write_text(text.replace("s3://my-bucket/persyn", WHOLE))
-    run("run", "--env=smoke")
-    return run
-
-
-def test_the_smoke_run_in_a_bucket_equals_that_on_a_disk(
-    smoke_project: Run, in_a_bucket: Run
-) -> None:
-    here = in_a_bucket.directory  # type: ignore[attr-defined]
-    kept = {path.name for path in (here / "data").rglob("*") if path.is_file()}
-    assert kept <= {".gitkeep"} and list((here / "scratch" / "workspaces").iterdir())
-    disk = first_tables(smoke_project.directory / "data" / "smoke")  # type: ignore[attr-defined]
-    bucket = first_tables(place(WHOLE))
-    assert len(bucket) > 10 and bucket.keys() <= disk.keys()
-    for name, table in bucket.items():
-        assert table.equals(disk[name]), name
-
-
-def test_a_second_run_in_a_bucket_skips_all_and_the_commands_work(in_a_bucket: Run) -> None:
-    again = in_a_bucket("run", "--env=smoke")
-    written = again.stdout + again.stderr
-    assert written.count("Skipped ") > 10 and "Doing prepare" not in written
-    directory = in_a_bucket.directory  # type: ignore[attr-defined]
-    assert load(directory, "run_manifest")["teachers"] == {}
-    prompt = load(directory, "sft_dataset")[0]["prompt_id"]
-    assert "teacher" in in_a_bucket("trace", prompt[:10], "--env=smoke").stdout
-    assert "margin" in in_a_bucket("explain", prompt[:10], "--env=smoke").stdout
-    assert "would go" in in_a_bucket("prune", "--env=smoke", "--keep=1").stdout
-    shown = json.loads((directory / ".viz" / "stats.json").read_text())
-    assert shown["sft_dataset"]["rows"] == len(load(directory, "sft_dataset"))
-
-
-def test_a_bucket_that_is_not_there_stops_the_run_before_any_step(in_a_bucket: Run) -> None:
-    base = in_a_bucket.directory / "conf" / "nowhere"  # type: ignore[attr-defined]
-    shutil.copytree(base.parent / "smoke", base)
-    (base / "globals.yml").write_text("data: s3://nobody/x\n")
-    done = in_a_bucket("run", "--env=nowhere", check=False)
-    assert done.returncode == 1 and "Traceback" not in done.stderr and "Doing " not in done.stdout
-    (line,) = [x for x in done.stderr.splitlines() if x.startswith("Error: ")]
-    assert "s3://nobody/x" in line and "bucket does not exist" in line
