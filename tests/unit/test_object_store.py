@@ -23,6 +23,8 @@ from persyn_kedro.datasets.newest_table import NewestTable
 from persyn_kedro.datasets.parquet_table import ParquetTable
 from persyn_kedro.domain.prompts.sources import read_rows
 from persyn_kedro.domain.stores.parts import PartStore
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.teachers.importing import import_responses
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.identities import source_identity
 from persyn_kedro.foundations.places import check_writable, place
@@ -223,3 +225,20 @@ def test_prompts_are_read_by_url(url: str) -> None:
     assert first and source_identity(source) != first
     with pytest.raises(PersynError, match="none.jsonl does not exist"):
         list(read_rows(PromptSource(file=f"{url}/none.jsonl"), 1))
+
+
+def test_answers_are_imported_by_url(url: str) -> None:
+    file = place(f"{url}/answers.jsonl")
+    file.write_bytes(b'{"prompt": "2 + 3?", "teacher": "nobody", "response": "5"}\n')
+    store = ResponseStore(place(f"{url}/store"))
+    with pytest.raises(PersynError, match="[Ll]ine 1 of s3://.*answers.jsonl.*nobody"):
+        import_responses(file, [], store)
+    with pytest.raises(PersynError, match="none.jsonl does not exist"):
+        import_responses(place(f"{url}/none.jsonl"), [], store)
+
+
+def test_a_data_set_is_not_taken_for_another_whose_name_begins_with_its_own(url: str) -> None:
+    versioned(JsonDocument, f"{url}/router_curve", "1").save({})
+    assert not versioned(JsonDocument, f"{url}/router").exists()
+    versioned(JsonDocument, f"{url}/router", "2").save({})
+    assert versioned(JsonDocument, f"{url}/router").versions() == ["2"]

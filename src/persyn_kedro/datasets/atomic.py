@@ -134,8 +134,9 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
         if is_local(self._root):
             return super()._get_versions()
         with one_sentence_of(self._root):  # one flat listing, not one for each version
-            found = self._root.fs.find(self._root.path)  # type: ignore[union-attr]
-        inside = (PurePosixPath(path).relative_to(self._filepath).parts for path in found)
+            paths = self._root.fs.find(self._root.path)  # type: ignore[union-attr]
+        files = map(PurePosixPath, paths)
+        inside = [f.relative_to(self._filepath).parts for f in files if self._filepath in f.parents]
         found = sorted((p[0] for p in inside if p[1:] == (RECORD_FILE,)), reverse=True)
         return [str(self._get_versioned_path(version)) for version in found]
 
