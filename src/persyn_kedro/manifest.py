@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 from kedro.io.core import AbstractVersionedDataset, DatasetError
 
-from persyn_kedro.datasets.atomic import AtomicVersionedDataset, content_hash
+from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.step_parameters import PrepareSettings
@@ -173,9 +173,8 @@ def _hash(value: Any) -> str:
 
 
 def _prompt_file(prepare: "PrepareSettings") -> dict[str, str] | None:
-    from persyn_kedro.foundations.places import is_there, place
+    from persyn_kedro.foundations.identities import file_content
 
-    source = prepare.source
-    if source.file is None or not is_there(place(source.file)):
-        return None
-    return {"path": source.file, "sha256": content_hash(place(source.file))}
+    file = prepare.source.file
+    digest = file_content(file) if file is not None else None
+    return {"path": str(file), "sha256": digest} if digest else None

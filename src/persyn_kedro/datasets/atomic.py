@@ -7,7 +7,7 @@ import shutil
 from abc import abstractmethod
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro.io.core import AbstractVersionedDataset, Version, VersionNotFoundError
 
@@ -15,6 +15,9 @@ from persyn_kedro.foundations.durability import flush_directory, flush_tree
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.places import Place, is_local, one_sentence_of, place
 from persyn_kedro.foundations.remote_copies import copy_within, send
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 RECORD_FILE = "made_by.json"
 
@@ -68,7 +71,10 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
 
     def save(self, data: Any) -> None:
         target = self.place_of(self._get_save_path())
-        (self._save_here if isinstance(target, Path) else self._send)(data, target)
+        if is_local(target):
+            self._save_here(data, target)
+        else:
+            self._send(data, target)
         self._saved(data)
 
     def _save_here(self, data: Any, target: Path) -> None:
@@ -85,14 +91,14 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
-    def _send(self, data: Any, target: Place) -> None:
+    def _send(self, data: Any, target: "UPath") -> None:
         with TemporaryDirectory() as scratch:
             written = Path(scratch) / target.name
             self._write(data, written)
             record = self._record_of(data, written)
             with one_sentence_of(self._root):
                 if target.parent.exists():  # what a killed save of this version left
-                    target.fs.rm(target.parent.path, recursive=True)  # type: ignore[union-attr]
+                    target.fs.rm(target.parent.path, recursive=True)
                 send(written, target)
                 target.fs.pipe_file((target.parent / RECORD_FILE).path, record.encode("utf-8"))
 
@@ -134,7 +140,7 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
         if is_local(self._root):
             return super()._get_versions()
         with one_sentence_of(self._root):  # one flat listing, not one for each version
-            paths = self._root.fs.find(self._root.path)  # type: ignore[union-attr]
+            paths = self._root.fs.find(self._root.path)
         files = map(PurePosixPath, paths)
         inside = [f.relative_to(self._filepath).parts for f in files if self._filepath in f.parents]
         found = sorted((p[0] for p in inside if p[1:] == (RECORD_FILE,)), reverse=True)
@@ -165,7 +171,7 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
         except (OSError, ValueError):
             return {"content": content_hash(directory / self._filepath.name)}
 
-    def _remote_record(self, version: str, directory: Place) -> dict[str, Any]:
+    def _remote_record(self, version: str, directory: "UPath") -> dict[str, Any]:
         if version not in self._records:
             with one_sentence_of(self._root):
                 text = (directory / RECORD_FILE).read_text(encoding="utf-8")
@@ -215,7 +221,7 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
         return {"filepath": str(self._root), "version": self._version}
 
 
-def content_hash(path: Place) -> str:
+def content_hash(path: Path) -> str:
     """Return the SHA-256 of a file, or of the names and hashes of a directory's files."""
     if path.is_file():
         with path.open("rb") as file:

@@ -34,5 +34,6 @@ class ModelDirectory(AtomicVersionedDataset):
         if not self.exists():
             return JSONPreview(json.dumps(NOT_MADE))
         root = self.place_of(self._get_load_path())
-        sizes = {str(f.relative_to(root)): f.stat().st_size for f in root.rglob("*") if f.is_file()}
+        files = [f for f in root.rglob("*") if f.is_file()]
+        sizes = {str(f.relative_to(root)): f.stat().st_size for f in files}  # type: ignore[arg-type]
         return JSONPreview(json.dumps(sizes))

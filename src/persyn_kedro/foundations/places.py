@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from persyn_kedro.foundations.errors import PersynError
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeIs
     from upath import UPath
 
 Place: TypeAlias = "Path | UPath"  # what both have: /, name, parent, exists, open, glob, read_text
@@ -41,7 +42,7 @@ def place(where: "str | Place") -> Place:
     return found
 
 
-def is_local(where: Place) -> bool:
+def is_local(where: Place) -> "TypeIs[Path]":
     """Tell whether a place is on a disk of this machine."""
     return isinstance(where, Path)
 

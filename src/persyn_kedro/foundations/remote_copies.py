@@ -5,10 +5,14 @@ another node of a cluster, which lacks it, can fetch its own.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from persyn_kedro.foundations.model_cache import VERSION, finished
 from persyn_kedro.foundations.places import Place, is_local, place
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 KIND = "remote"
 INSIDE = "copy"
@@ -17,7 +21,7 @@ INSIDE = "copy"
 def local_copy(directory: Place) -> Path:
     """Return a directory on this machine's disk: the same, or a copy of what never changes."""
     if is_local(directory):
-        return directory  # type: ignore[return-value]
+        return directory
     name = quote(str(directory), safe="")
     return finished(KIND, name, lambda building: _fetch(directory, building / INSIDE)) / INSIDE
 
@@ -29,27 +33,30 @@ def copy_here(path: Path) -> Path:
     return local_copy(place(unquote(path.parent.name.removesuffix(f"-{VERSION}"))))
 
 
-def send(source: Path, target: Place) -> None:
+def send(source: Path, target: "UPath") -> None:
     """Copy a file, or a directory's files, into an object store."""
     files = [source] if source.is_file() else [p for p in source.rglob("*") if p.is_file()]
     for file in files:
         goal = target if file == source else target / file.relative_to(source).as_posix()
         # Not through open(): its close would leave the half that was written as an object.
-        goal.fs.put_file(str(file), goal.path)  # type: ignore[union-attr]
+        goal.fs.put_file(str(file), goal.path)
 
 
-def copy_within(source: Place, target: Place, last: str) -> None:
+def copy_within(source: "UPath", target: "UPath", last: str) -> None:
     """Have an object store copy a directory's files, the one named ``last`` after all others."""
-    files = [file for file in source.rglob("*") if file.is_file()]
-    for file in sorted(files, key=lambda file: file == source / last):
-        goal = target / str(file.relative_to(source))  # type: ignore[arg-type]
-        source.fs.copy(file.path, goal.path)  # type: ignore[union-attr]
+    for name in sorted(_files(source), key=lambda name: name == last):
+        source.fs.copy((source / name).path, (target / name).path)
 
 
-def _fetch(source: Place, target: Path) -> None:
+def _fetch(source: "UPath", target: Path) -> None:
     target.mkdir()
-    for file in source.rglob("*"):
-        if file.is_file():
-            goal = target / str(file.relative_to(source))  # type: ignore[arg-type]
-            goal.parent.mkdir(parents=True, exist_ok=True)
-            source.fs.get_file(file.path, str(goal))  # type: ignore[union-attr]
+    for name in _files(source):
+        goal = target / name
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        source.fs.get_file((source / name).path, str(goal))
+
+
+def _files(directory: "UPath") -> list[str]:
+    """Return the names of a directory's files, from it on."""
+    found = [path for path in directory.rglob("*") if path.is_file()]
+    return [str(path.relative_to(directory)) for path in found]

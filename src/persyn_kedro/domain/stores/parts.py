@@ -64,7 +64,7 @@ class PartStore:
         needed = [name for name in self.schema.names if name in {*columns, *deciding}]
         schema = pa.schema([self.schema.field(name) for name in needed])
         with one_sentence_of(self.root):
-            found = list(self._shelf(shelf).glob("part-*.parquet"))
+            found: list[Place] = list(self._shelf(shelf).glob("part-*.parquet"))
         paths = sorted(found, key=lambda path: path.name)
         if is_local(self.root):
             read = [_read_part(path, schema) for path in paths]
@@ -125,7 +125,7 @@ def _read_part(path: Place, schema: pa.Schema) -> pa.Table | None:
     except (pa.ArrowException, OSError) as error:
         aside = path.with_suffix(".corrupt")
         with suppress(FileNotFoundError):  # another run was quicker
-            path.rename(aside)
+            path.rename(aside)  # type: ignore[arg-type]  # both are of one kind
         log.warning("%s is damaged (%s): set aside as %s", path, error, aside.name)
         return None
     try:
