@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from tests.endpoint import Endpoint, serve
 from tests.hosted_teachers import KEY
+from tests.s3_server import serve_s3
 
 # Machines are noisy: no test depends on time.
 settings.register_profile("untimed", deadline=None)
@@ -66,3 +67,10 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     monkeypatch.setenv("TEST_KEY", KEY)
     with serve() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[dict[str, str]]:
+    """An S3 server with one bucket; the environment leads to it, and is the value."""
+    with serve_s3() as environment:
+        yield environment

@@ -100,20 +100,21 @@ def fetch_models(env: str | None) -> None:
 
 
 @cli.command("import-responses")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file")
 @click.option("--env", "-e", default=None, help="Kedro environment whose teachers are meant.")
-def import_responses(file: Path, env: str | None) -> None:
+def import_responses(file: str, env: str | None) -> None:
     """Put answers that you already have into the response store: they are never paid for again.
 
-    FILE is JSONL with prompt (as it is asked), teacher and response.
+    FILE, a path or an fsspec URL, is JSONL with prompt (as it is asked), teacher and response.
     """
     from persyn_kedro.domain.teachers import importing
     from persyn_kedro.domain.teachers.recipes import resolve_recipes
+    from persyn_kedro.foundations.places import place
 
     with one_sentence():
         settings, catalog = _open(env)
         recipes = resolve_recipes(settings["teachers"], settings["models"])
-        counts = importing.import_responses(file, recipes, catalog.load("response_store"))
+        counts = importing.import_responses(place(file), recipes, catalog.load("response_store"))
         for teacher, count in counts.items():
             click.echo(f"{teacher}: {count} responses imported")
 

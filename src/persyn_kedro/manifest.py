@@ -7,13 +7,12 @@ import shutil
 import subprocess
 import time
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 from kedro.io.core import AbstractVersionedDataset, DatasetError
 
-from persyn_kedro.datasets.atomic import AtomicVersionedDataset, content_hash
+from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.step_parameters import PrepareSettings
@@ -139,7 +138,9 @@ class ManifestHooks:
         self._catalog.save("run_manifest", {**self.manifest, **ending})
         dataset = _versioned(self._catalog, "run_manifest")
         if dataset is not None:
-            print(f"Manifest of this run: {dataset._get_load_path()}")
+            path = dataset._get_load_path()
+            where = dataset.place_of(path) if isinstance(dataset, AtomicVersionedDataset) else path
+            print(f"Manifest of this run: {where}")
 
 
 def _versioned(catalog: Any, name: str) -> AbstractVersionedDataset | None:
@@ -172,7 +173,8 @@ def _hash(value: Any) -> str:
 
 
 def _prompt_file(prepare: "PrepareSettings") -> dict[str, str] | None:
-    source = prepare.source
-    if source.file is None or not Path(source.file).is_file():
-        return None
-    return {"path": source.file, "sha256": content_hash(Path(source.file))}
+    from persyn_kedro.foundations.identities import file_content
+
+    file = prepare.source.file
+    digest = file_content(file) if file is not None else None
+    return {"path": str(file), "sha256": digest} if digest else None

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+from persyn_kedro.datasets.atomic import RECORD_FILE, AtomicVersionedDataset
+from persyn_kedro.foundations.places import Place, is_local
 
 
 @dataclass(frozen=True)
@@ -14,13 +15,14 @@ class Removable:
 
     dataset: str
     version: str
-    directory: Path
+    directory: Place
 
     @property
     def size(self) -> int:
         """Bytes that no other version shares (linked files are counted where they stay)."""
         files = [f.stat() for f in self.directory.rglob("*") if f.is_file()]
-        return sum(f.st_size for f in files if f.st_nlink == 1)
+        alone = 1 if is_local(self.directory) else 0
+        return sum(f.st_size for f in files if f.st_nlink == alone)
 
 
 def removable(catalog: Any, keep: int) -> list[Removable]:
@@ -30,25 +32,26 @@ def removable(catalog: Any, keep: int) -> list[Removable]:
         for name in catalog.keys()
         if isinstance(dataset := catalog.get(name), AtomicVersionedDataset)
     }
-    kept = _kept(datasets, keep)
+    versions = {name: dataset.versions() for name, dataset in datasets.items()}
+    kept = _kept(datasets, versions, keep)
     found = []
     for name, dataset in sorted(datasets.items()):
         root = dataset.root
-        gone = [v for v in dataset.versions() if (name, v) not in kept]
+        gone = [v for v in versions[name] if (name, v) not in kept]
         found += [Removable(name, version, root / version) for version in sorted(gone)]
-        found += [Removable(name, p.name, p) for p in sorted(root.glob(".partial-*"))]
+        found += [Removable(name, p.name, p) for p in dataset.leftovers()]
     return found
 
 
-def _kept(datasets: dict[str, AtomicVersionedDataset], keep: int) -> set[tuple[str, str]]:
-    queue: list[tuple[str, Any]] = [
-        (name, v) for name, d in datasets.items() for v in d.versions()[:keep]
-    ]
+def _kept(
+    datasets: dict[str, AtomicVersionedDataset], versions: dict[str, list[str]], keep: int
+) -> set[tuple[str, str]]:
+    queue: list[tuple[str, Any]] = [(name, v) for name in datasets for v in versions[name][:keep]]
     kept: set[tuple[str, str]] = set()
     while queue:
         name, version = queue.pop()
         dataset = datasets.get(name)
-        if (name, version) in kept or dataset is None or version not in dataset.versions():
+        if (name, version) in kept or dataset is None or version not in versions[name]:
             continue
         kept.add((name, version))
         record = dataset.record(version)
@@ -60,6 +63,10 @@ def _kept(datasets: dict[str, AtomicVersionedDataset], keep: int) -> set[tuple[s
 def remove(items: list[Removable]) -> None:
     """Delete them. A version is hidden first, so that it is whole or gone, never half there."""
     for item in items:
+        if not isinstance(item.directory, Path):
+            (item.directory / RECORD_FILE).unlink(missing_ok=True)  # it is no version any more
+            item.directory.fs.rm(item.directory.path, recursive=True)
+            continue
         hidden = item.directory.with_name(f".partial-{item.version.removeprefix('.partial-')}")
         if hidden != item.directory:
             item.directory.rename(hidden)

@@ -3,10 +3,12 @@
 from typing import Any
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+from persyn_kedro.datasets.handles import StoreHandle
 from persyn_kedro.domain.benchmarks.harness import check_harness
 from persyn_kedro.domain.pool import check_own_code, check_pool, check_recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hub import hub_commit
+from persyn_kedro.foundations.places import Place, check_writable
 from persyn_kedro.foundations.ray_cluster import check_cluster
 from persyn_kedro.foundations.settings_reader import GROUPS
 from persyn_kedro.foundations.weights import check_hub_files, identify_weights
@@ -38,6 +40,7 @@ def check_run(
         PersynError: names the group, version, input, model or setting that is wrong or missing.
     """
     _check_groups(catalog)
+    _check_places(pipeline, catalog)
     check_load_versions(run_params.get("load_versions") or {}, pipeline, catalog)
     check_inputs(pipeline, catalog)
     steps = {node.name.partition(".")[0] for node in pipeline.nodes}
@@ -70,6 +73,18 @@ def _check_groups(catalog: Any) -> None:
             f"The parameters have a group {unknown[0]!r} that nothing reads; known are "
             f"{', '.join(sorted(read & groups))}."
         )
+
+
+def _check_places(pipeline: Any, catalog: Any) -> None:
+    """Refuse an object store that cannot be written to, each bucket asked once."""
+    places: dict[str, Place] = {}
+    for name in sorted(pipeline.datasets()):
+        dataset = catalog.get(name)
+        if isinstance(dataset, AtomicVersionedDataset | StoreHandle):
+            bucket = "/".join(str(dataset.root).split("/")[:3])  # s3://bucket
+            places.setdefault(bucket, dataset.root.parent)
+    for where in places.values():
+        check_writable(where)
 
 
 def check_load_versions(chosen: dict[str, str], pipeline: Any, catalog: Any) -> None:

@@ -6,11 +6,18 @@ import os
 import shutil
 from abc import abstractmethod
 from pathlib import Path, PurePosixPath
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from kedro.io.core import AbstractVersionedDataset, Version, VersionNotFoundError
 
 from persyn_kedro.foundations.durability import flush_directory, flush_tree
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.places import Place, is_local, one_sentence_of, place
+from persyn_kedro.foundations.remote_copies import copy_within, send
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 RECORD_FILE = "made_by.json"
 
@@ -19,7 +26,8 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
     """Writes ``<filepath>/.partial-<version>/<name>``, then renames it to ``<filepath>/<version>``.
 
     The rename is atomic, and a hidden directory is no version to Kedro: a killed save leaves no
-    trace in ``exists()`` or in "latest".
+    trace in ``exists()`` or in "latest". An object store, where ``filepath`` is an fsspec URL,
+    renames nothing: there the record beside the data is written last, and is what makes a version.
 
     Beside the data lies ``made_by.json``: the hash of the content, how many rows a further run
     would ask for again (``unsettled``), and what a runner put into ``self.maker`` before the save.
@@ -32,7 +40,12 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
         version: Version | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(PurePosixPath(filepath), version)
+        self._root = place(filepath)
+        if is_local(self._root):
+            super().__init__(PurePosixPath(self._root), version)
+        else:
+            super().__init__(PurePosixPath(self._root.path), version, self._is_whole)
+        self._records: dict[str, dict[str, Any]] = {}  # of an object store: they never change
         self.metadata = metadata
         self.maker: dict[str, Any] = {}
 
@@ -41,8 +54,8 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
         """Write ``data`` as the file or directory ``path``, whose parent exists."""
 
     @abstractmethod
-    def _read(self, path: Path) -> Any:
-        """Read what ``_write`` wrote."""
+    def _read(self, path: Place) -> Any:
+        """Read what ``_write`` wrote, wherever it is now."""
 
     def _unsettled(self, data: Any) -> int:
         """Return how many rows of ``data`` a further run would ask for again."""
@@ -52,33 +65,86 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
         """Tidy up what ``data`` left, now that it is a version."""
 
     def load(self) -> Any:
-        return self._read(Path(self._get_load_path()))
+        path = self.place_of(self._get_load_path())
+        with one_sentence_of(self._root):
+            return self._read(path)
 
     def save(self, data: Any) -> None:
-        target = Path(self._get_save_path())
+        target = self.place_of(self._get_save_path())
+        if is_local(target):
+            self._save_here(data, target)
+        else:
+            self._send(data, target)
+        self._saved(data)
+
+    def _save_here(self, data: Any, target: Path) -> None:
         final = target.parent
         partial = final.parent / f".partial-{final.name}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
             self._write(data, partial / target.name)
-            record = {
-                **self.maker,
-                "content": content_hash(partial / target.name),
-                "unsettled": self._unsettled(data),
-            }
-            (partial / RECORD_FILE).write_text(json.dumps(record, indent=1, ensure_ascii=False))
+            (partial / RECORD_FILE).write_text(self._record_of(data, partial / target.name))
             flush_tree(partial)
             os.replace(partial, final)
             flush_directory(final.parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        self._saved(data)
+
+    def _send(self, data: Any, target: "UPath") -> None:
+        with TemporaryDirectory() as scratch:
+            written = Path(scratch) / target.name
+            self._write(data, written)
+            record = self._record_of(data, written)
+            with one_sentence_of(self._root):
+                if target.parent.exists():  # what a killed save of this version left
+                    target.fs.rm(target.parent.path, recursive=True)
+                send(written, target)
+                target.fs.pipe_file((target.parent / RECORD_FILE).path, record.encode("utf-8"))
+
+    def _record_of(self, data: Any, written: Path) -> str:
+        """Return the text of the version's record."""
+        record = {
+            **self.maker,
+            "content": content_hash(written),
+            "unsettled": self._unsettled(data),
+        }
+        return json.dumps(record, indent=1, ensure_ascii=False)
 
     @property
-    def root(self) -> Path:
+    def root(self) -> Place:
         """The directory that holds the versions."""
-        return Path(self._filepath)
+        return self._root
+
+    def place_of(self, path: PurePosixPath | str) -> Place:
+        """Return the place of a path that Kedro made of ``filepath``."""
+        if is_local(self._root):
+            return Path(path)
+        return self._root / PurePosixPath(path).relative_to(self._filepath).as_posix()
+
+    def leftovers(self) -> list[Place]:
+        """Return the directories that killed saves left."""
+        if is_local(self._root):
+            return sorted(self._root.glob(".partial-*"))
+        if not self._root.exists():
+            return []
+        found = [p for p in self._root.iterdir() if p.is_dir() and p.name]
+        return [p for p in found if not (p / RECORD_FILE).exists()]
+
+    def _is_whole(self, path: str) -> bool:
+        with one_sentence_of(self._root):
+            return (self.place_of(path).parent / RECORD_FILE).exists()
+
+    def _get_versions(self) -> list[str]:
+        """Return the paths of all versions, the newest first: Kedro's, and ours, start from it."""
+        if is_local(self._root):
+            return super()._get_versions()
+        with one_sentence_of(self._root):  # one flat listing, not one for each version
+            paths = self._root.fs.find(self._root.path)
+        files = map(PurePosixPath, paths)
+        inside = [f.relative_to(self._filepath).parts for f in files if self._filepath in f.parents]
+        found = sorted((p[0] for p in inside if p[1:] == (RECORD_FILE,)), reverse=True)
+        return [str(self._get_versioned_path(version)) for version in found]
 
     def versions(self) -> list[str]:
         """Return all versions, the newest first."""
@@ -93,15 +159,24 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
 
     def load_version(self, version: str) -> Any:
         """Load a version other than the one that is pinned or the newest."""
-        return self._read(Path(self._get_versioned_path(version)))
+        return self._read(self.place_of(self._get_versioned_path(version)))
 
     def record(self, version: str) -> dict[str, Any]:
         """Return what made a version; of a foreign one its content alone."""
-        directory = Path(self._get_versioned_path(version)).parent
+        directory = self.place_of(self._get_versioned_path(version)).parent
+        if not isinstance(directory, Path):
+            return self._remote_record(version, directory)
         try:
             return json.loads((directory / RECORD_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {"content": content_hash(directory / self._filepath.name)}
+
+    def _remote_record(self, version: str, directory: "UPath") -> dict[str, Any]:
+        if version not in self._records:
+            with one_sentence_of(self._root):
+                text = (directory / RECORD_FILE).read_text(encoding="utf-8")
+                self._records[version] = json.loads(text)
+        return self._records[version]
 
     @property
     def is_pinned(self) -> bool:
@@ -116,10 +191,15 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
     def renew(self, version: str) -> str:
         """Make an older version the newest, as this run's own; return its new name.
 
-        Files are linked, so it takes no room; where they cannot be linked they are copied.
+        Files are linked, so it takes no room; where they cannot be linked they are copied, in an
+        object store by the store itself.
         """
-        source = Path(self._get_versioned_path(version)).parent
+        source = self.place_of(self._get_versioned_path(version)).parent
         new = str(self.resolve_save_version())
+        if not isinstance(source, Path):
+            with one_sentence_of(self._root):
+                copy_within(source, source.parent / new, last=RECORD_FILE)
+            return new
         final = source.parent / new
         partial = source.parent / f".partial-{new}"
         shutil.rmtree(partial, ignore_errors=True)
@@ -130,12 +210,15 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
 
     def _exists(self) -> bool:
         try:
-            return Path(self._get_load_path()).exists()
+            path = self._get_load_path()
+            return Path(path).exists() if is_local(self._root) else self._is_whole(str(path))
+        except PersynError:  # an object store did not answer
+            raise
         except Exception:  # Kedro raises a DatasetError where there is no version yet
             return False
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath), "version": self._version}
+        return {"filepath": str(self._root), "version": self._version}
 
 
 def content_hash(path: Path) -> str:

@@ -8,6 +8,7 @@ from kedro_datasets._typing import JSONPreview, PlotlyPreview, TablePreview
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.datasets.previews import NOT_MADE, preview_table, table_of_figures
+from persyn_kedro.foundations.places import Place
 
 
 class JsonDocument(AtomicVersionedDataset):
@@ -16,7 +17,7 @@ class JsonDocument(AtomicVersionedDataset):
     def _write(self, data: Any, path: Path) -> None:
         path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
-    def _read(self, path: Path) -> Any:
+    def _read(self, path: Place) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
 
     def preview(self) -> JSONPreview:
@@ -51,13 +52,14 @@ class HtmlPage(AtomicVersionedDataset):
     def _write(self, data: str, path: Path) -> None:
         path.write_text(data, encoding="utf-8")
 
-    def _read(self, path: Path) -> str:
+    def _read(self, path: Place) -> str:
         return path.read_text(encoding="utf-8")
 
     def preview(self) -> TablePreview:
         """Return where the newest page lies: Kedro-Viz would show it without its style."""
         if not self.exists():
             return preview_table([NOT_MADE], [])
-        path = Path(self._get_load_path()).absolute()
-        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        shown = self.place_of(self._get_load_path())
+        if isinstance(shown, Path) and shown.absolute().is_relative_to(Path.cwd()):
+            shown = shown.absolute().relative_to(Path.cwd())
         return preview_table(["open in a browser"], [[str(shown)]])

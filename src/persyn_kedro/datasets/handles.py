@@ -12,6 +12,9 @@ from persyn_kedro.domain.stores.statistics_store import StatisticsStore
 from persyn_kedro.domain.stores.trial_store import TrialStore
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.hashing import text_id
+from persyn_kedro.foundations.model_cache import cache_directory
+from persyn_kedro.foundations.places import Place, place
 
 _STORES: dict[str, Any] = {
     "responses": ResponseStore,
@@ -32,7 +35,12 @@ class StoreHandle(AbstractDataset):
         self._filepath, self._kind, self.metadata = filepath, kind, metadata
 
     def load(self) -> Any:
-        return _STORES[self._kind](Path(self._filepath))
+        return _STORES[self._kind](self.root)
+
+    @property
+    def root(self) -> Place:
+        """Where the store is."""
+        return place(self._filepath)
 
     def save(self, data: Any) -> None:
         raise DatasetError("a store is appended to by nodes, never saved")
@@ -64,14 +72,20 @@ class LedgerHandle(AbstractDataset):
 
 
 class Workspace(AbstractDataset):
-    """A directory for checkpoints and half-built models, outside every version.
+    """A directory for checkpoints and half-built models, outside every version, on a local disk.
 
     One process at a time has it, from the first load to its end. (The stores need no lock: each
-    append is a file of its own.)
+    append is a file of its own.) Of an fsspec URL it is a directory in the cache of models.
     """
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath, self.metadata = Path(filepath), metadata
+        where = place(filepath)
+        own = (
+            where
+            if isinstance(where, Path)
+            else cache_directory() / "workspaces" / text_id(str(where))
+        )
+        self._filepath, self.metadata = own, metadata
 
     def load(self) -> Path:
         from filelock import FileLock, Timeout

@@ -8,6 +8,8 @@ from kedro_datasets._typing import JSONPreview
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset, link
 from persyn_kedro.datasets.previews import NOT_MADE
+from persyn_kedro.foundations.places import Place
+from persyn_kedro.foundations.remote_copies import local_copy
 
 
 class ModelDirectory(AtomicVersionedDataset):
@@ -24,13 +26,14 @@ class ModelDirectory(AtomicVersionedDataset):
         # They would make the model again were it not here; they are several times its size.
         shutil.rmtree(data.parent / "checkpoints", ignore_errors=True)
 
-    def _read(self, path: Path) -> Path:
-        return path
+    def _read(self, path: Place) -> Path:
+        return local_copy(path)
 
     def preview(self) -> JSONPreview:
         """Return the names and sizes of the files for Kedro-Viz."""
         if not self.exists():
             return JSONPreview(json.dumps(NOT_MADE))
-        root = self.load()
-        sizes = {str(f.relative_to(root)): f.stat().st_size for f in root.rglob("*") if f.is_file()}
+        root = self.place_of(self._get_load_path())
+        files = [f for f in root.rglob("*") if f.is_file()]
+        sizes = {str(f.relative_to(root)): f.stat().st_size for f in files}  # type: ignore[arg-type]
         return JSONPreview(json.dumps(sizes))

@@ -1,6 +1,5 @@
 """Another entry's newest version, if it has one: for what only looks at what there is."""
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow.dataset as pads
@@ -22,7 +21,7 @@ class NewestTable(AbstractDataset):
         newest = table.newest()
         if newest is None:
             return None
-        return pads.dataset(Path(self._filepath) / newest / Path(self._filepath).name)
+        return table.load_version(newest)
 
     def save(self, data: Any) -> None:
         raise DatasetError("this entry is another one's newest version, never saved")

@@ -13,6 +13,7 @@ from kedro_datasets._typing import TablePreview
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.datasets.previews import NOT_MADE, preview_table
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.places import Place
 from persyn_kedro.foundations.schemas import unsettled_rows
 from persyn_kedro.foundations.table_checks import TableCheck
 from persyn_kedro.foundations.table_rows import BLOCK
@@ -56,8 +57,10 @@ class ParquetTable(AtomicVersionedDataset):
     def _unsettled(self, data: pa.Table | pa.RecordBatchReader) -> int:
         return unsettled_rows(data.schema)
 
-    def _read(self, path: Path) -> pads.Dataset:
-        return pads.dataset(path, format="parquet")
+    def _read(self, path: Place) -> pads.Dataset:
+        if isinstance(path, Path):
+            return pads.dataset(path, format="parquet")
+        return pads.dataset(path.path, format="parquet", filesystem=path.fs)
 
     def preview(self, nrows: int = 10) -> TablePreview:
         """Return the first rows for Kedro-Viz."""
@@ -68,8 +71,9 @@ class ParquetTable(AtomicVersionedDataset):
 
     def statistics(self) -> dict[str, int]:
         """Return rows, columns and bytes of the newest version, without reading its rows."""
-        path = Path(self._get_load_path())
-        footer = pq.read_metadata(path)
+        path = self.place_of(self._get_load_path())
+        with path.open("rb") as file:
+            footer = pq.read_metadata(file)
         size = path.stat().st_size
         # The schema's names, not the footer's columns: those are the leaves of nested ones.
         columns = len(footer.schema.to_arrow_schema().names)

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.hub import hub_commit
+from persyn_kedro.foundations.places import Place, is_there, place
 from persyn_kedro.foundations.step_parameters import PromptSource, TaskSettings
 
 Row = dict[str, Any]
@@ -42,8 +42,8 @@ def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
 def _records(source: PromptSource) -> tuple[str, Iterator[Row]]:
     if source.hub:
         return source.hub, _hub_records(source)
-    path = Path(str(source.file))
-    if not path.is_file():
+    path = place(str(source.file))
+    if not is_there(path):
         raise PersynError(f"The prompt file {path} does not exist.")
     if path.suffix == ".parquet":
         return path.name, _parquet_records(path)
@@ -52,7 +52,7 @@ def _records(source: PromptSource) -> tuple[str, Iterator[Row]]:
     raise PersynError(f"The prompt file {path} is neither .jsonl nor .parquet.")
 
 
-def _jsonl_records(path: Path) -> Iterator[Row]:
+def _jsonl_records(path: Place) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig") as lines:  # with or without a byte order mark
         number = 0
         try:
@@ -69,13 +69,14 @@ def _jsonl_records(path: Path) -> Iterator[Row]:
             raise PersynError(f"Line {number} of {path} is not JSON: {why}.") from error
 
 
-def _parquet_records(path: Path) -> Iterator[Row]:
+def _parquet_records(path: Place) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        for batch in pq.ParquetFile(path).iter_batches():
-            yield from batch.to_pylist()
+        with path.open("rb") as file:
+            for batch in pq.ParquetFile(file).iter_batches():
+                yield from batch.to_pylist()
     except UnicodeDecodeError as error:
         raise PersynError(f"{path} is not UTF-8.") from error
     except (pa.ArrowException, OSError) as error:

@@ -1,12 +1,15 @@
-"""Append-only tables on disk: a shelf is a directory, each append one immutable Parquet file."""
+"""Append-only tables: a shelf is a directory, each append one immutable Parquet file."""
 
+import io
 import json
 import logging
 import os
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +21,24 @@ import pyarrow.parquet as pq
 from persyn_kedro.foundations.durability import flush_directory
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.places import Place, is_local, one_sentence_of, place
 
 log = logging.getLogger(__name__)
 
 IDENTITY_FILE = "identity.json"
+REMOTE_READS = 16  # parts of an object store that are read at once
 
 
 class PartStore:
     """Rows of one schema under ``root/<shelf>/part-*.parquet``, later parts after earlier ones.
 
-    A part is complete or not there: it is written under a temporary name, flushed to disk and
-    renamed. Of the rows of one ``key`` the last counts, but where the schema has an ``error``
-    column a row without error is never replaced by one with.
+    A part is complete or not there: on a disk it is written under a temporary name, flushed and
+    renamed, in an object store it is one upload. Of the rows of one ``key`` the last counts, but
+    where the schema has an ``error`` column a row without error is never replaced by one with.
     """
 
-    def __init__(self, root: Path, schema: pa.Schema, key: Sequence[str] = ("response_key",)):
-        self.root = Path(root)
+    def __init__(self, root: Place, schema: pa.Schema, key: Sequence[str] = ("response_key",)):
+        self.root = place(root)
         self.schema = schema
         self.key = tuple(key)
 
@@ -58,8 +63,15 @@ class PartStore:
         deciding = [*self.key, *(["error"] if "error" in self.schema.names else [])]
         needed = [name for name in self.schema.names if name in {*columns, *deciding}]
         schema = pa.schema([self.schema.field(name) for name in needed])
-        paths = sorted(self._shelf(shelf).glob("part-*.parquet"))
-        parts = [part for path in paths if (part := _read_part(path, schema)) is not None]
+        with one_sentence_of(self.root):
+            found: list[Place] = list(self._shelf(shelf).glob("part-*.parquet"))
+        paths = sorted(found, key=lambda path: path.name)
+        if is_local(self.root):
+            read = [_read_part(path, schema) for path in paths]
+        else:  # each takes a while to begin
+            with ThreadPoolExecutor(REMOTE_READS) as pool:
+                read = list(pool.map(_read_part, paths, repeat(schema)))
+        parts = [part for part in read if part is not None]
         if not parts:
             return schema.empty_table().select(columns)
         return self._that_count(pa.concat_tables(parts)).select(columns)
@@ -73,7 +85,8 @@ class PartStore:
 
     def imported(self) -> str:
         """Return an identity of all that was put in by hand, empty if nothing was."""
-        marks = sorted(path.name for path in self.root.glob("import-*.json"))
+        with one_sentence_of(self.root):
+            marks = sorted(path.name for path in self.root.glob("import-*.json"))
         return settings_id({"imports": marks}) if marks else ""
 
     def note_import(self, counts: Mapping[str, int]) -> None:
@@ -82,7 +95,7 @@ class PartStore:
         text = json.dumps(counts, ensure_ascii=False)
         _write_atomically(path, lambda file: file.write(text.encode("utf-8")))
 
-    def _shelf(self, shelf: str) -> Path:
+    def _shelf(self, shelf: str) -> Place:
         return self.root / shelf
 
     def _that_count(self, table: pa.Table) -> pa.Table:
@@ -101,16 +114,18 @@ class PartStore:
         return table.filter(pa.array(chosen))  # take would join the texts, over 2 GiB in vain
 
 
-def _read_part(path: Path, schema: pa.Schema) -> pa.Table | None:
+def _read_part(path: Place, schema: pa.Schema) -> pa.Table | None:
+    with one_sentence_of(path):  # a store that does not answer has damaged nothing
+        source = path if is_local(path) else pa.BufferReader(path.fs.cat_file(path.path))
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(source) as file:
             table = file.read(columns=schema.names)
     except (PermissionError, FileNotFoundError):
         raise
     except (pa.ArrowException, OSError) as error:
         aside = path.with_suffix(".corrupt")
         with suppress(FileNotFoundError):  # another run was quicker
-            os.replace(path, aside)
+            path.rename(aside)  # type: ignore[arg-type]  # both are of one kind
         log.warning("%s is damaged (%s): set aside as %s", path, error, aside.name)
         return None
     try:
@@ -119,7 +134,13 @@ def _read_part(path: Path, schema: pa.Schema) -> pa.Table | None:
         raise PersynError(f"{path} cannot be read as a part of its store: {error}") from error
 
 
-def _write_atomically(path: Path, write: Callable[[Any], Any]) -> None:
+def _write_atomically(path: Place, write: Callable[[Any], Any]) -> None:
+    if not isinstance(path, Path):
+        whole = io.BytesIO()
+        write(whole)
+        with one_sentence_of(path):
+            path.fs.pipe_file(path.path, whole.getvalue())  # all of it or nothing; open() is not
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:

@@ -1,13 +1,12 @@
 """Quality of responses, computed once for each way of judging and each reference."""
 
-from pathlib import Path
-
 from persyn_kedro.domain.stores.parts import PartStore
+from persyn_kedro.foundations.places import Place
 from persyn_kedro.foundations.schemas import STORED_QUALITY
 
 
 class QualityStore(PartStore):
     """STORED_QUALITY, a shelf for each quality settings' id. Null quality is unknown, never 0."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Place):
         super().__init__(root, STORED_QUALITY, key=("response_key", "reference_id"))

@@ -1,18 +1,18 @@
 """Responses that were paid for once, shared by every student, alpha and run."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from persyn_kedro.domain.stores.parts import IDENTITY_FILE, PartStore
 from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.places import Place
 from persyn_kedro.foundations.schemas import STORED_RESPONSES
 
 
 class ResponseStore(PartStore):
     """STORED_RESPONSES, a shelf for each ``teachers.recipes.Recipe.shelf``."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Place):
         super().__init__(root, STORED_RESPONSES)
 
     def identity(self, weights_id: str, recipe_id: str) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """A student's token statistics of responses, computed once for each student."""
 
-from pathlib import Path
-
 from persyn_kedro.domain.stores.parts import PartStore
+from persyn_kedro.foundations.places import Place
 from persyn_kedro.foundations.schemas import STORED_STATISTICS
 
 
 class StatisticsStore(PartStore):
     """STORED_STATISTICS, a shelf for each ``learnability.statistics.scorer_id``."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Place):
         super().__init__(root, STORED_STATISTICS)

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode, text_id
+from persyn_kedro.foundations.places import Place, is_there
 
 COLUMNS = ("prompt", "teacher", "response")
 FINISHES = ("stop", "length")
@@ -16,7 +16,9 @@ FINISHES = ("stop", "length")
 IMPORTED = "import"  # what the column `engine` says of them
 
 
-def import_responses(path: Path, recipes: Sequence[Recipe], store: ResponseStore) -> dict[str, int]:
+def import_responses(
+    path: Place, recipes: Sequence[Recipe], store: ResponseStore
+) -> dict[str, int]:
     """Store a JSONL file's answers under their teachers' keys, and return how many for each.
 
     Each line has ``prompt`` (as it is asked, with ``prepare.source.prompt_suffix``), ``teacher``,
@@ -57,8 +59,8 @@ def _store(
     return len(new)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, Any]]:
-    if not path.is_file():
+def _lines(path: Place) -> Iterator[tuple[int, Any]]:
+    if not is_there(path):
         raise PersynError(f"The file {path} does not exist.")
     with path.open(encoding="utf-8-sig") as lines:  # with or without a byte order mark
         number = 0
