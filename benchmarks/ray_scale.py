@@ -34,7 +34,7 @@ SHARED = "/dev/shm"  # noqa: S108 - where Ray's object store is
 DAEMONS = ("raylet", "gcs_server", "agent", "log_monitor", "monitor.py", "dashboard")
 
 
-def make_project(directory: Path, prompts: int, actors: int) -> None:
+def make_project(directory: Path, prompts: int, actors: int, models_at_once: int) -> None:
     """Write the project of `table_scale`, with engine and router on a cluster of this machine."""
     table_scale.make_project(directory, prompts)
     (directory / ENGINE).write_text("from table_scale import instant_answers\n")
@@ -45,6 +45,7 @@ def make_project(directory: Path, prompts: int, actors: int) -> None:
         "name": "ray",
         "inside": f"{ENGINE}:instant_answers",
         "chunk_size": 512,
+        "models_at_once": models_at_once,
     }
     settings["cluster"] = {
         "address": "local",
@@ -99,11 +100,11 @@ def _private(pid: int) -> float:
     return 1024.0 * int(values["RssAnon"].split()[0])
 
 
-def measured(prompts: int, actors: int, keep: str | None) -> list[dict[str, Any]]:
+def measured(prompts: int, options: Any) -> list[dict[str, Any]]:
     """Run one size in a process of its own; return its rows, the peaks beside the whole of it."""
-    directory = Path(tempfile.mkdtemp(prefix=f"{prompts}-", dir=keep))
+    directory = Path(tempfile.mkdtemp(prefix=f"{prompts}-", dir=options.keep))
     try:
-        make_project(directory, prompts, actors)
+        make_project(directory, prompts, options.actors, options.models_at_once)
         command = [sys.executable, __file__, f"--measure={directory}", f"--sizes={prompts}"]
         environment = {**os.environ, "RAY_TMPDIR": str(directory / "ray")}
         with (directory / "log.txt").open("w") as log:
@@ -114,7 +115,7 @@ def measured(prompts: int, actors: int, keep: str | None) -> list[dict[str, Any]
         rows = json.loads((directory / "rows.json").read_text())
         return [{**row, "peaks": peaks} for row in rows]
     finally:
-        if not keep:
+        if not options.keep:
             shutil.rmtree(directory)
 
 
@@ -138,7 +139,8 @@ def main() -> None:
     options = arguments(
         __doc__,
         sizes={"type": int, "nargs": "+", "default": [10_000, 50_000]},
-        actors={"type": int, "default": 1},
+        actors={"type": int, "default": 1, "help": "that route"},
+        models_at_once={"type": int, "default": 4, "help": "of four"},
         keep={"default": None, "help": "a directory for the projects, which are kept"},
         measure={"default": None, "help": "(internal) run one size in this directory"},
     )
@@ -146,7 +148,7 @@ def main() -> None:
         rows = table_scale.measure(Path(options.measure), options.sizes[0])
         Path(options.measure, "rows.json").write_text(json.dumps(rows))
         return
-    rows = [r for size in options.sizes for r in measured(size, options.actors, options.keep)]
+    rows = [r for size in options.sizes for r in measured(size, options)]
     report("ray_scale_nodes", [{k: v for k, v in row.items() if k != "peaks"} for row in rows])
     report("ray_scale", summary(rows))
 

@@ -35,6 +35,9 @@ PUBLISHED = {
     2000: {8.0: 17660 / 1, 70.6: 5222 / 2, 405.9: 3994 / 8},
     4096: {8.0: 14325 / 1, 70.6: 4199 / 2, 405.9: 3116 / 8},
 }
+# Published too, for the slow row: Lambda's vllm-benchmark (benchmark_v0.md), vLLM 0.5.4 of 2024
+# with 320 prompts: Mistral 7B in bfloat16 3,281 on one H100, Llama 3.1 405B in FP8 1,231 on eight.
+SLOW = {"bfloat16_share": 0.2, "fp8_share": 0.3}
 H100_FLOPS = 989e12  # published: dense bfloat16, a second
 
 # Billions of parameters, by what the models' cards say.
@@ -184,7 +187,7 @@ def tokens_a_second(teacher: Teacher, given: argparse.Namespace) -> float:
     low, high = (sizes[0], sizes[1]) if size < math.log(sizes[1]) else (sizes[1], sizes[2])
     slope = math.log(table[high] / table[low]) / math.log(high / low)
     rate = table[low] * math.exp(slope * (size - math.log(low)))
-    return rate * (1.0 if teacher.fp8 else given.bfloat16_share)
+    return rate * (given.fp8_share if teacher.fp8 else given.bfloat16_share)
 
 
 def answering(teacher: Teacher, calls: float, given: argparse.Namespace) -> float:
@@ -252,7 +255,7 @@ def class_rows(job: Job, given: argparse.Namespace) -> Iterable[Mapping[str, Any
     yield from ({job.name: g, **rows[g]} for g in [*order, "all"] if g in rows)
 
 
-def total_row(job: Job, given: argparse.Namespace) -> Mapping[str, Any]:
+def total_row(job: Job, given: argparse.Namespace, note: str = "") -> Mapping[str, Any]:
     """Return a row of the whole job: GPU-hours, cost, disk."""
     steps = by_step(job, job.answered, given)
     hours = sum(steps.values())
@@ -261,9 +264,11 @@ def total_row(job: Job, given: argparse.Namespace) -> Mapping[str, Any]:
     calls = [job.calibration + s * (job.answered - job.calibration) for s in shares]
     tokens = sum(c * t.answer for c, t in zip(calls, job.pool, strict=True))
     all_tokens = job.answered * sum(t.answer for t in job.pool)
-    select = hours - teachers_hours(steps) + everything
+    # To choose, it scores all answers, and needs no router.
+    judging = steps["label: scores"] + steps["label: rewards"]
+    select = everything + judging * job.answered / job.calibration + steps["sft"]
     return {
-        "setting": job.name,
+        "setting": job.name + note,
         "GPU-h": hours,
         "of these teachers": teachers_hours(steps),
         "cost, $": hours * given.price,
@@ -314,9 +319,14 @@ def _shown(value: Any) -> str:
 def tables(given: argparse.Namespace) -> list[str]:
     """Return the page's tables: classes of both settings, totals, steps at three sizes of both."""
     jobs = [read_job(name, given) for name in SETTINGS]
+    slow = argparse.Namespace(**{**vars(given), **SLOW})
     return [
         *(table(class_rows(job, given)) for job in jobs),
-        table(total_row(job, given) for job in jobs),
+        table(
+            total_row(job, how, note)
+            for job in jobs
+            for how, note in ((given, ""), (slow, ", slow vLLM"))
+        ),
         *(table(scale_rows(job, given)) for job in jobs),
     ]
 
@@ -331,6 +341,7 @@ def assumptions(words: Sequence[str] | None = None) -> argparse.Namespace:
         "answer_tokens": (600, "of an answer"),
         "reasoning_tokens": (5000, "of an answer of a model whose thinking is kept"),
         "bfloat16_share": (0.5, "of the published FP8 rate, for models in bfloat16 with vLLM"),
+        "fp8_share": (1.0, "the same of models in FP8"),
         "smallest": (3.0, "billions of parameters under which a model gets no faster"),
         "small_share": (0.95, "of the routed prompts that go to teachers under 10B"),
         "forward_share": (0.3, "of the GPU's peak, in scoring and routing"),
