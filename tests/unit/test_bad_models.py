@@ -138,7 +138,19 @@ def pool(**changes: Any) -> None:
         "teachers": {"x": {"model": "a"}, "y": {"model": "b"}},
         "student": {"model": "a"},
         "prepare": {"source": {"file": "p.jsonl"}},
-        **{n: {} for n in ("engine", "label", "route", "generate", "sft", "evaluate", *EVIDENCE)},
+        **{
+            n: {}
+            for n in (
+                "engine",
+                "cluster",
+                "label",
+                "route",
+                "generate",
+                "sft",
+                "evaluate",
+                *EVIDENCE,
+            )
+        },
         "train_router": {"backbone": "a"},
     }
     settings = read_settings({**raw, **changes})

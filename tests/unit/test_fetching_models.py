@@ -19,7 +19,10 @@ RAW: dict[str, Any] = {
     "teachers": {"x": {"model": "big"}, "y": {"model": "small"}},
     "student": {"model": "small"},
     "prepare": {"source": {"file": "p.jsonl"}},
-    **{n: {} for n in ("engine", "label", "route", "generate", "sft", "evaluate", *EVIDENCE)},
+    **{
+        n: {}
+        for n in ("engine", "cluster", "label", "route", "generate", "sft", "evaluate", *EVIDENCE)
+    },
     "train_router": {"backbone": "backbone"},
     "label": {"quality": {"kind": "reward_model", "model": "judge"}},
 }

@@ -148,7 +148,16 @@ def test_every_node_is_marked_and_reads_settings_that_there_are() -> None:
             "prepare": {"source": {"file": "p.jsonl"}},
             **{
                 n: {}
-                for n in ("engine", "label", "route", "generate", "sft", "evaluate", *EVIDENCE)
+                for n in (
+                    "engine",
+                    "cluster",
+                    "label",
+                    "route",
+                    "generate",
+                    "sft",
+                    "evaluate",
+                    *EVIDENCE,
+                )
             },
             "train_router": {},
         }
@@ -186,7 +195,10 @@ RAW = {
     "teachers": {"x": {"model": "a"}, "y": {"model": "a", "system": "!"}},
     "student": {"model": "a"},
     "prepare": {"source": {"file": "p.jsonl"}},
-    **{n: {} for n in ("engine", "label", "route", "generate", "sft", "evaluate", *EVIDENCE)},
+    **{
+        n: {}
+        for n in ("engine", "cluster", "label", "route", "generate", "sft", "evaluate", *EVIDENCE)
+    },
     "train_router": {},
 }
 

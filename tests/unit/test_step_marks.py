@@ -22,6 +22,7 @@ from persyn_kedro.step_records import settings_of
 
 NODES = sorted(sum(register_pipelines().values(), Pipeline([])).nodes, key=lambda n: n.name)
 OF_MODELS = [node for node in NODES if "models" in settings_of(node).values()]
+STEPS = ("label", "route", "generate", "sft", "evaluate")
 SETTINGS = read_settings(
     {
         "seed": 1,
@@ -29,7 +30,7 @@ SETTINGS = read_settings(
         "teachers": {"x": {"model": "a"}, "y": {"model": "b"}},
         "student": {"model": "a"},
         "prepare": {"source": {"file": "p.jsonl"}},
-        **{n: {} for n in ("engine", "label", "route", "generate", "sft", "evaluate", *EVIDENCE)},
+        **{n: {} for n in ("engine", "cluster", *STEPS, *EVIDENCE)},
         "train_router": {"backbone": "a"},
         "train_reward_model": {"model": "a"},
     }

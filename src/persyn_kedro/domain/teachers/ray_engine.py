@@ -199,8 +199,10 @@ def _processor(
         preprocess_map_kwargs={"num_cpus": 0},  # or they would wait for cores that vLLM holds
         postprocess_map_kwargs={"num_cpus": 0},
     )
-    stage = processor.get_stage_by_name("vLLMEngineStage")
-    stage.fn = _finding(stage.fn, model)
+    name = "vLLMEngineStage"
+    stage = processor.get_stage_by_name(name)
+    # A copy: an assignment would run the stage's validators again, which then ask for a GPU.
+    processor.stages[name] = stage.model_copy(update={"fn": _finding(stage.fn, model)})
     return processor
 
 
