@@ -16,7 +16,8 @@ set -euo pipefail
 cd "${PERSYN_DIRECTORY:-$SLURM_SUBMIT_DIR}"    # conf/, and data/ where it is not at a URL
 if [ -f .venv/bin/activate ]; then . .venv/bin/activate; fi    # on a disk that all nodes see
 
-head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+nodes=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
+head=${nodes%%$'\n'*}
 port=$((20000 + SLURM_JOB_ID % 20000))    # two jobs may share a node's addresses
 export RAY_USAGE_STATS_ENABLED=0 RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300
 
