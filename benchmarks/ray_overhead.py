@@ -155,13 +155,10 @@ def main() -> None:
     begin = time.perf_counter()
     on_cluster = reachable(settings)
     cluster_seconds = time.perf_counter() - begin
-    rows = [
-        row for name in args.work for row in compare(name, args.blocks, args.repeats, on_cluster)
-    ]
     facts = {"seconds to start the cluster": cluster_seconds, "threads": args.threads}
-    measuring.report(
-        "ray_overhead" + "".join(f"_{w}" for w in args.work if w == "vllm"), rows, **facts
-    )
+    for name in args.work:
+        rows = compare(name, args.blocks, args.repeats, on_cluster)
+        measuring.report(f"ray_overhead_{name}", rows, **facts)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,9 @@ nodes=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
 head=${nodes%%$'\n'*}
 port=$((20000 + SLURM_JOB_ID % 20000))    # two jobs may share a node's addresses
 export RAY_USAGE_STATS_ENABLED=0 RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300
+# Others on the network of these nodes could else run code in this cluster, with your rights.
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN
+RAY_AUTH_TOKEN=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
 
 # Ray's own way on Slurm: the same line on each node; the first starts the head, waits for the
 # others, runs what is after the dashes and ends the cluster with it.

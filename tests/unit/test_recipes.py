@@ -49,6 +49,7 @@ while [[ $1 == --* ]]; do echo "srun $1" >> "$SEEN"; shift; done
 exec "$@"
 """
 RAY = """#!/bin/bash
+echo "token $RAY_AUTH_MODE ${#RAY_AUTH_TOKEN}" >> "$SEEN"
 echo "ray $*" >> "$SEEN"
 while [ "$1" != -- ]; do shift; done
 shift
@@ -84,7 +85,7 @@ def test_the_slurm_script_starts_ray_on_every_node_and_the_run_on_the_first(
     )
     assert done.returncode == 3, done.stderr  # that of the run
     lines = seen.read_text().splitlines()
-    assert {"srun --nodes=3", "srun --ntasks=3"} <= set(lines)
+    assert {"srun --nodes=3", "srun --ntasks=3", "token token 64"} <= set(lines)
     ray, kedro = lines[-2:]
     assert ray.startswith("ray symmetric-run --address n1:20007 --min-nodes 3 --num-cpus 64 ")
     assert kedro == "kedro run --env=cluster --pipelines=label"
