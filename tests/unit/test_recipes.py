@@ -13,6 +13,9 @@ import pytest
 import yaml
 
 from persyn_kedro import cli
+from persyn_kedro.foundations.cluster_parameters import ClusterSettings
+from persyn_kedro.foundations.model_parameters import EngineSettings
+from persyn_kedro.pipeline_registry import register_pipelines
 
 ROOT = Path(__file__).parents[2]
 SLURM = ROOT / "deploy" / "slurm_ray.sh"
@@ -105,14 +108,18 @@ def test_ray_knows_what_the_slurm_script_calls() -> None:
     }
 
 
-def test_the_commands_of_the_page_exist() -> None:
+def test_the_commands_of_the_page_are_commands_and_settings() -> None:
     text = (ROOT / "docs" / "scale.md").read_text()
     lines = [line.split("#")[0] for line in text.splitlines() if line.startswith("kedro ")]
     assert lines
     for line in lines:
         words = line.split()
         context = cli.cli.commands[words[1]].make_context(words[1], words[2:])
-        assert context.params["env"]
+        assert set(context.params["pipelines"] or ()) <= set(register_pipelines())
+        changed = context.params["params"]
+        assert changed and set(changed) <= {"cluster", "engine"}
+        ClusterSettings(**changed.get("cluster", {}))
+        EngineSettings(**changed.get("engine", {}))
 
 
 def sizing() -> ModuleType:
