@@ -6,9 +6,9 @@
 Once started, that is: the clock runs from the first block of results to the last, so that it
 counts what a process does that has loaded the model. Start-up, from the call to the first block
 less the mean of a later one, is given apart: it is paid once a model and step. The same prompts,
-model, blocks and threads; one actor against one child process; both through the pipeline's own door
-(``ask_model`` with its store on disk, ``spread``). Results must be equal before anything counts; of
-vLLM, where what happens to run together moves bfloat16 by rounding, half of the texts.
+model, blocks, threads and priority; one actor against one child process; both through the
+pipeline's own door (``ask_model`` with its store on disk, ``spread``). Results must be equal before
+anything counts; of vLLM, where what runs together moves bfloat16 by rounding, half of the texts.
 """
 
 import os
@@ -145,6 +145,8 @@ def main() -> None:
         threads={"type": int, "default": os.cpu_count(), "help": "of both ways"},
     )
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
+    # Ray's workers give way to all else on the machine (15 by default), a child process does not.
+    os.environ["RAY_worker_niceness"] = "0"
     from persyn_kedro.foundations.cluster_parameters import ClusterSettings
     from persyn_kedro.foundations.ray_cluster import reachable
 
