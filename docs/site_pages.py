@@ -83,7 +83,7 @@ def on_config(config: Any) -> Any:
         *([{"Guides": [f"guides/{path.name}" for path in guides]}] if guides else []),
         {"Method": "METHOD.md"},
         {"Measured": [{"Results": "results.md"}, {"Performance": "performance.md"}]},
-        {"Deploy": "deploy.md"},
+        {"Run elsewhere": [{"Deploy": "deploy.md"}, {"A cluster": "scale.md"}]},
         {"Contribute": [{"Contributing": "contributing.md"}, {"Changelog": "changelog.md"}]},
         {
             "API": [

@@ -27,6 +27,7 @@ EVERY = sum(register_pipelines().values(), Pipeline([]))
         ("paper_instruct", 19),
         ("experiment", 5),
         ("experiment_reward", 3),
+        ("cluster", 3),
     ],
 )
 def test_an_environment_is_valid(
@@ -43,6 +44,14 @@ def test_an_environment_is_valid(
     references = ("models", "teachers", "student", "label", "train_router")
     check_pool(*(settings[name] for name in references))
     assert len(settings["teachers"].root) == pool
+
+
+def test_a_cluster_s_settings_are_a_cluster_and_its_data_are_elsewhere() -> None:
+    loader = OmegaConfigLoader(str(CONF), base_env="base", default_run_env="base", env="cluster")
+    settings = settings_reader.read_settings(loader["parameters"])
+    assert settings["engine"].name == "ray" and settings["cluster"].address == "auto"
+    assert settings["cluster"].gpus == 1
+    assert loader["globals"]["data"].startswith("s3://")
 
 
 def _make_judge(directory: Path) -> None:

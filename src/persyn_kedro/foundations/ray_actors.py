@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations import progress
@@ -77,8 +78,11 @@ class _Actor:
         progress.mute()
         make, args = pickle.loads(work)  # noqa: S301 - from our own driver
         self._refused: str | None = None
+        # Ray loads in one thread and calls from others. A model would get two teams of OpenMP
+        # threads there, more than there are cores: they sleep at every barrier.
+        self._thread = ThreadPoolExecutor(1)
         try:
-            self._work = make(*args)
+            self._work = self._thread.submit(make, *args).result()
         except PersynError as error:
             self._refused = str(error)
 
@@ -88,7 +92,8 @@ class _Actor:
         if refused is None:
             try:
                 block = pickle.loads(batch["block"][0])  # noqa: S301
-                results = pickle.dumps(list(self._work(block)))
+                found = self._thread.submit(lambda: list(self._work(block))).result()
+                results = pickle.dumps(found)
             except PersynError as error:
                 refused = str(error)
         return {"place": [batch["place"][0]], "results": [results], "refused": [refused]}

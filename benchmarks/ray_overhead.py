@@ -1,0 +1,167 @@
+"""Seconds of generation and scoring on a Ray cluster of this machine, against without it.
+
+    .venv/bin/python benchmarks/ray_overhead.py                     # transformers and scoring
+    .venv/bin/python benchmarks/ray_overhead.py --work vllm
+
+Once started, that is: the clock runs from the first block of results to the last, so that it
+counts what a process does that has loaded the model. Start-up, from the call to the first block
+less the mean of a later one, is given apart: it is paid once a model and step. The same prompts,
+model, blocks, threads and priority; one actor against one child process; both through the
+pipeline's own door (``ask_model`` with its store on disk, ``spread``). Results must be equal before
+anything counts; of vLLM, where what runs together moves bfloat16 by rounding, half of the texts.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import measuring
+
+Timed = tuple[float, float, dict[str, Any]]  # start-up, seconds once started, results by key
+
+
+def timed(blocks: Iterable[dict[str, Any]], first: int, total: int) -> Timed:
+    """Return start-up and the seconds from the first block to the last.
+
+    Args:
+        blocks: results by key, in pieces that come as they are finished.
+        first: items of the first block.
+        total: items of all.
+    """
+    begin, at_first, results = time.perf_counter(), 0.0, dict[str, Any]()
+    for block in blocks:
+        results |= block
+        if not at_first and len(results) >= first:
+            at_first = time.perf_counter()
+    end = time.perf_counter()
+    if len(results) != total:
+        raise SystemExit(f"{len(results)} results of {total}")
+    later = end - at_first
+    return at_first - begin - later * first / (total - first), later, results
+
+
+def scored(made: list[Any], block: int) -> Timed:
+    """Score (key, prompt, response) with SmolLM2, in blocks, where the cluster's settings say."""
+    from persyn_kedro.domain.learnability.statistics import student_scorer
+    from persyn_kedro.foundations.spread import spread
+
+    blocks = spread(student_scorer, _model(), None, items=made, block=block, label="scoring")
+    rows = ({row["response_key"]: row["sum_logp"] for row in found} for _, found in blocks)
+    return timed(rows, block, len(made))
+
+
+def generated(engine: dict[str, Any], count: int, tokens: int) -> Timed:
+    """Ask SmolLM2 ``count`` prompts through ``ask_model``, with a store of its own."""
+    from router_training import prompts
+
+    from persyn_kedro.domain.stores.response_store import ResponseStore
+    from persyn_kedro.domain.teachers.asking import ask_model
+    from persyn_kedro.domain.teachers.budget import Ledger
+    from persyn_kedro.domain.teachers.keeping import Call
+    from persyn_kedro.domain.teachers.recipes import resolve_recipes
+    from persyn_kedro.foundations.loading import load_tokenizer
+    from persyn_kedro.foundations.model_parameters import EngineSettings, Models, Teachers
+
+    models = Models.model_validate({"smollm2": {"zoo": "smollm2"}})
+    teacher = {"model": "smollm2", "sampling": {"max_new_tokens": tokens}}
+    pool = Teachers.model_validate({"t": teacher, "other": {**teacher, "system": "Be brief."}})
+    recipe, _ = resolve_recipes(pool, models)
+    # By length: then an engine that batches by length makes the same batches of all and of a chunk.
+    lengths = load_tokenizer(recipe.model)
+    texts = sorted(prompts(count), key=lambda text: len(lengths(text).input_ids))
+    calls = [Call(f"{i:064x}", recipe, f"p{i}", text) for i, text in enumerate(texts)]
+    settings = EngineSettings.model_validate({"max_model_len": 512, **engine})
+    with tempfile.TemporaryDirectory() as directory:
+        rows = ask_model(calls, ResponseStore(Path(directory)), settings, 1, Ledger())
+        answers = ({row["response_key"]: row["response"]} for row in rows)
+        return timed(answers, settings.chunk_size, count)
+
+
+def _model() -> Any:
+    from persyn_kedro.foundations.model_parameters import ModelSettings
+    from persyn_kedro.foundations.weights import resolve_model
+
+    return resolve_model("smollm2", ModelSettings(zoo="smollm2"))
+
+
+def work_of(name: str, blocks: int) -> tuple[Callable[[], Timed], Callable[[], Timed], int]:
+    """Return the work without and with Ray, and the items that both time."""
+    if name == "scoring":
+        from scoring import requests
+
+        block = 32
+        made = requests(8 * (blocks + 1))  # of four teachers
+        return partial(scored, made, block), partial(scored, made, block), block * blocks
+    size = 16
+    engine = {"name": name, "chunk_size": size, "batch_size": size, "max_num_seqs": size}
+    on_ray = {**engine, "name": "ray", "inside": name}
+    count = size * (blocks + 1)
+    tokens = 32
+    return (
+        partial(generated, engine, count, tokens),
+        partial(generated, on_ray, count, tokens),
+        count - size,
+    )
+
+
+def compare(name: str, blocks: int, repeats: int, on_cluster: Any) -> list[dict[str, Any]]:
+    """Return the rows of one kind of work; the first turn is not counted."""
+    from persyn_kedro.foundations import cluster
+
+    local, ray, items = work_of(name, blocks)
+    later: dict[str, list[float]] = {"local": [], "ray": []}
+    starts: dict[str, list[float]] = {"local": [], "ray": []}
+    for turn in range(repeats + 1):
+        found = {}
+        for way, work in {"local": local, "ray": ray}.items():
+            settings = on_cluster if way == "ray" else cluster.ClusterSettings()
+            with cluster.using(settings):
+                start, seconds, found[way] = work()
+            if turn:
+                later[way].append(seconds)
+                starts[way].append(start)
+        keys = found["local"].keys()
+        equal = sum(found["local"][key] == found["ray"][key] for key in keys) / len(keys)
+        if equal < (0.5 if name == "vllm" else 1):
+            raise SystemExit(f"{name}: {equal:.0%} of the results are equal")
+    rows = measuring.compared(later, "local", items, "items/s")
+    for row in rows:
+        row["start-up, s"] = statistics.median(starts[row["way"]])
+        row["equal"] = f"{equal:.0%}"
+    return [{"work": name, **row} for row in rows]
+
+
+def main() -> None:
+    """Compare each kind of work, on a cluster that is started once."""
+    args = measuring.arguments(
+        __doc__,
+        work={"nargs": "+", "default": ["transformers", "scoring"]},
+        blocks={"type": int, "default": 5, "help": "timed, after the first"},
+        threads={"type": int, "default": os.cpu_count(), "help": "of both ways"},
+    )
+    os.environ["OMP_NUM_THREADS"] = str(args.threads)
+    # Ray's workers give way to all else on the machine (15 by default), a child process does not.
+    os.environ["RAY_worker_niceness"] = "0"
+    from persyn_kedro.foundations.cluster_parameters import ClusterSettings
+    from persyn_kedro.foundations.ray_cluster import reachable
+
+    variables = {"OMP_NUM_THREADS": str(args.threads)}
+    settings = ClusterSettings(
+        address="local", cpus=args.threads, runtime_env={"env_vars": variables}
+    )
+    begin = time.perf_counter()
+    on_cluster = reachable(settings)
+    cluster_seconds = time.perf_counter() - begin
+    facts = {"seconds to start the cluster": cluster_seconds, "threads": args.threads}
+    for name in args.work:
+        rows = compare(name, args.blocks, args.repeats, on_cluster)
+        measuring.report(f"ray_overhead_{name}", rows, **facts)
+
+
+if __name__ == "__main__":
+    main()
