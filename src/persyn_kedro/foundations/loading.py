@@ -59,18 +59,25 @@ def load_tokenizer(resolved: "ResolvedModel") -> "PreTrainedTokenizerBase":
     return tokenizer
 
 
-def load_causal_lm(resolved: "ResolvedModel", dtype: str | None = None) -> "PreTrainedModel":
+def load_causal_lm(
+    resolved: "ResolvedModel", dtype: str | None = None, shards: int = 1
+) -> "PreTrainedModel":
     """Return the language model, in evaluation mode, on ``device``.
 
-    ``dtype`` is a torch type's name (default: the settings' one).
+    ``dtype`` is a torch type's name (default: the settings' one). With several ``shards``, one a
+    process of the ``torch.distributed`` group, each process reads its own from the files alone, and
+    the parameters are those of torch's ``fully_shard``.
     """
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.distributed import DistributedConfig
 
+    sharded = {"distributed_config": DistributedConfig(fsdp_size=shards)} if shards > 1 else {}
     with readable(resolved):
         model = AutoModelForCausalLM.from_pretrained(
             resolved.directory,
             dtype=getattr(torch, dtype or resolved.settings.dtype),
+            **sharded,
             **source_options(resolved),
         )
-    return model.to(device()).eval()
+    return (model if sharded else model.to(device())).eval()
