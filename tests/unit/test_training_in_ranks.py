@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,19 @@ REWARDS[1, 2] = REWARDS[4, 0] = np.nan
 POOL = [{"teacher": name, "weights_id": f"w{name}", "recipe_id": f"r{name}"} for name in "abc"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def imported_ahead() -> Iterator[None]:
+    """As a run does: else each process of each test would import all libraries anew."""
+    server = forkserver._forkserver
+    server._stop()  # CPython's own, for tests: another file's may be running
+    import_ahead(imports_of({"sft", "train_router"}, "transformers"))
+    yield
+    server._stop()
+    import_ahead([])
+
+
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> ResolvedModel:
-    import_ahead(imports_of({"sft"}, "transformers"))
     directory = tmp_path_factory.mktemp("student") / "model"
     make_random_model(directory, "chat", 5)
     settings = ModelSettings(random="chat", dtype="float32")

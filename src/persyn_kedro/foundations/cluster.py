@@ -12,7 +12,7 @@ _current = ClusterSettings()
 
 
 def current() -> ClusterSettings:
-    """Return the settings in force: this machine's own child processes unless ``use`` said other."""
+    """Return the settings in force: this machine's own processes unless ``use`` said other."""
     return _current
 
 

@@ -119,7 +119,7 @@ def use_packing(model: Any) -> bool:
 
 
 def _reshard(model: Any) -> None:
-    """Cut again what a forward pass without a backward left whole: the optimizer takes the parts."""
+    """Cut again what a pass without a backward left whole: an optimizer is made of the parts."""
     from torch.distributed.fsdp import FSDPModule
 
     for module in model.modules():

@@ -94,6 +94,21 @@ def sharded_trainer(trainer: type) -> type:
     return ShardedTrainer
 
 
+def save_sharded(model: Any, directory: Path) -> None:
+    """Save what ``save_pretrained`` saves of a whole model; all processes take part, rank 0 writes.
+
+    Transformers' own way writes tied weights twice.
+    """
+    from transformers.distributed.utils import gather_full_state_dict
+
+    state = gather_full_state_dict(model)
+    if state:  # rank 0's alone has anything
+        for name in model.all_tied_weights_keys:
+            state.pop(name, None)
+        model.config.distributed_config = None  # the state is whole: nothing is to be gathered
+        model.save_pretrained(directory, state_dict=state)
+
+
 def _gathered(state: dict[str, Any], keep: bool) -> dict[str, Any]:
     """Return an optimizer's state with whole tensors on the CPU; all processes take part.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from persyn_kedro.domain.student.group_training import (
     group_trainer,
+    save_sharded,
     sharded_trainer,
     share_of,
 )
@@ -206,7 +207,11 @@ def _save(trainer: Any, tokenizer: Any, dtype: str, directory: Path, mine: Group
     if hasattr(model, "merge_and_unload"):  # a PEFT model
         model = model.merge_and_unload()
     _stop_at_end_of_turn(model.generation_config, tokenizer)
-    model.to(getattr(torch, dtype)).save_pretrained(directory)  # sharded: rank 0 writes for all
+    model = model.to(getattr(torch, dtype))
+    if mine.sharded:
+        save_sharded(model, directory)
+    else:
+        model.save_pretrained(directory)
     if mine.rank == 0:
         tokenizer.save_pretrained(directory)
 
