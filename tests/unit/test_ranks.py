@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from persyn_kedro.foundations import ranks
 from persyn_kedro.foundations.cluster_parameters import ClusterSettings
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.ranks import Group, group, run_in_ranks
@@ -103,6 +104,17 @@ def test_the_ranks_end_with_their_parent(tmp_path: Path) -> None:
         parent.kill()
     while any(is_running(pid) for pid in pids):  # the suite's own limit ends a test that hangs
         time.sleep(0.05)
+
+
+def test_each_rank_has_a_gpu_of_its_own_or_none_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(PersynError, match=r"^cluster\.training_processes = 2, and .* has 1 GPUs"):
+        ranks._join(Group(1, 2), tmp_path / "store")
 
 
 def test_what_cannot_be_shared_is_refused() -> None:

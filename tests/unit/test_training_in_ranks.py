@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shutil
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from persyn_kedro.domain.student import sft
 from persyn_kedro.domain.student.sft import train_student_job
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.fork_server import import_ahead
+from persyn_kedro.foundations.loading import load_causal_lm
 from persyn_kedro.foundations.model_parameters import ModelSettings
 from persyn_kedro.foundations.progress import step
 from persyn_kedro.foundations.random_models import make_random_model
@@ -176,6 +179,29 @@ def test_two_processes_train_the_student_of_one(
         assert items[-1] == {"sharded": {False}, "of fully_shard": False, "part": 1.0}
     same_curve(items, alone)
     same_files(tmp_path / "model", alone / "model")
+
+
+def test_weights_that_do_not_divide_are_sharded_all_the_same(
+    student: ResolvedModel, tmp_path: Path
+) -> None:
+    config = transformers.AutoConfig.from_pretrained(student.directory)
+    config.update({"tie_word_embeddings": False, "vocab_size": 261, "intermediate_size": 63})
+    shutil.copytree(student.directory, tmp_path / "odd")
+    transformers.LlamaForCausalLM(config).float().save_pretrained(tmp_path / "odd")
+    odd = replace(student, directory=tmp_path / "odd")
+    settings = SETTINGS.model_copy(update={"batch_size": 4})
+    one = made(tmp_path, list(train_student_job(ROWS, odd, None, settings, 1, tmp_path / "one")))
+    work = (ROWS, odd, None, settings, 1, tmp_path / "two")
+    items = run_in_ranks(train_student_job, *work, processes=2, sharding="fsdp", label="training")
+    assert [i["loss"] for i in items if "loss" in i] == pytest.approx(
+        [i["loss"] for i in json.loads((one / "curve").read_text())], abs=1e-5
+    )
+    same_files(tmp_path / "two" / "model", tmp_path / "one" / "model")
+
+
+def test_tied_embeddings_that_do_not_divide_are_refused(student: ResolvedModel) -> None:
+    with pytest.raises(PersynError, match=r"^Model 'tiny': 260 rows of tied embeddings cannot be"):
+        load_causal_lm(student, shards=3)
 
 
 @pytest.mark.parametrize(

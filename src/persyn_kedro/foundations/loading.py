@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from persyn_kedro.foundations.errors import PersynError
 
@@ -67,12 +67,14 @@ def load_causal_lm(
     ``dtype`` is a torch type's name (default: the settings' one). With several ``shards``, one a
     process of the ``torch.distributed`` group, each process reads its own from the files alone, and
     the parameters are those of torch's ``fully_shard``.
+
+    Raises:
+        PersynError: the files cannot be read, or the weights cannot be sharded.
     """
     import torch
     from transformers import AutoModelForCausalLM
-    from transformers.distributed import DistributedConfig
 
-    sharded = {"distributed_config": DistributedConfig(fsdp_size=shards)} if shards > 1 else {}
+    sharded = _sharding(resolved, shards) if shards > 1 else {}
     with readable(resolved):
         model = AutoModelForCausalLM.from_pretrained(
             resolved.directory,
@@ -81,3 +83,26 @@ def load_causal_lm(
             **source_options(resolved),
         )
     return (model if sharded else model.to(device())).eval()
+
+
+def _sharding(resolved: "ResolvedModel", shards: int) -> dict[str, Any]:
+    """Return the option of ``from_pretrained``.
+
+    Tied embeddings whose rows do not divide are refused: Transformers ties them after each was
+    sharded, and what pads them then keeps them apart in training.
+    """
+    from transformers import AutoConfig
+    from transformers.distributed import DistributedConfig
+
+    with readable(resolved):
+        config = AutoConfig.from_pretrained(
+            resolved.directory, trust_remote_code=resolved.settings.allow_remote_code
+        )
+    rows = config.get_text_config().vocab_size
+    if getattr(config, "tie_word_embeddings", False) and rows % shards:
+        raise PersynError(
+            f"Model {resolved.name!r}: {rows} rows of tied embeddings cannot be sharded between "
+            f"{shards} processes; set cluster.training_processes to one that divides them, or "
+            "cluster.sharding to none."
+        )
+    return {"distributed_config": DistributedConfig(fsdp_size=shards)}

@@ -7,6 +7,7 @@ and talk over the loopback alone.
 
 import atexit
 import logging
+import os
 import sys
 import tempfile
 import time
@@ -186,8 +187,8 @@ def _stop(ranks: Sequence[_Rank]) -> None:
         rank.process.join()
         rank.receiver.close()
         progress.forget(rank.process.pid)
-        peak = rank.peak / 2**30
-        log.info("%s: process %s ended, peak memory %.2f GiB", rank.label, rank.process.pid, peak)
+        peak = f", peak memory {rank.peak / 2**30:.2f} GiB" if rank.peak else ""
+        log.info("%s: process %s ended%s", rank.label, rank.process.pid, peak)
 
 
 def _be_rank(
@@ -218,7 +219,9 @@ def _join(mine: Group, store: Path) -> None:
             )
         torch.cuda.set_device(mine.rank)
         backend = "cpu:gloo,cuda:nccl"
-    torch.set_num_threads(max(1, torch.get_num_threads() // mine.size))
+    threads = max(1, torch.get_num_threads() // mine.size)
+    torch.set_num_threads(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # unset, accelerate would choose another number
     distributed.init_process_group(
         backend,
         init_method=f"file://{store}",
