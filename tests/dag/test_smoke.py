@@ -130,6 +130,18 @@ def test_every_step_runs_on_its_own(smoke_project: Run, step: str) -> None:
     assert "Skipped" not in done.stdout
 
 
+def test_two_processes_train_what_one_does(smoke_project: Run) -> None:
+    curves = ("router_training_curve", "training_curve")
+    alone = [load(smoke_project.directory, name) for name in curves]
+    processes = "--params=cluster.training_processes=2,cluster.sharding=fsdp"
+    done = smoke_project("run", "--env=smoke", "--pipelines=train_router,sft", processes)
+    assert done.stdout.count("Skipped") == 3  # it changes nothing that is made
+    smoke_project("run", "--env=smoke", "--pipelines=train_router,sft", processes, "--redo")
+    for name, curve in zip(curves, alone, strict=True):
+        again = load(smoke_project.directory, name)
+        assert again == [pytest.approx(row, abs=1e-5) for row in curve], name
+
+
 def test_the_deprecated_form_of_the_option_works_too(smoke_project: Run) -> None:
     pattern = "07_model_output/assignments.parquet/*/assignments.parquet"
     count = len(versions(smoke_project, pattern))

@@ -116,6 +116,7 @@ GOOD = {
         ("teachers", {"x.1": {"model": "a"}, "y": {"model": "b"}}, "the name 'x.1' must have none"),
         ("models", {"a": {"zoo": "smollm2", "hub": "o/m"}}, "models.a: .*exactly one of"),
         ("engine", None, "lack the group 'engine'"),
+        ("cluster", {"training_processes": 9}, "sft.batch_size: 8 rows are too few for cluster"),
     ],
 )
 def test_bad_settings_are_one_sentence(group: str, value: object, sentence: str) -> None:

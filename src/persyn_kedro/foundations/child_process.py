@@ -66,17 +66,14 @@ def run_in_child(
         PersynError: with the child's own sentence, or if the child died.
         RuntimeError: with the child's traceback, for any other exception in it.
     """
-    receiver, sender = multiprocessing.get_context(METHOD).Pipe(duplex=False)
-    work = pickle.dumps((function, args))
-    process = start_process(_serve, (sender, work), env or {})
+    receiver, process = start_child(function, args, env or {})
     stop = partial(_stop, process)
     atexit.register(stop)
     peak = 0
     try:
-        del args, work  # the child has them
-        sender.close()
+        del args  # the child has them
         while True:
-            kind, payload, peak = _receive(receiver, process, label)
+            kind, payload, peak = receive(receiver, process, label)
             if kind == "end":
                 process.join(STOP_SECONDS)
                 return
@@ -97,7 +94,26 @@ def run_in_child(
         log.info("%s: process %s ended, peak memory %.2f GiB", label, pid, peak / 2**30)
 
 
-def _receive(receiver: Connection, process: BaseProcess, label: str) -> tuple[str, Any, int]:
+def start_child(
+    function: Callable[..., Iterator[Any]], args: tuple[Any, ...], env: Mapping[str, str]
+) -> tuple[Connection, BaseProcess]:
+    """Start a child that runs ``function(*args)``, to be heard with :func:`receive`."""
+    receiver, sender = multiprocessing.get_context(METHOD).Pipe(duplex=False)
+    work = pickle.dumps((function, args))
+    process = start_process(_serve, (sender, work), env)
+    sender.close()
+    return receiver, process
+
+
+def receive(receiver: Connection, process: BaseProcess, label: str) -> tuple[str, Any, int]:
+    """Return what a child says next: ``(kind, payload, peak memory in bytes)``.
+
+    ``kind`` is item, progress, end, refused (a sentence) or failed (a traceback).
+
+    Raises:
+        Ended: this thread was told to stop.
+        PersynError: the child died.
+    """
     stopping = _stopping.get()
     try:
         while stopping is not None and not receiver.poll(LOOK_SECONDS):

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.step_parameters import SftSettings, TrainRouterSettings
 from persyn_kedro.foundations.typed_settings import NO_EFFECT, Settings
 
 
@@ -29,8 +31,38 @@ class ClusterSettings(Settings):
         {}, description="of the Ray job: env_vars, working_dir, py_modules and so on"
     )
     training_processes: Annotated[int, NO_EFFECT] = Field(
-        1, ge=1, description="that train the student or the router together, on one machine"
+        1,
+        ge=1,
+        description="that train the student or a language-model router together, on one machine, "
+        "each on a GPU of its own if there are any; sft.batch_size and train_router.batch_size are "
+        "those of all together, and train_reward_model has one process",
     )
     sharding: Annotated[Literal["none", "fsdp"], NO_EFFECT] = Field(
-        "none", description="fsdp: each process holds a part of the weights"
+        "none",
+        description="fsdp: each of several processes holds a part of the student's weights, "
+        "gradients and optimizer states (of a router's it has all, as with none)",
     )
+
+    def check_training(self, sft: SftSettings, train_router: TrainRouterSettings) -> None:
+        """Refuse a training that these processes cannot share.
+
+        Raises:
+            PersynError: a batch has fewer rows than there are processes, or sharded weights are to
+                get an adapter.
+        """
+        if self.training_processes == 1:
+            return
+        batches = {"sft": sft.batch_size}
+        if train_router.kind == "language_model":
+            batches["train_router"] = train_router.batch_size
+        for group, size in batches.items():
+            if size < self.training_processes:
+                raise PersynError(
+                    f"Parameter {group}.batch_size: {size} rows are too few for "
+                    f"cluster.training_processes = {self.training_processes}, which share them."
+                )
+        if self.sharding == "fsdp" and sft.lora:
+            raise PersynError(
+                "Parameter sft.lora: an adapter is not trained on weights that are sharded; set "
+                "cluster.sharding to none, or sft.lora to null."
+            )

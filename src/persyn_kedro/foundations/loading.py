@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from persyn_kedro.foundations.errors import PersynError
 
@@ -59,18 +59,50 @@ def load_tokenizer(resolved: "ResolvedModel") -> "PreTrainedTokenizerBase":
     return tokenizer
 
 
-def load_causal_lm(resolved: "ResolvedModel", dtype: str | None = None) -> "PreTrainedModel":
+def load_causal_lm(
+    resolved: "ResolvedModel", dtype: str | None = None, shards: int = 1
+) -> "PreTrainedModel":
     """Return the language model, in evaluation mode, on ``device``.
 
-    ``dtype`` is a torch type's name (default: the settings' one).
+    ``dtype`` is a torch type's name (default: the settings' one). With several ``shards``, one a
+    process of the ``torch.distributed`` group, each process reads its own from the files alone, and
+    the parameters are those of torch's ``fully_shard``.
+
+    Raises:
+        PersynError: the files cannot be read, or the weights cannot be sharded.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
+    sharded = _sharding(resolved, shards) if shards > 1 else {}
     with readable(resolved):
         model = AutoModelForCausalLM.from_pretrained(
             resolved.directory,
             dtype=getattr(torch, dtype or resolved.settings.dtype),
+            **sharded,
             **source_options(resolved),
         )
-    return model.to(device()).eval()
+    return (model if sharded else model.to(device())).eval()
+
+
+def _sharding(resolved: "ResolvedModel", shards: int) -> dict[str, Any]:
+    """Return the option of ``from_pretrained``.
+
+    Tied embeddings whose rows do not divide are refused: Transformers ties them after each was
+    sharded, and what pads them then keeps them apart in training.
+    """
+    from transformers import AutoConfig
+    from transformers.distributed import DistributedConfig
+
+    with readable(resolved):
+        config = AutoConfig.from_pretrained(
+            resolved.directory, trust_remote_code=resolved.settings.allow_remote_code
+        )
+    rows = config.get_text_config().vocab_size
+    if getattr(config, "tie_word_embeddings", False) and rows % shards:
+        raise PersynError(
+            f"Model {resolved.name!r}: {rows} rows of tied embeddings cannot be sharded between "
+            f"{shards} processes; set cluster.training_processes to one that divides them, or "
+            "cluster.sharding to none."
+        )
+    return {"distributed_config": DistributedConfig(fsdp_size=shards)}

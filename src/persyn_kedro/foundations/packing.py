@@ -63,7 +63,7 @@ def hidden_states(base_model: Any, packed: Pack) -> "torch.Tensor":
         segments=packed.segments,
         use_cache=False,
     )
-    return output.last_hidden_state[0]
+    return output[0][0]
 
 
 def is_packed(model: Any) -> bool:
@@ -76,6 +76,7 @@ def use_packing(model: Any) -> bool:
 
     The hidden states of a short packed row are compared with those of its sequences one by one: a
     model that mixes tokens by other means (a state space, a convolution) keeps its own attention.
+    Of a sharded model it is the logits: its weights are gathered as it is run as a whole.
     """
     import torch
     from transformers import AttentionInterface
@@ -92,8 +93,9 @@ def use_packing(model: Any) -> bool:
     before = model.config._attn_implementation
     families = [([5, 6, 7], [[8, 9], [4, 8, 3, 5]]), ([], [[3, 4, 9]])]
     sequences = [[*a, *b] for a, many in families for b in many]
-    base = model.base_model
-    with torch.inference_mode():
+    sharded = model.is_distributed_loading_by_transformers
+    base = model if sharded else model.base_model
+    with torch.no_grad():
         wanted = [
             base(input_ids=torch.tensor([ids], device=model.device), use_cache=False)[0][0]
             for ids in sequences
@@ -103,6 +105,8 @@ def use_packing(model: Any) -> bool:
             found = hidden_states(base, pack(families))
         except (CannotPack, ValueError, TypeError, AttributeError):
             found = None
+    if sharded:
+        _reshard(model)
     AttentionInterface.register(ATTENTION, _attention)
     if getattr(model.config.get_text_config(), "sliding_window", None) and windows <= {None}:
         found = None  # its window reaches it by a mask, which packing leaves out
@@ -112,6 +116,15 @@ def use_packing(model: Any) -> bool:
         return True
     model.set_attn_implementation(before)
     return False
+
+
+def _reshard(model: Any) -> None:
+    """Cut again what a pass without a backward left whole: an optimizer is made of the parts."""
+    from torch.distributed.fsdp import FSDPModule
+
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 def _depends_on_the_row(config: Any) -> bool:

@@ -72,6 +72,7 @@ def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
             settings[name] = kind.model_validate(raw[name])
         except ValidationError as error:
             raise PersynError(_sentence(name, error)) from error
+    settings["cluster"].check_training(settings["sft"], settings["train_router"])
     return settings
 
 

@@ -27,3 +27,9 @@ def bradley_terry_loss(scores: "torch.Tensor", rewards: "torch.Tensor") -> "torc
     return torch.nn.functional.binary_cross_entropy_with_logits(
         (scores[:, b] - scores[:, a])[paired], target.to(scores.dtype)[paired]
     )
+
+
+def count_pairs(rewards: "torch.Tensor") -> int:
+    """Return over how many pairs ``bradley_terry_loss`` averages, for (n, K) ``rewards``."""
+    valid = rewards.isfinite().sum(dim=1)
+    return int((valid * (valid - 1) // 2).sum())

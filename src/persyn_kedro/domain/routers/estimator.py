@@ -29,9 +29,11 @@ class TeacherRouter(BaseEstimator):
     Attributes:
         n_fit_: prompts with two or more valid teachers, which it was fitted on.
         n_teachers_: K, the columns of the rewards.
+        workspace: where a fit may keep checkpoints; one that takes long goes on from them.
     """
 
     invalid_reward: ClassVar[float] = 0.0  # as the metrics count it (METHOD.md, 1)
+    workspace: Path | None = None
     n_fit_: int
     n_teachers_: int
 

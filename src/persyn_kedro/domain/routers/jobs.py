@@ -10,6 +10,8 @@ from persyn_kedro.domain.routers import embeddings, persistence
 from persyn_kedro.domain.routers.nearest import Nearest, nearest
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.progress import watching
+from persyn_kedro.foundations.ranks import group
+from persyn_kedro.foundations.remote_copies import copy_here
 from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ def fit_router_job(
 ) -> Iterator[dict[str, float]]:
     """Fit a router on (n, K) rewards, NaN invalid, yield each epoch's loss, then save it.
 
+    A language model is trained by all ranks of a group (``foundations.ranks``) together.
+
     Raises:
         PersynError: the rewards' columns are not the pool, or nothing can be fitted.
     """
@@ -36,8 +40,10 @@ def fit_router_job(
             f"and {len(pool)} teachers."
         )
     router = persistence.router_class(settings.kind)(backbone, settings, seed)
+    router.workspace = directory.parent
     yield from router.fit_epochs(prompts, rewards)
-    persistence.save_router(router, directory, pool)
+    if group().rank == 0:
+        persistence.save_router(router, directory, pool)
 
 
 def score_prompts_job(
@@ -62,7 +68,7 @@ def prompt_scorer(
     Raises:
         PersynError: no router there, or one fitted for another pool.
     """
-    router = persistence.load_router(directory, pool)
+    router = persistence.load_router(copy_here(directory), pool)
     embeddings.keep_loaded()
 
     def score(prompts: Sequence[str]) -> Iterator[np.ndarray]:

@@ -1,18 +1,20 @@
 """The paper's router: a language model with a linear coefficient head (METHOD.md, 2)."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from persyn_kedro.domain.routers import embeddings
-from persyn_kedro.domain.routers.bradley_terry import bradley_terry_loss
+from persyn_kedro.domain.routers.bradley_terry import bradley_terry_loss, count_pairs
+from persyn_kedro.domain.routers.checkpoint import RouterCheckpoint
 from persyn_kedro.domain.routers.estimator import TeacherRouter
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_parameters import ModelSettings
-from persyn_kedro.foundations.progress import watching
+from persyn_kedro.foundations.progress import add_tokens, watching
+from persyn_kedro.foundations.ranks import group
 
 if TYPE_CHECKING:
     import torch
@@ -20,12 +22,15 @@ if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel
 
 HEAD = "coefficient_head.safetensors"
+Scores = Callable[[Sequence[list[int]]], "torch.Tensor"]  # (n, K) of n prompts' token ids
 
 
 class LanguageModelRouter(TeacherRouter):
     """Scores read by a zero-initialised linear head at the prompt's last token.
 
     The architecture is Prompt-to-Leaderboard's; one backbone pass of a prompt serves all its pairs.
+    Fitted by several ranks (``foundations.ranks``), each has all the weights and takes its share of
+    every batch.
     """
 
     invalid_reward = -1.0  # pairs have an order alone: below every valid reward, 0 too
@@ -36,7 +41,8 @@ class LanguageModelRouter(TeacherRouter):
     def _fit_epochs(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
         """Yield each epoch's loss, in nats, the mean over its batches.
 
-        AdamW with gradients clipped to norm 1, linear warm-up, then linear decay.
+        AdamW with gradients clipped to norm 1, linear warm-up, then linear decay. In a
+        ``workspace`` each epoch leaves a checkpoint, from which the same training goes on.
 
         Raises:
             PersynError: the loss is no longer finite.
@@ -50,18 +56,28 @@ class LanguageModelRouter(TeacherRouter):
         batches = math.ceil(len(ids) / self.settings.batch_size)
         optimizer, schedule = self._optimizer(batches * self.settings.epochs)
         shuffles = torch.Generator().manual_seed(self.seed)
+        parts = {
+            "model": self._model, "head": self._head, "optimizer": optimizer, "schedule": schedule,
+        }  # fmt: skip
+        checkpoint = RouterCheckpoint(self.workspace, self._identity(ids, rewards), shuffles)
+        curve = checkpoint.load(parts)
+        yield from curve
         self._model.train()
+        scores = self._trained_scores()
         steps = batches * self.settings.epochs
         with watching("training the router", steps, "training steps") as watch:
-            for epoch in range(1, self.settings.epochs + 1):
+            watch.begin(steps, batches * len(curve))
+            for epoch in range(len(curve) + 1, self.settings.epochs + 1):
                 losses = []
                 order = torch.randperm(len(ids), generator=shuffles)
                 for batch in order.split(self.settings.batch_size):
-                    scores = self._scores([ids[i] for i in batch.tolist()])
-                    loss = bradley_terry_loss(scores, targets[batch.to(targets.device)])
+                    rows = [ids[i] for i in batch.tolist()]
+                    loss = _loss(scores, rows, targets[batch.to(targets.device)])
                     losses.append(self._step(loss, optimizer, schedule))
                     watch.advance(note=f"loss {losses[-1]:.3f}")
-                yield {"epoch": epoch, "loss": float(np.mean(losses))}
+                curve.append({"epoch": epoch, "loss": float(np.mean(losses))})
+                checkpoint.save(parts, curve)
+                yield curve[-1]
         self._model.eval()
 
     def score_batches(self, prompts: Sequence[str], batch_size: int) -> Iterator[np.ndarray]:
@@ -130,6 +146,37 @@ class LanguageModelRouter(TeacherRouter):
         states = embeddings.hidden_states(self._model, ids)
         return torch.stack([prompt[-1] for prompt in states])
 
+    def _identity(self, ids: list[list[int]], rewards: np.ndarray) -> dict[str, Any]:
+        """Return all that this training hangs on."""
+        return {
+            "ids": ids,
+            "rewards": [[None if np.isnan(r) else r for r in row] for row in rewards.tolist()],
+            "weights_id": self.backbone.weights_id,
+            "settings": self.settings.model_dump(mode="json"),
+            "seed": self.seed,
+        }
+
+    def _trained_scores(self) -> "Scores":
+        """Return ``_scores``; of several ranks the gradients are averaged as they are computed."""
+        import torch
+
+        if group().size == 1:
+            return self._scores
+
+        class Scorer(torch.nn.Module):
+            def __init__(self, scores: Scores, *parts: torch.nn.Module) -> None:
+                super().__init__()
+                self.scores = scores
+                self.parts = torch.nn.ModuleList(parts)
+
+            def forward(self, ids: Sequence[list[int]]) -> torch.Tensor:
+                return self.scores(ids)
+
+        # A backbone may have weights that the last hidden states do not hang on.
+        return torch.nn.parallel.DistributedDataParallel(
+            Scorer(self._scores, self._model, self._head), find_unused_parameters=True
+        )
+
     def _optimizer(self, steps: int) -> tuple[Any, Any]:
         import torch
 
@@ -150,12 +197,27 @@ class LanguageModelRouter(TeacherRouter):
     def _step(self, loss: "torch.Tensor", optimizer: Any, schedule: Any) -> float:
         import torch
 
-        if not torch.isfinite(loss):
+        total = group().total(loss)
+        if not torch.isfinite(total):
             raise PersynError("the router's loss is not finite: lower train_router.learning_rate.")
-        loss.backward()
+        (loss * group().size).backward()  # the ranks' gradients are averaged
         parameters = [*self._model.parameters(), *self._head.parameters()]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
-        return loss.item()
+        return total.item()
+
+
+def _loss(scores: "Scores", rows: Sequence[list[int]], targets: "torch.Tensor") -> "torch.Tensor":
+    """Return this rank's part of a batch's loss: the parts of all ranks add up to it."""
+    mine = group()
+    if mine.size == 1:
+        return bradley_terry_loss(scores(rows), targets)
+    sizes = [len(row) for row in rows]
+    share = mine.share(sizes)
+    add_tokens(sum(sizes) - sum(sizes[i] for i in share))  # the others'
+    pairs = count_pairs(targets[share])
+    share = share or [0]  # a rank without any takes part in the step, and adds nothing
+    loss = bradley_terry_loss(scores([rows[i] for i in share]), targets[share])
+    return loss * (pairs / max(1, count_pairs(targets)))

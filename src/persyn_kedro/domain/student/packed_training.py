@@ -57,6 +57,7 @@ def packed_trainer() -> Any:
             output = model(**given, logits_to_keep=kept, use_cache=False)
             loss = summed_cross_entropy(output.logits[0], targets[kept])
             loss = loss / (len(kept) if num_items_in_batch is None else num_items_in_batch)
+            loss = loss * self.args.world_size  # a group's gradients and losses are averaged
             return (loss, output) if return_outputs else loss
 
     return PackedTrainer

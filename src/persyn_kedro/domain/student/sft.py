@@ -3,9 +3,16 @@
 import math
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from persyn_kedro.domain.student.group_training import (
+    group_trainer,
+    save_sharded,
+    sharded_trainer,
+    share_of,
+)
 from persyn_kedro.domain.student.packed_training import (
     IGNORED,
     collate,
@@ -15,6 +22,7 @@ from persyn_kedro.domain.student.packed_training import (
 from persyn_kedro.foundations.checkpoints import checkpoints_of
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.ranks import Group, group
 from persyn_kedro.foundations.rendering import end_of_turn_ids, render
 from persyn_kedro.foundations.step_parameters import LoraSettings, SftSettings
 from persyn_kedro.foundations.training_progress import train
@@ -32,13 +40,18 @@ def train_student_job(
     """Fine-tune on ``rows`` (prompt, visible text), save to ``workspace/model``, yield the curve.
 
     The first item is ``{"left_out": n}``: rows longer than ``settings.max_length`` tokens. Then
-    one ``{"step", "epoch", "loss", "learning_rate"}`` for each optimizer step. Runs in a child.
+    one ``{"step", "epoch", "loss", "learning_rate"}`` for each optimizer step. Runs in a child, or
+    in several that train together (``foundations.ranks``): ``settings.batch_size`` rows are one
+    batch of them all, and whatever their number they resume each other's checkpoints.
 
     Raises:
-        PersynError: no row is short enough.
+        PersynError: no row is short enough, or an adapter is to be trained on sharded weights.
     """
     from persyn_kedro.foundations.loading import load_tokenizer
 
+    mine = group()
+    if mine.sharded and settings.lora:
+        raise PersynError("sft.lora: an adapter is not trained on weights that are sharded.")
     tokenizer = load_tokenizer(student)
     examples = training_examples(tokenizer, rows, system, settings.max_length)
     if not examples:
@@ -50,11 +63,16 @@ def train_student_job(
         "settings": settings.model_dump(),
         "seed": seed,
     }
-    checkpoints = checkpoints_of(workspace, settings_id(identity))
+    if mine.rank == 0:
+        checkpoints_of(workspace, settings_id(identity))
+    mine.barrier()  # the others find what rank 0 has left
+    checkpoints = workspace / "checkpoints"
+    newest = _newest(checkpoints)
+    if mine.sharded and newest:
+        student = replace(student, directory=newest)
     trainer = _trainer(examples, tokenizer, student, settings, seed, checkpoints)
-    found = any(checkpoints.glob("checkpoint-*"))
-    train(trainer, "fine-tuning", found)
-    _save(trainer, tokenizer, student.settings.dtype, workspace / "model")
+    train(trainer, "fine-tuning", newest is not None)
+    _save(trainer, tokenizer, student.settings.dtype, workspace / "model", mine)
     for entry in trainer.state.log_history:
         if "loss" in entry:
             yield {key: entry[key] for key in ("step", "epoch", "loss", "learning_rate")}
@@ -82,6 +100,13 @@ def training_examples(
     return examples
 
 
+def _newest(checkpoints: Path) -> Path | None:
+    from transformers.trainer_utils import get_last_checkpoint
+
+    newest = get_last_checkpoint(str(checkpoints))
+    return Path(newest) if newest else None
+
+
 def _trainer(
     examples: list[dict[str, list[int]]],
     tokenizer: Any,
@@ -92,14 +117,14 @@ def _trainer(
 ) -> Any:
     from datasets import Dataset
     from transformers.trainer_callback import PrinterCallback
-    from trl import SFTTrainer
 
     from persyn_kedro.foundations.loading import load_causal_lm
 
+    mine = group()
     master = "bfloat16" if settings.precision == "bfloat16" else "float32"
-    model = load_causal_lm(student, master)
+    model = load_causal_lm(student, master, mine.size if mine.sharded else 1)
     packs = packable(model)
-    trainer = (packed_trainer() if packs else SFTTrainer)(
+    trainer = _trainer_class(packs, mine)(
         model=model,
         data_collator=collate if packs else None,  # None: TRL's, which pads
         args=_arguments(settings, seed, checkpoints, _warmup_steps(settings, len(examples)), packs),
@@ -107,8 +132,18 @@ def _trainer(
         processing_class=tokenizer,
         peft_config=_lora(settings.lora) if settings.lora else None,
     )
+    if mine.size > 1:
+        trainer.data_collator = share_of(trainer.data_collator, mine)
     trainer.remove_callback(PrinterCallback)  # a line for each step; the curve has them all
     return trainer
+
+
+def _trainer_class(packs: bool, mine: Group) -> Any:
+    from trl import SFTTrainer
+
+    trainer = packed_trainer() if packs else SFTTrainer
+    trainer = group_trainer(trainer) if mine.size > 1 else trainer
+    return sharded_trainer(trainer) if mine.sharded else trainer
 
 
 def _warmup_steps(settings: SftSettings, examples: int) -> int:
@@ -159,17 +194,26 @@ def _lora(settings: LoraSettings) -> Any:
     )
 
 
-def _save(trainer: Any, tokenizer: Any, dtype: str, directory: Path) -> None:
+def _save(trainer: Any, tokenizer: Any, dtype: str, directory: Path, mine: Group) -> None:
     """Save what ``from_pretrained`` and vLLM load, the adapter merged, the template included."""
     import torch
 
-    shutil.rmtree(directory, ignore_errors=True)
+    if mine.rank == 0:
+        shutil.rmtree(directory, ignore_errors=True)
+    mine.barrier()
+    if mine.rank and not mine.sharded:
+        return
     model = trainer.accelerator.unwrap_model(trainer.model)
     if hasattr(model, "merge_and_unload"):  # a PEFT model
         model = model.merge_and_unload()
     _stop_at_end_of_turn(model.generation_config, tokenizer)
-    model.to(getattr(torch, dtype)).save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
+    model = model.to(getattr(torch, dtype))
+    if mine.sharded:
+        save_sharded(model, directory)
+    else:
+        model.save_pretrained(directory)
+    if mine.rank == 0:
+        tokenizer.save_pretrained(directory)
 
 
 def _stop_at_end_of_turn(generation: Any, tokenizer: Any) -> None:

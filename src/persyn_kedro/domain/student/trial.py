@@ -18,9 +18,10 @@ from persyn_kedro.domain.stores.trial_store import SHELF, TrialStore
 from persyn_kedro.domain.student.exam import Exam
 from persyn_kedro.domain.student.sft import train_student_job
 from persyn_kedro.domain.student.trained import trained, untrained
-from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations.cluster import current
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.model_parameters import Models
+from persyn_kedro.foundations.ranks import run_in_ranks
 from persyn_kedro.foundations.step_parameters import SftSettings
 from persyn_kedro.foundations.weights import ResolvedModel
 
@@ -86,7 +87,7 @@ def run_trial(
     Answers that failed are kept as such, and are not asked for again: the student is gone.
     """
     setup = trial.setup
-    curve = run_in_child(
+    curve = run_in_ranks(
         train_student_job,
         [dict(row) for row in trial.rows],
         setup.untrained,
@@ -94,6 +95,8 @@ def run_trial(
         setup.sft,
         trial.seed,
         workspace,
+        processes=current().training_processes,
+        sharding=current().sharding,
         label="fine-tuning a student",
     )
     left_out = list(curve)[0]["left_out"]  # the model is there once the curve has ended

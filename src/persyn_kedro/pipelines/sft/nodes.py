@@ -8,9 +8,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.student.sft import train_student_job
-from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations.cluster import current
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_parameters import Models, StudentSettings
+from persyn_kedro.foundations.ranks import run_in_ranks
 from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.step_parameters import SftSettings
 from persyn_kedro.foundations.weights import resolve_models
@@ -34,7 +35,7 @@ def train_student(
     rows = sft_dataset.to_table(filter=pc.field("part") == "sft").to_pylist()
     if not rows:
         raise PersynError("sft_dataset has no rows to train on: every response was left out.")
-    curve = run_in_child(
+    curve = run_in_ranks(
         train_student_job,
         [
             {"prompt": r["prompt"][-1]["content"], "response": r["completion"][0]["content"]}
@@ -45,6 +46,8 @@ def train_student(
         settings,
         seed,
         workspace,
+        processes=current().training_processes,
+        sharding=current().sharding,
         label="fine-tuning the student",
     )
     rows_of_curve = list(curve)  # the model is there once the curve has ended

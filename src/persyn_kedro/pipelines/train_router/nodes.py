@@ -12,8 +12,10 @@ from persyn_kedro.domain.routers.jobs import fit_router_job, score_prompts_job
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.domain.teachers.recipes import Recipe, pool_identity, resolve_recipes
 from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations.cluster import current
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_parameters import Models, Teachers
+from persyn_kedro.foundations.ranks import run_in_ranks
 from persyn_kedro.foundations.step import step
 from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 from persyn_kedro.foundations.weights import resolve_models
@@ -40,7 +42,9 @@ def fit_router(
             "is nothing to route by. Change label.alpha, or add prompts on which they differ."
         )
     directory = workspace / "router"
-    curve = run_in_child(
+    # The others have no weights to train: they are fitted at once.
+    processes = current().training_processes if settings.kind == "language_model" else 1
+    curve = run_in_ranks(
         fit_router_job,
         texts,
         matrix,
@@ -49,6 +53,8 @@ def fit_router(
         seed,
         pool_identity(recipes),
         directory,
+        processes=processes,
+        sharding="none",
         label=f"training the {settings.kind} router",
     )
     return directory, list(curve)
