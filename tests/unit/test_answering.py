@@ -180,6 +180,24 @@ def test_calls_that_are_not_made_are_told_as_failed(fake, store, caplog):
     assert f": {row['calls']} calls" in summary and summary.endswith("30 failed")
 
 
+def test_more_calls_than_memory_is_to_hold_are_made_some_at_a_time(fake, store, monkeypatch):
+    monkeypatch.setattr(answering, "CALLS_AT_ONCE", 2)
+    rows, calls = answer({"a": PROMPTS}, [recipe("a")], store)
+    assert fake.loads == ["w"] * 3 and calls["a"]["calls"] == len(PROMPTS) == 5
+    assert [row["response"] for row in rows] == [f"None: {prompt}" for _, prompt in PROMPTS]
+
+
+def test_a_model_that_fails_is_not_asked_the_calls_behind_it(fake, store, monkeypatch):
+    monkeypatch.setattr(answering, "CALLS_AT_ONCE", 12)
+    prompts = [(f"id{number}", f"prompt {number}") for number in range(30)]
+    fake.failing = {prompt for _, prompt in prompts}
+    rows, table = answering.answer(
+        {"a": prompts}, [recipe("a")], store, ENGINE, 0, None, go_on=True
+    )
+    row = table.to_pylist()[0]
+    assert 0 < row["calls"] <= 12 and row["errors"] == len(rows) == 30
+
+
 def test_tables_follow_the_pool_and_the_prompts(fake, store):
     recipes = [recipe("a", "w1"), recipe("b", "w2"), recipe("c", "w1", "Think.")]
     wanted = {"c": PROMPTS[3:], "a": PROMPTS[::-1], "b": PROMPTS[:1]}

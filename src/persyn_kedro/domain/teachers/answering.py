@@ -1,6 +1,7 @@
 """Get teachers' responses: from the store where they are paid for, else from an engine."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers.asking import Stopped, ask_model
+from persyn_kedro.domain.teachers.asking import Stopped, ask_model, not_asked
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.engines import check_installed
+from persyn_kedro.domain.teachers.keeping import Call
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.domain.teachers.shares import Share, Wanted, by_model, shares_of
 from persyn_kedro.domain.teachers.together import together
@@ -25,6 +27,8 @@ from persyn_kedro.foundations.schemas import (
     with_unsettled,
 )
 from persyn_kedro.foundations.table_rows import BLOCK
+
+CALLS_AT_ONCE = 65_536  # of one model: all that memory holds; after as many it is started again
 
 
 def answer(
@@ -142,7 +146,23 @@ def _ask(
     ledger: Ledger,
 ) -> None:
     """Ask one model all that is missing of its teachers' shares, and keep how it ended."""
-    calls = [call for share in group for call in share.calls()]
+    calls = (call for share in group for call in share.calls())
+    while some := list(islice(calls, CALLS_AT_ONCE)):
+        try:
+            _ask_some(some, group, store, engine, seed, ledger)
+        except Stopped as stop:
+            stop.unasked += map(not_asked, calls)
+            raise
+
+
+def _ask_some(
+    calls: list[Call],
+    group: Sequence[Share],
+    store: ResponseStore,
+    engine: EngineSettings,
+    seed: int,
+    ledger: Ledger,
+) -> None:
     block: list[dict[str, Any]] = []
     try:
         for row in ask_model(calls, store, engine, seed, ledger):

@@ -151,5 +151,10 @@ def _stopped(tally: Tally, last: Generation) -> Stopped:
         "what is missing."
     )
     log.error(message)
+    return Stopped(message, [not_asked(call) for call in tally.give_up()])
+
+
+def not_asked(call: Call) -> dict[str, Any]:
+    """Return the row of a call that was not made because its model had been stopped."""
     nothing = Generation("", "", "error", 0, 0, "not asked: the model was stopped")
-    return Stopped(message, [row_of(call, nothing, None) for call in tally.give_up()])
+    return row_of(call, nothing, None)
