@@ -25,7 +25,7 @@ def serve_s3() -> Iterator[dict[str, str]]:
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     try:
-        fsspec.filesystem("s3", skip_instance_cache=True).mkdir(BUCKET)
+        fsspec.filesystem("s3", skip_instance_cache=True).makedirs(BUCKET, exist_ok=True)
         yield environment
     finally:
         for name, value in before.items():

@@ -66,7 +66,7 @@ def _check_groups(catalog: Any) -> None:
     if groups <= {*GROUPS, "seed"}:
         return  # without importing every pipeline's nodes
     read = {name for p in pipelines.values() if p is not None for name in p.inputs()}
-    read = {name.removeprefix("params:").partition(".")[0] for name in read}
+    read = {name.removeprefix("params:").partition(".")[0] for name in read} | GROUPS.keys()
     unknown = sorted(groups - read)
     if unknown:
         raise PersynError(

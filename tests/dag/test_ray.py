@@ -58,7 +58,7 @@ def test_the_smoke_run_through_two_nodes_equals_the_local_one(
     run = make_project(tmp_path)
     changes = "engine.name=ray,engine.inside=transformers,cluster.actors=2"
     address = f"cluster.address={nodes.settings.address}"
-    run("run", "--env=smoke", f"--params={changes},{address}", OMP_NUM_THREADS="1")
+    run("run", "--env=smoke", f"--params={changes},{address}")
     for table in TABLES:
         ours, theirs = (first_version(p, table) for p in (tmp_path, smoke_project.directory))
         if "engine" in ours.column_names:
