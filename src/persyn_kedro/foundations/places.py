@@ -1,5 +1,6 @@
 """Directories on this machine's disk, or in an object store by fsspec URL."""
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 Place: TypeAlias = "Path | UPath"  # what both have: /, name, parent, exists, open, glob, read_text
 _LOCAL = ("file", "local")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
-_PROBE = ".reachable"
+_PROBE = ".reachable-{}"
 
 
 def place(where: "str | Place") -> Place:
@@ -84,6 +85,6 @@ def check_writable(where: Place) -> None:
     if is_local(where):
         return
     with one_sentence_of(where):
-        probe = where / _PROBE
+        probe = where / _PROBE.format(uuid.uuid4().hex)  # two runs may look at once
         probe.write_bytes(b"")
         probe.unlink()

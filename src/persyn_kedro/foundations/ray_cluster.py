@@ -72,9 +72,10 @@ def connect(settings: ClusterSettings) -> None:
             log_to_driver=False,
             configure_logging=False,
         )
-    except ConnectionError as error:
+    except (ConnectionError, RuntimeError, ValueError) as error:  # versions, runtime_env, token
+        said = str(error).strip().splitlines() or [type(error).__name__]
         raise PersynError(
-            f"No Ray cluster answers at cluster.address {settings.address!r}: {error}"
+            f"The Ray cluster at cluster.address {settings.address!r} cannot be used: {said[0]}"
         ) from error
     _quieten_data()
 
@@ -102,15 +103,13 @@ def _place(address: str) -> tuple[str, int] | None:
     """Return host and port where the address names them."""
     if address in ("auto", "local"):
         return None
-    parts = urlsplit(address if "://" in address else f"//{address}")
+    parts = urlsplit(f"//{address}")
     try:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
     if not host or not port:
-        raise PersynError(
-            f"cluster.address is {address!r}: it is `auto`, `local`, host:port or ray://host:port."
-        )
+        raise PersynError(f"cluster.address is {address!r}: it is `auto`, `local` or host:port.")
     return host, port
 
 

@@ -16,9 +16,10 @@ from persyn_kedro.domain.teachers.keeping import Call
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.domain.teachers.shares import Share, Wanted, by_model, shares_of
 from persyn_kedro.domain.teachers.together import together
-from persyn_kedro.foundations import progress
+from persyn_kedro.foundations import cluster, progress
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_parameters import EngineSettings
+from persyn_kedro.foundations.ray_cluster import reachable
 from persyn_kedro.foundations.schemas import (
     CALLS,
     OUTCOMES,
@@ -28,7 +29,7 @@ from persyn_kedro.foundations.schemas import (
 )
 from persyn_kedro.foundations.table_rows import BLOCK
 
-CALLS_AT_ONCE = 65_536  # of one model: all that memory holds; after as many it is started again
+CALLS_AT_ONCE = 262_144  # of one model: all that memory holds; after as many it is started again
 
 
 def answer(
@@ -91,6 +92,8 @@ def make_sure(
     progress.came_from_store(sum(len(s.keys) - len(s.missing) for s in shares), "calls")
     if any(not share.recipe.model.settings.endpoint for share in asked):
         check_installed(engine)
+    if engine.name == "ray" and asked:
+        reachable(cluster.current())  # not from a thread: what it starts would end with that
     stopped: list[Stopped] = []
     booked = ledger or Ledger()
 
@@ -101,12 +104,22 @@ def make_sure(
             stopped.append(stop)
             _keep(group, stop.unasked)
 
-    together(ask, by_model(asked), engine.models_at_once if engine.name == "ray" else 1)
+    together(ask, by_model(asked), _at_once(recipes, engine))
     if stopped and not go_on:
         raise PersynError(" ".join(map(str, stopped)))
     again = sum(share.unsettled(engine) for share in asked)
     outcomes = pa.concat_tables([OUTCOMES.empty_table(), *(share.outcomes() for share in shares)])
     return with_unsettled(outcomes, again), pa.Table.from_pylist([s.count() for s in shares], CALLS)
+
+
+def _at_once(recipes: Sequence[Recipe], engine: EngineSettings) -> int:
+    """Return how many models are asked at a time: one where money or tokens are limited.
+
+    What several have under way is booked at its worst, and would end a budget too early.
+    """
+    budgets = [engine.budget, *(recipe.budget for recipe in recipes)]
+    limited = any(b.max_cost is not None or b.max_tokens is not None for b in budgets)
+    return engine.models_at_once if engine.name == "ray" and not limited else 1
 
 
 def with_texts(

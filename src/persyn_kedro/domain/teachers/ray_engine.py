@@ -164,7 +164,9 @@ def _answered(
         if not begun:
             progress.loaded()
             begun = True
-        yield from batch.select(["key", "token_ids", "__inference_error__"]).to_pylist()
+        # Rows with an error come without what ``_wanted`` makes.
+        names = {"key", "token_ids", "__inference_error__"} & set(batch.column_names)
+        yield from batch.select(sorted(names)).to_pylist()
 
 
 def _processor(
@@ -182,9 +184,11 @@ def _processor(
         # One more than the engine has room for, so that no chunk's last answers hold it up.
         max_concurrent_batches=math.ceil(engine.max_num_seqs / engine.chunk_size) + 1,
         concurrency=model.settings.replicas,
-        accelerator_type=model.settings.accelerator,
+        accelerator_type=model.settings.accelerator or cluster.accelerator,
         placement_group_config={
             "bundle_per_worker": {"CPU": cluster.cpus, "GPU": cluster.gpus},
+            # Tensors are split within a node, layers between nodes.
+            "strategy": "STRICT_PACK" if arguments["pipeline_parallel_size"] == 1 else "PACK",
         },
         runtime_env={"env_vars": vllm_engine.environment(engine)},
         should_continue_on_error=True,  # an error is a row
