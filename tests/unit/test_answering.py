@@ -1,6 +1,7 @@
 """Answering: paid for once, errors asked for again, chunks kept when an engine dies."""
 
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -196,6 +197,31 @@ def test_a_model_that_fails_is_not_asked_the_calls_behind_it(fake, store, monkey
     )
     row = table.to_pylist()[0]
     assert 0 < row["calls"] <= 12 and row["errors"] == len(rows) == 30
+
+
+@pytest.mark.parametrize(("budget", "alone"), [(Budget(), False), (Budget(max_cost=9.0), True)])
+def test_several_models_are_asked_by_threads_and_their_cluster_outlives_these(
+    fake, store, monkeypatch, budget, alone
+):
+    """What Ray starts ends with the thread that started it."""
+    threads = []
+
+    def reachable(settings):
+        threads.append(threading.current_thread())
+        return settings
+
+    def run_in_child(function, requests, model, engine, cluster, **options):
+        return fake.run_in_child(function, requests, model, engine, **options)
+
+    for module in (answering, asking):
+        monkeypatch.setattr(module, "reachable", reachable)
+    monkeypatch.setattr(asking, "run_in_child", run_in_child)
+    engine = ENGINE.model_copy(update={"name": "ray", "budget": budget})
+    wanted = {"a": PROMPTS, "b": PROMPTS}
+    rows, _ = answer(wanted, [recipe("a", "w1"), recipe("b", "w2")], store, engine)
+    assert len(rows) == 10 and sorted(fake.loads) == ["w1", "w2"]
+    first, *others = (thread is threading.main_thread() for thread in threads)
+    assert first and others == [alone] * 2
 
 
 def test_tables_follow_the_pool_and_the_prompts(fake, store):
