@@ -159,7 +159,8 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
 
     def load_version(self, version: str) -> Any:
         """Load a version other than the one that is pinned or the newest."""
-        return self._read(self.place_of(self._get_versioned_path(version)))
+        with one_sentence_of(self._root):
+            return self._read(self.place_of(self._get_versioned_path(version)))
 
     def record(self, version: str) -> dict[str, Any]:
         """Return what made a version; of a foreign one its content alone."""

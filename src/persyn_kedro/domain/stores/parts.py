@@ -79,7 +79,9 @@ class PartStore:
     def describe(self, shelf: str, identity: Mapping[str, Any]) -> None:
         """Write what the shelf's id stands for to its identity.json, if not there yet."""
         path = self._shelf(shelf) / IDENTITY_FILE
-        if not path.exists():
+        with one_sentence_of(path):
+            there = path.exists()
+        if not there:
             text = json.dumps(identity, indent=2, sort_keys=True, ensure_ascii=False)
             _write_atomically(path, lambda file: file.write(text.encode("utf-8")))
 
