@@ -119,7 +119,7 @@ def _through_vllm(
         if isinstance(prepared, Generation):
             yield prepared
         else:
-            compact = array("i", prepared.prompt_ids)  # there may be a million
+            compact = array("i", prepared.prompt_ids)  # there may be many
             waiting[request.key] = replace(prepared, prompt_ids=compact)
     rows = (
         {
