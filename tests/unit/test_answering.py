@@ -67,12 +67,10 @@ class FakeEngine:
     prompt_tokens: int = 7
     requests: list[Request] = field(default_factory=list)
 
-    def run_in_child(
-        self, function, requests, model, engine, *, label, env
-    ) -> Iterator[Generation]:
+    def run_in_child(self, function, model, engine, *, label, env, feed) -> Iterator[Generation]:
         self.loads.append(model.weights_id)
         self.templates.append(model.chat_template)
-        for number, request in enumerate(reversed(requests)):
+        for number, request in enumerate(reversed(list(feed))):
             if number == self.dies_after:
                 raise PersynError(f"{label}: its process died.")
             self.requests.append(request)
@@ -181,22 +179,48 @@ def test_calls_that_are_not_made_are_told_as_failed(fake, store, caplog):
     assert f": {row['calls']} calls" in summary and summary.endswith("30 failed")
 
 
-def test_more_calls_than_memory_is_to_hold_are_made_some_at_a_time(fake, store, monkeypatch):
-    monkeypatch.setattr(answering, "CALLS_AT_ONCE", 2)
-    rows, calls = answer({"a": PROMPTS}, [recipe("a")], store)
-    assert fake.loads == ["w"] * 3 and calls["a"]["calls"] == len(PROMPTS) == 5
-    assert [row["response"] for row in rows] == [f"None: {prompt}" for _, prompt in PROMPTS]
+def test_an_answer_that_comes_twice_counts_once_and_one_to_nothing_is_refused(
+    fake, store, monkeypatch
+):
+    def twice(function, model, engine, *, label, env, feed):
+        for request in feed:
+            yield from [Generation(request.key, request.prompt, "stop", 7, 10)] * 2
+        if other:
+            yield Generation(other, "", "stop", 7, 10)
+
+    other = ""
+    monkeypatch.setattr(asking, "run_in_child", twice)
+    rows, calls = answer({"a": PROMPTS[:3]}, [recipe("a")], store)
+    assert [row["response"] for row in rows] == [prompt for _, prompt in PROMPTS[:3]]
+    assert (calls["a"]["calls"], calls["a"]["completion_tokens"]) == (3, 30)
+    for other in ("no key", "0" * 32):
+        with pytest.raises(PersynError, match=f"a request that it was not given: '{other}'"):
+            answer({"a": PROMPTS}, [recipe("a")], store)
+        assert len(store.read(recipe("a").shelf)) == 5, "what was asked for is kept"
+        store = ResponseStore(store.root / "empty")
 
 
-def test_a_model_that_fails_is_not_asked_the_calls_behind_it(fake, store, monkeypatch):
-    monkeypatch.setattr(answering, "CALLS_AT_ONCE", 12)
-    prompts = [(f"id{number}", f"prompt {number}") for number in range(30)]
-    fake.failing = {prompt for _, prompt in prompts}
-    rows, table = answering.answer(
-        {"a": prompts}, [recipe("a")], store, ENGINE, 0, None, go_on=True
+def test_requests_are_made_as_the_engine_goes_through_them(fake, store, monkeypatch):
+    made = []
+
+    def feed_one_by_one(function, model, engine, *, label, env, feed):
+        for request in feed:
+            made.append(request.key)
+            assert len(set(reserved)) <= len(made) + 1, "one ahead: it is known that there is any"
+            yield Generation(request.key, "yes", "stop", 7, 10)
+
+    reserved = []
+    reserve = Ledger.reserve
+    monkeypatch.setattr(
+        Ledger,
+        "reserve",
+        lambda self, r, key, *rest: (reserved.append(key), reserve(self, r, key, *rest)),
     )
-    row = table.to_pylist()[0]
-    assert 0 < row["calls"] <= 12 and row["errors"] == len(rows) == 30
+    monkeypatch.setattr(asking, "run_in_child", feed_one_by_one)
+    # A call is at worst 8 + 64 + 512 tokens and takes 17: no two fit before one is answered.
+    limited = ENGINE.model_copy(update={"budget": Budget(max_tokens=700)})
+    rows, _ = answer({"a": PROMPTS}, [recipe("a")], store, limited)
+    assert len(rows) == len(made) == 5
 
 
 @pytest.mark.parametrize(("budget", "alone"), [(Budget(), False), (Budget(max_cost=9.0), True)])
@@ -210,8 +234,8 @@ def test_several_models_are_asked_by_threads_and_their_cluster_outlives_these(
         threads.append(threading.current_thread())
         return settings
 
-    def run_in_child(function, requests, model, engine, cluster, **options):
-        return fake.run_in_child(function, requests, model, engine, **options)
+    def run_in_child(function, model, engine, cluster, **options):
+        return fake.run_in_child(function, model, engine, **options)
 
     for module in (answering, asking):
         monkeypatch.setattr(module, "reachable", reachable)
@@ -277,8 +301,8 @@ def test_chunks_are_kept_when_the_engine_dies(fake, store, tmp_path):
 
 
 def test_a_prompt_that_no_context_holds_takes_nothing_of_the_budget(store, monkeypatch):
-    def run_in_child(function, requests, model, engine, *, label, env):
-        for request in requests:
+    def run_in_child(function, model, engine, *, label, env, feed):
+        for request in feed:
             if len(request.prompt) > 64:
                 yield failed(request, "no room", len(request.prompt), asked=False)
             else:

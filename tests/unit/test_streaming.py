@@ -353,7 +353,9 @@ def test_of_stored_answers_only_one_teachers_are_read_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = ResponseStore(tmp_path)
-    recipes = [SimpleNamespace(teacher=t, shelf=t) for t in TEACHERS]
+    recipes = [
+        SimpleNamespace(teacher=t, shelf=t, weights_id=f"w{t}", recipe_id=f"r{t}") for t in TEACHERS
+    ]
     row = dict.fromkeys(schemas.OUTCOMES.names)
     outcomes = [
         row | {"teacher": t, "response_key": f"{t}{i}", "prompt_id": f"p{i}"}
@@ -374,7 +376,9 @@ def test_of_stored_answers_only_one_teachers_are_read_at_a_time(
         assert len(batch) <= 64 and len(read) == number // 2 + 1
         found += batch.to_pylist()
     assert found == [
-        {**o, "response": "" if o["error"] else f"of {o['response_key']}"} for o in outcomes
+        {**o, "response": "" if o["error"] else f"of {o['response_key']}", "sample_index": 0}
+        | {"weights_id": f"w{o['teacher']}", "recipe_id": f"r{o['teacher']}"}
+        for o in outcomes
     ]
 
 

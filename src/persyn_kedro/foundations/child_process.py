@@ -10,15 +10,18 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
+from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError, full_disk
+from persyn_kedro.foundations.feeding import AT_ONCE, Feed
 from persyn_kedro.foundations.fork_server import METHOD, Environment, start_process
 
 T = TypeVar("T")
@@ -53,8 +56,12 @@ def run_in_child(
     *args: Any,
     label: str,
     env: Mapping[str, str] | None = None,
+    feed: Iterable[Any] | None = None,
 ) -> Generator[T, None, None]:
     """Yield the items of ``function(*args)``, a module-level generator function, as they come.
+
+    Where there is a ``feed``, the function gets an iterator of its items before ``args``: they are
+    sent some at a time, as it goes through them.
 
     The child has this process's environment and ``env``, set before the function's module is
     imported (what ``import_ahead`` imported has not seen ``env``). The child ends with this
@@ -66,7 +73,8 @@ def run_in_child(
         PersynError: with the child's own sentence, or if the child died.
         RuntimeError: with the child's traceback, for any other exception in it.
     """
-    receiver, process = start_child(function, args, env or {})
+    items = None if feed is None else iter(feed)
+    receiver, process = start_child(function, args, env or {}, fed=items is not None)
     stop = partial(_stop, process)
     atexit.register(stop)
     peak = 0
@@ -81,7 +89,10 @@ def run_in_child(
                 raise PersynError(payload)
             if kind == "failed":
                 raise RuntimeError(f"{label} failed in its process:\n{payload}")
-            if kind == "progress":
+            if kind == "more":
+                with suppress(OSError):  # that it has died is heard next
+                    receiver.send(list(islice(items or (), AT_ONCE)))
+            elif kind == "progress":
                 progress.hear(payload, process.pid)
             else:
                 yield payload
@@ -95,11 +106,14 @@ def run_in_child(
 
 
 def start_child(
-    function: Callable[..., Iterator[Any]], args: tuple[Any, ...], env: Mapping[str, str]
+    function: Callable[..., Iterator[Any]],
+    args: tuple[Any, ...],
+    env: Mapping[str, str],
+    fed: bool = False,
 ) -> tuple[Connection, BaseProcess]:
     """Start a child that runs ``function(*args)``, to be heard with :func:`receive`."""
-    receiver, sender = multiprocessing.get_context(METHOD).Pipe(duplex=False)
-    work = pickle.dumps((function, args))
+    receiver, sender = multiprocessing.get_context(METHOD).Pipe(duplex=fed)
+    work = pickle.dumps((function, args, fed))
     process = start_process(_serve, (sender, work), env)
     sender.close()
     return receiver, process
@@ -108,7 +122,8 @@ def start_child(
 def receive(receiver: Connection, process: BaseProcess, label: str) -> tuple[str, Any, int]:
     """Return what a child says next: ``(kind, payload, peak memory in bytes)``.
 
-    ``kind`` is item, progress, end, refused (a sentence) or failed (a traceback).
+    ``kind`` is item, more (of its feed is wanted), progress, end, refused (a sentence) or failed (a
+    traceback).
 
     Raises:
         Ended: this thread was told to stop.
@@ -151,8 +166,10 @@ def _serve(environment: Environment, sender: Connection, work: bytes) -> None:
     environment.apply()
     progress.tell_parent(lambda event: sender.send(("progress", event, _peak_memory())))
     try:
-        function, args = pickle.loads(work)  # noqa: S301 - from our own parent
+        function, args, fed = pickle.loads(work)  # noqa: S301 - from our own parent
         del work
+        if fed:
+            args = (Feed(sender.recv, partial(_ask_for_more, sender)), *args)
         for item in function(*args):
             sender.send(("item", item, _peak_memory()))
         message: tuple[str, str | None] = ("end", None)
@@ -164,6 +181,10 @@ def _serve(environment: Environment, sender: Connection, work: bytes) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left to close: end without a word
     sender.send((*message, _peak_memory()))
     sender.close()
+
+
+def _ask_for_more(sender: Connection) -> None:
+    sender.send(("more", None, _peak_memory()))
 
 
 def _leave(*_: Any) -> None:

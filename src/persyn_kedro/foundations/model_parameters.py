@@ -107,6 +107,11 @@ class Budget(Settings):
     max_cost: float | None = Field(None, ge=0)
     max_tokens: int | None = Field(None, ge=0)
 
+    @property
+    def limits(self) -> bool:
+        """Whether it limits anything."""
+        return self.max_cost is not None or self.max_tokens is not None
+
 
 class TeacherSettings(Settings):
     """A model with its system prompt, sampling, and prices (per million tokens)."""

@@ -34,9 +34,21 @@ RESPONSE_FIELDS = [
 ]
 STORED_RESPONSES = pa.schema(RESPONSE_FIELDS)
 RESPONSES = pa.schema([("teacher", pa.string()), *RESPONSE_FIELDS])
-# How a response ended: all but its text, which may be more than memory holds.
-STORED_OUTCOMES = pa.schema([field for field in RESPONSE_FIELDS if field[0] != "response"])
-OUTCOMES = pa.schema([("teacher", pa.string()), *STORED_OUTCOMES])
+# How a response ended, for as many as there are prompts: what memory is to hold of each. Texts may
+# be more than it holds; the other columns are the same for all of a teacher's.
+WORD = pa.dictionary(pa.int16(), pa.string())
+STORED_OUTCOMES = pa.schema(
+    [
+        ("response_key", pa.string()),
+        ("prompt_id", pa.string()),
+        ("finish_reason", WORD),
+        ("prompt_tokens", pa.int32()),
+        ("completion_tokens", pa.int32()),
+        ("error", pa.string()),
+        ("engine", WORD),
+    ]
+)
+OUTCOMES = pa.schema([("teacher", WORD), *STORED_OUTCOMES])
 
 STATISTICS_FIELDS = [
     ("tokens", pa.int32()),  # null statistics where the response is empty

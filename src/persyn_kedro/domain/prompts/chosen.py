@@ -51,11 +51,11 @@ def in_memory(texts: Mapping[str, str]) -> ChosenPrompts:
     return ChosenPrompts(TableRows(table, ["prompt"]), ids, np.arange(len(ids)))
 
 
-def prompt_ids(pairs: Sequence[tuple[str, str]]) -> Iterable[str]:
+def prompt_ids(pairs: Sequence[tuple[str, str]]) -> pa.Array:
     """Return the prompt_ids of (prompt_id, prompt) pairs, without reading the texts."""
     if isinstance(pairs, ChosenPrompts):
-        return pairs.ids.to_pylist()
-    return [prompt_id for prompt_id, _ in pairs]
+        return pairs.ids
+    return pa.array([prompt_id for prompt_id, _ in pairs], pa.string())
 
 
 def pick(pairs: Sequence[tuple[str, str]], places: np.ndarray) -> Iterable[tuple[str, str]]:

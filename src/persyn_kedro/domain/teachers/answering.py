@@ -1,7 +1,6 @@
 """Get teachers' responses: from the store where they are paid for, else from an engine."""
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,10 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers.asking import Stopped, ask_model, not_asked
+from persyn_kedro.domain.teachers.asking import Stopped, ask_model
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.engines import check_installed
-from persyn_kedro.domain.teachers.keeping import Call
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.domain.teachers.shares import Share, Wanted, by_model, shares_of
 from persyn_kedro.domain.teachers.together import together
@@ -28,8 +26,6 @@ from persyn_kedro.foundations.schemas import (
     with_unsettled,
 )
 from persyn_kedro.foundations.table_rows import BLOCK
-
-CALLS_AT_ONCE = 262_144  # of one model: all that memory holds; after as many it is started again
 
 
 def answer(
@@ -88,28 +84,49 @@ def make_sure(
     if unknown:
         raise PersynError(f"Teacher {unknown[0]} is not in the pool.")
     shares = shares_of(wanted, recipes, store, engine)
-    asked = [share for share in shares if len(share.missing)]
     progress.came_from_store(sum(len(s.keys) - len(s.missing) for s in shares), "calls")
+    stopped = _ask_all(shares, recipes, store, engine, seed, ledger or Ledger())
+    if stopped and not go_on:
+        raise PersynError(" ".join(map(str, stopped)))
+    return _ended(shares, engine)
+
+
+def _ask_all(
+    shares: Sequence[Share],
+    recipes: Sequence[Recipe],
+    store: ResponseStore,
+    engine: EngineSettings,
+    seed: int,
+    ledger: Ledger,
+) -> list[Stopped]:
+    """Ask for all that is missing; return what became of the models that failed too often."""
+    asked = [share for share in shares if len(share.missing)]
     if any(not share.recipe.model.settings.endpoint for share in asked):
         check_installed(engine)
     if engine.name == "ray" and asked:
         reachable(cluster.current())  # not from a thread: what it starts would end with that
     stopped: list[Stopped] = []
-    booked = ledger or Ledger()
 
     def ask(group: Sequence[Share]) -> None:
         try:
-            _ask(group, store, engine, seed, booked)
+            _keep(group, ask_model(group, store, engine, seed, ledger))
         except Stopped as stop:
             stopped.append(stop)
             _keep(group, stop.unasked)
 
     together(ask, by_model(asked), _at_once(recipes, engine))
-    if stopped and not go_on:
-        raise PersynError(" ".join(map(str, stopped)))
-    again = sum(share.unsettled(engine) for share in asked)
-    outcomes = pa.concat_tables([OUTCOMES.empty_table(), *(share.outcomes() for share in shares)])
-    return with_unsettled(outcomes, again), pa.Table.from_pylist([s.count() for s in shares], CALLS)
+    return stopped
+
+
+def _ended(shares: list[Share], engine: EngineSettings) -> tuple[pa.Table, pa.Table]:
+    """Return OUTCOMES and CALLS of shares, which are let go one by one: they may be large."""
+    outcomes, calls, again = [OUTCOMES.empty_table()], [], 0
+    while shares:
+        rows, count, more = shares.pop(0).ended(engine)
+        outcomes.append(rows)
+        calls.append(count)
+        again += more
+    return with_unsettled(pa.concat_tables(outcomes), again), pa.Table.from_pylist(calls, CALLS)
 
 
 def _at_once(recipes: Sequence[Recipe], engine: EngineSettings) -> int:
@@ -117,8 +134,7 @@ def _at_once(recipes: Sequence[Recipe], engine: EngineSettings) -> int:
 
     What several have under way is booked at its worst, and would end a budget too early.
     """
-    budgets = [engine.budget, *(recipe.budget for recipe in recipes)]
-    limited = any(b.max_cost is not None or b.max_tokens is not None for b in budgets)
+    limited = engine.budget.limits or any(recipe.budget.limits for recipe in recipes)
     return engine.models_at_once if engine.name == "ray" and not limited else 1
 
 
@@ -132,9 +148,10 @@ def with_texts(
     Raises:
         PersynError: one is no longer there.
     """
-    shelves = {recipe.teacher: recipe.shelf for recipe in recipes}
+    by_name = {recipe.teacher: recipe for recipe in recipes}
     for teacher, rows in _runs(outcomes):
-        stored = store.read(shelves[teacher], ["response_key", "response"])
+        recipe = by_name[teacher]
+        stored = store.read(recipe.shelf, ["response_key", "response"])
         places = pc.index_in(rows["response_key"], value_set=stored["response_key"])
         # Together they may be over 2 GiB, which string cannot address.
         known = stored["response"].cast(pa.large_string()).combine_chunks()
@@ -147,50 +164,42 @@ def with_texts(
         for start in range(0, len(rows), BLOCK):
             block, place = rows.slice(start, BLOCK), places.slice(start, BLOCK)
             texts = pc.fill_null(known.take(place), "").cast(pa.string())
-            block = block.append_column("response", texts).select(RESPONSES.names)
-            yield from block.replace_schema_metadata(None).combine_chunks().to_batches()
+            yield _responses(block, texts, recipe)
 
 
-def _ask(
-    group: Sequence[Share],
-    store: ResponseStore,
-    engine: EngineSettings,
-    seed: int,
-    ledger: Ledger,
-) -> None:
-    """Ask one model all that is missing of its teachers' shares, and keep how it ended."""
-    calls = (call for share in group for call in share.calls())
-    while some := list(islice(calls, CALLS_AT_ONCE)):
-        try:
-            _ask_some(some, group, store, engine, seed, ledger)
-        except Stopped as stop:
-            stop.unasked += map(not_asked, calls)
-            raise
+def _responses(outcomes: pa.Table, texts: pa.Array, recipe: Recipe) -> pa.RecordBatch:
+    """Return RESPONSES of some rows of OUTCOMES, all of one teacher."""
+    added = {
+        "response": texts,
+        "weights_id": pa.repeat(recipe.weights_id, len(texts)),
+        "recipe_id": pa.repeat(recipe.recipe_id, len(texts)),
+        "sample_index": pa.repeat(pa.scalar(0, pa.int32()), len(texts)),
+    }
+    columns = [
+        added[field.name] if field.name in added else outcomes[field.name].cast(field.type)
+        for field in RESPONSES
+    ]
+    (batch,) = pa.table(columns, schema=RESPONSES).combine_chunks().to_batches()
+    return batch
 
 
-def _ask_some(
-    calls: list[Call],
-    group: Sequence[Share],
-    store: ResponseStore,
-    engine: EngineSettings,
-    seed: int,
-    ledger: Ledger,
-) -> None:
+def _keep(group: Sequence[Share], rows: Iterable[dict[str, Any]]) -> None:
+    """Note how calls ended, block by block, also where the rows end with an exception."""
+    known = {share.recipe.recipe_id: share.known for share in group}
     block: list[dict[str, Any]] = []
+
+    def keep() -> None:
+        for recipe_id, own in known.items():
+            own.keep([row for row in block if row["recipe_id"] == recipe_id])
+        block.clear()
+
     try:
-        for row in ask_model(calls, store, engine, seed, ledger):
+        for row in rows:
             block.append(row)
             if len(block) == BLOCK:
-                _keep(group, block)
-                block = []
+                keep()
     finally:
-        _keep(group, block)
-
-
-def _keep(group: Sequence[Share], rows: list[dict[str, Any]]) -> None:
-    known = {share.recipe.recipe_id: share.known for share in group}
-    for recipe_id, own in known.items():
-        own.keep([row for row in rows if row["recipe_id"] == recipe_id])
+        keep()
 
 
 def _runs(outcomes: pa.Table) -> Iterator[tuple[str, pa.Table]]:

@@ -2,15 +2,17 @@
 
 import logging
 import math
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from typing import Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers.budget import BudgetReached, Ledger
 from persyn_kedro.domain.teachers.engine import Generation, Request, stored_context_length
 from persyn_kedro.domain.teachers.engines import engine_module
 from persyn_kedro.domain.teachers.keeping import Call, Chunk, Tally, row_of
+from persyn_kedro.domain.teachers.open_calls import OpenCalls
 from persyn_kedro.foundations import cluster
 from persyn_kedro.foundations.child_process import check_stopped, run_in_child
 from persyn_kedro.foundations.errors import PersynError
@@ -19,19 +21,26 @@ from persyn_kedro.foundations.model_parameters import EngineSettings
 from persyn_kedro.foundations.progress import watching
 from persyn_kedro.foundations.ray_cluster import reachable
 
+if TYPE_CHECKING:
+    from persyn_kedro.domain.teachers.shares import Share
+
 log = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
     """A model failed too often. ``unasked``: rows for the calls that were not made."""
 
-    def __init__(self, message: str, unasked: list[dict[str, Any]]) -> None:
+    def __init__(self, message: str, unasked: Iterator[dict[str, Any]]) -> None:
         super().__init__(message)
         self.unasked = unasked
 
 
 def ask_model(
-    calls: list[Call], store: ResponseStore, engine: EngineSettings, seed: int, ledger: Ledger
+    shares: Sequence["Share"],
+    store: ResponseStore,
+    engine: EngineSettings,
+    seed: int,
+    ledger: Ledger,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of one model's calls, stored chunk by chunk, the last one on any exit.
 
@@ -39,51 +48,64 @@ def ask_model(
         PersynError: the model's process died, or the budget is used up.
         Stopped: over ``engine.max_failure_share`` of the calls failed.
     """
-    model = calls[0].recipe.model
+    model = shares[0].recipe.model
     name = "openai" if model.settings.endpoint else engine.name
     label = f"{name} {model.name}"
+    calls = OpenCalls(shares)
     log.info("%s: %d responses to generate with %s", model.name, len(calls), name)
-    for recipe in {call.recipe.shelf: call.recipe for call in calls}.values():
+    for recipe in {share.recipe.shelf: share.recipe for share in shares}.values():
         store.describe(recipe.shelf, recipe.identity)
     with watching(label, len(calls), "calls") as watch:
-        yield from _answers(calls, name, Tally(label, calls, watch), store, engine, seed, ledger)
+        tally = Tally(label, len(calls), watch)
+        chunk = Chunk(name, store, tally, ledger, _rows_at_once(model, engine))
+        requests = _Admitted(shares, ledger, engine, seed)
+        yield from _answers(name, requests, calls, chunk, tally, engine)
 
 
 def _answers(
-    calls: list[Call],
     name: str,
+    requests: "_Admitted",
+    calls: OpenCalls,
+    chunk: Chunk,
     tally: Tally,
-    store: ResponseStore,
     engine: EngineSettings,
-    seed: int,
-    ledger: Ledger,
 ) -> Iterator[dict[str, Any]]:
-    model, label = calls[0].recipe.model, tally.label
-    requests = _Admitted(calls, ledger, engine, seed)
-    chunk = Chunk(name, store, tally, ledger, _rows_at_once(model, engine))
     failing = None
     late: list[Generation] = []  # answered, and paid for, while the asking was being ended
     kept: list[dict[str, Any]] = []
     try:
-        with closing(_generations(name, requests, model, engine, label, late)) as generations:
+        answers = _generations(name, requests, engine, tally.label, late)
+        with closing(answers) as generations:
             for generation in generations:
-                yield chunk.keep(generation)
+                yield from _kept(generation, calls, chunk, tally.label)
                 check_stopped()
                 if tally.is_failing(engine.max_failure_share):
                     failing = generation
                     break
     finally:
-        kept = [chunk.keep(generation) for generation in late]
+        kept = [row for answer in late for row in _kept(answer, calls, chunk, tally.label)]
         chunk.store()
         tally.report()
     yield from kept
     if failing is not None:
-        raise _stopped(tally, failing)
+        raise _stopped(tally, failing, calls)
     if requests.reached is not None:
         raise PersynError(str(requests.reached)) from requests.reached
-    if tally.waiting:
-        missing = len(tally.waiting)
-        raise PersynError(f"{label} gave no answer to {missing} of {len(calls)} requests.")
+    if calls.left:
+        raise PersynError(f"{tally.label} gave no answer to {calls.left} of {len(calls)} requests.")
+
+
+def _kept(
+    generation: Generation, calls: OpenCalls, chunk: Chunk, label: str
+) -> list[dict[str, Any]]:
+    """Keep an answer; return its row, none if there was one already (a lost node's, done again)."""
+    try:
+        call = calls.take(generation.key)
+    except (KeyError, ValueError):
+        raise PersynError(
+            f"{label} answered a request that it was not given: {generation.key!r}."
+        ) from None
+    return [] if call is None else [chunk.keep(call, generation)]
 
 
 def _rows_at_once(model: Any, engine: EngineSettings) -> int:
@@ -99,62 +121,65 @@ class _Admitted:
     """The calls' requests, as far as the budget goes; ``reached`` says where it ended."""
 
     def __init__(
-        self, calls: list[Call], ledger: Ledger, engine: EngineSettings, seed: int
+        self, shares: Sequence["Share"], ledger: Ledger, engine: EngineSettings, seed: int
     ) -> None:
-        self._calls, self._ledger, self._budget, self._seed = calls, ledger, engine.budget, seed
-        model = calls[0].recipe.model
-        local = not model.settings.endpoint  # else its context is not known
-        self._context = stored_context_length(model.directory, engine) if local else math.inf
+        self._shares, self._ledger, self._budget, self._seed = shares, ledger, engine.budget, seed
+        self.model = shares[0].recipe.model
+        local = not self.model.settings.endpoint  # else its context is not known
+        self._context = stored_context_length(self.model.directory, engine) if local else math.inf
         self.reached: BudgetReached | None = None
 
     def __iter__(self) -> Iterator[Request]:
-        for call in self._calls:
+        for call, prompt in chain.from_iterable(share.calls() for share in self._shares):
             recipe = call.recipe
             try:
-                self._ledger.reserve(recipe, call.key, call.prompt, self._budget, self._context)
+                self._ledger.reserve(recipe, call.key, prompt, self._budget, self._context)
             except BudgetReached as reached:
                 self.reached = reached
                 return
             draw = seed_for(self._seed, "response", call.key)
-            yield Request(call.key, call.prompt, recipe.system, recipe.sampling, draw)
+            yield Request(call.key, prompt, recipe.system, recipe.sampling, draw)
 
 
 def _generations(
     name: str,
-    requests: Iterable[Request],
-    model: Any,
+    requests: _Admitted,
     engine: EngineSettings,
     label: str,
     late: list[Generation],
 ) -> Generator[Generation, None, None]:
-    """Local models run in a child; an endpoint needs no memory, so it is asked from here."""
-    module = engine_module(name)
+    """Local models run in a child, which takes the requests as it goes; an endpoint needs no
+    memory, so it is asked from here."""
+    module, model = engine_module(name), requests.model
     if model.settings.endpoint:
         return module.generate(requests, model, engine, late)
-    admitted = list(requests)
-    if not admitted:
+    admitted = iter(requests)
+    first = next(admitted, None)
+    if first is None:
         return _nothing()
+    feed = chain([first], admitted)
     env = module.environment(engine)
     # Of engines' modules that of Ray alone goes elsewhere.
     where = (reachable(cluster.current()),) if name == "ray" else ()
-    return run_in_child(module.generate, admitted, model, engine, *where, label=label, env=env)
+    return run_in_child(module.generate, model, engine, *where, label=label, env=env, feed=feed)
 
 
 def _nothing() -> Generator[Generation, None, None]:
     yield from ()
 
 
-def _stopped(tally: Tally, last: Generation) -> Stopped:
+def _stopped(tally: Tally, last: Generation, calls: OpenCalls) -> Stopped:
     message = (
         f"{tally.label} failed on {tally.failures} of {tally.sent} prompts (the last: "
         f"{last.error}), so it was stopped; all answers are kept, and the next run asks only for "
         "what is missing."
     )
     log.error(message)
-    return Stopped(message, [not_asked(call) for call in tally.give_up()])
+    tally.give_up(calls.left)
+    return Stopped(message, map(_not_asked, calls.give_up()))
 
 
-def not_asked(call: Call) -> dict[str, Any]:
+def _not_asked(call: Call) -> dict[str, Any]:
     """Return the row of a call that was not made because its model had been stopped."""
     nothing = Generation("", "", "error", 0, 0, "not asked: the model was stopped")
     return row_of(call, nothing, None)

@@ -46,6 +46,8 @@ class Ledger:
         Raises:
             BudgetReached: names the limit that it could pass.
         """
+        if not (run.limits or recipe.budget.limits):
+            return  # nothing to look at, and millions may be under way
         size = len(prompt.encode()) + len((recipe.system or "").encode()) + TEMPLATE_TOKENS
         size = int(min(size, context))
         most = int(min(recipe.sampling.max_new_tokens, context))

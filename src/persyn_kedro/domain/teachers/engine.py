@@ -58,6 +58,41 @@ def failed(request: Request, error: str, prompt_tokens: int = 0, asked: bool = T
     return Generation(request.key, "", "error", prompt_tokens, 0, error, asked)
 
 
+@dataclass(frozen=True)
+class Turns:
+    """How a model's prompts become token ids, and its token ids answers.
+
+    Attributes:
+        context: the tokens that prompt and response may have together.
+        stop_ids: the tokens that end a response.
+    """
+
+    tokenizer: Any
+    context: int
+    stop_ids: set[int]
+
+    @classmethod
+    def of(cls, model: "ResolvedModel", engine: EngineSettings) -> "Turns":
+        """Load a model's tokenizer, and no weights."""
+        from transformers import AutoConfig
+
+        from persyn_kedro.foundations.loading import load_tokenizer
+
+        tokenizer = load_tokenizer(model)
+        config = AutoConfig.from_pretrained(
+            model.directory, trust_remote_code=model.settings.allow_remote_code
+        )
+        return cls(tokenizer, context_length(config, engine), stop_token_ids(tokenizer, model))
+
+    def prepare(self, request: Request) -> Prepared | Generation:
+        """As ``prepare``."""
+        return prepare(request, self.tokenizer, self.context)
+
+    def finish(self, prepared: Prepared, token_ids: list[int]) -> Generation:
+        """As ``finish``."""
+        return finish(prepared, token_ids, self.stop_ids, self.tokenizer)
+
+
 def context_length(config: Any, engine: EngineSettings) -> int:
     """Return the tokens that prompt and response may have together.
 

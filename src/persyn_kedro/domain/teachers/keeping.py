@@ -25,37 +25,32 @@ class Call:
     key: str
     recipe: Recipe
     prompt_id: str
-    prompt: str
 
 
 class Tally:
-    """Which of one model's calls are answered, and how many of the answers failed.
+    """How many of one model's calls are answered, and how many of the answers failed.
 
     A prompt that was set aside before the model saw it is no failure of the model's.
     """
 
-    def __init__(self, label: str, calls: list[Call], watch: Watch) -> None:
-        self.label, self._calls, self._watch = label, len(calls), watch
-        self.waiting = {call.key: call for call in calls}
+    def __init__(self, label: str, calls: int, watch: Watch) -> None:
+        self.label, self._calls, self._watch = label, calls, watch
         self.sent = self.failures = 0
         self._errors: Counter[str] = Counter()
         self._lap = (time.monotonic(), Counter[str]())
 
-    def note(self, generation: Generation) -> Call:
-        """Count an answer; return its call."""
-        call = self.waiting.pop(generation.key)
+    def note(self, call: Call, generation: Generation) -> None:
+        """Count an answer."""
         self._lap[1][call.recipe.teacher] += generation.completion_tokens
         self.sent += generation.asked
         if generation.error is not None:
             self.failures += generation.asked
             self._errors[generation.error[:100]] += 1
         self._tell(call, generation)
-        return call
 
-    def give_up(self) -> list[Call]:
-        """Count the calls that are not made any more as failed; return them."""
-        self._watch.advance(0, skipped=len(self.waiting), failed=len(self.waiting))
-        return list(self.waiting.values())
+    def give_up(self, calls: int) -> None:
+        """Count calls that are not made any more as failed."""
+        self._watch.advance(0, skipped=calls, failed=calls)
 
     def _tell(self, call: Call, generation: Generation) -> None:
         """Advance the progress line, by what the table of calls will say."""
@@ -98,10 +93,10 @@ class Chunk:
         self._rows: list[dict[str, Any]] = []
         self._shelves: dict[str, str] = {}  # by recipe_id
 
-    def keep(self, generation: Generation) -> dict[str, Any]:
+    def keep(self, call: Call, generation: Generation) -> dict[str, Any]:
         """Turn an answer into a row, store it if the chunk is full, and book what it took."""
         generation = _storable(generation)
-        call = self._tally.note(generation)
+        self._tally.note(call, generation)
         row = row_of(call, generation, self._engine if generation.asked else None)
         self._rows.append(row)
         self._shelves[call.recipe.recipe_id] = call.recipe.shelf

@@ -1,6 +1,6 @@
 """An engine of the user's own: ``generate(requests, model, engine)``, in the model's process."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from persyn_kedro.domain.teachers.engine import Generation, Request
@@ -26,7 +26,7 @@ def environment(engine: EngineSettings) -> dict[str, str]:
 
 
 def generate(
-    requests: list[Request], model: "ResolvedModel", engine: EngineSettings
+    requests: Iterable[Request], model: "ResolvedModel", engine: EngineSettings
 ) -> Iterator[Generation]:
     """Yield the generations of the user's own engine, one for each request."""
     yield from engine_function(engine)(requests, model, engine)

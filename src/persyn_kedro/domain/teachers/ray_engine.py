@@ -5,10 +5,8 @@ This process is the driver: it renders prompts and reads answers, and loads no w
 
 import importlib.util
 import math
-from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -18,19 +16,18 @@ from persyn_kedro.domain.teachers.engine import (
     Generation,
     Prepared,
     Request,
-    context_length,
+    Turns,
     failed,
-    finish,
-    prepare,
-    stop_token_ids,
 )
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.cluster_parameters import ClusterSettings
-from persyn_kedro.foundations.model_parameters import EngineSettings
+from persyn_kedro.foundations.model_parameters import EngineSettings, SamplingSettings
 from persyn_kedro.foundations.weights import here
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel
+
+CARRIED = ("key", "max_new_tokens", "max_tokens", "prompt_tokens")  # through vLLM, with the answer
 
 
 def environment(engine: EngineSettings) -> dict[str, str]:
@@ -44,27 +41,24 @@ def install() -> str | None:
 
 
 def generate(
-    requests: list[Request],
+    requests: Iterable[Request],
     model: "ResolvedModel",
     engine: EngineSettings,
     cluster: ClusterSettings,
 ) -> Iterator[Generation]:
     """Yield a generation for each request, ``engine.chunk_size`` at a time as they are finished.
 
-    As many as the model's ``replicas`` answer at once. What a dead node was answering is asked
-    again elsewhere; each request is yielded once.
+    As many as the model's ``replicas`` answer at once. The requests wait in Ray's object store,
+    which spills to disk, and not in this process. What a dead node was answering is asked again
+    elsewhere, and may come twice.
     """
     answers = _through_vllm if engine.inside == "vllm" else _through_actors
-    seen: set[str] = set()
     with closing(answers(requests, model, engine, cluster)) as generations:
-        for generation in generations:
-            if generation.key not in seen:
-                seen.add(generation.key)
-                yield generation
+        yield from generations
 
 
 def _through_actors(
-    requests: list[Request],
+    requests: Iterable[Request],
     model: "ResolvedModel",
     engine: EngineSettings,
     cluster: ClusterSettings,
@@ -97,46 +91,50 @@ def _start_inside(
 
 
 def _through_vllm(
-    requests: list[Request],
+    requests: Iterable[Request],
     model: "ResolvedModel",
     engine: EngineSettings,
     cluster: ClusterSettings,
 ) -> Generator[Generation, None, None]:
     """Ask vLLM by ``ray.data.llm``: token ids in, token ids out, as our own vLLM engine does."""
-    from transformers import AutoConfig
-
-    from persyn_kedro.foundations.loading import load_tokenizer
-
-    tokenizer = load_tokenizer(model)
-    config = AutoConfig.from_pretrained(
-        model.directory, trust_remote_code=model.settings.allow_remote_code
-    )
-    context = context_length(config, engine)
-    stop_ids = stop_token_ids(tokenizer, model)
-    waiting: dict[str, Prepared] = {}
-    for request in requests:
-        prepared = prepare(request, tokenizer, context)
-        if isinstance(prepared, Generation):
-            yield prepared
-        else:
-            compact = array("i", prepared.prompt_ids)  # there may be many
-            waiting[request.key] = replace(prepared, prompt_ids=compact)
-    rows = (
-        {
-            "key": key,
-            "tokenized_prompt": list(prepared.prompt_ids),
-            "sampling_params": vllm_engine.sampling_arguments(prepared, stop_ids),
-        }
-        for key, prepared in waiting.items()
-    )
-    with closing(_answered(rows, model, engine, cluster, context)) as answers:
+    turns = Turns.of(model, engine)
+    set_aside: list[Generation] = []
+    rows = _rows(requests, turns, set_aside)
+    with closing(_answered(rows, model, engine, cluster, turns.context)) as answers:
         for row in answers:
-            prepared = waiting[row["key"]]
+            prepared = _prepared(row)
             if row["__inference_error__"]:
                 error = f"vLLM on the cluster: {row['__inference_error__']}"
                 yield failed(prepared.request, error, len(prepared.prompt_ids))
             else:
-                yield finish(prepared, list(row["token_ids"]), stop_ids, tokenizer)
+                yield turns.finish(prepared, list(row["token_ids"]))
+    yield from set_aside
+
+
+def _rows(
+    requests: Iterable[Request], turns: Turns, set_aside: list[Generation]
+) -> Iterator[dict[str, Any]]:
+    """Yield what vLLM is to be asked, with what ``_prepared`` needs; note what cannot be asked."""
+    for request in requests:
+        prepared = turns.prepare(request)
+        if isinstance(prepared, Generation):
+            set_aside.append(prepared)
+            continue
+        yield {
+            "key": request.key,
+            "max_new_tokens": request.sampling.max_new_tokens,
+            "max_tokens": prepared.max_tokens,
+            "prompt_tokens": len(prepared.prompt_ids),
+            "tokenized_prompt": list(prepared.prompt_ids),
+            "sampling_params": vllm_engine.sampling_arguments(prepared, turns.stop_ids),
+        }
+
+
+def _prepared(row: dict[str, Any]) -> Prepared:
+    """Return the request of an answer's row, as far as ``Turns.finish`` looks at it."""
+    sampling = SamplingSettings(max_new_tokens=row["max_new_tokens"])
+    request = Request(row["key"], "", None, sampling, 0)
+    return Prepared(request, range(row["prompt_tokens"]), row["max_tokens"])
 
 
 def _answered(
@@ -146,7 +144,7 @@ def _answered(
     cluster: ClusterSettings,
     context: int,
 ) -> Generator[dict[str, Any], None, None]:
-    """Yield ``key``, ``token_ids`` and ``__inference_error__`` of each row, chunk by chunk."""
+    """Yield each row with its ``token_ids`` or ``__inference_error__``, chunk by chunk."""
     import pyarrow as pa
     import ray
 
@@ -165,7 +163,7 @@ def _answered(
             progress.loaded()
             begun = True
         # Rows with an error come without what ``_wanted`` makes.
-        names = {"key", "token_ids", "__inference_error__"} & set(batch.column_names)
+        names = {*CARRIED, "token_ids", "__inference_error__"} & set(batch.column_names)
         yield from batch.select(sorted(names)).to_pylist()
 
 
@@ -211,7 +209,7 @@ def _processor(
 
 
 def _wanted(row: dict[str, Any]) -> dict[str, Any]:
-    return {"key": row["key"], "token_ids": list(row["generated_tokens"])}
+    return {**{name: row[name] for name in CARRIED}, "token_ids": list(row["generated_tokens"])}
 
 
 def _finding(stage: type, model: "ResolvedModel") -> type:

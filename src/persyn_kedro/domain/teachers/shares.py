@@ -52,42 +52,47 @@ class Share:
     """What one teacher is to answer.
 
     Attributes:
+        ids: the prompt_ids of ``pairs``.
         keys: of all responses wanted.
         missing: (m,) the places in ``keys`` of those to ask for, each for this teacher alone.
     """
 
     recipe: Recipe
     pairs: Sequence[tuple[str, str]]
+    ids: pa.Array
     keys: pa.Array
     known: Known
     missing: np.ndarray
 
-    def calls(self) -> Iterator[Call]:
-        """Yield the calls to make, in the prompts' order."""
-        keys = self.keys.take(pa.array(self.missing)).to_pylist()
-        for key, (prompt_id, prompt) in zip(keys, pick(self.pairs, self.missing), strict=True):
-            yield Call(key, self.recipe, prompt_id, prompt)
+    @property
+    def missing_keys(self) -> pa.Array:
+        """The keys to ask for."""
+        return self.keys.take(pa.array(self.missing))
 
-    def unsettled(self, engine: EngineSettings) -> int:
-        """Return how many of the calls that were made a further run would make again."""
-        new = self.new()
+    def call(self, number: int) -> Call:
+        """Return the call for one of ``missing``."""
+        place = self.missing[number]
+        return Call(self.keys[place].as_py(), self.recipe, self.ids[place].as_py())
+
+    def calls(self) -> Iterator[tuple[Call, str]]:
+        """Yield the calls to make and their prompts, in these' order."""
+        for number, (_, prompt) in enumerate(pick(self.pairs, self.missing)):
+            yield self.call(number), prompt
+
+    def ended(self, engine: EngineSettings) -> tuple[pa.Table, dict[str, Any], int]:
+        """Return OUTCOMES, the row of CALLS, and how many of the calls would be made again."""
+        new = self.known.rows(self.missing_keys)
         failed = new.filter(pc.is_valid(new["error"])).to_pylist()
-        return sum(not _is_settled(row, self.recipe, engine) for row in failed)
+        again = sum(not _is_settled(row, self.recipe, engine) for row in failed)
+        return self._outcomes(), self._count(new), again
 
-    def new(self) -> pa.Table:
-        """Return the rows of the calls that were made, as OUTCOMES."""
-        return self.known.rows(self.keys.take(pa.array(self.missing)))
-
-    def outcomes(self) -> pa.Table:
-        """Return all rows, as OUTCOMES."""
+    def _outcomes(self) -> pa.Table:
         if not len(self.keys):
             return OUTCOMES.empty_table()
         names = pa.repeat(self.recipe.teacher, len(self.keys))
-        return self.known.rows(self.keys).add_column(0, "teacher", names)
+        return self.known.rows(self.keys).add_column(0, "teacher", names).cast(OUTCOMES)
 
-    def count(self) -> dict[str, Any]:
-        """Return the row of CALLS."""
-        new = self.new() if len(self.missing) else STORED_OUTCOMES.empty_table()
+    def _count(self, new: pa.Table) -> dict[str, Any]:
         made = new.filter(pc.is_valid(new["engine"]))  # asked at all
         tokens = [pc.sum(made[f"{k}_tokens"]).as_py() or 0 for k in ("prompt", "completion")]
         return {
@@ -105,8 +110,9 @@ def shares_of(
     wanted: Wanted, recipes: Sequence[Recipe], store: ResponseStore, engine: EngineSettings
 ) -> list[Share]:
     """Return each teacher's share, with what the store has of it and needs no new call."""
+    ids = {r.teacher: prompt_ids(wanted.get(r.teacher, ())) for r in recipes}
     keys = {
-        r.teacher: pa.array(map(r.response_key, prompt_ids(wanted.get(r.teacher, ()))), pa.string())
+        r.teacher: pa.array(map(r.response_key, ids[r.teacher].to_pylist()), pa.string())
         for r in recipes
     }
     owners = {recipe.shelf: recipe for recipe in recipes}
@@ -116,10 +122,12 @@ def shares_of(
         known[shelf] = Known([_stored(own, owner, store, engine)])
     shares = []
     for recipe in recipes:
-        found = known[recipe.shelf]
-        missing = _missing(keys[recipe.teacher], found)
-        pairs = wanted.get(recipe.teacher, ())
-        shares.append(Share(recipe, pairs, keys[recipe.teacher], found, missing))
+        name, found = recipe.teacher, known[recipe.shelf]
+        missing = _missing(keys[name], found)
+        pairs = wanted.get(name, ())
+        shares.append(Share(recipe, pairs, ids[name], keys[name], found, missing))
+    for found in known.values():
+        found.waiting.clear()
     return shares
 
 
@@ -140,15 +148,14 @@ def _stored(
     if not len(keys):
         return STORED_OUTCOMES.empty_table()
     rows = store.read(recipe.shelf, STORED_OUTCOMES.names)
-    return _settled_rows(
-        rows.filter(pc.is_in(rows["response_key"], value_set=keys)), recipe, engine
-    )
+    rows = rows.filter(pc.is_in(rows["response_key"], value_set=keys)).cast(STORED_OUTCOMES)
+    return _settled_rows(rows, recipe, engine)
 
 
 def answered_prompts(recipe: Recipe, store: ResponseStore, engine: EngineSettings) -> pa.Table:
     """Return the store's rows of a recipe that need no new call, as STORED_OUTCOMES."""
     rows = store.read(recipe.shelf, STORED_OUTCOMES.names)
-    return _settled_rows(rows, recipe, engine)
+    return _settled_rows(rows.cast(STORED_OUTCOMES), recipe, engine)
 
 
 def _settled_rows(rows: pa.Table, recipe: Recipe, engine: EngineSettings) -> pa.Table:

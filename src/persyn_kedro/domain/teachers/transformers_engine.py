@@ -1,22 +1,22 @@
 """Generation with Transformers, for machines without vLLM."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.domain.teachers.engine import (
     Generation,
     Prepared,
     Request,
-    context_length,
-    finish,
-    prepare,
-    stop_token_ids,
+    Turns,
 )
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.model_parameters import EngineSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel
+
+LOOK_AHEAD = 4096  # requests, among which those of similar length are put together
 
 
 def environment(engine: EngineSettings) -> dict[str, str]:
@@ -30,7 +30,7 @@ def install() -> str | None:
 
 
 def generate(
-    requests: list[Request], model: "ResolvedModel", engine: EngineSettings
+    requests: Iterable[Request], model: "ResolvedModel", engine: EngineSettings
 ) -> Iterator[Generation]:
     """Yield a generation for each request: greedy ones in batches, sampled ones one by one."""
     yield from start(model, engine)(requests)
@@ -40,26 +40,21 @@ def start(
     model: "ResolvedModel", engine: EngineSettings
 ) -> Callable[[Iterable[Request]], Iterator[Generation]]:
     """Load the model; return what answers requests, as often as it is called."""
-    from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
+    from persyn_kedro.foundations.loading import load_causal_lm
 
-    tokenizer = load_tokenizer(model)
+    turns = Turns.of(model, engine)
     causal_lm = load_causal_lm(model)
     progress.loaded()
-    stop_ids = stop_token_ids(tokenizer, model)
-    context = context_length(causal_lm.config, engine)
 
     def answer(requests: Iterable[Request]) -> Iterator[Generation]:
-        waiting: list[Prepared] = []
-        for request in requests:
-            prepared = prepare(request, tokenizer, context)
-            if isinstance(prepared, Generation):
-                yield prepared
-            else:
-                waiting.append(prepared)
-        for batch in _batches(waiting, engine.batch_size):
-            answers = _generate_batch(causal_lm, batch, sorted(stop_ids))
-            for prepared, token_ids in zip(batch, answers, strict=True):
-                yield finish(prepared, token_ids, stop_ids, tokenizer)
+        iterator = iter(requests)
+        while some := [turns.prepare(request) for request in islice(iterator, LOOK_AHEAD)]:
+            yield from (each for each in some if isinstance(each, Generation))
+            waiting = [each for each in some if isinstance(each, Prepared)]
+            for batch in _batches(waiting, engine.batch_size):
+                answers = _generate_batch(causal_lm, batch, sorted(turns.stop_ids))
+                for prepared, token_ids in zip(batch, answers, strict=True):
+                    yield turns.finish(prepared, token_ids)
 
     return answer
 

@@ -3,18 +3,16 @@
 import importlib.util
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.domain.teachers.engine import (
     Generation,
     Prepared,
     Request,
-    context_length,
+    Turns,
     failed,
-    finish,
-    prepare,
-    stop_token_ids,
 )
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.model_parameters import EngineSettings, SamplingSettings
@@ -44,46 +42,41 @@ def install() -> str | None:
 
 
 def generate(
-    requests: list[Request], model: "ResolvedModel", engine: EngineSettings
+    requests: Iterable[Request], model: "ResolvedModel", engine: EngineSettings
 ) -> Iterator[Generation]:
-    """Yield a generation for each request as soon as it is finished, in no fixed order."""
-    from transformers import AutoConfig
+    """Yield a generation for each request as soon as it is finished, in no fixed order.
 
-    from persyn_kedro.foundations.loading import load_tokenizer
-
-    tokenizer = load_tokenizer(model)
-    context = context_length(
-        AutoConfig.from_pretrained(
-            model.directory, trust_remote_code=model.settings.allow_remote_code
-        ),
-        engine,
-    )
-    stop_ids = stop_token_ids(tokenizer, model)
+    Twice as many requests are with vLLM as it runs at once, so that it never waits for one.
+    """
+    turns = Turns.of(model, engine)
     running: dict[str, Prepared] = {}
-    for request in requests:
-        prepared = prepare(request, tokenizer, context)
-        if isinstance(prepared, Generation):
-            yield prepared
-        else:
-            running[request.key] = prepared
-    if not running:
-        return
-    llm_engine = _start(model, engine, context)
-    progress.loaded()
+    waiting = map(turns.prepare, requests)
+    llm_engine: Any = None
     try:
-        for key, prepared in list(running.items()):
-            try:
-                parameters = _sampling_parameters(prepared, stop_ids)
-                llm_engine.add_request(key, {"prompt_token_ids": prepared.prompt_ids}, parameters)
-            except ValueError as error:
-                yield failed(running.pop(key).request, str(error), len(prepared.prompt_ids))
-        while running:
-            for output in llm_engine.step():
+        while True:
+            more = False
+            for prepared in islice(waiting, 2 * engine.max_num_seqs - len(running)):
+                more = True
+                if isinstance(prepared, Generation):
+                    yield prepared
+                    continue
+                if llm_engine is None:
+                    llm_engine = _start(model, engine, turns.context)
+                    progress.loaded()
+                refused = _add(llm_engine, prepared, turns.stop_ids)
+                if refused:
+                    yield refused
+                else:
+                    running[prepared.request.key] = prepared
+            if not running and not more:
+                return
+            for output in llm_engine.step() if running else ():
                 if output.finished:
                     token_ids = list(output.outputs[0].token_ids)
-                    yield finish(running.pop(output.request_id), token_ids, stop_ids, tokenizer)
+                    yield turns.finish(running.pop(output.request_id), token_ids)
     finally:
-        llm_engine.engine_core.shutdown()
+        if llm_engine is not None:
+            llm_engine.engine_core.shutdown()
 
 
 def _start(model: "ResolvedModel", engine: EngineSettings, context: int) -> Any:
@@ -125,13 +118,20 @@ def engine_arguments(
     }
 
 
-def _sampling_parameters(prepared: Prepared, stop_ids: set[int]) -> Any:
+def _add(llm_engine: Any, prepared: Prepared, stop_ids: set[int]) -> Generation | None:
+    """Hand vLLM a request; return the failed generation if it refuses it."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
-    return SamplingParams(
-        **sampling_arguments(prepared, stop_ids), output_kind=RequestOutputKind.FINAL_ONLY
-    )
+    request, prompt = prepared.request, {"prompt_token_ids": prepared.prompt_ids}
+    try:
+        parameters = SamplingParams(
+            **sampling_arguments(prepared, stop_ids), output_kind=RequestOutputKind.FINAL_ONLY
+        )
+        llm_engine.add_request(request.key, prompt, parameters)
+    except ValueError as error:
+        return failed(request, str(error), len(prepared.prompt_ids))
+    return None
 
 
 def sampling_arguments(prepared: Prepared, stop_ids: set[int]) -> dict[str, Any]:

@@ -1,0 +1,47 @@
+"""Items that a process is sent as it goes through them, some at a time."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+AT_ONCE = 256  # items; the next are on their way while these are gone through
+
+
+class Feed(Iterator[Any]):
+    """The receiving end. A thread takes what comes, so that the sender never waits for long.
+
+    It would otherwise wait in ``send`` for a process that waits in ``send`` itself.
+    """
+
+    def __init__(self, receive: Callable[[], list[Any]], ask: Callable[[], None]) -> None:
+        """``ask`` has the other end send the next items, ``receive`` waits for them.
+
+        No items mean that there are no more.
+        """
+        self._receive, self._ask = receive, ask
+        self._blocks: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
+        self._items: Iterator[Any] = iter(())
+        self._ended = False
+        threading.Thread(target=self._take, daemon=True).start()
+        ask()
+
+    def __next__(self) -> Any:
+        for item in self._items:
+            return item
+        block = [] if self._ended else self._blocks.get()
+        if not block:
+            self._ended = True
+            raise StopIteration
+        self._items = iter(block)
+        self._ask()
+        return next(self._items)
+
+    def _take(self) -> None:
+        block = [None]
+        while block:
+            try:
+                block = self._receive()
+            except (EOFError, OSError):
+                return  # the other end is gone, and ends this process
+            self._blocks.put(block)
