@@ -9,6 +9,7 @@ from kedro.runner import SequentialRunner
 from kedro.runner.task import Task
 
 from persyn_kedro.foundations import progress
+from persyn_kedro.foundations.arrow_memory import give_back
 from persyn_kedro.foundations.errors import Interrupted
 from persyn_kedro.foundations.step import step_of
 from persyn_kedro.step_records import StepRecords
@@ -60,6 +61,7 @@ class ResumingRunner(SequentialRunner):
                     self._execute(Task(node, catalog, self._is_async, hook_manager, run_id))
                 records.pin_saved(node)
             self._release_datasets(node, catalog, loads, pipeline)
+            give_back()
 
     @staticmethod
     def _execute(task: Task) -> None:

@@ -12,6 +12,7 @@ from kedro_datasets._typing import TablePreview
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.datasets.previews import NOT_MADE, preview_table
+from persyn_kedro.foundations.arrow_memory import give_back
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.places import Place
 from persyn_kedro.foundations.schemas import unsettled_rows
@@ -53,13 +54,15 @@ class ParquetTable(AtomicVersionedDataset):
                 if check is not None:
                     check.check(rows)
                 writer.write_table(rows)
+                give_back()
 
     def _unsettled(self, data: pa.Table | pa.RecordBatchReader) -> int:
         return unsettled_rows(data.schema)
 
     def _read(self, path: Place) -> pads.Dataset:
         if isinstance(path, Path):
-            return pads.dataset(path, format="parquet")
+            # What is read ahead of a file is held until the file's end: here, all of a table.
+            return pads.dataset(path, format=pads.ParquetFileFormat(pre_buffer=False))
         return pads.dataset(path.path, format="parquet", filesystem=path.fs)
 
     def preview(self, nrows: int = 10) -> TablePreview:

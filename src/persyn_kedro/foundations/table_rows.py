@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from persyn_kedro.foundations.arrow_memory import give_back
+
 BLOCK = 16_384  # rows; also those of a row group that this project writes
 
 
@@ -90,9 +92,11 @@ class TextColumn(Sequence[str]):
 
 def read_blocks(dataset: pads.Dataset, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Yield a table's batches in order, with no more than two of them read ahead."""
-    return dataset.to_batches(
+    for batch in dataset.to_batches(
         columns=list(columns), batch_size=BLOCK, batch_readahead=2, fragment_readahead=1
-    )
+    ):
+        yield batch
+        give_back()
 
 
 def _row_groups(fragment: pads.Fragment) -> list[pads.Fragment]:

@@ -19,7 +19,7 @@ def select_prompts(
 
 
 def select_rows(
-    prompt_ids: pa.ChunkedArray,
+    prompt_ids: pa.Array | pa.ChunkedArray,
     splits: pa.Table,
     split: Collection[str],
     part: Collection[str] | None = None,
@@ -37,12 +37,15 @@ def select_rows(
     return places.filter(mask).select(["prompt_id", "split", "part"]).add_column(0, "row", [rows])
 
 
-def rows_of(ids: pa.ChunkedArray, among: pa.ChunkedArray) -> np.ndarray:
-    """Return where each of the ids is among others, (n,) int32.
+def rows_of(ids: pa.Array | pa.ChunkedArray, among: pa.ChunkedArray) -> np.ndarray:
+    """Return where each of the ids is among others, all different, (n,) int32.
 
     Raises:
         KeyError: one of them is not there.
     """
+    chunked = ids if isinstance(ids, pa.ChunkedArray) else pa.chunked_array([ids])
+    if chunked.equals(among):  # tables of one order: no index of all is needed
+        return np.arange(len(ids), dtype=np.int32)
     rows = pc.index_in(ids, value_set=among)
     if rows.null_count:
         raise KeyError(ids.filter(pc.is_null(rows))[0].as_py())

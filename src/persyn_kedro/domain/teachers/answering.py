@@ -15,6 +15,7 @@ from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.domain.teachers.shares import Share, Wanted, by_model, shares_of
 from persyn_kedro.domain.teachers.together import together
 from persyn_kedro.foundations import cluster, progress
+from persyn_kedro.foundations.arrow_memory import give_back
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_parameters import EngineSettings
 from persyn_kedro.foundations.ray_cluster import reachable
@@ -26,6 +27,8 @@ from persyn_kedro.foundations.schemas import (
     with_unsettled,
 )
 from persyn_kedro.foundations.table_rows import BLOCK
+
+AT_ONCE = 4096  # rows as Python objects, of each model that is being asked
 
 
 def answer(
@@ -83,6 +86,7 @@ def make_sure(
     unknown = [teacher for teacher in wanted if teacher not in {r.teacher for r in recipes}]
     if unknown:
         raise PersynError(f"Teacher {unknown[0]} is not in the pool.")
+    give_back()  # what the prompts were chosen by
     shares = shares_of(wanted, recipes, store, engine)
     progress.came_from_store(sum(len(s.keys) - len(s.missing) for s in shares), "calls")
     stopped = _ask_all(shares, recipes, store, engine, seed, ledger or Ledger())
@@ -114,6 +118,7 @@ def _ask_all(
             stopped.append(stop)
             _keep(group, stop.unasked)
 
+    give_back()  # models' answers may take days
     together(ask, by_model(asked), _at_once(recipes, engine))
     return stopped
 
@@ -126,6 +131,7 @@ def _ended(shares: list[Share], engine: EngineSettings) -> tuple[pa.Table, pa.Ta
         outcomes.append(rows)
         calls.append(count)
         again += more
+        give_back()
     return with_unsettled(pa.concat_tables(outcomes), again), pa.Table.from_pylist(calls, CALLS)
 
 
@@ -192,11 +198,12 @@ def _keep(group: Sequence[Share], rows: Iterable[dict[str, Any]]) -> None:
         for recipe_id, own in known.items():
             own.keep([row for row in block if row["recipe_id"] == recipe_id])
         block.clear()
+        give_back()
 
     try:
         for row in rows:
             block.append(row)
-            if len(block) == BLOCK:
+            if len(block) == AT_ONCE:
                 keep()
     finally:
         keep()

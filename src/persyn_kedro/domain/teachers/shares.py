@@ -14,6 +14,7 @@ from persyn_kedro.domain.teachers.engine import stored_context_length
 from persyn_kedro.domain.teachers.keeping import Call
 from persyn_kedro.domain.teachers.openai_engine import MARKED
 from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.foundations.arrow_memory import give_back
 from persyn_kedro.foundations.model_parameters import EngineSettings
 from persyn_kedro.foundations.schemas import OUTCOMES, STORED_OUTCOMES
 
@@ -120,6 +121,7 @@ def shares_of(
     for shelf, owner in owners.items():
         own = pa.concat_arrays([keys[r.teacher] for r in recipes if r.shelf == shelf])
         known[shelf] = Known([_stored(own, owner, store, engine)])
+        give_back()
     shares = []
     for recipe in recipes:
         name, found = recipe.teacher, known[recipe.shelf]

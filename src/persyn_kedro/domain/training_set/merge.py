@@ -10,6 +10,7 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.prompts.selection import rows_of
 from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations.arrow_memory import give_back
 from persyn_kedro.foundations.model_parameters import Think
 from persyn_kedro.foundations.rendering import visible_text
 from persyn_kedro.foundations.table_rows import BLOCK, TableRows
@@ -47,6 +48,7 @@ def build_sft_dataset(
     chosen = chosen.append_column("reward", _rewards_of(ids, teachers, rewards))
     scored = assignments.to_table(columns=["prompt_id"])["prompt_id"]
     chosen = chosen.append_column("assignment", pa.array(rows_of(ids, scored)))
+    give_back()  # all that it was put together from
     sources = (
         TableRows(prompts, ["prompt"]),
         TableRows(routed, ["teacher", "response", "finish_reason", "response_key"]),
@@ -78,10 +80,12 @@ def _rewards_of(
     """Return the reward of each prompt's teacher, (n,) float64, null where it is not known."""
     values, known = np.zeros(len(prompt_ids)), np.zeros(len(prompt_ids), dtype=bool)
     table = rewards.to_table(columns=["prompt_id", "teacher", "reward"])
-    places = pc.index_in(table["prompt_id"], value_set=prompt_ids)
-    own = pc.and_(pc.equal(table["teacher"], teachers.take(places)), pc.is_valid(table["reward"]))
-    own = pc.fill_null(own, False)
-    places = places.filter(own).to_numpy()
+    scored = np.flatnonzero(pc.is_in(prompt_ids, value_set=pc.unique(table["prompt_id"])))
+    rows = pa.array(scored)  # of few prompts
+    places = pc.index_in(table["prompt_id"], value_set=prompt_ids.take(rows))
+    own = pc.equal(table["teacher"], teachers.take(rows).take(places))
+    own = pc.fill_null(pc.and_(own, pc.is_valid(table["reward"])), False)
+    places = scored[places.filter(own).to_numpy()]
     values[places], known[places] = table["reward"].filter(own).to_numpy(), True
     return pa.array(values, mask=~known)
 

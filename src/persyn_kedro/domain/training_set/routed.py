@@ -98,7 +98,7 @@ def routed_rounds(
         responses, quality = yield {t: prompts.at(own) for t, own in asked.items() if len(own)}
         rows = _with_quality(responses, quality, rank)
         rejected = _rejected(rows, settings, allow_truncated)
-        kept.append(rows.filter(pc.invert(rejected)))
+        kept.append(rows.filter(pc.invert(rejected)) if pc.any(rejected).as_py() else rows)
         again = rows["prompt_id"].filter(rejected)
         places = places[pc.is_in(prompts.at(places).ids, value_set=again).to_numpy(False)]
     return pa.concat_tables(kept) if kept else schemas.ROUTED_RESPONSES.empty_table()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
 
@@ -49,9 +50,7 @@ def generate_responses(
     """Return the routed responses of calibration and train prompts, streamed, and the calls."""
     recipes = resolve_recipes(teachers, models)
     check_assignments(assignments.schema, pool_identity(recipes))
-    ids = prompts.to_table(columns=["prompt_id"])["prompt_id"].combine_chunks()
-    rows = select_rows(ids, splits.to_table(), SPLITS)
-    scored, choices = ranked_places(assignments, settings.max_calls)
+    chosen, choices = _routed_prompts(prompts, splits, assignments, settings.max_calls)
 
     def ask(wanted: Wanted) -> tuple[pa.Table, pa.Table]:
         return make_sure(wanted, recipes, response_store, engine, seed, ledger, go_on=True)
@@ -60,8 +59,8 @@ def generate_responses(
         return with_texts(outcomes, recipes, response_store)
 
     return routed_generation(
-        ChosenPrompts(TableRows(prompts, ["prompt"]), ids, rows["row"].to_numpy()),
-        choices[rows_of(rows["prompt_id"], scored)],
+        chosen,
+        choices,
         list(teachers.root),
         settings,
         label.allow_truncated,
@@ -69,6 +68,17 @@ def generate_responses(
         streaming_checker(prompts, thinks_of(models, teachers), quality_store, texts),
         texts,
     )
+
+
+def _routed_prompts(
+    prompts: pads.Dataset, splits: pads.Dataset, assignments: pads.Dataset, most: int
+) -> tuple[ChosenPrompts, np.ndarray]:
+    """Return the prompts to answer, and for each the places of its teachers (``ranked_places``)."""
+    ids = prompts.to_table(columns=["prompt_id"])["prompt_id"].combine_chunks()
+    rows = select_rows(ids, splits.to_table(), SPLITS)
+    scored, choices = ranked_places(assignments, most)
+    choices = choices[rows_of(rows["prompt_id"], scored)]
+    return ChosenPrompts(TableRows(prompts, ["prompt"]), ids, rows["row"].to_numpy()), choices
 
 
 @step(label=("allow_truncated", "unsolved"))
