@@ -1,10 +1,12 @@
 """Tables of a few rows, in the form that nodes and the domain are handed."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as pads
+import pyarrow.parquet as pq
 
 from persyn_kedro.domain.training_set.merge import build_sft_dataset
 from persyn_kedro.foundations import schemas
@@ -13,6 +15,12 @@ from persyn_kedro.foundations.model_parameters import Think
 
 def dataset(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pads.Dataset:
     return pads.dataset(pa.Table.from_pylist(list(rows), schema))
+
+
+def on_disk(path: Path, table: pa.Table) -> pads.Dataset:
+    """Write a table in row groups of 64."""
+    pq.write_table(table, path, row_group_size=64)
+    return pads.dataset(path)
 
 
 def sft_rows(

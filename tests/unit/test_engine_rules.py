@@ -1,0 +1,85 @@
+"""What every engine keeps to: what is sent, where an answer ends, what runs together."""
+
+from dataclasses import replace
+
+import pytest
+
+from persyn_kedro.domain.teachers import engine as engine_rules
+from persyn_kedro.domain.teachers import transformers_engine
+from persyn_kedro.domain.teachers.engine import (
+    Generation,
+    Prepared,
+    Request,
+    finish,
+    prepare,
+)
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.model_parameters import (
+    SamplingSettings,
+)
+
+
+class WordTokenizer:
+    """Ids are positions in ``words``; 0 ends a turn."""
+
+    words = ("<end>", "a", "b", "c")
+
+    def decode(self, ids, **_):
+        return " ".join(self.words[id_] for id_ in ids if id_)
+
+
+def request(prompt: str = "p", **sampling) -> Request:
+    return Request(prompt, prompt, None, SamplingSettings(**sampling), 0)
+
+
+@pytest.mark.parametrize(
+    ("token_ids", "text", "reason", "tokens"),
+    [
+        ([1, 2, 0], "a b", "stop", 3),
+        ([1, 0, 0, 0], "a", "stop", 2),  # padding of a batch is not counted
+        ([0], "", "stop", 1),
+        ([1, 2, 3, 1], "a b c a", "length", 4),
+    ],
+)
+def test_a_response_ends_at_its_first_stop_token(token_ids, text, reason, tokens):
+    prepared = Prepared(request(max_new_tokens=4), [1, 1], 4)
+    generation = finish(prepared, token_ids, {0}, WordTokenizer())
+    assert generation == Generation("p", text, reason, 2, tokens)
+
+
+def test_a_response_cut_by_the_context_is_an_error_but_a_short_one_is_not():
+    prepared = Prepared(request(max_new_tokens=9), [1, 1], 2)
+    cut = finish(prepared, [1, 2], {0}, WordTokenizer())
+    assert (cut.finish_reason, cut.response, cut.completion_tokens) == ("error", "", 2)
+    assert "2 tokens that the context left" in str(cut.error)
+    assert finish(prepared, [1, 0], {0}, WordTokenizer()).finish_reason == "stop"
+
+
+def test_prompts_that_cannot_be_sent_have_failed_and_bad_templates_stop(monkeypatch):
+    def render_prompt(tokenizer, system, prompt):
+        if system or prompt == "odd":
+            raise PersynError(f"The chat template refuses {prompt}.")
+        return [1] * len(prompt)
+
+    monkeypatch.setattr(engine_rules.rendering, "render_prompt", render_prompt)
+    fits = prepare(request("1234", max_new_tokens=9), None, 6)
+    assert isinstance(fits, Prepared) and fits.max_tokens == 2
+    for prompt, tokens in (("123456", 6), ("odd", 0)):
+        generation = prepare(request(prompt), None, 6)
+        assert isinstance(generation, Generation) and generation.error
+        assert (generation.finish_reason, generation.prompt_tokens) == ("error", tokens)
+    with pytest.raises(PersynError, match="refuses Hello"):
+        prepare(replace(request(), system="Be brief."), None, 6)
+
+
+def test_only_greedy_requests_of_one_length_limit_share_a_batch():
+    greedy = [Prepared(request(f"g{n}"), [1] * n, 9) for n in (5, 1, 4, 2, 3)]
+    shorter = Prepared(request("short"), [1], 8)
+    warm = [Prepared(request(f"w{n}", temperature=0.5), [1], 9) for n in range(2)]
+    penalty = Prepared(request("p", repetition_penalty=1.1), [1], 9)
+    batches = [
+        [prepared.request.key for prepared in batch]
+        for batch in transformers_engine._batches([*greedy, shorter, *warm, penalty], 2)
+    ]
+    assert batches[:3] == [["w0"], ["w1"], ["p"]]
+    assert batches[3:] == [["g1", "g2"], ["g3", "g4"], ["g5"], ["short"]]
