@@ -22,8 +22,8 @@ TOKENS = 96
 T_975 = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}  # by repeats
 
 
-def _calls(count: int) -> tuple[list[Any], Any, Any]:
-    from persyn_kedro.domain.teachers.keeping import Call
+def _asked(count: int) -> tuple[list[tuple[str, str]], Any, Any]:
+    """Return (prompt_id, prompt) pairs, the teacher's recipe, and the engine's settings."""
     from persyn_kedro.domain.teachers.recipes import resolve_recipes
     from persyn_kedro.foundations.model_parameters import EngineSettings, Models, Teachers
 
@@ -32,9 +32,8 @@ def _calls(count: int) -> tuple[list[Any], Any, Any]:
     teacher = {"model": "smollm2", "sampling": sampling}
     teachers = Teachers.model_validate({"t": teacher, "other": {**teacher, "system": "Be brief."}})
     recipe, _ = resolve_recipes(teachers, models)
-    calls = [Call(f"{i:064x}", recipe, f"p{i}", text) for i, text in enumerate(prompts(count))]
     return (
-        calls,
+        [(f"p{i}", text) for i, text in enumerate(prompts(count))],
         recipe,
         EngineSettings(
             max_model_len=1024,
@@ -58,22 +57,24 @@ def ours(count: int) -> tuple[Callable, Callable]:
     from persyn_kedro.domain.stores.response_store import ResponseStore
     from persyn_kedro.domain.teachers import asking, vllm_engine
     from persyn_kedro.domain.teachers.budget import Ledger
-    from persyn_kedro.foundations import loading
+    from persyn_kedro.domain.teachers.engine import Turns
+    from persyn_kedro.domain.teachers.shares import shares_of
 
-    calls, recipe, engine = _calls(count)
+    pairs, recipe, engine = _asked(count)
     running = _started(recipe, engine)
-    tokenizer = loading.load_tokenizer(recipe.model)
-    loading.load_tokenizer = lambda *_: tokenizer  # a part of the engine's start, as for raw vLLM
+    turns = Turns.of(recipe.model, engine)
+    Turns.of = lambda *_: turns  # a part of the engine's start, as for raw vLLM
     running.engine_core.shutdown = lambda: None  # kept for the next turn
     vllm_engine._start = lambda *_: running
-    asking.run_in_child = lambda function, *args, label, env: function(*args)
+    asking.run_in_child = lambda function, *args, label, env, feed: function(feed, *args)
     stores: list[Any] = []
 
     def prepare() -> None:
         stores[:] = [ResponseStore(Path(tempfile.mkdtemp()))]
 
     def work() -> dict[str, str]:
-        rows = asking.ask_model(calls, stores[0], engine, 1, Ledger())
+        shares = shares_of({"t": pairs}, [recipe], stores[0], engine)
+        rows = asking.ask_model(shares, stores[0], engine, 1, Ledger())
         return {row["response_key"]: row["response"] for row in rows}
 
     return prepare, work
@@ -86,9 +87,8 @@ def raw(count: int) -> Callable[[], dict[str, str]]:
     from persyn_kedro.domain.teachers import engine as engines
     from persyn_kedro.domain.teachers import vllm_engine
     from persyn_kedro.foundations.hashing import seed_for
-    from persyn_kedro.foundations.loading import load_tokenizer
 
-    calls, recipe, settings = _calls(count)
+    pairs, recipe, settings = _asked(count)
     os.environ.update(vllm_engine.environment(settings))
     import vllm
 
@@ -101,21 +101,21 @@ def raw(count: int) -> Callable[[], dict[str, str]]:
 
     vllm.LLM = Kept
     _started(recipe, settings)
-    tokenizer = load_tokenizer(recipe.model)
-    stops = engines.stop_token_ids(tokenizer, recipe.model)
+    turns = engines.Turns.of(recipe.model, settings)
     prepared_all, parameters = [], []
-    for call in calls:
-        seed = seed_for(1, "response", call.key)
-        request = engines.Request(call.key, call.prompt, None, recipe.sampling, seed)
-        prepared = engines.prepare(request, tokenizer, 1024)
+    for prompt_id, text in pairs:
+        key = recipe.response_key(prompt_id)
+        seed = seed_for(1, "response", key)
+        prepared = turns.prepare(engines.Request(key, text, None, recipe.sampling, seed))
         prepared_all.append(prepared)
-        parameters.append(vllm_engine._sampling_parameters(prepared, stops))
+        arguments = vllm_engine.sampling_arguments(prepared, turns.stop_ids)
+        parameters.append(vllm.SamplingParams(**arguments))
     prompt_ids = [{"prompt_token_ids": prepared.prompt_ids} for prepared in prepared_all]
 
     def work() -> dict[str, str]:
         outputs = made[0].generate(prompt_ids, parameters, use_tqdm=False)
         ended = [
-            engines.finish(prepared, list(output.outputs[0].token_ids), stops, tokenizer)
+            turns.finish(prepared, list(output.outputs[0].token_ids))
             for prepared, output in zip(prepared_all, outputs, strict=True)
         ]
         return {generation.key: generation.response for generation in ended}

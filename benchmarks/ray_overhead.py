@@ -62,8 +62,8 @@ def generated(engine: dict[str, Any], count: int, tokens: int) -> Timed:
     from persyn_kedro.domain.stores.response_store import ResponseStore
     from persyn_kedro.domain.teachers.asking import ask_model
     from persyn_kedro.domain.teachers.budget import Ledger
-    from persyn_kedro.domain.teachers.keeping import Call
     from persyn_kedro.domain.teachers.recipes import resolve_recipes
+    from persyn_kedro.domain.teachers.shares import shares_of
     from persyn_kedro.foundations.loading import load_tokenizer
     from persyn_kedro.foundations.model_parameters import EngineSettings, Models, Teachers
 
@@ -74,10 +74,12 @@ def generated(engine: dict[str, Any], count: int, tokens: int) -> Timed:
     # By length: then an engine that batches by length makes the same batches of all and of a chunk.
     lengths = load_tokenizer(recipe.model)
     texts = sorted(prompts(count), key=lambda text: len(lengths(text).input_ids))
-    calls = [Call(f"{i:064x}", recipe, f"p{i}", text) for i, text in enumerate(texts)]
+    wanted = {"t": [(f"p{i}", text) for i, text in enumerate(texts)]}
     settings = EngineSettings.model_validate({"max_model_len": 512, **engine})
     with tempfile.TemporaryDirectory() as directory:
-        rows = ask_model(calls, ResponseStore(Path(directory)), settings, 1, Ledger())
+        store = ResponseStore(Path(directory))
+        shares = shares_of(wanted, [recipe], store, settings)
+        rows = ask_model(shares, store, settings, 1, Ledger())
         answers = ({row["response_key"]: row["response"]} for row in rows)
         return timed(answers, settings.chunk_size, count)
 

@@ -11,6 +11,7 @@ from persyn_kedro.foundations import table_rows
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read and write tables in blocks of 64 rows."""
+    """Read and write tables in blocks of 64 rows, scattered ones 16 at a time."""
+    monkeypatch.setattr(table_rows, "FEW", 16)
     for module in (table_rows, preparation, assignment, merge, answering):
         monkeypatch.setattr(module, "BLOCK", 64)

@@ -70,14 +70,25 @@ def test_a_text_column_is_a_sequence_that_another_process_can_read(tmp_path: Pat
             own[100]
 
 
-def test_chosen_prompts_read_only_the_texts_gone_through(tmp_path: Path) -> None:
+def test_chosen_prompts_read_only_the_texts_gone_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    plain = TableRows._read
+    monkeypatch.setattr(TableRows, "_read", lambda rows, n: read.append(n) or plain(rows, n))
     data = on_disk(tmp_path / "p.parquet", pa.table({"prompt": [f"t{i}" for i in range(640)]}))
     rows = TableRows(data, ["prompt"])
     chosen = ChosenPrompts(rows, pa.array([f"p{i}" for i in range(640)]), np.arange(0, 640, 2))
     assert chosen.ids[1].as_py() == "p2" and len(chosen) == 320
-    assert not rows._held
-    assert next(iter(chosen)) == ("p0", "t0") and len(rows._held) == 2
-    assert list(chosen) == [(f"p{i}", f"t{i}") for i in range(0, 640, 2)]
+    assert not read
+    assert next(iter(chosen)) == ("p0", "t0") and read == [0]
+    read.clear()
+    # Two that read in turns, as models that are asked at once do, do not disturb each other.
+    backwards = chosen.at(np.arange(320)[::-1])
+    both = list(zip(chosen, backwards, strict=True))
+    assert [one for one, _ in both] == [(f"p{i}", f"t{i}") for i in range(0, 640, 2)]
+    assert [other for _, other in both] == [(f"p{i}", f"t{i}") for i in range(638, -1, -2)]
+    assert sorted(read) == sorted([*range(10), *range(10)])
     assert chosen[3] == ("p6", "t6") and chosen[1:3] == [("p2", "t2"), ("p4", "t4")]
 
 

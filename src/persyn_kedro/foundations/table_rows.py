@@ -1,5 +1,6 @@
 """Tables on disk, a block of rows at a time."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import overload
 
@@ -10,6 +11,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.foundations.arrow_memory import give_back
 
 BLOCK = 16_384  # rows; also those of a row group that this project writes
+FEW = 1024
 
 
 class TableRows:
@@ -29,6 +31,12 @@ class TableRows:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
+    def apart(self) -> "TableRows":
+        """Return the same, for a reader of its own: another thread, or rows in another order."""
+        other = copy.copy(self)
+        other._held = {}
+        return other
+
     def take(self, rows: np.ndarray) -> pa.Table:
         """Return the rows of these numbers, (b,) int, in their order."""
         pieces = np.searchsorted(self._starts, rows, side="right") - 1
@@ -45,9 +53,12 @@ class TableRows:
         return table if len(used) < 2 else table.take(np.argsort(order, kind="stable"))
 
     def blocks(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, pa.Table]]:
-        """Yield the next ``BLOCK`` of the numbers, and their rows."""
-        for start in range(0, len(rows), BLOCK):
-            yield rows[start : start + BLOCK], self.take(rows[start : start + BLOCK])
+        """Yield the next ``FEW`` of the numbers, and their rows.
+
+        Few, since all row groups that they lie in are held: of scattered rows one for each.
+        """
+        for start in range(0, len(rows), FEW):
+            yield rows[start : start + FEW], self.take(rows[start : start + FEW])
 
     def _read(self, piece: int) -> pa.Table:
         return self._pieces[piece].to_table(columns=self._columns).combine_chunks()

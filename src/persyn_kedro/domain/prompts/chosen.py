@@ -34,7 +34,7 @@ class ChosenPrompts(Sequence[Any]):
         return len(self.rows)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        for rows, block in self._table.blocks(self.rows):
+        for rows, block in self._table.apart().blocks(self.rows):
             ids = self._ids.take(pa.array(rows)).to_pylist()
             yield from zip(ids, block["prompt"].to_pylist(), strict=True)
 
