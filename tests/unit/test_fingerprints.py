@@ -24,7 +24,7 @@ from persyn_kedro.foundations.model_parameters import (
     TeacherSettings,
 )
 from persyn_kedro.foundations.schemas import with_unsettled
-from persyn_kedro.foundations.settings_reader import EVIDENCE, read_settings
+from persyn_kedro.foundations.settings_reader import read_settings
 from persyn_kedro.foundations.step import hand, lasting, models_named, step
 from persyn_kedro.foundations.step_parameters import (
     LabelSettings,
@@ -34,6 +34,7 @@ from persyn_kedro.foundations.step_parameters import (
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.pruning import removable, remove
 from persyn_kedro.step_records import StepRecords, pin_versions_behind, settings_of
+from tests.settings import SHORTEST
 
 MODELS = Models({n: ModelSettings(random="chat", random_seed=i) for i, n in enumerate("abc")})
 TEACHERS = Teachers({"x": TeacherSettings(model="a"), "y": TeacherSettings(model="b")})
@@ -139,29 +140,7 @@ def test_a_raised_step_version_shows() -> None:
 
 
 def test_every_node_is_marked_and_reads_settings_that_there_are() -> None:
-    groups = read_settings(
-        {
-            "seed": 1,
-            "models": {"a": {"random": "chat"}},
-            "teachers": {"x": {"model": "a"}, "y": {"model": "a"}},
-            "student": {"model": "a"},
-            "prepare": {"source": {"file": "p.jsonl"}},
-            **{
-                n: {}
-                for n in (
-                    "engine",
-                    "cluster",
-                    "label",
-                    "route",
-                    "generate",
-                    "sft",
-                    "evaluate",
-                    *EVIDENCE,
-                )
-            },
-            "train_router": {},
-        }
-    )
+    groups = read_settings(SHORTEST)
     for made in sum(register_pipelines().values(), Pipeline([])).nodes:
         mark = made.func.step  # type: ignore[attr-defined]
         for argument, fields in mark.reads.items():
@@ -189,18 +168,6 @@ PIPELINE = Pipeline(
     ]
 )
 failures: list[int] = []
-RAW = {
-    "seed": 1,
-    "models": {"a": {"random": "chat"}},
-    "teachers": {"x": {"model": "a"}, "y": {"model": "a", "system": "!"}},
-    "student": {"model": "a"},
-    "prepare": {"source": {"file": "p.jsonl"}},
-    **{
-        n: {}
-        for n in ("engine", "cluster", "label", "route", "generate", "sft", "evaluate", *EVIDENCE)
-    },
-    "train_router": {},
-}
 
 
 def catalog(directory: Path, version: str, **changes: Any) -> DataCatalog:
@@ -210,7 +177,7 @@ def catalog(directory: Path, version: str, **changes: Any) -> DataCatalog:
             "numbers": JsonDocument(filepath=str(directory / "numbers.json"), **at),
             "doubled": ParquetTable(filepath=str(directory / "doubled.parquet"), **at),
             "total": JsonDocument(filepath=str(directory / "total.json"), **at),
-            **{f"params:{k}": MemoryDataset(v) for k, v in {**RAW, **changes}.items()},
+            **{f"params:{k}": MemoryDataset(v) for k, v in {**SHORTEST, **changes}.items()},
         }
     )
 
