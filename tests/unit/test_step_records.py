@@ -1,4 +1,4 @@
-"""Which versions count as made already: the records, of a pipeline: numbers -> doubled -> total."""
+"""Which versions count as made already, by a pipeline's records: numbers -> doubled -> total."""
 
 from pathlib import Path
 from typing import Any
