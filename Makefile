@@ -47,12 +47,14 @@ SITE ?= site
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(SITE)
 
-# The questions of docs/performance.md, one file each, at sizes for two cores; DEVICE=cuda for a GPU.
+# The questions of docs/performance.md and docs/scale.md, one file each, at sizes for two cores; DEVICE=cuda for a GPU.
 DEVICE ?= cpu
-BENCHMARKS := scoring scoring_memory router_training routing sft generation start_up teacher_calls conversion table_scale demo_overhead
+BENCHMARKS := scoring scoring_memory router_training routing sft generation start_up teacher_calls conversion \
+	table_scale demo_overhead ray_scale ray_overhead
+sizes_ray_overhead := --repeats 2 --blocks 3
 bench: $(STAMP)
 	$(BIN)/kedro fetch-models
-	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py --device $(DEVICE) || exit 1; done
+	$(foreach name,$(BENCHMARKS),$(BIN)/python benchmarks/$(name).py --device $(DEVICE) $(sizes_$(name)) &&) true
 
 # SIGKILL at 50 random moments (the test suite does 10).
 crash: $(STAMP)

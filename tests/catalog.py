@@ -7,6 +7,12 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
 
+def versions(directory: Path, file: str, env: str = "smoke") -> list[str]:
+    """Return the versions of what is kept under the name ``file``, oldest first."""
+    (entry,) = (directory / "data" / env).glob(f"*/{file}")
+    return sorted(p.name for p in entry.glob("2*"))
+
+
 def load(directory: Path, dataset: str, env: str = "smoke") -> Any:
     """Return the newest version of ``dataset``; tables as lists of rows."""
     bootstrap_project(directory)

@@ -23,14 +23,16 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def make_project(directory: Path) -> Run:
-    """Copy what Kedro needs into ``directory`` and return ``run(*args)``: ``kedro`` in it.
-
-    Keywords are environment variables.
-    """
+    """Copy what Kedro needs into ``directory`` and return ``kedro`` in it."""
     for name in ("conf", "src", "pyproject.toml", "notebooks", ".telemetry"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, directory / name)
+    return kedro_in(directory)
+
+
+def kedro_in(directory: Path) -> Run:
+    """Return ``run(*args)``: ``kedro`` in a project's directory; keywords are its environment."""
     environment = {
         **os.environ,
         "KEDRO_LOGGING_CONFIG": str(directory / "conf" / "logging.yml"),
@@ -54,10 +56,23 @@ def make_project(directory: Path) -> Run:
 
 
 @pytest.fixture(scope="session")
-def smoke_project(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A project whose whole DAG has run once, on tiny random models, in the smoke environment."""
+def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A project whose whole DAG has run once, on tiny random models, in the smoke environment.
+
+    It stays as it is: a test that runs more there takes ``smoke_project``.
+    """
     run = make_project(tmp_path_factory.mktemp("smoke"))
     run.first = run("run", "--env=smoke")  # type: ignore[attr-defined]
+    return run
+
+
+@pytest.fixture(scope="module")
+def smoke_project(smoke_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A copy of the smoke run for each file of tests, which find nothing that another's left."""
+    directory = tmp_path_factory.mktemp("smoke_copy") / "project"
+    shutil.copytree(smoke_run.directory, directory)  # type: ignore[attr-defined]
+    run = kedro_in(directory)
+    run.first = smoke_run.first  # type: ignore[attr-defined]
     return run
 
 

@@ -105,12 +105,11 @@ def test_killed_runs_end_as_an_undisturbed_one(
 
 
 def test_a_student_killed_in_training_goes_on_from_its_checkpoint(
-    smoke_project: Run, tmp_path: Path
+    smoke_run: Run, tmp_path: Path
 ) -> None:
-    smoke_project("run", "--env=smoke")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     for copy in (whole, broken):
-        shutil.copytree(smoke_project.directory, copy)  # type: ignore[attr-defined]
+        shutil.copytree(smoke_run.directory, copy)  # type: ignore[attr-defined]
     longer = ("--pipelines=sft", "--params=sft.epochs=6")
     assert start(whole, *longer).wait() == 0
     run = start(broken, *longer)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from persyn_kedro.pipeline_registry import register_pipelines
-from tests.catalog import load
+from tests.catalog import load, versions
 from tests.conftest import Run, make_project
 
 Kedro = Callable[..., tuple[dict[str, Any], subprocess.CompletedProcess[str]]]
@@ -19,7 +19,6 @@ Kedro = Callable[..., tuple[dict[str, Any], subprocess.CompletedProcess[str]]]
 @pytest.fixture(scope="module")
 def kedro(smoke_project: Run) -> Kedro:
     """Run a command in the smoke project and return its manifest too."""
-    smoke_project("run", "--env=smoke")  # whatever other tests left
 
     def run(*args: str) -> tuple[dict[str, Any], subprocess.CompletedProcess[str]]:
         done = smoke_project("run", "--env=smoke", *args)
@@ -27,11 +26,6 @@ def kedro(smoke_project: Run) -> Kedro:
 
     run.directory = smoke_project.directory  # type: ignore[attr-defined]
     return run
-
-
-def versions(directory: Path, dataset: str) -> list[str]:
-    (entry,) = (directory / "data" / "smoke").glob(f"*/{dataset}")
-    return sorted(p.name for p in entry.glob("2*"))
 
 
 def test_a_run_that_changes_nothing_does_nothing_and_prints_the_same_table(kedro: Kedro) -> None:

@@ -14,7 +14,8 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer, source_options
 from persyn_kedro.foundations.model_parameters import ModelSettings
 from persyn_kedro.foundations.random_models import make_random_model
-from persyn_kedro.foundations.settings_reader import EVIDENCE, read_settings
+from persyn_kedro.foundations.settings_reader import read_settings
+from tests.settings import SHORTEST
 
 
 def directory(path: Path, config: dict[str, Any] | None = None, *files: str) -> Path:
@@ -132,28 +133,7 @@ def test_what_is_allowed_belongs_to_hub_and_local_models() -> None:
 
 
 def pool(**changes: Any) -> None:
-    raw = {
-        "seed": 1,
-        "models": {"a": {"random": "chat"}, "b": {"random": "chat", "random_seed": 1}},
-        "teachers": {"x": {"model": "a"}, "y": {"model": "b"}},
-        "student": {"model": "a"},
-        "prepare": {"source": {"file": "p.jsonl"}},
-        **{
-            n: {}
-            for n in (
-                "engine",
-                "cluster",
-                "label",
-                "route",
-                "generate",
-                "sft",
-                "evaluate",
-                *EVIDENCE,
-            )
-        },
-        "train_router": {"backbone": "a"},
-    }
-    settings = read_settings({**raw, **changes})
+    settings = read_settings({**SHORTEST, **changes})
     check_pool(*(settings[n] for n in ("models", "teachers", "student", "label", "train_router")))
 
 

@@ -12,6 +12,7 @@ from persyn_kedro.domain.pool import check_pool, pool_notes
 from persyn_kedro.foundations import settings_reader
 from persyn_kedro.foundations.errors import PersynError, yaml_sentence
 from persyn_kedro.pipeline_registry import register_pipelines
+from tests.settings import SHORTEST
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -84,25 +85,9 @@ def test_every_parameter_group_is_read_by_a_node() -> None:
 
 
 GOOD = {
-    "seed": 1,
+    **SHORTEST,
     "models": {"a": {"zoo": "smollm2"}, "b": {"zoo": "smollm2"}},
     "teachers": {"x": {"model": "a"}, "y": {"model": "b", "system": "!"}},
-    "student": {"model": "a"},
-    "prepare": {"source": {"file": "p.jsonl"}},
-    **{
-        name: {}
-        for name in (
-            "engine",
-            "cluster",
-            "label",
-            "route",
-            "generate",
-            "sft",
-            "evaluate",
-            *settings_reader.EVIDENCE,
-        )
-    },
-    "train_router": {"backbone": "a"},
 }
 
 

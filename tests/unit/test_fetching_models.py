@@ -8,21 +8,17 @@ from click.testing import CliRunner
 
 from persyn_kedro import cli
 from persyn_kedro.foundations import weights
-from persyn_kedro.foundations.settings_reader import EVIDENCE, read_settings
+from persyn_kedro.foundations.settings_reader import read_settings
+from tests.settings import SHORTEST
 
 RAW: dict[str, Any] = {
-    "seed": 1,
+    **SHORTEST,
     "models": {
         name: {"random": "chat", "random_seed": i}
         for i, name in enumerate(["big", "small", "backbone", "judge", "recipe", "unused"])
     },
     "teachers": {"x": {"model": "big"}, "y": {"model": "small"}},
     "student": {"model": "small"},
-    "prepare": {"source": {"file": "p.jsonl"}},
-    **{
-        n: {}
-        for n in ("engine", "cluster", "label", "route", "generate", "sft", "evaluate", *EVIDENCE)
-    },
     "train_router": {"backbone": "backbone"},
     "label": {"quality": {"kind": "reward_model", "model": "judge"}},
 }

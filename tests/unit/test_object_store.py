@@ -1,4 +1,4 @@
-"""Data in an object store: data sets and stores. The whole DAG: tests/dag/test_smoke.py."""
+"""Data in an object store: data sets and stores. The whole DAG: tests/dag/test_bucket.py."""
 
 import pickle
 import shutil

@@ -14,27 +14,16 @@ from pydantic import BaseModel, RootModel, ValidationError
 
 from persyn_kedro.domain import fingerprints
 from persyn_kedro.foundations.model_parameters import Models, ModelSettings
-from persyn_kedro.foundations.settings_reader import EVIDENCE, read_settings
+from persyn_kedro.foundations.settings_reader import read_settings
 from persyn_kedro.foundations.step import hand, lasting, step_of
 from persyn_kedro.foundations.typed_settings import NO_EFFECT
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.step_records import settings_of
+from tests.settings import SHORTEST
 
 NODES = sorted(sum(register_pipelines().values(), Pipeline([])).nodes, key=lambda n: n.name)
 OF_MODELS = [node for node in NODES if "models" in settings_of(node).values()]
-STEPS = ("label", "route", "generate", "sft", "evaluate")
-SETTINGS = read_settings(
-    {
-        "seed": 1,
-        "models": {"a": {"random": "chat"}, "b": {"random": "base"}},
-        "teachers": {"x": {"model": "a"}, "y": {"model": "b"}},
-        "student": {"model": "a"},
-        "prepare": {"source": {"file": "p.jsonl"}},
-        **{n: {} for n in ("engine", "cluster", *STEPS, *EVIDENCE)},
-        "train_router": {"backbone": "a"},
-        "train_reward_model": {"model": "a"},
-    }
-)
+SETTINGS = read_settings({**SHORTEST, "train_reward_model": {"model": "a"}})
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,66 @@
+"""Steps run once more, by themselves, by other settings or on older versions."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from persyn_kedro.pipeline_registry import STEPS
+from tests.catalog import load, versions
+from tests.conftest import Run
+from tests.same_data import differences, newest_data
+
+
+def test_a_second_run_calls_no_teacher(smoke_project: Run) -> None:
+    before = load(smoke_project.directory, "routed_responses")
+    smoke_project("run", "--env=smoke", "--pipelines=label,generate", "--redo")
+    for table in ("calibration_calls", "routed_calls"):
+        assert sum(row["calls"] for row in load(smoke_project.directory, table)) == 0
+    assert load(smoke_project.directory, "routed_responses") == before
+
+
+@pytest.mark.parametrize("step", list(STEPS))
+def test_every_step_runs_on_its_own(smoke_project: Run, step: str) -> None:
+    done = smoke_project("run", "--env=smoke", f"--pipelines={step}", "--redo")
+    assert "Skipped" not in done.stdout
+
+
+def test_two_processes_train_what_one_does(smoke_project: Run) -> None:
+    alone = newest_data(smoke_project.directory)
+    steps = "--pipelines=train_router,sft"
+    processes = "--params=cluster.training_processes=2,cluster.sharding=fsdp"
+    done = smoke_project("run", "--env=smoke", steps, processes)
+    assert done.stdout.count("Skipped") == 3  # it changes nothing that is made
+    # What follows of it too: other answers and scores of another student would show.
+    redone = f"{steps},route,evaluate"
+    done = smoke_project("run", "--env=smoke", redone, processes, "--redo")
+    assert "Skipped" not in done.stdout
+    again = newest_data(smoke_project.directory)
+    # The identity of weights hangs on their last bit, and that of an answer on it.
+    apart = ["/test_responses_after/*/weights_id", "/test_*_after/*/response_key"]
+    assert list(differences(again, alone, within=1e-4, apart=apart)) == []
+    for curve in ("router_training_curve", "training_curve"):
+        assert list(differences(again[curve], alone[curve], within=1e-5)) == []
+
+
+def test_the_deprecated_form_of_the_option_works_too(smoke_project: Run) -> None:
+    count = len(versions(smoke_project.directory, "assignments.parquet"))
+    smoke_project("run", "--env=smoke", "--pipeline=route", "--redo")
+    assert len(versions(smoke_project.directory, "assignments.parquet")) == count + 1
+
+
+def test_load_versions_reruns_a_step_on_an_older_version(smoke_project: Run) -> None:
+    oldest = versions(smoke_project.directory, "router")[0]
+    root = smoke_project.directory / "data" / "smoke" / "07_model_output" / "assignments.parquet"
+    first = pq.read_table(root / oldest / root.name).to_pylist()  # the same run made both
+    other = "--params=train_router.epochs=3,train_router.head_learning_rate=0.5"
+    smoke_project("run", "--env=smoke", "--pipelines=train_router,route", other)
+    assert load(smoke_project.directory, "assignments") != first
+    smoke_project("run", "--env=smoke", "--pipelines=route", f"--load-versions=router:{oldest}")
+    assert load(smoke_project.directory, "assignments") == first
+
+
+def test_another_alpha_reuses_every_response(smoke_project: Run) -> None:
+    smoke_project("run", "--env=smoke", "--pipelines=label", "--params=label.alpha=1.0", "--redo")
+    assert sum(r["calls"] for r in load(smoke_project.directory, "calibration_calls")) == 0
+    for row in load(smoke_project.directory, "rewards"):
+        if row["valid"]:
+            assert row["reward"] == pytest.approx(row["learnability_normalised"], abs=1e-12)

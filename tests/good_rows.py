@@ -1,0 +1,172 @@
+"""One good row of every table, and what says whether a table of such rows may be saved."""
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from persyn_kedro.foundations import schemas
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.hashing import text_id
+from persyn_kedro.foundations.table_checks import TableCheck
+from persyn_kedro.foundations.table_rules import COLUMNS
+
+ID, OTHER_ID, KEY = text_id("p"), text_id("q"), text_id("k")
+NAN, INF = float("nan"), float("inf")
+ANSWER = {"prompt_id": ID, "teacher": "a", "response_key": KEY}
+RESPONSE = {
+    **ANSWER,
+    "weights_id": "hub:o/m@1",
+    "recipe_id": KEY,
+    "sample_index": 0,
+    "response": "4",
+    "finish_reason": "stop",
+    "prompt_tokens": 3,
+    "completion_tokens": 2,
+    "error": None,
+    "engine": "vllm",
+}
+UNASKED = {"response": "", "finish_reason": "error", "error": "not asked", "engine": None}
+UNSCORED = dict.fromkeys(("sum_logp", "sum_rank_100", "sum_p2", "sum_p_true", "logp"))
+REWARD = {
+    **ANSWER,
+    "quality": 1.0,
+    "learnability": -0.5,
+    "quality_normalised": 1.0,
+    "learnability_normalised": 0.5,
+    "reward": 0.8,
+    "valid": True,
+}
+INVALID = {"quality_normalised": None, "learnability_normalised": None, "reward": None}
+CALLS = {
+    "teacher": "a",
+    "responses": 3,
+    "calls": 2,
+    "prompt_tokens": 9,
+    "completion_tokens": 6,
+    "errors": 1,
+    "cost": 0.5,
+}
+USER, SYSTEM = {"role": "user", "content": "2+2?"}, {"role": "system", "content": ""}
+ASSISTANT = {"role": "assistant", "content": "4"}
+# One good row of each table, and what other good rows have instead.
+GOOD: dict[str, dict[str, Any]] = {
+    "prompts": {
+        "prompt_id": ID,
+        "prompt": "2+2?",
+        "reference": "4",
+        "source": "p.jsonl",
+        "metadata": "{}",
+    },
+    "test_set": {
+        "prompt_id": ID,
+        "prompt": "2+2?",
+        "reference": "4",
+        "source": "p.jsonl",
+        "metadata": None,
+    },
+    "splits": {"prompt_id": ID, "split": "calibration", "part": "fit"},
+    "calibration_set": {"prompt_id": ID, "prompt": "2+2?"},
+    "responses": RESPONSE,
+    "calls": CALLS,
+    "plan": {
+        "step": "label",
+        "teacher": "a",
+        "responses": 3.0,
+        "calls": 1.5,
+        "prompt_tokens": 9.0,
+        "completion_tokens": 6.0,
+        "most_completion_tokens": 8.0,
+        "cost": 0.5,
+        "most_cost": 0.75,
+        "basis": "max_new_tokens",
+    },
+    # Two tokens of log-probability -0.5 and -1: p = 0.607 and 0.368.
+    "token_statistics": {
+        **ANSWER,
+        "tokens": 2,
+        "sum_logp": -1.5,
+        "sum_rank_100": 3.0,
+        "sum_p2": 1.2,
+        "sum_p_true": 0.975,
+        "logp": [-0.5, -1.0],
+    },
+    "quality": {**ANSWER, "quality": -17.5},
+    "rewards": REWARD,
+    "assignments": {"prompt_id": ID, "teacher": "a", "scores": [0.5, -2.0], "margin": 2.5},
+    "routed_responses": {"rank": 0, "quality": 1.0, **RESPONSE},
+    "sft_dataset": {
+        "prompt": [USER],
+        "completion": [ASSISTANT],
+        "teacher": "a",
+        "scores": [0.5, -2.0],
+        "reward": 0.8,
+        "prompt_id": ID,
+        "response_key": KEY,
+        "part": "sft",
+    },
+    "allocations": {"strategy": "mix", "prompt_id": ID, "choices": ["a", "b"]},
+    "alpha_scores": {"alpha": 1.0, "prompt_id": ID, "scores": [0.5, -2.0]},
+    "router_scores": {
+        "kind": "knn",
+        "size": 0.5,
+        "fitted_on": 4,
+        "fold": 0,
+        "prompt_id": ID,
+        "scores": [0.5, -2.0],
+    },
+    "strategy_responses": {"strategy": "mix", "rank": 0, "quality": 1.0, **RESPONSE},
+    "strategy_tokens": {
+        "strategy": "mix",
+        "teacher": "a",
+        **dict.fromkeys(schemas.STRATEGY_TOKENS.names[2:], 2),
+        "whole_calls": 3,
+    },
+    "strategy_examples": {
+        "strategy": "mix",
+        "prompt_id": ID,
+        "teacher": "a",
+        "response_key": KEY,
+        "prompt": "2+2?",
+        "response": "4",
+    },
+    "preference_pairs": {
+        "prompt_id": ID,
+        "prompt": "2+2?",
+        "chosen": "4",
+        "rejected": "5",
+        "part": "fit",
+    },
+    "trials": {
+        "strategy": "mix",
+        "seed": 1,
+        "prompt_id": ID,
+        "response_key": KEY,
+        "finish_reason": "stop",
+        "completion_tokens": 3,
+        "quality": 1.0,
+    },
+}
+
+
+def rows_of(kind: str, *changes: dict[str, Any]) -> pa.Table:
+    return pa.Table.from_pylist([{**GOOD[kind], **change} for change in changes], COLUMNS[kind])
+
+
+def another(kind: str) -> dict[str, Any]:
+    """What makes a good row another one."""
+    by_teacher = ("calls", "plan", "strategy_tokens")
+    return {"teacher": "b"} if kind in by_teacher else {"prompt_id": OTHER_ID}
+
+
+def check(kind: str, *tables: pa.Table) -> None:
+    checking = TableCheck(kind, kind, tables[0].schema)
+    for table in tables:
+        checking.check(table)
+
+
+def refusal(kind: str, *tables: pa.Table) -> str:
+    with pytest.raises(PersynError) as caught:
+        check(kind, *tables)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)

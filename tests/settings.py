@@ -1,0 +1,15 @@
+"""Settings of a whole project, as short as can be; a test puts what it is about over them."""
+
+from typing import Any
+
+from persyn_kedro.foundations.settings_reader import GROUPS
+
+SHORTEST: dict[str, Any] = {
+    "seed": 1,
+    **{name: {} for name in GROUPS},
+    "models": {"a": {"random": "chat"}, "b": {"random": "base"}},
+    "teachers": {"x": {"model": "a"}, "y": {"model": "b"}},
+    "student": {"model": "a"},
+    "prepare": {"source": {"file": "p.jsonl"}},
+    "train_router": {"backbone": "a"},
+}
