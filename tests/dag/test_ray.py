@@ -1,5 +1,6 @@
 """The same on a Ray cluster of two nodes, one of which dies at work."""
 
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +66,29 @@ def test_the_smoke_run_through_two_nodes_equals_the_local_one(
             assert set(ours["engine"].to_pylist()) == {"ray"}
             ours, theirs = (t.drop_columns("engine") for t in (ours, theirs))
         assert ours.equals(theirs), table
+
+
+def refusal(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the one sentence of a run that was refused before its first step."""
+    assert done.returncode == 1, done.stdout
+    assert "Traceback" not in done.stderr + done.stdout and "Doing " not in done.stdout
+    return " ".join(done.stderr.partition("Error: ")[2].split())
+
+
+def test_what_is_not_there_stops_a_run_that_needs_it_before_its_first_step(
+    smoke_project: Run,
+) -> None:
+    dead = "--params=cluster.address=127.0.0.1:9"
+    three = "cluster.training_processes=3,cluster.sharding=fsdp"
+    done = smoke_project("run", "--env=smoke", f"{dead},{three}")
+    assert "Skipped route." in done.stdout and "Doing " not in done.stdout
+    smoke_project("run", "--env=smoke", "--pipelines=prepare", "--redo", dead)
+    auto = ("--pipelines=prepare,route", "--redo", "--params=cluster.address=auto")
+    found = smoke_project("run", "--env=smoke", *auto, check=False, RAY_ADDRESS="127.0.0.1:9")
+    assert "No Ray cluster answers at cluster.address 'auto'" in refusal(found)
+    shards = ("--pipelines=prepare,sft", "--redo", f"--params={three}")
+    found = smoke_project("run", "--env=smoke", *shards, check=False)
+    assert refusal(found).startswith("Model 'tiny-student': 260 rows of tied embeddings cannot")
 
 
 def with_a_kill(nodes: Nodes, marks: Path, work: Any) -> Any:
