@@ -13,6 +13,7 @@ from kedro_datasets._typing import TablePreview
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.datasets.previews import NOT_MADE, preview_table
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.lazy_reads import telling
 from persyn_kedro.foundations.places import Place
 from persyn_kedro.foundations.schemas import unsettled_rows
 from persyn_kedro.foundations.table_checks import TableCheck
@@ -60,7 +61,7 @@ class ParquetTable(AtomicVersionedDataset):
     def _read(self, path: Place) -> pads.Dataset:
         if isinstance(path, Path):
             return pads.dataset(path, format="parquet")
-        return pads.dataset(path.path, format="parquet", filesystem=path.fs)
+        return pads.dataset(path.path, format="parquet", filesystem=telling(path))
 
     def preview(self, nrows: int = 10) -> TablePreview:
         """Return the first rows for Kedro-Viz."""
