@@ -12,6 +12,7 @@ from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.arrow_memory import give_back
 from persyn_kedro.foundations.errors import Interrupted
 from persyn_kedro.foundations.step import step_of
+from persyn_kedro.machine_checks import check_machines, needs_check
 from persyn_kedro.step_records import StepRecords
 
 
@@ -42,6 +43,8 @@ class ResumingRunner(SequentialRunner):
         run_id: str | None = None,
     ) -> None:
         records = StepRecords(catalog)
+        if needs_check(records.settings):
+            check_machines(records.to_do(pipeline, self._redo), records.settings)
         self._warn_of_older_inputs(pipeline, records)
         loads = Counter(chain.from_iterable(node.inputs for node in pipeline.nodes))
         for node in pipeline.nodes:

@@ -1,7 +1,9 @@
 """What made the versions of a catalog's data sets, and what would make them now."""
 
 import inspect
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from kedro.pipeline import Pipeline
@@ -14,7 +16,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.identities import model_identity
 from persyn_kedro.foundations.model_parameters import ModelSettings
 from persyn_kedro.foundations.settings_reader import GROUPS, read_settings
-from persyn_kedro.foundations.step import models_used
+from persyn_kedro.foundations.step import models_used, step_of
 from persyn_kedro.pipeline_registry import register_pipelines
 
 
@@ -43,12 +45,44 @@ class StepRecords:
         )
         self._identify = cache(model_identity)
 
-    def reading(self, node: Node) -> Record:
-        """Return what the node's result hangs on now."""
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All groups of settings."""
+        return self._settings
+
+    def to_do(self, pipeline: Pipeline, redo: bool = False) -> list[Node]:
+        """Return the nodes without a match, and those behind them, which may turn out to have one.
+
+        Args:
+            redo: no match counts.
+        """
+        found: list[Node] = []
+        open_inputs: set[str] = set()
+        contents: dict[str, str] = {}
+        for node in pipeline.nodes:
+            match = None
+            if not (redo or step_of(node.func).always or open_inputs & set(node.inputs)):
+                match = self.match(node, self.reading(node, contents))
+            if match is None:
+                found.append(node)
+                open_inputs |= set(node.outputs)
+            else:
+                outputs = self._outputs(node).items()
+                contents |= {name: d.record(match)["content"] for name, d in outputs}
+        return found
+
+    def reading(self, node: Node, contents: Mapping[str, str] = MappingProxyType({})) -> Record:
+        """Return what the node's result hangs on now.
+
+        Args:
+            contents: of inputs that are to be others than the newest.
+        """
         settings = {a: (group, self._settings[group]) for a, group in settings_of(node).items()}
         inputs = {}
         for name in node.inputs:
-            if (dataset := self._versioned(name)) is not None:
+            if name in contents:
+                inputs[name] = contents[name]
+            elif (dataset := self._versioned(name)) is not None:
                 version = dataset.newest()
                 inputs[name] = dataset.record(version)["content"] if version else "missing"
             elif isinstance(self._catalog.get(name), StoreHandle):

@@ -1,5 +1,7 @@
 """The same on a Ray cluster of two nodes, one of which dies at work."""
 
+import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,15 +16,26 @@ import pytest
 
 from persyn_kedro.domain.learnability import scoring
 from persyn_kedro.domain.learnability.statistics import student_scorer
+from persyn_kedro.domain.quality import checking
+from persyn_kedro.domain.quality.reward_model import reward_scorer
 from persyn_kedro.domain.routers.jobs import prompt_scorer
+from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
 from persyn_kedro.domain.teachers import answering
 from persyn_kedro.domain.teachers.recipes import resolve_recipes
 from persyn_kedro.foundations import cluster, schemas
-from persyn_kedro.foundations.model_parameters import EngineSettings, Models, Teachers
-from persyn_kedro.foundations.step_parameters import LabelSettings, RouteSettings
-from persyn_kedro.foundations.weights import resolve_model
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.model_parameters import (
+    EngineSettings,
+    Models,
+    ModelSettings,
+    Teachers,
+)
+from persyn_kedro.foundations.random_models import make_random_model
+from persyn_kedro.foundations.spread import spread
+from persyn_kedro.foundations.step_parameters import LabelSettings, QualitySettings, RouteSettings
+from persyn_kedro.foundations.weights import ResolvedModel, resolve_model
 from persyn_kedro.pipelines.route import nodes as route_nodes
 from tests.catalog import load
 from tests.conftest import Run, make_project
@@ -46,6 +59,29 @@ def test_the_smoke_run_through_two_nodes_equals_the_local_one(
     ours, theirs = newest_data(tmp_path), newest_data(smoke_run.directory)  # type: ignore
     assert {row["engine"] for row in ours["routed_responses"]["rows"]} == {"ray"}
     assert list(differences(ours, theirs, apart=["*/engine"])) == []
+
+
+def refusal(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the one sentence of a run that was refused before its first step."""
+    assert done.returncode == 1, done.stdout
+    assert "Traceback" not in done.stderr + done.stdout and "Doing " not in done.stdout
+    return " ".join(done.stderr.partition("Error: ")[2].split())
+
+
+def test_what_is_not_there_stops_a_run_that_needs_it_before_its_first_step(
+    smoke_project: Run,
+) -> None:
+    dead = "--params=cluster.address=127.0.0.1:9"
+    three = "cluster.training_processes=3,cluster.sharding=fsdp"
+    done = smoke_project("run", "--env=smoke", f"{dead},{three}")
+    assert "Skipped route." in done.stdout and "Doing " not in done.stdout
+    smoke_project("run", "--env=smoke", "--pipelines=prepare", "--redo", dead)
+    auto = ("--pipelines=prepare,route", "--redo", "--params=cluster.address=auto")
+    found = smoke_project("run", "--env=smoke", *auto, check=False, RAY_ADDRESS="127.0.0.1:9")
+    assert "No Ray cluster answers at cluster.address 'auto'" in refusal(found)
+    shards = ("--pipelines=prepare,sft", "--redo", f"--params={three}")
+    found = smoke_project("run", "--env=smoke", *shards, check=False)
+    assert refusal(found).startswith("Model 'tiny-student': 260 rows of tied embeddings cannot")
 
 
 def with_a_kill(nodes: Nodes, marks: Path, work: Any) -> Any:
@@ -129,6 +165,62 @@ def test_a_node_that_dies_while_the_student_scores_costs_no_score(
         found = with_a_kill(nodes, marks, lambda: score(tmp_path / "ray"))
     assert found.equals(local)
     assert set(stored_keys(tmp_path / "ray").values()) == {1}
+
+
+def make_judge(directory: Path) -> ResolvedModel:
+    """Make a random reward model; its head is not that of a fresh one, whose scores are alike."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    make_random_model(directory, "chat", 2)
+    judge = AutoModelForSequenceClassification.from_pretrained(
+        directory, num_labels=1, dtype=torch.float32
+    )
+    judge.score.weight.data.normal_(generator=torch.Generator().manual_seed(0))
+    judge.save_pretrained(directory)
+    return resolve_model("judge", ModelSettings(local=str(directory), dtype="float32"))
+
+
+def test_a_reward_model_in_actors_gives_the_scores_of_one_machine(
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = make_judge(tmp_path / "judge")
+    rows = [{"prompt_id": p, "teacher": "t", "response_key": p, "response": text * (n % 5),
+             "finish_reason": "stop"} for n, (p, text) in enumerate(PROMPTS)]  # fmt: skip
+    responses = pa.Table.from_pylist(rows, schemas.RESPONSES)
+    prompts = {p: {"prompt": text, "reference": None, "metadata": None} for p, text in PROMPTS}
+    quality = QualitySettings(kind="reward_model", model="judge", batch_size=2)
+    monkeypatch.setattr(checking, "_BLOCK", 8)
+
+    def check(store: Path) -> pa.Table:
+        return checking.check_quality(
+            responses, prompts, {"t": "keep"}, quality, judge, QualityStore(store)
+        )
+
+    local, marks = check(tmp_path / "local"), tmp_path / "marks"
+    marks.mkdir()
+    monkeypatch.setattr(checking, "reward_scorer", partial(slowly, marks, reward_scorer))
+    with cluster.using(nodes.settings):
+        found = check(tmp_path / "ray")
+    assert found.equals(local)
+    scores = found["quality"].to_pylist()
+    assert scores.count(None) == 8 and len(set(scores)) > 20  # no answer, no score
+    assert list(marks.iterdir())  # the actors'
+
+
+def test_a_node_that_does_not_see_what_the_run_made_says_where_data_must_be(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    trained = make_judge(tmp_path / "student")
+    shutil.rmtree(tmp_path / "student")  # stands for another node's own disk
+    work = {
+        tmp_path / "student": (student_scorer, trained, None, "float32", 64, 64),
+        tmp_path / "router": (prompt_scorer, tmp_path / "router", [], 4),
+    }
+    for path, job in work.items():
+        told = f"^Node .* of the cluster has no {path}: with several machines `data` must be a URL"
+        with cluster.using(nodes.settings), pytest.raises(PersynError, match=told):
+            list(spread(*job, items=["What is 2 + 2?"], block=1, label="scoring"))
 
 
 def test_a_node_that_dies_while_routing_costs_no_prompt(

@@ -1,6 +1,7 @@
 """Data in an object store: data sets and stores. The whole DAG: tests/dag/test_bucket.py."""
 
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -25,11 +26,13 @@ from persyn_kedro.domain.prompts.sources import read_rows
 from persyn_kedro.domain.stores.parts import PartStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers.importing import import_responses
+from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.identities import source_identity
 from persyn_kedro.foundations.places import check_writable, place
 from persyn_kedro.foundations.remote_copies import copy_here
 from persyn_kedro.foundations.step_parameters import PromptSource
+from persyn_kedro.foundations.table_rows import TextColumn
 from persyn_kedro.pruning import removable, remove
 from tests.s3_server import BUCKET
 
@@ -39,7 +42,7 @@ TABLE = pa.table({"a": list(range(5)), "b": ["x"] * 5})
 
 @pytest.fixture
 def url(s3_server: dict[str, str], request: pytest.FixtureRequest) -> str:
-    return f"s3://{BUCKET}/{request.node.name}"
+    return f"s3://{BUCKET}/{re.sub(r'[^a-z]', '_', request.node.name)}"
 
 
 def row(key: str, text: str | None, error: str | None = None) -> dict[str, Any]:
@@ -127,6 +130,24 @@ def test_a_model_is_copied_once_and_again_where_another_machine_has_it(
     assert (copy_here(copy) / "config.json").is_file()
 
 
+def test_a_copy_whose_url_is_longer_than_a_file_name_is_found_again(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERSYN_CACHE", str(tmp_path / "cache"))
+    where = f"{url}/{'é' * 70}/remote-v1/{'copy/' * 20}m"  # quoted, well over 255 bytes
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    versioned(ModelDirectory, where, "1").save(tmp_path / "model")
+    copy = versioned(ModelDirectory, where).load()
+    assert (copy / "config.json").is_file()
+    shutil.rmtree(tmp_path / "cache")
+    assert copy_here(copy) == copy and (copy / "config.json").is_file()
+    shutil.rmtree(tmp_path / "cache")
+    (place(where) / "1" / "m" / "config.json").unlink()
+    with pytest.raises(PersynError, match="é/remote-v1/.*does not exist, or is empty"):
+        copy_here(copy)
+
+
 def test_a_workspace_and_file_urls_are_on_a_local_disk(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +186,43 @@ def test_what_cannot_be_reached_is_said_in_one_sentence(
         with pytest.raises(PersynError, match="cannot be used"):
             PartStore(place(where), SCHEMA).read("shelf")
     fsspec.get_filesystem_class("s3").clear_instance_cache()
+
+
+def read_rows_of(texts: TextColumn) -> Iterator[str]:
+    yield from texts
+
+
+@pytest.fixture
+def anew() -> Iterator[None]:
+    """What a test did to the store's client is forgotten."""
+    yield
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+
+
+@pytest.mark.usefixtures("anew")
+@pytest.mark.parametrize("lost", ["server", "keys", "object"])
+def test_a_table_that_is_lost_while_it_is_read_is_one_sentence(
+    lost: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data set was loaded: what fails are reads by a node, or by a model's process."""
+    versioned(ParquetTable, f"{url}/t.parquet", "1").save(TABLE)
+    table = versioned(ParquetTable, f"{url}/t.parquet").load()
+    assert table.to_table().equals(TABLE)
+    if lost == "object":
+        (place(url) / "t.parquet" / "1" / "t.parquet").unlink()
+    else:
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        if lost == "keys":
+            monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        table.filesystem.handler.fs.connect(refresh=True)
+    told = f"^{url}/t.parquet/1/t.parquet cannot be used: "
+    for read in (table.to_table, lambda: list(table.to_batches()), lambda: table.head(1)):
+        with pytest.raises(PersynError, match=told):
+            read()
+    with pytest.raises(PersynError, match=told):
+        list(run_in_child(read_rows_of, TextColumn(table, "b"), label="reading"))
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

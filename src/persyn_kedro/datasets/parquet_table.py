@@ -14,6 +14,7 @@ from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.datasets.previews import NOT_MADE, preview_table
 from persyn_kedro.foundations.arrow_memory import give_back
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.lazy_reads import telling
 from persyn_kedro.foundations.places import Place
 from persyn_kedro.foundations.schemas import unsettled_rows
 from persyn_kedro.foundations.table_checks import TableCheck
@@ -63,7 +64,7 @@ class ParquetTable(AtomicVersionedDataset):
         if isinstance(path, Path):
             # What is read ahead of a file is held until the file's end: here, all of a table.
             return pads.dataset(path, format=pads.ParquetFileFormat(pre_buffer=False))
-        return pads.dataset(path.path, format="parquet", filesystem=path.fs)
+        return pads.dataset(path.path, format="parquet", filesystem=telling(path))
 
     def preview(self, nrows: int = 10) -> TablePreview:
         """Return the first rows for Kedro-Viz."""

@@ -1,12 +1,36 @@
 """Typed settings of where the heavy steps run. None of them changes what a step makes."""
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.step_parameters import SftSettings, TrainRouterSettings
 from persyn_kedro.foundations.typed_settings import NO_EFFECT, Settings
+
+WORDS = ("auto", "local")  # in place of an address
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Return the two parts of an address.
+
+    Raises:
+        ValueError: it has others, or is one of Ray Client.
+    """
+    if "://" in address:
+        raise ValueError(
+            "Ray Client (ray://) is not supported, as a connection that is lost for half a minute "
+            "would end the work; run on a node of the cluster, with `auto` or host:port"
+        )
+    parts = urlsplit(f"//{address}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or not port:
+        raise ValueError("it is `auto`, `local` or host:port")
+    return host, port
 
 
 class ClusterSettings(Settings):
@@ -42,6 +66,13 @@ class ClusterSettings(Settings):
         description="fsdp: each of several processes holds a part of the student's weights, "
         "gradients and optimizer states (of a router's it has all, as with none)",
     )
+
+    @field_validator("address")
+    @classmethod
+    def _check_address(cls, address: str | None) -> str | None:
+        if address is not None and address not in WORDS:
+            host_and_port(address)
+        return address
 
     def check_training(self, sft: SftSettings, train_router: TrainRouterSettings) -> None:
         """Refuse a training that these processes cannot share.

@@ -8,7 +8,7 @@ from typing import Any
 from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
 from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.model_parameters import ModelSettings
-from persyn_kedro.foundations.places import is_there, place
+from persyn_kedro.foundations.places import is_there, one_sentence_of, place
 from persyn_kedro.foundations.step import lasting
 from persyn_kedro.foundations.step_parameters import PromptSource
 from persyn_kedro.foundations.weights import identify_weights
@@ -47,7 +47,7 @@ def file_content(file: str) -> str | None:
     if not is_there(path):
         return None
     digest = hashlib.sha256()
-    with path.open("rb") as data:  # read anew: a copy may keep size and time
+    with one_sentence_of(path), path.open("rb") as data:  # read anew: a copy may keep size and time
         while block := data.read(2**20):
             digest.update(block)
     return digest.hexdigest()

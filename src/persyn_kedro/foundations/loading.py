@@ -86,13 +86,23 @@ def load_causal_lm(
 
 
 def _sharding(resolved: "ResolvedModel", shards: int) -> dict[str, Any]:
-    """Return the option of ``from_pretrained``.
+    """Return the option of ``from_pretrained``."""
+    from transformers.distributed import DistributedConfig
 
-    Tied embeddings whose rows do not divide are refused: Transformers ties them after each was
-    sharded, and what pads them then keeps them apart in training.
+    check_shards(resolved, shards)
+    return {"distributed_config": DistributedConfig(fsdp_size=shards)}
+
+
+def check_shards(resolved: "ResolvedModel", shards: int) -> None:
+    """Refuse tied embeddings whose rows do not divide; no weights are read.
+
+    Transformers ties them after each was sharded, and what pads them then keeps them apart in
+    training.
+
+    Raises:
+        PersynError: names the model and the settings.
     """
     from transformers import AutoConfig
-    from transformers.distributed import DistributedConfig
 
     with readable(resolved):
         config = AutoConfig.from_pretrained(
@@ -105,4 +115,3 @@ def _sharding(resolved: "ResolvedModel", shards: int) -> dict[str, Any]:
             f"{shards} processes; set cluster.training_processes to one that divides them, or "
             "cluster.sharding to none."
         )
-    return {"distributed_config": DistributedConfig(fsdp_size=shards)}

@@ -206,17 +206,29 @@ def _be_rank(
     _leave()
 
 
+def check_gpus(processes: int) -> None:
+    """Refuse more processes than this machine has GPUs, if it has any; CUDA is not initialised.
+
+    Raises:
+        PersynError: says how many there are.
+    """
+    import torch
+
+    found = torch.cuda.device_count()
+    if 0 < found < processes:
+        raise PersynError(
+            f"cluster.training_processes = {processes}, and this machine has {found} GPUs: each "
+            "process trains on one of its own."
+        )
+
+
 def _join(mine: Group, store: Path) -> None:
     import torch
     from torch import distributed
 
     backend = "gloo"
     if torch.cuda.is_available():
-        if torch.cuda.device_count() < mine.size:
-            raise PersynError(
-                f"cluster.training_processes = {mine.size}, and this machine has "
-                f"{torch.cuda.device_count()} GPUs: each process trains on one of its own."
-            )
+        check_gpus(mine.size)
         torch.cuda.set_device(mine.rank)
         backend = "cpu:gloo,cuda:nccl"
     threads = max(1, torch.get_num_threads() // mine.size)

@@ -7,9 +7,8 @@ import os
 import socket
 import threading
 from typing import Any
-from urllib.parse import urlsplit
 
-from persyn_kedro.foundations.cluster_parameters import ClusterSettings
+from persyn_kedro.foundations.cluster_parameters import WORDS, ClusterSettings, host_and_port
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_parameters import EngineSettings
 
@@ -19,28 +18,66 @@ _started: str | None = None  # the address of the cluster that this process star
 
 
 def check_cluster(settings: ClusterSettings, engine: EngineSettings) -> None:
-    """Refuse a cluster that cannot be used.
+    """Refuse settings with which no cluster could be used.
 
     Raises:
-        PersynError: Ray is not installed, nothing listens at the address, or there is none.
+        PersynError: Ray is not installed, or the engine needs it and there is no address.
     """
     if settings.address is None:
         if engine.name == "ray":
             raise PersynError(
                 "engine.name is ray, but cluster.address is not set (`local` starts a cluster)."
             )
-        return
-    if importlib.util.find_spec("ray") is None:
+    elif importlib.util.find_spec("ray") is None:
         raise PersynError("cluster.address needs Ray, which is not here: pip install '.[ray]'.")
-    place = _place(settings.address)
-    if place is None:
+
+
+def check_reachable(settings: ClusterSettings) -> None:
+    """Refuse a cluster that does not answer; what ``local`` means is not started for it.
+
+    Raises:
+        PersynError: there is none, or this machine is no node of it: Ray would wait for a minute.
+    """
+    address = settings.address
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or address  # as Ray does
+    if address in (None, "local"):
         return
+    told = f"cluster.address {settings.address!r}"
+    if address != settings.address:
+        told += f" (RAY_ADDRESS is {address!r})"
     try:
+        place = host_and_port(_found(address))
         socket.create_connection(place, timeout=REACH_SECONDS).close()
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        raise PersynError(f"No Ray cluster answers at {told}: {error}.") from error
+    if not _is_node():
         raise PersynError(
-            f"No Ray cluster answers at cluster.address {settings.address!r} ({error})."
-        ) from error
+            f"This machine is no node of the Ray cluster at {told}: `ray start --address=HOST:PORT "
+            "--num-cpus=0` makes it one that does no work."
+        )
+
+
+def _found(address: str) -> str:
+    """Return ``address``, and for ``auto`` that of the cluster which Ray would connect to."""
+    if address not in WORDS:
+        return address
+    _quieten()
+    from ray._private import services  # Ray has no public name for it
+
+    services.find_gcs_addresses.cache_clear()
+    try:
+        return services.canonicalize_bootstrap_address(address)
+    except ConnectionError:
+        raise ValueError("none was started on this machine (`ray start`)") from None
+
+
+def _is_node() -> bool:
+    """Tell whether a node of any cluster runs on this machine; a driver needs one."""
+    _quieten()
+    from ray._private import services
+
+    return bool(services.find_node_ids())
 
 
 def reachable(settings: ClusterSettings) -> ClusterSettings:
@@ -97,20 +134,6 @@ def _start() -> str:
             atexit.register(ray.shutdown)
             _started = context.address_info["gcs_address"]
     return _started
-
-
-def _place(address: str) -> tuple[str, int] | None:
-    """Return host and port where the address names them."""
-    if address in ("auto", "local"):
-        return None
-    parts = urlsplit(f"//{address}")
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if not host or not port:
-        raise PersynError(f"cluster.address is {address!r}: it is `auto`, `local` or host:port.")
-    return host, port
 
 
 def _quieten() -> None:

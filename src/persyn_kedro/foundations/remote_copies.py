@@ -4,33 +4,53 @@ What loads models wants a directory on a disk. A copy's path tells where it came
 another node of a cluster, which lacks it, can fetch its own.
 """
 
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_cache import VERSION, finished
-from persyn_kedro.foundations.places import Place, is_local, place
+from persyn_kedro.foundations.places import Place, is_local, one_sentence_of, place
 
 if TYPE_CHECKING:
     from upath import UPath
 
 KIND = "remote"
 INSIDE = "copy"
+LONGEST = 200  # bytes of a name; disks allow 255, and a copy that is being made has a longer one
 
 
 def local_copy(directory: Place) -> Path:
     """Return a directory on this machine's disk: the same, or a copy of what never changes."""
     if is_local(directory):
         return directory
-    name = quote(str(directory), safe="")
+    quoted = quote(str(directory), safe="")
+    name = "/".join(quoted[i : i + LONGEST] for i in range(0, len(quoted), LONGEST))
     return finished(KIND, name, lambda building: _fetch(directory, building / INSIDE)) / INSIDE
 
 
 def copy_here(path: Path) -> Path:
-    """Return a directory that another machine had, fetched where it was a copy and is missing."""
-    if path.exists() or path.name != INSIDE or path.parent.parent.name != KIND:
+    """Return a directory that another machine had, fetched where it was a copy and is missing.
+
+    Raises:
+        PersynError: it cannot be fetched here.
+    """
+    *above, last = path.parts
+    if path.exists() or last != INSIDE or KIND not in above:
         return path
-    return local_copy(place(unquote(path.parent.name.removesuffix(f"-{VERSION}"))))
+    after = len(above) - above[::-1].index(KIND)
+    where = place(unquote("".join(above[after:]).removesuffix(f"-{VERSION}")))
+    with one_sentence_of(where):
+        return local_copy(where)
+
+
+def not_here(path: Path) -> PersynError:
+    """Return the refusal of what a run made, or was given, on a disk that another node lacks."""
+    return PersynError(
+        f"Node {socket.gethostname()} of the cluster has no {path}: with several machines `data` "
+        "must be a URL, or a disk that all see at one path, as must `local` models."
+    )
 
 
 def send(source: Path, target: "UPath") -> None:
@@ -50,7 +70,10 @@ def copy_within(source: "UPath", target: "UPath", last: str) -> None:
 
 def _fetch(source: "UPath", target: Path) -> None:
     target.mkdir()
-    for name in _files(source):
+    names = _files(source)
+    if not names:
+        raise PersynError(f"{source} does not exist, or is empty.")
+    for name in names:
         goal = target / name
         goal.parent.mkdir(parents=True, exist_ok=True)
         source.fs.get_file((source / name).path, str(goal))

@@ -16,7 +16,7 @@ from persyn_kedro.foundations.hub import cached_model, hub_commit
 from persyn_kedro.foundations.model_cache import VERSION, file_sha256, finished, place_of
 from persyn_kedro.foundations.model_files import check_directory, file_patterns, local_directory
 from persyn_kedro.foundations.model_parameters import Models, ModelSettings
-from persyn_kedro.foundations.remote_copies import copy_here
+from persyn_kedro.foundations.remote_copies import copy_here, not_here
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,8 @@ def here(model: ResolvedModel) -> ResolvedModel:
     if (directory / "config.json").is_file():
         return replace(model, directory=directory)
     settings = model.settings
+    if settings.local and not directory.exists():
+        raise not_here(directory)
     if settings.hub:  # the very commit
         settings = settings.model_copy(update={"revision": model.weights_id.rpartition("@")[2]})
     try:

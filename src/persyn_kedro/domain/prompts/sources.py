@@ -8,7 +8,7 @@ from typing import Any
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.hub import hub_commit
-from persyn_kedro.foundations.places import Place, is_there, place
+from persyn_kedro.foundations.places import Place, is_there, one_sentence_of, place
 from persyn_kedro.foundations.step_parameters import PromptSource, TaskSettings
 
 Row = dict[str, Any]
@@ -46,10 +46,15 @@ def _records(source: PromptSource) -> tuple[str, Iterator[Row]]:
     if not is_there(path):
         raise PersynError(f"The prompt file {path} does not exist.")
     if path.suffix == ".parquet":
-        return path.name, _parquet_records(path)
+        return path.name, _told(path, _parquet_records(path))
     if path.suffix in (".jsonl", ".json"):
-        return path.name, _jsonl_records(path)
+        return path.name, _told(path, _jsonl_records(path))
     raise PersynError(f"The prompt file {path} is neither .jsonl nor .parquet.")
+
+
+def _told(path: Place, records: Iterator[Row]) -> Iterator[Row]:
+    with one_sentence_of(path):
+        yield from records
 
 
 def _jsonl_records(path: Place) -> Iterator[Row]:

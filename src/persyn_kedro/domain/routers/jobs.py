@@ -11,7 +11,7 @@ from persyn_kedro.domain.routers.nearest import Nearest, nearest
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.progress import watching
 from persyn_kedro.foundations.ranks import group
-from persyn_kedro.foundations.remote_copies import copy_here
+from persyn_kedro.foundations.remote_copies import copy_here, not_here
 from persyn_kedro.foundations.step_parameters import TrainRouterSettings
 
 if TYPE_CHECKING:
@@ -68,7 +68,10 @@ def prompt_scorer(
     Raises:
         PersynError: no router there, or one fitted for another pool.
     """
-    router = persistence.load_router(copy_here(directory), pool)
+    directory = copy_here(directory)
+    if not directory.exists():
+        raise not_here(directory)
+    router = persistence.load_router(directory, pool)
     embeddings.keep_loaded()
 
     def score(prompts: Sequence[str]) -> Iterator[np.ndarray]:
