@@ -8,7 +8,7 @@ from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode, text_id
-from persyn_kedro.foundations.places import Place, is_there
+from persyn_kedro.foundations.places import Place, is_there, one_sentence_of
 
 COLUMNS = ("prompt", "teacher", "response")
 FINISHES = ("stop", "length")
@@ -62,7 +62,8 @@ def _store(
 def _lines(path: Place) -> Iterator[tuple[int, Any]]:
     if not is_there(path):
         raise PersynError(f"The file {path} does not exist.")
-    with path.open(encoding="utf-8-sig") as lines:  # with or without a byte order mark
+    # utf-8-sig: with or without a byte order mark
+    with one_sentence_of(path), path.open(encoding="utf-8-sig") as lines:
         number = 0
         try:
             for number, text in enumerate(lines, start=1):
