@@ -1,7 +1,7 @@
 """Seconds of generation and scoring on a Ray cluster of this machine, against without it.
 
     .venv/bin/python benchmarks/ray_overhead.py                     # transformers and scoring
-    .venv/bin/python benchmarks/ray_overhead.py --work vllm
+    .venv/bin/python benchmarks/ray_overhead.py --work vllm [--threads 1 | --apart]
 
 Once started, that is: the clock runs from the first block of results to the last, so that it
 counts what a process does that has loaded the model. Start-up, from the call to the first block
@@ -138,6 +138,15 @@ def compare(name: str, blocks: int, repeats: int, on_cluster: Any) -> list[dict[
     return [{"work": name, **row} for row in rows]
 
 
+def run_apart() -> None:
+    """Have the local vLLM run its engine in a process of its own too, as it always does in Ray."""
+    from persyn_kedro.domain.teachers import vllm_engine
+
+    usual = vllm_engine.environment
+    more = {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"}
+    vllm_engine.environment = lambda engine: {**usual(engine), **more}
+
+
 def main() -> None:
     """Compare each kind of work, on a cluster that is started once."""
     args = measuring.arguments(
@@ -145,7 +154,10 @@ def main() -> None:
         work={"nargs": "+", "default": ["transformers", "scoring"]},
         blocks={"type": int, "default": 5, "help": "timed, after the first"},
         threads={"type": int, "default": os.cpu_count(), "help": "of both ways"},
+        apart={"action": "store_true", "help": "vLLM's engine in a process of its own in both"},
     )
+    if args.apart:
+        run_apart()
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
     # Ray's workers give way to all else on the machine (15 by default), a child process does not.
     os.environ["RAY_worker_niceness"] = "0"

@@ -37,6 +37,7 @@ def _plain(data: Any, directory: Path) -> Any:
     if isinstance(data, Path):  # of a model; a project's own are relative to it
         root = directory / data
         files = sorted(path for path in root.rglob("*") if path.is_file())
+        assert files, f"nothing is in {root}"
         return {str(path.relative_to(root)): _content(path) for path in files}
     return data
 

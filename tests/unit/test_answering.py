@@ -27,6 +27,7 @@ from persyn_kedro.foundations.model_parameters import (
     Teachers,
 )
 from persyn_kedro.foundations.progress import step
+from persyn_kedro.foundations.schemas import unsettled_rows
 
 PROMPTS = [(f"id{number}", f"prompt {number}") for number in range(5)]
 ENGINE = EngineSettings(name="transformers", chunk_size=2)
@@ -175,6 +176,26 @@ def test_calls_that_are_not_made_are_told_as_failed(fake, store, caplog):
     assert f": {row['calls']} calls" in summary and summary.endswith("30 failed")
 
 
+def test_what_a_stopped_model_was_not_asked_is_asked_next_and_costs_the_others_nothing(
+    fake, store, monkeypatch
+):
+    """Its failures would not be asked again: the context is used up."""
+    prompts = [(f"id{number}", f"prompt {number}") for number in range(60)]
+    fake.failing, fake.prompt_tokens = {prompt for _, prompt in prompts}, ENGINE.max_model_len
+    recipes = [recipe("a", "w1"), recipe("b", "w2")]
+    ledger = Ledger()
+    # A call is at worst 72 + 512 tokens.
+    limited = ENGINE.model_copy(update={"budget": Budget(max_tokens=60 * 600 + 12 * 4096)})
+    outcomes, table = answering.make_sure(
+        {"a": prompts, "b": [("id", "fine")]}, recipes, store, limited, 0, ledger, go_on=True
+    )
+    stopped, fine = table.to_pylist()
+    assert (stopped["errors"], fine["calls"], fine["errors"]) == (60, 1, 0)
+    assert unsettled_rows(outcomes.schema) == 60 - stopped["calls"] > 0
+    took = sum(row["prompt_tokens"] + row["completion_tokens"] for row in (stopped, fine))
+    assert ledger.spent()[0] == took
+
+
 def test_an_answer_that_comes_twice_counts_once_and_one_to_nothing_is_refused(
     fake, store, monkeypatch
 ):
@@ -189,8 +210,8 @@ def test_an_answer_that_comes_twice_counts_once_and_one_to_nothing_is_refused(
     rows, calls = answer({"a": PROMPTS[:3]}, [recipe("a")], store)
     assert [row["response"] for row in rows] == [prompt for _, prompt in PROMPTS[:3]]
     assert (calls["a"]["calls"], calls["a"]["completion_tokens"]) == (3, 30)
-    for other in ("no key", "0" * 32):
-        with pytest.raises(PersynError, match=f"a request that it was not given: '{other}'"):
+    for other in ("no key", "0" * 32, "-" + "f" * 31, 7):
+        with pytest.raises(PersynError, match=f"a request that it was not given: {other!r}"):
             answer({"a": PROMPTS}, [recipe("a")], store)
         assert len(store.read(recipe("a").shelf)) == 5, "what was asked for is kept"
         store = ResponseStore(store.root / "empty")

@@ -1,5 +1,7 @@
 """What every engine keeps to: what is sent, where an answer ends, what runs together."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,13 +12,17 @@ from persyn_kedro.domain.teachers.engine import (
     Generation,
     Prepared,
     Request,
+    Turns,
     finish,
     prepare,
 )
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_parameters import (
+    EngineSettings,
+    ModelSettings,
     SamplingSettings,
 )
+from persyn_kedro.foundations.weights import resolve_model
 
 
 class WordTokenizer:
@@ -70,6 +76,18 @@ def test_prompts_that_cannot_be_sent_have_failed_and_bad_templates_stop(monkeypa
         assert (generation.finish_reason, generation.prompt_tokens) == ("error", tokens)
     with pytest.raises(PersynError, match="refuses Hello"):
         prepare(replace(request(), system="Be brief."), None, 6)
+
+
+def test_a_model_of_a_kind_that_is_not_known_is_told_in_one_sentence(tmp_path):
+    found = resolve_model("new", ModelSettings(random="chat"))
+    directory = tmp_path / "new"
+    shutil.copytree(found.directory, directory)
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps(config | {"model_type": "brand_new"}))
+    model = replace(found, directory=directory)
+    for start in (Turns.of, transformers_engine.start):
+        with pytest.raises(PersynError, match="^Model 'new' in .* cannot be loaded: .*brand_new"):
+            start(model, EngineSettings())
 
 
 def test_only_greedy_requests_of_one_length_limit_share_a_batch():

@@ -1,6 +1,8 @@
 """A child is sent items as it goes through them."""
 
 import os
+import queue
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count, islice
@@ -41,6 +43,16 @@ def dies(items: Iterator[Any]) -> Iterator[Any]:
     os._exit(3)
 
 
+def takes_in_a_thread(items: Iterator[str]) -> Iterator[str]:
+    taken: queue.SimpleQueue[str] = queue.SimpleQueue()
+    puller = threading.Thread(target=lambda: [taken.put(item) for item in items])
+    puller.start()
+    while puller.is_alive():
+        yield LARGE * 50
+    while not taken.empty():
+        yield taken.get()
+
+
 @pytest.mark.parametrize("items", [0, 1, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 3 * AT_ONCE])
 def test_every_item_comes_once_and_in_order(items: int) -> None:
     feed = [f"a{i}" for i in range(items)]
@@ -76,10 +88,29 @@ def test_a_child_that_dies_at_its_feed_is_told() -> None:
         list(run_in_child(dies, label="work", feed=[LARGE] * 5000))
 
 
-def test_what_fails_as_items_are_made_ends_the_child() -> None:
+@pytest.mark.parametrize("kind", [PersynError, OSError, ValueError])
+def test_what_fails_as_items_are_made_ends_the_child(kind: type[Exception]) -> None:
     def failing() -> Iterator[int]:
         yield from range(3 * AT_ONCE)
-        raise PersynError("The file x is gone.")
+        raise kind("The file x is gone.")
 
-    with pytest.raises(PersynError, match="The file x is gone"):
+    with pytest.raises(kind, match="The file x is gone"):
         list(run_in_child(first_of_each_hundred, label="work", feed=failing()))
+
+
+class Unreadable:
+    """It can be sent, and not be read."""
+
+    def __reduce__(self) -> Any:
+        return int, ("no number",)
+
+
+def test_what_cannot_be_read_in_the_child_is_told() -> None:
+    with pytest.raises(RuntimeError, match="no number"):
+        list(run_in_child(upper, "", label="work", feed=[Unreadable()]))
+
+
+def test_a_child_may_take_its_items_in_a_thread_while_it_answers() -> None:
+    feed = [str(i) for i in range(40 * AT_ONCE)]
+    made = list(run_in_child(takes_in_a_thread, label="work", feed=feed))
+    assert [item for item in made if item != LARGE * 50] == feed

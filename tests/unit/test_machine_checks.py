@@ -14,26 +14,18 @@ from persyn_kedro import machine_checks
 from persyn_kedro.foundations.cluster_parameters import ClusterSettings
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.ray_cluster import check_reachable
-from persyn_kedro.foundations.settings_reader import EVIDENCE, read_settings
+from persyn_kedro.foundations.settings_reader import read_settings
 from persyn_kedro.foundations.weights import resolve_models
 from persyn_kedro.machine_checks import check_machines, needs_check
 from persyn_kedro.pipeline_registry import register_pipelines
+from tests.settings import SHORTEST
 
 NOBODY = "127.0.0.1:9"
-STEPS = ("label", "route", "generate", "sft", "evaluate")
 FAR = {"endpoint": {"url": "http://127.0.0.1:9/v1", "model": "m"}}
 
 
 def settings(**changes: Any) -> dict[str, Any]:
-    raw = {
-        "seed": 1,
-        "models": {"a": {"random": "chat"}, "b": {"random": "base"}, "judge": {"local": "j"}},
-        "teachers": {"x": {"model": "a"}, "y": {"model": "b"}},
-        "student": {"model": "a"},
-        "prepare": {"source": {"file": "p.jsonl"}},
-        **{n: {} for n in ("engine", "cluster", *STEPS, *EVIDENCE)},
-        "train_router": {"backbone": "a"},
-    }
+    raw = {**SHORTEST, "models": {**SHORTEST["models"], "judge": {"local": "j"}}}
     return read_settings({**raw, **changes})
 
 

@@ -7,7 +7,8 @@ import sys
 def give_back() -> None:
     """Do so now. Allocators keep free pages in case they are wanted again, often most of all.
 
-    It takes a millisecond: done between steps and blocks, and where a long wait begins.
+    It takes less than a millisecond where little is free, some for hundreds of megabytes: done
+    between steps and blocks, and where a long wait begins.
     """
     import pyarrow as pa
 

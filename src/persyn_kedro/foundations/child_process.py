@@ -73,29 +73,24 @@ def run_in_child(
         PersynError: with the child's own sentence, or if the child died.
         RuntimeError: with the child's traceback, for any other exception in it.
     """
-    items = None if feed is None else iter(feed)
-    receiver, process = start_child(function, args, env or {}, fed=items is not None)
+    receiver, process = start_child(function, args, env or {}, fed=feed is not None)
     stop = partial(_stop, process)
     atexit.register(stop)
     peak = 0
+    items = iter(feed or ())
     try:
         del args  # the child has them
         while True:
             kind, payload, peak = receive(receiver, process, label)
-            if kind == "end":
-                process.join(STOP_SECONDS)
-                return
-            if kind == "refused":
-                raise PersynError(payload)
-            if kind == "failed":
-                raise RuntimeError(f"{label} failed in its process:\n{payload}")
-            if kind == "more":
-                with suppress(OSError):  # that it has died is heard next
-                    receiver.send(list(islice(items or (), AT_ONCE)))
+            if kind == "item":
+                yield payload
+            elif kind == "more":
+                _feed(receiver, list(islice(items, AT_ONCE)))
             elif kind == "progress":
                 progress.hear(payload, process.pid)
             else:
-                yield payload
+                process.join(STOP_SECONDS)
+                return _check_end(kind, payload, label)
     finally:
         pid = process.pid
         stop()
@@ -103,6 +98,19 @@ def run_in_child(
         receiver.close()
         progress.forget(pid)
         log.info("%s: process %s ended, peak memory %.2f GiB", label, pid, peak / 2**30)
+
+
+def _feed(receiver: Connection, items: list[Any]) -> None:
+    with suppress(OSError):  # that the child has died is heard next
+        receiver.send(items)
+
+
+def _check_end(kind: str, payload: Any, label: str) -> None:
+    """Raise what a child says last, unless it has come to its end."""
+    if kind == "refused":
+        raise PersynError(payload)
+    if kind == "failed":
+        raise RuntimeError(f"{label} failed in its process:\n{payload}")
 
 
 def start_child(
@@ -158,20 +166,32 @@ def _stop(process: BaseProcess) -> None:
             process.join(STOP_SECONDS)
 
 
+class _Teller:
+    """The child's end of the pipe: one of its threads speaks at a time."""
+
+    def __init__(self, sender: Connection) -> None:
+        self._sender, self._lock = sender, threading.Lock()
+
+    def say(self, kind: str, payload: Any = None) -> None:
+        with self._lock:
+            self._sender.send((kind, payload, _peak_memory()))
+
+
 def _serve(environment: Environment, sender: Connection, work: bytes) -> None:
     """Be the child: send ``(kind, payload, peak memory in bytes)`` for each item and the end."""
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent stops us
     signal.signal(signal.SIGTERM, _leave)
     environment.apply()
-    progress.tell_parent(lambda event: sender.send(("progress", event, _peak_memory())))
+    teller = _Teller(sender)
+    progress.tell_parent(partial(teller.say, "progress"))
     try:
         function, args, fed = pickle.loads(work)  # noqa: S301 - from our own parent
         del work
         if fed:
-            args = (Feed(sender.recv, partial(_ask_for_more, sender)), *args)
+            args = (Feed(sender.recv, partial(teller.say, "more")), *args)
         for item in function(*args):
-            sender.send(("item", item, _peak_memory()))
+            teller.say("item", item)
         message: tuple[str, str | None] = ("end", None)
     except PersynError as error:
         message = ("refused", str(error))
@@ -179,12 +199,8 @@ def _serve(environment: Environment, sender: Connection, work: bytes) -> None:
         sentence = full_disk(error)
         message = ("refused", sentence) if sentence else ("failed", traceback.format_exc())
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left to close: end without a word
-    sender.send((*message, _peak_memory()))
+    teller.say(*message)
     sender.close()
-
-
-def _ask_for_more(sender: Connection) -> None:
-    sender.send(("more", None, _peak_memory()))
 
 
 def _leave(*_: Any) -> None:

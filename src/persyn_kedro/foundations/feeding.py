@@ -20,7 +20,7 @@ class Feed(Iterator[Any]):
         No items mean that there are no more.
         """
         self._receive, self._ask = receive, ask
-        self._blocks: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
+        self._blocks: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
         self._items: Iterator[Any] = iter(())
         self._ended = False
         threading.Thread(target=self._take, daemon=True).start()
@@ -30,6 +30,8 @@ class Feed(Iterator[Any]):
         for item in self._items:
             return item
         block = [] if self._ended else self._blocks.get()
+        if isinstance(block, Exception):
+            raise block
         if not block:
             self._ended = True
             raise StopIteration
@@ -38,10 +40,12 @@ class Feed(Iterator[Any]):
         return next(self._items)
 
     def _take(self) -> None:
-        block = [None]
-        while block:
+        while True:
             try:
                 block = self._receive()
-            except (EOFError, OSError):
-                return  # the other end is gone, and ends this process
+            except Exception as error:  # else who goes through the items would wait for ever
+                self._blocks.put(error)
+                return
             self._blocks.put(block)
+            if not block:
+                return

@@ -53,8 +53,8 @@ def check_reachable(settings: ClusterSettings) -> None:
         raise PersynError(f"No Ray cluster answers at {told}: {error}.") from error
     if not _is_node():
         raise PersynError(
-            f"This machine is no node of the Ray cluster at {told}: `ray start --address=HOST:PORT "
-            "--num-cpus=0` makes it one that does no work."
+            f"This machine is no node of Ray, as one that runs at {told} must be: "
+            "`ray start --address=HOST:PORT --num-cpus=0` makes it one that does no work."
         )
 
 

@@ -48,8 +48,8 @@ def copy_here(path: Path) -> Path:
 def not_here(path: Path) -> PersynError:
     """Return the refusal of what a run made, or was given, on a disk that another node lacks."""
     return PersynError(
-        f"Node {socket.gethostname()} of the cluster has no {path}: with several machines `data` "
-        "must be a URL, or a disk that all see at one path, as must `local` models."
+        f"There is no {path} on {socket.gethostname()}. (Of a cluster of several machines, `data` "
+        "must be a URL, or a disk that all see at one path, as must `local` models.)"
     )
 
 

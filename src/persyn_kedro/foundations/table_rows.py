@@ -44,9 +44,10 @@ class TableRows:
         used, begins = np.unique(pieces[order], return_index=True)
         shares = np.split(order, begins[1:]) if len(used) else []
         held: dict[int, pa.Table] = {}
+        before = self._held  # another thread may put its own there
         parts = [self._schema.empty_table()]
         for piece, places in zip(used.tolist(), shares, strict=True):
-            held[piece] = self._held[piece] if piece in self._held else self._read(piece)
+            held[piece] = before[piece] if piece in before else self._read(piece)
             parts.append(held[piece].take(rows[places] - self._starts[piece]))
         self._held = held
         table = pa.concat_tables(parts).combine_chunks()
@@ -107,6 +108,7 @@ def read_blocks(dataset: pads.Dataset, columns: Sequence[str]) -> Iterator[pa.Re
         columns=list(columns), batch_size=BLOCK, batch_readahead=2, fragment_readahead=1
     ):
         yield batch
+        del batch
         give_back()
 
 

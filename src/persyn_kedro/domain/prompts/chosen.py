@@ -41,7 +41,8 @@ class ChosenPrompts(Sequence[Any]):
     def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice):
             return list(self.at(np.arange(len(self))[place]))
-        return next(iter(self.at(np.arange(len(self))[[place]])))
+        row = self.rows[[place]]
+        return self._ids[int(row[0])].as_py(), self._table.take(row)["prompt"][0].as_py()
 
 
 def in_memory(texts: Mapping[str, str]) -> ChosenPrompts:

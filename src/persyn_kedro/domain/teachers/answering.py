@@ -1,6 +1,7 @@
 """Get teachers' responses: from the store where they are paid for, else from an engine."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from persyn_kedro.foundations.schemas import (
 )
 from persyn_kedro.foundations.table_rows import BLOCK
 
-AT_ONCE = 4096  # rows as Python objects, of each model that is being asked
+ROWS_AT_ONCE = 4096  # rows as Python objects, of each model that is being asked
 
 
 def answer(
@@ -189,7 +190,7 @@ def _responses(outcomes: pa.Table, texts: pa.Array, recipe: Recipe) -> pa.Record
     return batch
 
 
-def _keep(group: Sequence[Share], rows: Iterable[dict[str, Any]]) -> None:
+def _keep(group: Sequence[Share], rows: Generator[dict[str, Any], None, None]) -> None:
     """Note how calls ended, block by block, also where the rows end with an exception."""
     known = {share.recipe.recipe_id: share.known for share in group}
     block: list[dict[str, Any]] = []
@@ -201,10 +202,11 @@ def _keep(group: Sequence[Share], rows: Iterable[dict[str, Any]]) -> None:
         give_back()
 
     try:
-        for row in rows:
-            block.append(row)
-            if len(block) == AT_ONCE:
-                keep()
+        with closing(rows):
+            for row in rows:
+                block.append(row)
+                if len(block) == ROWS_AT_ONCE:
+                    keep()
     finally:
         keep()
 

@@ -11,7 +11,7 @@ from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers.budget import BudgetReached, Ledger
 from persyn_kedro.domain.teachers.engine import Generation, Request, stored_context_length
 from persyn_kedro.domain.teachers.engines import engine_module
-from persyn_kedro.domain.teachers.keeping import Call, Chunk, Tally, row_of
+from persyn_kedro.domain.teachers.keeping import NOT_ASKED, Call, Chunk, Tally, row_of
 from persyn_kedro.domain.teachers.open_calls import OpenCalls
 from persyn_kedro.foundations import cluster
 from persyn_kedro.foundations.child_process import check_stopped, run_in_child
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 class Stopped(Exception):
     """A model failed too often. ``unasked``: rows for the calls that were not made."""
 
-    def __init__(self, message: str, unasked: Iterator[dict[str, Any]]) -> None:
+    def __init__(self, message: str, unasked: Generator[dict[str, Any], None, None]) -> None:
         super().__init__(message)
         self.unasked = unasked
 
@@ -41,7 +41,7 @@ def ask_model(
     engine: EngineSettings,
     seed: int,
     ledger: Ledger,
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any], None, None]:
     """Yield the rows of one model's calls, stored chunk by chunk, the last one on any exit.
 
     Raises:
@@ -88,6 +88,7 @@ def _answers(
         tally.report()
     yield from kept
     if failing is not None:
+        requests.take_back(calls)
         raise _stopped(tally, failing, calls)
     if requests.reached is not None:
         raise PersynError(str(requests.reached)) from requests.reached
@@ -101,7 +102,7 @@ def _kept(
     """Keep an answer; return its row, none if there was one already (a lost node's, done again)."""
     try:
         call = calls.take(generation.key)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError, OverflowError):  # of an own engine: no key at all
         raise PersynError(
             f"{label} answered a request that it was not given: {generation.key!r}."
         ) from None
@@ -140,6 +141,11 @@ class _Admitted:
             draw = seed_for(self._seed, "response", call.key)
             yield Request(call.key, prompt, recipe.system, recipe.sampling, draw)
 
+    def take_back(self, calls: OpenCalls) -> None:
+        """Book nothing for calls that will not be made: the budget is there for other models."""
+        for call in calls.give_up():
+            self._ledger.release(call.recipe, call.key)
+
 
 def _generations(
     name: str,
@@ -176,10 +182,10 @@ def _stopped(tally: Tally, last: Generation, calls: OpenCalls) -> Stopped:
     )
     log.error(message)
     tally.give_up(calls.left)
-    return Stopped(message, map(_not_asked, calls.give_up()))
+    return Stopped(message, (_not_asked(call) for call in calls.give_up()))
 
 
 def _not_asked(call: Call) -> dict[str, Any]:
     """Return the row of a call that was not made because its model had been stopped."""
-    nothing = Generation("", "", "error", 0, 0, "not asked: the model was stopped")
+    nothing = Generation("", "", "error", 0, 0, NOT_ASKED)
     return row_of(call, nothing, None)

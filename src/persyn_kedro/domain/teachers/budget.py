@@ -69,6 +69,11 @@ class Ledger:
                         "a higher budget goes on from here."
                     )
 
+    def release(self, recipe: "Recipe", key: str) -> None:
+        """Take back what was set aside for a call, if anything was."""
+        with self._lock:
+            self._book(recipe.teacher, self._reserved.pop(key, (0.0, 0.0)), -1)
+
     def settle(self, recipe: "Recipe", key: str, generation: "Generation") -> None:
         """Book what a reserved call took: the worst again for each try that does not say, nothing
         where the prompt was set aside."""

@@ -76,12 +76,13 @@ class Turns:
         """Load a model's tokenizer, and no weights."""
         from transformers import AutoConfig
 
-        from persyn_kedro.foundations.loading import load_tokenizer
+        from persyn_kedro.foundations.loading import load_tokenizer, readable
 
         tokenizer = load_tokenizer(model)
-        config = AutoConfig.from_pretrained(
-            model.directory, trust_remote_code=model.settings.allow_remote_code
-        )
+        with readable(model):
+            config = AutoConfig.from_pretrained(
+                model.directory, trust_remote_code=model.settings.allow_remote_code
+            )
         return cls(tokenizer, context_length(config, engine), stop_token_ids(tokenizer, model))
 
     def prepare(self, request: Request) -> Prepared | Generation:

@@ -15,6 +15,7 @@ from persyn_kedro.foundations.progress import Watch
 
 log = logging.getLogger(__name__)
 
+NOT_ASKED = "not asked: the model was stopped"
 JUDGED_FROM = 10  # answers before a model can be called a failing one
 
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from persyn_kedro.domain.prompts.chosen import pick, prompt_ids
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers.engine import stored_context_length
-from persyn_kedro.domain.teachers.keeping import Call
+from persyn_kedro.domain.teachers.keeping import NOT_ASKED, Call
 from persyn_kedro.domain.teachers.openai_engine import MARKED
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.foundations.arrow_memory import give_back
@@ -185,6 +185,8 @@ def _is_settled(row: dict[str, Any], recipe: Recipe, engine: EngineSettings) -> 
     """
     if row["error"] is None:
         return True
+    if row["error"] == NOT_ASKED:
+        return False
     endpoint = recipe.model.settings.endpoint
     if endpoint:
         return row["error"] == MARKED and not endpoint.allow_template_markers
