@@ -111,7 +111,7 @@ def test_auto_is_the_cluster_that_ray_would_connect_to(
     for address in (None, "local"):
         check_reachable(ClusterSettings(address=address))
     monkeypatch.setattr(services, "find_node_ids", set)
-    with pytest.raises(PersynError, match=f"no node of the Ray cluster at .*'{listening}': `ray s"):
+    with pytest.raises(PersynError, match=f"is no node of Ray, .*'{listening}' must be: `ray s"):
         check_reachable(ClusterSettings(address=listening))
     monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
     with pytest.raises(PersynError, match=r"'auto' \(RAY_ADDRESS is 'ray://head:10001'\): Ray Cli"):
