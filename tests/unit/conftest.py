@@ -1,12 +1,16 @@
 """What several unit tests share."""
 
+from pathlib import Path
+
 import pytest
 
 from persyn_kedro.domain.prompts import preparation
 from persyn_kedro.domain.routers import assignment
-from persyn_kedro.domain.teachers import answering
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.teachers import answering, asking
 from persyn_kedro.domain.training_set import merge
 from persyn_kedro.foundations import table_rows
+from tests.fake_engine import FakeEngine
 
 
 @pytest.fixture
@@ -15,3 +19,17 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_rows, "FEW", 16)
     for module in (table_rows, preparation, assignment, merge, answering):
         monkeypatch.setattr(module, "BLOCK", 64)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """Stands in for the process of a model."""
+    engine = FakeEngine()
+    monkeypatch.setattr(asking, "run_in_child", engine.run_in_child)
+    return engine
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ResponseStore:
+    """An empty store."""
+    return ResponseStore(tmp_path)

@@ -1,0 +1,72 @@
+"""An engine without a model, and teachers that it answers for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+from persyn_kedro.domain.teachers import answering
+from persyn_kedro.domain.teachers.engine import (
+    Generation,
+    Request,
+)
+from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.model_parameters import (
+    EngineSettings,
+    ModelSettings,
+    SamplingSettings,
+)
+
+PROMPTS = [(f"id{number}", f"prompt {number}") for number in range(5)]
+ENGINE = EngineSettings(name="transformers", chunk_size=2)
+
+
+def model(name: str, weights_id: str | None = None, template: str = "template"):
+    return SimpleNamespace(
+        name=name,
+        weights_id=weights_id or name,
+        chat_template=template,
+        directory=Path("nowhere"),
+        settings=ModelSettings(zoo="smollm2"),
+    )
+
+
+def recipe(
+    teacher: str,
+    weights: str = "w",
+    system: str | None = None,
+    price: float = 0.0,
+    template: str = "template",
+) -> Recipe:
+    return Recipe(teacher, model(teacher, weights, template), system, SamplingSettings(), price)
+
+
+@dataclass
+class FakeEngine:
+    """Echoes prompts in reverse order; fails those in ``failing``, dies after ``dies_after``."""
+
+    failing: set[str] = field(default_factory=set)
+    dies_after: int | None = None
+    loads: list[str] = field(default_factory=list)
+    templates: list[str] = field(default_factory=list)
+    prompt_tokens: int = 7
+    requests: list[Request] = field(default_factory=list)
+
+    def run_in_child(self, function, model, engine, *, label, env, feed) -> Iterator[Generation]:
+        self.loads.append(model.weights_id)
+        self.templates.append(model.chat_template)
+        for number, request in enumerate(reversed(list(feed))):
+            if number == self.dies_after:
+                raise PersynError(f"{label}: its process died.")
+            self.requests.append(request)
+            error = "no room" if request.prompt in self.failing else None
+            text = "" if error else f"{request.system}: {request.prompt}"
+            reason = "error" if error else "stop"
+            tokens = 0 if error else 10
+            yield Generation(request.key, text, reason, self.prompt_tokens, tokens, error)
+
+
+def answer(wanted, recipes, store, engine=ENGINE, seed=0):
+    responses, calls = answering.answer(wanted, recipes, store, engine, seed)
+    return responses.to_pylist(), {row["teacher"]: row for row in calls.to_pylist()}
