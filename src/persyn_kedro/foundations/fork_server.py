@@ -11,9 +11,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -67,7 +69,8 @@ def _start(
             target=target, args=(environment, *args)
         )
         try:
-            process.start()
+            with _without_kedro():
+                process.start()
             return process
         except (EOFError, ConnectionError):
             if attempt == 0:
@@ -77,6 +80,26 @@ def _start(
             import_ahead([])
             time.sleep(0.1)  # the broken server is still ending
     raise AssertionError
+
+
+@contextmanager
+def _without_kedro() -> Iterator[None]:
+    """Start children without the parent's main module where that is Kedro's command.
+
+    They would import it first, and with it Kedro and what Kedro imports where it is installed:
+    Flask, whose proxies vLLM's search through all modules does not survive on a CPU.
+    """
+    main = sys.modules["__main__"]
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    name = spec.name.partition(".")[0] if spec else Path(file or "").stem
+    if name != "kedro":
+        yield
+        return
+    main.__spec__ = main.__file__ = None
+    try:
+        yield
+    finally:
+        main.__spec__, main.__file__ = spec, file
 
 
 class Environment:
