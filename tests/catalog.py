@@ -5,6 +5,7 @@ from typing import Any
 
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
+from kedro.io.core import Version
 
 
 def versions(directory: Path, file: str, env: str = "smoke") -> list[str]:
@@ -19,3 +20,8 @@ def load(directory: Path, dataset: str, env: str = "smoke") -> Any:
     with KedroSession.create(project_path=directory, env=env) as session:
         data = session.load_context().catalog.load(dataset)
     return data.to_table().to_pylist() if hasattr(data, "to_table") else data
+
+
+def versioned(kind: Any, where: str | Path, version: str | None = None) -> Any:
+    """Return a data set that saves as ``version`` and loads the newest."""
+    return kind(filepath=str(where), version=Version(None, version))

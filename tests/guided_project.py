@@ -14,6 +14,7 @@ from tests import guides
 from tests.conftest import Run, make_project
 from tests.endpoint import serve
 from tests.hosted_teachers import KEY
+from tests.random_judge import make_judge
 from tests.tiny_gguf import write_tiny_gguf
 
 TINY = {"dtype": "float32"}
@@ -88,18 +89,6 @@ def write_settings(directory: Path, settings: dict[str, Any]) -> None:
     )
 
 
-def make_judge(directory: Path) -> None:
-    import torch
-    from transformers import AutoModelForSequenceClassification
-
-    make_random_model(directory, "chat", 9)
-    judge = AutoModelForSequenceClassification.from_pretrained(
-        directory, num_labels=1, dtype=torch.float32
-    )
-    judge.score.weight.data.normal_(generator=torch.Generator().manual_seed(0))
-    judge.save_pretrained(directory)
-
-
 @contextmanager
 def guided_project(directory: Path) -> Iterator[Run]:
     """Yield a project with the guides' files and settings, run once, while its server runs."""
@@ -119,7 +108,7 @@ def guided_project(directory: Path) -> Iterator[Run]:
         make_hub_cache(directory / "hf", settings["models"]["qwen-7b"])
         make_random_model(directory / settings["models"]["my-student"]["local"], "base", 3)
         write_tiny_gguf(directory / settings["models"]["packed"]["gguf"])
-        make_judge(directory / "judge")
+        make_judge(directory / "judge", 9)
         write_settings(directory, settings)
         run.settings, run.endpoint = settings, endpoint  # type: ignore[attr-defined]
         run("run", "--env=mine")

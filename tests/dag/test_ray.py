@@ -32,13 +32,13 @@ from persyn_kedro.foundations.model_parameters import (
     ModelSettings,
     Teachers,
 )
-from persyn_kedro.foundations.random_models import make_random_model
 from persyn_kedro.foundations.spread import spread
 from persyn_kedro.foundations.step_parameters import LabelSettings, QualitySettings, RouteSettings
 from persyn_kedro.foundations.weights import ResolvedModel, resolve_model
 from persyn_kedro.pipelines.route import nodes as route_nodes
 from tests.catalog import load
 from tests.conftest import Run, make_project
+from tests.random_judge import make_judge
 from tests.ray_nodes import PAUSE, Nodes, slowly, two_nodes
 from tests.same_data import differences, newest_data
 
@@ -167,24 +167,15 @@ def test_a_node_that_dies_while_the_student_scores_costs_no_score(
     assert set(stored_keys(tmp_path / "ray").values()) == {1}
 
 
-def make_judge(directory: Path) -> ResolvedModel:
-    """Make a random reward model; its head is not that of a fresh one, whose scores are alike."""
-    import torch
-    from transformers import AutoModelForSequenceClassification
-
-    make_random_model(directory, "chat", 2)
-    judge = AutoModelForSequenceClassification.from_pretrained(
-        directory, num_labels=1, dtype=torch.float32
-    )
-    judge.score.weight.data.normal_(generator=torch.Generator().manual_seed(0))
-    judge.save_pretrained(directory)
+def judge_at(directory: Path) -> ResolvedModel:
+    make_judge(directory, 2)
     return resolve_model("judge", ModelSettings(local=str(directory), dtype="float32"))
 
 
 def test_a_reward_model_in_actors_gives_the_scores_of_one_machine(
     nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge = make_judge(tmp_path / "judge")
+    judge = judge_at(tmp_path / "judge")
     rows = [{"prompt_id": p, "teacher": "t", "response_key": p, "response": text * (n % 5),
              "finish_reason": "stop"} for n, (p, text) in enumerate(PROMPTS)]  # fmt: skip
     responses = pa.Table.from_pylist(rows, schemas.RESPONSES)
@@ -211,7 +202,7 @@ def test_a_reward_model_in_actors_gives_the_scores_of_one_machine(
 def test_a_node_that_does_not_see_what_the_run_made_says_where_data_must_be(
     nodes: Nodes, tmp_path: Path
 ) -> None:
-    trained = make_judge(tmp_path / "student")
+    trained = judge_at(tmp_path / "student")
     shutil.rmtree(tmp_path / "student")  # stands for another node's own disk
     work = {
         tmp_path / "student": (student_scorer, trained, None, "float32", 64, 64),

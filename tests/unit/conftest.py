@@ -1,5 +1,6 @@
 """What several unit tests share."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from persyn_kedro.domain.teachers import answering, asking
 from persyn_kedro.domain.training_set import merge
 from persyn_kedro.foundations import table_rows
 from tests.fake_engine import FakeEngine
+from tests.s3_server import BUCKET
 
 
 @pytest.fixture
@@ -33,3 +35,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
 def store(tmp_path: Path) -> ResponseStore:
     """An empty store."""
     return ResponseStore(tmp_path)
+
+
+@pytest.fixture
+def url(s3_server: dict[str, str], request: pytest.FixtureRequest) -> str:
+    """A place in the S3 server's bucket for the test alone."""
+    return f"s3://{BUCKET}/{re.sub(r'[^a-z]', '_', request.node.name)}"

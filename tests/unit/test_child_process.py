@@ -190,28 +190,35 @@ def test_the_child_does_not_outlive_its_parent(tmp_path, ending):
     assert wait_until(lambda: not is_running(pid))
 
 
-@pytest.mark.parametrize(("command", "imported"), [("kedro", False), ("other", True)])
-def test_children_of_kedros_command_do_not_import_it(tmp_path, command, imported):
-    """With it would come Kedro, and Flask where it is installed, with which vLLM cannot start."""
+@pytest.mark.parametrize("own", [False, True])
+def test_children_import_the_main_module_only_for_what_is_defined_there(tmp_path, own):
+    """With Kedro's command comes Flask, where it is installed, with which vLLM cannot start."""
     (tmp_path / "of_the_command.py").touch()
     (tmp_path / "job.py").write_text(
-        "import sys\ndef work():\n    yield 'of_the_command' in sys.modules\n"
+        "import sys\ndef elsewhere():\n    yield 'of_the_command' in sys.modules\n"
     )
-    script = tmp_path / command
+    script = tmp_path / "command"
     script.write_text(
         textwrap.dedent(
             """
             import of_the_command, sys
-            from job import work
+            from job import elsewhere
             from persyn_kedro.foundations.child_process import run_in_child
 
+            def here():
+                yield from elsewhere()
+
             if __name__ == "__main__":
+                work = here if sys.argv[1] == "True" else elsewhere
                 print(*run_in_child(work, label="work"), __file__ == sys.argv[0])
             """
         )
     )
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     found = subprocess.run(
-        [sys.executable, script], check=True, env=environment, capture_output=True, text=True
+        [sys.executable, script, str(own)],
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
     )
-    assert found.stdout.split() == [str(imported), "True"]
+    assert found.stdout.split() == [str(own), "True"]

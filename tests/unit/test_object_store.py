@@ -1,8 +1,6 @@
 """Data in an object store: data sets and stores. The whole DAG: tests/dag/test_bucket.py."""
 
 import pickle
-import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.dataset as pads
 import pytest
@@ -18,39 +15,25 @@ from kedro.io.core import DatasetError, Version
 
 from persyn_kedro.datasets.atomic import RECORD_FILE
 from persyn_kedro.datasets.documents import JsonDocument
-from persyn_kedro.datasets.handles import StoreHandle, Workspace
-from persyn_kedro.datasets.model_directory import ModelDirectory
 from persyn_kedro.datasets.newest_table import NewestTable
 from persyn_kedro.datasets.parquet_table import ParquetTable
 from persyn_kedro.domain.prompts.sources import read_rows
 from persyn_kedro.domain.stores.parts import PartStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers.importing import import_responses
-from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.identities import source_identity
-from persyn_kedro.foundations.places import check_writable, place
-from persyn_kedro.foundations.remote_copies import copy_here
+from persyn_kedro.foundations.places import place
 from persyn_kedro.foundations.step_parameters import PromptSource
-from persyn_kedro.foundations.table_rows import TextColumn
 from persyn_kedro.pruning import removable, remove
-from tests.s3_server import BUCKET
+from tests.catalog import versioned
 
 SCHEMA = pa.schema([("response_key", pa.string()), ("text", pa.string()), ("error", pa.string())])
 TABLE = pa.table({"a": list(range(5)), "b": ["x"] * 5})
 
 
-@pytest.fixture
-def url(s3_server: dict[str, str], request: pytest.FixtureRequest) -> str:
-    return f"s3://{BUCKET}/{re.sub(r'[^a-z]', '_', request.node.name)}"
-
-
 def row(key: str, text: str | None, error: str | None = None) -> dict[str, Any]:
     return {"response_key": key, "text": text, "error": error}
-
-
-def versioned(kind: Any, where: str | Path, version: str | None = None) -> Any:
-    return kind(filepath=str(where), version=Version(None, version))
 
 
 def test_two_writers_of_one_shelf_see_each_others_rows(url: str) -> None:
@@ -110,128 +93,6 @@ def test_a_save_that_was_cut_off_is_no_version_and_can_be_pruned(url: str) -> No
     assert item.version == "2" and item.size > 0
     remove([item])
     assert [p.name for p in (place(url) / "d.json").iterdir()] == ["1"]
-
-
-def test_a_model_is_copied_once_and_again_where_another_machine_has_it(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PERSYN_CACHE", str(tmp_path / "cache"))
-    model = tmp_path / "model"
-    (model / "tokens").mkdir(parents=True)
-    (model / "config.json").write_text("{}")
-    (model / "tokens" / "a.txt").write_text("a")
-    versioned(ModelDirectory, f"{url}/m", "1").save(model)
-    assert not model.exists()
-    copy = versioned(ModelDirectory, f"{url}/m").load()
-    files = sorted(str(p.relative_to(copy)) for p in copy.rglob("*") if p.is_file())
-    assert files == ["config.json", "tokens/a.txt"]
-    assert versioned(ModelDirectory, f"{url}/m").load() == copy
-    shutil.rmtree(tmp_path / "cache")
-    assert (copy_here(copy) / "config.json").is_file()
-
-
-def test_a_copy_whose_url_is_longer_than_a_file_name_is_found_again(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PERSYN_CACHE", str(tmp_path / "cache"))
-    where = f"{url}/{'é' * 70}/remote-v1/{'copy/' * 20}m"  # quoted, well over 255 bytes
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")
-    versioned(ModelDirectory, where, "1").save(tmp_path / "model")
-    copy = versioned(ModelDirectory, where).load()
-    assert (copy / "config.json").is_file()
-    shutil.rmtree(tmp_path / "cache")
-    assert copy_here(copy) == copy and (copy / "config.json").is_file()
-    shutil.rmtree(tmp_path / "cache")
-    (place(where) / "1" / "m" / "config.json").unlink()
-    with pytest.raises(PersynError, match="é/remote-v1/.*does not exist, or is empty"):
-        copy_here(copy)
-
-
-def test_a_workspace_and_file_urls_are_on_a_local_disk(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PERSYN_CACHE", str(tmp_path / "cache"))
-    assert Workspace(filepath=f"{url}/w").load().is_relative_to(tmp_path / "cache")
-    assert place(f"file://{tmp_path}/x") == tmp_path / "x"
-    StoreHandle(filepath=f"file://{tmp_path}/s", kind="trials").load().note_import({"rows": 1})
-    assert list((tmp_path / "s").iterdir())
-
-
-UNREACHABLE = {
-    "no bucket": ("s3://nobody/x", {}, "specified bucket does not exist"),
-    "no server": ("s3://b/x", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "127.0.0.1:9"),
-    "no keys": ("s3://b/x", {"AWS_ACCESS_KEY_ID": ""}, "credentials"),
-}
-
-
-@pytest.mark.parametrize("case", UNREACHABLE)
-def test_what_cannot_be_reached_is_said_in_one_sentence(
-    case: str, s3_server: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    where, variables, said = UNREACHABLE[case]
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
-    with pytest.raises(PersynError, match=f"{where} cannot be used: .*{said}") as caught:
-        check_writable(place(where))
-    assert "\n" not in str(caught.value)
-    if case == "no server":  # nor is it taken for "there is no version", or a part for damaged
-        with pytest.raises(DatasetError, match="cannot be used") as wrapped:
-            versioned(JsonDocument, f"{where}/d.json").exists()
-        assert isinstance(wrapped.value.__cause__, PersynError)
-        with pytest.raises(PersynError, match="cannot be used"):
-            PartStore(place(where), SCHEMA).read("shelf")
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
-
-
-def read_rows_of(texts: TextColumn) -> Iterator[str]:
-    yield from texts
-
-
-@pytest.fixture
-def anew() -> Iterator[None]:
-    """What a test did to the store's client is forgotten."""
-    yield
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
-
-
-@pytest.mark.usefixtures("anew")
-@pytest.mark.parametrize("lost", ["server", "keys", "object"])
-def test_a_table_that_is_lost_while_it_is_read_is_one_sentence(
-    lost: str, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The data set was loaded: what fails are reads by a node, or by a model's process."""
-    versioned(ParquetTable, f"{url}/t.parquet", "1").save(TABLE)
-    table = versioned(ParquetTable, f"{url}/t.parquet").load()
-    assert table.to_table().equals(TABLE)
-    if lost == "object":
-        (place(url) / "t.parquet" / "1" / "t.parquet").unlink()
-    else:
-        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-        if lost == "keys":
-            monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-        table.filesystem.handler.fs.connect(refresh=True)
-    told = f"^{url}/t.parquet/1/t.parquet cannot be used: "
-    for read in (table.to_table, lambda: list(table.to_batches()), lambda: table.head(1)):
-        with pytest.raises(PersynError, match=told):
-            read()
-    with pytest.raises(PersynError, match=told):
-        list(run_in_child(read_rows_of, TextColumn(table, "b"), label="reading"))
-
-
-def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(PersynError, match="nothing:// needs a package that is not here"):
-        place("nothing://x/y")
-    monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
-    with pytest.raises(PersynError, match=r"s3:// needs .* pip install -e '.\[s3\]'"):
-        place("s3://b/x")
 
 
 def test_a_save_that_is_killed_in_the_middle_is_no_version(

@@ -122,7 +122,8 @@ def start_child(
     """Start a child that runs ``function(*args)``, to be heard with :func:`receive`."""
     receiver, sender = multiprocessing.get_context(METHOD).Pipe(duplex=fed)
     work = pickle.dumps((function, args, fed))
-    process = start_process(_serve, (sender, work), env)
+    named = b"__main__" in work  # what is defined there is pickled by this name
+    process = start_process(_serve, (sender, work), env, main=named)
     sender.close()
     return receiver, process
 

@@ -12,10 +12,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -46,15 +45,20 @@ def import_ahead(modules: Iterable[str]) -> None:
 
 
 def start_process(
-    target: Callable[..., None], args: tuple[Any, ...], env: Mapping[str, str]
+    target: Callable[..., None], args: tuple[Any, ...], env: Mapping[str, str], main: bool
 ) -> BaseProcess:
     """Start ``target(environment, *args)`` as a process; ``env`` is added to its environment.
+
+    ``main``: whether it needs the parent's main module. If that is Kedro's command, Kedro comes
+    with it, and all that Kedro imports: Flask, where it is installed, with which vLLM cannot start
+    on a CPU.
 
     A library that breaks as it is imported ahead breaks the step that needs it, no other: the
     server is then started again without any.
     """
     with _starting:
-        return _start(target, args, env)
+        with nullcontext() if main else _without_main():
+            return _start(target, args, env)
 
 
 def _start(
@@ -69,8 +73,7 @@ def _start(
             target=target, args=(environment, *args)
         )
         try:
-            with _without_kedro():
-                process.start()
+            process.start()
             return process
         except (EOFError, ConnectionError):
             if attempt == 0:
@@ -83,18 +86,10 @@ def _start(
 
 
 @contextmanager
-def _without_kedro() -> Iterator[None]:
-    """Start children without the parent's main module where that is Kedro's command.
-
-    They would import it first, and with it Kedro and what Kedro imports where it is installed:
-    Flask, whose proxies vLLM's search through all modules does not survive on a CPU.
-    """
+def _without_main() -> Iterator[None]:
+    """Start children that do not import the parent's main module first."""
     main = sys.modules["__main__"]
     spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
-    name = spec.name.partition(".")[0] if spec else Path(file or "").stem
-    if name != "kedro":
-        yield
-        return
     main.__spec__ = main.__file__ = None
     try:
         yield
