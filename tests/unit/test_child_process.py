@@ -111,6 +111,19 @@ def test_closing_ends_the_child_and_its_generator(tmp_path):
     assert (tmp_path / "closed").exists()
 
 
+def test_a_main_module_stays_as_it_is(monkeypatch):
+    """A notebook's, or an xdist worker's, has no file: Ray takes what it has for a path."""
+    main = sys.modules["__main__"]
+    for there in (True, False):
+        if there:
+            monkeypatch.setattr(main, "__file__", "some/command", raising=False)
+        else:
+            monkeypatch.delattr(main, "__file__", raising=False)
+        before = {**vars(main)}
+        assert len(list(run_in_child(pids_and_env, 3, label="count"))) == 3
+        assert vars(main) == before and hasattr(main, "__file__") == there
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="forks only there")
 def test_libraries_are_imported_once_for_all_children(tmp_path):
     """A module that writes down each of its imports, and sets a variable as vLLM does."""

@@ -88,13 +88,13 @@ def _start(
 @contextmanager
 def _without_main() -> Iterator[None]:
     """Start children that do not import the parent's main module first."""
-    main = sys.modules["__main__"]
-    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
-    main.__spec__ = main.__file__ = None
+    main = vars(sys.modules["__main__"])
+    hidden = {name: main.pop(name) for name in ("__spec__", "__file__") if name in main}
+    main["__spec__"] = None  # multiprocessing asks for it
     try:
         yield
     finally:
-        main.__spec__, main.__file__ = spec, file
+        main.update({"__spec__": None, **hidden})  # there may be no __file__: Ray looks, too
 
 
 class Environment:
