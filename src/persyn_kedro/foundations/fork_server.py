@@ -89,12 +89,14 @@ def _start(
 def _without_main() -> Iterator[None]:
     """Start children that do not import the parent's main module first."""
     main = vars(sys.modules["__main__"])
-    hidden = {name: main.pop(name) for name in ("__spec__", "__file__") if name in main}
+    hidden: dict[str, object] = {
+        name: main.pop(name) for name in ("__spec__", "__file__") if name in main
+    }
     main["__spec__"] = None  # multiprocessing asks for it
     try:
         yield
     finally:
-        main.update({"__spec__": None, **hidden})  # there may be no __file__: Ray looks, too
+        main.update({"__spec__": None} | hidden)  # there may be no __file__: Ray looks, too
 
 
 class Environment:
