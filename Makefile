@@ -7,6 +7,8 @@ STAMP := .venv/.installed
 UNNEEDED := torchvision torchaudio torchcodec
 CODE := src tests benchmarks docs deploy
 ENGINE = $$($(BIN)/python -c "import importlib.util as u; print('vllm' if u.find_spec('vllm') else 'transformers')")
+# Else each of the tests' hundreds of processes compiles the sources again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-fast lint lineage docs install crash bench
 
@@ -25,6 +27,8 @@ demo: $(STAMP)
 	$(BIN)/kedro fetch-models
 	$(BIN)/kedro run --params="engine.name=$(ENGINE)"
 
+# Of two workers on two cores each has one: with two threads each they would wait for one another.
+test: export OMP_NUM_THREADS = 1
 test: $(STAMP)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
