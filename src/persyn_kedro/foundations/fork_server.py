@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -87,16 +88,16 @@ def _start(
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Start children that do not import the parent's main module first."""
-    main = vars(sys.modules["__main__"])
-    hidden: dict[str, object] = {
-        name: main.pop(name) for name in ("__spec__", "__file__") if name in main
-    }
-    main["__spec__"] = None  # multiprocessing asks for it
+    """Start children that do not import the parent's main module first: an empty one stands in.
+
+    Its own names stay as they are: Ray, too, looks at its file.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:
-        main.update({"__spec__": None} | hidden)  # there may be no __file__: Ray looks, too
+        sys.modules["__main__"] = main
 
 
 class Environment:
