@@ -64,7 +64,7 @@ class TeacherRouter(BaseEstimator):
             raise PersynError("the router cannot be fitted: no prompt has two valid teachers.")
         self.n_teachers_ = rewards.shape[1]
         yield from self._fit_epochs(
-            [prompts[i] for i in kept], np.asarray(rewards[kept], dtype=np.float64)
+            [prompts[i] for i in kept.tolist()], np.asarray(rewards[kept], dtype=np.float64)
         )
         self.n_fit_ = len(kept)
 
