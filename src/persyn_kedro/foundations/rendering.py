@@ -23,7 +23,7 @@ Message = dict[str, str]
 
 # What an expression in a template may raise besides.
 _TEMPLATE_FAULTS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
-_ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-f]+>")  # of an object without a text of its own
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+>")  # in Python's text of an object that has none
 _SENTINELS = {role: f"persyn{role}sentinel7391" for role in ("system", "user", "assistant")}
 
 
@@ -167,7 +167,8 @@ def _apply_template(
     for address in _ADDRESS.findall(rendered):
         if not any(address in text for text in texts.values()):
             raise PersynError(
-                f"The chat template writes a place in memory, {address}, of messages of {roles}."
+                f"The chat template writes an object's place in memory, which differs from run to "
+                f"run, where messages are of {roles}."
             )
     return rendered
 
