@@ -1,12 +1,13 @@
 """vLLM itself, where it is installed."""
 
+import importlib.metadata
 import importlib.util
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from persyn_kedro.domain.benchmarks.harness import _render_alike
+from persyn_kedro.domain.benchmarks import harness
 from persyn_kedro.domain.teachers import ray_engine, vllm_engine
 from persyn_kedro.domain.teachers.engine import Request
 from persyn_kedro.foundations.child_process import run_in_child
@@ -55,8 +56,12 @@ def test_many_seeded_prompts_at_once_are_all_answered() -> None:
     assert sum(answer.prompt_tokens for answer in fine[:64]) > 4096
 
 
-def test_vllm_s_server_and_the_harness_s_backend_render_as_training_did() -> None:
+def test_vllm_s_server_and_the_harness_s_backend_render_as_training_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """What a caller hands a template changes nothing of what is fixed in it."""
+    monkeypatch.setattr(importlib.metadata, "version", importlib.metadata.version)  # put back
+    harness._name_vllm()
     from lm_eval.models.vllm_causallms import VLLM
     from vllm.renderers.hf import safe_apply_chat_template
 
@@ -83,7 +88,8 @@ def test_vllm_s_server_and_the_harness_s_backend_render_as_training_did() -> Non
     tokenizer.chat_template = "{{ 'handed' if enable_thinking is defined }}"
     backend.hf_chat_template = tokenizer.chat_template
     assert backend.apply_chat_template(messages) == "handed"  # the harness's own way
-    _render_alike()
+    monkeypatch.setattr(VLLM, "apply_chat_template", VLLM.apply_chat_template)  # put back
+    harness._render_alike()
     assert backend.apply_chat_template(messages) == ""
 
 
