@@ -2,12 +2,14 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from transformers import AutoTokenizer
 
+from persyn_kedro import run_checks
 from persyn_kedro.domain.benchmarks.harness import _save_tokenizer
 from persyn_kedro.domain.learnability import statistics
 from persyn_kedro.domain.quality.reward_model import pair_ids
@@ -26,8 +28,11 @@ from persyn_kedro.foundations.model_parameters import (
     StudentSettings,
 )
 from persyn_kedro.foundations.rendering import render_prompt
+from persyn_kedro.foundations.settings_reader import read_settings
 from persyn_kedro.foundations.weights import ResolvedModel, resolve_model
+from persyn_kedro.pipeline_registry import register_pipelines
 from tests.clock import DATED, set_clock
+from tests.settings import SHORTEST
 
 OFF = {"enable_thinking": False}
 ROW = {"prompt": "Hi", "response": "Ho"}
@@ -164,3 +169,20 @@ def test_what_a_template_cannot_write_twice_is_one_sentence(template: str, sente
     said = "What is <function f at 0x7f0012>?"
     plain = load_tokenizer(model())
     assert said in plain.decode(render_prompt(plain, None, said))
+
+
+def test_a_student_s_random_template_is_refused_before_its_teachers_are_paid() -> None:
+    settings = read_settings(
+        {
+            **SHORTEST,
+            "models": {
+                **{name: {"random": "chat"} for name in "ab"},
+                "s": {"random": "chat", "chat_template": "{{ lipsum() }}"},
+            },
+            "student": {"model": "s"},
+        }
+    )
+    check = partial(run_checks._check_models, settings=settings)
+    check(register_pipelines()["prepare"])
+    with pytest.raises(PersynError, match="^The chat template of model 's' uses lipsum"):
+        check(register_pipelines()["label"])

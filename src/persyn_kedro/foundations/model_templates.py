@@ -56,10 +56,19 @@ def date_in_effect(settings: ModelSettings, weights_id: str) -> str | None:
     Raises:
         PersynError: the hub has the model, but not its template now.
     """
-    template = settings.chat_template or _named_template(settings, weights_id) or ""
+    template = _known_template(settings, weights_id)
     if not reads_clock(template):
         return None
     return what_is_fixed(fixed_template(template, settings.template_date, {}))[CLOCK]
+
+
+def check_known_template(name: str, settings: ModelSettings, weights_id: str) -> None:
+    """As ``check_template``, before any weights are fetched."""
+    check_template(name, _known_template(settings, weights_id))
+
+
+def _known_template(settings: ModelSettings, weights_id: str) -> str:
+    return settings.chat_template or _named_template(settings, weights_id) or ""
 
 
 def _named_template(settings: ModelSettings, weights_id: str) -> str | None:
