@@ -8,6 +8,7 @@ from persyn_kedro.domain.benchmarks.harness import check_harness
 from persyn_kedro.domain.pool import check_own_code, check_pool, check_recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hub import hub_commit
+from persyn_kedro.foundations.model_templates import check_known_template
 from persyn_kedro.foundations.places import Place, check_writable
 from persyn_kedro.foundations.ray_cluster import check_cluster
 from persyn_kedro.foundations.settings_reader import GROUPS
@@ -112,6 +113,7 @@ def _check_models(pipeline: Any, settings: dict[str, Any]) -> None:
         weights_id = identify_weights(name, model)
         if model.hub:
             check_hub_files(model, weights_id.rpartition("@")[2])
+        check_known_template(name, model, weights_id)
 
 
 def _check_evidence(pipeline: Any, settings: dict[str, Any]) -> None:

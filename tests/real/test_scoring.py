@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from persyn_kedro.domain.learnability.statistics import token_statistics
+from persyn_kedro.foundations.fixed_templates import reads_clock
 from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
 from persyn_kedro.foundations.model_parameters import ModelSettings
 from persyn_kedro.foundations.rendering import render
@@ -28,6 +29,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", ["smollm2", "qwen2.5-coder-0.5b"])
+def test_templates_of_the_zoo_read_no_clock(name: str) -> None:
+    """A step's record takes that for granted: they are known only once the model is fetched."""
+    assert not reads_clock(resolve_model(name, ModelSettings(zoo=name)).chat_template)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("bfloat16", 5e-3)])

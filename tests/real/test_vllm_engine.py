@@ -1,20 +1,27 @@
 """vLLM itself, where it is installed."""
 
+import importlib.metadata
 import importlib.util
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from persyn_kedro.domain.benchmarks import harness
 from persyn_kedro.domain.teachers import ray_engine, vllm_engine
 from persyn_kedro.domain.teachers.engine import Request
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.cluster_parameters import ClusterSettings
+from persyn_kedro.foundations.loading import load_tokenizer
 from persyn_kedro.foundations.model_parameters import (
     EngineSettings,
     ModelSettings,
     SamplingSettings,
 )
 from persyn_kedro.foundations.ray_cluster import reachable
+from persyn_kedro.foundations.rendering import render_prompt
 from persyn_kedro.foundations.weights import resolve_model
+from tests.clock import DATED
 
 pytestmark = [
     pytest.mark.real,
@@ -47,6 +54,43 @@ def test_many_seeded_prompts_at_once_are_all_answered() -> None:
     fine = [answer for answer in answers if answer.error is None and answer.completion_tokens]
     assert {answer.key for answer in fine} == {request.key for request in made}
     assert sum(answer.prompt_tokens for answer in fine[:64]) > 4096
+
+
+def test_vllm_s_server_and_the_harness_s_backend_render_as_training_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a caller hands a template changes nothing of what is fixed in it."""
+    monkeypatch.setattr(importlib.metadata, "version", importlib.metadata.version)  # put back
+    harness._name_vllm()
+    from lm_eval.models.vllm_causallms import VLLM
+    from vllm.renderers.hf import safe_apply_chat_template
+
+    model = resolve_model(
+        "m",
+        ModelSettings(
+            random="chat", chat_template=DATED, template_arguments={"enable_thinking": False}
+        ),
+    )
+    tokenizer: Any = load_tokenizer(model)
+    trained_on = tokenizer.decode(render_prompt(tokenizer, None, "Hi"))
+    messages = [{"role": "user", "content": "Hi"}]
+    for more in ({}, {"enable_thinking": True}):
+        template: Any = {"chat_template": tokenizer.chat_template, "tokenize": False, **more}
+        config: Any = SimpleNamespace()
+        served = safe_apply_chat_template(
+            config, tokenizer, messages, add_generation_prompt=True, **template
+        )
+        assert served == trained_on
+    backend: Any = object.__new__(VLLM)
+    backend.tokenizer, backend.hf_chat_template = tokenizer, tokenizer.chat_template
+    backend.enable_thinking, backend.chat_template_args = None, {}
+    assert backend.apply_chat_template(messages) == trained_on
+    tokenizer.chat_template = "{{ 'handed' if enable_thinking is defined }}"
+    backend.hf_chat_template = tokenizer.chat_template
+    assert backend.apply_chat_template(messages) == "handed"  # the harness's own way
+    monkeypatch.setattr(VLLM, "apply_chat_template", VLLM.apply_chat_template)  # put back
+    harness._render_alike()
+    assert backend.apply_chat_template(messages) == ""
 
 
 def test_vllm_on_a_ray_cluster_gives_the_same_and_an_error_stays_a_row() -> None:

@@ -206,6 +206,11 @@ def test_the_students_card_has_its_scores_with_intervals() -> None:
     assert "n = 44, interval [36.0 %, 64.0 %]" in result.metric_name
     assert "| test accuracy | 44 | 25.0 % [15.0 %, 40.0 %] | 50.0 % [36.0 %" in card.text
     assert "1 longer than 1024 tokens left out" in card.text and "<s>{prompt}" in card.text
+    assert "Whenever" not in card.text
+    fixed = {"enable_thinking": False, "effort": "low", "strftime_now": "2025-03-05"}
+    told = student_card(FACTS, metrics, SftSettings(), curve, "<s>{prompt}", fixed)
+    named = "enable_thinking is `false`, effort is `low`, the date is `2025-03-05`."
+    assert f"its template has these as they were in training: {named}" in told
 
 
 @pytest.mark.parametrize(

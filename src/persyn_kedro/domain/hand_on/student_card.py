@@ -1,11 +1,13 @@
 """The student's card: a README.md with the front matter that the hub reads."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from persyn_kedro.domain.hand_on.dataset_card import PLACE
 from persyn_kedro.domain.hand_on.markdown import code, table
 from persyn_kedro.domain.reporting import figures
+from persyn_kedro.foundations.fixed_templates import CLOCK
 from persyn_kedro.foundations.licences import front_matter
 from persyn_kedro.foundations.rendering import render
 from persyn_kedro.foundations.step_parameters import SftSettings
@@ -20,6 +22,7 @@ def student_card(
     settings: SftSettings,
     curve: list[dict[str, Any]],
     example: str,
+    fixed: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the card.
 
@@ -28,6 +31,7 @@ def student_card(
         metrics: ``evaluation_metrics``: accuracy and NLL before and after.
         curve: the training curve; its first item has ``left_out``.
         example: a training row with ``{prompt}`` and ``{response}`` in their places.
+        fixed: what is fixed in the student's template (``fixed_templates.what_is_fixed``).
     """
     from huggingface_hub import ModelCard, ModelCardData
 
@@ -50,6 +54,7 @@ def student_card(
         place=PLACE,
         code=code,
         example=example,
+        fixed={("the date" if n == CLOCK else n): value for n, value in (fixed or {}).items()},
         scores=table(figures.STUDENT_COLUMNS, figures.student_rows(metrics)),
         metrics=metrics,
         confidence=figures.percent(metrics["accuracy"]["confidence"]),

@@ -66,7 +66,8 @@ def hidden_states(model: Any, ids: Sequence[list[int]]) -> list["torch.Tensor"]:
     ]
 
 
-_loaded: dict[str, tuple[Any, Any]] | None = None  # by weights_id, the one used last
+# By weights_id and chat template, the one used last.
+_loaded: dict[tuple[str, str], tuple[Any, Any]] | None = None
 
 
 def keep_loaded() -> None:
@@ -78,12 +79,13 @@ def keep_loaded() -> None:
 def _frozen(backbone: "ResolvedModel") -> tuple[Any, Any]:
     """Return the backbone and its tokenizer, loaded anew unless it is kept."""
     global _loaded
-    kept = (_loaded or {}).get(backbone.weights_id)
+    key = (backbone.weights_id, backbone.chat_template)
+    kept = (_loaded or {}).get(key)
     if kept is None:
         kept = load_backbone(backbone)
         progress.loaded()
         if _loaded is not None:
-            _loaded = {backbone.weights_id: kept}
+            _loaded = {key: kept}
     return kept
 
 

@@ -58,7 +58,8 @@ def generate(
     assert endpoint is not None  # noqa: S101 - the caller chose this engine for it
     stop = threading.Event()
     client = _client(endpoint)
-    asker = _Asker(client, endpoint, AdaptiveLimit(endpoint.max_concurrency), stop)
+    limit = AdaptiveLimit(endpoint.max_concurrency)
+    asker = _Asker(client, endpoint, limit, stop, model.settings.template_arguments)
     waiting = iter(requests)
     under_way: set[Future[Generation]] = set()
     ready: set[Future[Generation]] = set()
@@ -103,6 +104,7 @@ class _Asker:
     endpoint: EndpointSettings
     limit: AdaptiveLimit
     stop: threading.Event
+    template_arguments: dict[str, Any]
 
     def ask(self, request: Request) -> Generation:
         """Return the answer, or an error row: a final refusal, or the tries are used up."""
@@ -140,7 +142,9 @@ class _Asker:
         if not self.limit.acquire(self.stop):
             raise _NotAsked("stopped before it was asked")
         try:
-            completion = self.client.chat.completions.create(**_arguments(request, self.endpoint))
+            completion = self.client.chat.completions.create(
+                **_arguments(request, self.endpoint, self.template_arguments)
+            )
         except openai.APIStatusError as error:
             wait = error.response.headers.get("retry-after")
             if error.status_code == 429 or wait:
@@ -159,7 +163,9 @@ class _Asker:
             raise
 
 
-def _arguments(request: Request, endpoint: EndpointSettings) -> dict[str, Any]:
+def _arguments(
+    request: Request, endpoint: EndpointSettings, template_arguments: dict[str, Any]
+) -> dict[str, Any]:
     sampling: SamplingSettings = request.sampling
     messages = [{"role": "user", "content": request.prompt}]
     if request.system is not None:
@@ -175,7 +181,11 @@ def _arguments(request: Request, endpoint: EndpointSettings) -> dict[str, Any]:
         arguments["seed"] = request.seed % 2**31
     # Not part of OpenAI's own interface, but of vLLM's and llama.cpp's: sent only where set.
     extra = {"top_k": (sampling.top_k, 0), "repetition_penalty": (sampling.repetition_penalty, 1.0)}
-    changed = {name: value for name, (value, default) in extra.items() if value != default}
+    changed: dict[str, Any] = {
+        name: value for name, (value, default) in extra.items() if value != default
+    }
+    if template_arguments:
+        changed["chat_template_kwargs"] = template_arguments
     return {**arguments, "extra_body": changed} if changed else arguments
 
 

@@ -14,6 +14,7 @@ from persyn_kedro.domain.hand_on.rows import FILES, PARTS, llama_factory_info, s
 from persyn_kedro.domain.hand_on.student_card import example_of, student_card
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.student.trained import trained
+from persyn_kedro.foundations.fixed_templates import what_is_fixed
 from persyn_kedro.foundations.hand_on_parameters import HandOnSettings
 from persyn_kedro.foundations.model_parameters import Models, StudentSettings, Teachers
 from persyn_kedro.foundations.step import step
@@ -112,7 +113,14 @@ def write_student(
     settings: SftSettings,
 ) -> Files:
     """Return the student's files with its card beside them."""
-    example = example_of(trained(models, student, directory), student.system)
-    card = student_card(facts, evaluation_metrics, settings, training_curve, example)
+    model = trained(models, student, directory)
+    card = student_card(
+        facts,
+        evaluation_metrics,
+        settings,
+        training_curve,
+        example_of(model, student.system),
+        what_is_fixed(model.chat_template),
+    )
     files = {str(p.relative_to(directory)): p for p in directory.rglob("*") if p.is_file()}
     return {**files, "README.md": card}
