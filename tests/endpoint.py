@@ -43,6 +43,11 @@ def completion(prompt: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def replying(status: int, body: Any, **more: Any) -> str:
+    """Return a prompt that the server answers so; %KEY%, %HEAD%, %TAIL% are parts of the key."""
+    return "reply " + json.dumps({"status": status, "body": body, **more})
+
+
 class _Handler(JsonHandler):
     seen: Endpoint
 
@@ -95,9 +100,16 @@ class _Handler(JsonHandler):
             self.reply(200, completion(prompt, finish_reason=fault))
         elif fault == "unmetered":
             self.reply(200, {**completion(prompt), "usage": {"total_tokens": 16}})
-        elif fault == "parts":
-            message = {"role": "assistant", "content": [{"type": "text", "text": "a"}]}
+        elif fault == "picture":
+            message = {"role": "assistant", "content": [{"type": "image_url", "image_url": {}}]}
             self.reply(200, completion(prompt, message=message))
+        elif fault == "reply":  # and JSON: status, headers, body or page
+            told = json.loads(rest)
+            text = told["page"] if "page" in told else json.dumps(told["body"])
+            key = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            for mark, part in (("KEY", key), ("HEAD", key[:9]), ("TAIL", key[-4:])):
+                text = text.replace(f"%{mark}%", part)
+            self.raw(told.get("status", 200), text.encode(), told.get("headers", {}))
         elif fault == "slow":
             time.sleep(0.3)
             self.reply(200, completion(prompt))

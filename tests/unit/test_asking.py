@@ -1,6 +1,7 @@
 """One model is asked: as it goes through its requests, to the end, or until it fails."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,22 @@ def test_what_a_stopped_model_was_not_asked_is_asked_next_and_costs_the_others_n
     assert unsettled_rows(outcomes.schema) == 60 - stopped["calls"] > 0
     took = sum(row["prompt_tokens"] + row["completion_tokens"] for row in (stopped, fine))
     assert ledger.spent()[0] == took
+
+
+def test_any_engine_may_say_that_no_call_will_be_answered(fake, store, monkeypatch):
+    def run_in_child(function, model, engine, *, label, env, feed):
+        for number, request in enumerate(feed):
+            yield replace(failed(request, "no room"), remedy="rent {teacher} a larger machine")
+            assert number == 0
+
+    monkeypatch.setattr(asking, "run_in_child", run_in_child)
+    sentence = (
+        r"^Teacher 'a' was stopped, as no other call of transformers a would be answered "
+        r"\(no room\): rent a a larger machine; all answers are kept, and the next run asks only "
+        r"for what is missing\.$"
+    )
+    with pytest.raises(PersynError, match=sentence):
+        answer({"a": PROMPTS}, [recipe("a")], store)
 
 
 def test_an_answer_that_comes_twice_counts_once_and_one_to_nothing_is_refused(

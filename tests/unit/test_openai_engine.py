@@ -1,6 +1,8 @@
 """Asking over the network: what is retried, what is final, and how fast one may ask."""
 
+import json
 import threading
+import time
 
 import pytest
 
@@ -43,15 +45,15 @@ def test_what_may_pass_is_asked_again(endpoint: Endpoint, fault: str) -> None:
     ("fault", "tries", "error"),
     [
         ("400", 1, "HTTP 400"),
-        ("401", 1, "HTTP 401"),
-        ("404", 1, "HTTP 404"),
+        ("413", 1, "HTTP 413"),
+        ("451", 1, "HTTP 451"),
         ("500", 3, "HTTP 500"),
         ("429", 3, "HTTP 429"),
         ("hang", 3, "no answer within 0.7 s"),
         ("malformed", 3, "not JSON"),
         ("empty", 3, "without a choice"),
         ("content_filter", 1, "finish reason content_filter"),
-        ("parts", 3, "no text"),
+        ("picture", 1, "no text"),
     ],
 )
 def test_what_stays_wrong_is_an_error_row_without_the_key(
@@ -69,6 +71,15 @@ def test_a_cut_off_answer_is_marked_and_thinking_is_put_back(endpoint: Endpoint)
     answers = ask(remote(endpoint), ["length", "thinking"])
     assert answers["length"].finish_reason == "length" and answers["length"].response
     assert answers["thinking"].response == "<think>It is 7.</think>\n7"
+
+
+def test_a_server_that_asks_for_milliseconds_is_waited_for_so_long(endpoint: Endpoint) -> None:
+    told = {"status": 429, "body": {}, "headers": {"retry-after-ms": "300", "retry-after": "60"}}
+    prompt = f"reply {json.dumps(told)}"
+    begun = time.monotonic()
+    answer = ask(remote(endpoint, max_tries=2, max_concurrency=1), [prompt])[prompt]
+    assert 0.3 <= time.monotonic() - begun < 30
+    assert answer.error == "HTTP 429: no more was said" and endpoint.tries[prompt] == 2
 
 
 def test_the_request_holds_the_teachers_settings_and_the_key(endpoint: Endpoint) -> None:

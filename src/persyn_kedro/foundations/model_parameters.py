@@ -32,6 +32,12 @@ class EndpointSettings(Settings):
     backoff_seconds: Annotated[float, NO_EFFECT] = Field(
         1.0, gt=0, description="doubles from try to try, with jitter"
     )
+    max_retry_after_seconds: Annotated[float, NO_EFFECT] = Field(
+        300.0, ge=0, description="a server that asks to wait longer stops its model"
+    )
+    unknown_finish_reason: Literal["stop", "length"] = Field(
+        "length", description="what a finish reason counts as that is not known"
+    )
     max_tokens_parameter: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     send_seed: bool = True
     allow_template_markers: bool = Field(

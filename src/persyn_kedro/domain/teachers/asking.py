@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
-    """A model failed too often. ``unasked``: rows for the calls that were not made."""
+    """A model failed too often, or will answer nothing. ``unasked``: rows for calls not made."""
 
     def __init__(self, message: str, unasked: Generator[dict[str, Any], None, None]) -> None:
         super().__init__(message)
@@ -46,7 +46,8 @@ def ask_model(
 
     Raises:
         PersynError: the model's process died, or the budget is used up.
-        Stopped: over ``engine.max_failure_share`` of the calls failed.
+        Stopped: over ``engine.max_failure_share`` of the calls failed, or one failed in a way in
+            which all would.
     """
     model = shares[0].recipe.model
     name = "openai" if model.settings.endpoint else engine.name
@@ -70,7 +71,7 @@ def _answers(
     tally: Tally,
     engine: EngineSettings,
 ) -> Iterator[dict[str, Any]]:
-    failing = None
+    failing: Generation | None = None
     late: list[Generation] = []  # answered, and paid for, while the asking was being ended
     kept: list[dict[str, Any]] = []
     try:
@@ -79,7 +80,7 @@ def _answers(
             for generation in generations:
                 yield from _kept(generation, calls, chunk, tally.label)
                 check_stopped()
-                if tally.is_failing(engine.max_failure_share):
+                if generation.remedy or tally.is_failing(engine.max_failure_share):
                     failing = generation
                     break
     finally:
@@ -175,11 +176,18 @@ def _nothing() -> Generator[Generation, None, None]:
 
 
 def _stopped(tally: Tally, last: Generation, calls: OpenCalls) -> Stopped:
-    message = (
-        f"{tally.label} failed on {tally.failures} of {tally.sent} prompts (the last: "
-        f"{last.error}), so it was stopped; all answers are kept, and the next run asks only for "
-        "what is missing."
-    )
+    if last.remedy:
+        teacher = calls.of(last.key).recipe.teacher
+        message = (
+            f"Teacher {teacher!r} was stopped, as no other call of {tally.label} would be answered "
+            f"({last.error}): {last.remedy.replace('{teacher}', teacher)}"
+        )
+    else:
+        message = (
+            f"{tally.label} failed on {tally.failures} of {tally.sent} prompts (the last: "
+            f"{last.error}), so it was stopped"
+        )
+    message += "; all answers are kept, and the next run asks only for what is missing."
     log.error(message)
     tally.give_up(calls.left)
     return Stopped(message, (_not_asked(call) for call in calls.give_up()))

@@ -31,7 +31,10 @@ class Generation:
 
     ``completion_tokens`` counts all tokens generated, with the one that ended the turn. ``asked``
     is False where the prompt was set aside before the model saw it. ``unknown`` counts tries that
-    may have been charged although nothing says how much.
+    may have been charged although nothing says how much. ``remedy``, beside an ``error``, says what
+    to do where every other request would fail too, and ends the asking; ``{teacher}`` in it stands
+    for the teacher's name. ``unknown_reason`` is a server's own word for how the response ended
+    where nobody knows it: ``finish_reason`` is then what the settings take it for.
     """
 
     key: str
@@ -42,6 +45,8 @@ class Generation:
     error: str | None = None
     asked: bool = True
     unknown: int = 0
+    remedy: str | None = None
+    unknown_reason: str | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from persyn_kedro.foundations.progress import Watch
 log = logging.getLogger(__name__)
 
 NOT_ASKED = "not asked: the model was stopped"
+UNKNOWN_REASON = ": finish_reason "  # in the column `engine`, before a reason that is not known
 JUDGED_FROM = 10  # answers before a model can be called a failing one
 
 
@@ -38,6 +39,7 @@ class Tally:
         self.label, self._calls, self._watch = label, calls, watch
         self.sent = self.failures = 0
         self._errors: Counter[str] = Counter()
+        self._unknown_reasons: Counter[tuple[str, str]] = Counter()
         self._lap = (time.monotonic(), Counter[str]())
 
     def note(self, call: Call, generation: Generation) -> None:
@@ -47,6 +49,8 @@ class Tally:
         if generation.error is not None:
             self.failures += generation.asked
             self._errors[generation.error[:100]] += 1
+        if generation.unknown_reason:
+            self._unknown_reasons[generation.unknown_reason, generation.finish_reason] += 1
         self._tell(call, generation)
 
     def give_up(self, calls: int) -> None:
@@ -76,11 +80,16 @@ class Tally:
         return self.sent >= JUDGED_FROM and self.failures > share * self.sent
 
     def report(self) -> None:
-        """Say how many responses are errors, and the commonest of these."""
+        """Say how many responses are errors, the commonest of these, and unknown endings."""
         if self._errors:
             common = "; ".join(f"{count} x {error}" for error, count in self._errors.most_common(3))
             total = self._errors.total()
             log.warning("%s: %d of %d have no response: %s", self.label, total, self._calls, common)
+        for (reason, taken), count in self._unknown_reasons.most_common(3):
+            log.warning(
+                "%s: %d answers ended with finish_reason %r, which is not known, and count as %s "
+                "(unknown_finish_reason of the endpoint)", self.label, count, reason, taken,
+            )  # fmt: skip
 
 
 class Chunk:
@@ -98,13 +107,20 @@ class Chunk:
         """Turn an answer into a row, store it if the chunk is full, and book what it took."""
         generation = _storable(generation)
         self._tally.note(call, generation)
-        row = row_of(call, generation, self._engine if generation.asked else None)
+        row = row_of(call, generation, self._engine_of(generation))
         self._rows.append(row)
         self._shelves[call.recipe.recipe_id] = call.recipe.shelf
         self._ledger.settle(call.recipe, call.key, generation)
         if len(self._rows) >= self._size:
             self.store()
         return row
+
+    def _engine_of(self, generation: Generation) -> str | None:
+        """Return the engine as it is recorded: with a finish reason that is not known."""
+        if not generation.asked:
+            return None
+        reason = generation.unknown_reason
+        return f"{self._engine}{UNKNOWN_REASON}{reason}" if reason else self._engine
 
     def store(self) -> None:
         """Store what there is, and note the time that it took."""

@@ -36,15 +36,27 @@ class OpenCalls:
         Raises:
             KeyError: it is none of the calls.
         """
+        number, call = self._find(key)
+        was_open = self._open[number]
+        self._open[number] = False
+        return call if was_open else None
+
+    def of(self, key: str) -> Call:
+        """Return an answer's call, whether or not it is open.
+
+        Raises:
+            KeyError: it is none of the calls.
+        """
+        return self._find(key)[1]
+
+    def _find(self, key: str) -> tuple[int, Call]:
         head = _head(key)
         place = int(np.searchsorted(self._heads, head))
         while place < len(self._heads) and self._heads[place] == head:
             number = int(self._order[place])
             call = self._call(number)
             if call.key == key:
-                was_open = self._open[number]
-                self._open[number] = False
-                return call if was_open else None
+                return number, call
             place += 1
         raise KeyError(key)
 

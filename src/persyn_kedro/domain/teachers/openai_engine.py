@@ -1,17 +1,19 @@
 """Generation by any OpenAI-compatible endpoint, with the official client and tenacity."""
 
-import logging
 import os
 import re
 import threading
 from collections.abc import Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.domain.teachers.adaptive_limit import AdaptiveLimit
+from persyn_kedro.domain.teachers.completions import Answer
 from persyn_kedro.domain.teachers.engine import Generation, Request, failed
+from persyn_kedro.domain.teachers.key_masking import without_key
+from persyn_kedro.domain.teachers.refusals import Refusal
+from persyn_kedro.domain.teachers.replies import read_reply
 from persyn_kedro.foundations.model_parameters import (
     EndpointSettings,
     EngineSettings,
@@ -21,8 +23,7 @@ from persyn_kedro.foundations.model_parameters import (
 if TYPE_CHECKING:
     from persyn_kedro.foundations.weights import ResolvedModel
 
-RETRIED = {408, 409, 429}  # and 500 to 599; any other refusal is final
-LONGEST_WAIT = 300.0  # seconds that a server may ask us to wait
+LONGEST_ERROR = 300  # characters of a server's words in a row
 # What could end a turn or change the role in a template that we do not see.
 TEMPLATE_MARKERS = re.compile(
     r"<[|\uff5c][^|\uff5c<>\n]{1,40}[|\uff5c]>|\[\|[^|\[\]\n]{1,40}\|\]|\[/?INST\]|<</?SYS>>|</?s>"
@@ -31,16 +32,6 @@ TEMPLATE_MARKERS = re.compile(
 )
 
 MARKED = "set aside: the prompt holds a chat template's marker"
-
-_logger = logging.getLogger(__name__)
-
-
-class _NotAsked(Exception):
-    """The run ended before the request was made."""
-
-
-class _Unusable(Exception):
-    """The endpoint answered with something that is no completion; asking again may help."""
 
 
 def generate(
@@ -51,46 +42,48 @@ def generate(
 ) -> Generator[Generation, None, None]:
     """Yield a generation for each request as it comes, in no fixed order.
 
-    What cannot be answered is an error row. Closing the generator ends it once the requests under
+    What cannot be answered is an error row; one with a ``remedy`` is the last that was asked for.
+    Closing the generator ends it once the requests under
     way are answered, which were paid for: their answers are put into ``late``.
     """
     endpoint = model.settings.endpoint
     assert endpoint is not None  # noqa: S101 - the caller chose this engine for it
     stop = threading.Event()
     client = _client(endpoint)
-    limit = AdaptiveLimit(endpoint.max_concurrency)
-    asker = _Asker(client, endpoint, limit, stop, model.settings.template_arguments)
+    asker = _Asker(model, client, endpoint, AdaptiveLimit(endpoint.max_concurrency), stop)
     waiting = iter(requests)
-    under_way: set[Future[Generation]] = set()
-    ready: set[Future[Generation]] = set()
+    under_way: set[Future[Generation | None]] = set()
+    ready: set[Future[Generation | None]] = set()
     pool = ThreadPoolExecutor(endpoint.max_concurrency, thread_name_prefix=f"ask {model.name}")
     try:
         while True:
-            for request in waiting:
-                under_way.add(pool.submit(asker.ask, request))
-                if len(under_way) >= 2 * endpoint.max_concurrency:
+            while len(under_way) < 2 * endpoint.max_concurrency and not stop.is_set():
+                request = next(waiting, None)
+                if request is None:
                     break
+                under_way.add(pool.submit(asker.ask, request))
             if not under_way:
                 return
             ready, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             while ready:
-                yield ready.pop().result()
+                generation = ready.pop().result()
+                if generation is not None:
+                    yield generation
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
         ended = [future.result() for future in ready | under_way if not future.cancelled()]
         if late is not None:
-            late += [generation for generation in ended if generation.asked]
+            late += [generation for generation in ended if generation and generation.asked]
         client.close()
 
 
 def _client(endpoint: EndpointSettings) -> Any:
     from openai import OpenAI
 
-    key = os.environ.get(endpoint.api_key_env, "") if endpoint.api_key_env else "none"
     return OpenAI(
         base_url=endpoint.url,
-        api_key=key or "none",
+        api_key=_key(endpoint) or "none",
         timeout=endpoint.timeout_seconds,
         max_retries=0,  # tenacity's work: the client's own retries know no shared limit
     )
@@ -100,17 +93,21 @@ def _client(endpoint: EndpointSettings) -> Any:
 class _Asker:
     """What the threads share."""
 
+    model: "ResolvedModel"
     client: Any
     endpoint: EndpointSettings
     limit: AdaptiveLimit
     stop: threading.Event
-    template_arguments: dict[str, Any]
+    answered: set[SamplingSettings] = field(default_factory=set)
 
-    def ask(self, request: Request) -> Generation:
-        """Return the answer, or an error row: a final refusal, or the tries are used up."""
+    def ask(self, request: Request) -> Generation | None:
+        """Return the answer, or an error row: a final refusal, or the tries are used up.
+
+        None if the asking was ended before the request was made.
+        """
         from tenacity import (
             Retrying,
-            retry_if_exception,
+            retry_if_result,
             sleep_using_event,
             stop_after_attempt,
             stop_when_event_set,
@@ -119,48 +116,86 @@ class _Asker:
 
         if not self.endpoint.allow_template_markers and TEMPLATE_MARKERS.search(request.prompt):
             return failed(request, MARKED, asked=False)
-        unknown = [0]
-        tries = Retrying(
-            retry=retry_if_exception(_may_pass),
+        replies: list[Answer | Refusal] = []
+        Retrying(
+            retry=retry_if_result(lambda reply: isinstance(reply, Refusal) and reply.again),
             wait=wait_random_exponential(multiplier=self.endpoint.backoff_seconds, max=60),
             stop=stop_after_attempt(self.endpoint.max_tries) | stop_when_event_set(self.stop),
             sleep=sleep_using_event(self.stop),
-            reraise=True,
-        )
-        try:
-            answer = tries(self._try, request, unknown)
-        except _NotAsked as error:
-            answer = failed(request, str(error), asked=False)
-        except Exception as error:  # whatever a server sends, the other prompts go on
-            answer = failed(request, _describe(error, self.endpoint))
-        return replace(answer, unknown=answer.unknown + unknown[0])
+            retry_error_callback=lambda _: None,  # the replies say what was last
+        )(self._try, request, replies)
+        return self._generation(request, replies) if replies else None
 
-    def _try(self, request: Request, unknown: list[int]) -> Generation:
-        """Ask once. A failure that may have been charged adds to ``unknown``."""
-        import openai
-
+    def _try(self, request: Request, replies: list[Answer | Refusal]) -> Answer | Refusal | None:
+        """Ask once, unless the asking has been ended, and note the reply."""
         if not self.limit.acquire(self.stop):
-            raise _NotAsked("stopped before it was asked")
+            return None
         try:
-            completion = self.client.chat.completions.create(
-                **_arguments(request, self.endpoint, self.template_arguments)
-            )
-        except openai.APIStatusError as error:
-            wait = error.response.headers.get("retry-after")
-            if error.status_code == 429 or wait:
-                self.limit.refused(_retry_after(wait))
-            raise
-        except Exception:  # timed out, cut off or no JSON: it may have been answered and charged
-            unknown[0] += 1
-            raise
+            reply = self._reply(request)
         finally:
             self.limit.release()
-        self.limit.succeeded()
+        if isinstance(reply, Answer):
+            self.limit.succeeded()
+            self.answered.add(request.sampling)
+        elif reply.wait is not None:
+            self.limit.refused(reply.wait)
+        replies.append(reply)
+        return reply
+
+    def _reply(self, request: Request) -> Answer | Refusal:
+        import openai
+
+        create = self.client.chat.completions.with_raw_response.create
         try:
-            return _generation(request, completion)
-        except _Unusable:
-            unknown[0] += 1
-            raise
+            try:
+                given = self.model.settings.template_arguments
+                response = create(**_arguments(request, self.endpoint, given)).http_response
+            except openai.APIStatusError as error:
+                response = error.response
+            status, headers, text = response.status_code, response.headers, response.text
+        except openai.APITimeoutError:
+            words = f"no answer within {self.endpoint.timeout_seconds:g} s"
+            return Refusal(words, again=True, charged=True)
+        except Exception as error:  # cut off, or whatever a server does: the other prompts go on
+            return Refusal(str(error) or type(error).__name__, again=True, charged=True)
+        return read_reply(status, headers, text, request.sampling.max_new_tokens, self.endpoint)
+
+    def _generation(self, request: Request, replies: list[Answer | Refusal]) -> Generation:
+        """Turn the last reply into a generation. One that stops the model ends the asking."""
+        reply = replies[-1]
+        unknown = sum(isinstance(each, Refusal) and each.charged for each in replies)
+        if isinstance(reply, Answer):
+            return Generation(
+                request.key,
+                reply.text,
+                reply.finish_reason,
+                reply.prompt_tokens,
+                reply.completion_tokens,
+                None if reply.error is None else self._told(reply.error),
+                unknown=unknown + (not reply.metered),
+                unknown_reason=reply.unknown_reason,
+            )
+        stops = not (reply.unless_answered and request.sampling in self.answered)
+        remedy = self._remedy(reply.remedy) if reply.remedy and stops else None
+        if remedy:
+            self.stop.set()
+        answer = failed(request, self._told(reply.words))
+        return replace(answer, unknown=unknown, remedy=remedy)
+
+    def _told(self, words: str) -> str:
+        """Return a server's words as they are kept: short, and without the key."""
+        return without_key(words, _key(self.endpoint))[:LONGEST_ERROR]
+
+    def _remedy(self, remedy: str) -> str:
+        """Name the model and where its key is; the teacher is named by who knows it."""
+        name, variable = self.model.name, self.endpoint.api_key_env
+        nowhere = f"models.{name}.endpoint.api_key_env, which names no variable"
+        key = f"the variable {variable}" if variable else nowhere
+        return remedy.replace("{model}", name).replace("{key}", key)
+
+
+def _key(endpoint: EndpointSettings) -> str:
+    return os.environ.get(endpoint.api_key_env or "", "").strip()
 
 
 def _arguments(
@@ -187,78 +222,3 @@ def _arguments(
     if template_arguments:
         changed["chat_template_kwargs"] = template_arguments
     return {**arguments, "extra_body": changed} if changed else arguments
-
-
-def _generation(request: Request, completion: Any) -> Generation:
-    """Turn a completion into a generation.
-
-    Raises:
-        _Unusable: it has no choice, no message or no text.
-    """
-    choices = getattr(completion, "choices", None)
-    if not choices or getattr(choices[0], "message", None) is None:
-        raise _Unusable("the endpoint answered without a choice")
-    choice, usage = choices[0], completion.usage
-    prompt_tokens = getattr(usage, "prompt_tokens", None)
-    completion_tokens = getattr(usage, "completion_tokens", None)
-    unknown = int(prompt_tokens is None or completion_tokens is None)
-    tokens = (prompt_tokens or 0, completion_tokens or 0)
-    refusal = getattr(choice.message, "refusal", None)
-    if refusal or choice.finish_reason not in ("stop", "length"):
-        why = f"refused: {refusal[:200]}" if refusal else f"finish reason {choice.finish_reason}"
-        return Generation(request.key, "", "error", *tokens, why, unknown=unknown)
-    text = choice.message.content or ""
-    if not isinstance(text, str):
-        raise _Unusable("the endpoint's answer is no text")
-    thinking = next(
-        filter(
-            None, (getattr(choice.message, n, None) for n in ("reasoning_content", "reasoning"))
-        ),
-        None,
-    )
-    if thinking:  # a server that parses the thinking out: put it back where it was
-        text = f"<think>{thinking}</think>\n{text}"
-    return Generation(request.key, text, choice.finish_reason, *tokens, unknown=unknown)
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Tell whether asking again may help."""
-    import openai
-
-    if isinstance(error, openai.APIStatusError):
-        return error.status_code in RETRIED or error.status_code >= 500
-    # A malformed body is a ValueError of the JSON parser, or the client's own error.
-    kinds = (openai.APIConnectionError, openai.APIResponseValidationError, _Unusable, ValueError)
-    return isinstance(error, kinds)
-
-
-def _retry_after(header: str | None) -> float:
-    """Return the seconds of a Retry-After header (a number or a date), 1 without one."""
-    from datetime import UTC, datetime
-
-    if not header:
-        return 1.0
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return 1.0
-    return min(max(seconds, 0.0), LONGEST_WAIT)
-
-
-def _describe(error: Exception, endpoint: EndpointSettings) -> str:
-    """Return what happened in a few words, never with the key."""
-    import openai
-
-    if isinstance(error, openai.APIStatusError):
-        text = f"HTTP {error.status_code}: {error.message}"
-    elif isinstance(error, openai.APITimeoutError):
-        text = f"no answer within {endpoint.timeout_seconds:g} s"
-    elif isinstance(error, ValueError):
-        text = "the endpoint's answer is not JSON"
-    else:
-        text = str(error) or type(error).__name__
-    key = os.environ.get(endpoint.api_key_env or "", "")
-    return (text.replace(key, "***") if key else text)[:300]

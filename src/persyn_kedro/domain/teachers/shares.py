@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 from persyn_kedro.domain.prompts.chosen import pick, prompt_ids
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers.engine import stored_context_length
-from persyn_kedro.domain.teachers.keeping import NOT_ASKED, Call
+from persyn_kedro.domain.teachers.keeping import NOT_ASKED, UNKNOWN_REASON, Call
 from persyn_kedro.domain.teachers.openai_engine import MARKED
 from persyn_kedro.domain.teachers.recipes import Recipe
 from persyn_kedro.foundations.arrow_memory import give_back
 from persyn_kedro.foundations.model_parameters import EngineSettings
-from persyn_kedro.foundations.schemas import OUTCOMES, STORED_OUTCOMES
+from persyn_kedro.foundations.schemas import OUTCOMES, STORED_OUTCOMES, WORD
 
 Wanted = Mapping[str, Sequence[tuple[str, str]]]  # {teacher: [(prompt_id, prompt)]}
 
@@ -164,7 +164,19 @@ def _settled_rows(rows: pa.Table, recipe: Recipe, engine: EngineSettings) -> pa.
     settled = pc.is_null(rows["error"]).to_numpy().copy()
     for place in np.flatnonzero(~settled):
         settled[place] = _is_settled(rows.slice(place, 1).to_pylist()[0], recipe, engine)
-    return rows.filter(pa.array(settled))
+    return _as_counted(rows.filter(pa.array(settled)), recipe)
+
+
+def _as_counted(rows: pa.Table, recipe: Recipe) -> pa.Table:
+    """Let answers that ended in an unknown way count as the settings say now, not as they did."""
+    endpoint = recipe.model.settings.endpoint
+    engines = rows["engine"].cast(pa.string())
+    marked = pc.fill_null(pc.match_substring(engines, UNKNOWN_REASON), False)
+    if endpoint is None or not pc.any(marked).as_py():
+        return rows
+    known = rows["finish_reason"].cast(pa.string())
+    finish = pc.if_else(marked, endpoint.unknown_finish_reason, known).cast(WORD)
+    return rows.set_column(rows.schema.names.index("finish_reason"), "finish_reason", finish)
 
 
 def _missing(keys: pa.Array, known: Known) -> np.ndarray:

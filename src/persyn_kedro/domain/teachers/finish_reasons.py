@@ -1,0 +1,39 @@
+"""Why a server says that an answer ended, in the words of many servers, as stop or length."""
+
+import re
+
+STOP = {
+    "stop", "eos", "eos_token", "eos_found", "end", "end_turn", "end_of_turn", "end_of_text",
+    "stop_sequence", "stop_token", "stop_word", "stop_str", "stop_string", "complete", "completed",
+    "finish", "finished", "done", "natural", "normal",
+}  # fmt: skip
+LENGTH = {
+    "length", "limit", "max_tokens", "maxtokens", "max_token", "max_new_tokens", "max_length",
+    "max_output_tokens", "max_completion_tokens", "model_length", "length_limit", "token_limit",
+    "context_length", "model_context_window_exceeded",
+}  # fmt: skip
+# What was withheld, broken off or gone wrong: no answer, whatever text there is.
+BROKEN = {
+    "content_filter", "content_filtered", "safety", "recitation", "blocklist", "spii", "sensitive",
+    "prohibited_content", "guardrail_intervened", "refusal", "error", "abort", "aborted", "cancel",
+    "cancelled", "canceled", "network_error", "malformed_function_call", "malformed_response",
+    "insufficient_system_resource",
+}  # fmt: skip
+# A server's end token as the reason, such as <|eot_id|> or </s>
+_TOKEN = re.compile(r"</?[|\uff5c]?[^<>]{1,40}>")
+
+
+def meaning(reason: str) -> str | None:
+    """Return "stop", "length" or "error" for a finish reason; None for an unknown one."""
+    if _TOKEN.fullmatch(reason.strip()):
+        return "stop"
+    word = re.sub(r"[^a-z]+", "_", reason.lower()).strip("_").removeprefix("finish_reason_")
+    for words, known in ((STOP, "stop"), (LENGTH, "length"), (BROKEN, "error")):
+        if word in words:
+            return known
+    return None
+
+
+def told(reason: str) -> str:
+    """Return an unknown reason as it is marked: its letters, not more than there is room for."""
+    return re.sub(r"[^A-Za-z]+", "_", reason)[:40].strip("_") or "unreadable"

@@ -1,0 +1,52 @@
+"""No part of a key in what is told: servers echo it, whole, cut off, or with stars in it."""
+
+import re
+
+MASK = "***"
+LONG = 8  # so many characters of a key in a row are part of it, wherever they stand
+SHORT = 4  # so many are where they stand apart, as in "the key that ends in wxyz"
+
+_STARS = r"[*\u2022\u2026#]+|\.{2,}|[xX]{4,}"
+_STARRED = re.compile(rf"[\w\-./+=]*?(?:(?:{_STARS})[\w\-/+=]*)+")
+_WORD = re.compile(r"[A-Za-z0-9]+(?:[-_.]+[A-Za-z0-9]+)*")
+
+
+def without_key(text: str, key: str) -> str:
+    """Return ``text`` with ``***`` for every part of ``key`` that can be told from a plain word.
+
+    That is any ``LONG`` characters of it in a row, any ``SHORT`` that are a whole word, and what
+    stands before or behind stars (``sk-ab****yz``) if the key begins or ends so.
+    """
+    key = _lower(key)
+    if len(key) < SHORT:
+        return text
+    text = _cover(text, key, min(LONG, len(key)))
+    text = _STARRED.sub(lambda found: _starred(found[0], key), text)
+    return _WORD.sub(lambda found: _word(found[0], key), text)
+
+
+def _cover(text: str, key: str, size: int) -> str:
+    """Replace each run of characters of which any ``size`` in a row are the key's."""
+    pieces = {key[start : start + size] for start in range(len(key) - size + 1)}
+    low, told, start, end = _lower(text), [], 0, 0
+    for place in range(len(low) - size + 1):
+        if low[place : place + size] in pieces:
+            if place >= end:
+                told += [text[start:place], MASK]
+            start = end = place + size
+    return "".join([*told, text[start:]])
+
+
+def _starred(text: str, key: str) -> str:
+    parts = [part for part in re.split(_STARS, _lower(text)) if part]
+    shown = any(len(part) > 1 and (key.startswith(part) or key.endswith(part)) for part in parts)
+    return MASK if shown else text
+
+
+def _word(text: str, key: str) -> str:
+    return MASK if len(text) >= SHORT and _lower(text) in key else text
+
+
+def _lower(text: str) -> str:
+    """Lower ASCII alone, so that no place moves."""
+    return "".join(c.lower() if c.isascii() else c for c in text)
