@@ -13,6 +13,7 @@ from persyn_kedro.domain.quality.answers.clock import last_date
 from persyn_kedro.domain.quality.answers.comparison import is_figure, same_answer
 from persyn_kedro.domain.quality.answers.final_answer import (
     Final,
+    denies,
     final_answer,
     last_number,
     readings,
@@ -113,11 +114,11 @@ def _plain_answer(text: str, reference: str, entry: dict[str, Any]) -> bool:
 def _ends_in(final: Final, reference: str) -> bool:
     """Tell whether the last number of a sentence is the reference ("so she has 12 apples left")."""
     text = clean(final.text)
+    if date := last_date(text):
+        return not denies(text) and same_answer(date, reference)
     rest = last_number(text)
     if rest is None:
         return False
-    if date := last_date(text):
-        return same_answer(date, reference)
     number = _LEADING.match(rest)
     if read_quantity(rest) or not number:
         return same_answer(rest, reference)

@@ -13,7 +13,7 @@ _BRACES = re.compile(r"\\(?:boxed|fbox)\s*(\{|[^\s{}$\\]+)|\\[{}]|[{}]")
 _CUT = re.compile(r"(?:\$|\\\]|\\\))*\s*$")
 _TAG = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.S | re.I)
 _HASHES = re.compile(r"####[ \t]*(.+)")
-_NOT = r"(?:not|never|cannot|can't|isn't|wasn't|aren't|won't|anything but|neither|wrong|incorrect)"
+_NOT = r"(?:not|never|cannot|can't|isn't|wasn't|aren't|won't|anything but|neither|wrong|incorrect|doubt)"
 _DENIED_AFTER = re.compile(
     rf"^[\s$.,)*\\\]]*(?:(?:is|was|would be|are)\s+{_NOT}|isn't|wasn't)\b", re.I
 )
@@ -80,6 +80,11 @@ def readings(final: Final) -> list[str]:
         alone = not re.search(r"(?:\bor|\band|[$\d)]\s*,)\s*$", final.text[: maths[-1].start()])
         found += [next(filter(None, maths[-1].groups()))] if alone else []
     return found
+
+
+def denies(text: str) -> bool:
+    """Tell whether a sentence says what something is not."""
+    return _DENIAL.search(text) is not None
 
 
 def last_number(text: str) -> str | None:
