@@ -13,7 +13,10 @@ _BRACES = re.compile(r"\\(?:boxed|fbox)\s*(\{|[^\s{}$\\]+)|\\[{}]|[{}]")
 _CUT = re.compile(r"(?:\$|\\\]|\\\))*\s*$")
 _TAG = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.S | re.I)
 _HASHES = re.compile(r"####[ \t]*(.+)")
-_NOT = r"(?:not|never|cannot|can't|isn't|wasn't|aren't|won't|anything but|neither|wrong|incorrect|doubt)"
+_NOT = (
+    r"(?:not|never|cannot|can't|isn't|wasn't|aren't|won't|anything but|neither|wrong|incorrect"
+    r"|doubt)"
+)
 _DENIED_AFTER = re.compile(
     rf"^[\s$.,)*\\\]]*(?:(?:is|was|would be|are)\s+{_NOT}|isn't|wasn't)\b", re.I
 )
