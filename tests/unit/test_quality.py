@@ -100,7 +100,7 @@ def test_a_verifier_that_crashes_or_hangs_gives_unknown(monkeypatch: pytest.Monk
     def crash(*args: object, **kwargs: object) -> bool:
         raise RecursionError
 
-    monkeypatch.setattr("math_verify.verify", crash)
+    monkeypatch.setattr(exact_answer, "same_answer", crash)
     assert exact_answer_quality("1", "1", "f", None) is None
 
 
@@ -113,6 +113,41 @@ def test_a_task_of_words_overlooks_capitals_and_full_stops(answer: str, quality:
     entry = next(e for e in entries if e["answer"] == "Yes")
     metadata = json.dumps(entry, default=str)
     assert exact_answer_quality(f"\\boxed{{{answer}}}", "Yes", "syllogism", metadata) == quality
+
+
+def test_a_new_way_of_judging_judges_anew_and_finds_the_old_one_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers are the same ones, under their old keys: no teacher is asked."""
+    row = {"prompt_id": "p", "teacher": "t", "response_key": "k", "finish_reason": "stop"}
+    responses = pa.Table.from_pylist([{**row, "response": "\\boxed{4}"}], schemas.RESPONSES)
+    prompts = {"p": {"prompt": "2+2", "reference": "4", "metadata": None, "source": "s"}}
+    asked: list[float] = []
+
+    def judge() -> list[float | None]:
+        store, settings = QualityStore(tmp_path), QualitySettings(kind="exact_answer")
+        table = checking.check_quality(responses, prompts, {"t": "keep"}, settings, None, store)
+        return table["quality"].to_pylist()
+
+    for version, quality in ((1, 0.0), (2, 1.0), (1, 0.0)):
+        monkeypatch.setattr(checking, "VERSION", version)
+        monkeypatch.setattr(
+            checking,
+            "exact_answer_quality",
+            lambda *a, quality=quality: asked.append(quality) or quality,
+        )
+        assert judge() == [quality]
+    assert asked == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "response", ["The answer is not {}.", "It is {} or 17.", "It cannot be {}."]
+)
+def test_a_task_of_numbers_takes_no_denial_or_hedge_for_its_answer(response: str) -> None:
+    entry = next(iter(reasoning_gym.create_dataset("chain_sum", size=1, seed=3)))
+    metadata = json.dumps(entry, default=str)
+    text = response.format(entry["answer"])
+    assert exact_answer_quality(text, entry["answer"], "chain_sum", metadata) == 0.0
 
 
 def test_works_off_the_main_thread() -> None:

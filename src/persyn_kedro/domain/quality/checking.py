@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from persyn_kedro.domain.quality.exact_answer import exact_answer_quality
+from persyn_kedro.domain.quality.exact_answer import VERSION, exact_answer_quality
 from persyn_kedro.domain.quality.own_function import function_scores
 from persyn_kedro.domain.quality.reward_model import reward_scorer
 from persyn_kedro.domain.stores.quality_store import QualityStore
@@ -140,6 +140,7 @@ def _scorer(settings: QualitySettings, reward_model: ResolvedModel | None) -> di
         return {"kind": "own", **code_identity(settings.kind)}
     return {
         "kind": settings.kind,
+        "version": str(VERSION),
         "math_verify": version("math-verify"),
         "reasoning_gym": version("reasoning-gym"),
     }

@@ -8,13 +8,26 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from persyn_kedro.domain.quality.answers.clean import clean, words
+from persyn_kedro.domain.quality.answers.clock import last_date
+from persyn_kedro.domain.quality.answers.comparison import is_figure, same_answer
+from persyn_kedro.domain.quality.answers.final_answer import (
+    Final,
+    denies,
+    final_answer,
+    last_number,
+    readings,
+)
+from persyn_kedro.domain.quality.answers.quantities import read_quantity
+
 TIMEOUT_SECONDS = 5
+VERSION = 2  # raised by hand when an answer is judged in another way
 
 _logger = logging.getLogger(__name__)
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?(?![\w])")
 _FRACTION = re.compile(r"\\[dt]?frac\{([^{}]+)\}\{([^{}]+)\}")
+_LEADING = re.compile(r"-?[$€£]?[\d.,]*\d(?:/\d+)?%?(?=[\s.,;!]|$)")
 _TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mathbf)\{([^{}]*)\}")
-_PROSE = re.compile(r"####|(?<![\\A-Za-z])[A-Za-z]{2,}|^[A-Za-z]$")
 
 
 def exact_answer_quality(
@@ -23,9 +36,9 @@ def exact_answer_quality(
     """Return 1.0 if the answer is right, 0.0 if it is wrong or missing, None if unknown.
 
     A reasoning-gym prompt (its entry is in ``metadata``) is scored by its task's own function, any
-    other by Math-Verify, or as text where the reference is no mathematics. ``response`` is the
-    visible text. None also stands for a verifier that crashed or took over ``TIMEOUT_SECONDS``;
-    there is no time limit off the main thread, where signals cannot be set.
+    other by the form of its reference: a number, choice, set, formula, word. ``response`` is the
+    visible text. None stands for no reference, and for a verifier that crashed or took over
+    ``TIMEOUT_SECONDS``; there is no time limit off the main thread, where signals cannot be set.
     """
     if reference is None:
         return None
@@ -34,51 +47,47 @@ def exact_answer_quality(
         return 0.0
     entry = json.loads(metadata) if metadata else {}
     task = entry.get("metadata", {}).get("source_dataset")
-    verify = _task_answer if task else _math_answer
+    verify = _task_answer if task else _plain_answer
     return _guarded(source, lambda: verify(text, reference, entry))
 
 
 def extract_answer(text: str, numeric: bool) -> str:
     r"""Return the final answer that ``text`` states, in plain characters where that is possible.
 
-    It is what the last balanced ``\boxed{…}`` holds, else the last ``<answer>…</answer>``, else
-    the last number (``numeric``) or the last line. A ``numeric`` answer that holds one number and
-    other characters, such as ``$1,250$ dollars``, is that number.
+    It is what ``final_answer`` finds: the last box, tag or ``####`` line, else the last "the answer
+    is …", else the last sentence; empty if that only says what the answer is not. A ``numeric``
+    answer that holds one number and other characters, such as ``$1,250$ dollars``, is that number;
+    of a sentence it is the last number, unless that is one of "41 or 42".
     """
-    marked = _last_boxed(text)
-    if marked is None:
-        tags = re.findall(r"<answer>(.*?)</answer>", text, flags=re.DOTALL)
-        marked = tags[-1] if tags else None
-    numbers = _NUMBER.findall(_plain(text if marked is None else marked))
-    if numeric and (len(numbers) == 1 or (numbers and marked is None)):
-        return numbers[-1].replace(",", "").lstrip("+")
-    return _plain(_last_line(text) if marked is None else marked)
+    final = final_answer(text, numeric)
+    if final is None:
+        return ""
+    plain = _plain(final.text)
+    numbers = _NUMBER.findall(plain if not final.prose else last_number(plain) or "")
+    if numeric and (len(numbers) == 1 or (numbers and final.prose)):
+        return numbers[0 if final.prose else -1].replace(",", "").lstrip("+")
+    return _plain(_last_line(text)) if final.prose else plain
 
 
 def _guarded(source: str, verify: Callable[[], bool]) -> float | None:
     from math_verify.errors import TimeoutException
+    from math_verify.utils import timeout
 
+    in_main = threading.current_thread() is threading.main_thread()
     try:
-        return float(verify())
+        return float(timeout(TIMEOUT_SECONDS if in_main else None)(verify)())
     except (Exception, TimeoutException) as error:  # a verifier may raise anything: unknown, not 0
         _logger.warning("the verifier of %s failed: %s: %s", source, type(error).__name__, error)
         return None
 
 
-def _time_limit() -> int | None:
-    in_main = threading.current_thread() is threading.main_thread()
-    return TIMEOUT_SECONDS if in_main else None
-
-
 def _task_answer(text: str, reference: str, entry: dict[str, Any]) -> bool:
-    from math_verify.utils import timeout
-
     answer = extract_answer(text, numeric=_NUMBER.fullmatch(reference.strip()) is not None)
-    score = timeout(_time_limit())(_task_scorer(entry["metadata"]["source_dataset"]))
-    if score(answer, entry) >= 1.0:
+    score = _task_scorer(entry["metadata"]["source_dataset"])
+    if answer and score(answer, entry) >= 1.0:
         return True
     # Tasks compare words letter by letter: a full stop or a capital is no wrong answer.
-    same_word = _as_text(answer) == _as_text(reference) and not _NUMBER.search(reference)
+    same_word = words(answer) == words(reference) and not _NUMBER.search(reference)
     return same_word and score(reference, entry) >= 1.0
 
 
@@ -89,35 +98,31 @@ def _task_scorer(name: str) -> Callable[[str, dict[str, Any]], float]:
     return reasoning_gym.get_score_answer_fn(name)
 
 
-def _math_answer(text: str, reference: str, entry: dict[str, Any]) -> bool:
-    from math_verify import parse, verify
-
-    limit = _time_limit()
-    gold = parse(_math_reference(reference), parsing_timeout=limit, raise_on_error=True)
-    if not gold:
-        return _as_text(extract_answer(text, numeric=False)) == _as_text(_plain(reference))
-    answer = parse(text, parsing_timeout=limit, raise_on_error=True)
-    return verify(gold, answer, timeout_seconds=limit, raise_on_error=True)
-
-
-def _math_reference(reference: str) -> str:
-    """Return the reference as Math-Verify reads it: bare formulas need LaTeX's dollars."""
-    reference = re.sub(r"(?<!\\)%", r"\\%", reference.replace("\\$", ""))  # 50%, \$18
-    if "$" in reference or "\\boxed" in reference:
-        return reference
-    text = _TEXT_COMMAND.sub(r"\1", reference).strip()
-    return text if "\\" not in text and _PROSE.search(text) else f"${text}$"
+def _plain_answer(text: str, reference: str, entry: dict[str, Any]) -> bool:
+    if "####" in reference or "\\boxed" in reference:  # a whole solution, as GSM8K has them
+        stated = final_answer(reference)
+        reference = stated.text if stated else reference
+    numeric = is_figure(reference)
+    final = final_answer(text, numeric)
+    if final is None:
+        return False
+    if any(same_answer(reading, reference) for reading in readings(final)):
+        return True
+    return numeric and final.prose and _ends_in(final, reference)
 
 
-def _last_boxed(text: str) -> str | None:
-    r"""Return what the last balanced ``\boxed{…}`` holds, or None."""
-    for start in reversed([m.end() for m in re.finditer(r"\\boxed\s*\{", text)]):
-        depth = 1
-        for end in range(start, len(text)):
-            depth += {"{": 1, "}": -1}.get(text[end], 0)
-            if depth == 0:
-                return text[start:end]
-    return None
+def _ends_in(final: Final, reference: str) -> bool:
+    """Tell whether the last number of a sentence is the reference ("so she has 12 apples left")."""
+    text = clean(final.text)
+    if date := last_date(text):
+        return not denies(text) and same_answer(date, reference)
+    rest = last_number(text)
+    if rest is None:
+        return False
+    number = _LEADING.match(rest)
+    if read_quantity(rest) or not number:
+        return same_answer(rest, reference)
+    return same_answer(number[0], reference)
 
 
 def _last_line(text: str) -> str:
@@ -129,7 +134,3 @@ def _plain(text: str) -> str:
     text = _TEXT_COMMAND.sub(r"\1", _FRACTION.sub(r"\1/\2", text))
     text = re.sub(r"\\[()\[\],!; ]|\$|\*\*", "", text)
     return text.replace("\\%", "%").strip()
-
-
-def _as_text(text: str) -> str:
-    return " ".join(text.casefold().strip(" \t\n.,;:!\"'()").split())

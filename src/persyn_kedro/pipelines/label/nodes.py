@@ -102,7 +102,7 @@ def score_learnability(
     )
 
 
-@step(settings=("quality",))
+@step(version=2, settings=("quality",))
 def score_quality(
     calibration_responses: pads.Dataset,
     prompts: pads.Dataset,

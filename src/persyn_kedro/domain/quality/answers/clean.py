@@ -1,0 +1,78 @@
+"""One spelling of what LaTeX, Markdown and Unicode write in several ways."""
+
+import re
+
+_SIGNS = {
+    "−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "÷": "/", "≤": r"\le ", "≥": r"\ge ",
+    "≠": r"\neq ", "π": r"\pi ", "∞": r"\infty ", "∪": r"\cup ", "∈": r"\in ", "°": r"^\circ",
+    "²": "^2", "³": "^3", "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
+    "±": r"\pm ", "∅": r"\emptyset ", "…": r"\ldots ", "’": "'", "“": '"', "”": '"',
+    "\u00a0": " ", "\u202f": " ", "\u2009": " ",
+}  # fmt: skip
+_SPELLINGS = [
+    (r"\\(?:text|mathrm|textbf|mathbf|textit|textrm|mbox|operatorname)\s*\{([^{}]*)\}", r"\1"),
+    (r"\\(?:left|right|displaystyle|bigl?|bigr?|Bigl?|Bigr?)(?![A-Za-z])", ""),
+    (r"\\[()\[\]]|\\\$(?!\d)|(?<!\\)\$(?!\d)|\*\*|__|(?<!\w)`|`(?!\w)", ""),
+    (r"\\\$|\$(?=\d)", "$"),
+    (r"\\([dtc])frac(?![A-Za-z])", r"\\frac"),
+    (r"\\frac\s*(\d)\s*(\d)(?!\d)", r"\\frac{\1}{\2}"),
+    (r"\\frac\s*\{([^{}]*)\}\s*(\d)", r"\\frac{\1}{\2}"),
+    (r"\\frac\s*(\d)\s*\{", r"\\frac{\1}{"),
+    (r"\\sqrt\s*(\d)", r"\\sqrt{\1}"),
+    (r"(?<![\\A-Za-z])sqrt(?=\s*[({])", r"\\sqrt"),
+    (r"\\sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}"),
+    (r"\\leq(?![A-Za-z])", r"\\le"),
+    (r"\\geq(?![A-Za-z])", r"\\ge"),
+    (r"\\ne(?![A-Za-z])", r"\\neq"),
+    (r"\\(?:approx|simeq)(?![A-Za-z])", ""),
+    (r"\\(?:varnothing|emptyset)(?![A-Za-z])", r"\\emptyset"),
+    (r"\\(?:dots|cdots|dotsc)(?![A-Za-z])|\.\.\.", r"\\ldots"),
+    (r"\{\s*([,.])\s*\}", r"\1"),
+    (r"\\degree(?![A-Za-z])|\^\s*\{\s*\\circ\s*\}", r"^\\circ"),
+    (r"\\%", "%"),
+    (r"(?<=\d)\\[,!;: ](?=\d)", ""),
+    (r"(?<!\\)\\[,!;: ]|\\q?quad(?![A-Za-z])|~", " "),
+    (r"\+\s*\\infty", r"\\infty"),
+]
+_RULES = [(re.compile(pattern), new) for pattern, new in _SPELLINGS]
+_EDGES = " \t\n.,;:!?\"'"
+
+
+def clean(text: str) -> str:
+    r"""Return ``text`` without wrappings (``\text``, dollars, bold, ``\left``), spelt one way.
+
+    A dollar sign stays where a figure follows: it may be money.
+    """
+    for sign, new in _SIGNS.items():
+        text = text.replace(sign, new)
+    for pattern, new in _RULES:
+        text = pattern.sub(new, text)
+    text = re.sub(r"\s+", " ", text).strip()
+    text = "0" + text if re.match(r"\.\d", text) else text
+    bare = text.strip(_EDGES)
+    factorial = re.search(r"[\d)}]!$", text.rstrip(_EDGES.replace("!", "")))
+    return bare + "!" if factorial else bare
+
+
+def words(text: str) -> str:
+    """Return ``text`` as words to compare: no capitals, edges, or doubled spaces."""
+    return " ".join(text.casefold().strip(_EDGES + "()").split())
+
+
+def split_list(text: str) -> list[str]:
+    r"""Split at commas, semicolons, ``and`` and ``or`` that stand in no brackets."""
+    depth, start, parts = 0, 0, []
+    for match in _LIST.finditer(text):
+        sign = match[0]
+        if sign in "([{":
+            depth += 1
+        elif sign in ")]}":
+            depth = max(0, depth - 1)
+        elif not depth:
+            parts.append(text[start : match.start()])
+            start = match.end()
+    parts.append(text[start:])
+    return [part.strip() for part in parts if part.strip()]
+
+
+_LIST = re.compile(r"[(\[{)\]}]|[,;](?:\s*(?:and|or)\b)?|(?<![\\\w])(?:and|or)\b")
