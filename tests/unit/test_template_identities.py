@@ -175,4 +175,4 @@ def test_a_server_is_sent_the_arguments_only_where_they_are_set(endpoint: Endpoi
         for s in (here, here.model_copy(update={"template_arguments": OFF}))
     ]
     assert ids[0] == "7f4e0ecb6feeb9517f5708188876a9f7" != ids[1]
-    assert settings_id(model_identity("far", here)) == "42365891d1f5428f55704a4521ff76ad"
+    assert settings_id(model_identity("far", here)) == "9333ac8c7d5486a4204e9df96ef6a37d"
