@@ -1,5 +1,6 @@
 """Fixtures shared by all layers: a project directory of its own, run through the command line."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -17,6 +18,32 @@ from tests.s3_server import serve_s3
 # Machines are noisy: no test depends on time.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    text = "the files of tests in another order, drawn by this seed; within a file it stays"
+    parser.addoption("--file-order", metavar="SEED", help=text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--file-order") is not None:
+        config.option.loadscopereorder = False  # else pytest-xdist begins with the longest files
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    seed = config.getoption("--file-order")
+    return None if seed is None else f"file order: {seed}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    seed = config.getoption("--file-order")
+    if seed is not None:
+        items.sort(key=lambda item: _draw(seed, item.nodeid.partition("::")[0]))
+
+
+def _draw(seed: str, file: str) -> str:
+    return hashlib.sha256(f"{seed} {file}".encode()).hexdigest()
+
 
 ROOT = Path(__file__).parent.parent
 Run = Callable[..., subprocess.CompletedProcess[str]]

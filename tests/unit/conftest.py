@@ -1,6 +1,7 @@
 """What several unit tests share."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,16 @@ from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers import answering, asking
 from persyn_kedro.domain.training_set import merge
 from persyn_kedro.foundations import table_rows
+from persyn_kedro.foundations.hub import hub_commit
 from tests.fake_engine import FakeEngine
 from tests.s3_server import BUCKET
+
+
+@pytest.fixture(autouse=True)
+def one_hub_a_test() -> Iterator[None]:
+    """What a test's hub said is not remembered for the next test, whichever that is."""
+    yield
+    hub_commit.cache_clear()
 
 
 @pytest.fixture

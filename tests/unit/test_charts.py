@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 from kedro.io.core import Version
+from matplotlib import rc_context
 
 from persyn_kedro.datasets.documents import Figures, HtmlPage, JsonDocument, PlotlyPlot
 from persyn_kedro.datasets.parquet_table import ParquetTable
@@ -35,6 +36,13 @@ def test_a_drawing_is_one_element_in_the_pages_colours(chart: Chart) -> None:
     texts = {"".join(node.itertext()).strip() for node in root.iter() if node.tag.endswith("text")}
     for name in [*(s.name for s in chart.series), *chart.rows, *chart.bars, *chart.levels]:
         assert name in texts
+
+
+@pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
+def test_a_drawing_is_the_same_whatever_matplotlib_is_set_to(chart: Chart) -> None:
+    drawn = svg(chart)
+    with rc_context({"lines.linewidth": 9, "font.size": 30, "axes.grid": True}):
+        assert svg(chart) == drawn
 
 
 def test_a_figure_has_the_charts_numbers() -> None:

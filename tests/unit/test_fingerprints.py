@@ -8,6 +8,8 @@ import pytest
 from kedro.pipeline import Pipeline
 
 from persyn_kedro.domain.fingerprints import difference, fingerprint, reading
+from persyn_kedro.domain.quality import checking
+from persyn_kedro.foundations import identities
 from persyn_kedro.foundations.model_parameters import (
     EngineSettings,
     Models,
@@ -18,7 +20,9 @@ from persyn_kedro.foundations.model_parameters import (
 from persyn_kedro.foundations.settings_reader import read_settings
 from persyn_kedro.foundations.step import hand, lasting, models_named, step
 from persyn_kedro.foundations.step_parameters import (
+    GenerateSettings,
     LabelSettings,
+    PrepareSettings,
     QualitySettings,
     TrainRouterSettings,
 )
@@ -107,6 +111,43 @@ def test_a_change_of_what_is_read_shows_and_is_named(changes: dict[str, Any], wh
 )
 def test_a_change_of_what_is_not_read_does_not(changes: dict[str, Any]) -> None:
     assert fingerprint(read(**changes)) == fingerprint(read())
+
+
+@step()
+def made(prepare: PrepareSettings, seed: int) -> None:
+    """Stand in for a node that reads the prompts."""
+
+
+@step()
+def checked(quality_store: Any) -> None:
+    """Stand in for a node that compares answers with references."""
+
+
+@step()
+def generated(generate: GenerateSettings, quality_store: Any) -> None:
+    """Stand in for a node that may compare them."""
+
+
+def test_the_packages_that_make_prompts_and_judge_answers_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read_all(verification: str = "drop") -> list[dict]:
+        task = {"tasks": [{"name": "chain_sum", "size": 2}]}
+        prepare = PrepareSettings.model_validate({"source": task})
+        generate = GenerateSettings.model_validate({"verification": verification})
+        return [
+            reading(made, {"prepare": ("prepare", prepare), "seed": ("seed", 7)}, {}, None),
+            reading(checked, {}, {}, None),
+            reading(generated, {"generate": ("generate", generate)}, {}, None),
+        ]
+
+    before, kept = read_all(), read_all("keep")[2]
+    for module in (identities, checking):
+        monkeypatch.setattr(module, "version", lambda package: f"{package} 99")
+    now = read_all()
+    whys = [difference(*pair).partition(" was ")[0] for pair in zip(before, now, strict=True)]
+    assert whys == ["prompts_read", "exact_answer.math_verify", "exact_answer.math_verify"]
+    assert read_all("keep")[2] == kept  # it compares nothing
 
 
 @step(models=("family",))

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from persyn_kedro.domain.planning.actual import against_actual
-from persyn_kedro.domain.planning.plan import Work, make_plan, read_prompts
+from persyn_kedro.domain.planning.plan import Work, estimate_table, make_plan, read_prompts
 from persyn_kedro.domain.routers.assignment import with_pool
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.teachers.recipes import make_recipes, pool_identity
@@ -66,10 +66,15 @@ def work(**generate: Any) -> Work:
 
 
 def store_answers(
-    store: ResponseStore, work: Work, teacher: str, ids: list[str], engine: str = "openai"
+    store: ResponseStore,
+    work: Work,
+    teacher: str,
+    ids: list[str],
+    engine: str = "openai",
+    model: str = "far",
 ) -> None:
     """Put answers of 20 tokens to prompts of 30 into the store; imported ones say nothing."""
-    models = resolve_models(work.models, ["far"])
+    models = resolve_models(work.models, [model])
     recipe = next(r for r in make_recipes(work.teachers, models) if r.teacher == teacher)
     rows = [
         {
@@ -126,6 +131,25 @@ def test_what_the_store_holds_costs_nothing_and_tells_how_long_answers_are(tmp_p
     assert rows["label", "dear"]["basis"] == "the mean of 3 answers in the store"
     assert rows["generate", "dear"]["calls"] == 1.5  # of 3 lacking, half
     assert rows["generate", "cheap"]["calls"] == 2
+
+
+def test_the_estimate_hangs_on_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked, store, given = read_prompts(*tables()), ResponseStore(tmp_path / "s"), work()
+    pool = {name: t.model_copy(update={"model": "tiny"}) for name, t in given.teachers.root.items()}
+    given = Work(**{**vars(given), "teachers": Teachers(root=pool)})
+
+    def estimate(cache: str) -> Any:
+        monkeypatch.setenv("PERSYN_CACHE", str(tmp_path / cache))
+        return by_place(estimate_table(asked, given.models, given.teachers, given.engine, store))
+
+    empty = estimate("one")
+    assert empty == estimate("one")  # the model and its tokenizer, of a token a byte, are there now
+    assert (empty["label", "dear"]["prompt_tokens"], empty["label", "dear"]["calls"]) == (52, 2)
+    assert empty["label", "dear"]["basis"].startswith("4 bytes a token, and max_new_tokens: ")
+    store_answers(store, given, "dear", [IDS[0], IDS[1]], model="tiny")
+    known = estimate("two")
+    assert known == estimate("two")
+    assert (known["label", "dear"]["calls"], known["label", "cheap"]["calls"]) == (0, 2)
 
 
 def test_imported_answers_need_no_call_and_tell_no_length(tmp_path: Path) -> None:

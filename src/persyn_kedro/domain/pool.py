@@ -19,7 +19,7 @@ from persyn_kedro.foundations.model_parameters import (
 )
 from persyn_kedro.foundations.own_code import is_own
 from persyn_kedro.foundations.step_parameters import LabelSettings, TrainRouterSettings
-from persyn_kedro.foundations.weights import check_source
+from persyn_kedro.foundations.weights import check_source, identify_weights
 
 
 def check_pool(
@@ -162,11 +162,15 @@ def label_notes(label: LabelSettings) -> list[str]:
 
 def pool_notes(models: Models, teachers: Teachers, student: StudentSettings) -> list[str]:
     """Return remarks about the pool that a reader of the report should know."""
-    own = models.root[student.model].source
-    same = [name for name, t in teachers.root.items() if models.root[t.model].source == own]
+    own, used = _weights(models, student.model), teachers.root.items()
+    same = [name for name, t in used if _weights(models, t.model) == own]
     if not same:
         return []
     return [
         f"The pool holds the student's own model (teacher {', '.join(same)}): its text is the "
         "likeliest to the student by construction, so learnability favours it where quality ties."
     ]
+
+
+def _weights(models: Models, name: str) -> str:
+    return identify_weights(name, models.root[name])

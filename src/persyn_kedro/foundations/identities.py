@@ -65,13 +65,13 @@ def file_content(file: str) -> str | None:
 
 
 def source_identity(source: PromptSource) -> str | None:
-    """Return the content of what prompts are read from: a file's SHA-256, a hub data set's commit.
+    """Return the content of what prompts are read from.
 
-    None where the settings alone fix it.
+    That is a file's SHA-256, a hub data set's commit, or the version of what makes tasks.
     """
     if source.file is not None:
         digest = file_content(source.file)
         return digest and f"file:{digest}"
     if source.hub is not None:
         return f"hub:{hub_commit(source.hub, source.hub_revision, 'dataset')}"
-    return None
+    return f"reasoning-gym:{version('reasoning-gym')}"

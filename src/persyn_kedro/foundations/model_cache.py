@@ -53,9 +53,12 @@ def _move(building: Path, final: Path) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """Return the file's SHA-256, remembered in the cache by its path, size and change time."""
+    """Return the file's SHA-256, remembered in the cache by its path, size and times.
+
+    A copy may keep the size and the time of its content (``cp -p``), never that of its status.
+    """
     status = path.stat()
-    key = text_id(f"{path.resolve()}:{status.st_size}:{status.st_mtime_ns}")
+    key = text_id(f"{path.resolve()}:{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}")
     memory = cache_directory() / "hashes" / key
     if memory.is_file():
         return memory.read_text()

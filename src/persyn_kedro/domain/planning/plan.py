@@ -31,6 +31,7 @@ from persyn_kedro.foundations.step_parameters import (
     SftSettings,
 )
 from persyn_kedro.foundations.table_rows import TableRows
+from persyn_kedro.foundations.weights import resolve_models
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,12 @@ def estimate_table(
     engine: EngineSettings,
     store: ResponseStore,
 ) -> pa.Table:
-    """Return PLAN of the teachers' calls, as no router has chosen yet."""
-    found, _ = planned.models_at_hand(models, [t.model for t in teachers.root.values()])
+    """Return PLAN of the teachers' calls, as no router has chosen yet.
+
+    The models are fetched: without a model's chat template the store's answers of it are not found,
+    so that the table would hang on what this disk's cache holds.
+    """
+    found = resolve_models(models, [t.model for t in teachers.root.values()])
     pool = planned.known_teachers(teachers, found, store, engine, prompts.sample)
     return pa.Table.from_pylist(planned.plan_calls(pool, prompts, None), PLAN)
 
@@ -163,8 +168,7 @@ def _notes(absent: Sequence[str], work: Work, routed: bool) -> list[str]:
         )
     if absent:
         notes.append(
-            f"Not fetched yet: {', '.join(absent)}. Their prompts are counted by bytes, and "
-            "what the store may have of them is not seen."
+            f"Not fetched yet: {', '.join(absent)}. What the store may have of them is not seen."
         )
     if work.generate.verification == "next_choice":
         most = work.generate.max_calls

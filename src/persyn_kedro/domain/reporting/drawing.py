@@ -1,6 +1,6 @@
 """Charts as SVG within a page: its text has the page's colour, so it is right in light and dark.
 
-The same chart gives the same text.
+The same chart gives the same text, whatever matplotlibrc is on the machine.
 """
 
 import re
@@ -27,11 +27,14 @@ _SETTINGS: dict[Any, Any] = {
 
 def svg(chart: Chart, width: float = 7.0, height: float = 4.2) -> str:
     """Return the chart as an ``<svg>`` element; all text in it is escaped."""
-    from matplotlib import rc_context
+    from matplotlib import rc_context, rcParamsDefault
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with rc_context(_SETTINGS):
+    plain: dict[Any, Any] = {
+        name: value for name, value in rcParamsDefault.items() if name != "backend"
+    }
+    with rc_context({**plain, **_SETTINGS}):
         if chart.bars:
             height = 1.6 + 0.45 * max(1, len(chart.rows))
         figure = Figure(figsize=(width, height), layout="constrained")

@@ -29,7 +29,7 @@ from persyn_kedro.foundations.step_parameters import (
 Files = dict[str, str | Path | pa.RecordBatchReader]  # by their names in the directory
 
 
-@step(models=("license",), prepare=("source",), router=("kind", "invalid"))
+@step(always=True, models=("license",), prepare=("source",), router=("kind", "invalid"))
 def collect_facts(
     sft_dataset: pads.Dataset,
     routed_responses: pads.Dataset,
@@ -46,7 +46,11 @@ def collect_facts(
     seed: int,
     response_store: ResponseStore,
 ) -> dict[str, Any]:
-    """Return what both cards say: whose answers, under which licences, how chosen, how many."""
+    """Return what both cards say: whose answers, under which licences, how chosen, how many.
+
+    It asks hubs and files for licences, which no record holds: an unknown one may be known the next
+    time, so the step is never skipped.
+    """
     rows = sft_dataset.to_table(columns=["response_key", "prompt_id", "part"])
     counts = {split: rows["part"].to_pylist().count(part) for split, part in PARTS.items()}
     facts: dict[str, Any] = {

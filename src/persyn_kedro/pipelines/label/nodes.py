@@ -56,7 +56,9 @@ def estimate_calls(
 ) -> pa.Table:
     """Return PLAN of the teachers' calls, before the first; the report sets it against them.
 
-    It reads what the calls hang on and nothing else, so that it is made anew with them alone.
+    It reads what the calls hang on and nothing else, so that it is made anew with them alone. What
+    the store holds is no part of its record: like the calls' own table, it is an account of one
+    moment, and made after the calls it would say nothing of them (so keep its version).
     """
     return estimate_table(read_prompts(prompts, splits), models, teachers, engine, response_store)
 
