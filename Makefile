@@ -60,6 +60,6 @@ bench: $(STAMP)
 	$(BIN)/kedro fetch-models
 	$(foreach name,$(BENCHMARKS),$(BIN)/python benchmarks/$(name).py --device $(DEVICE) $(sizes_$(name)) &&) true
 
-# SIGKILL at 50 random moments (the test suite does 10).
+# SIGKILL at 50 random moments (the test suite does 10), 100 starts of a training (4).
 crash: $(STAMP)
-	PERSYN_KILLS=50 $(BIN)/pytest tests/crash
+	PERSYN_KILLS=50 PERSYN_STARTS=100 $(BIN)/pytest tests/crash

@@ -1,11 +1,13 @@
 """The child process: items stream, errors keep their words, nothing outlives its parent."""
 
+import ctypes
 import logging
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +37,22 @@ def die(signal_number: int):
     yield 1
     os.kill(os.getpid(), signal_number)
     time.sleep(60)
+
+
+def read_nowhere(threads: int):
+    for _ in range(threads):
+        threading.Thread(target=wait_deep_down, args=(120,), daemon=True).start()
+    yield 1
+    ctypes.string_at(0)
+
+
+def wait_deep_down(more: int):
+    wait_deep_down(more - 1) if more else time.sleep(60)
+
+
+def give_up(_: int):
+    yield 1
+    os.abort()
 
 
 def leave(code: int):
@@ -101,6 +119,27 @@ def test_a_dead_child_is_named(function, argument, words):
     assert next(items) == 1
     with pytest.raises(PersynError, match=f"vllm smollm2: .*{words}"):
         next(items)
+
+
+@pytest.mark.parametrize(
+    ("function", "threads", "name"),
+    [(read_nowhere, 0, "SIGSEGV"), (read_nowhere, 40, "SIGSEGV"), (give_up, 0, "SIGABRT")],
+)
+def test_a_child_that_a_fault_kills_says_where(function, threads, name):
+    """Also with more to say than a pipe holds, which would keep it from dying."""
+    items = run_in_child(function, threads, label="vllm smollm2")
+    assert next(items) == 1
+    with pytest.raises(PersynError) as error:
+        next(items)
+    first, second, *trace = str(error.value).splitlines()
+    number = getattr(signal, name)
+    assert first == f"vllm smollm2: its process was killed by {name} (exit code -{number})."
+    assert second.startswith("Fatal Python error: ")
+    told = [line.strip() for line in trace]
+    assert [x for x in told if x.startswith("Current thread ")]
+    assert [x for x in told if x.startswith(f'File "{__file__}", line ') and function.__name__ in x]
+    assert sum("in wait_deep_down" in x for x in told) >= 90 * threads
+    assert "Extension modules" not in str(error.value)
 
 
 def test_closing_ends_the_child_and_its_generator(tmp_path):

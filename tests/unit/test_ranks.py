@@ -35,6 +35,8 @@ def lose_one(directory: Path, how: str):
     if mine.rank == 1:
         if how == "refused":
             raise PersynError("Row 3 of x.csv has no prompt.")
+        if how == "a fault":
+            os.abort()
         os.kill(os.getpid(), signal.SIGKILL)
     mine.barrier()
     yield "never"
@@ -65,6 +67,10 @@ def test_rank_0_tells_what_all_have_done() -> None:
     ("how", "sentence"),
     [
         ("killed", r"^adding, rank 1 of 2: its process was killed by SIGKILL \(exit code -9\)"),
+        (
+            "a fault",
+            r"rank 1 of 2: its process was killed by SIGABRT (.|\n)*Current (.|\n)*lose_one",
+        ),
         ("refused", r"^Row 3 of x.csv has no prompt\.$"),
     ],
 )

@@ -13,14 +13,16 @@ import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError, full_disk
+from persyn_kedro.foundations.fault_traces import open_faults, read_faults, write_faults_to
 from persyn_kedro.foundations.feeding import AT_ONCE, Feed
 from persyn_kedro.foundations.fork_server import METHOD, Environment, start_process
 
@@ -73,29 +75,29 @@ def run_in_child(
         PersynError: with the child's own sentence, or if the child died.
         RuntimeError: with the child's traceback, for any other exception in it.
     """
-    receiver, process = start_child(function, args, env or {}, fed=feed is not None)
-    stop = partial(_stop, process)
+    child = start_child(function, args, env or {}, label, fed=feed is not None)
+    stop = child.stop
     atexit.register(stop)
     peak = 0
     items = iter(feed or ())
     try:
         del args  # the child has them
         while True:
-            kind, payload, peak = receive(receiver, process, label)
+            kind, payload, peak = child.receive()
             if kind == "item":
                 yield payload
             elif kind == "more":
-                _feed(receiver, list(islice(items, AT_ONCE)))
+                _feed(child.pipe, list(islice(items, AT_ONCE)))
             elif kind == "progress":
-                progress.hear(payload, process.pid)
+                progress.hear(payload, child.process.pid)
             else:
-                process.join(STOP_SECONDS)
+                child.process.join(STOP_SECONDS)
                 return _check_end(kind, payload, label)
     finally:
-        pid = process.pid
+        pid = child.process.pid
         stop()
         atexit.unregister(stop)
-        receiver.close()
+        child.close()
         progress.forget(pid)
         log.info("%s: process %s ended, peak memory %.2f GiB", label, pid, peak / 2**30)
 
@@ -113,39 +115,72 @@ def _check_end(kind: str, payload: Any, label: str) -> None:
         raise RuntimeError(f"{label} failed in its process:\n{payload}")
 
 
+@dataclass(frozen=True)
+class Child:
+    """A child as its parent sees it.
+
+    Attributes:
+        pipe: what it says, and the way to feed it.
+        faults: what it writes as a fault kills it (``fault_traces``).
+        label: its name in messages.
+    """
+
+    process: BaseProcess
+    pipe: Connection
+    faults: IO[bytes]
+    label: str
+
+    def receive(self) -> tuple[str, Any, int]:
+        """Return what it says next: ``(kind, payload, peak memory in bytes)``.
+
+        ``kind`` is item, more (of its feed is wanted), progress, end, refused (a sentence) or
+        failed (a traceback).
+
+        Raises:
+            Ended: this thread was told to stop.
+            PersynError: the child died; if of a fault, its tracebacks follow the sentence.
+        """
+        stopping = _stopping.get()
+        try:
+            while stopping is not None and not self.pipe.poll(LOOK_SECONDS):
+                check_stopped()
+            return self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join(STOP_SECONDS)
+            told = f"{self.label}: its process {_ending(self.process.exitcode)}."
+            raise PersynError(f"{told}\n{read_faults(self.faults)}".strip()) from None
+
+    def stop(self) -> None:
+        """End it, at worst by force. Safe to call twice, and before it was started."""
+        if self.process.pid is None:
+            return
+        for force in (self.process.terminate, self.process.kill):
+            if self.process.is_alive():
+                force()
+                self.process.join(STOP_SECONDS)
+
+    def close(self) -> None:
+        """Hear no more of it."""
+        self.pipe.close()
+        self.faults.close()
+
+
 def start_child(
     function: Callable[..., Iterator[Any]],
     args: tuple[Any, ...],
     env: Mapping[str, str],
+    label: str,
     fed: bool = False,
-) -> tuple[Connection, BaseProcess]:
-    """Start a child that runs ``function(*args)``, to be heard with :func:`receive`."""
+) -> Child:
+    """Start a child that runs ``function(*args)``."""
     receiver, sender = multiprocessing.get_context(METHOD).Pipe(duplex=fed)
+    faults, writer = open_faults()
     work = pickle.dumps((function, args, fed))
     named = b"__main__" in work  # what is defined there is pickled by this name
-    process = start_process(_serve, (sender, work), env, main=named)
+    process = start_process(_serve, (sender, writer, work), env, main=named)
     sender.close()
-    return receiver, process
-
-
-def receive(receiver: Connection, process: BaseProcess, label: str) -> tuple[str, Any, int]:
-    """Return what a child says next: ``(kind, payload, peak memory in bytes)``.
-
-    ``kind`` is item, more (of its feed is wanted), progress, end, refused (a sentence) or failed (a
-    traceback).
-
-    Raises:
-        Ended: this thread was told to stop.
-        PersynError: the child died.
-    """
-    stopping = _stopping.get()
-    try:
-        while stopping is not None and not receiver.poll(LOOK_SECONDS):
-            check_stopped()
-        return receiver.recv()
-    except (EOFError, OSError):
-        process.join(STOP_SECONDS)
-        raise PersynError(f"{label}: its process {_ending(process.exitcode)}.") from None
+    writer.close()
+    return Child(process, receiver, faults, label)
 
 
 def _ending(exit_code: int | None) -> str:
@@ -155,16 +190,6 @@ def _ending(exit_code: int | None) -> str:
         return f"died with exit code {exit_code}"
     hint = ", often for lack of memory" if exit_code == -signal.SIGKILL else ""
     return f"was killed by {signal.Signals(-exit_code).name} (exit code {exit_code}){hint}"
-
-
-def _stop(process: BaseProcess) -> None:
-    """End the process, at worst by force. Safe to call twice, and before it was started."""
-    if process.pid is None:
-        return
-    for force in (process.terminate, process.kill):
-        if process.is_alive():
-            force()
-            process.join(STOP_SECONDS)
 
 
 class _Teller:
@@ -178,8 +203,9 @@ class _Teller:
             self._sender.send((kind, payload, _peak_memory()))
 
 
-def _serve(environment: Environment, sender: Connection, work: bytes) -> None:
+def _serve(environment: Environment, sender: Connection, faults: Connection, work: bytes) -> None:
     """Be the child: send ``(kind, payload, peak memory in bytes)`` for each item and the end."""
+    write_faults_to(faults)
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent stops us
     signal.signal(signal.SIGTERM, _leave)

@@ -1,7 +1,8 @@
 """Start child processes; on Linux they are forked from one server that has imported once for all.
 
 The server (``multiprocessing``'s) has imported the heavy libraries (``import_ahead``) and done
-nothing else: it has no model and no CUDA context. Elsewhere each child is spawned.
+nothing else: it has no model, no CUDA context, and one thread. A child would have none of the
+others, but whatever they held or had half done. Elsewhere each child is spawned.
 """
 
 import logging
@@ -30,6 +31,14 @@ QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
     "VLLM_CONFIGURE_LOGGING": "0",
     "VLLM_NO_USAGE_STATS": "1",
+}
+# The server's alone, whatever the user exported: libraries that would start threads as they are
+# imported. Arrow does not use its jemalloc by default; NumExpr comes with pandas where something
+# else has installed it. (OpenBLAS ends its threads before a fork; each child starts its own.)
+SERVER = {
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "NUMEXPR_NUM_THREADS": "1",
+    "PYTHONFAULTHANDLER": "1",  # for faults in an import, and before a child has set its own up
 }
 TRIES = 20
 _starting = threading.Lock()  # children may be started by several threads
@@ -119,18 +128,19 @@ def _start_server() -> None:
 
     Its parent stops it. A Ctrl-C that comes in these moments is kept for the parent.
     """
-    added = {name: value for name, value in QUIET.items() if name not in os.environ}
+    before = dict(os.environ)
     main = threading.current_thread() is threading.main_thread()
     if main:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         old = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update(added)
+    os.environ.update({**QUIET, **before, **SERVER})
     try:
         _known.update(os.environ)
         forkserver.ensure_running()
     finally:
-        for name in added:
+        for name in (QUIET.keys() | SERVER.keys()) - before.keys():
             del os.environ[name]
+        os.environ.update({name: before[name] for name in SERVER.keys() & before.keys()})
         if main:
             signal.signal(signal.SIGINT, old)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -15,18 +15,12 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from persyn_kedro.foundations import progress
-from persyn_kedro.foundations.child_process import (
-    STOP_SECONDS,
-    receive,
-    run_in_child,
-    start_child,
-)
+from persyn_kedro.foundations.child_process import STOP_SECONDS, Child, run_in_child, start_child
 from persyn_kedro.foundations.errors import PersynError
 
 if TYPE_CHECKING:
@@ -118,8 +112,8 @@ def run_in_ranks(
             for number in range(processes):
                 mine = Group(number, processes, sharding == "fsdp")
                 work = (mine, Path(meeting) / "store", function, args)
-                receiver, process = start_child(_be_rank, work, _variables(mine))
-                ranks.append(_Rank(receiver, process, f"{label}, rank {number} of {processes}"))
+                name = f"{label}, rank {number} of {processes}"
+                ranks.append(_Rank(start_child(_be_rank, work, _variables(mine), name)))
             yield from _items(ranks)
         finally:
             stop()
@@ -130,13 +124,11 @@ def run_in_ranks(
 class _Rank:
     """A rank as the parent sees it."""
 
-    receiver: Connection
-    process: BaseProcess
-    label: str
+    child: Child
     peak: int = 0  # memory, in bytes
 
     def hear(self) -> tuple[str, Any]:
-        kind, payload, self.peak = receive(self.receiver, self.process, self.label)
+        kind, payload, self.peak = self.child.receive()
         return kind, payload
 
 
@@ -147,14 +139,14 @@ def _items(ranks: Sequence[_Rank]) -> Iterator[Any]:
         for rank in _ready(running, None):
             kind, payload = rank.hear()
             if kind == "end":
-                rank.process.join(STOP_SECONDS)
+                rank.child.process.join(STOP_SECONDS)
                 running.remove(rank)
             elif kind == "refused":
                 raise PersynError(payload)
             elif kind == "failed":
                 running.remove(rank)
                 _raise_the_cause(running)
-                raise RuntimeError(f"{rank.label} failed in its process:\n{payload}")
+                raise RuntimeError(f"{rank.child.label} failed in its process:\n{payload}")
             elif kind == "progress":
                 progress.hear(payload)
             else:
@@ -175,20 +167,21 @@ def _raise_the_cause(running: list[_Rank]) -> None:
 
 def _ready(ranks: Sequence[_Rank], seconds: float | None) -> list[_Rank]:
     """Return the ranks that have said something, or died; wait for one."""
-    found = wait([rank.receiver for rank in ranks], seconds)
-    return [rank for rank in ranks if rank.receiver in found]
+    found = wait([rank.child.pipe for rank in ranks], seconds)
+    return [rank for rank in ranks if rank.child.pipe in found]
 
 
 def _stop(ranks: Sequence[_Rank]) -> None:
     """End all ranks at once: one that waits for another is deaf to anything but SIGKILL."""
     for rank in ranks:
-        rank.process.kill()
+        rank.child.process.kill()
     for rank in ranks:
-        rank.process.join()
-        rank.receiver.close()
-        progress.forget(rank.process.pid)
+        process = rank.child.process
+        process.join()
+        rank.child.close()
+        progress.forget(process.pid)
         peak = f", peak memory {rank.peak / 2**30:.2f} GiB" if rank.peak else ""
-        log.info("%s: process %s ended%s", rank.label, rank.process.pid, peak)
+        log.info("%s: process %s ended%s", rank.child.label, process.pid, peak)
 
 
 def _be_rank(

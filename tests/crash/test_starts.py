@@ -1,0 +1,90 @@
+"""A model's process starts to train, again and again, beside others that keep the cores busy.
+
+``PERSYN_STARTS`` says how often (4; ``PERSYN_STARTS=500 pytest tests/crash/test_starts.py``), half
+of them from a checkpoint. One that a fault kills fails the test, and says where.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from persyn_kedro.domain.student.sft import train_student_job
+from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations.fork_server import import_ahead
+from persyn_kedro.foundations.model_parameters import ModelSettings
+from persyn_kedro.foundations.random_models import make_random_model
+from persyn_kedro.foundations.step_parameters import SftSettings
+from persyn_kedro.foundations.weights import ResolvedModel
+from persyn_kedro.imports_ahead import imports_of
+
+STARTS = int(os.environ.get("PERSYN_STARTS", "4"))
+BURNERS = 2
+ROWS = [{"prompt": "2 + 3?", "response": "5"}]
+SETTINGS = SftSettings(epochs=2, batch_size=1, precision="float32")
+
+
+@pytest.fixture(scope="module")
+def busy() -> Iterator[None]:
+    """Processes that do nothing else but take their share of the cores."""
+    code = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+    burners = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(BURNERS)]
+    yield
+    for burner in burners:
+        burner.kill()
+        burner.wait()
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, ...]]:
+    """The arguments of the training but its workspace; its libraries are imported ahead."""
+    server = forkserver._forkserver
+    server._stop()  # CPython's own, for tests: another file's may be running
+    import_ahead(imports_of({"sft"}, "transformers"))
+    directory = tmp_path_factory.mktemp("student") / "model"
+    list(run_in_child(make_model, directory, label="the model"))
+    settings = ModelSettings(random="chat", dtype="float32")
+    yield ROWS, ResolvedModel("tiny", directory, "random:chat", settings), None, SETTINGS, 1
+    server._stop()
+    import_ahead([])
+
+
+def make_model(directory: Path) -> Iterator[None]:
+    make_random_model(directory, "chat", 5)
+    yield
+
+
+def left(after: str, *arguments: Any) -> Iterator[int]:
+    """Train until the trainer's method ``after`` has done its work, and go; yield the step."""
+    import transformers
+
+    method = getattr(transformers.Trainer, after)
+    steps: list[int] = []
+
+    def and_go(trainer: Any, *args: Any, **more: Any) -> None:
+        method(trainer, *args, **more)
+        steps.append(trainer.state.global_step)
+        raise KeyError("gone")
+
+    setattr(transformers.Trainer, after, and_go)
+    with pytest.raises(KeyError, match="gone"):
+        list(train_student_job(*arguments))
+    yield from steps
+
+
+def test_no_start_of_a_training_dies(busy: None, work: tuple[Any, ...], tmp_path: Path) -> None:
+    half, workspace = tmp_path / "half", tmp_path / "workspace"
+    assert list(run_in_child(left, "_save_checkpoint", *work, half, label="half")) == [1]
+    for start in range(STARTS):
+        if start % 2:
+            shutil.copytree(half, workspace)
+        label = f"start {start} of {STARTS}"
+        steps = list(run_in_child(left, "_maybe_log_save_evaluate", *work, workspace, label=label))
+        assert steps == [1 + start % 2]
+        shutil.rmtree(workspace)
