@@ -11,7 +11,7 @@ from kedro.framework.session import KedroSession
 
 from persyn_kedro.one_sentence import one_sentence
 from persyn_kedro.params_option import PARAMS
-from persyn_kedro.run_options import RUNNER, check_options
+from persyn_kedro.run_options import CONFIG, RUNNER, check_options
 
 
 class _Commands(click.Group):
@@ -50,10 +50,11 @@ def _run(redo: bool, **kwargs: Any) -> Any:
 _REDO = click.Option(
     ["--redo"], is_flag=True, help="Skip no step, also where its result is there already."
 )
+_OURS = {"params": PARAMS, "config": CONFIG}
 run = click.Command(  # this name is what `python -m persyn_kedro` looks for
     "run",
     callback=_run,
-    params=[*(PARAMS if p.name == PARAMS.name else p for p in kedro_run.params), _REDO],
+    params=[*(_OURS.get(str(p.name), p) for p in kedro_run.params), _REDO],
     help="Run the pipeline: the steps whose result is not there yet.",
 )
 cli.add_command(run)

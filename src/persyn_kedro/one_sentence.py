@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 from kedro.config import MissingConfigException
-from kedro.io import DatasetError
+from kedro.io import DatasetError, DatasetNotFoundError
 from kedro.validation.exceptions import ParameterValidationError
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -29,7 +29,7 @@ def one_sentence() -> Iterator[None]:
         raise click.exceptions.Exit(130) from None
     except (PersynError, ParameterValidationError) as error:
         raise click.ClickException(str(error)) from error
-    except (MissingConfigException, OmegaConfBaseException) as error:
+    except (MissingConfigException, OmegaConfBaseException, DatasetNotFoundError) as error:
         raise click.ClickException(" ".join(str(error).split())) from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise click.ClickException(yaml_sentence(error, Path("conf"))) from error

@@ -2,7 +2,12 @@
 
 from typing import Any
 
+import click
+from kedro.framework.cli.project import CONFIG_FILE_HELP
+from kedro.framework.cli.utils import _config_file_callback
 from kedro.utils import load_obj
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from persyn_kedro.foundations.errors import PersynError
 
@@ -17,6 +22,27 @@ _FILTERS = {
     "to_outputs": "to_outputs",
     "namespaces": "node_namespaces",
 }
+
+
+def _read_config(context: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Have Kedro read the file of ``--config``; what is wrong with it is one sentence."""
+    try:
+        return _config_file_callback(context, param, value)
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        told = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise click.ClickException(f"--config: {value} is no YAML ({told}).") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise click.ClickException(
+            f"--config: {value} must have `{context.info_name}:` with options of it below."
+        ) from error
+
+
+CONFIG = click.Option(
+    ["--config", "-c"],
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    help=CONFIG_FILE_HELP,
+    callback=_read_config,
+)
 
 
 def check_options(options: dict[str, Any]) -> None:

@@ -25,8 +25,9 @@ RICH: dict[str, Any] = {
 NASTY: list[Any] = [
     math.inf, -math.inf, math.nan, True, False, -1, 0, 0.5, 1e-320, 1e300, -0.1, 3.0, 2**31, 2**32,
     2**63, 10**400, 10**5000, "", " ", "x", "5", "1e-5", "yes", "a\nb", None, [], {},
-    [None], [True], [[]], ["5"], [math.nan], {"a": math.inf}, {1: 2}, {"": ""}, "\u0000", "\ud800", "\x1b[31m",
-    "x" * 100_000, b"x", object(), "../../x.py:f", "http://[", "h:99999999", "/" + "y" * 300,
+    [None], [True], [[]], ["5"], [math.nan], {"a": math.inf}, {1: 2}, {"": ""}, "\u0000", "\ud800",
+    "\x1b[31m", "x" * 100_000, b"x", object(), "../../x.py:f", "http://[", "h:99999999",
+    "/" + "y" * 300,
 ]  # fmt: skip
 # What takes whole numbers beyond 32 bits: tokens of a budget.
 LARGE = {"max_tokens"}
