@@ -9,8 +9,9 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import validate_conf_source
 from kedro.framework.session import KedroSession
 
-from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.one_sentence import one_sentence
+from persyn_kedro.params_option import PARAMS
+from persyn_kedro.run_options import CONFIG, RUNNER, check_options
 
 
 class _Commands(click.Group):
@@ -38,35 +39,22 @@ def cli() -> None:
 
 def _run(redo: bool, **kwargs: Any) -> Any:
     with one_sentence():
-        _check_names(kwargs)
-        if kwargs["runner"] is None:
-            kwargs["runner"] = "persyn_kedro.resuming_runner.ResumingRunner"
-            kwargs["runner_params"] = {**kwargs["runner_params"], "redo": redo}
-        elif redo:
-            raise PersynError("--redo belongs to the project's own runner: leave out --runner.")
+        check_options(kwargs)
+        kwargs["runner"] = kwargs["runner"] or RUNNER
+        kwargs["runner_params"] = {**kwargs["runner_params"], "redo": redo}
         callback = kedro_run.callback
         assert callback is not None  # noqa: S101 - click sets it for every decorated command
         return callback(**kwargs)
 
 
-def _check_names(options: dict[str, Any]) -> None:
-    """Refuse a pipeline that is not registered, before the settings are read."""
-    from persyn_kedro.pipeline_registry import register_pipelines
-
-    asked = [options.get("pipeline"), *(options.get("pipelines") or ())]
-    known = register_pipelines()
-    for name in filter(None, asked):
-        if name not in known:
-            raise PersynError(f"There is no pipeline {name!r}; there are {', '.join(known)}.")
-
-
 _REDO = click.Option(
     ["--redo"], is_flag=True, help="Skip no step, also where its result is there already."
 )
+_OURS = {"params": PARAMS, "config": CONFIG}
 run = click.Command(  # this name is what `python -m persyn_kedro` looks for
     "run",
     callback=_run,
-    params=[*kedro_run.params, _REDO],
+    params=[*(_OURS.get(str(p.name), p) for p in kedro_run.params), _REDO],
     help="Run the pipeline: the steps whose result is not there yet.",
 )
 cli.add_command(run)

@@ -1,12 +1,14 @@
 """Errors of the user's making, said in one sentence."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from kedro.config import MissingConfigException
-from kedro.io import DatasetError
+from kedro.io import DatasetError, DatasetNotFoundError
 from kedro.validation.exceptions import ParameterValidationError
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -27,12 +29,13 @@ def one_sentence() -> Iterator[None]:
         raise click.exceptions.Exit(130) from None
     except (PersynError, ParameterValidationError) as error:
         raise click.ClickException(str(error)) from error
-    except (MissingConfigException, OmegaConfBaseException) as error:
+    except (MissingConfigException, OmegaConfBaseException, DatasetNotFoundError) as error:
         raise click.ClickException(" ".join(str(error).split())) from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise click.ClickException(yaml_sentence(error, Path("conf"))) from error
     except ValueError as error:
-        if not str(error).startswith("Duplicate keys found"):  # in two files of one environment
+        # A key in two files of one environment; a whole number of thousands of digits.
+        if not str(error).startswith(("Duplicate keys found", "Exceeds the limit")):
             raise
         raise click.ClickException(" ".join(str(error).split())) from error
     except (DatasetError, OSError) as error:
@@ -40,6 +43,8 @@ def one_sentence() -> Iterator[None]:
         while isinstance(cause, DatasetError):  # Kedro wraps what a table raises as it is saved
             cause = cause.__cause__
         sentence = full_disk(cause)
+        if isinstance(cause, OSError) and cause.errno == errno.ENAMETOOLONG:
+            sentence = f"{os.strerror(errno.ENAMETOOLONG)}: {cause.filename}."
         if sentence is None and not isinstance(cause, PersynError):
             raise
         raise click.ClickException(sentence or str(cause)) from error

@@ -31,6 +31,13 @@ def test_a_missing_input_names_the_steps_to_run(
         ("label.alpha=1.5", "label.alpha"),
         ("sft.alhpa=0.5", "There is no parameter sft.alhpa."),
         ("seed=abc", "seed must be a whole number"),
+        ("seed=-1", "seed must be from 0 to 4294967295 (it is -1)"),
+        ("sft.learning_rate=.inf", "sft.learning_rate must be a finite number"),
+        ("sft.learning_rate=inf", "sft.learning_rate: Input should be a valid number"),
+        ("label.alpha=true", "label.alpha: Input should be a valid number (it is True)"),
+        ("compare.seeds=[1,-2]", "compare.seeds.1: Input should be greater than or equal to 0"),
+        ("compare.seeds=[1,2", "--params: 'compare.seeds=[1,2' cannot be read"),
+        ("student.system=Be brief, please.", "--params: 'please.' is no key=value"),
         ("lable.alpha=0.5", "group 'lable'"),
         ("student.model=nobody", "nobody"),
         ("train_router.backbone=nobody", "train_router.backbone is 'nobody'"),
@@ -48,6 +55,51 @@ def test_bad_settings_stop_the_run_before_any_model(
     assert named in line
     assert "Traceback" not in done.stderr
     assert sorted((smoke_project.directory / "data").rglob("*.parquet")) == before
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = make_project(tmp_path_factory.mktemp("options"))
+    (run.directory / "run.yml").write_text("run: {runner: ThreadRunner}\n")  # type: ignore[attr-defined]
+    (run.directory / "empty.yml").write_text("other: {}\n")  # type: ignore[attr-defined]
+    (run.directory / "none.yml").write_text("{")  # type: ignore[attr-defined]
+    return run
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("--runner=ParallelRunner", "a runner of its own, which skips the steps"),
+        ("--runner=SequentialRunner", "a runner of its own"),
+        ("--runner=kedro.runner.ThreadRunner", "one model in memory at a time; leave --runner out"),
+        ("--runner=Nope", "--runner: there is no 'Nope'; leave it out."),
+        ("--runner=nowhere.Nope", "--runner: there is no 'nowhere.Nope'; leave it out."),
+        ("--config=run.yml", "--runner=ThreadRunner cannot be used"),
+        ("--config=none.yml", "none.yml is no YAML"),
+        ("--config=empty.yml", "empty.yml must have `run:` with options of it below."),
+        ("--async", "--async is not for this project"),
+        ("--only-missing-outputs", "a step whose result is there"),
+        ("--runner-params=max_workers=4", "--runner-params: the project's own runner has none"),
+        ("--nodes=nope", "nope"),
+        ("--from-nodes=nope", "nope"),
+        ("--to-nodes=nope", "nope"),
+        ("--from-inputs=nope", "nope"),
+        ("--to-outputs=nope", "nope"),
+        ("--tags=nope", "Pipeline contains no nodes after applying all provided filters"),
+        ("--namespaces=nope", "nope"),
+        ("--load-versions=prompts", "Expected the form of 'load_versions'"),
+        ("--load-versions=nope:1", "'load_versions' keys [nope] are not found in the catalog."),
+        ("--env=nope", "nope"),
+        ("--conf-source=nope", "nope"),
+    ],
+)
+def test_an_option_that_cannot_work_is_one_sentence(empty: Run, option: str, sentence: str) -> None:
+    done = empty("run", "--env=smoke", option, check=False)
+    assert done.returncode in (1, 2), done.stdout
+    assert "Traceback" not in done.stderr + done.stdout, done.stderr
+    told = " ".join(done.stderr.split())
+    assert sentence in told
+    assert not (empty.directory / "data").exists()  # type: ignore[attr-defined]
 
 
 def test_an_unknown_pipeline_is_one_sentence(smoke_project: Run) -> None:

@@ -74,6 +74,13 @@ class ClusterSettings(Settings):
             host_and_port(address)
         return address
 
+    @field_validator("gpus")
+    @classmethod
+    def _check_gpus(cls, gpus: float) -> float:
+        if gpus > 1 and not gpus.is_integer():
+            raise ValueError("Ray takes a part of one GPU, or whole ones")
+        return gpus
+
     def check_training(self, sft: SftSettings, train_router: TrainRouterSettings) -> None:
         """Refuse a training that these processes cannot share.
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from persyn_kedro.foundations.step_parameters import RouterKind
-from persyn_kedro.foundations.typed_settings import NO_EFFECT, Settings
+from persyn_kedro.foundations.typed_settings import NO_EFFECT, Seed, Settings
 
 StrategyName = Literal["persyn", "strong", "mix", "family_strong", "car", "random", "oracle"]
 
@@ -21,7 +21,7 @@ class CompareRoutersSettings(Settings):
     sizes: list[float] = Field(
         [0.25, 0.5, 1.0], description="of the learning curve: shares of the prompts fitted on"
     )
-    resamples: int = Field(2000, ge=100, description="of the bootstrap over prompts")
+    resamples: int = Field(2000, ge=100, le=1_000_000, description="of the bootstrap over prompts")
     confidence: float = Field(0.95, gt=0, lt=1)
 
     @model_validator(mode="after")
@@ -45,7 +45,7 @@ class CompareSettings(Settings):
         "persyn", "strong", "mix", "family_strong", "car", "random", "oracle",
     ]  # fmt: skip
     alphas: list[Annotated[float, Field(ge=0, le=1)]] = [0.0, 1.0]
-    seeds: list[int] = Field([1, 2, 3], min_length=1, description="of the students' training")
+    seeds: list[Seed] = Field([1, 2, 3], min_length=1, description="of the students' training")
     mix_strong_share: float = Field(0.2, ge=0, le=1)
     car_beta: float = Field(3.0, ge=0)
     examples: Literal["common", "own"] = Field(
@@ -56,7 +56,7 @@ class CompareSettings(Settings):
     min_share: float = Field(
         0.5, ge=0, le=1, description="of its answers; a strategy with fewer usable is left out"
     )
-    resamples: int = Field(10_000, ge=100, description="of the bootstrap")
+    resamples: int = Field(10_000, ge=100, le=1_000_000, description="of the bootstrap")
     confidence: float = Field(0.95, gt=0, lt=1)
 
     @model_validator(mode="after")
@@ -98,10 +98,10 @@ class TrainRewardModelSettings(Settings):
 
     model: str = "smollm2"
     pairs_per_prompt: int = Field(4, ge=1, description="right against wrong, drawn by the seed")
-    epochs: float = Field(2, gt=0)
+    epochs: float = Field(2.0, gt=0)
     batch_size: int = Field(2, ge=1, description="pairs")
     gradient_accumulation: int = Field(4, ge=1)
-    learning_rate: float = Field(5e-5, gt=0)
+    learning_rate: float = Field(5e-5, gt=0, le=1)
     warmup_fraction: float = Field(0.1, ge=0, lt=1)
     max_length: int = Field(1024, ge=16)
     precision: Literal["float32", "bfloat16_autocast"] = "bfloat16_autocast"

@@ -5,13 +5,14 @@ import re
 from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, JsonValue, RootModel, field_validator, model_validator
 
 from persyn_kedro.foundations.fixed_templates import RESERVED
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.own_code import kind
-from persyn_kedro.foundations.typed_settings import NO_EFFECT, Settings
+from persyn_kedro.foundations.typed_settings import FREE_TEXT, NO_EFFECT, Seed, Settings
 
 Think = Literal["keep", "strip"]
 
@@ -44,6 +45,14 @@ class EndpointSettings(Settings):
         False, description="ask prompts that hold <|im_end|>, [/INST] and the like"
     )
 
+    @field_validator("url")
+    @classmethod
+    def _has_a_host(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if not parts.hostname or parts.port == 0:  # .port raises ValueError for what is no port
+            raise ValueError("it has no host")
+        return url
+
 
 class ModelSettings(Settings):
     """Where a model comes from (exactly one source) and how to load it.
@@ -58,13 +67,13 @@ class ModelSettings(Settings):
     gguf: str | None = None
     endpoint: EndpointSettings | None = None
     random: Literal["chat", "base"] | None = None
-    random_seed: int = 0
+    random_seed: Seed = 0
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     family: Annotated[str | None, NO_EFFECT] = None
     license: Annotated[str | None, NO_EFFECT] = Field(
         None, min_length=1, description="a hub name, or the terms of an endpoint; for the cards"
     )
-    chat_template: str | None = None
+    chat_template: Annotated[str | None, FREE_TEXT] = Field(None, min_length=1)
     template_date: str | None = Field(
         None, description="what templates take for today, YYYY-MM-DD; None: 2024-07-26, for ever"
     )
@@ -149,18 +158,25 @@ def _check_value(name: str, value: JsonValue) -> None:
 class SamplingSettings(Settings):
     """How a teacher's tokens are drawn. ``temperature`` 0 is greedy."""
 
-    temperature: float = Field(0.0, ge=0)
+    temperature: float = Field(0.0, ge=0, le=100)
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=0)
-    repetition_penalty: float = Field(1.0, gt=0)
+    repetition_penalty: float = Field(1.0, gt=0, le=100)
     max_new_tokens: int = Field(512, ge=1)
+
+    @field_validator("temperature")
+    @classmethod
+    def _not_nearly_greedy(cls, temperature: float) -> float:
+        if 0 < temperature < 1e-3:  # logits divided by less are no numbers any more
+            raise ValueError("must be 0, which is greedy, or at least 0.001")
+        return temperature
 
 
 class Budget(Settings):
     """What may be spent in one run. Tokens are prompt and completion tokens."""
 
-    max_cost: float | None = Field(None, ge=0)
-    max_tokens: int | None = Field(None, ge=0)
+    max_cost: float | None = Field(None, ge=0, le=1e12)
+    max_tokens: int | None = Field(None, ge=0, le=2**63 - 1)
 
     @property
     def limits(self) -> bool:
@@ -172,15 +188,19 @@ class TeacherSettings(Settings):
     """A model with its system prompt, sampling, and prices (per million tokens)."""
 
     model: str
-    system: str | None = None
+    system: Annotated[str | None, FREE_TEXT] = None
     sampling: SamplingSettings = SamplingSettings()
-    price: Annotated[float, NO_EFFECT] = Field(0.0, ge=0, description="of completion tokens")
-    prompt_price: Annotated[float, NO_EFFECT] = Field(0.0, ge=0)
+    price: Annotated[float, NO_EFFECT] = Field(
+        0.0, ge=0, le=1e12, description="of completion tokens"
+    )
+    prompt_price: Annotated[float, NO_EFFECT] = Field(0.0, ge=0, le=1e12)
     budget: Annotated[Budget, NO_EFFECT] = Budget()
 
 
 def _check_names(names: Iterable[str]) -> None:
     for name in names:
+        if len(name) > 255 or not name.isprintable():
+            raise ValueError("a name must have no control characters and at most 255 others")
         if not re.fullmatch(r"[^\s.,:=]+", name):
             raise ValueError(
                 f"the name {name!r} must have none of . , : = and no space, which --params reads"
@@ -215,7 +235,7 @@ class StudentSettings(Settings):
     """The model that is trained, with the system prompt used in scoring, SFT and evaluation."""
 
     model: str
-    system: str | None = None
+    system: Annotated[str | None, FREE_TEXT] = None
 
 
 class EngineSettings(Settings):

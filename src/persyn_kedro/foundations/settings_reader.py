@@ -14,13 +14,13 @@ from persyn_kedro.foundations.evidence_parameters import (
     TrainRewardModelSettings,
 )
 from persyn_kedro.foundations.hand_on_parameters import HandOnSettings
-from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.model_parameters import (
     EngineSettings,
     Models,
     StudentSettings,
     Teachers,
 )
+from persyn_kedro.foundations.raw_values import check_values, shown, spoken
 from persyn_kedro.foundations.step_parameters import (
     EvaluateSettings,
     GenerateSettings,
@@ -30,6 +30,7 @@ from persyn_kedro.foundations.step_parameters import (
     SftSettings,
     TrainRouterSettings,
 )
+from persyn_kedro.foundations.typed_settings import MAX_SEED
 
 EVIDENCE: dict[str, type[BaseModel]] = {  # read by steps that no default run has
     "compare_routers": CompareRoutersSettings,
@@ -61,13 +62,11 @@ def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         PersynError: one sentence that names the first key which is missing, unknown or bad.
     """
-    settings: dict[str, Any] = {"seed": raw.get("seed")}
-    if type(settings["seed"]) is not int:
-        raise PersynError(f"Parameter seed must be a whole number, not {settings['seed']!r}.")
+    settings: dict[str, Any] = {"seed": _seed(raw.get("seed"))}
     for name, kind in GROUPS.items():
         if name not in raw:
             raise PersynError(f"The parameters lack the group {name!r}.")
-        _check_text(name, raw[name])
+        check_values(name, raw[name])
         try:
             settings[name] = kind.model_validate(raw[name])
         except ValidationError as error:
@@ -76,25 +75,22 @@ def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _check_text(key: str, value: Any) -> None:
-    """Refuse half characters, which YAML's "\\ud800" makes: no identity could hold them."""
-    if isinstance(value, str) and not is_unicode(value):
-        raise PersynError(f"Parameter {key} holds half a character (it is {value!r}).")
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            _check_text(key, name)
-            _check_text(f"{key}.{name}", item)
-    elif isinstance(value, list):
-        for item in value:
-            _check_text(key, item)
+def _seed(value: Any) -> int:
+    if type(value) is not int:
+        raise PersynError(f"Parameter seed must be a whole number, not {shown(value)}.")
+    if not 0 <= value <= MAX_SEED:
+        raise PersynError(f"Parameter seed must be from 0 to {MAX_SEED} (it is {shown(value)}).")
+    return value
 
 
 def _sentence(group: str, error: ValidationError) -> str:
     first = error.errors()[0]
-    key = ".".join([group, *(str(part) for part in first["loc"])])
+    key = spoken(".".join([group, *(str(part) for part in first["loc"])]))
     if first["type"] == "extra_forbidden":
         return f"There is no parameter {key}."
-    message = first["msg"].removeprefix("Value error, ")
+    message = " ".join(first["msg"].removeprefix("Value error, ").split())
     value = first["input"]
-    shown = f" (it is {value!r})" if isinstance(value, (str, int, float, bool)) else ""
-    return f"Parameter {key}: {message}{shown}."
+    if first["type"] == "string_type" and isinstance(value, (bool, int, float)):
+        message = "must be text, in quotes"
+    it_is = f" (it is {shown(value)})" if isinstance(value, (str, int, float, bool)) else ""
+    return f"Parameter {key}: {message}{it_is}."

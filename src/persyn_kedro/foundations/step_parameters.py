@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from persyn_kedro.foundations.model_parameters import SamplingSettings
 from persyn_kedro.foundations.own_code import kind
-from persyn_kedro.foundations.typed_settings import NO_EFFECT, Settings
+from persyn_kedro.foundations.typed_settings import FREE_TEXT, NO_EFFECT, Settings
 
 Fraction = float
 # Each a name, or file.py:name, code of the user's own (foundations.own_code).
@@ -35,7 +35,7 @@ class PromptSource(Settings):
     prompt_column: str = "prompt"
     reference_column: str = "reference"
     limit: int | None = Field(None, ge=1, description="first rows only; files and hub")
-    prompt_suffix: str = ""
+    prompt_suffix: Annotated[str, FREE_TEXT] = ""
 
     @model_validator(mode="after")
     def _one_source(self) -> "PromptSource":
@@ -116,13 +116,16 @@ class TrainRouterSettings(Settings):
     )
     epochs: int = Field(4, ge=1)
     batch_size: int = Field(8, ge=1)
-    learning_rate: float = Field(1e-5, gt=0)
-    head_learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
+    learning_rate: float = Field(1e-5, gt=0, le=1)
+    head_learning_rate: float = Field(1e-3, gt=0, le=1)
+    weight_decay: float = Field(0.01, ge=0, le=1)
     warmup_fraction: float = Field(0.1, ge=0, lt=1)
     max_prompt_tokens: int = Field(1024, ge=1)
     ridge: float | None = Field(
-        None, gt=0, description="linear only; None: chosen for each teacher by leave-one-out"
+        None,
+        gt=0,
+        le=1e12,
+        description="linear only; None: chosen for each teacher by leave-one-out",
     )
     neighbours: int = Field(8, ge=1, description="knn only")
 
@@ -152,10 +155,10 @@ class LoraSettings(Settings):
 class SftSettings(Settings):
     """Fine-tuning with TRL. ``lora`` unset: full-parameter."""
 
-    epochs: float = Field(2, gt=0)
+    epochs: float = Field(2.0, gt=0)
     batch_size: int = Field(8, ge=1)
     gradient_accumulation: int = Field(1, ge=1)
-    learning_rate: float = Field(1e-4, gt=0)
+    learning_rate: float = Field(1e-4, gt=0, le=1)
     warmup_fraction: float = Field(0.1, ge=0, lt=1)
     max_length: int = Field(1024, ge=16)
     precision: Literal["float32", "bfloat16_autocast", "bfloat16"] = "bfloat16_autocast"

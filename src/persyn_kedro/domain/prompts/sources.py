@@ -10,6 +10,7 @@ from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.places import Place, is_there, one_sentence_of, place
 from persyn_kedro.foundations.step_parameters import PromptSource, TaskSettings
+from persyn_kedro.foundations.typed_settings import MAX_SEED
 
 Row = dict[str, Any]
 
@@ -139,8 +140,9 @@ def _names(columns: Iterable[str]) -> str:
 def _task_rows(task: TaskSettings, seed: int, suffix: str) -> Iterator[Row]:
     import reasoning_gym
 
+    first = seed % (MAX_SEED + 1 - task.size)  # item i has seed first + i, which numpy may be given
     try:
-        entries = reasoning_gym.create_dataset(task.name, size=task.size, seed=seed, **task.config)
+        entries = reasoning_gym.create_dataset(task.name, size=task.size, seed=first, **task.config)
     except (ValueError, TypeError, AssertionError) as error:
         raise PersynError(
             f"The reasoning-gym task {task.name!r} cannot be made: {error}"

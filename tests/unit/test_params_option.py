@@ -1,0 +1,87 @@
+"""``--params``: what Kedro reads is read as before, and lists and texts with commas as well."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kedro.framework.cli.utils import _split_params
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.params_option import parse_params
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a.b=1,c=2",
+        " a.b = 1 , c = 2 ",
+        "a=1e-5,b=1.0e-5,c=true,d=null,e=",
+        "a=http://h:80/v1?x=y,b=mine/signal.py:worst_window",
+        "teachers.packed.system=Be long.,a=it's {fine} [as it is]",
+        "prepare.source.file=bare.jsonl,label.quality.model=",
+        "a=x=y",
+        "a.b=1,a.c=2,a.b=3",
+        "a= (one",
+        "cluster.training_processes=2,cluster.sharding=fsdp,",
+    ],
+)
+def test_what_kedro_reads_is_read_the_same(text: str) -> None:
+    kedro = _split_params(None, SimpleNamespace(name="params"), text.rstrip(","))
+    assert parse_params(text) == kedro
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ("compare.seeds=[1,2]", {"compare": {"seeds": [1, 2]}}),
+        ("compare.seeds=[1, 2],seed=3", {"compare": {"seeds": [1, 2]}, "seed": 3}),
+        ('a="Be brief, please.",b=1', {"a": "Be brief, please.", "b": 1}),
+        ("a='It''s one, two' , b=1", {"a": "It's one, two", "b": 1}),
+        (r'a="say \"x, y\"\n",b=[]', {"a": 'say "x, y"\n', "b": []}),
+        ("a={b: [1, 2], c: 'd, e'},f=1", {"a": {"b": [1, 2], "c": "d, e"}, "f": 1}),
+        ("a=[[1, 2], [']', \"}\"]],b=x", {"a": [[1, 2], ["]", "}"]], "b": "x"}),
+        ('a="5",b=5', {"a": "5", "b": 5}),
+        (r"a='\boxed{}, as ever'", {"a": r"\boxed{}, as ever"}),
+    ],
+)
+def test_lists_and_texts_with_commas_are_read(text: str, settings: dict[str, Any]) -> None:
+    assert parse_params(text) == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "piece"),
+    [
+        ("a=Be brief, please.", "'please.' is no key=value"),
+        ("nonsense", "'nonsense' is no key=value"),
+        ("=1", "'=1' is no key=value"),
+        ("a=1,,b=2", "',b=2' is no key=value"),
+        ("a=[1,2,b=3", "'a=[1,2,b=3' cannot be read"),
+        ('a="open,b=3', "'a=\"open,b=3' cannot be read"),
+        ("a=[1,2] and,b=3", "after 'a=[1,2]' there is ' and,b=3' in place of a comma"),
+        ("a=@x", "'a=@x' cannot be read"),
+        ("a=[1}", "'a=[1}' cannot be read"),
+        ("a=\x00", "cannot be read"),
+        ("a='\udcff'", "cannot be read"),
+        ("a=" + "[" * 5000, "cannot be read"),
+        ("a=" + "[" * 5000 + "]" * 5000, "cannot be read"),
+        ("a=" + "9" * 5000, "cannot be read"),
+        ("a=${", "cannot be read"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence_that_shows_the_piece(text: str, piece: str) -> None:
+    with pytest.raises(PersynError) as caught:
+        parse_params(text)
+    told = str(caught.value)
+    assert told.startswith("--params: ") and piece in told
+    assert "key=value" in told and told.isprintable() and len(told) < 400
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        assert isinstance(parse_params(text), dict)
+    except PersynError as error:
+        assert str(error).isprintable()
