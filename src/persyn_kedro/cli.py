@@ -117,8 +117,8 @@ def trace(prompt_id: str, env: str | None) -> None:
     """
     import json
 
+    from persyn_kedro.belonging import pin_versions_behind
     from persyn_kedro.domain.provenance import trace as trace_row
-    from persyn_kedro.step_records import pin_versions_behind
 
     with one_sentence():
         _, catalog = _open(env)

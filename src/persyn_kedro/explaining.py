@@ -6,12 +6,12 @@ from typing import Any
 
 from kedro.pipeline import Pipeline
 
+from persyn_kedro.belonging import pin_versions_behind
 from persyn_kedro.domain.prompts.lookup import find_prompt, prompt_of_text, some_ids
 from persyn_kedro.domain.routers.explanation import Explanation, RouterTables, explain
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.run_checks import check_inputs, check_load_versions
-from persyn_kedro.step_records import pin_versions_behind
 
 
 @dataclass(frozen=True)

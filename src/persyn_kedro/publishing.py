@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from persyn_kedro.ancestry import Ancestry, Clash
 from persyn_kedro.domain.hand_on.push import Upload, check_secrets, uploads
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.model_cache import cache_directory
@@ -60,18 +61,18 @@ def token() -> str:
 
 def _facts(catalog: Any, names: list[str]) -> dict[str, Any]:
     """Return the facts that all of these were made from."""
-    versions = set()
+    ancestry = Ancestry(catalog)
+    newest = ancestry.loaded(names)
     for name in names:
-        dataset = catalog.get(name)
-        newest = dataset.newest()
-        if newest is None:
+        if name not in newest:
             raise PersynError(f"No {name} yet: run `kedro run --pipelines=hand_on`.")
-        versions.add(dataset.record(newest).get("input_versions", {}).get("hand_on_facts"))
-    if len(versions) != 1 or None in versions:
+    known = all("hand_on_facts" in o.inputs for n in names for o in ancestry.origins(n)[:1])
+    behind = ancestry.behind(newest)
+    if not known or isinstance(behind, Clash):
         raise PersynError(
             f"{' and '.join(names)} were not made together: run `kedro run --pipelines=hand_on`."
         )
-    catalog.get("hand_on_facts").pin(versions.pop())
+    catalog.get("hand_on_facts").pin(behind["hand_on_facts"])
     return catalog.load("hand_on_facts")
 
 

@@ -8,6 +8,8 @@ from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 from kedro.runner.task import Task
 
+from persyn_kedro.ancestry import Ancestry
+from persyn_kedro.belonging import check_node
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.arrow_memory import give_back
 from persyn_kedro.foundations.errors import Interrupted
@@ -22,6 +24,7 @@ class ResumingRunner(SequentialRunner):
     A version matches if its node read the same settings, models and contents of inputs, in the same
     step version (``domain.fingerprints``), and no row of it would be asked for again. The newest
     match is loaded; an older one is made the newest, so that "newest" is what the last run meant.
+    A node is given only what belongs together (``ancestry``): it is refused anything else.
 
     Args:
         redo: skip nothing (the stores still answer what they have).
@@ -47,7 +50,9 @@ class ResumingRunner(SequentialRunner):
             check_machines(records.to_do(pipeline, self._redo), records.settings)
         self._warn_of_older_inputs(pipeline, records)
         loads = Counter(chain.from_iterable(node.inputs for node in pipeline.nodes))
+        ancestry = Ancestry(catalog)
         for node in pipeline.nodes:
+            check_node(node, ancestry)
             record = records.reading(node)
             again = self._redo or step_of(node.func).always
             found = None if again else records.match(node, record)
@@ -63,6 +68,7 @@ class ResumingRunner(SequentialRunner):
                 with progress.step(node.name):
                     self._execute(Task(node, catalog, self._is_async, hook_manager, run_id))
                 records.pin_saved(node)
+            ancestry.forget(node.outputs)
             self._release_datasets(node, catalog, loads, pipeline)
             give_back()
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from persyn_kedro.belonging import check_belonging
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.datasets.handles import StoreHandle
 from persyn_kedro.domain.benchmarks.harness import check_harness
@@ -38,12 +39,14 @@ def check_run(
     """Refuse, in one sentence, a run that cannot be done as it was asked for.
 
     Raises:
-        PersynError: names the group, version, input, model or setting that is wrong or missing.
+        PersynError: names the group, version, input, model or setting that is wrong or missing, or
+            two inputs that do not belong together.
     """
     _check_groups(catalog)
     _check_places(pipeline, catalog)
     check_load_versions(run_params.get("load_versions") or {}, pipeline, catalog)
     check_inputs(pipeline, catalog)
+    check_belonging(pipeline, catalog)
     steps = {node.name.partition(".")[0] for node in pipeline.nodes}
     check_pool(
         settings["models"],

@@ -181,30 +181,3 @@ class StepRecords:
     def _versioned(self, name: str) -> AtomicVersionedDataset | None:
         dataset = self._catalog.get(name)
         return dataset if isinstance(dataset, AtomicVersionedDataset) else None
-
-
-def pin_versions_behind(name: str, catalog: Any) -> dict[str, str]:
-    """Pin all data sets to the versions that the newest ``name`` was made from; return them.
-
-    Raises:
-        PersynError: there is no ``name`` yet, or a version does not say what it was made from.
-    """
-    found: dict[str, str] = {}
-    queue = [(name, catalog.get(name).newest())]
-    if queue[0][1] is None:
-        raise PersynError(f"There is no {name} yet: run `kedro run`.")
-    while queue:
-        member, version = queue.pop(0)
-        if member in found or version is None:
-            continue
-        dataset = catalog.get(member)
-        dataset.pin(version)
-        found[member] = version
-        record = dataset.record(version)
-        if "input_versions" not in record:
-            raise PersynError(
-                f"What made {member} in version {version} is not known: it was not saved by "
-                "`kedro run` with the project's own runner."
-            )
-        queue += record["input_versions"].items()
-    return dict(sorted(found.items()))

@@ -9,6 +9,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.io.core import Version
 from kedro.pipeline import Pipeline, node
 
+from persyn_kedro.belonging import pin_versions_behind
 from persyn_kedro.datasets.documents import JsonDocument
 from persyn_kedro.datasets.model_directory import ModelDirectory
 from persyn_kedro.datasets.parquet_table import ParquetTable
@@ -16,7 +17,7 @@ from persyn_kedro.domain.fingerprints import difference
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.schemas import with_unsettled
 from persyn_kedro.pruning import removable, remove
-from persyn_kedro.step_records import StepRecords, pin_versions_behind
+from persyn_kedro.step_records import StepRecords
 from tests.settings import SHORTEST
 
 

@@ -1,0 +1,233 @@
+"""Which versions belong together: what each was made from, back to the prompts, by the records.
+
+Versions belong together if all that they were made from agrees: no data set stands behind them with
+two contents, and where outputs of one step do, they are of one run of it. Contents are compared,
+not the names of versions: a step that was done again and made the same changes nothing. So a
+version counts as made from whatever would make the same content, as a run that skips steps has it.
+A version without a record (put there by hand) belongs with everything.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Versions of one data set that have one content and were made from the same contents.
+
+    Attributes:
+        versions: the newest first.
+        inputs: content hash by data set that was read; empty where no record says so.
+        input_versions: by version, the versions that were read.
+        runs: the runs of the step that made them.
+    """
+
+    content: str
+    step: str | None
+    versions: tuple[str, ...]
+    inputs: Mapping[str, str]
+    input_versions: Mapping[str, Mapping[str, str]]
+    runs: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A content of a data set that must stand behind a version.
+
+    Attributes:
+        version: the one that has it, as far as is known.
+        via: which of the versions that were asked about asks for it.
+    """
+
+    content: str
+    version: str
+    via: str
+
+
+@dataclass(frozen=True)
+class Clash:
+    """Two versions that do not belong together.
+
+    Attributes:
+        via: the two of those asked about; twice the same where one does not agree with itself.
+        about: the data set, or the step, that stands behind both but is not the same.
+        content: of ``about``, as the first of ``via`` was made from it; None of a step.
+        depth: how much agreed before.
+    """
+
+    via: tuple[str, str]
+    about: str
+    content: str | None
+    depth: int
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What is wanted and found so far, and of each step which of its runs are still possible."""
+
+    wanted: Mapping[str, Wanted]
+    found: Mapping[str, Origin]
+    runs: Mapping[str, tuple[frozenset[tuple[str, str]], str]]
+
+
+class Ancestry:
+    """What the versions of a catalog's data sets were made from.
+
+    Records are read once: ``forget`` those of data sets that have new versions.
+    """
+
+    def __init__(self, catalog: Any) -> None:
+        self._catalog = catalog
+        self._origins: dict[str, list[Origin]] = {}
+        self._depths: dict[str, int] = {}
+        self._clash: Clash | None = None
+
+    def versioned(self, name: str) -> AtomicVersionedDataset | None:
+        """Return the data set if it has versions with records."""
+        dataset = self._catalog.get(name)
+        return dataset if isinstance(dataset, AtomicVersionedDataset) else None
+
+    def loaded(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the versions that would be loaded of those of these data sets that have any."""
+        datasets = {name: self.versioned(name) for name in names}
+        newest = {name: dataset.newest() for name, dataset in datasets.items() if dataset}
+        return {name: version for name, version in newest.items() if version}
+
+    def is_pinned(self, name: str) -> bool:
+        """Return whether a version of the data set was chosen to be loaded."""
+        dataset = self.versioned(name)
+        return dataset is not None and dataset.is_pinned
+
+    def latest_first(self, names: Iterable[str]) -> list[str]:
+        """Return data sets so that each comes before those that it was made from."""
+        return sorted(names, key=lambda n: (-self._depth(n), n))
+
+    def _depth(self, name: str) -> int:
+        """Return over how many steps, at most, the data set goes back to the first."""
+        if name not in self._depths:
+            self._depths[name] = 0  # also while it is counted: an order is wanted, come what may
+            inputs = {i for origin in self.origins(name) for i in origin.inputs}
+            self._depths[name] = 1 + max((self._depth(i) for i in inputs), default=0)
+        return self._depths[name]
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Read the records of these data sets again."""
+        for name in names:
+            self._origins.pop(name, None)
+        self._depths.clear()
+
+    def clash(self, chosen: Mapping[str, str]) -> Clash | None:
+        """Return which two of these versions, by data set, do not belong together."""
+        return None if self._settled(chosen) is not None else self._clash
+
+    def behind(self, chosen: Mapping[str, str]) -> dict[str, str] | Clash:
+        """Return these versions and those behind them, or which two do not belong together.
+
+        Of versions with one content, the one that was read stands for all.
+        """
+        search = self._settled(chosen)
+        if search is None:
+            assert self._clash is not None  # noqa: S101 - nothing else ends a search
+            return self._clash
+        return {name: wanted.version for name, wanted in search.wanted.items()}
+
+    def content(self, name: str, version: str) -> str | None:
+        """Return the content hash of a version, None where it is gone."""
+        return next((o.content for o in self.origins(name) if version in o.versions), None)
+
+    def origins(self, name: str) -> list[Origin]:
+        """Return all versions of a data set, those alike as one, the newest first."""
+        if name not in self._origins:
+            dataset = self.versioned(name)
+            made = [self._origin(dataset, v) for v in dataset.versions()] if dataset else []
+            alike: dict[Any, Origin] = {}
+            for one in made:
+                key = (one.content, one.step, *sorted(one.inputs.items()))
+                old = alike.get(key)
+                alike[key] = one if old is None else _together(old, one)
+            self._origins[name] = list(alike.values())
+        return self._origins[name]
+
+    def _origin(self, dataset: AtomicVersionedDataset, version: str) -> Origin:
+        record = dataset.record(version)
+        inputs = record.get("reading", {}).get("inputs", {})
+        return Origin(
+            record["content"],
+            record.get("step"),
+            (version,),
+            {n: c for n, c in inputs.items() if c != "missing" and self.versioned(n) is not None},
+            {version: record.get("input_versions", {})},
+            frozenset({(record.get("fingerprint", ""), str(record.get("run")))}),
+        )
+
+    def _settled(self, chosen: Mapping[str, str]) -> _Search | None:
+        self._clash = None
+        wanted = {
+            name: Wanted(content, version, name)
+            for name, version in chosen.items()
+            if (content := self.content(name, version)) is not None
+        }
+        return self._settle(_Search(wanted, {}, {}))
+
+    def _settle(self, search: _Search) -> _Search | None:
+        """Find an origin for all that is wanted, what is made last first."""
+        left = search.wanted.keys() - search.found.keys()
+        if not left:
+            return search
+        name = self.latest_first(left)[0]
+        want = search.wanted[name]
+        possible = [o for o in self.origins(name) if o.content == want.content]
+        if not possible:  # its versions are gone
+            return self._settle(replace(search, found={**search.found, name: _GONE}))
+        for origin in sorted(possible, key=lambda o: want.version not in o.versions):
+            clash = _clash(search, origin, want)
+            if clash is None:
+                done = self._settle(_with(search, name, origin, want))
+                if done is not None:
+                    return done
+            elif self._clash is None or clash.depth > self._clash.depth:
+                self._clash = clash
+        return None
+
+
+_GONE = Origin("", None, (), {}, {}, frozenset())
+
+
+def _together(newer: Origin, older: Origin) -> Origin:
+    return replace(
+        newer,
+        versions=newer.versions + older.versions,
+        input_versions={**newer.input_versions, **older.input_versions},
+        runs=newer.runs | older.runs,
+    )
+
+
+def _clash(search: _Search, origin: Origin, want: Wanted) -> Clash | None:
+    for name, content in origin.inputs.items():
+        other = search.wanted.get(name)
+        if other is not None and other.content != content:
+            return Clash((want.via, other.via), name, content, len(search.found))
+    if origin.step in search.runs:
+        runs, via = search.runs[str(origin.step)]
+        if not runs & origin.runs:
+            return Clash((want.via, via), str(origin.step), None, len(search.found))
+    return None
+
+
+def _with(search: _Search, name: str, origin: Origin, want: Wanted) -> _Search:
+    version = want.version if want.version in origin.versions else origin.versions[0]
+    read = origin.input_versions[version]
+    inputs = {
+        n: Wanted(content, read.get(n, ""), want.via)
+        for n, content in origin.inputs.items()
+        if n not in search.wanted
+    }
+    runs = dict(search.runs)
+    if origin.step is not None:
+        earlier, via = runs.get(origin.step, (origin.runs, want.via))
+        runs[origin.step] = (earlier & origin.runs, via)
+    wanted = {**search.wanted, name: replace(want, version=version), **inputs}
+    return _Search(wanted, {**search.found, name: origin}, runs)
