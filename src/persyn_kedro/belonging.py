@@ -98,7 +98,7 @@ def _what(clash: Clash, chosen: Mapping[str, str], pinned: list[str]) -> str:
     one, other = (f"{name} ({chosen[name]})" for name in clash.via)
     if clash.about in clash.via:
         which = "chosen" if clash.about in pinned else "newest"
-        return f"{one} was made from other {clash.about} than the {which} ({chosen[clash.about]})"
+        return f"{one} was not made from the {which} {clash.about} ({chosen[clash.about]})"
     if one == other:
         return f"{one} was made from {_difference(clash)}"
     return f"{one} and {other} were made from {_difference(clash)}"

@@ -38,7 +38,7 @@ def test_a_step_alone_says_which_inputs_are_of_other_prompts_and_what_to_do(proj
     assert "Doing" not in done.stdout
     assert sentence(done) == (
         "Error: The inputs of label.score_quality do not belong together, as calibration_responses "
-        f"({old}) was made from other prompts than the newest ({new}): run `kedro run "
+        f"({old}) was not made from the newest prompts ({new}): run `kedro run "
         "--pipelines=label`, or take those that belong together with "
         f"--load-versions=prompts:{old}."
     )
@@ -85,7 +85,7 @@ def test_what_a_run_makes_itself_is_held_to_it(project: Run) -> None:
     nodes = "--nodes=prepare.read_prompts,label.score_quality"
     done = project("run", "--env=smoke", nodes, "--params=seed=9", check=False)
     new = versions(project.directory, "prompts.parquet")[-1]
-    assert f"was made from other prompts than the newest ({new}): run `" in sentence(done)
+    assert f"was not made from the newest prompts ({new}): run `" in sentence(done)
     assert "Done prepare.read_prompts" in done.stdout  # that much was known only then
     assert "Doing label.score_quality" not in done.stdout
     project("run", "--env=smoke", "--pipelines=prepare", "--params=seed=8")
