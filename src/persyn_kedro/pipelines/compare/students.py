@@ -32,7 +32,7 @@ def select_test_set(prompts: pads.Dataset, splits: pads.Dataset, label: LabelSet
     return pa.Table.from_pylist(rows, schemas.PROMPTS)
 
 
-@step(version=2, evaluate=("sampling",), label=("quality",), settings=("seeds",))
+@step(evaluate=("sampling",), label=("quality",), settings=("seeds",))
 def train_and_test_students(
     strategy_examples: pads.Dataset,
     test_set: pads.Dataset,

@@ -125,7 +125,7 @@ def allocate_prompts(
     )
 
 
-@step(version=2, label=("allow_truncated",))
+@step(label=("allow_truncated",))
 def generate_strategies(
     prompts: pads.Dataset,
     allocations: pads.Dataset,

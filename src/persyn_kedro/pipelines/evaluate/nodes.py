@@ -58,7 +58,7 @@ def answer_test(
     return exam.ask(before_or_after(models, student, directory), response_store)
 
 
-@step(version=2)
+@step()
 def check_test_answers(
     test_responses: pads.Dataset,
     prompts: pads.Dataset,

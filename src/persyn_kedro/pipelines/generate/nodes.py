@@ -32,7 +32,7 @@ from persyn_kedro.foundations.table_rows import TableRows
 SPLITS = {"calibration", "train"}  # test prompts are never generated for
 
 
-@step(version=2, label=("allow_truncated",))
+@step(label=("allow_truncated",))
 def generate_responses(
     prompts: pads.Dataset,
     splits: pads.Dataset,

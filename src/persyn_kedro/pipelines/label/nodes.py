@@ -104,7 +104,7 @@ def score_learnability(
     )
 
 
-@step(version=2, settings=("quality",))
+@step(settings=("quality",))
 def score_quality(
     calibration_responses: pads.Dataset,
     prompts: pads.Dataset,
