@@ -173,8 +173,8 @@ def _hash(value: Any) -> str:
 
 
 def _prompt_file(prepare: "PrepareSettings") -> dict[str, str] | None:
-    from persyn_kedro.foundations.identities import file_content
+    from persyn_kedro.foundations.prompt_files import files_content
 
     file = prepare.source.file
-    digest = file_content(file) if file is not None else None
+    digest = files_content(file) if file is not None else None
     return {"path": str(file), "sha256": digest} if digest else None

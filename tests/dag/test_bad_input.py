@@ -1,5 +1,6 @@
 """Bad prompts through the command line: one sentence and exit 1, or rows set aside and counted."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -78,6 +79,29 @@ def test_a_bad_prompt_file_is_one_sentence(
     if content is not None:
         file.write_bytes(content)
     assert sentence in refusal(project, "--pipelines=prepare")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        (
+            "cut.jsonl.gz",
+            gzip.compress(b'{"prompt": "a"}\n' * 99)[:-9],
+            "cut.jsonl.gz is not gzip, or is damaged: Truncated compressed stream.",
+        ),
+        ("list.json", b'[{"prompt": "a"}, 7]', "Item 2 of the array in list.json is not a JSON"),
+        ("own/ragged.csv", b"prompt,reference\na\n", "Row 1 of own/ragged.csv (it ends in line 2)"),
+    ],
+)
+def test_a_damaged_file_of_another_kind_is_one_sentence(
+    project: Run, name: str, content: bytes, sentence: str
+) -> None:
+    file: Path = project.directory / name  # type: ignore[attr-defined]
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
+    source = name.partition("/")[0]  # a directory's files
+    told = refusal(project, "--pipelines=prepare", f"--params=prepare.source.file={source}")
+    assert sentence in told
 
 
 def test_too_few_calibration_prompts_are_told_before_a_teacher_is_asked(tmp_path: Path) -> None:

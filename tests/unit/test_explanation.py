@@ -20,6 +20,7 @@ from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id
+from persyn_kedro.foundations.references import stored
 from tests.tables import dataset
 
 POOL = [{"teacher": t, "weights_id": f"w{t}", "recipe_id": f"r{t}"} for t in "abc"]
@@ -126,6 +127,14 @@ def test_a_routed_prompt_without_neighbours_is_explained_from_its_tables(
     assert "a had the highest reward, 1.000 more than the choice" in text  # c's is invalid: 0
     assert "b (cut off): It i … (4 more characters)" in text
     assert text.endswith("Note: look")
+
+
+def test_all_alternatives_of_a_reference_are_shown(tables: RouterTables) -> None:
+    rows = [{"prompt_id": p, "prompt": t, **stored(["2", "two"])} for p, t in TEXTS.items()]
+    prompt = find_prompt(dataset(rows, schemas.PROMPTS), FIT[0])
+    found = explain(prompt, tables, 0)
+    assert found.as_dict()["reference"] == "2 or two"
+    assert "[reference] 2 or two" in explanation_text(found)
 
 
 def test_tables_of_another_fit_are_refused(tables: RouterTables) -> None:

@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 
 from persyn_kedro.domain.routers.assignment import pool_of
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.references import spoken
 
 Load = Callable[[str], Any]
 
@@ -34,7 +35,11 @@ def trace(prompt_id: str, load: Load) -> dict[str, Any]:
     teachers = [member["teacher"] for member in pool_of(load("assignments").schema)]
     rewards = _rows(load("rewards"), full)
     return {
-        "prompt": {k: prompt[k] for k in ("prompt_id", "prompt", "reference", "source")},
+        "prompt": {
+            **{k: prompt[k] for k in ("prompt_id", "prompt")},
+            "reference": spoken(prompt),
+            "source": prompt["source"],
+        },
         "split": _only(load("splits"), full)["split"],
         "router": {
             "scores": dict(zip(teachers, assignment["scores"], strict=True)),

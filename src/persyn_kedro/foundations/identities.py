@@ -9,7 +9,7 @@ from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
 from persyn_kedro.foundations.hub import hub_commit
 from persyn_kedro.foundations.model_parameters import ModelSettings
 from persyn_kedro.foundations.model_templates import date_in_effect
-from persyn_kedro.foundations.places import is_there, one_sentence_of, place
+from persyn_kedro.foundations.prompt_files import files_content
 from persyn_kedro.foundations.step import lasting
 from persyn_kedro.foundations.step_parameters import PromptSource
 from persyn_kedro.foundations.weights import identify_weights
@@ -52,25 +52,13 @@ def harness_identity(settings: BenchmarkSettings) -> dict[str, str]:
     return found
 
 
-def file_content(file: str) -> str | None:
-    """Return the SHA-256 of a file, given by its path or URL; None if there is none."""
-    path = place(file)
-    if not is_there(path):
-        return None
-    digest = hashlib.sha256()
-    with one_sentence_of(path), path.open("rb") as data:  # read anew: a copy may keep size and time
-        while block := data.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def source_identity(source: PromptSource) -> str | None:
     """Return the content of what prompts are read from.
 
-    That is a file's SHA-256, a hub data set's commit, or the version of what makes tasks.
+    That is files' SHA-256, a hub data set's commit, or the version of what makes tasks.
     """
     if source.file is not None:
-        digest = file_content(source.file)
+        digest = files_content(source.file)
         return digest and f"file:{digest}"
     if source.hub is not None:
         return f"hub:{hub_commit(source.hub, source.hub_revision, 'dataset')}"

@@ -24,7 +24,10 @@ class TaskSettings(Settings):
 
 
 class PromptSource(Settings):
-    """Exactly one source of prompts. Files have ``prompt`` and, if known, ``reference``."""
+    """Exactly one source of prompts. Files have ``prompt`` and, if known, ``reference``.
+
+    ``file`` is a path or URL of a file, a directory or a glob (``foundations.prompt_files``).
+    """
 
     file: str | None = None
     hub: str | None = None
@@ -34,7 +37,7 @@ class PromptSource(Settings):
     tasks: list[TaskSettings] | None = None
     prompt_column: str = "prompt"
     reference_column: str = "reference"
-    limit: int | None = Field(None, ge=1, description="first rows only; files and hub")
+    limit: int | None = Field(None, ge=1, description="first rows of all only; files and hub")
     prompt_suffix: Annotated[str, FREE_TEXT] = ""
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from persyn_kedro.foundations.hub import card_licence, hub_licence
 from persyn_kedro.foundations.licences import spelled
 from persyn_kedro.foundations.model_files import local_directory
 from persyn_kedro.foundations.model_parameters import ModelSettings
+from persyn_kedro.foundations.prompt_files import kind_of
 from persyn_kedro.foundations.zoo import zoo_model
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def spoken_source(source: "PromptSource", commit: str | None) -> str:
         config = f" ({source.hub_config})" if source.hub_config else ""
         return f"{source.hub}{config}, split {source.hub_split}, at {(commit or '?')[:12]}"
     if source.file:
-        return f"a file, {Path(source.file).name}"
+        name = Path(source.file).name
+        return f"a file, {name}" if kind_of(name) and "*" not in name else f"files, {name}"
     return "reasoning-gym's tasks"
 
 

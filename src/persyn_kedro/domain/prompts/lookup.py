@@ -9,7 +9,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode, text_id
 
-COLUMNS = ["prompt_id", "prompt", "reference"]
+COLUMNS = ["prompt_id", "prompt", "reference", "metadata"]
 SHOWN = 3  # ids in a sentence
 
 
@@ -42,7 +42,7 @@ def prompt_of_text(prompts: pads.Dataset, text: str) -> dict[str, Any]:
         raise PersynError("The text of the prompt is empty or is no valid Unicode.")
     prompt_id = text_id(text)
     rows = prompts.to_table(columns=COLUMNS, filter=pc.field("prompt_id") == prompt_id).to_pylist()
-    return rows[0] if rows else {"prompt_id": prompt_id, "prompt": text, "reference": None}
+    return rows[0] if rows else {**dict.fromkeys(COLUMNS), "prompt_id": prompt_id, "prompt": text}
 
 
 def some_ids(prompts: pads.Dataset) -> str:

@@ -1,24 +1,31 @@
-"""Where prompts come from: a JSONL or Parquet file, a hub data set, or reasoning-gym tasks."""
+"""Where prompts come from: files, a hub data set, or reasoning-gym tasks."""
 
 import json
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from persyn_kedro.domain.prompts.records import Row, file_records
+from persyn_kedro.foundations import references
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.hub import hub_commit
-from persyn_kedro.foundations.places import Place, is_there, one_sentence_of, place
+from persyn_kedro.foundations.places import is_there, place
+from persyn_kedro.foundations.prompt_files import PromptFile, kind_of, prompt_files
 from persyn_kedro.foundations.step_parameters import PromptSource, TaskSettings
 from persyn_kedro.foundations.typed_settings import MAX_SEED
 
-Row = dict[str, Any]
+SHOWN = 3  # names in a sentence
+Named = tuple[str, int, Row]  # the file's or data set's name, the row's number in it, the row
+
+logger = logging.getLogger(__name__)
 
 
 def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
     """Yield rows with ``prompt``, ``reference``, ``source`` and ``metadata``.
 
-    A reference that is missing, null, NaN or blank is None.
+    A reference that is missing, null, NaN or blank is None; of a list see ``references``.
 
     Raises:
         PersynError: the source is missing, empty or cannot be read, a row has no prompt, or no row
@@ -30,63 +37,44 @@ def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
         return
     name, records = _records(source)
     columns: dict[str, None] = {}
-    for number, record in enumerate(islice(records, source.limit), start=1):
+    for whose, number, record in islice(records, source.limit):
         columns |= dict.fromkeys(record)
-        yield _row(record, name, number, source)
+        yield _row(record, whose, number, source)
     if not columns:
         raise PersynError(f"{name} holds no prompts.")
     wanted = source.reference_column
-    if "reference_column" in source.model_fields_set and wanted not in columns:
+    if "reference_column" in source.model_fields_set and _column(wanted, columns) is None:
         raise PersynError(f"{name} has no column {wanted!r} (its columns: {_names(columns)}).")
 
 
-def _records(source: PromptSource) -> tuple[str, Iterator[Row]]:
+def _records(source: PromptSource) -> tuple[str, Iterator[Named]]:
     if source.hub:
-        return source.hub, _hub_records(source)
-    path = place(str(source.file))
-    if not is_there(path):
+        hub = source.hub
+        rows = enumerate(_hub_records(source), start=1)
+        return hub, ((hub, number, record) for number, record in rows)
+    path, files = place(str(source.file)), prompt_files(str(source.file))
+    known = [file for file in files if kind_of(file.name)]
+    if not files and not path.is_dir():
         raise PersynError(f"The prompt file {path} does not exist.")
-    if path.suffix == ".parquet":
-        return path.name, _told(path, _parquet_records(path))
-    if path.suffix in (".jsonl", ".json"):
-        return path.name, _told(path, _jsonl_records(path))
-    raise PersynError(f"The prompt file {path} is neither .jsonl nor .parquet.")
+    if not known:
+        what = f"The prompt file {path} is not" if is_there(path) else f"{path} has no files of"
+        raise PersynError(f"{what} .jsonl, .json, .csv or .parquet (or these with .gz or .zst).")
+    if unknown := [file.name for file in files if not kind_of(file.name)]:
+        logger.warning(
+            "%d of the files of %s are of no known kind and are left out: %s",
+            len(unknown), path, ", ".join(unknown[:SHOWN]),
+        )  # fmt: skip
+    return path.name or str(path), _file_records(known, source)
 
 
-def _told(path: Place, records: Iterator[Row]) -> Iterator[Row]:
-    with one_sentence_of(path):
-        yield from records
-
-
-def _jsonl_records(path: Place) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig") as lines:  # with or without a byte order mark
-        number = 0
-        try:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    record = json.loads(line)
-                    if not isinstance(record, dict):
-                        raise PersynError(f"Line {number} of {path} is not a JSON object.")
-                    yield record
-        except UnicodeDecodeError as error:
-            raise PersynError(f"{path} is not UTF-8.") from error
-        except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
-            why = getattr(error, "msg", None) or str(error)
-            raise PersynError(f"Line {number} of {path} is not JSON: {why}.") from error
-
-
-def _parquet_records(path: Place) -> Iterator[Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with path.open("rb") as file:
-            for batch in pq.ParquetFile(file).iter_batches():
-                yield from batch.to_pylist()
-    except UnicodeDecodeError as error:
-        raise PersynError(f"{path} is not UTF-8.") from error
-    except (pa.ArrowException, OSError) as error:
-        raise PersynError(f"{path} is not a Parquet file, or is damaged: {error}.") from error
+def _file_records(files: Iterable[PromptFile], source: PromptSource) -> Iterator[Named]:
+    asked = (source.prompt_column, source.reference_column)
+    wanted = dict.fromkeys(part for name in asked for part in (name, name.partition(".")[0]))
+    for path, name in files:
+        kind, compression = kind_of(name) or ("", None)
+        rows = file_records(path, kind, compression, list(wanted))
+        for number, record in enumerate(rows, start=1):
+            yield name, number, record
 
 
 def _hub_records(source: PromptSource) -> Iterator[Row]:
@@ -105,32 +93,43 @@ def _hub_records(source: PromptSource) -> Iterator[Row]:
 
 
 def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
-    prompt = record.get(source.prompt_column)
+    prompt = _value(record, source.prompt_column)
     if not isinstance(prompt, str):
+        kind = ", but a list" if isinstance(prompt, list) else ""
+        kind = ", but an object" if isinstance(prompt, Mapping) else kind
         raise PersynError(
-            f"Row {number} of {name} has no text in column {source.prompt_column!r} (its columns: "
-            f"{_names(record)})."
+            f"Row {number} of {name} has no text in column {source.prompt_column!r}{kind} (its "
+            f"columns: {_names(record)})."
         )
     if not prompt.strip():  # asked before the suffix, which is text always
         raise PersynError(f"Prompt {number} of {name} is empty.")
     if not is_unicode(prompt):
         raise PersynError(f"Row {number} of {name} holds half a character (a lone surrogate).")
-    reference = _reference(record.get(source.reference_column))
-    if reference is not None and not is_unicode(reference):
+    try:
+        right = references.reference_texts(_value(record, source.reference_column))
+    except ValueError as error:
+        raise PersynError(f"The reference of row {number} of {name} {error}.") from error
+    if not all(map(is_unicode, right)):
         raise PersynError(f"The reference of row {number} of {name} holds half a character.")
     return {
         "prompt": prompt + source.prompt_suffix,
-        "reference": reference,
         "source": name,
-        "metadata": None,
+        **references.stored(right),
     }
 
 
-def _reference(value: Any) -> str | None:
-    if value is None or value != value:  # NaN: a Parquet column of floats has no other null
-        return None
-    text = str(value)
-    return text if text.strip() else None
+def _column(name: str, columns: Iterable[str]) -> str | None:
+    """Return the column that a name means: its own, or that of the object whose key it is."""
+    return next((column for column in (name, name.partition(".")[0]) if column in columns), None)
+
+
+def _value(record: Mapping[str, Any], name: str) -> Any:
+    """Return a column's value; ``a.b`` is the key b of an object in column a."""
+    if name in record or "." not in name:
+        return record.get(name)
+    first, _, rest = name.partition(".")
+    inner = record.get(first)
+    return _value(inner, rest) if isinstance(inner, Mapping) else None
 
 
 def _names(columns: Iterable[str]) -> str:

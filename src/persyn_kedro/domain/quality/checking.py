@@ -19,6 +19,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id
 from persyn_kedro.foundations.model_parameters import Think
 from persyn_kedro.foundations.own_code import code_identity, is_own
+from persyn_kedro.foundations.references import accepted
 from persyn_kedro.foundations.rendering import reading, visible_text
 from persyn_kedro.foundations.spread import flat, spread
 from persyn_kedro.foundations.step_parameters import LabelSettings, QualitySettings
@@ -190,15 +191,26 @@ def _checked(
 ) -> Iterator[tuple[Key, float | None]]:
     if is_own(kind):
         rows = (
-            (key, prompt["prompt"], response, prompt["reference"])
+            (key, prompt["prompt"], response, accepted(prompt))
             for key, (prompt, response) in missing.items()
         )
         yield from function_scores(rows, kind)
         return
     for key, (prompt, response) in missing.items():
-        yield (
-            key,
-            exact_answer_quality(
-                response, prompt["reference"], prompt["source"], prompt["metadata"]
-            ),
+        yield key, _exact(response, prompt)
+
+
+def _exact(response: str, prompt: dict[str, Any]) -> float | None:
+    """Return 1 if one of the alternatives is right, and unknown only if none is and one is that."""
+    several = accepted(prompt)
+    if len(several) < 2:
+        return exact_answer_quality(
+            response, prompt["reference"], prompt["source"], prompt["metadata"]
         )
+    found: float | None = 0.0
+    for reference in several:
+        quality = exact_answer_quality(response, reference, prompt["source"], None)
+        if quality == 1.0:
+            return quality
+        found = None if quality is None else found
+    return found

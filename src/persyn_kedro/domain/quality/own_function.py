@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Real
 from typing import Any, TypeVar
 
@@ -23,25 +23,33 @@ def quality_function(kind: str) -> Callable[[str, str, str | None], Any]:
 
 
 def function_scores(
-    requests: Iterable[tuple[Key, str, str, str | None]], kind: str
+    requests: Iterable[tuple[Key, str, str, Sequence[str]]], kind: str
 ) -> Iterator[tuple[Key, float | None]]:
-    """Yield (key, quality) for each (key, prompt, visible response, reference), in order.
+    """Yield (key, quality) for each (key, prompt, visible response, references), in order.
 
-    A quality is any finite number, the higher the better. It is None (unknown) where the function
-    says so, gives NaN or an infinite number, or raises.
+    A quality is any finite number, the higher the better; of several references each is tried, and
+    the highest counts. It is None (unknown) where for each of them the function says so, gives NaN
+    or an infinite number, or raises. Without a reference it is handed None.
 
     Raises:
         PersynError: the function returned something else.
     """
     judge = quality_function(kind)
     failures: list[str] = []
-    for key, prompt, response, reference in requests:
-        try:
-            value = judge(prompt, response, reference)
-        except Exception as error:  # it may raise anything: unknown, not 0
-            failures.append(f"{type(error).__name__}: {error}")
-            value = None
-        yield key, _number(value, kind)
+    for key, prompt, response, references in requests:
+        found: list[float] = []
+        failed = ""
+        tried: Sequence[str | None] = references or [None]
+        for reference in tried:
+            try:
+                value = judge(prompt, response, reference)
+            except Exception as error:  # it may raise anything: unknown, not 0
+                failed = failed or f"{type(error).__name__}: {error}"
+                continue
+            number = _number(value, kind)
+            found += [] if number is None else [number]
+        failures += [failed] if failed else []
+        yield key, max(found, default=None)
     if failures:
         log.warning(
             "%s failed on %d responses, whose quality is unknown; the first time with %s",

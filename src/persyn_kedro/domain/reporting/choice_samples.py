@@ -12,14 +12,13 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.rewards import TIE
 from persyn_kedro.domain.strategies.choices import by_merit
 from persyn_kedro.domain.strategies.merits import mean_quality
+from persyn_kedro.foundations.references import spoken
 
 SAMPLES = 4  # of each outcome
 _PARTS = {"holdout": "not seen in training", "fit": "seen in training"}
 _SHOWN = ("quality", "learnability", "quality_normalised", "learnability_normalised", "reward")
 
 Row = Mapping[str, Any]
-
-_OF_PROMPT = ("prompt", "reference", "source")
 
 
 def compare_choices(
@@ -126,9 +125,8 @@ def with_answers(
     samples = [
         {
             **sample,
-            **{
-                name: texts[sample["prompt_id"]][name] for name in ("prompt", "reference", "source")
-            },
+            **{name: texts[sample["prompt_id"]][name] for name in ("prompt", "source")},
+            "reference": spoken(texts[sample["prompt_id"]]),
             "router": side(sample["prompt_id"], chosen[sample["prompt_id"]]),
             "strongest": side(sample["prompt_id"], comparison["strongest"]),
         }

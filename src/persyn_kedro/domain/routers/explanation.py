@@ -19,6 +19,7 @@ from persyn_kedro.domain.routers.persistence import Pool, read_description
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.references import spoken
 
 NEIGHBOURS = 5  # shown where the router itself uses none
 
@@ -152,7 +153,7 @@ def explain(
     return Explanation(
         prompt["prompt_id"],
         prompt["prompt"],
-        prompt["reference"],
+        spoken(prompt),
         **_place(tables.splits, prompt["prompt_id"]),
         routed=routed,
         router=_described(description),

@@ -10,7 +10,7 @@ from persyn_kedro.foundations.step_parameters import PrepareSettings
 from persyn_kedro.foundations.table_rows import read_blocks
 
 
-@step(version=2, settings=("source",))
+@step(version=3, settings=("source",))
 def read_prompts(settings: PrepareSettings, seed: int) -> pa.RecordBatchReader:
     """Return the checked prompts without repeats, streamed (``schemas.PROMPTS``)."""
     return preparation.prepare_prompts(read_rows(settings.source, seed))

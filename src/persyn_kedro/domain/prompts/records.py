@@ -1,0 +1,167 @@
+"""The rows of one prompt file: JSON, JSON lines, CSV or Parquet, as it is or compressed."""
+
+import csv
+import io
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from shutil import copyfileobj
+from typing import IO, Any
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.places import Place, is_local, one_sentence_of
+
+Row = dict[str, Any]
+
+
+def file_records(
+    path: Place, kind: str, compression: str | None, wanted: Sequence[str]
+) -> Iterator[Row]:
+    """Yield a file's rows in order; all columns are named, of Parquet's the ``wanted`` alone read.
+
+    Args:
+        kind: one of ``foundations.prompt_files.KINDS``.
+        compression: as pyarrow calls it.
+
+    Raises:
+        PersynError: the file cannot be read; the sentence names it and the line or row.
+    """
+    with one_sentence_of(path), _told(path, kind, compression), path.open("rb") as raw:
+        if kind == ".parquet":
+            yield from _parquet(_seekable(raw, compression), path, wanted)
+        elif kind == ".csv":
+            yield from _csv(_text(raw, compression, newline=""), path)
+        else:
+            yield from _json(_text(raw, compression), path, may_be_array=kind == ".json")
+
+
+@contextmanager
+def _told(path: Place, kind: str, compression: str | None) -> Iterator[None]:
+    """Say of a damaged file what it was to be."""
+    import pyarrow as pa
+
+    packed = {"gzip": "gzip", "zstd": "Zstandard"}.get(compression or "")
+    what = "a Parquet file" if kind == ".parquet" else packed
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise PersynError(f"{path} is not UTF-8.") from error
+    except (pa.ArrowException, OSError) as error:
+        if what is None and not is_local(path):
+            raise  # the store's own
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        how = f"is not {what}, or is damaged" if what else "cannot be read"
+        raise PersynError(f"{path} {how}: {said}.") from error
+
+
+def _stream(raw: IO[bytes], compression: str | None) -> Any:
+    import pyarrow as pa
+
+    return pa.CompressedInputStream(raw, compression) if compression else raw
+
+
+def _text(raw: IO[bytes], compression: str | None, newline: str | None = None) -> io.TextIOWrapper:
+    # utf-8-sig: with or without a byte order mark
+    return io.TextIOWrapper(_stream(raw, compression), encoding="utf-8-sig", newline=newline)
+
+
+def _seekable(raw: IO[bytes], compression: str | None) -> IO[bytes]:
+    """Return a file that can be read from its end on, as Parquet is: unpacked onto the disk."""
+    if not compression:
+        return raw
+    unpacked = tempfile.TemporaryFile()
+    copyfileobj(_stream(raw, compression), unpacked)
+    unpacked.seek(0)
+    return unpacked
+
+
+def _json(text: io.TextIOWrapper, path: Place, may_be_array: bool) -> Iterator[Row]:
+    filled = ((number, line) for number, line in enumerate(text, start=1) if line.strip())
+    for number, line in filled:
+        if may_be_array and line.lstrip().startswith("["):
+            yield from _array("\n" * (number - 1) + line + text.read(), path)
+            return
+        may_be_array = False
+        yield _object(line, path, number)
+
+
+def _array(text: str, path: Place) -> Iterator[Row]:
+    for number, record in enumerate(_parsed(text, path, 1), start=1):
+        if not isinstance(record, dict):
+            raise PersynError(f"Item {number} of the array in {path} is not a JSON object.")
+        yield record
+
+
+def _object(line: str, path: Place, number: int) -> Row:
+    record = _parsed(line, path, number)
+    if not isinstance(record, dict):
+        raise PersynError(f"Line {number} of {path} is not a JSON object.")
+    return record
+
+
+def _parsed(text: str, path: Place, first_line: int) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
+        line = first_line + getattr(error, "lineno", 1) - 1
+        why = getattr(error, "msg", None) or str(error)
+        raise PersynError(f"Line {line} of {path} is not JSON: {why}.") from error
+
+
+def _csv(text: io.TextIOWrapper, path: Place) -> Iterator[Row]:
+    csv.field_size_limit(sys.maxsize)  # a prompt may be longer than 131,072 characters
+    rows = csv.reader(text, strict=True)
+    header: list[str] | None = None
+    number = 0
+    try:
+        for cells in rows:
+            if not cells:
+                continue  # a blank line
+            if header is None:
+                header = cells
+                if len(set(header)) < len(header):
+                    raise PersynError(f"The header of {path} names a column twice.")
+                continue
+            number += 1
+            if len(cells) != len(header):
+                raise PersynError(
+                    f"Row {number} of {path} (it ends in line {rows.line_num}) has {len(cells)} "
+                    f"values, but the header has {len(header)}."
+                )
+            yield dict(zip(header, cells, strict=True))
+    except csv.Error as error:
+        raise PersynError(f"Line {rows.line_num} of {path} is not CSV: {error}.") from error
+
+
+def _parquet(file: IO[bytes], path: Place, wanted: Sequence[str]) -> Iterator[Row]:
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(file)
+    names = dict.fromkeys(table.schema_arrow.names)
+    if len(names) < len(table.schema_arrow):
+        raise PersynError(f"{path} names a column twice.")
+    columns = [name for name in wanted if name in names]
+    if not columns and table.metadata.num_rows:
+        yield names  # refused for what it lacks
+        return
+    for batch in table.iter_batches(columns=columns):
+        exact = {name: _exact(batch.column(name)).to_pylist() for name in batch.schema.names}
+        for values in zip(*exact.values(), strict=True):
+            yield {**names, **dict(zip(exact, values, strict=True))}
+
+
+def _exact(column: Any) -> Any:
+    """Return single-precision numbers as the doubles that are written alike: 0.1 stays 0.1."""
+    import pyarrow as pa
+
+    kind, numbers = column.type, column.type
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    if is_list:
+        numbers = kind.value_type
+    if not pa.types.is_float32(numbers):
+        return column
+    for single in (pa.string(), pa.float64()):
+        column = column.cast(pa.list_(single) if is_list else single)
+    return column

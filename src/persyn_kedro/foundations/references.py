@@ -1,0 +1,81 @@
+"""References: what a file may hold as one, and the alternatives any of which is right.
+
+A row of ``schemas.PROMPTS`` with alternatives has the first as its ``reference`` and all of them in
+its ``metadata``, a JSON object with the key ``alternatives``; of every other row nothing changes.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import date, time
+from decimal import Decimal
+from typing import Any
+
+_KEY = "alternatives"
+
+
+def reference_texts(value: Any) -> list[str]:
+    """Return the different texts that a file's value stands for; none where it is missing or blank.
+
+    A whole number is written without a fraction (5.0 is "5"), a list is its items.
+
+    Raises:
+        ValueError: it is an object, a nested list, bytes or the like; its text ends a sentence that
+            begins with "The reference of row 1".
+    """
+    value = value.tolist() if hasattr(value, "tolist") else value  # numpy's
+    if isinstance(value, (list, tuple)):
+        items = [item.tolist() if hasattr(item, "tolist") else item for item in value]
+        if any(isinstance(item, (list, tuple, Mapping)) for item in items):
+            raise ValueError(
+                "is a list with lists or objects in it: a list is of texts or numbers, "
+                "any of which is right"
+            )
+        texts = [_text(item) for item in items]
+    else:
+        texts = [_text(value)]
+    return list(dict.fromkeys(text for text in texts if text is not None))
+
+
+def stored(texts: list[str]) -> dict[str, str | None]:
+    """Return the columns ``reference`` and ``metadata`` of a row with these alternatives."""
+    several = json.dumps({_KEY: texts}, ensure_ascii=False) if len(texts) > 1 else None
+    return {"reference": texts[0] if texts else None, "metadata": several}
+
+
+def accepted(row: Mapping[str, Any]) -> list[str]:
+    """Return the references of a row of ``schemas.PROMPTS``, any of which is right; maybe none."""
+    if row["reference"] is None:
+        return []
+    metadata = row.get("metadata")
+    found = json.loads(metadata).get(_KEY) if metadata and _KEY in metadata else None
+    return found if isinstance(found, list) else [row["reference"]]
+
+
+def spoken(row: Mapping[str, Any]) -> str | None:
+    """Return the reference as it is shown: alternatives with "or" between them."""
+    return " or ".join(accepted(row)) or None
+
+
+def _text(value: Any) -> str | None:
+    if value is None or value != value:  # NaN: a Parquet column of floats has no other null
+        return None
+    if isinstance(value, Mapping):
+        keys = ", ".join(map(str, value))
+        raise ValueError(
+            f"is an object (its keys: {keys or 'none'}): name one of them as "
+            "reference_column: column.key"
+        )
+    if isinstance(value, (float, Decimal)):
+        return _number(value)
+    if not isinstance(value, (str, int, date, time)):  # a datetime is a date, a bool an int
+        raise ValueError(f"is of type {type(value).__name__}: it must be text or a number")
+    text = str(value)
+    return text if text.strip() else None
+
+
+def _number(value: float | Decimal) -> str:
+    """Write a whole number as one, from the fewest digits that mean it: 1e21, not its double's."""
+    exact = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
+    if exact.is_finite() and exact == exact.to_integral_value():
+        return str(int(exact))
+    return str(value)
