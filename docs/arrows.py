@@ -1,7 +1,7 @@
 """Draw the house from its imports: ``python docs/arrows.py`` writes docs/arrows.svg.
 
-A box is a room: a package or module of persyn_kedro or of its domain; all pipelines are one, and so
-are the foundations. An arrow says "imports". One that longer ways imply is left out.
+A box is a room: a package or module of persyn_kedro, of its domain or of its foundations; all
+pipelines are one. An arrow says "imports". One that longer ways imply is left out.
 """
 
 from functools import cache
@@ -27,9 +27,9 @@ text { font: 13px sans-serif; fill: #1f2933; text-anchor: middle; dominant-basel
 def room_of(module: str) -> str | None:
     """Return the room that a module of the package belongs to; None for the packages of rooms."""
     parts = module.split(".")[1:]
-    if not parts or parts == ["domain"]:
+    if not parts or parts in (["domain"], ["foundations"]):
         return None
-    return ".".join(parts[:2]) if parts[0] == "domain" else parts[0]
+    return ".".join(parts[:2]) if parts[0] in ("domain", "foundations") else parts[0]
 
 
 def read_arrows() -> set[Arrow]:
@@ -56,7 +56,7 @@ def without_implied(arrows: set[Arrow]) -> set[Arrow]:
 
 def band_of(room: str) -> int:
     """Return the place of the room's band in BANDS."""
-    return 2 if room == "foundations" else 1 if room.startswith("domain.") else 0
+    return {"foundations": 2, "domain": 1}.get(room.partition(".")[0], 0)
 
 
 def rows_of(arrows: set[Arrow]) -> list[list[str]]:
@@ -137,7 +137,7 @@ def _arrow(start: tuple[float, float], end: tuple[float, float]) -> str:
 
 
 def _room(room: str, x: float, y: float) -> str:
-    name = escape(room.removeprefix("domain."))
+    name = escape(room.removeprefix("domain.").removeprefix("foundations."))
     return (
         f'<rect class="room" x="{x - WIDTH / 2:.0f}" y="{y - HEIGHT / 2:.0f}" width="{WIDTH}" '
         f'height="{HEIGHT}" rx="5"/><text x="{x:.0f}" y="{y:.0f}">{name}</text>'

@@ -4,17 +4,18 @@ import importlib.util
 
 import pytest
 
-from persyn_kedro.domain.teachers import ray_engine, vllm_engine
-from persyn_kedro.domain.teachers.engine import Request
-from persyn_kedro.foundations.child_process import run_in_child
-from persyn_kedro.foundations.cluster_parameters import ClusterSettings
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.domain.engines import ray as ray_engine
+from persyn_kedro.domain.engines import vllm as vllm_engine
+from persyn_kedro.domain.engines.base import Request
+from persyn_kedro.foundations.models.resolve import resolve_model
+from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.processes.ray.cluster import reachable
+from persyn_kedro.foundations.settings.cluster import ClusterSettings
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     ModelSettings,
     SamplingSettings,
 )
-from persyn_kedro.foundations.ray_cluster import reachable
-from persyn_kedro.foundations.weights import resolve_model
 
 pytestmark = [
     pytest.mark.real,

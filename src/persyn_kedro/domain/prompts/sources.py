@@ -7,9 +7,9 @@ from typing import Any
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode
-from persyn_kedro.foundations.hub import hub_commit
-from persyn_kedro.foundations.places import Place, is_there, one_sentence_of, place
-from persyn_kedro.foundations.step_parameters import PromptSource, TaskSettings
+from persyn_kedro.foundations.models.hub import hub_commit
+from persyn_kedro.foundations.settings.steps import PromptSource, TaskSettings
+from persyn_kedro.foundations.storage.paths import Place, is_there, one_sentence_of, place
 
 Row = dict[str, Any]
 

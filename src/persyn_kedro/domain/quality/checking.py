@@ -14,15 +14,16 @@ from persyn_kedro.domain.quality.exact_answer import exact_answer_quality
 from persyn_kedro.domain.quality.own_function import function_scores
 from persyn_kedro.domain.quality.reward_model import reward_scorer
 from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.foundations import progress, schemas
+from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id
-from persyn_kedro.foundations.model_parameters import Think
-from persyn_kedro.foundations.own_code import code_identity, is_own
-from persyn_kedro.foundations.rendering import reading, visible_text
-from persyn_kedro.foundations.spread import flat, spread
-from persyn_kedro.foundations.step_parameters import LabelSettings, QualitySettings
-from persyn_kedro.foundations.weights import ResolvedModel
+from persyn_kedro.foundations.models.rendering import reading, visible_text
+from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.processes.map_blocks import flat, spread
+from persyn_kedro.foundations.settings.models import Think
+from persyn_kedro.foundations.settings.plugins import code_identity, is_own
+from persyn_kedro.foundations.settings.steps import LabelSettings, QualitySettings
+from persyn_kedro.foundations.tables import schemas
 
 _CHUNK = 256
 _BLOCK = 64  # about as many answers are judged together

@@ -1,0 +1,66 @@
+"""What a model or a prompt source is, found out without fetching it."""
+
+import hashlib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from persyn_kedro.foundations.models.hub import hub_commit
+from persyn_kedro.foundations.models.resolve import identify_weights
+from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.step import lasting
+from persyn_kedro.foundations.settings.steps import PromptSource
+from persyn_kedro.foundations.storage.paths import is_there, one_sentence_of, place
+
+_SOURCE = set("zoo hub revision local gguf random random_seed".split())
+
+
+def model_identity(name: str, settings: ModelSettings) -> dict[str, Any]:
+    """Return ``weights_id`` and the settings that change what the model says.
+
+    Raises:
+        PersynError: the model is not there.
+    """
+    rest = {k: v for k, v in lasting(settings).items() if k not in _SOURCE}
+    return {"weights_id": identify_weights(name, settings), **rest}
+
+
+def harness_identity(settings: BenchmarkSettings) -> dict[str, str]:
+    """Return the harness's version and the content of the user's own task files."""
+    try:
+        found = {"lm-eval": version("lm-eval")}
+    except PackageNotFoundError:  # refused before it is used
+        found = {}
+    root = Path(settings.include_path) if settings.include_path else None
+    for path in sorted(root.rglob("*")) if root and root.is_dir() else ():
+        if path.is_file() and "__pycache__" not in path.parts:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            found[str(path.relative_to(root))] = digest  # type: ignore[arg-type]
+    return found
+
+
+def file_content(file: str) -> str | None:
+    """Return the SHA-256 of a file, given by its path or URL; None if there is none."""
+    path = place(file)
+    if not is_there(path):
+        return None
+    digest = hashlib.sha256()
+    with one_sentence_of(path), path.open("rb") as data:  # read anew: a copy may keep size and time
+        while block := data.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def source_identity(source: PromptSource) -> str | None:
+    """Return the content of what prompts are read from: a file's SHA-256, a hub data set's commit.
+
+    None where the settings alone fix it.
+    """
+    if source.file is not None:
+        digest = file_content(source.file)
+        return digest and f"file:{digest}"
+    if source.hub is not None:
+        return f"hub:{hub_commit(source.hub, source.hub_revision, 'dataset')}"
+    return None
