@@ -22,12 +22,12 @@ from typing import Any
 
 from measuring import alternate, arguments, compared, report
 
-from persyn_kedro.domain.teachers import vllm_engine
-from persyn_kedro.foundations.child_process import run_in_child
-from persyn_kedro.foundations.gguf_conversion import convert
-from persyn_kedro.foundations.model_parameters import EngineSettings, ModelSettings
-from persyn_kedro.foundations.weights import ResolvedModel
-from persyn_kedro.foundations.zoo import ZOO, fetch_zoo_model
+from persyn_kedro.domain.engines import vllm as vllm_engine
+from persyn_kedro.foundations.models.gguf.conversion import convert
+from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.models.zoo import ZOO, fetch_zoo_model
+from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings
 
 PROMPTS = [f"Solve {i} + {i * 3}. Put the final answer in \\boxed{{}}." for i in range(4, 8)]
 NEW_TOKENS = 16
@@ -109,7 +109,7 @@ def convert_whole_model(path: Path, directory: Path) -> Iterator[None]:
     import gguf
     from transformers import AutoTokenizer
 
-    from persyn_kedro.foundations.gguf_conversion import adds_bos, convert_whole
+    from persyn_kedro.foundations.models.gguf.conversion import adds_bos, convert_whole
 
     gguf.GGUFReader = lru_cache(maxsize=1)(gguf.GGUFReader)  # type: ignore[misc, assignment]
     tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
@@ -168,7 +168,7 @@ def start_and_answer(
     warnings.simplefilter("ignore", FutureWarning)
     from vllm import LLM, SamplingParams
 
-    from persyn_kedro.foundations.loading import load_tokenizer
+    from persyn_kedro.foundations.models.load import load_tokenizer
 
     tokenizer = load_tokenizer(model)
     prompts: list[Any] = [

@@ -24,8 +24,8 @@ T_975 = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262} 
 
 def _asked(count: int) -> tuple[list[tuple[str, str]], Any, Any]:
     """Return (prompt_id, prompt) pairs, the teacher's recipe, and the engine's settings."""
-    from persyn_kedro.domain.teachers.recipes import resolve_recipes
-    from persyn_kedro.foundations.model_parameters import EngineSettings, Models, Teachers
+    from persyn_kedro.domain.teachers.recipe import resolve_recipes
+    from persyn_kedro.foundations.settings.models import EngineSettings, Models, Teachers
 
     models = Models.model_validate({"smollm2": {"zoo": "smollm2"}})
     sampling = {"max_new_tokens": TOKENS, "temperature": 0.7}
@@ -46,7 +46,7 @@ def _asked(count: int) -> tuple[list[tuple[str, str]], Any, Any]:
 def _started(recipe: Any, engine: Any) -> Any:
     import os
 
-    from persyn_kedro.domain.teachers import vllm_engine
+    from persyn_kedro.domain.engines import vllm as vllm_engine
 
     os.environ.update(vllm_engine.environment(engine))
     return vllm_engine._start(recipe.model, engine, 1024)
@@ -54,11 +54,12 @@ def _started(recipe: Any, engine: Any) -> Any:
 
 def ours(count: int) -> tuple[Callable, Callable]:
     """Our whole way: admission, engine loop, decoding, rows, chunks, the store on disk."""
+    from persyn_kedro.domain.engines import vllm as vllm_engine
+    from persyn_kedro.domain.engines.base import Turns
     from persyn_kedro.domain.stores.response_store import ResponseStore
-    from persyn_kedro.domain.teachers import asking, vllm_engine
+    from persyn_kedro.domain.teachers import dispatch as asking
     from persyn_kedro.domain.teachers.budget import Ledger
-    from persyn_kedro.domain.teachers.engine import Turns
-    from persyn_kedro.domain.teachers.shares import shares_of
+    from persyn_kedro.domain.teachers.requests import shares_of
 
     pairs, recipe, engine = _asked(count)
     running = _started(recipe, engine)
@@ -84,8 +85,8 @@ def raw(count: int) -> Callable[[], dict[str, str]]:
     """``LLM.generate`` on the prepared ids and sampling parameters, then one decode a response."""
     import os
 
-    from persyn_kedro.domain.teachers import engine as engines
-    from persyn_kedro.domain.teachers import vllm_engine
+    from persyn_kedro.domain.engines import base as engines
+    from persyn_kedro.domain.engines import vllm as vllm_engine
     from persyn_kedro.foundations.hashing import seed_for
 
     pairs, recipe, settings = _asked(count)

@@ -48,7 +48,7 @@ def timed(blocks: Iterable[dict[str, Any]], first: int, total: int) -> Timed:
 def scored(made: list[Any], block: int) -> Timed:
     """Score (key, prompt, response) with SmolLM2, in blocks, where the cluster's settings say."""
     from persyn_kedro.domain.learnability.statistics import student_scorer
-    from persyn_kedro.foundations.spread import spread
+    from persyn_kedro.foundations.processes.map_blocks import spread
 
     blocks = spread(student_scorer, _model(), None, items=made, block=block, label="scoring")
     rows = ({row["response_key"]: row["sum_logp"] for row in found} for _, found in blocks)
@@ -60,12 +60,12 @@ def generated(engine: dict[str, Any], count: int, tokens: int) -> Timed:
     from router_training import prompts
 
     from persyn_kedro.domain.stores.response_store import ResponseStore
-    from persyn_kedro.domain.teachers.asking import ask_model
     from persyn_kedro.domain.teachers.budget import Ledger
-    from persyn_kedro.domain.teachers.recipes import resolve_recipes
-    from persyn_kedro.domain.teachers.shares import shares_of
-    from persyn_kedro.foundations.loading import load_tokenizer
-    from persyn_kedro.foundations.model_parameters import EngineSettings, Models, Teachers
+    from persyn_kedro.domain.teachers.dispatch import ask_model
+    from persyn_kedro.domain.teachers.recipe import resolve_recipes
+    from persyn_kedro.domain.teachers.requests import shares_of
+    from persyn_kedro.foundations.models.load import load_tokenizer
+    from persyn_kedro.foundations.settings.models import EngineSettings, Models, Teachers
 
     models = Models.model_validate({"smollm2": {"zoo": "smollm2"}})
     teacher = {"model": "smollm2", "sampling": {"max_new_tokens": tokens}}
@@ -85,8 +85,8 @@ def generated(engine: dict[str, Any], count: int, tokens: int) -> Timed:
 
 
 def _model() -> Any:
-    from persyn_kedro.foundations.model_parameters import ModelSettings
-    from persyn_kedro.foundations.weights import resolve_model
+    from persyn_kedro.foundations.models.resolve import resolve_model
+    from persyn_kedro.foundations.settings.models import ModelSettings
 
     return resolve_model("smollm2", ModelSettings(zoo="smollm2"))
 
@@ -113,7 +113,7 @@ def work_of(name: str, blocks: int) -> tuple[Callable[[], Timed], Callable[[], T
 
 def compare(name: str, blocks: int, repeats: int, on_cluster: Any) -> list[dict[str, Any]]:
     """Return the rows of one kind of work; the first turn is not counted."""
-    from persyn_kedro.foundations import cluster
+    from persyn_kedro.foundations.processes.ray import current as cluster
 
     local, ray, items = work_of(name, blocks)
     later: dict[str, list[float]] = {"local": [], "ray": []}
@@ -140,7 +140,7 @@ def compare(name: str, blocks: int, repeats: int, on_cluster: Any) -> list[dict[
 
 def run_apart() -> None:
     """Have the local vLLM run its engine in a process of its own too, as it always does in Ray."""
-    from persyn_kedro.domain.teachers import vllm_engine
+    from persyn_kedro.domain.engines import vllm as vllm_engine
 
     usual = vllm_engine.environment
     more = {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"}
@@ -161,8 +161,8 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
     # Ray's workers give way to all else on the machine (15 by default), a child process does not.
     os.environ["RAY_worker_niceness"] = "0"
-    from persyn_kedro.foundations.cluster_parameters import ClusterSettings
-    from persyn_kedro.foundations.ray_cluster import reachable
+    from persyn_kedro.foundations.processes.ray.cluster import reachable
+    from persyn_kedro.foundations.settings.cluster import ClusterSettings
 
     variables = {"OMP_NUM_THREADS": str(args.threads)}
     settings = ClusterSettings(

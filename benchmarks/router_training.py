@@ -26,10 +26,10 @@ def prompts(count: int) -> list[str]:
 
 
 def _router() -> Any:
-    from persyn_kedro.domain.routers.language_model import LanguageModelRouter
-    from persyn_kedro.foundations.model_parameters import ModelSettings
-    from persyn_kedro.foundations.step_parameters import TrainRouterSettings
-    from persyn_kedro.foundations.weights import resolve_model
+    from persyn_kedro.domain.routers.language_model.router import LanguageModelRouter
+    from persyn_kedro.foundations.models.resolve import resolve_model
+    from persyn_kedro.foundations.settings.models import ModelSettings
+    from persyn_kedro.foundations.settings.steps import TrainRouterSettings
 
     settings = TrainRouterSettings(
         kind="language_model", epochs=1, batch_size=BATCH, learning_rate=1e-9, weight_decay=0.0
@@ -129,7 +129,7 @@ def check_equal() -> None:
     """Raise unless one batch's loss and gradient are those of a loop over its pairs."""
     import torch
 
-    from persyn_kedro.domain.routers.bradley_terry import bradley_terry_loss
+    from persyn_kedro.domain.routers.language_model.bradley_terry import bradley_terry_loss
 
     router = _router()
     torch.nn.init.normal_(router._head.weight, std=0.02)

@@ -38,8 +38,8 @@ def requests(prompts: int, seed: int = 1) -> Requests:
 
 
 def _student(dtype: str) -> Any:
-    from persyn_kedro.foundations.model_parameters import ModelSettings
-    from persyn_kedro.foundations.weights import resolve_model
+    from persyn_kedro.foundations.models.resolve import resolve_model
+    from persyn_kedro.foundations.settings.models import ModelSettings
 
     return resolve_model("smollm2", ModelSettings(zoo="smollm2", dtype=dtype))  # type: ignore[arg-type]
 
@@ -47,7 +47,7 @@ def _student(dtype: str) -> Any:
 def ours(made: Requests, dtype: str) -> Callable[[], list[float]]:
     """Our scorer on a loaded model, with all its statistics."""
     from persyn_kedro.domain.learnability import statistics
-    from persyn_kedro.foundations import loading
+    from persyn_kedro.foundations.models import load as loading
 
     student = _student(dtype)
     model, tokenizer = loading.load_causal_lm(student, dtype), loading.load_tokenizer(student)
@@ -69,8 +69,8 @@ def ours(made: Requests, dtype: str) -> Callable[[], list[float]]:
 
 def _sequences(made: Requests, student: Any) -> list[tuple[list[int], int]]:
     """Return each request's ids and where its response begins."""
-    from persyn_kedro.foundations.loading import load_tokenizer
-    from persyn_kedro.foundations.rendering import render
+    from persyn_kedro.foundations.models.load import load_tokenizer
+    from persyn_kedro.foundations.models.rendering import render
 
     tokenizer = load_tokenizer(student)
     rendered = [render(tokenizer, None, prompt, text) for _, prompt, text in made]
@@ -82,7 +82,7 @@ def batched(made: Requests, dtype: str, size: int) -> Callable[[], list[float]]:
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
-    from persyn_kedro.foundations.loading import load_causal_lm
+    from persyn_kedro.foundations.models.load import load_causal_lm
 
     student = _student(dtype)
     model, sequences = load_causal_lm(student, dtype), _sequences(made, student)
@@ -112,8 +112,8 @@ def vllm(made: Requests, dtype: str) -> Callable[[], list[float]]:
     """vLLM's prompt_logprobs, all prompts given at once."""
     import os
 
-    from persyn_kedro.domain.teachers.vllm_engine import environment
-    from persyn_kedro.foundations.model_parameters import EngineSettings
+    from persyn_kedro.domain.engines.vllm import environment
+    from persyn_kedro.foundations.settings.models import EngineSettings
 
     os.environ.update(environment(EngineSettings()))
     from vllm import LLM, SamplingParams
@@ -143,7 +143,7 @@ def matrix_limit(made: Requests, dtype: str) -> tuple[int, float]:
     """Return the response tokens, and the seconds of the model's arithmetic at matrix speed."""
     import torch
 
-    from persyn_kedro.foundations.loading import load_causal_lm
+    from persyn_kedro.foundations.models.load import load_causal_lm
 
     student = _student(dtype)
     model = load_causal_lm(student, dtype)

@@ -24,11 +24,11 @@ def peak(way: str, length: int, vocabulary: int, pipe: Any) -> None:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from persyn_kedro.domain.learnability import statistics
-    from persyn_kedro.foundations import loading
-    from persyn_kedro.foundations.model_parameters import ModelSettings
-    from persyn_kedro.foundations.random_models import make_random_model
-    from persyn_kedro.foundations.rendering import render
-    from persyn_kedro.foundations.weights import ResolvedModel
+    from persyn_kedro.foundations.models import load as loading
+    from persyn_kedro.foundations.models.random import make_random_model
+    from persyn_kedro.foundations.models.rendering import render
+    from persyn_kedro.foundations.models.resolve import ResolvedModel
+    from persyn_kedro.foundations.settings.models import ModelSettings
 
     with tempfile.TemporaryDirectory() as place:
         make_random_model(Path(place) / "m", "chat", 1)

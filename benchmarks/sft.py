@@ -36,10 +36,10 @@ def rows(count: int) -> list[dict[str, str]]:
 def trained(packs: bool, count: int, case: dict[str, Any]) -> tuple[Callable, Callable]:
     """Return what builds a trainer, and what trains with it and returns the losses."""
     from persyn_kedro.domain.student import sft
-    from persyn_kedro.foundations.loading import load_tokenizer
-    from persyn_kedro.foundations.model_parameters import ModelSettings
-    from persyn_kedro.foundations.step_parameters import SftSettings
-    from persyn_kedro.foundations.weights import resolve_model
+    from persyn_kedro.foundations.models.load import load_tokenizer
+    from persyn_kedro.foundations.models.resolve import resolve_model
+    from persyn_kedro.foundations.settings.models import ModelSettings
+    from persyn_kedro.foundations.settings.steps import SftSettings
 
     if not packs:
         sft.packable = lambda model: False
@@ -64,9 +64,9 @@ def trained(packs: bool, count: int, case: dict[str, Any]) -> tuple[Callable, Ca
 def tokens(count: int) -> int:
     """Return how many tokens an epoch has."""
     from persyn_kedro.domain.student.sft import training_examples
-    from persyn_kedro.foundations.loading import load_tokenizer
-    from persyn_kedro.foundations.model_parameters import ModelSettings
-    from persyn_kedro.foundations.weights import resolve_model
+    from persyn_kedro.foundations.models.load import load_tokenizer
+    from persyn_kedro.foundations.models.resolve import resolve_model
+    from persyn_kedro.foundations.settings.models import ModelSettings
 
     tokenizer = load_tokenizer(resolve_model("smollm2", ModelSettings(zoo="smollm2")))
     return sum(len(e["input_ids"]) for e in training_examples(tokenizer, rows(count), None, 1024))

@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from persyn_kedro.domain.planning.disk import BYTES_A_TOKEN, COPIES
-from persyn_kedro.foundations.model_parameters import Models, Teachers
-from persyn_kedro.foundations.step_parameters import (
+from persyn_kedro.foundations.settings.models import Models, Teachers
+from persyn_kedro.foundations.settings.steps import (
     PrepareSettings,
     SftSettings,
     TrainRouterSettings,

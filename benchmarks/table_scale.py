@@ -40,7 +40,7 @@ RUNS = {
 
 def instant_answers(requests: Any, model: Any, engine: Any) -> Iterator[Any]:
     """Stand in for an engine: every request is answered, with a text of its own."""
-    from persyn_kedro.domain.teachers.engine import Generation
+    from persyn_kedro.domain.engines.base import Generation
 
     for request in requests:
         yield Generation(request.key, f"{request.key[:8]} {TEXT}", "stop", 40, 90)
@@ -97,10 +97,10 @@ def make_inputs(catalog: Any) -> None:
     import pyarrow as pa
     import pyarrow.dataset as pads
 
-    from persyn_kedro.domain.routers.persistence import write_description
-    from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
-    from persyn_kedro.foundations import schemas
-    from persyn_kedro.foundations.settings_reader import read_settings
+    from persyn_kedro.domain.routers.saving import write_description
+    from persyn_kedro.domain.teachers.recipe import pool_identity, resolve_recipes
+    from persyn_kedro.foundations.settings.read import read_settings
+    from persyn_kedro.foundations.tables import schemas
 
     settings = read_settings(catalog.load("parameters"))
     pool = pool_identity(resolve_recipes(settings["teachers"], settings["models"]))
@@ -166,9 +166,9 @@ def measure(directory: Path, prompts: int) -> list[dict[str, Any]]:
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
-    from persyn_kedro.domain.teachers import transformers_engine
+    from persyn_kedro.domain.engines import transformers as transformers_engine
     from persyn_kedro.pipelines.route import nodes as route_nodes
-    from persyn_kedro.resuming_runner import ResumingRunner
+    from persyn_kedro.runs.runner import ResumingRunner
 
     transformers_engine.generate = instant_answers
     route_nodes.prompt_scorer = instant_scorer
@@ -195,7 +195,7 @@ def measure(directory: Path, prompts: int) -> list[dict[str, Any]]:
             rows.append(row(Timed.run_name, task.node.name.rpartition(".")[2], start))
 
     bootstrap_project(directory)
-    logging.getLogger("persyn_kedro.foundations.child_process").addHandler(ChildPeaks())
+    logging.getLogger("persyn_kedro.foundations.processes.child").addHandler(ChildPeaks())
     for name, pipelines in RUNS.items():
         with KedroSession.create(project_path=directory, env="scale") as session:
             if name == "route":

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
-from persyn_kedro.domain.teachers import answering
-from persyn_kedro.domain.teachers.engine import (
+from persyn_kedro.domain.engines.base import (
     Generation,
     Request,
 )
-from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.domain.teachers import client as answering
+from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     ModelSettings,
     SamplingSettings,

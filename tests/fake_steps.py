@@ -16,7 +16,7 @@ from kedro.pipeline.node import Node
 from persyn_kedro.datasets.documents import JsonDocument
 from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.pipeline_registry import MAKERS
-from persyn_kedro.resuming_runner import ResumingRunner
+from persyn_kedro.runs.runner import ResumingRunner
 from tests.settings import SHORTEST
 
 REAL = Pipeline([node for make in MAKERS.values() for node in make().nodes])

@@ -5,11 +5,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.table_checks import TableCheck
-from persyn_kedro.foundations.table_rules import COLUMNS
+from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.checks import TableCheck
+from persyn_kedro.foundations.tables.registry import COLUMNS
 
 ID, OTHER_ID, KEY = text_id("p"), text_id("q"), text_id("k")
 NAN, INF = float("nan"), float("inf")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from persyn_kedro.foundations.random_models import make_random_model
+from persyn_kedro.foundations.models.random import make_random_model
 from tests import guides
 from tests.conftest import Run, make_project
 from tests.endpoint import serve

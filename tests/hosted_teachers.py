@@ -1,8 +1,8 @@
 """Teachers on the tests' own endpoint."""
 
-from persyn_kedro.domain.teachers.recipes import Recipe
-from persyn_kedro.foundations.model_parameters import ModelSettings, SamplingSettings
-from persyn_kedro.foundations.weights import ResolvedModel, resolve_model
+from persyn_kedro.domain.teachers.recipe import Recipe
+from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
+from persyn_kedro.foundations.settings.models import ModelSettings, SamplingSettings
 from tests.endpoint import Endpoint
 
 KEY = "sk-very-secret"

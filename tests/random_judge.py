@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from persyn_kedro.foundations.random_models import make_random_model
+from persyn_kedro.foundations.models.random import make_random_model
 
 
 def make_judge(directory: Path, seed: int) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from persyn_kedro.foundations.cluster_parameters import ClusterSettings
+from persyn_kedro.foundations.settings.cluster import ClusterSettings
 
 ROOT = Path(__file__).parent.parent
 STORE = 100 * 2**20  # bytes of a node's object store

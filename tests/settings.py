@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from persyn_kedro.foundations.settings_reader import GROUPS
+from persyn_kedro.foundations.settings.read import GROUPS
 
 SHORTEST: dict[str, Any] = {
     "seed": 1,

@@ -9,8 +9,8 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from persyn_kedro.domain.training_set.merge import build_sft_dataset
-from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.model_parameters import Think
+from persyn_kedro.foundations.settings.models import Think
+from persyn_kedro.foundations.tables import schemas
 
 
 def dataset(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pads.Dataset:

@@ -6,7 +6,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from persyn_kedro.foundations.random_models import CHATML, END, START
+from persyn_kedro.foundations.models.random import CHATML, END, START
 
 HIDDEN, HEADS, KV_HEADS, HEAD, FFN, LAYERS = 64, 2, 1, 32, 64, 2
 

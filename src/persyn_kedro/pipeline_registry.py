@@ -6,7 +6,7 @@ from importlib import import_module
 
 from kedro.pipeline import Pipeline
 
-from persyn_kedro.lazy_pipeline import LazyPipeline
+from persyn_kedro.pipelines.lazy import LazyPipeline
 
 
 def _step(name: str) -> Callable[[], Pipeline]:

@@ -1,8 +1,8 @@
 """Kedro's project settings."""
 
-from persyn_kedro.hooks import ProjectHooks
-from persyn_kedro.lineage import LineageHooks
-from persyn_kedro.manifest import ManifestHooks
+from persyn_kedro.runs.hooks import ProjectHooks
+from persyn_kedro.runs.lineage import LineageHooks
+from persyn_kedro.runs.manifest import ManifestHooks
 
 HOOKS = (ProjectHooks(), ManifestHooks(), LineageHooks())
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from persyn_kedro.domain.student.sft import train_student_job
-from persyn_kedro.foundations.child_process import run_in_child
-from persyn_kedro.foundations.fork_server import import_ahead
-from persyn_kedro.foundations.model_parameters import ModelSettings
-from persyn_kedro.foundations.random_models import make_random_model
-from persyn_kedro.foundations.step_parameters import SftSettings
-from persyn_kedro.foundations.weights import ResolvedModel
-from persyn_kedro.imports_ahead import imports_of
+from persyn_kedro.foundations.models.random import make_random_model
+from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.processes.fork_server import import_ahead
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.steps import SftSettings
+from persyn_kedro.runs.preload import imports_of
 
 STARTS = int(os.environ.get("PERSYN_STARTS", "4"))
 BURNERS = 2

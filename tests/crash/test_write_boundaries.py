@@ -80,7 +80,7 @@ def run_and_die(directory: Path, when: str, count: int) -> int:
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
-    from persyn_kedro.resuming_runner import ResumingRunner
+    from persyn_kedro.runs.runner import ResumingRunner
 
     pid = os.fork()
     if pid:

@@ -22,19 +22,20 @@ from persyn_kedro.domain.routers.jobs import prompt_scorer
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
-from persyn_kedro.domain.teachers import answering
-from persyn_kedro.domain.teachers.recipes import resolve_recipes
-from persyn_kedro.foundations import cluster, schemas
+from persyn_kedro.domain.teachers import client as answering
+from persyn_kedro.domain.teachers.recipe import resolve_recipes
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
+from persyn_kedro.foundations.processes.map_blocks import spread
+from persyn_kedro.foundations.processes.ray import current as cluster
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
     ModelSettings,
     Teachers,
 )
-from persyn_kedro.foundations.spread import spread
-from persyn_kedro.foundations.step_parameters import LabelSettings, QualitySettings, RouteSettings
-from persyn_kedro.foundations.weights import ResolvedModel, resolve_model
+from persyn_kedro.foundations.settings.steps import LabelSettings, QualitySettings, RouteSettings
+from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.pipelines.route import nodes as route_nodes
 from tests.catalog import load
 from tests.conftest import Run, make_project
@@ -106,7 +107,7 @@ ENGINE = EngineSettings(name="transformers", chunk_size=4, batch_size=1, max_mod
 SLOW = """
 import time
 from pathlib import Path
-from persyn_kedro.domain.teachers import transformers_engine
+from persyn_kedro.domain.engines import transformers as transformers_engine
 from tests.ray_nodes import leave_mark
 
 def generate(requests, model, engine):

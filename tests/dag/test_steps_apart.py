@@ -8,9 +8,9 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Pipeline
 
-from persyn_kedro.belonging import check_belonging
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.pipeline_registry import register_pipelines
+from persyn_kedro.runs.belonging import check_belonging
 from tests.catalog import load, versions
 from tests.conftest import Run
 

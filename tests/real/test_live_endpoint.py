@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers import answering
-from persyn_kedro.domain.teachers.recipes import Recipe
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.domain.teachers import client as answering
+from persyn_kedro.domain.teachers.recipe import Recipe
+from persyn_kedro.foundations.models.resolve import resolve_model
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     ModelSettings,
     SamplingSettings,
 )
-from persyn_kedro.foundations.weights import resolve_model
 
 pytestmark = [
     pytest.mark.real,

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from persyn_kedro.domain.learnability.statistics import token_statistics
-from persyn_kedro.foundations.fixed_templates import reads_clock
-from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
-from persyn_kedro.foundations.model_parameters import ModelSettings
-from persyn_kedro.foundations.rendering import render
-from persyn_kedro.foundations.weights import resolve_model
+from persyn_kedro.foundations.models.load import load_causal_lm, load_tokenizer
+from persyn_kedro.foundations.models.rendering import render
+from persyn_kedro.foundations.models.resolve import resolve_model
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.templates.fixed import reads_clock
 
 pytestmark = pytest.mark.real
 

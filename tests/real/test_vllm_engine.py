@@ -8,19 +8,20 @@ from typing import Any
 import pytest
 
 from persyn_kedro.domain.benchmarks import harness
-from persyn_kedro.domain.teachers import ray_engine, vllm_engine
-from persyn_kedro.domain.teachers.engine import Request
-from persyn_kedro.foundations.child_process import run_in_child
-from persyn_kedro.foundations.cluster_parameters import ClusterSettings
-from persyn_kedro.foundations.loading import load_tokenizer
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.domain.engines import ray as ray_engine
+from persyn_kedro.domain.engines import vllm as vllm_engine
+from persyn_kedro.domain.engines.base import Request
+from persyn_kedro.foundations.models.load import load_tokenizer
+from persyn_kedro.foundations.models.rendering import render_prompt
+from persyn_kedro.foundations.models.resolve import resolve_model
+from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.processes.ray.cluster import reachable
+from persyn_kedro.foundations.settings.cluster import ClusterSettings
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     ModelSettings,
     SamplingSettings,
 )
-from persyn_kedro.foundations.ray_cluster import reachable
-from persyn_kedro.foundations.rendering import render_prompt
-from persyn_kedro.foundations.weights import resolve_model
 from tests.clock import DATED
 
 pytestmark = [

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from persyn_kedro.domain.prompts import preparation
+from persyn_kedro.domain.prompts import prepare as preparation
 from persyn_kedro.domain.routers import assignment
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers import answering, asking
+from persyn_kedro.domain.teachers import client as answering
+from persyn_kedro.domain.teachers import dispatch as asking
 from persyn_kedro.domain.training_set import merge
-from persyn_kedro.foundations import table_rows
-from persyn_kedro.foundations.hub import hub_commit
+from persyn_kedro.foundations.models.hub import hub_commit
+from persyn_kedro.foundations.tables import rows as table_rows
 from tests.fake_engine import FakeEngine
 from tests.s3_server import BUCKET
 

@@ -9,12 +9,12 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from persyn_kedro.ancestry import Ancestry
-from persyn_kedro.belonging import check_belonging, pin_versions_behind
+from persyn_kedro.cli.publish import _facts as facts_behind
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.step import Step
+from persyn_kedro.foundations.settings.step import Step
 from persyn_kedro.pipeline_registry import MAKERS
-from persyn_kedro.publishing import _facts as facts_behind
+from persyn_kedro.runs.ancestry import Ancestry
+from persyn_kedro.runs.belonging import check_belonging, pin_versions_behind
 from tests.fake_steps import catalog, run, steps
 
 STEPS = steps()
@@ -195,7 +195,7 @@ def test_what_was_made_of_both_is_neither_traced_nor_explained(project: Path) ->
     """Programs before this rule ran such steps."""
     run(Pipeline([NODES["label.normalise_rewards"]]), project, "v2", seed=8)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("persyn_kedro.resuming_runner.check_node", lambda *_: None)
+        patch.setattr("persyn_kedro.runs.runner.check_node", lambda *_: None)
         run(Pipeline([NODES["generate.build_sft_dataset"]]), project, "v3")
     with pytest.raises(PersynError) as error:
         pin_versions_behind("sft_dataset", catalog(project, "v9"))
@@ -216,7 +216,7 @@ def test_a_push_sends_what_was_made_together_whatever_its_versions_are(project: 
     data = catalog(project, "v9")
     assert facts_behind(data, both) == data["hand_on_facts"].load()
     with pytest.MonkeyPatch.context() as patch:  # as programs did before: of another training
-        patch.setattr("persyn_kedro.resuming_runner.check_node", lambda *_: None)
+        patch.setattr("persyn_kedro.runs.runner.check_node", lambda *_: None)
         run(Pipeline([NODES["hand_on.write_student"]]), project, "v4")
     with pytest.raises(PersynError, match="were not made together: run `kedro"):
         facts_behind(catalog(project, "v9"), both)

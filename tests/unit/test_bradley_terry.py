@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from persyn_kedro.domain.routers.bradley_terry import bradley_terry_loss
+from persyn_kedro.domain.routers.language_model.bradley_terry import bradley_terry_loss
 
 NAN = float("nan")
 

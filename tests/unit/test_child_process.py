@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.processes.child import run_in_child
 
 
 def pids_and_env(count: int):
@@ -176,8 +176,8 @@ def test_libraries_are_imported_once_for_all_children(tmp_path):
         textwrap.dedent(
             """
             import os, sys
-            from persyn_kedro.foundations.child_process import run_in_child
-            from persyn_kedro.foundations.fork_server import import_ahead
+            from persyn_kedro.foundations.processes.child import run_in_child
+            from persyn_kedro.foundations.processes.fork_server import import_ahead
 
             def work():
                 names = ("LATE", "GONE", "SET_BY_IMPORT")
@@ -216,7 +216,7 @@ def test_the_child_does_not_outlive_its_parent(tmp_path, ending):
         textwrap.dedent(
             """
             import os, sys, time
-            from persyn_kedro.foundations.child_process import run_in_child
+            from persyn_kedro.foundations.processes.child import run_in_child
 
             def endless():
                 while True:
@@ -255,7 +255,7 @@ def test_children_import_the_main_module_only_for_what_is_defined_there(tmp_path
             """
             import of_the_command, sys
             from job import elsewhere
-            from persyn_kedro.foundations.child_process import run_in_child
+            from persyn_kedro.foundations.processes.child import run_in_child
 
             def here():
                 yield from elsewhere()

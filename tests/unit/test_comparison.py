@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap, t
 
-from persyn_kedro.domain.bootstrap import mean_over_prompts
-from persyn_kedro.domain.comparison.seeds_and_prompts import certainty
-from persyn_kedro.domain.comparison.students import compare_students, verdicts
-from persyn_kedro.domain.comparison.summary import (
+from persyn_kedro.domain.comparison.report import (
     TrainingSets,
     allocation_by_kind,
     build_comparison,
 )
-from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.evidence_parameters import CompareSettings
-from persyn_kedro.foundations.step_parameters import LabelSettings
+from persyn_kedro.domain.comparison.students import compare_students, verdicts
+from persyn_kedro.domain.intervals.bootstrap import mean_over_prompts
+from persyn_kedro.domain.intervals.two_way import certainty
+from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.tables import schemas
 
 SETTINGS = CompareSettings(resamples=4000)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from persyn_kedro.domain.teachers.completions import Answer, answer_of
+from persyn_kedro.domain.engines.replies.completions import Answer, answer_of
 from tests.endpoint import completion
 
 

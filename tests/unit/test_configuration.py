@@ -9,8 +9,8 @@ from kedro.config import OmegaConfigLoader
 from kedro.pipeline import Pipeline
 
 from persyn_kedro.domain.pool import check_pool, pool_notes
-from persyn_kedro.foundations import settings_reader
 from persyn_kedro.foundations.errors import PersynError, yaml_sentence
+from persyn_kedro.foundations.settings import read as settings_reader
 from persyn_kedro.pipeline_registry import register_pipelines
 from tests.settings import SHORTEST
 

@@ -6,14 +6,14 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pytest
 
-from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.foundations.settings.models import (
     Models,
     ModelSettings,
     StudentSettings,
     Teachers,
 )
-from persyn_kedro.foundations.step_parameters import LabelSettings, SftSettings
+from persyn_kedro.foundations.settings.steps import LabelSettings, SftSettings
+from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.pipelines.label import nodes as label_nodes
 from persyn_kedro.pipelines.sft import nodes as sft_nodes
 
@@ -51,7 +51,7 @@ def test_training_rows_that_are_too_long_are_counted(
 ) -> None:
     """The million-character prompt is rendered for real; the training itself is left out."""
     from persyn_kedro.domain.student import sft
-    from persyn_kedro.foundations.loading import load_tokenizer
+    from persyn_kedro.foundations.models.load import load_tokenizer
 
     def run_in_ranks(function, rows, student, system, settings, *_, **__):  # type: ignore[no-untyped-def]
         kept = sft.training_examples(load_tokenizer(student), rows, system, settings.max_length)

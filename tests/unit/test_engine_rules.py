@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from persyn_kedro.domain.teachers import engine as engine_rules
-from persyn_kedro.domain.teachers import transformers_engine
-from persyn_kedro.domain.teachers.engine import (
+from persyn_kedro.domain.engines import base as engine_rules
+from persyn_kedro.domain.engines import transformers as transformers_engine
+from persyn_kedro.domain.engines.base import (
     Generation,
     Prepared,
     Request,
@@ -17,12 +17,12 @@ from persyn_kedro.domain.teachers.engine import (
     prepare,
 )
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.foundations.models.resolve import resolve_model
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     ModelSettings,
     SamplingSettings,
 )
-from persyn_kedro.foundations.weights import resolve_model
 
 
 class WordTokenizer:

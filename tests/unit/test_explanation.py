@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow.dataset as pads
 import pytest
 
-from persyn_kedro.domain.prompts.lookup import find_prompt, prompt_of_text
+from persyn_kedro.domain.prompts.find import find_prompt, prompt_of_text
 from persyn_kedro.domain.reporting.terminal import explanation_text
 from persyn_kedro.domain.routers.assignment import assignments
-from persyn_kedro.domain.routers.explanation import (
+from persyn_kedro.domain.routers.explain import (
     Explanation,
     RouterTables,
     explain,
@@ -15,12 +15,12 @@ from persyn_kedro.domain.routers.explanation import (
     scored_teachers,
 )
 from persyn_kedro.domain.routers.nearest import nearest
-from persyn_kedro.domain.routers.persistence import write_description
+from persyn_kedro.domain.routers.saving import write_description
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id
-from persyn_kedro.foundations.references import stored
+from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.references import stored
 from tests.tables import dataset
 
 POOL = [{"teacher": t, "weights_id": f"w{t}", "recipe_id": f"r{t}"} for t in "abc"]

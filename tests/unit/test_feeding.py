@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.feeding import AT_ONCE
+from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.processes.feed import AT_ONCE
 
 LARGE = "x" * 4096  # 256 of them are more than a socket holds
 

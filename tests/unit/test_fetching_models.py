@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from persyn_kedro import cli
-from persyn_kedro.foundations import weights
-from persyn_kedro.foundations.settings_reader import read_settings
+from persyn_kedro.foundations.models import resolve as weights
+from persyn_kedro.foundations.settings.read import read_settings
 from tests.settings import SHORTEST
 
 RAW: dict[str, Any] = {

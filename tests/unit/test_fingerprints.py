@@ -7,19 +7,18 @@ from typing import Any
 import pytest
 from kedro.pipeline import Pipeline
 
-from persyn_kedro.domain.fingerprints import difference, fingerprint, reading
 from persyn_kedro.domain.quality import checking
-from persyn_kedro.foundations import identities
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.foundations.models import identities
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
     ModelSettings,
     Teachers,
     TeacherSettings,
 )
-from persyn_kedro.foundations.settings_reader import read_settings
-from persyn_kedro.foundations.step import hand, lasting, models_named, step
-from persyn_kedro.foundations.step_parameters import (
+from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.foundations.settings.step import hand, lasting, models_named, step
+from persyn_kedro.foundations.settings.steps import (
     GenerateSettings,
     LabelSettings,
     PrepareSettings,
@@ -27,7 +26,8 @@ from persyn_kedro.foundations.step_parameters import (
     TrainRouterSettings,
 )
 from persyn_kedro.pipeline_registry import register_pipelines
-from persyn_kedro.step_records import settings_of
+from persyn_kedro.runs.fingerprints import difference, fingerprint, reading
+from persyn_kedro.runs.records import settings_of
 from tests.settings import SHORTEST
 
 MODELS = Models({n: ModelSettings(random="chat", random_seed=i) for i, n in enumerate("abc")})

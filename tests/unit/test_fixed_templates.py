@@ -15,17 +15,17 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils import chat_template_utils
 from transformers.utils.chat_template_utils import _compile_jinja_template, render_jinja_template
 
-from persyn_kedro.foundations import fixed_templates
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.fixed_templates import (
+from persyn_kedro.foundations.models.random import CHATML
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.templates import fixed as fixed_templates
+from persyn_kedro.foundations.templates.fixed import (
     RESERVED,
     check_template,
     fixed_template,
     reads_clock,
     what_is_fixed,
 )
-from persyn_kedro.foundations.model_parameters import ModelSettings
-from persyn_kedro.foundations.random_models import CHATML
 from tests.clock import DATED, set_clock
 
 USER = {"role": "user", "content": "Hi"}

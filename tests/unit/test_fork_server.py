@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from persyn_kedro.imports_ahead import imports_of
 from persyn_kedro.pipeline_registry import STEPS
+from persyn_kedro.runs.preload import imports_of
 
 SCRIPT = """
     import json, os, sys
     from pathlib import Path
-    from persyn_kedro.foundations.child_process import run_in_child
-    from persyn_kedro.foundations.fork_server import import_ahead
+    from persyn_kedro.foundations.processes.child import run_in_child
+    from persyn_kedro.foundations.processes.fork_server import import_ahead
 
     def names(pid):
         threads = Path(f"/proc/{pid}/task").iterdir()

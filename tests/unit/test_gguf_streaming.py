@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Kind
 
-from persyn_kedro.foundations import gguf_reader, gguf_streaming
-from persyn_kedro.foundations.gguf_conversion import convert_whole
-from persyn_kedro.foundations.gguf_streaming import stream_gguf
+from persyn_kedro.foundations.models.gguf import reader as gguf_reader
+from persyn_kedro.foundations.models.gguf import streaming as gguf_streaming
+from persyn_kedro.foundations.models.gguf.conversion import convert_whole
+from persyn_kedro.foundations.models.gguf.streaming import stream_gguf
 from tests.tiny_gguf import block
 
 HIDDEN, HEADS, KV_HEADS, HEAD, FFN, LAYERS, VOCABULARY = 64, 4, 2, 16, 96, 2, 300

@@ -13,7 +13,7 @@ from kedro.config import OmegaConfigLoader
 
 from persyn_kedro import cli
 from persyn_kedro.domain.pool import check_own_code, check_pool
-from persyn_kedro.foundations.settings_reader import GROUPS, read_settings
+from persyn_kedro.foundations.settings.read import GROUPS, read_settings
 from persyn_kedro.pipeline_registry import register_pipelines
 from tests import guides
 

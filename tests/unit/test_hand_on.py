@@ -9,20 +9,20 @@ import pyarrow.dataset as pads
 import pytest
 
 from persyn_kedro.datasets.hand_on_directory import ArrowDirectory, HandOnDirectory
-from persyn_kedro.domain.hand_on import facts as about
-from persyn_kedro.domain.hand_on import origins
-from persyn_kedro.domain.hand_on.dataset_card import dataset_card, size_category
-from persyn_kedro.domain.hand_on.rows import FILES, llama_factory_info, splits_of
-from persyn_kedro.domain.hand_on.student_card import student_card
+from persyn_kedro.domain.export import facts as about
+from persyn_kedro.domain.export import origins
+from persyn_kedro.domain.export.dataset_card import dataset_card, size_category
+from persyn_kedro.domain.export.rows import FILES, llama_factory_info, splits_of
+from persyn_kedro.domain.export.student_card import student_card
 from persyn_kedro.domain.student.sft import training_examples
-from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
-from persyn_kedro.foundations.model_parameters import Models, ModelSettings, Teachers
-from persyn_kedro.foundations.random_models import make_random_model
-from persyn_kedro.foundations.rendering import closing_ids
-from persyn_kedro.foundations.step_parameters import PromptSource, SftSettings
-from persyn_kedro.foundations.weights import ResolvedModel
+from persyn_kedro.foundations.models.load import load_causal_lm, load_tokenizer
+from persyn_kedro.foundations.models.random import make_random_model
+from persyn_kedro.foundations.models.rendering import closing_ids
+from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.settings.models import Models, ModelSettings, Teachers
+from persyn_kedro.foundations.settings.steps import PromptSource, SftSettings
+from persyn_kedro.foundations.tables import schemas
 
 SYSTEM = "Be exact."
 PAIRS = [("2 + 3?", "It is 5."), ("Ünïcode | bars?\n", "  two\n\nlines  "), ("withheld?", "no")]

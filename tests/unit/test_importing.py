@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers import answering
-from persyn_kedro.domain.teachers.importing import import_responses
-from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.domain.teachers import client as answering
+from persyn_kedro.domain.teachers.import_answers import import_responses
+from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     ModelSettings,
     SamplingSettings,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from persyn_kedro.domain.student.evaluation import accuracy_summary, nll_summary
-from persyn_kedro.domain.student.intervals import mean_t, newcombe_paired, wilson
+from persyn_kedro.domain.intervals.shares import mean_t, newcombe_paired, wilson
+from persyn_kedro.domain.student.evaluate import accuracy_summary, nll_summary
 
 
 def test_wilson_gives_the_textbook_interval() -> None:

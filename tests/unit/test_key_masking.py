@@ -5,7 +5,7 @@ import string
 
 import pytest
 
-from persyn_kedro.domain.teachers.key_masking import without_key
+from persyn_kedro.domain.engines.replies.key_masking import without_key
 
 KEY = "sk-proj-Ab3dE6gH9jK2mN5pQ8rS1tU4wXyZ"
 

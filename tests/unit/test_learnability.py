@@ -11,14 +11,15 @@ import torch
 from persyn_kedro.domain.learnability import scoring, statistics
 from persyn_kedro.domain.learnability.statistics import scorer_id, token_statistics
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
-from persyn_kedro.foundations import schemas, spread
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
-from persyn_kedro.foundations.model_parameters import ModelSettings
-from persyn_kedro.foundations.random_models import make_random_model
-from persyn_kedro.foundations.rendering import render
-from persyn_kedro.foundations.step_parameters import LabelSettings
-from persyn_kedro.foundations.weights import ResolvedModel
+from persyn_kedro.foundations.models.load import load_causal_lm, load_tokenizer
+from persyn_kedro.foundations.models.random import make_random_model
+from persyn_kedro.foundations.models.rendering import render
+from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.processes import map_blocks as spread
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.tables import schemas
 
 SUMS = ("sum_logp", "sum_rank_100", "sum_p2", "sum_p_true")
 REQUESTS = [

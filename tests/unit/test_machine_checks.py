@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import torch
 
-from persyn_kedro import machine_checks
-from persyn_kedro.foundations.cluster_parameters import ClusterSettings
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.ray_cluster import check_reachable
-from persyn_kedro.foundations.settings_reader import read_settings
-from persyn_kedro.foundations.weights import resolve_models
-from persyn_kedro.machine_checks import check_machines, needs_check
+from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.processes.ray.cluster import check_reachable
+from persyn_kedro.foundations.settings.cluster import ClusterSettings
+from persyn_kedro.foundations.settings.read import read_settings
 from persyn_kedro.pipeline_registry import register_pipelines
+from persyn_kedro.runs import machines as machine_checks
+from persyn_kedro.runs.machines import check_machines, needs_check
 from tests.settings import SHORTEST
 
 NOBODY = "127.0.0.1:9"

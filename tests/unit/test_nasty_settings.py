@@ -11,8 +11,8 @@ import pytest
 from pydantic import BaseModel, RootModel
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings_reader import GROUPS, read_settings
-from persyn_kedro.foundations.typed_settings import MAX_SEED, MAX_WHOLE
+from persyn_kedro.foundations.settings.base import MAX_SEED, MAX_WHOLE
+from persyn_kedro.foundations.settings.read import GROUPS, read_settings
 from tests.settings import SHORTEST
 
 ENDPOINT = {"url": "http://h/v1", "model": "m"}

@@ -13,6 +13,7 @@ import pyarrow.dataset as pads
 import pytest
 from kedro.io.core import DatasetError, Version
 
+from persyn_kedro.cli.prune import removable, remove
 from persyn_kedro.datasets.atomic import RECORD_FILE
 from persyn_kedro.datasets.documents import JsonDocument
 from persyn_kedro.datasets.newest_table import NewestTable
@@ -20,12 +21,11 @@ from persyn_kedro.datasets.parquet_table import ParquetTable
 from persyn_kedro.domain.prompts.sources import read_rows
 from persyn_kedro.domain.stores.parts import PartStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers.importing import import_responses
+from persyn_kedro.domain.teachers.import_answers import import_responses
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.identities import source_identity
-from persyn_kedro.foundations.places import place
-from persyn_kedro.foundations.step_parameters import PromptSource
-from persyn_kedro.pruning import removable, remove
+from persyn_kedro.foundations.models.identities import source_identity
+from persyn_kedro.foundations.settings.steps import PromptSource
+from persyn_kedro.foundations.storage.paths import place
 from tests.catalog import versioned
 
 SCHEMA = pa.schema([("response_key", pa.string()), ("text", pa.string()), ("error", pa.string())])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persyn_kedro.domain.teachers.keeping import Call
-from persyn_kedro.domain.teachers.open_calls import OpenCalls
+from persyn_kedro.domain.teachers.pending import OpenCalls
+from persyn_kedro.domain.teachers.record import Call
 
 
 @given(st.lists(st.text("0123456789abcdef", min_size=18, max_size=18), unique=True), st.data())

@@ -6,16 +6,16 @@ import time
 
 import pytest
 
-from persyn_kedro.domain.teachers import openai_engine
-from persyn_kedro.domain.teachers.adaptive_limit import AdaptiveLimit
-from persyn_kedro.domain.teachers.engine import Generation, Request
+from persyn_kedro.domain.engines import openai as openai_engine
+from persyn_kedro.domain.engines.base import Generation, Request
+from persyn_kedro.domain.engines.rate_limit import AdaptiveLimit
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.foundations.models.resolve import ResolvedModel, check_source
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     ModelSettings,
     SamplingSettings,
 )
-from persyn_kedro.foundations.weights import ResolvedModel, check_source
 from tests.endpoint import Endpoint
 from tests.hosted_teachers import KEY, remote
 

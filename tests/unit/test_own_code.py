@@ -8,20 +8,20 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from persyn_kedro.domain import fingerprints
 from persyn_kedro.domain.pool import check_own_code
 from persyn_kedro.domain.quality.checking import check_quality
-from persyn_kedro.domain.rewards import compute_rewards
-from persyn_kedro.domain.routers import persistence
+from persyn_kedro.domain.rewards.reward import compute_rewards
+from persyn_kedro.domain.routers import saving as persistence
 from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.step_parameters import (
+from persyn_kedro.foundations.settings.steps import (
     LabelSettings,
     QualitySettings,
     TrainRouterSettings,
 )
+from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.pipelines.label import nodes
+from persyn_kedro.runs import fingerprints
 
 QUALITY = "q.py:quality"
 
@@ -75,9 +75,9 @@ def test_a_file_that_holds_no_such_function_is_one_sentence(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("class R: ...\n", "r.py:R is no subclass of persyn_kedro.domain.routers.estimator.Teach"),
+        ("class R: ...\n", "r.py:R is no subclass of persyn_kedro.domain.routers.base.Teach"),
         (
-            "from persyn_kedro.domain.routers.estimator import TeacherRouter\n"
+            "from persyn_kedro.domain.routers.base import TeacherRouter\n"
             "class R(TeacherRouter):\n    def _save(self, directory): ...\n",
             "r.py:R lacks _fit_epochs, _load, score_batches",
         ),

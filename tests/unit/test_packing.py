@@ -20,8 +20,8 @@ from transformers import (
     Qwen3Config,
 )
 
-from persyn_kedro.foundations.norms_by_rows import norms_by_rows
-from persyn_kedro.foundations.packing import hidden_states, pack, use_packing
+from persyn_kedro.foundations.models.norms_by_rows import norms_by_rows
+from persyn_kedro.foundations.models.packing import hidden_states, pack, use_packing
 
 SIZES = {
     "vocab_size": 50,
@@ -140,7 +140,9 @@ def test_norms_by_rows_give_the_same_bits(
     ids = torch.arange(6, 24)[None]
     with torch.inference_mode():
         before = model(ids, use_cache=False).logits
-        monkeypatch.setattr("persyn_kedro.foundations.norms_by_rows._CACHED", 50)  # 3 rows or so
+        monkeypatch.setattr(
+            "persyn_kedro.foundations.models.norms_by_rows._CACHED", 50
+        )  # 3 rows or so
         norms_by_rows(model)
         after = model(ids, use_cache=False).logits
     assert norms and all("forward" in vars(norm) for norm in norms)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kedro.framework.cli.utils import _split_params
 
+from persyn_kedro.cli.params import parse_params
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.params_option import parse_params
 
 
 @pytest.mark.parametrize(

@@ -10,21 +10,21 @@ from persyn_kedro.domain.planning.actual import against_actual
 from persyn_kedro.domain.planning.plan import Work, estimate_table, make_plan, read_prompts
 from persyn_kedro.domain.routers.assignment import with_pool
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers.recipes import make_recipes, pool_identity
-from persyn_kedro.foundations import schemas
+from persyn_kedro.domain.teachers.recipe import make_recipes, pool_identity
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
     StudentSettings,
     Teachers,
 )
-from persyn_kedro.foundations.step_parameters import (
+from persyn_kedro.foundations.settings.steps import (
     EvaluateSettings,
     GenerateSettings,
     SftSettings,
 )
-from persyn_kedro.foundations.weights import resolve_models
+from persyn_kedro.foundations.tables import schemas
 from tests.tables import dataset
 
 # 4 bytes a token: 40 bytes are 10 tokens, with 16 of the template 26 (no system message).

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persyn_kedro.domain.prompts import sources
-from persyn_kedro.domain.prompts.preparation import prepare_prompts, split_prompts
+from persyn_kedro.domain.prompts.prepare import prepare_prompts, split_prompts
 from persyn_kedro.domain.prompts.sources import read_rows
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.step_parameters import PrepareSettings, PromptSource
+from persyn_kedro.foundations.settings.steps import PrepareSettings, PromptSource
 
 
 def settings(**values: float) -> PrepareSettings:

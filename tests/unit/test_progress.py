@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from persyn_kedro.domain.benchmarks.bars import tell_bars
-from persyn_kedro.foundations import progress, progress_counts
-from persyn_kedro.foundations.child_process import run_in_child
+from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.progress import counts as progress_counts
 from persyn_kedro.foundations.progress import step, watching
 
 
@@ -157,7 +158,7 @@ def test_what_a_child_does_is_told_here_and_ends_with_it(
 SCRIPT = """
     import logging, signal, sys, time
     from kedro.logging import RichHandler
-    from persyn_kedro.foundations.child_process import run_in_child
+    from persyn_kedro.foundations.processes.child import run_in_child
     from persyn_kedro.foundations.progress import step, watching
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # deaf in the background of a shell

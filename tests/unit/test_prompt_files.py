@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from persyn_kedro.domain.prompts.preparation import prepare_prompts
+from persyn_kedro.domain.prompts.prepare import prepare_prompts
 from persyn_kedro.domain.prompts.sources import read_rows
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.identities import source_identity
-from persyn_kedro.foundations.places import place
-from persyn_kedro.foundations.step_parameters import PromptSource
+from persyn_kedro.foundations.models.identities import source_identity
+from persyn_kedro.foundations.settings.steps import PromptSource
+from persyn_kedro.foundations.storage.paths import place
 
 KINDS = ["json", "jsonl", "csv", "parquet"]
 PACKED = ["", ".gz", ".zst"]

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persyn_kedro.domain.prompts.preparation import prepare_prompts, split_prompts
+from persyn_kedro.domain.prompts.prepare import prepare_prompts, split_prompts
 from persyn_kedro.domain.prompts.sources import read_rows
-from persyn_kedro.domain.rewards import compute_rewards
+from persyn_kedro.domain.rewards.reward import compute_rewards
 from persyn_kedro.domain.routers.assignment import assignments, ranked_teachers
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import as_unicode
-from persyn_kedro.foundations.step_parameters import LabelSettings, PrepareSettings, PromptSource
+from persyn_kedro.foundations.settings.steps import LabelSettings, PrepareSettings, PromptSource
+from persyn_kedro.foundations.tables import schemas
 
 TEXT = st.text(max_size=40)
 HALF = st.text(st.characters(categories=["Cs"]), min_size=1, max_size=1)

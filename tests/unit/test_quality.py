@@ -15,12 +15,12 @@ from persyn_kedro.domain.quality import checking, exact_answer
 from persyn_kedro.domain.quality.exact_answer import exact_answer_quality, extract_answer
 from persyn_kedro.domain.quality.reward_model import reward_model_scores
 from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.model_parameters import ModelSettings
-from persyn_kedro.foundations.random_models import make_random_model
-from persyn_kedro.foundations.step_parameters import QualitySettings
-from persyn_kedro.foundations.weights import ResolvedModel
+from persyn_kedro.foundations.models.random import make_random_model
+from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.steps import QualitySettings
+from persyn_kedro.foundations.tables import schemas
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from persyn_kedro.foundations import ranks
-from persyn_kedro.foundations.cluster_parameters import ClusterSettings
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.ranks import Group, group, run_in_ranks
-from persyn_kedro.foundations.step_parameters import SftSettings, TrainRouterSettings
+from persyn_kedro.foundations.processes import ranks
+from persyn_kedro.foundations.processes.ranks import Group, group, run_in_ranks
+from persyn_kedro.foundations.settings.cluster import ClusterSettings
+from persyn_kedro.foundations.settings.steps import SftSettings, TrainRouterSettings
 from tests.unit.test_child_process import is_running
 
 
@@ -86,7 +86,7 @@ def test_the_ranks_end_with_their_parent(tmp_path: Path) -> None:
     script = """
         import sys
         from pathlib import Path
-        from persyn_kedro.foundations.ranks import run_in_ranks
+        from persyn_kedro.foundations.processes.ranks import run_in_ranks
         from tests.unit.test_ranks import wait_for_ever
         if __name__ == "__main__":
             work = (wait_for_ever, Path(sys.argv[1]))

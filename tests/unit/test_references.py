@@ -13,11 +13,11 @@ import pytest
 from persyn_kedro.domain.quality import checking
 from persyn_kedro.domain.quality.own_function import function_scores
 from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.references import accepted, reference_texts, spoken, stored
-from persyn_kedro.foundations.step_parameters import QualitySettings
+from persyn_kedro.foundations.settings.steps import QualitySettings
+from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.references import accepted, reference_texts, spoken, stored
 from tests.unit.test_prompt_files import read
 
 

@@ -8,8 +8,8 @@ import pytest
 from persyn_kedro.datasets.handles import StoreHandle, Workspace
 from persyn_kedro.datasets.model_directory import ModelDirectory
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.places import place
-from persyn_kedro.foundations.remote_copies import copy_here
+from persyn_kedro.foundations.storage.mirror import copy_here
+from persyn_kedro.foundations.storage.paths import place
 from tests.catalog import versioned
 
 

@@ -6,8 +6,8 @@ import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.random_models import make_random_model
-from persyn_kedro.foundations.rendering import render, render_prompt, show_mask, visible_text
+from persyn_kedro.foundations.models.random import make_random_model
+from persyn_kedro.foundations.models.rendering import render, render_prompt, show_mask, visible_text
 
 TRIMMING = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] | trim }}<|im_end|>\n"

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from persyn_kedro.domain.teachers.completions import Answer
-from persyn_kedro.domain.teachers.refusals import Refusal
-from persyn_kedro.domain.teachers.replies import read_reply
-from persyn_kedro.foundations.model_parameters import EndpointSettings
+from persyn_kedro.domain.engines.replies.completions import Answer
+from persyn_kedro.domain.engines.replies.refusals import Refusal
+from persyn_kedro.domain.engines.replies.reply import read_reply
+from persyn_kedro.foundations.settings.models import EndpointSettings
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 

@@ -14,8 +14,8 @@ from persyn_kedro.domain.reporting.page import report_page
 from persyn_kedro.domain.reporting.summary import build_summary
 from persyn_kedro.domain.reporting.terminal import terminal_table
 from persyn_kedro.domain.routers.metrics import router_metrics
-from persyn_kedro.domain.student.evaluation import accuracy_summary, nll_summary
-from persyn_kedro.foundations import schemas
+from persyn_kedro.domain.student.evaluate import accuracy_summary, nll_summary
+from persyn_kedro.foundations.tables import schemas
 from tests.tables import dataset
 
 POOL = ["qwen-1.5b-step-by-step", "qwen-0.5b-brief", "gemma-270m", "smollm2-itself"]

@@ -10,11 +10,11 @@ from persyn_kedro.domain.quality.reward_model import reward_model_scores
 from persyn_kedro.domain.reward_model.measuring import preference_accuracy
 from persyn_kedro.domain.reward_model.pairs import preference_pairs
 from persyn_kedro.domain.reward_model.training import train_reward_model_job
-from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
-from persyn_kedro.foundations.model_parameters import ModelSettings
-from persyn_kedro.foundations.weights import resolve_model
+from persyn_kedro.foundations.models.resolve import resolve_model
+from persyn_kedro.foundations.settings.experiments import TrainRewardModelSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.tables import schemas
 
 ANSWERS = {  # prompt: {teacher: (text, quality, finish reason)}
     "p": {

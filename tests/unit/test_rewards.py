@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from persyn_kedro.domain.rewards import (
+from persyn_kedro.domain.rewards.reward import (
     compute_rewards,
     fitted_rewards,
     never_valid,
@@ -13,8 +13,8 @@ from persyn_kedro.domain.rewards import (
     tell_apart,
 )
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.schemas import REWARDS
-from persyn_kedro.foundations.step_parameters import LabelSettings
+from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.tables.schemas import REWARDS
 
 TEACHERS = ["a", "b", "c"]
 NAN = float("nan")

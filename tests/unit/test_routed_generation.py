@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from persyn_kedro.domain.prompts.chosen import in_memory
 from persyn_kedro.domain.routers import assignment
 from persyn_kedro.domain.routers.assignment import assignments, ranked_places
-from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.domain.training_set.checking import exact_checker, streaming_checker
 from persyn_kedro.domain.training_set.merge import is_trainable, trainable_text
 from persyn_kedro.domain.training_set.routed import routed_rounds
-from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.model_parameters import SamplingSettings
-from persyn_kedro.foundations.step_parameters import GenerateSettings
+from persyn_kedro.foundations.settings.models import SamplingSettings
+from persyn_kedro.foundations.settings.steps import GenerateSettings
+from persyn_kedro.foundations.tables import schemas
 from tests.tables import dataset, sft_rows
 
 pytestmark = pytest.mark.usefixtures("small_blocks")

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from persyn_kedro.domain.routers.comparison import (
+from persyn_kedro.domain.router_comparison.compare import (
     Bootstrap,
     constant_scores,
     measure_scores,
     pair_auc,
     pair_calibration,
 )
-from persyn_kedro.domain.routers.cross_fitting import fold_of
+from persyn_kedro.domain.router_comparison.cross_fitting import fold_of
 from persyn_kedro.domain.routers.metrics import router_metrics
 
 BOOTSTRAP = Bootstrap(resamples=500, confidence=0.9, seed=3)

@@ -10,14 +10,14 @@ import pytest
 
 from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.domain.routers.jobs import fit_router_job, read_prompt_job, score_prompts_job
-from persyn_kedro.domain.routers.language_model import LanguageModelRouter
+from persyn_kedro.domain.routers.language_model.router import LanguageModelRouter
 from persyn_kedro.domain.routers.metrics import router_metrics
-from persyn_kedro.domain.routers.persistence import check_pool, load_router, router_class
-from persyn_kedro.foundations import weights
+from persyn_kedro.domain.routers.saving import check_pool, load_router, router_class
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.model_parameters import ModelSettings
-from persyn_kedro.foundations.random_models import make_random_model
-from persyn_kedro.foundations.step_parameters import TrainRouterSettings
+from persyn_kedro.foundations.models import resolve as weights
+from persyn_kedro.foundations.models.random import make_random_model
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.steps import TrainRouterSettings
 
 NAN = np.nan
 POOL = [{"teacher": name, "weights_id": f"w{name}", "recipe_id": f"r{name}"} for name in "abc"]
@@ -195,7 +195,7 @@ def test_a_directory_without_a_router_is_refused(text, tmp_path):
 
 def test_checking_a_pool_imports_nothing_heavy():
     code = (
-        "import sys, persyn_kedro.domain.routers.persistence, persyn_kedro.domain.routers.jobs;"
+        "import sys, persyn_kedro.domain.routers.saving, persyn_kedro.domain.routers.jobs;"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'sklearn')))"
     )
     source = Path(embeddings.__file__).parents[3]
@@ -273,9 +273,9 @@ def test_equal_rewards_are_refused_before_a_model_is_loaded(tmp_path, monkeypatc
     import pyarrow as pa
     import pyarrow.dataset as pads
 
-    from persyn_kedro.domain.teachers.recipes import resolve_recipes
-    from persyn_kedro.foundations import schemas
-    from persyn_kedro.foundations.model_parameters import Models, Teachers
+    from persyn_kedro.domain.teachers.recipe import resolve_recipes
+    from persyn_kedro.foundations.settings.models import Models, Teachers
+    from persyn_kedro.foundations.tables import schemas
     from persyn_kedro.pipelines.train_router import nodes
 
     monkeypatch.setattr(nodes, "run_in_child", lambda *_, **__: pytest.fail("a model was loaded"))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from persyn_kedro.foundations.table_rules import COLUMNS
+from persyn_kedro.foundations.tables.registry import COLUMNS
 from tests.good_rows import (
     ASSISTANT,
     ID,

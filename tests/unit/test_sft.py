@@ -9,15 +9,15 @@ import pytest
 from safetensors.torch import load_file
 
 from persyn_kedro.domain.student import sft
-from persyn_kedro.domain.student.packed_training import summed_cross_entropy
+from persyn_kedro.domain.student.packed import summed_cross_entropy
 from persyn_kedro.domain.student.sft import train_student_job, training_examples
-from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
-from persyn_kedro.foundations.model_parameters import ModelSettings
+from persyn_kedro.foundations.models.load import load_causal_lm, load_tokenizer
+from persyn_kedro.foundations.models.random import make_random_model
+from persyn_kedro.foundations.models.rendering import end_of_turn_ids
+from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.progress import step
-from persyn_kedro.foundations.random_models import make_random_model
-from persyn_kedro.foundations.rendering import end_of_turn_ids
-from persyn_kedro.foundations.step_parameters import LoraSettings, SftSettings
-from persyn_kedro.foundations.weights import ResolvedModel
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.steps import LoraSettings, SftSettings
 
 ROWS = [{"prompt": f"{i}+1?", "response": f"{i + 1}"} for i in range(4)]
 

@@ -8,9 +8,9 @@ import sys
 import pytest
 from kedro.pipeline import Pipeline, node
 
-from persyn_kedro.imports_ahead import imports_of
-from persyn_kedro.lazy_pipeline import LazyPipeline
 from persyn_kedro.pipeline_registry import MAKERS, STEPS, register_pipelines
+from persyn_kedro.pipelines.lazy import LazyPipeline
+from persyn_kedro.runs.preload import imports_of
 
 HEAVY = "torch transformers vllm trl peft sklearn datasets accelerate scipy matplotlib openai"
 
@@ -30,7 +30,7 @@ def test_a_list_of_the_pipelines_imports_no_node_and_no_library() -> None:
 
 
 def test_no_node_imports_anything_heavy() -> None:
-    code = "import persyn_kedro.pipeline_registry as r, persyn_kedro.run_checks; "
+    code = "import persyn_kedro.pipeline_registry as r, persyn_kedro.runs.preflight; "
     modules = imported(code + "[p.nodes for p in r.register_pipelines().values()]")
     assert "persyn_kedro.pipelines.compare.students" in modules
     assert not modules & set(HEAVY.split())

@@ -12,13 +12,13 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import BaseModel, RootModel, ValidationError
 
-from persyn_kedro.domain import fingerprints
-from persyn_kedro.foundations.model_parameters import Models, ModelSettings
-from persyn_kedro.foundations.settings_reader import read_settings
-from persyn_kedro.foundations.step import hand, lasting, step_of
-from persyn_kedro.foundations.typed_settings import NO_EFFECT
+from persyn_kedro.foundations.settings.base import NO_EFFECT
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.foundations.settings.step import hand, lasting, step_of
 from persyn_kedro.pipeline_registry import register_pipelines
-from persyn_kedro.step_records import settings_of
+from persyn_kedro.runs import fingerprints
+from persyn_kedro.runs.records import settings_of
 from tests.settings import SHORTEST
 
 NODES = sorted(sum(register_pipelines().values(), Pipeline([])).nodes, key=lambda n: n.name)

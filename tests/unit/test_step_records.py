@@ -9,15 +9,15 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.io.core import Version
 from kedro.pipeline import Pipeline, node
 
-from persyn_kedro.belonging import pin_versions_behind
+from persyn_kedro.cli.prune import removable, remove
 from persyn_kedro.datasets.documents import JsonDocument
 from persyn_kedro.datasets.model_directory import ModelDirectory
 from persyn_kedro.datasets.parquet_table import ParquetTable
-from persyn_kedro.domain.fingerprints import difference
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.schemas import with_unsettled
-from persyn_kedro.pruning import removable, remove
-from persyn_kedro.step_records import StepRecords
+from persyn_kedro.foundations.tables.schemas import with_unsettled
+from persyn_kedro.runs.belonging import pin_versions_behind
+from persyn_kedro.runs.fingerprints import difference
+from persyn_kedro.runs.records import StepRecords
 from tests.settings import SHORTEST
 
 
@@ -52,7 +52,7 @@ def catalog(directory: Path, version: str, **changes: Any) -> DataCatalog:
 
 def run(directory: Path, version: str, failed: int = 0, **changes: Any) -> list[str]:
     """Run as the runner does; return what was done."""
-    from persyn_kedro.resuming_runner import ResumingRunner
+    from persyn_kedro.runs.runner import ResumingRunner
 
     class Hooks:
         hook = type("H", (), {"__getattr__": lambda *_: lambda **__: []})()

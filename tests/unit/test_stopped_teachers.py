@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers import answering
+from persyn_kedro.domain.teachers import client as answering
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.model_parameters import Budget, EngineSettings, ModelSettings
-from persyn_kedro.foundations.schemas import unsettled_rows
-from persyn_kedro.foundations.weights import resolve_model
+from persyn_kedro.foundations.models.resolve import resolve_model
+from persyn_kedro.foundations.settings.models import Budget, EngineSettings, ModelSettings
+from persyn_kedro.foundations.tables.schemas import unsettled_rows
 from tests.endpoint import Endpoint, replying
 from tests.hosted_teachers import recipe, remote, wanted
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persyn_kedro.domain.strategies import choices, merits
-from persyn_kedro.domain.strategies.allocation import Pool, RouterScores, allocate
-from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.evidence_parameters import CompareSettings
+from persyn_kedro.domain.comparison.strategies import choices, merits
+from persyn_kedro.domain.comparison.strategies.allocation import Pool, RouterScores, allocate
+from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.foundations.tables import schemas
 
 TEACHERS = ["big", "middle", "small"]
 # Three calibration prompts; r_q and r_l of each teacher.

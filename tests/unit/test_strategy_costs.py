@@ -4,9 +4,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from persyn_kedro.domain.strategies.costs import price_strategies, strategy_tokens
-from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.model_parameters import Teachers, TeacherSettings
+from persyn_kedro.domain.comparison.strategies.costs import price_strategies, strategy_tokens
+from persyn_kedro.foundations.settings.models import Teachers, TeacherSettings
+from persyn_kedro.foundations.tables import schemas
 
 
 def answered(teacher: str, prompt_id: str, tokens: int, **more: Any) -> dict[str, Any]:

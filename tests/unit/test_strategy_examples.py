@@ -5,10 +5,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from persyn_kedro.domain.strategies.examples import Trainable, strategy_examples
-from persyn_kedro.foundations import schemas
+from persyn_kedro.domain.comparison.strategies.examples import Trainable, strategy_examples
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.evidence_parameters import CompareSettings
+from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.foundations.tables import schemas
 
 IDS = ["p0", "p1", "p2"]
 

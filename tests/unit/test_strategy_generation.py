@@ -4,10 +4,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from persyn_kedro.domain.strategies import choices
-from persyn_kedro.domain.strategies.generation import generate_side_by_side
-from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.step_parameters import GenerateSettings
+from persyn_kedro.domain.comparison.strategies import choices
+from persyn_kedro.domain.comparison.strategies.generation import generate_side_by_side
+from persyn_kedro.foundations.settings.steps import GenerateSettings
+from persyn_kedro.foundations.tables import schemas
 
 TEACHERS = ["big", "middle", "small"]
 IDS = ["p0", "p1", "p2"]

@@ -10,18 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from persyn_kedro.domain.prompts import preparation
+from persyn_kedro.domain.engines.base import Generation
+from persyn_kedro.domain.prompts import prepare as preparation
 from persyn_kedro.domain.prompts.chosen import ChosenPrompts
 from persyn_kedro.domain.routers.assignment import assignments
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers import answering, asking
-from persyn_kedro.domain.teachers.engine import Generation
-from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.domain.teachers import client as answering
+from persyn_kedro.domain.teachers import dispatch as asking
+from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.domain.training_set import merge
-from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.model_parameters import EngineSettings, SamplingSettings
-from persyn_kedro.foundations.step_parameters import PrepareSettings, PromptSource
-from persyn_kedro.foundations.table_rows import TableRows
+from persyn_kedro.foundations.settings.models import EngineSettings, SamplingSettings
+from persyn_kedro.foundations.settings.steps import PrepareSettings, PromptSource
+from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.rows import TableRows
 from tests.tables import dataset, on_disk
 
 pytestmark = pytest.mark.usefixtures("small_blocks")

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from kedro.io.core import DatasetError, Version
 
 from persyn_kedro.datasets.parquet_table import ROW_GROUP, ParquetTable
-from persyn_kedro.domain.rewards import compute_rewards
+from persyn_kedro.domain.rewards.reward import compute_rewards
 from persyn_kedro.domain.routers.assignment import with_pool
-from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.step_parameters import LabelSettings
-from persyn_kedro.foundations.table_rules import COLUMNS
+from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.registry import COLUMNS
 from tests.good_rows import GOOD, ID, check, refusal, rows_of
 
 CATALOG = Path(__file__).parents[2] / "conf" / "base" / "catalog.yml"

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persyn_kedro.domain.prompts import preparation
+from persyn_kedro.domain.prompts import prepare as preparation
 from persyn_kedro.domain.prompts.chosen import ChosenPrompts
-from persyn_kedro.domain.prompts.selection import select_prompts
+from persyn_kedro.domain.prompts.select import select_prompts
 from persyn_kedro.domain.routers.assignment import ranked
-from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.seen_keys import SeenKeys
-from persyn_kedro.foundations.table_rows import TableRows, TextColumn, read_blocks
+from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.rows import TableRows, TextColumn, read_blocks
+from persyn_kedro.foundations.tables.seen_keys import SeenKeys
 from tests.tables import on_disk
 
 pytestmark = pytest.mark.usefixtures("small_blocks")

@@ -8,25 +8,25 @@ from typing import Any
 import numpy as np
 import pytest
 
+from persyn_kedro.domain.engines import openai as openai_engine
+from persyn_kedro.domain.engines.base import Request
 from persyn_kedro.domain.learnability import statistics
 from persyn_kedro.domain.pool import check_pool
 from persyn_kedro.domain.quality.checking import _scorer
-from persyn_kedro.domain.routers.fitting import Fitting
-from persyn_kedro.domain.teachers import openai_engine
-from persyn_kedro.domain.teachers.engine import Request
-from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.domain.router_comparison.fitting import Fitting
+from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.hub import hub_commit
-from persyn_kedro.foundations.identities import model_identity
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.foundations.models.hub import hub_commit
+from persyn_kedro.foundations.models.identities import model_identity
+from persyn_kedro.foundations.models.random import CHATML, make_random_model
+from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     ModelSettings,
     SamplingSettings,
 )
-from persyn_kedro.foundations.random_models import CHATML, make_random_model
-from persyn_kedro.foundations.settings_reader import read_settings
-from persyn_kedro.foundations.step_parameters import QualitySettings, TrainRouterSettings
-from persyn_kedro.foundations.weights import ResolvedModel, resolve_model
+from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.foundations.settings.steps import QualitySettings, TrainRouterSettings
 from tests.clock import DATED
 from tests.endpoint import Endpoint
 from tests.hosted_teachers import remote

@@ -9,28 +9,28 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from persyn_kedro import run_checks
 from persyn_kedro.domain.benchmarks.harness import _save_tokenizer
+from persyn_kedro.domain.engines.base import Prepared, Request, Turns
 from persyn_kedro.domain.learnability import statistics
 from persyn_kedro.domain.quality.reward_model import pair_ids
 from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.domain.student.sft import training_examples
 from persyn_kedro.domain.student.trained import trained
-from persyn_kedro.domain.teachers.engine import Prepared, Request, Turns
-from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.loading import load_tokenizer
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.foundations.models.load import load_tokenizer
+from persyn_kedro.foundations.models.rendering import render_prompt
+from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
     ModelSettings,
     SamplingSettings,
     StudentSettings,
 )
-from persyn_kedro.foundations.rendering import render_prompt
-from persyn_kedro.foundations.settings_reader import read_settings
-from persyn_kedro.foundations.weights import ResolvedModel, resolve_model
+from persyn_kedro.foundations.settings.read import read_settings
 from persyn_kedro.pipeline_registry import register_pipelines
+from persyn_kedro.runs import preflight as run_checks
 from tests.clock import DATED, set_clock
 from tests.settings import SHORTEST
 

@@ -10,13 +10,13 @@ from persyn_kedro.domain.learnability.scoring import score_responses
 from persyn_kedro.domain.quality.checking import check_quality
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
-from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.loading import load_tokenizer
-from persyn_kedro.foundations.model_parameters import ModelSettings, Think
-from persyn_kedro.foundations.random_models import make_random_model
-from persyn_kedro.foundations.rendering import reading
-from persyn_kedro.foundations.step_parameters import LabelSettings, QualitySettings
-from persyn_kedro.foundations.weights import ResolvedModel
+from persyn_kedro.foundations.models.load import load_tokenizer
+from persyn_kedro.foundations.models.random import make_random_model
+from persyn_kedro.foundations.models.rendering import reading
+from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.settings.models import ModelSettings, Think
+from persyn_kedro.foundations.settings.steps import LabelSettings, QualitySettings
+from persyn_kedro.foundations.tables import schemas
 from tests.tables import sft_rows
 
 RAW = "<think>It is 9.</think>\\boxed{7}"

@@ -20,19 +20,19 @@ from persyn_kedro.domain.routers.jobs import fit_router_job
 from persyn_kedro.domain.student import sft
 from persyn_kedro.domain.student.sft import train_student_job
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.fork_server import import_ahead
-from persyn_kedro.foundations.loading import load_causal_lm
-from persyn_kedro.foundations.model_parameters import ModelSettings
+from persyn_kedro.foundations.models.load import load_causal_lm
+from persyn_kedro.foundations.models.random import make_random_model
+from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.processes.fork_server import import_ahead
+from persyn_kedro.foundations.processes.ranks import group, run_in_ranks
 from persyn_kedro.foundations.progress import step
-from persyn_kedro.foundations.random_models import make_random_model
-from persyn_kedro.foundations.ranks import group, run_in_ranks
-from persyn_kedro.foundations.step_parameters import (
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.steps import (
     LoraSettings,
     SftSettings,
     TrainRouterSettings,
 )
-from persyn_kedro.foundations.weights import ResolvedModel
-from persyn_kedro.imports_ahead import imports_of
+from persyn_kedro.runs.preload import imports_of
 from tests.unit.test_child_process import is_running
 
 # In batches of 3, the last of an epoch has one row: one of two ranks gets none.
@@ -134,7 +134,7 @@ def looked_at(*work: Any) -> Iterator[Any]:
 
 def killed_after_an_epoch(job: Any, pids: Path, *work: Any) -> Iterator[Any]:
     """Run a job until its first checkpoint is there; then rank 1, or the only one, is killed."""
-    from persyn_kedro.domain.routers.checkpoint import RouterCheckpoint
+    from persyn_kedro.domain.routers.language_model.checkpoint import RouterCheckpoint
 
     def and_die(save: Any) -> Any:
         def save_and_die(*args: Any) -> None:

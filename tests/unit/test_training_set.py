@@ -10,8 +10,8 @@ import pytest
 from persyn_kedro.domain.prompts.chosen import in_memory
 from persyn_kedro.domain.routers.assignment import ranked
 from persyn_kedro.domain.training_set.routed import routed_generation
-from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.step_parameters import GenerateSettings
+from persyn_kedro.foundations.settings.steps import GenerateSettings
+from persyn_kedro.foundations.tables import schemas
 from tests.tables import sft_rows
 
 TEACHERS = ["strong", "middle", "weak"]

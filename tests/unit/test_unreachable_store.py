@@ -12,10 +12,10 @@ from kedro.io.core import DatasetError
 from persyn_kedro.datasets.documents import JsonDocument
 from persyn_kedro.datasets.parquet_table import ParquetTable
 from persyn_kedro.domain.stores.parts import PartStore
-from persyn_kedro.foundations.child_process import run_in_child
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.places import check_writable, place
-from persyn_kedro.foundations.table_rows import TextColumn
+from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.storage.paths import check_writable, place
+from persyn_kedro.foundations.tables.rows import TextColumn
 from tests.catalog import versioned
 
 SCHEMA = pa.schema([("response_key", pa.string()), ("text", pa.string()), ("error", pa.string())])

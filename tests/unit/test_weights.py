@@ -11,13 +11,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from persyn_kedro.foundations import model_cache, weights
-from persyn_kedro.foundations.chat_templates import BASE_TEMPLATE
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.hub import hub_commit
-from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
-from persyn_kedro.foundations.model_parameters import Models, ModelSettings
-from persyn_kedro.foundations.random_models import CHATML, make_random_model
+from persyn_kedro.foundations.models import resolve as weights
+from persyn_kedro.foundations.models.hub import hub_commit
+from persyn_kedro.foundations.models.load import load_causal_lm, load_tokenizer
+from persyn_kedro.foundations.models.random import CHATML, make_random_model
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.storage import cache as model_cache
+from persyn_kedro.foundations.templates.base import BASE_TEMPLATE
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.table_checks import TableCheck
-from persyn_kedro.foundations.table_rules import COLUMNS, rules_of
+from persyn_kedro.foundations.tables.checks import TableCheck
+from persyn_kedro.foundations.tables.registry import COLUMNS, rules_of
 from tests.good_rows import OTHER_ID, another, check, refusal, rows_of
 
 KEYS = [

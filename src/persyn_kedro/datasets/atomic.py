@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.io.core import AbstractVersionedDataset, Version, VersionNotFoundError
 
-from persyn_kedro.foundations.durability import flush_directory, flush_tree
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.places import Place, is_local, one_sentence_of, place
-from persyn_kedro.foundations.remote_copies import copy_within, send
+from persyn_kedro.foundations.storage.fsync import flush_directory, flush_tree
+from persyn_kedro.foundations.storage.mirror import copy_within, send
+from persyn_kedro.foundations.storage.paths import Place, is_local, one_sentence_of, place
 
 if TYPE_CHECKING:
     from upath import UPath

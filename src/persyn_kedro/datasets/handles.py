@@ -13,8 +13,8 @@ from persyn_kedro.domain.stores.trial_store import TrialStore
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.model_cache import cache_directory
-from persyn_kedro.foundations.places import Place, place
+from persyn_kedro.foundations.storage.cache import cache_directory
+from persyn_kedro.foundations.storage.paths import Place, place
 
 _STORES: dict[str, Any] = {
     "responses": ResponseStore,

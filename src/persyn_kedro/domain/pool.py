@@ -6,20 +6,20 @@ from pathlib import Path
 
 from persyn_kedro.domain.learnability.signals import signal_of
 from persyn_kedro.domain.quality.own_function import quality_function
-from persyn_kedro.domain.routers.persistence import router_class
+from persyn_kedro.domain.routers.saving import router_class
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
-from persyn_kedro.foundations.model_files import local_directory, read_config
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.foundations.models.files import local_directory, read_config
+from persyn_kedro.foundations.models.resolve import check_source, identify_weights
+from persyn_kedro.foundations.settings.experiments import TrainRewardModelSettings
+from persyn_kedro.foundations.settings.models import (
     Models,
     ModelSettings,
     StudentSettings,
     Teachers,
     Think,
 )
-from persyn_kedro.foundations.own_code import is_own
-from persyn_kedro.foundations.step_parameters import LabelSettings, TrainRouterSettings
-from persyn_kedro.foundations.weights import check_source, identify_weights
+from persyn_kedro.foundations.settings.plugins import is_own
+from persyn_kedro.foundations.settings.steps import LabelSettings, TrainRouterSettings
 
 
 def check_pool(

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.domain.benchmarks.bars import tell_bars
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.evidence_parameters import BenchmarkSettings
 from persyn_kedro.foundations.hashing import settings_id, text_id
-from persyn_kedro.foundations.model_parameters import EngineSettings
+from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
+from persyn_kedro.foundations.settings.models import EngineSettings
 
 if TYPE_CHECKING:
-    from persyn_kedro.foundations.weights import ResolvedModel
+    from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 
 def check_harness(settings: BenchmarkSettings) -> None:
@@ -140,7 +140,7 @@ def _load_tasks(settings: BenchmarkSettings, own: Path) -> Any:
 
 def _save_tokenizer(model: "ResolvedModel", directory: Path) -> str:
     """Save the tokenizer with the chat template that the student is trained with; return that."""
-    from persyn_kedro.foundations.loading import load_tokenizer
+    from persyn_kedro.foundations.models.load import load_tokenizer
 
     tokenizer = load_tokenizer(model)
     tokenizer.save_pretrained(directory)
@@ -150,7 +150,7 @@ def _save_tokenizer(model: "ResolvedModel", directory: Path) -> str:
 def _model_arguments(
     model: "ResolvedModel", tokenizer: Path, settings: BenchmarkSettings, engine: EngineSettings
 ) -> dict[str, Any]:
-    from persyn_kedro.foundations.loading import device
+    from persyn_kedro.foundations.models.load import device
 
     common: dict[str, Any] = {
         "pretrained": str(model.directory),
@@ -212,7 +212,7 @@ def _number(value: Any) -> float | None:
 
 def environment(engine: EngineSettings, backend: str) -> dict[str, str]:
     """Return the variables that are set before the harness is imported."""
-    from persyn_kedro.domain.teachers.vllm_engine import environment as vllm_environment
+    from persyn_kedro.domain.engines.vllm import environment as vllm_environment
 
     own = vllm_environment(engine) if backend == "vllm" else {}
     # vLLM's own progress bar divides by the time that a disabled one does not measure.

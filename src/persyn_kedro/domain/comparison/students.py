@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from persyn_kedro.domain.bootstrap import mean_over_prompts
-from persyn_kedro.domain.comparison.seeds_and_prompts import certainty
-from persyn_kedro.domain.strategies.allocation import PERSYN, reference_of
-from persyn_kedro.foundations.evidence_parameters import CompareSettings
+from persyn_kedro.domain.comparison.strategies.allocation import PERSYN, reference_of
+from persyn_kedro.domain.intervals.bootstrap import mean_over_prompts
+from persyn_kedro.domain.intervals.two_way import certainty
+from persyn_kedro.foundations.settings.experiments import CompareSettings
 
 UNTRAINED = "untrained"
 

@@ -8,22 +8,23 @@ from typing import Any
 import pyarrow as pa
 
 from persyn_kedro.domain.comparison.students import UNTRAINED
-from persyn_kedro.domain.quality.checking import check_quality
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.stores.trial_store import TrialStore
-from persyn_kedro.domain.student.exam import STUDENT
-from persyn_kedro.domain.student.trial import (
+from persyn_kedro.domain.comparison.trial import (
     Setup,
     Trial,
     finished_trials,
     run_trial,
     trial_answers,
 )
-from persyn_kedro.foundations import progress, schemas
+from persyn_kedro.domain.quality.checking import check_quality
+from persyn_kedro.domain.stores.quality_store import QualityStore
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.trial_store import TrialStore
+from persyn_kedro.domain.student.test_set import STUDENT
+from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.step_parameters import QualitySettings
-from persyn_kedro.foundations.weights import ResolvedModel
+from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.settings.steps import QualitySettings
+from persyn_kedro.foundations.tables import schemas
 
 log = logging.getLogger(__name__)
 

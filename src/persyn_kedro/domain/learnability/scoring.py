@@ -9,13 +9,14 @@ import pyarrow as pa
 
 from persyn_kedro.domain.learnability.statistics import Request, scorer_id, student_scorer
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
-from persyn_kedro.foundations import progress, schemas
+from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.model_parameters import Think
-from persyn_kedro.foundations.rendering import reading, visible_text
-from persyn_kedro.foundations.spread import spread
-from persyn_kedro.foundations.step_parameters import LabelSettings
-from persyn_kedro.foundations.weights import ResolvedModel
+from persyn_kedro.foundations.models.rendering import reading, visible_text
+from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.processes.map_blocks import spread
+from persyn_kedro.foundations.settings.models import Think
+from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.tables import schemas
 
 BLOCK = 64  # responses that are scored, and stored, together
 UNIT = "responses scored"

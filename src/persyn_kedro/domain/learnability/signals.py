@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.own_code import is_own, load_function
-from persyn_kedro.foundations.schemas import STATISTICS_FIELDS
+from persyn_kedro.foundations.settings.plugins import is_own, load_function
+from persyn_kedro.foundations.tables.schemas import STATISTICS_FIELDS
 
 Signal = Callable[[Mapping[str, Any]], float | None]
 

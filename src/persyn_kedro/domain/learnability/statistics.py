@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.model_parameters import Think
-from persyn_kedro.foundations.norms_by_rows import norms_by_rows
-from persyn_kedro.foundations.packing import Family, hidden_states, pack, use_packing
-from persyn_kedro.foundations.rendering import Rendered, render
+from persyn_kedro.foundations.models.norms_by_rows import norms_by_rows
+from persyn_kedro.foundations.models.packing import Family, hidden_states, pack, use_packing
+from persyn_kedro.foundations.models.rendering import Rendered, render
+from persyn_kedro.foundations.settings.models import Think
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-    from persyn_kedro.foundations.weights import ResolvedModel
+    from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 Row = dict[str, Any]
 Request = tuple[str, str, str]
@@ -77,8 +77,8 @@ def student_scorer(
     Raises:
         PersynError: the student's head computes more than this function knows of.
     """
-    from persyn_kedro.foundations.loading import load_causal_lm, load_tokenizer
-    from persyn_kedro.foundations.weights import here
+    from persyn_kedro.foundations.models.load import load_causal_lm, load_tokenizer
+    from persyn_kedro.foundations.models.resolve import here
 
     student = here(student)
     tokenizer = load_tokenizer(student)

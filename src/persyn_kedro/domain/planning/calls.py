@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 
 from persyn_kedro.domain.planning.lengths import Lengths, lengths_of
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers.recipes import Recipe, make_recipes
-from persyn_kedro.domain.teachers.shares import answered_prompts
-from persyn_kedro.foundations.model_parameters import EngineSettings, Models, Teachers
-from persyn_kedro.foundations.schemas import PLAN
-from persyn_kedro.foundations.weights import ResolvedModel, find_model, identify_weights
+from persyn_kedro.domain.teachers.recipe import Recipe, make_recipes
+from persyn_kedro.domain.teachers.requests import answered_prompts
+from persyn_kedro.foundations.models.resolve import ResolvedModel, find_model, identify_weights
+from persyn_kedro.foundations.settings.models import EngineSettings, Models, Teachers
+from persyn_kedro.foundations.tables.schemas import PLAN
 
 LABEL, GENERATE, EVALUATE = "label", "generate", "evaluate"
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from persyn_kedro.foundations.model_parameters import Models
-from persyn_kedro.foundations.step_parameters import SftSettings
-from persyn_kedro.foundations.weights import ResolvedModel
+from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.settings.models import Models
+from persyn_kedro.foundations.settings.steps import SftSettings
 
 BYTES_A_TOKEN = 5  # of an answer's text with its row, about
 COPIES = 3  # an answer lies in the store, in its step's table and in the training set
@@ -34,7 +34,7 @@ def disk_needed(
 
 
 def _to_fetch(models: Models, absent: Sequence[str]) -> float | None:
-    from persyn_kedro.foundations.zoo import zoo_model
+    from persyn_kedro.foundations.models.zoo import zoo_model
 
     total = 0.0
     for name in absent:

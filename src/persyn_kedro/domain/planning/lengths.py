@@ -10,8 +10,8 @@ from statistics import mean
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from persyn_kedro.domain.teachers.importing import IMPORTED
-from persyn_kedro.domain.teachers.recipes import Recipe
+from persyn_kedro.domain.teachers.import_answers import IMPORTED
+from persyn_kedro.domain.teachers.recipe import Recipe
 
 SAMPLE = 200  # prompts whose tokens are counted
 TEMPLATE = 16  # tokens that a chat template adds, about

@@ -13,25 +13,25 @@ from persyn_kedro.domain.planning import calls as planned
 from persyn_kedro.domain.planning.disk import disk_needed
 from persyn_kedro.domain.planning.lengths import SAMPLE, lengths_of
 from persyn_kedro.domain.routers.assignment import pool_of
-from persyn_kedro.domain.routers.persistence import pool_difference
+from persyn_kedro.domain.routers.saving import pool_difference
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.student.exam import STUDENT
-from persyn_kedro.domain.teachers.recipes import Recipe, pool_identity
-from persyn_kedro.domain.teachers.shares import answered_prompts
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.domain.student.test_set import STUDENT
+from persyn_kedro.domain.teachers.recipe import Recipe, pool_identity
+from persyn_kedro.domain.teachers.requests import answered_prompts
+from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
     StudentSettings,
     Teachers,
 )
-from persyn_kedro.foundations.schemas import PLAN
-from persyn_kedro.foundations.step_parameters import (
+from persyn_kedro.foundations.settings.steps import (
     EvaluateSettings,
     GenerateSettings,
     SftSettings,
 )
-from persyn_kedro.foundations.table_rows import TableRows
-from persyn_kedro.foundations.weights import resolve_models
+from persyn_kedro.foundations.tables.rows import TableRows
+from persyn_kedro.foundations.tables.schemas import PLAN
 
 
 @dataclass(frozen=True)

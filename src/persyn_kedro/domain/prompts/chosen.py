@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.foundations.table_rows import TableRows
+from persyn_kedro.foundations.tables.rows import TableRows
 
 
 class ChosenPrompts(Sequence[Any]):

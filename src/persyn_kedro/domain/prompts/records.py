@@ -11,7 +11,7 @@ from shutil import copyfileobj
 from typing import IO, Any
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.places import Place, is_local, one_sentence_of
+from persyn_kedro.foundations.storage.paths import Place, is_local, one_sentence_of
 
 Row = dict[str, Any]
 
@@ -22,7 +22,7 @@ def file_records(
     """Yield a file's rows in order; all columns are named, of Parquet's the ``wanted`` alone read.
 
     Args:
-        kind: one of ``foundations.prompt_files.KINDS``.
+        kind: one of ``foundations.storage.prompt_files.KINDS``.
         compression: as pyarrow calls it.
 
     Raises:

@@ -7,14 +7,14 @@ from itertools import islice
 from typing import Any
 
 from persyn_kedro.domain.prompts.records import Row, file_records
-from persyn_kedro.foundations import references
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode
-from persyn_kedro.foundations.hub import hub_commit
-from persyn_kedro.foundations.places import is_there, place
-from persyn_kedro.foundations.prompt_files import PromptFile, kind_of, prompt_files
-from persyn_kedro.foundations.step_parameters import PromptSource, TaskSettings
-from persyn_kedro.foundations.typed_settings import MAX_SEED
+from persyn_kedro.foundations.models.hub import hub_commit
+from persyn_kedro.foundations.settings.base import MAX_SEED
+from persyn_kedro.foundations.settings.steps import PromptSource, TaskSettings
+from persyn_kedro.foundations.storage.paths import is_there, place
+from persyn_kedro.foundations.storage.prompt_files import PromptFile, kind_of, prompt_files
+from persyn_kedro.foundations.tables import references
 
 SHOWN = 3  # names in a sentence
 Named = tuple[str, int, Row]  # the file's or data set's name, the row's number in it, the row

@@ -14,16 +14,17 @@ from persyn_kedro.domain.quality.exact_answer import VERSION, exact_answer_quali
 from persyn_kedro.domain.quality.own_function import function_scores
 from persyn_kedro.domain.quality.reward_model import reward_scorer
 from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.foundations import progress, schemas
+from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id
-from persyn_kedro.foundations.model_parameters import Think
-from persyn_kedro.foundations.own_code import code_identity, is_own
-from persyn_kedro.foundations.references import accepted
-from persyn_kedro.foundations.rendering import reading, visible_text
-from persyn_kedro.foundations.spread import flat, spread
-from persyn_kedro.foundations.step_parameters import LabelSettings, QualitySettings
-from persyn_kedro.foundations.weights import ResolvedModel
+from persyn_kedro.foundations.models.rendering import reading, visible_text
+from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.processes.map_blocks import flat, spread
+from persyn_kedro.foundations.settings.models import Think
+from persyn_kedro.foundations.settings.plugins import code_identity, is_own
+from persyn_kedro.foundations.settings.steps import LabelSettings, QualitySettings
+from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.references import accepted
 
 _CHUNK = 256
 _BLOCK = 64  # about as many answers are judged together

@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any, TypeVar
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.own_code import load_function
+from persyn_kedro.foundations.settings.plugins import load_function
 
 Key = TypeVar("Key")
 log = logging.getLogger(__name__)

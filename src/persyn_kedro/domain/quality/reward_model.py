@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.rendering import closing_ids, render
+from persyn_kedro.foundations.models.rendering import closing_ids, render
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from persyn_kedro.foundations.weights import ResolvedModel
+    from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 Key = TypeVar("Key")
 
@@ -36,8 +36,8 @@ def reward_scorer(
     Raises:
         PersynError: the model is no sequence classifier with a single label.
     """
-    from persyn_kedro.foundations.loading import load_tokenizer
-    from persyn_kedro.foundations.weights import here
+    from persyn_kedro.foundations.models.load import load_tokenizer
+    from persyn_kedro.foundations.models.resolve import here
 
     model = here(model)
     tokenizer = load_tokenizer(model)
@@ -61,7 +61,7 @@ def _load_classifier(model: "ResolvedModel") -> "PreTrainedModel":
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from persyn_kedro.foundations.loading import device, readable, source_options
+    from persyn_kedro.foundations.models.load import device, readable, source_options
 
     with readable(model):
         classifier, report = AutoModelForSequenceClassification.from_pretrained(

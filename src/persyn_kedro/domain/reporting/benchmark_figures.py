@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from persyn_kedro.domain.reporting.figures import number, percent, with_interval
+from persyn_kedro.domain.reporting.formatting import number, percent, with_interval
 
 BENCHMARK_COLUMNS = ["task", "metric", "n", "before", "after", "difference"]
 TASK_COLUMNS = ["task", "version", "shots", "configuration"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from persyn_kedro.domain.reporting.figures import number
+from persyn_kedro.domain.reporting.formatting import number
 
 PARTS = {
     "holdout": "not seen by the router in training",

@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.rewards import TIE
-from persyn_kedro.domain.strategies.choices import by_merit
-from persyn_kedro.domain.strategies.merits import mean_quality
-from persyn_kedro.foundations.references import spoken
+from persyn_kedro.domain.comparison.strategies.choices import by_merit
+from persyn_kedro.domain.comparison.strategies.merits import mean_quality
+from persyn_kedro.domain.rewards.reward import TIE
+from persyn_kedro.foundations.tables.references import spoken
 
 SAMPLES = 4  # of each outcome
 _PARTS = {"holdout": "not seen in training", "fit": "seen in training"}

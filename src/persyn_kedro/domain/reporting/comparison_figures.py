@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from persyn_kedro.domain.reporting.figures import number, percent, with_interval
+from persyn_kedro.domain.reporting.formatting import number, percent, with_interval
 from persyn_kedro.domain.reporting.router_plots import shown_hit
 
 STRATEGY_COLUMNS = ["strategy", "examples", "score", "± seeds", "to PerSyn", "and other seeds"]

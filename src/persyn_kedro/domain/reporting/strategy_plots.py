@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from persyn_kedro.domain.comparison.strategies.allocation import ON_CALIBRATION
 from persyn_kedro.domain.reporting.chart import Chart, Series
-from persyn_kedro.domain.strategies.allocation import ON_CALIBRATION
 
 
 def score_against_tokens(comparison: Mapping[str, Any]) -> Chart:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from persyn_kedro.domain.bootstrap import estimate, resampled_counts
+from persyn_kedro.domain.intervals.bootstrap import estimate, resampled_counts
 
 RESAMPLES = 2000
 

@@ -6,9 +6,9 @@ from typing import Any
 import pyarrow as pa
 
 from persyn_kedro.domain.training_set.merge import trainable_text
-from persyn_kedro.foundations import schemas
 from persyn_kedro.foundations.hashing import unit_draw
-from persyn_kedro.foundations.model_parameters import Think
+from persyn_kedro.foundations.settings.models import Think
+from persyn_kedro.foundations.tables import schemas
 
 
 def preference_pairs(

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from persyn_kedro.domain.quality.reward_model import pair_ids
-from persyn_kedro.foundations.checkpoints import checkpoints_of
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.evidence_parameters import TrainRewardModelSettings
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.training_progress import train
-from persyn_kedro.foundations.weights import ResolvedModel
+from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.progress.training import train
+from persyn_kedro.foundations.settings.experiments import TrainRewardModelSettings
+from persyn_kedro.foundations.storage.checkpoints import checkpoints_of
 
 
 def train_reward_model_job(
@@ -31,7 +31,7 @@ def train_reward_model_job(
     Raises:
         PersynError: no pair is short enough.
     """
-    from persyn_kedro.foundations.loading import load_tokenizer
+    from persyn_kedro.foundations.models.load import load_tokenizer
 
     tokenizer = load_tokenizer(model)
     examples = _examples(tokenizer, pairs, settings.max_length)
@@ -82,7 +82,7 @@ def _trainer(
     from transformers.trainer_callback import PrinterCallback
     from trl import RewardConfig, RewardTrainer
 
-    from persyn_kedro.foundations.loading import readable, source_options
+    from persyn_kedro.foundations.models.load import readable, source_options
 
     torch.manual_seed(seed)  # the new head
     with readable(model):
@@ -138,7 +138,7 @@ def _save(trainer: Any, model: ResolvedModel, directory: Path) -> None:
     """Save what ``quality.reward_model`` loads; the tokenizer as it was, with its own padding."""
     import torch
 
-    from persyn_kedro.foundations.loading import load_tokenizer
+    from persyn_kedro.foundations.models.load import load_tokenizer
 
     shutil.rmtree(directory, ignore_errors=True)
     classifier = trainer.accelerator.unwrap_model(trainer.model)

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.routers.persistence import Pool, pool_difference
-from persyn_kedro.foundations import schemas
+from persyn_kedro.domain.routers.saving import Pool, pool_difference
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.table_rows import BLOCK, read_blocks
+from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.rows import BLOCK, read_blocks
 
 POOL_KEY = b"pool"
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from persyn_kedro.foundations import packing, progress
+from persyn_kedro.foundations import progress
+from persyn_kedro.foundations.models import packing
 
 if TYPE_CHECKING:
     import torch
 
-    from persyn_kedro.foundations.weights import ResolvedModel
+    from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 
 def load_backbone(backbone: "ResolvedModel") -> tuple[Any, Any]:
@@ -20,7 +21,7 @@ def load_backbone(backbone: "ResolvedModel") -> tuple[Any, Any]:
     import torch
     from transformers import AutoModel
 
-    from persyn_kedro.foundations.loading import (
+    from persyn_kedro.foundations.models.load import (
         device,
         load_tokenizer,
         readable,
@@ -38,7 +39,7 @@ def load_backbone(backbone: "ResolvedModel") -> tuple[Any, Any]:
 
 def encode(tokenizer: Any, prompts: Sequence[str], max_tokens: int) -> list[list[int]]:
     """Return each rendered prompt's token ids, cut on the left to the last ``max_tokens``."""
-    from persyn_kedro.foundations.rendering import render_prompt
+    from persyn_kedro.foundations.models.rendering import render_prompt
 
     return [render_prompt(tokenizer, None, prompt)[-max_tokens:] for prompt in prompts]
 

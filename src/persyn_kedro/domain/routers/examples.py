@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from persyn_kedro.domain.prompts.selection import select_prompts
-from persyn_kedro.domain.rewards import comparable, fitted_rewards, reward_matrix
+from persyn_kedro.domain.prompts.select import select_prompts
+from persyn_kedro.domain.rewards.reward import comparable, fitted_rewards, reward_matrix
 from persyn_kedro.foundations.errors import PersynError
 
 

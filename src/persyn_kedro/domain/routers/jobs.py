@@ -1,4 +1,4 @@
-"""The routers' work as generators at module level, for ``foundations.child_process``."""
+"""The routers' work as generators at module level, for ``foundations.processes.child``."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from persyn_kedro.domain.routers import embeddings, persistence
+from persyn_kedro.domain.routers import embeddings
+from persyn_kedro.domain.routers import saving as persistence
 from persyn_kedro.domain.routers.nearest import Nearest, nearest
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.processes.ranks import group
 from persyn_kedro.foundations.progress import watching
-from persyn_kedro.foundations.ranks import group
-from persyn_kedro.foundations.remote_copies import copy_here, not_here
-from persyn_kedro.foundations.step_parameters import TrainRouterSettings
+from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+from persyn_kedro.foundations.storage.mirror import copy_here, not_here
 
 if TYPE_CHECKING:
-    from persyn_kedro.foundations.weights import ResolvedModel
+    from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 
 def fit_router_job(
@@ -29,7 +30,7 @@ def fit_router_job(
 ) -> Iterator[dict[str, float]]:
     """Fit a router on (n, K) rewards, NaN invalid, yield each epoch's loss, then save it.
 
-    A language model is trained by all ranks of a group (``foundations.ranks``) together.
+    A language model is trained by all ranks of a group (``foundations.processes.ranks``) together.
 
     Raises:
         PersynError: the rewards' columns are not the pool, or nothing can be fitted.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from persyn_kedro.domain.routers import embeddings
-from persyn_kedro.domain.routers.estimator import TeacherRouter
+from persyn_kedro.domain.routers.base import TeacherRouter
 
 ARRAYS = "knn.safetensors"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from persyn_kedro.domain.rewards import TIE, comparable
+from persyn_kedro.domain.rewards.reward import TIE, comparable
 
 
 def router_metrics(

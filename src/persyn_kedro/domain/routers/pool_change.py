@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from persyn_kedro.domain.routers.persistence import Pool, pool_difference
+from persyn_kedro.domain.routers.saving import Pool, pool_difference
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from persyn_kedro.foundations.durability import flush_directory
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.places import Place, is_local, one_sentence_of, place
+from persyn_kedro.foundations.storage.fsync import flush_directory
+from persyn_kedro.foundations.storage.paths import Place, is_local, one_sentence_of, place
 
 log = logging.getLogger(__name__)
 

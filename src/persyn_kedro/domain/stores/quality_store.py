@@ -1,8 +1,8 @@
 """Quality of responses, computed once for each way of judging and each reference."""
 
 from persyn_kedro.domain.stores.parts import PartStore
-from persyn_kedro.foundations.places import Place
-from persyn_kedro.foundations.schemas import STORED_QUALITY
+from persyn_kedro.foundations.storage.paths import Place
+from persyn_kedro.foundations.tables.schemas import STORED_QUALITY
 
 
 class QualityStore(PartStore):

@@ -5,8 +5,8 @@ from typing import Any
 
 from persyn_kedro.domain.stores.parts import IDENTITY_FILE, PartStore
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.places import Place
-from persyn_kedro.foundations.schemas import STORED_RESPONSES
+from persyn_kedro.foundations.storage.paths import Place
+from persyn_kedro.foundations.tables.schemas import STORED_RESPONSES
 
 
 class ResponseStore(PartStore):

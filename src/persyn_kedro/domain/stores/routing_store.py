@@ -1,8 +1,8 @@
 """Scores of routers that were fitted once: another run, or a killed one, finds them again."""
 
 from persyn_kedro.domain.stores.parts import PartStore
-from persyn_kedro.foundations.places import Place
-from persyn_kedro.foundations.schemas import STORED_SCORES
+from persyn_kedro.foundations.storage.paths import Place
+from persyn_kedro.foundations.tables.schemas import STORED_SCORES
 
 
 class RoutingStore(PartStore):

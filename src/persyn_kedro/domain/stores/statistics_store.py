@@ -1,8 +1,8 @@
 """A student's token statistics of responses, computed once for each student."""
 
 from persyn_kedro.domain.stores.parts import PartStore
-from persyn_kedro.foundations.places import Place
-from persyn_kedro.foundations.schemas import STORED_STATISTICS
+from persyn_kedro.foundations.storage.paths import Place
+from persyn_kedro.foundations.tables.schemas import STORED_STATISTICS
 
 
 class StatisticsStore(PartStore):

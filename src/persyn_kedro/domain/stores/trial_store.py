@@ -1,8 +1,8 @@
 """Students that were trained and tested: never trained twice in the same way."""
 
 from persyn_kedro.domain.stores.parts import PartStore
-from persyn_kedro.foundations.places import Place
-from persyn_kedro.foundations.schemas import STORED_TRIALS
+from persyn_kedro.foundations.storage.paths import Place
+from persyn_kedro.foundations.tables.schemas import STORED_TRIALS
 
 SHELF = "trials"
 

@@ -7,26 +7,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from persyn_kedro.domain.student.group_training import (
+from persyn_kedro.domain.student.distributed import (
     group_trainer,
     save_sharded,
     sharded_trainer,
     share_of,
 )
-from persyn_kedro.domain.student.packed_training import (
+from persyn_kedro.domain.student.packed import (
     IGNORED,
     collate,
     packable,
     packed_trainer,
 )
-from persyn_kedro.foundations.checkpoints import checkpoints_of
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.ranks import Group, group
-from persyn_kedro.foundations.rendering import end_of_turn_ids, render
-from persyn_kedro.foundations.step_parameters import LoraSettings, SftSettings
-from persyn_kedro.foundations.training_progress import train
-from persyn_kedro.foundations.weights import ResolvedModel
+from persyn_kedro.foundations.models.rendering import end_of_turn_ids, render
+from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.processes.ranks import Group, group
+from persyn_kedro.foundations.progress.training import train
+from persyn_kedro.foundations.settings.steps import LoraSettings, SftSettings
+from persyn_kedro.foundations.storage.checkpoints import checkpoints_of
 
 
 def train_student_job(
@@ -41,13 +41,13 @@ def train_student_job(
 
     The first item is ``{"left_out": n}``: rows longer than ``settings.max_length`` tokens. Then
     one ``{"step", "epoch", "loss", "learning_rate"}`` for each optimizer step. Runs in a child, or
-    in several that train together (``foundations.ranks``): ``settings.batch_size`` rows are one
+    in several that train together (``foundations.processes.ranks``): ``settings.batch_size`` rows are one
     batch of them all, and whatever their number they resume each other's checkpoints.
 
     Raises:
         PersynError: no row is short enough, or an adapter is to be trained on sharded weights.
     """
-    from persyn_kedro.foundations.loading import load_tokenizer
+    from persyn_kedro.foundations.models.load import load_tokenizer
 
     mine = group()
     if mine.sharded and settings.lora:
@@ -118,7 +118,7 @@ def _trainer(
     from datasets import Dataset
     from transformers.trainer_callback import PrinterCallback
 
-    from persyn_kedro.foundations.loading import load_causal_lm
+    from persyn_kedro.foundations.models.load import load_causal_lm
 
     mine = group()
     master = "bfloat16" if settings.precision == "bfloat16" else "float32"

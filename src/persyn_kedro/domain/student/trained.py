@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from persyn_kedro.foundations.model_parameters import Models, ModelSettings, StudentSettings
-from persyn_kedro.foundations.weights import ResolvedModel, resolve_model, resolve_models
+from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model, resolve_models
+from persyn_kedro.foundations.settings.models import Models, ModelSettings, StudentSettings
 
 
 def untrained(models: Models, student: StudentSettings) -> ResolvedModel:

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from persyn_kedro.foundations.model_parameters import Budget
+from persyn_kedro.foundations.settings.models import Budget
 
 if TYPE_CHECKING:
-    from persyn_kedro.domain.teachers.engine import Generation
-    from persyn_kedro.domain.teachers.recipes import Recipe
+    from persyn_kedro.domain.engines.base import Generation
+    from persyn_kedro.domain.teachers.recipe import Recipe
 
 TEMPLATE_TOKENS = 64  # an upper bound of what a chat template adds to a prompt
 

@@ -11,10 +11,10 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.quality.checking import check_quality, stored_quality
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.training_set.routed import Check, Texts
-from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.model_parameters import Think
-from persyn_kedro.foundations.step_parameters import QualitySettings
-from persyn_kedro.foundations.table_rows import TableRows
+from persyn_kedro.foundations.settings.models import Think
+from persyn_kedro.foundations.settings.steps import QualitySettings
+from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.rows import TableRows
 
 EXACT = QualitySettings(kind="exact_answer")
 

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.prompts.selection import rows_of
-from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.arrow_memory import give_back
-from persyn_kedro.foundations.model_parameters import Think
-from persyn_kedro.foundations.rendering import visible_text
-from persyn_kedro.foundations.table_rows import BLOCK, TableRows
+from persyn_kedro.domain.prompts.select import rows_of
+from persyn_kedro.foundations.models.rendering import visible_text
+from persyn_kedro.foundations.settings.models import Think
+from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.memory import give_back
+from persyn_kedro.foundations.tables.rows import BLOCK, TableRows
 
 
 def build_sft_dataset(

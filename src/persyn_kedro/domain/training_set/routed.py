@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.prompts.chosen import ChosenPrompts
-from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.step_parameters import GenerateSettings
+from persyn_kedro.foundations.settings.steps import GenerateSettings
+from persyn_kedro.foundations.tables import schemas
 
 Wanted = dict[str, Sequence[tuple[str, str]]]  # {teacher: [(prompt_id, prompt)]}
 # wanted -> (outcomes, calls), tables of schemas.OUTCOMES and CALLS

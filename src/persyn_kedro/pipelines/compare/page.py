@@ -4,21 +4,21 @@ from typing import Any
 
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.comparison.summary import (
+from persyn_kedro.domain.comparison.report import (
     TrainingSets,
     allocation_by_kind,
     build_comparison,
 )
+from persyn_kedro.domain.comparison.strategies.allocation import PERSYN
+from persyn_kedro.domain.comparison.strategies.choices import choices_by_strategy
+from persyn_kedro.domain.comparison.strategies.costs import price_strategies
 from persyn_kedro.domain.reporting import strategy_plots
 from persyn_kedro.domain.reporting.comparison_page import comparison_page
 from persyn_kedro.domain.reporting.interactive import plotly_figure
-from persyn_kedro.domain.strategies.allocation import PERSYN
-from persyn_kedro.domain.strategies.choices import choices_by_strategy
-from persyn_kedro.domain.strategies.costs import price_strategies
-from persyn_kedro.foundations.evidence_parameters import CompareSettings
-from persyn_kedro.foundations.model_parameters import Teachers
-from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.step_parameters import LabelSettings
+from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.foundations.settings.models import Teachers
+from persyn_kedro.foundations.settings.step import step
+from persyn_kedro.foundations.settings.steps import LabelSettings
 
 
 @step(

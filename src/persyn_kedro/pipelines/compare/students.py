@@ -5,19 +5,19 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.comparison.trial import Setup
 from persyn_kedro.domain.comparison.trials import check_test_set, run_trials
-from persyn_kedro.domain.prompts.selection import select_prompts
+from persyn_kedro.domain.prompts.select import select_prompts
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.trial_store import TrialStore
-from persyn_kedro.domain.student.exam import Exam
-from persyn_kedro.domain.student.trial import Setup
-from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.evidence_parameters import CompareSettings
-from persyn_kedro.foundations.model_parameters import EngineSettings, Models, StudentSettings
-from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.step_parameters import EvaluateSettings, LabelSettings, SftSettings
-from persyn_kedro.foundations.weights import resolve_models
+from persyn_kedro.domain.student.test_set import Exam
+from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.foundations.settings.models import EngineSettings, Models, StudentSettings
+from persyn_kedro.foundations.settings.step import step
+from persyn_kedro.foundations.settings.steps import EvaluateSettings, LabelSettings, SftSettings
+from persyn_kedro.foundations.tables import schemas
 
 
 @step(label=("quality",))

@@ -5,42 +5,42 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.comparison.strategies.allocation import Pool, RouterScores, allocate
+from persyn_kedro.domain.comparison.strategies.alphas import Labelled, score_at_alphas
+from persyn_kedro.domain.comparison.strategies.choices import choices_by_strategy
+from persyn_kedro.domain.comparison.strategies.costs import strategy_tokens
+from persyn_kedro.domain.comparison.strategies.examples import Trainable, strategy_examples
+from persyn_kedro.domain.comparison.strategies.generation import generate_side_by_side
+from persyn_kedro.domain.comparison.strategies.merits import STATISTICS, mean_nll
 from persyn_kedro.domain.pool import thinks_of
-from persyn_kedro.domain.prompts.selection import select_prompts
-from persyn_kedro.domain.rewards import unsolved_prompts
+from persyn_kedro.domain.prompts.select import select_prompts
+from persyn_kedro.domain.rewards.reward import unsolved_prompts
 from persyn_kedro.domain.routers.assignment import check_assignments
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.routing_store import RoutingStore
-from persyn_kedro.domain.strategies.allocation import Pool, RouterScores, allocate
-from persyn_kedro.domain.strategies.alphas import Labelled, score_at_alphas
-from persyn_kedro.domain.strategies.choices import choices_by_strategy
-from persyn_kedro.domain.strategies.costs import strategy_tokens
-from persyn_kedro.domain.strategies.examples import Trainable, strategy_examples
-from persyn_kedro.domain.strategies.generation import generate_side_by_side
-from persyn_kedro.domain.strategies.merits import STATISTICS, mean_nll
 from persyn_kedro.domain.student.sft import fits
 from persyn_kedro.domain.student.trained import untrained
-from persyn_kedro.domain.teachers.answering import answer
 from persyn_kedro.domain.teachers.budget import Ledger
-from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
+from persyn_kedro.domain.teachers.client import answer
+from persyn_kedro.domain.teachers.recipe import pool_identity, resolve_recipes
 from persyn_kedro.domain.training_set.checking import exact_checker
 from persyn_kedro.domain.training_set.routed import sum_calls
-from persyn_kedro.foundations.evidence_parameters import CompareSettings
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
     StudentSettings,
     Teachers,
 )
-from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.step_parameters import (
+from persyn_kedro.foundations.settings.step import step
+from persyn_kedro.foundations.settings.steps import (
     GenerateSettings,
     LabelSettings,
     SftSettings,
     TrainRouterSettings,
 )
-from persyn_kedro.foundations.weights import resolve_models
 
 
 @step(label=("alpha", "learnability", "allow_truncated", "unsolved"), settings=("alphas",))
@@ -181,7 +181,7 @@ def build_strategy_examples(
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return the strategies' training sets (``STRATEGY_EXAMPLES``), and what was left out."""
     unsolved = unsolved_prompts(rewards.to_table()) if label.unsolved == "leave_out" else ()
-    from persyn_kedro.foundations.loading import load_tokenizer
+    from persyn_kedro.foundations.models.load import load_tokenizer
 
     tokenizer = load_tokenizer(untrained(models, student))
 

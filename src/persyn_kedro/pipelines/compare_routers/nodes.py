@@ -7,15 +7,15 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.reporting import router_plots
 from persyn_kedro.domain.reporting.interactive import plotly_figure
-from persyn_kedro.domain.rewards import reward_matrix
-from persyn_kedro.domain.routers.cross_fitting import cross_fit
-from persyn_kedro.domain.routers.cross_summary import summarise_routers
+from persyn_kedro.domain.rewards.reward import reward_matrix
+from persyn_kedro.domain.router_comparison.cross_fitting import cross_fit
+from persyn_kedro.domain.router_comparison.summary import summarise_routers
 from persyn_kedro.domain.stores.routing_store import RoutingStore
-from persyn_kedro.foundations.evidence_parameters import CompareRoutersSettings
-from persyn_kedro.foundations.model_parameters import Models, Teachers
-from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.step_parameters import TrainRouterSettings
-from persyn_kedro.foundations.weights import resolve_models
+from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
+from persyn_kedro.foundations.settings.models import Models, Teachers
+from persyn_kedro.foundations.settings.step import step
+from persyn_kedro.foundations.settings.steps import TrainRouterSettings
 
 
 @step(settings=("kinds", "folds", "sizes"))

@@ -10,7 +10,7 @@ from persyn_kedro.domain.learnability.scoring import score_responses
 from persyn_kedro.domain.planning.actual import against_actual
 from persyn_kedro.domain.planning.calls import GENERATE, LABEL
 from persyn_kedro.domain.pool import label_notes, pool_notes, thinks_of
-from persyn_kedro.domain.prompts.selection import select_prompts
+from persyn_kedro.domain.prompts.select import select_prompts
 from persyn_kedro.domain.quality.checking import check_quality
 from persyn_kedro.domain.reporting import run_plots
 from persyn_kedro.domain.reporting.choice_samples import compare_choices, with_answers
@@ -20,17 +20,17 @@ from persyn_kedro.domain.reporting.summary import build_summary
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
-from persyn_kedro.domain.student import evaluation
-from persyn_kedro.domain.student.exam import STUDENT, Exam
+from persyn_kedro.domain.student import evaluate as evaluation
+from persyn_kedro.domain.student.test_set import STUDENT, Exam
 from persyn_kedro.domain.student.trained import before_or_after
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
     StudentSettings,
     Teachers,
 )
-from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.step_parameters import (
+from persyn_kedro.foundations.settings.step import step
+from persyn_kedro.foundations.settings.steps import (
     EvaluateSettings,
     LabelSettings,
     QualitySettings,

@@ -8,26 +8,26 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.pool import thinks_of
 from persyn_kedro.domain.prompts.chosen import ChosenPrompts
-from persyn_kedro.domain.prompts.selection import rows_of, select_rows
-from persyn_kedro.domain.rewards import unsolved_prompts
+from persyn_kedro.domain.prompts.select import rows_of, select_rows
+from persyn_kedro.domain.rewards.reward import unsolved_prompts
 from persyn_kedro.domain.routers.assignment import check_assignments, ranked_places
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers.answering import make_sure, with_texts
 from persyn_kedro.domain.teachers.budget import Ledger
-from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
+from persyn_kedro.domain.teachers.client import make_sure, with_texts
+from persyn_kedro.domain.teachers.recipe import pool_identity, resolve_recipes
 from persyn_kedro.domain.training_set import merge
 from persyn_kedro.domain.training_set.checking import streaming_checker
 from persyn_kedro.domain.training_set.routed import Wanted, routed_generation
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
     StudentSettings,
     Teachers,
 )
-from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.step_parameters import GenerateSettings, LabelSettings
-from persyn_kedro.foundations.table_rows import TableRows
+from persyn_kedro.foundations.settings.step import step
+from persyn_kedro.foundations.settings.steps import GenerateSettings, LabelSettings
+from persyn_kedro.foundations.tables.rows import TableRows
 
 SPLITS = {"calibration", "train"}  # test prompts are never generated for
 

@@ -8,23 +8,23 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.hand_on import facts as about
-from persyn_kedro.domain.hand_on.dataset_card import dataset_card
-from persyn_kedro.domain.hand_on.rows import FILES, PARTS, llama_factory_info, splits_of
-from persyn_kedro.domain.hand_on.student_card import example_of, student_card
+from persyn_kedro.domain.export import facts as about
+from persyn_kedro.domain.export.dataset_card import dataset_card
+from persyn_kedro.domain.export.rows import FILES, PARTS, llama_factory_info, splits_of
+from persyn_kedro.domain.export.student_card import example_of, student_card
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.student.trained import trained
-from persyn_kedro.foundations.fixed_templates import what_is_fixed
-from persyn_kedro.foundations.hand_on_parameters import HandOnSettings
-from persyn_kedro.foundations.model_parameters import Models, StudentSettings, Teachers
-from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.step_parameters import (
+from persyn_kedro.foundations.settings.export import HandOnSettings
+from persyn_kedro.foundations.settings.models import Models, StudentSettings, Teachers
+from persyn_kedro.foundations.settings.step import step
+from persyn_kedro.foundations.settings.steps import (
     GenerateSettings,
     LabelSettings,
     PrepareSettings,
     SftSettings,
     TrainRouterSettings,
 )
+from persyn_kedro.foundations.templates.fixed import what_is_fixed
 
 Files = dict[str, str | Path | pa.RecordBatchReader]  # by their names in the directory
 

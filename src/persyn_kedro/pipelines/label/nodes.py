@@ -5,28 +5,28 @@ import logging
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain import rewards
 from persyn_kedro.domain.learnability.scoring import score_responses
 from persyn_kedro.domain.planning.plan import estimate_table, read_prompts
 from persyn_kedro.domain.pool import thinks_of
-from persyn_kedro.domain.prompts.selection import select_prompts
+from persyn_kedro.domain.prompts.select import select_prompts
 from persyn_kedro.domain.quality.checking import check_can_be_labelled, check_quality
+from persyn_kedro.domain.rewards import reward as rewards
 from persyn_kedro.domain.stores.quality_store import QualityStore
 from persyn_kedro.domain.stores.response_store import ResponseStore
 from persyn_kedro.domain.stores.statistics_store import StatisticsStore
-from persyn_kedro.domain.teachers.answering import answer
 from persyn_kedro.domain.teachers.budget import Ledger
-from persyn_kedro.domain.teachers.recipes import resolve_recipes
-from persyn_kedro.foundations import schemas
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.domain.teachers.client import answer
+from persyn_kedro.domain.teachers.recipe import resolve_recipes
+from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
     StudentSettings,
     Teachers,
 )
-from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.step_parameters import LabelSettings
-from persyn_kedro.foundations.weights import resolve_models
+from persyn_kedro.foundations.settings.step import step
+from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.tables import schemas
 
 log = logging.getLogger(__name__)
 

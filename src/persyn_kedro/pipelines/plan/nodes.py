@@ -6,17 +6,17 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.planning.plan import Work, make_plan, read_prompts
-from persyn_kedro.domain.prompts.selection import select_prompts
+from persyn_kedro.domain.prompts.select import select_prompts
 from persyn_kedro.domain.quality.checking import check_can_be_labelled
 from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.foundations.model_parameters import (
+from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
     StudentSettings,
     Teachers,
 )
-from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.step_parameters import (
+from persyn_kedro.foundations.settings.step import step
+from persyn_kedro.foundations.settings.steps import (
     EvaluateSettings,
     GenerateSettings,
     LabelSettings,

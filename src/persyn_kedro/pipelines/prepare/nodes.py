@@ -3,11 +3,11 @@
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.prompts import preparation
+from persyn_kedro.domain.prompts import prepare as preparation
 from persyn_kedro.domain.prompts.sources import read_rows
-from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.step_parameters import PrepareSettings
-from persyn_kedro.foundations.table_rows import read_blocks
+from persyn_kedro.foundations.settings.step import step
+from persyn_kedro.foundations.settings.steps import PrepareSettings
+from persyn_kedro.foundations.tables.rows import read_blocks
 
 
 @step(version=3, settings=("source",))

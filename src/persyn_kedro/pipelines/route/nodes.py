@@ -10,14 +10,14 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.routers.assignment import assignments, with_pool
 from persyn_kedro.domain.routers.jobs import prompt_scorer
-from persyn_kedro.domain.routers.persistence import check_pool
-from persyn_kedro.domain.teachers.recipes import pool_identity, resolve_recipes
-from persyn_kedro.foundations.model_parameters import Models, Teachers
+from persyn_kedro.domain.routers.saving import check_pool
+from persyn_kedro.domain.teachers.recipe import pool_identity, resolve_recipes
+from persyn_kedro.foundations.processes.map_blocks import flat, spread
 from persyn_kedro.foundations.progress import watching
-from persyn_kedro.foundations.spread import flat, spread
-from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.step_parameters import RouteSettings
-from persyn_kedro.foundations.table_rows import TextColumn
+from persyn_kedro.foundations.settings.models import Models, Teachers
+from persyn_kedro.foundations.settings.step import step
+from persyn_kedro.foundations.settings.steps import RouteSettings
+from persyn_kedro.foundations.tables.rows import TextColumn
 
 BLOCK = 512  # about as many prompts are scored between two words of progress
 

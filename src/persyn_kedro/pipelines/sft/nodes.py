@@ -8,13 +8,13 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.student.sft import train_student_job
-from persyn_kedro.foundations.cluster import current
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.model_parameters import Models, StudentSettings
-from persyn_kedro.foundations.ranks import run_in_ranks
-from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.step_parameters import SftSettings
-from persyn_kedro.foundations.weights import resolve_models
+from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.processes.ranks import run_in_ranks
+from persyn_kedro.foundations.processes.ray.current import current
+from persyn_kedro.foundations.settings.models import Models, StudentSettings
+from persyn_kedro.foundations.settings.step import step
+from persyn_kedro.foundations.settings.steps import SftSettings
 
 log = logging.getLogger(__name__)
 

@@ -6,19 +6,19 @@ from typing import Any
 import numpy as np
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.rewards import fitted_rewards, tell_apart
+from persyn_kedro.domain.rewards.reward import fitted_rewards, tell_apart
 from persyn_kedro.domain.routers.examples import calibration_examples
 from persyn_kedro.domain.routers.jobs import fit_router_job, score_prompts_job
 from persyn_kedro.domain.routers.metrics import router_metrics
-from persyn_kedro.domain.teachers.recipes import Recipe, pool_identity, resolve_recipes
-from persyn_kedro.foundations.child_process import run_in_child
-from persyn_kedro.foundations.cluster import current
+from persyn_kedro.domain.teachers.recipe import Recipe, pool_identity, resolve_recipes
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.model_parameters import Models, Teachers
-from persyn_kedro.foundations.ranks import run_in_ranks
-from persyn_kedro.foundations.step import step
-from persyn_kedro.foundations.step_parameters import TrainRouterSettings
-from persyn_kedro.foundations.weights import resolve_models
+from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.processes.ranks import run_in_ranks
+from persyn_kedro.foundations.processes.ray.current import current
+from persyn_kedro.foundations.settings.models import Models, Teachers
+from persyn_kedro.foundations.settings.step import step
+from persyn_kedro.foundations.settings.steps import TrainRouterSettings
 
 
 @step(version=3)

@@ -1,0 +1,262 @@
+"""The project's commands: ``run`` with one-sentence errors, and those that Kedro has not."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import click
+from kedro.framework.cli.project import CONF_SOURCE_HELP
+from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.cli.utils import validate_conf_source
+from kedro.framework.session import KedroSession
+
+from persyn_kedro.cli.errors import one_sentence
+from persyn_kedro.cli.params import PARAMS
+from persyn_kedro.cli.run_options import CONFIG, RUNNER, check_options
+
+
+class _Commands(click.Group):
+    """Gives each command ``--conf-source``, which ``run`` has from Kedro and ``_open`` reads."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        if "conf_source" not in {param.name for param in cmd.params}:
+            cmd.params.append(_CONF_SOURCE)
+        super().add_command(cmd, name)
+
+
+def _remember(context: click.Context, param: click.Parameter, value: str) -> None:
+    context.meta["conf_source"] = validate_conf_source(context, param, value)
+
+
+_CONF_SOURCE = click.Option(
+    ["--conf-source"], expose_value=False, callback=_remember, help=CONF_SOURCE_HELP
+)
+
+
+@click.group(name="persyn_kedro", cls=_Commands)
+def cli() -> None:
+    """Student-aware synthetic data."""
+
+
+def _run(redo: bool, **kwargs: Any) -> Any:
+    with one_sentence():
+        check_options(kwargs)
+        kwargs["runner"] = kwargs["runner"] or RUNNER
+        kwargs["runner_params"] = {**kwargs["runner_params"], "redo": redo}
+        callback = kedro_run.callback
+        assert callback is not None  # noqa: S101 - click sets it for every decorated command
+        return callback(**kwargs)
+
+
+_REDO = click.Option(
+    ["--redo"], is_flag=True, help="Skip no step, also where its result is there already."
+)
+_OURS = {"params": PARAMS, "config": CONFIG}
+run = click.Command(  # this name is what `python -m persyn_kedro` looks for
+    "run",
+    callback=_run,
+    params=[*(_OURS.get(str(p.name), p) for p in kedro_run.params), _REDO],
+    help="Run the pipeline: the steps whose result is not there yet.",
+)
+cli.add_command(run)
+
+
+def _open(env: str | None) -> tuple[dict[str, Any], Any]:
+    """Return the settings and the catalog of an environment."""
+    from persyn_kedro.foundations.settings.read import read_settings
+
+    conf_source = click.get_current_context().meta.get("conf_source")
+    with KedroSession.create(env=env, conf_source=conf_source) as session:
+        context = cast(KedroSession, session).load_context()
+        return read_settings(context.config_loader["parameters"]), context.catalog
+
+
+@cli.command("fetch-models")
+@click.option("--env", "-e", default=None, help="Kedro environment whose models are fetched.")
+def fetch_models(env: str | None) -> None:
+    """Fetch and convert every model that the settings use."""
+    from persyn_kedro.foundations.models.resolve import resolve_models
+    from persyn_kedro.foundations.settings.step import models_named
+
+    with one_sentence():
+        settings, _ = _open(env)
+        models = settings["models"]
+        if settings["train_reward_model"].model not in models.root:
+            del settings["train_reward_model"]  # a default that these settings cannot mean
+        names = [name for group in settings.values() for name in models_named(group)]
+        for model in resolve_models(models, names).values():
+            click.echo(f"{model.name}: {model.weights_id}")
+
+
+@cli.command("import-responses")
+@click.argument("file")
+@click.option("--env", "-e", default=None, help="Kedro environment whose teachers are meant.")
+def import_responses(file: str, env: str | None) -> None:
+    """Put answers that you already have into the response store: they are never paid for again.
+
+    FILE, a path or an fsspec URL, is JSONL with prompt (as it is asked), teacher and response.
+    """
+    from persyn_kedro.domain.teachers import import_answers as importing
+    from persyn_kedro.domain.teachers.recipe import resolve_recipes
+    from persyn_kedro.foundations.storage.paths import place
+
+    with one_sentence():
+        settings, catalog = _open(env)
+        recipes = resolve_recipes(settings["teachers"], settings["models"])
+        counts = importing.import_responses(place(file), recipes, catalog.load("response_store"))
+        for teacher, count in counts.items():
+            click.echo(f"{teacher}: {count} responses imported")
+
+
+@cli.command("trace")
+@click.argument("prompt_id")
+@click.option("--env", "-e", default=None)
+def trace(prompt_id: str, env: str | None) -> None:
+    """Print what made the training row of a prompt: source, scores, teacher, response.
+
+    PROMPT_ID may be cut short as long as it is the beginning of just one.
+    """
+    import json
+
+    from persyn_kedro.domain.training_set.provenance import trace as trace_row
+    from persyn_kedro.runs.belonging import pin_versions_behind
+
+    with one_sentence():
+        _, catalog = _open(env)
+        versions = pin_versions_behind("sft_dataset", catalog)
+        chain = {**trace_row(prompt_id, catalog.load), "versions": versions}
+        click.echo(json.dumps(chain, indent=2, ensure_ascii=False))
+
+
+@cli.command("lineage")
+@click.option("--env", "-e", default=None)
+def lineage(env: str | None) -> None:
+    """Write the lineage as a static site with previews and statistics: build/index.html."""
+    from persyn_kedro.runs.lineage import build_site
+
+    with one_sentence():
+        _, catalog = _open(env)
+        page = build_site(Path.cwd(), catalog, env)
+        click.echo(f"{page}: show it with `python -m http.server --directory {page.parent}`")
+
+
+@cli.command("explain")
+@click.argument("prompt_id", required=False)
+@click.option("--text", help="A prompt as it is asked, in place of an id; it may be a new one.")
+@click.option("--env", "-e", default=None)
+@click.option("--neighbours", type=click.IntRange(0), help="Nearest calibration prompts to show.")
+@click.option("--full", is_flag=True, help="Show the whole of long responses.")
+@click.option("--json", "as_json", is_flag=True, help="For machines: all of it as JSON.")
+def explain(
+    prompt_id: str | None,
+    text: str | None,
+    env: str | None,
+    neighbours: int | None,
+    full: bool,
+    as_json: bool,
+    load_versions: dict[str, str],
+) -> None:
+    """Explain why a prompt goes to its teacher: scores, margin, nearest calibration prompts.
+
+    PROMPT_ID may be cut short as long as it is the beginning of just one. No teacher is asked.
+    """
+    import json
+    import logging
+
+    from persyn_kedro.cli.explain import explain_prompt
+    from persyn_kedro.domain.reporting.terminal import explanation_text
+
+    logging.getLogger("persyn_kedro").setLevel(logging.WARNING)  # print the answer alone
+    with one_sentence():
+        settings, catalog = _open(env)
+        suffix = settings["prepare"].source.prompt_suffix
+        found = explain_prompt(catalog, prompt_id, text, neighbours, load_versions, suffix)
+        if as_json:
+            parts = {**found.explanation.as_dict(), "versions": found.versions}
+            click.echo(json.dumps({**parts, "notes": found.notes}, indent=2, ensure_ascii=False))
+        else:
+            click.echo(explanation_text(found.explanation, found.notes, None if full else 400))
+
+
+# The same option as `kedro run` has.
+explain.params.append(next(p for p in kedro_run.params if p.name == "load_versions"))
+
+
+@cli.command("prune")
+@click.option("--env", "-e", default=None)
+@click.option("--keep", default=3, show_default=True, type=click.IntRange(1), help="newest to stay")
+@click.option("--yes", is_flag=True, help="Remove; without it only what would go is shown.")
+def prune(env: str | None, keep: int, yes: bool) -> None:
+    """Remove old versions, but none that a kept one was made from. Stores are never touched.
+
+    Run it while no other run is under way: the unfinished version of a running one would go.
+    """
+    from persyn_kedro.cli.prune import removable, remove
+
+    with one_sentence():
+        _, catalog = _open(env)
+        items = removable(catalog, keep)
+        for item in items:
+            click.echo(f"{item.dataset} {item.version} ({item.size / 2**20:.1f} MiB)")
+        total = f"{len(items)} versions, {sum(item.size for item in items) / 2**20:.1f} MiB"
+        if yes:
+            remove(items)
+        click.echo(f"{total} {'removed' if yes else 'would go; with --yes they do'}")
+
+
+@cli.command("push")
+@click.option("--env", "-e", default=None)
+@click.option("--dataset-repo", metavar="OWNER/NAME", help="Where the training set goes.")
+@click.option("--student-repo", metavar="OWNER/NAME", help="Where the student goes.")
+@click.option("--public", is_flag=True, help="For everybody to see; without it private.")
+@click.option("--allow-unknown-licences", is_flag=True)
+@click.option("--yes", is_flag=True, help="Send; without it only what would be sent is shown.")
+def push(
+    env: str | None,
+    dataset_repo: str | None,
+    student_repo: str | None,
+    public: bool,
+    allow_unknown_licences: bool,
+    yes: bool,
+) -> None:
+    """Send what `kedro run --pipelines=hand_on` made to the Hugging Face hub.
+
+    The token is HF_TOKEN's, from the environment or conf/local/credentials.yml.
+    """
+    from persyn_kedro.cli import publish as publishing
+    from persyn_kedro.domain.export.push import push as send
+
+    with one_sentence():
+        settings, catalog = _open(env)
+        uploads = publishing.prepare(
+            catalog, settings["models"], dataset_repo, student_repo, allow_unknown_licences
+        )
+        for upload in uploads:
+            click.echo(f"{upload.kind} {upload.repository} ({'public' if public else 'private'}):")
+            for name in sorted(upload.files):
+                click.echo(f"  {name}")
+        size = sum(upload.size for upload in uploads) / 2**20
+        if not yes:
+            click.echo(f"{size:.1f} MiB, nothing of it sent; with --yes it is.")
+            return
+        token = publishing.token()
+        for upload in uploads:
+            click.echo(f"Sent: {send(upload, not public, token)}")
+
+
+@cli.command("show-mask")
+@click.option("--env", "-e", default=None)
+@click.option("--prompt", required=True)
+@click.option("--response", required=True)
+def show_mask(env: str | None, prompt: str, response: str) -> None:
+    """Show in colour which tokens of a pair the student is trained on."""
+    from persyn_kedro.foundations.models import rendering
+    from persyn_kedro.foundations.models.load import load_tokenizer
+    from persyn_kedro.foundations.models.resolve import resolve_models
+
+    with one_sentence():
+        settings, _ = _open(env)
+        student = settings["student"]
+        model = resolve_models(settings["models"], [student.model])[student.model]
+        tokenizer = load_tokenizer(model)
+        rendered = rendering.render(tokenizer, student.system, prompt, response)
+        click.echo(rendering.show_mask(tokenizer, rendered), color=True)  # piped, too

@@ -1,0 +1,109 @@
+"""``--params`` with any value that YAML can write in a line: lists, and texts that hold commas.
+
+Kedro splits at every comma. Here one inside quotes or brackets belongs to the value.
+"""
+
+from typing import Any
+
+import click
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from persyn_kedro.cli.errors import one_sentence
+from persyn_kedro.foundations.errors import PersynError
+
+_HOW = (
+    "write key=value,key=value, with quotes around a text that holds a comma "
+    '(key="one, two") and brackets around a list (key=[1,2])'
+)
+
+
+def parse_params(text: str) -> dict[str, Any]:
+    """Return the nested settings that ``a.b=1,c=[2, 3],d="e, f"`` says; values are YAML.
+
+    Raises:
+        PersynError: names the piece that cannot be read.
+    """
+    items = []
+    rest = text.lstrip()
+    while rest:
+        key, equals, value = rest.partition("=")
+        if not equals or not key.strip() or "," in key:
+            raise PersynError(f"--params: {_short(rest)} is no key=value; {_HOW}.")
+        end = _end_of_value(value, key)
+        items.append(f"{key.strip()}={value[:end].strip()}")
+        rest = value[end + 1 :].lstrip()
+    return _nested(items)
+
+
+def _end_of_value(text: str, key: str) -> int:
+    """Return where a value ends: at the first comma that is not inside quotes or brackets."""
+    start = len(text) - len(text.lstrip())
+    if not text[start:].startswith(("'", '"', "[", "{")):
+        comma = text.find(",")
+        return len(text) if comma < 0 else comma
+    depth, end = 0, None
+    try:
+        for token in yaml.scan(text[start:], Loader=yaml.SafeLoader):
+            if isinstance(token, yaml.FlowSequenceStartToken | yaml.FlowMappingStartToken):
+                depth += 1
+            elif isinstance(token, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken):
+                depth -= 1
+            elif not isinstance(token, yaml.ScalarToken):
+                continue
+            if depth == 0:
+                end = start + token.end_mark.index
+                break
+    except yaml.YAMLError as error:
+        raise _unreadable(f"{key.strip()}={text}", error) from error
+    if end is None:
+        raise _unreadable(f"{key.strip()}={text}", ValueError("a bracket is not closed"))
+    blank = len(text[end:]) - len(text[end:].lstrip())
+    if text[end + blank :] and text[end + blank] != ",":
+        raise PersynError(
+            f"--params: after {_short(f'{key.strip()}={text[:end]}')} there is "
+            f"{_short(text[end:])} in place of a comma; {_HOW}."
+        )
+    return end + blank
+
+
+def _nested(items: list[str]) -> dict[str, Any]:
+    for item in items:
+        try:
+            OmegaConf.from_dotlist([item])
+        except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
+            raise _unreadable(item, error) from error
+    try:
+        nested = OmegaConf.to_container(OmegaConf.from_dotlist(items))
+    except (OmegaConfBaseException, ValueError) as error:  # one key is another's group
+        raise _unreadable(",".join(items), error) from error
+    assert isinstance(nested, dict)  # noqa: S101 - a dot list's
+    return {str(key): value for key, value in nested.items()}
+
+
+def _unreadable(piece: str, error: Exception) -> PersynError:
+    why = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    return PersynError(f"--params: {_short(piece)} cannot be read ({why}); {_HOW}.")
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
+
+def _callback(context: click.Context, param: click.Parameter, value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):  # of a --config file
+        return value
+    with one_sentence():
+        return parse_params(value)
+
+
+PARAMS = click.Option(
+    ["--params"],
+    type=click.UNPROCESSED,
+    default="",
+    callback=_callback,
+    help="Settings for this run, as group.key=value,group.key=value. Values are YAML: a list in "
+    'brackets (compare.seeds=[1,2]), a text with a comma in quotes (student.system="Be brief, '
+    'please.").',
+)

@@ -1,0 +1,135 @@
+"""What the comparison says, as one JSON-able value that terminal, plots and page draw."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from persyn_kedro.domain.comparison.strategies.allocation import (
+    ON_CALIBRATION,
+    PERSYN,
+    PERSYN_CALIBRATION,
+    alpha_name,
+)
+from persyn_kedro.domain.comparison.students import compare_students, verdicts
+from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.foundations.settings.steps import LabelSettings
+
+
+@dataclass(frozen=True)
+class TrainingSets:
+    """What the students were trained on.
+
+    Attributes:
+        examples: rows of ``schemas.STRATEGY_EXAMPLES``.
+        costs: ``strategies.costs.price_strategies``' value.
+        notes: ``strategies.allocation.allocate``'s and ``examples.strategy_examples``' second
+            values, together.
+    """
+
+    examples: pa.Table
+    costs: Mapping[str, Mapping[str, float]]
+    notes: Mapping[str, Any]
+
+
+def build_comparison(
+    trials: pa.Table,
+    sets: TrainingSets,
+    allocation: list[dict[str, Any]],
+    router_comparison: Mapping[str, Any],
+    label: LabelSettings,
+    settings: CompareSettings,
+    seed: int,
+) -> dict[str, Any]:
+    """Return scores, costs, alphas, allocations by kind of prompt, notes and verdicts.
+
+    Args:
+        trials: rows of ``schemas.TRIALS``.
+        allocation: ``allocation_by_kind``'s, of PerSyn.
+    """
+    students = compare_students(trials, settings, seed)
+    exact = all(q in (None, 0.0, 1.0) for q in trials["quality"].to_pylist())
+    counts = Counter(sets.examples["strategy"].to_pylist())
+    same = _same_sets(sets.examples)
+    for name, row in students["strategies"].items():
+        row.update(
+            examples=counts[name],
+            teacher=sets.notes["teachers"].get(name),
+            cost=dict(sets.costs[name]),
+        )
+    return {
+        **students,
+        "measure": "exact" if exact else "reward",
+        "alphas": _alphas(students["strategies"], label),
+        "allocation": allocation,
+        "notes": _notes(counts, same, sets.notes, settings),
+        "verdicts": [
+            *verdicts(students, same, "points" if exact else "reward"),
+            *router_comparison["verdicts"],
+        ],
+    }
+
+
+def _alphas(figures: Mapping[str, Any], label: LabelSettings) -> list[dict[str, Any]]:
+    """Return PerSyn's figures by rising alpha."""
+    prefix = alpha_name(0)[:-1]
+    found = {float(n.removeprefix(prefix)): n for n in figures if n.startswith(prefix)}
+    return [
+        {"alpha": alpha, "strategy": name, **figures[name]}
+        for alpha, name in sorted({**found, label.alpha: PERSYN}.items())
+        if name in figures
+    ]
+
+
+def allocation_by_kind(
+    choices: Mapping[str, Sequence[str]], kinds: Mapping[str, str], teachers: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return how often each teacher is the first choice, by kind of prompt; both by prompt_id."""
+    counts = Counter((kinds[prompt_id], chosen[0]) for prompt_id, chosen in choices.items())
+    return [
+        {"kind": kind, **{t: counts[kind, t] for t in teachers}}
+        for kind in dict.fromkeys(kind for kind, _ in sorted(counts))
+    ]
+
+
+def _same_sets(examples: pa.Table) -> dict[str, str]:
+    """Return the strategies that have an earlier one's training set, by name."""
+    sets: dict[str, list[str]] = {}
+    for row in examples.select(["strategy", "response_key"]).to_pylist():
+        sets.setdefault(row["strategy"], []).append(row["response_key"])
+    first: dict[tuple[str, ...], str] = {}
+    same = {}
+    for name, own in sets.items():
+        owner = first.setdefault(tuple(own), name)
+        if owner != name:
+            same[name] = owner
+    return same
+
+
+def _notes(
+    counts: Mapping[str, int],
+    same: Mapping[str, str],
+    notes: Mapping[str, Any],
+    settings: CompareSettings,
+) -> list[str]:
+    found = [f"Left out: {name}, as {why}." for name, why in notes["left_out"].items()]
+    asked, usable = notes["prompts"][PERSYN], notes["usable"]
+    if settings.examples == "common" and counts[PERSYN] < asked:
+        least = min((n for n in counts if n not in ON_CALIBRATION), key=lambda n: usable[n])
+        found.append(
+            f"{counts[PERSYN]} of {asked} prompts are trained on: those whose answer may be "
+            f"trained on in every strategy. {least} has the fewest such answers, {usable[least]} "
+            "(compare.examples: own gives each all it has)."
+        )
+    found += [
+        f"{name} has the same training set as {owner}, so its student is the same."
+        for name, owner in same.items()
+    ]
+    if PERSYN_CALIBRATION in counts:
+        found.append(
+            "oracle is compared with persyn_calibration: both are trained on the calibration "
+            "prompts alone, each routed by a router that was not fitted on it."
+        )
+    return found

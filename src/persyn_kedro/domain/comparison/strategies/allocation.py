@@ -1,0 +1,160 @@
+"""All strategies' choices in one table, and which strategies this pool cannot have."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from persyn_kedro.domain.comparison.strategies import choices, merits
+from persyn_kedro.domain.comparison.strategies.choices import Choices
+from persyn_kedro.domain.rewards.reward import reward_matrix
+from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.foundations.tables import schemas
+
+Scores = Mapping[str, Sequence[float]]  # the router's, by prompt_id, in the pool's order
+PERSYN, ORACLE, PERSYN_CALIBRATION = "persyn", "oracle", "persyn_calibration"
+FAMILY_STRONG, RANDOM = "family_strong", "random"
+ON_CALIBRATION = (ORACLE, PERSYN_CALIBRATION)  # trained on the calibration prompts alone
+
+
+def alpha_name(alpha: float) -> str:
+    """Return the name of PerSyn with another alpha."""
+    return f"{PERSYN}_alpha_{alpha!r}".removesuffix(".0")
+
+
+def reference_of(strategy: str) -> str:
+    """Return the strategy with which this one is compared: it has the same prompts."""
+    return PERSYN_CALIBRATION if strategy in ON_CALIBRATION else PERSYN
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The teachers in the settings' order, their models' families and the student's."""
+
+    teachers: list[str]
+    families: dict[str, str | None]
+    student_family: str | None
+
+
+@dataclass(frozen=True)
+class RouterScores:
+    """What the routers say.
+
+    Attributes:
+        routed: of the prompts that the students are trained on.
+        at_alphas: those of routers at other alphas; empty where none could be fitted.
+        held_out: of the calibration prompts, each by a router that was not fitted on it.
+    """
+
+    routed: Scores
+    at_alphas: Mapping[float, Scores]
+    held_out: Scores
+
+
+def allocate(
+    prompt_ids: list[str],
+    pool: Pool,
+    rewards: pa.Table,
+    nll: Mapping[str, float],
+    scores: RouterScores,
+    settings: CompareSettings,
+    seed: int,
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Return ``schemas.ALLOCATIONS``, and what the reader should know of it.
+
+    Args:
+        prompt_ids: what the students are trained on (calibration and train, none withheld).
+        rewards: of the calibration prompts, at ``label.alpha``.
+        nll: ``merits.mean_nll``, by which CAR goes.
+
+    Returns:
+        tuple: The table, strategy by strategy, and ``{"teachers": {strategy: the one it always
+        asks}, "left_out": {strategy: why}}``.
+    """
+    rankings, left_out = _rankings(rewards, nll, pool, settings)
+    routed = _only(scores.routed, prompt_ids)
+    made: dict[str, Choices] = {PERSYN: choices.routed(routed, pool.teachers)}
+    for alpha, other in scores.at_alphas.items():
+        if other:
+            made[alpha_name(alpha)] = choices.routed(_only(other, prompt_ids), pool.teachers)
+        else:
+            left_out[alpha_name(alpha)] = "no two teachers' rewards differ at this alpha"
+    teachers = {}
+    for name, ranking in rankings.items():
+        if name in settings.strategies:
+            made[name] = choices.same_for_all(prompt_ids, ranking)
+            teachers[name] = ranking[0]
+    if "mix" in settings.strategies and "strong" in rankings:
+        strong, weak = rankings["strong"][0], _weakest(rewards, pool)
+        made["mix"] = choices.mix(prompt_ids, strong, weak, settings.mix_strong_share, seed)
+        teachers["mix"] = ", ".join(dict.fromkeys([strong, weak]))
+    if RANDOM in settings.strategies:
+        made[RANDOM] = choices.at_random(prompt_ids, pool.teachers, seed)
+    if ORACLE in settings.strategies:
+        made.update(_on_calibration(rewards, scores.held_out, pool))
+    wanted = {name for name in left_out if name in settings.strategies or name.startswith(PERSYN)}
+    return _table(made), {
+        "teachers": teachers,
+        "left_out": {name: why for name, why in left_out.items() if name in wanted},
+    }
+
+
+def _table(made: Mapping[str, Choices]) -> pa.Table:
+    rows = [
+        {"strategy": name, "prompt_id": prompt_id, "choices": chosen}
+        for name, allocation in made.items()
+        for prompt_id, chosen in allocation.items()
+    ]
+    return pa.Table.from_pylist(rows, schemas.ALLOCATIONS)
+
+
+def _on_calibration(rewards: pa.Table, held_out_scores: Scores, pool: Pool) -> dict[str, Choices]:
+    """Return the oracle's choices, and PerSyn's for the same prompts by held-out scores."""
+    ids, matrix = reward_matrix(rewards, pool.teachers)
+    scored = [i for i, prompt_id in enumerate(ids) if prompt_id in held_out_scores]
+    best = choices.oracle([ids[i] for i in scored], matrix[scored], pool.teachers)
+    same = choices.routed(_only(held_out_scores, list(best)), pool.teachers)
+    return {ORACLE: best, PERSYN_CALIBRATION: same}
+
+
+def _rankings(
+    rewards: pa.Table, nll: Mapping[str, float], pool: Pool, settings: CompareSettings
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return the order of the teachers of the strategies that have one for all prompts."""
+    quality = merits.mean_quality(rewards, pool.teachers)
+    if not quality:
+        why = "no response to a calibration prompt has a known quality"
+        return {}, dict.fromkeys(("strong", "mix", "family_strong", "car"), why)
+    found = {"strong": choices.by_merit(quality, pool.teachers)}
+    left_out = {}
+    family = [
+        t
+        for t in found["strong"]
+        if pool.student_family and pool.families[t] == pool.student_family and t in quality
+    ]
+    if family:
+        found[FAMILY_STRONG] = family
+    else:
+        left_out[FAMILY_STRONG] = (
+            "no teacher of known quality is of the student's family "
+            f"({pool.student_family or 'not set'})"
+        )
+    car = merits.car_scores(quality, nll, settings.car_beta)
+    if car:
+        found["car"] = choices.by_merit(car, pool.teachers)
+    else:
+        left_out["car"] = "no teacher has both a known quality and a known likelihood"
+    return found, left_out
+
+
+def _weakest(rewards: pa.Table, pool: Pool) -> str:
+    """Return the teacher with the lowest mean r_q, the first of equals."""
+    quality = merits.mean_quality(rewards, pool.teachers)
+    lowest = min(quality.values())
+    return next(t for t in pool.teachers if quality.get(t, np.inf) <= lowest)
+
+
+def _only(scores: Scores, prompt_ids: Sequence[str]) -> dict[str, Sequence[float]]:
+    return {prompt_id: scores[prompt_id] for prompt_id in prompt_ids}

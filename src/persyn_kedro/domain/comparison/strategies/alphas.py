@@ -1,0 +1,81 @@
+"""PerSyn at other alphas: rewards mixed anew, a router for each, nothing asked again."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from persyn_kedro.domain.rewards.reward import (
+    comparable,
+    compute_rewards,
+    fitted_rewards,
+    reward_matrix,
+    tell_apart,
+)
+from persyn_kedro.domain.router_comparison.fitting import Fitting, Prompts, scores_of
+from persyn_kedro.domain.stores.routing_store import RoutingStore
+from persyn_kedro.foundations.settings.steps import LabelSettings, TrainRouterSettings
+from persyn_kedro.foundations.tables import schemas
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.models.resolve import ResolvedModel
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The calibration set's tables, from which rewards are mixed at any alpha."""
+
+    responses: pa.Table
+    statistics: pa.Table
+    quality: pa.Table
+    teachers: Sequence[str]
+    label: LabelSettings
+
+    def rewards_at(self, alpha: float) -> tuple[list[str], np.ndarray]:
+        """Return ``rewards.reward_matrix``: prompt_ids, and (n, K) rewards."""
+        settings = self.label.model_copy(update={"alpha": alpha})
+        table = compute_rewards(
+            self.responses, self.statistics, self.quality, self.teachers, settings
+        )
+        return reward_matrix(table, self.teachers)
+
+
+def score_at_alphas(
+    alphas: Sequence[float],
+    rows: Sequence[Mapping[str, Any]],
+    labelled: Labelled,
+    train_router: TrainRouterSettings,
+    backbone: "ResolvedModel",
+    seed: int,
+    store: RoutingStore,
+) -> pa.Table:
+    """Return ``schemas.ALPHA_SCORES``; an alpha at which no rewards differ is left out.
+
+    Args:
+        rows: of ``schemas.PROMPTS`` with split and part, calibration and train.
+    """
+    texts = {row["prompt_id"]: row["prompt"] for row in rows}
+    fit = {r["prompt_id"] for r in rows if r["split"] == "calibration" and r["part"] == "fit"}
+    fittings: dict[float, Fitting] = {}
+    for alpha in alphas:
+        prompt_ids, matrix = labelled.rewards_at(alpha)
+        kept = [i for i, prompt_id in enumerate(prompt_ids) if prompt_id in fit]
+        rewards = matrix[kept]
+        seen = fitted_rewards(rewards, train_router.invalid)
+        if not comparable(seen).any() or not tell_apart(seen):
+            log.warning("At alpha = %g no teachers' rewards differ: left out", alpha)
+            continue
+        fitted: Prompts = {prompt_ids[i]: texts[prompt_ids[i]] for i in kept}
+        fittings[alpha] = Fitting(train_router, backbone, seed, fitted, rewards, texts)
+    found = scores_of(list(fittings.values()), store)
+    scored = [
+        {"alpha": alpha, "prompt_id": prompt_id, "scores": scores[prompt_id]}
+        for alpha, scores in zip(fittings, found, strict=True)
+        for prompt_id in texts
+    ]
+    return pa.Table.from_pylist(scored, schemas.ALPHA_SCORES)

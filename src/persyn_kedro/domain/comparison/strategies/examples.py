@@ -1,0 +1,126 @@
+"""The strategies' training sets: the same prompts, and so the same number, for each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from persyn_kedro.domain.comparison.strategies.allocation import ON_CALIBRATION, PERSYN
+from persyn_kedro.domain.training_set.merge import trainable_text
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.foundations.settings.models import Think
+from persyn_kedro.foundations.tables import schemas
+
+Sets = dict[str, dict[str, dict[str, Any]]]  # by strategy and prompt_id
+Fits = Callable[[str, str], bool]  # (prompt, response): short enough to be trained on
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """Which answers the student may be trained on, and as what text.
+
+    Attributes:
+        thinks: each teacher's ``think`` setting.
+        fits: tells what is short enough for SFT.
+    """
+
+    thinks: Mapping[str, Think]
+    allow_truncated: bool
+    fits: Fits
+
+    def text(self, row: Mapping[str, Any], prompt: str) -> str | None:
+        """Return the text to train on of a row of ``schemas.STRATEGY_RESPONSES``, if any."""
+        text = trainable_text(row, self.thinks[row["teacher"]], self.allow_truncated)
+        return text if text is not None and self.fits(prompt, text) else None
+
+
+def strategy_examples(
+    responses: pa.Table,
+    asked: Mapping[str, Sequence[str]],
+    prompts: Mapping[str, str],
+    trainable: Trainable,
+    settings: CompareSettings,
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Return ``schemas.STRATEGY_EXAMPLES`` in the order of ``prompts``, and what was left out.
+
+    Left out are errors, empty responses, truncated ones unless allowed, and those too long for SFT.
+    With ``examples: common`` a prompt is also left out of all strategies that are compared with one
+    another if it is left out of one of them; a strategy that has less than ``min_share`` of its
+    prompts is left out itself instead.
+
+    Args:
+        responses: rows of ``schemas.STRATEGY_RESPONSES``.
+        asked: by strategy the prompt_ids that it was to have.
+        prompts: text by prompt_id.
+
+    Returns:
+        tuple: The table, and ``{"prompts": {strategy: asked for}, "usable": {strategy: left of
+        them}, "left_out": {strategy: why}}``.
+
+    Raises:
+        PersynError: PerSyn itself has too few.
+    """
+    sets = _usable(responses, asked, prompts, trainable)
+    left_out = _too_small(sets, asked, settings)
+    kept = {name: own for name, own in sets.items() if name not in left_out}
+    order = {prompt_id: place for place, prompt_id in enumerate(prompts)}
+    rows = []
+    for name, own in kept.items():
+        chosen = _shared(name, kept) if settings.examples == "common" else set(own)
+        rows += [own[prompt_id] for prompt_id in sorted(chosen, key=order.__getitem__)]
+    if not any(row["strategy"] == PERSYN for row in rows):
+        least = min(sets, key=lambda name: len(sets[name]))
+        raise PersynError(
+            f"No prompt has an answer to train on in every strategy ({least} has the fewest, "
+            f"{len(sets[least])}): leave that strategy out, or set compare.examples to own."
+        )
+    return pa.Table.from_pylist(rows, schemas.STRATEGY_EXAMPLES), {
+        "prompts": {name: len(ids) for name, ids in asked.items()},
+        "usable": {name: len(own) for name, own in sets.items()},
+        "left_out": left_out,
+    }
+
+
+def _usable(
+    responses: pa.Table,
+    asked: Mapping[str, Sequence[str]],
+    prompts: Mapping[str, str],
+    trainable: Trainable,
+) -> Sets:
+    sets: Sets = {name: {} for name in asked}
+    for row in responses.to_pylist():
+        if row["prompt_id"] not in asked[row["strategy"]]:
+            continue
+        prompt = prompts[row["prompt_id"]]
+        text = trainable.text(row, prompt)
+        if text is None:
+            continue
+        names = ("strategy", "prompt_id", "teacher", "response_key")
+        example = {name: row[name] for name in names}
+        sets[row["strategy"]][row["prompt_id"]] = {**example, "prompt": prompt, "response": text}
+    return sets
+
+
+def _too_small(
+    sets: Sets, asked: Mapping[str, Sequence[str]], settings: CompareSettings
+) -> dict[str, str]:
+    """Return the strategies that would leave the others next to nothing, and why."""
+    found = {}
+    for name, own in sets.items():
+        if len(own) < max(1, settings.min_share * len(asked[name])):
+            found[name] = f"only {len(own)} of its {len(asked[name])} answers may be trained on"
+    if PERSYN in found:
+        raise PersynError(
+            f"PerSyn cannot be compared: {found[PERSYN]} (compare.min_share is "
+            f"{settings.min_share:g})."
+        )
+    return found
+
+
+def _shared(strategy: str, sets: Sets) -> set[str]:
+    """Return the prompts that all strategies of this one's kind may be trained on."""
+    kind = strategy in ON_CALIBRATION
+    same_kind = [set(own) for name, own in sets.items() if (name in ON_CALIBRATION) == kind]
+    return set.intersection(*same_kind)

@@ -1,0 +1,91 @@
+"""Every strategy's responses, each (teacher, prompt) asked once for all of them.
+
+All strategies go through the rounds of ``training_set.routed`` side by side: in each round the
+union of what they want is asked together, so that a model is loaded once a round, not once a
+strategy.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from persyn_kedro.domain.comparison.strategies.choices import Choices, choice_places
+from persyn_kedro.domain.prompts.chosen import in_memory
+from persyn_kedro.domain.training_set.routed import Check, Rounds, Wanted, routed_rounds
+from persyn_kedro.foundations.settings.steps import GenerateSettings
+from persyn_kedro.foundations.tables import schemas
+
+Union = dict[str, list[tuple[str, str]]]  # {teacher: [(prompt_id, prompt)]}
+# union -> (responses, calls), tables of schemas.RESPONSES and CALLS
+Ask = Callable[[Union], tuple[pa.Table, pa.Table]]
+Asked = dict[str, list[dict[str, Any]]]  # by strategy, all responses that it had to ask for
+
+
+def generate_side_by_side(
+    prompts: Mapping[str, str],
+    choices: Mapping[str, Choices],
+    teachers: list[str],
+    settings: GenerateSettings,
+    allow_truncated: bool,
+    ask: Ask,
+    check: Check,
+) -> tuple[pa.Table, Asked]:
+    """Return the kept responses, and all that each strategy asked for.
+
+    Args:
+        prompts: text by prompt_id.
+        choices: by strategy; each may have other prompts.
+
+    Returns:
+        ``schemas.STRATEGY_RESPONSES``, and by strategy the rows of ``schemas.RESPONSES`` that it
+        would have paid for on its own, rejected ones too.
+    """
+    running: dict[str, Rounds] = {}
+    wants: dict[str, Wanted] = {}
+    kept: dict[str, pa.Table] = {}
+    for name, chosen in choices.items():
+        own = in_memory({prompt_id: prompts[prompt_id] for prompt_id in chosen})
+        places = choice_places(chosen.values(), teachers)
+        running[name] = routed_rounds(own, places, teachers, settings, allow_truncated)
+        _advance(name, running, wants, kept, None)
+    asked: Asked = {name: [] for name in choices}
+    again = 0
+    while wants:
+        responses, _ = ask(_union(wants, teachers))
+        quality = check(responses)
+        again += schemas.unsettled_rows(responses.schema)
+        rows = {(r["teacher"], r["prompt_id"]): r for r in responses.to_pylist()}
+        for name, wanted in list(wants.items()):
+            own_rows = [rows[teacher, p] for teacher, pairs in wanted.items() for p, _ in pairs]
+            asked[name] += own_rows
+            table = pa.Table.from_pylist(own_rows, schemas.RESPONSES)
+            _advance(name, running, wants, kept, (table, quality))
+    tables = [kept[n].add_column(0, "strategy", pa.repeat(n, len(kept[n]))) for n in choices]
+    table = pa.concat_tables([schemas.STRATEGY_RESPONSES.empty_table(), *tables])
+    return schemas.with_unsettled(table, again), asked
+
+
+def _advance(
+    name: str,
+    running: dict[str, Rounds],
+    wants: dict[str, Wanted],
+    kept: dict[str, pa.Table],
+    answered: tuple[pa.Table, pa.Table] | None,
+) -> None:
+    """Take one strategy to its next round, or to its end."""
+    try:
+        wants[name] = next(running[name]) if answered is None else running[name].send(answered)
+    except StopIteration as end:
+        wants.pop(name, None)
+        kept[name] = end.value
+
+
+def _union(wants: Mapping[str, Wanted], teachers: list[str]) -> Union:
+    """Return what any strategy wants, each pair once, in the pool's order."""
+    union: dict[str, dict[str, str]] = defaultdict(dict)
+    for wanted in wants.values():
+        for teacher, pairs in wanted.items():
+            union[teacher].update(pairs)
+    return {t: list(union[t].items()) for t in teachers if union[t]}

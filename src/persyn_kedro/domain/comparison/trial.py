@@ -1,0 +1,125 @@
+"""A trial: the student is trained on one set with one seed and answers the test prompts.
+
+What a trial is, is hashed (:attr:`Trial.trial_id`), and its answers are kept: trials of equal
+training sets are one, and an interrupted comparison goes on after the last finished trial, or from
+the last checkpoint within one.
+"""
+
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.trial_store import SHELF, TrialStore
+from persyn_kedro.domain.student.sft import train_student_job
+from persyn_kedro.domain.student.test_set import Exam
+from persyn_kedro.domain.student.trained import trained, untrained
+from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.processes.ranks import run_in_ranks
+from persyn_kedro.foundations.processes.ray.current import current
+from persyn_kedro.foundations.settings.models import Models
+from persyn_kedro.foundations.settings.steps import SftSettings
+
+VERSION = 2  # raised by hand when training or testing makes something else of the same inputs
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all trials of a comparison share."""
+
+    models: Models
+    sft: SftSettings
+    exam: Exam
+
+    @property
+    def untrained(self) -> ResolvedModel:
+        """The student from which all trials start."""
+        return untrained(self.models, self.exam.student)
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """All that a trial's answers hang on, but its training set and its seed."""
+        model = self.untrained
+        recipe = self.exam.recipe(model)
+        return {
+            "version": VERSION,
+            "weights_id": recipe.weights_id,
+            "recipe_id": recipe.recipe_id,
+            "sft": self.sft.model_dump(mode="json"),
+            "test": [row["prompt_id"] for row in self.exam.prompts],
+            "max_model_len": self.exam.engine.max_model_len,
+            "dtype": model.settings.dtype,
+        }
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Training rows (prompt, response as trained on) and the training's seed."""
+
+    setup: Setup
+    rows: Sequence[Mapping[str, str]]
+    seed: int
+
+    @cached_property
+    def trial_id(self) -> str:
+        """The identity under which the trial's answers are found again."""
+        rows = [[row["prompt"], row["response"]] for row in self.rows]
+        return settings_id({**self.setup.identity, "rows": rows, "seed": self.seed})
+
+
+def finished_trials(store: TrialStore) -> dict[str, dict[str, Any]]:
+    """Return the stored trials by trial_id."""
+    return {row["trial_id"]: row for row in store.read(SHELF).to_pylist()}
+
+
+def run_trial(
+    trial: Trial, workspace: Path, responses: ResponseStore, store: TrialStore
+) -> dict[str, Any]:
+    """Train and ask the student, keep its answers, and return the row of ``STORED_TRIALS``.
+
+    Answers that failed are kept as such, and are not asked for again: the student is gone.
+    """
+    setup = trial.setup
+    curve = run_in_ranks(
+        train_student_job,
+        [dict(row) for row in trial.rows],
+        setup.untrained,
+        setup.exam.student.system,
+        setup.sft,
+        trial.seed,
+        workspace,
+        processes=current().training_processes,
+        sharding=current().sharding,
+        label="fine-tuning a student",
+    )
+    left_out = list(curve)[0]["left_out"]  # the model is there once the curve has ended
+    if left_out:
+        log.warning("%d of %d training rows are too long: left out", left_out, len(trial.rows))
+    model = trained(setup.models, setup.exam.student, workspace / "model")
+    setup.exam.ask(model, responses)
+    recipe = setup.exam.recipe(model)
+    row = {
+        "trial_id": trial.trial_id,
+        "weights_id": recipe.weights_id,
+        "recipe_id": recipe.recipe_id,
+    }
+    store.append(SHELF, [row])
+    shutil.rmtree(workspace / "model")
+    shutil.rmtree(workspace / "checkpoints", ignore_errors=True)
+    return row
+
+
+def trial_answers(
+    row: Mapping[str, Any], prompt_ids: Sequence[str], responses: ResponseStore
+) -> list[dict[str, Any]]:
+    """Return a finished trial's answers, rows of ``schemas.STORED_RESPONSES``, in this order."""
+    shelf = settings_id({"weights_id": row["weights_id"], "recipe_id": row["recipe_id"]})
+    found = {answer["prompt_id"]: answer for answer in responses.read(shelf).to_pylist()}
+    return [found[prompt_id] for prompt_id in prompt_ids if prompt_id in found]

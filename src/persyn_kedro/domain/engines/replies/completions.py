@@ -1,0 +1,147 @@
+"""A server's chat completion (a JSON object with choices) as text, ending and tokens."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from persyn_kedro.domain.engines.replies.finish_reasons import meaning, told
+
+LARGEST = 2**31 - 1  # of a table's token counts
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server answered, and charged for.
+
+    Attributes:
+        finish_reason: stop | length | error.
+        error: why there is no text; None unless ``finish_reason`` is error.
+        unknown_reason: the server's word for how the text ended, if it is one that is not known:
+            then ``finish_reason`` is what the endpoint's settings say of such.
+        metered: whether it says what it took.
+    """
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    error: str | None = None
+    unknown_reason: str | None = None
+    metered: bool = True
+
+
+def answer_of(body: Mapping[str, Any], most: int, unknown_is: str) -> Answer | None:
+    """Return the first choice's answer; None where there is no choice or it has no message.
+
+    Args:
+        most: the tokens that the answer may have: one that has as many was cut off, unless the
+            server says how it ended.
+        unknown_is: what an unknown finish reason counts as, stop or length.
+    """
+    choices = body.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    choice = first if isinstance(first, dict) else {}
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        return None
+    prompt_tokens, completion_tokens = _tokens(body.get("usage"))
+    metered = None not in (prompt_tokens, completion_tokens)
+    tokens = (prompt_tokens or 0, completion_tokens or 0)
+    content, thinking, refusal = _content(message)
+    reason = choice.get("finish_reason") or ""
+    reason = reason if isinstance(reason, str) else str(reason)
+    known = meaning(reason)
+    why = _why_not(message, choice, content, thinking, reason, known, refusal)
+    if why is not None:
+        return Answer("", "error", *tokens, why, metered=metered)
+    # A server that parses the thinking out: put it back where it was
+    text = f"<think>{thinking}</think>\n{content}" if thinking else content
+    if known is not None:
+        return Answer(text, known, *tokens, metered=metered)
+    if tokens[1] >= most:
+        return Answer(text, "length", *tokens, metered=metered)
+    if not reason:  # some servers say nothing of an answer that has just ended
+        return Answer(text, "stop", *tokens, metered=metered)
+    return Answer(text, unknown_is, *tokens, None, told(reason), metered)
+
+
+def _why_not(
+    message: dict[str, Any],
+    choice: dict[str, Any],
+    content: str,
+    thinking: str,
+    reason: str,
+    known: str | None,
+    refusal: str,
+) -> str | None:
+    """Return why there is no text to keep, if there is none."""
+    if refusal:
+        return f"refused: {refusal}"
+    if known == "error":
+        error = choice.get("error")
+        words = error.get("message") if isinstance(error, dict) else error
+        return f"finish reason {reason}" + (f": {words}" if words else "")
+    if content.strip():
+        return None
+    if message.get("tool_calls") or message.get("function_call"):
+        return f"called a tool ({_tools(message)}) and wrote no text"
+    odd = message.get("content")
+    if odd and not content:
+        return f"the answer is no text: {str(odd)[:100]}"
+    if known is None and not thinking:
+        return f"finish reason {reason}, and no text" if reason else "no text, no finish reason"
+    return None
+
+
+def _tools(message: dict[str, Any]) -> str:
+    calls = message.get("tool_calls")
+    calls = calls if isinstance(calls, list) else []
+    functions = [call.get("function") for call in calls if isinstance(call, dict)]
+    functions.append(message.get("function_call"))
+    names = [str(f["name"]) for f in functions if isinstance(f, dict) and f.get("name")]
+    return ", ".join(names[:3]) or "without a name"
+
+
+def _content(message: dict[str, Any]) -> tuple[str, str, str]:
+    """Return text, thinking and refusal of a message, whose content may be a list of parts."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [content]
+    found = {"text": "", "thinking": "", "refusal": ""}
+    for part in parts:
+        kind = _kind(part)
+        found[kind] += _text(part, kind)
+    for kind, names in (
+        ("thinking", ("reasoning_content", "reasoning")),
+        ("refusal", ("refusal",)),
+    ):
+        beside = (message.get(name) for name in names)
+        found[kind] = next((t for t in beside if t and isinstance(t, str)), found[kind])
+    return found["text"], found["thinking"], found["refusal"]
+
+
+def _kind(part: Any) -> str:
+    kind = part.get("type") if isinstance(part, dict) else None
+    return {"thinking": "thinking", "reasoning": "thinking", "refusal": "refusal"}.get(
+        kind if isinstance(kind, str) else "", "text"
+    )
+
+
+def _text(part: Any, kind: str) -> str:
+    if isinstance(part, str):
+        return part
+    values = [part.get(name) for name in (kind, "text")] if isinstance(part, dict) else []
+    for value in values:
+        if isinstance(value, list):  # thinking has parts of its own
+            return "".join(_text(inner, "text") for inner in value)
+        if isinstance(value, str):
+            return value
+    return ""
+
+
+def _tokens(usage: Any) -> tuple[int | None, int | None]:
+    counts = usage if isinstance(usage, dict) else {}
+    prompt, completion = (
+        value if type(value) is int and 0 <= value <= LARGEST else None
+        for value in (counts.get("prompt_tokens"), counts.get("completion_tokens"))
+    )
+    return prompt, completion

@@ -1,0 +1,64 @@
+"""What a server's reply means: an answer, or a refusal that says what becomes of it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from persyn_kedro.domain.engines.replies.completions import Answer, answer_of
+from persyn_kedro.domain.engines.replies.refusals import Refusal, refusal_of, too_long, web_page
+from persyn_kedro.domain.engines.replies.retry_after import wait_of, when
+from persyn_kedro.domain.engines.replies.server_words import words_of
+from persyn_kedro.foundations.settings.models import EndpointSettings
+
+
+def read_reply(
+    status: int,
+    headers: Mapping[str, str],
+    text: str,
+    most: int,
+    endpoint: EndpointSettings,
+    now: datetime | None = None,
+) -> Answer | Refusal:
+    """Return what a reply to a chat completion's request means.
+
+    Args:
+        headers: with names in lower case, or of any case if it looks them up so.
+        most: the tokens that were allowed for the answer.
+    """
+    now = now or datetime.now(UTC)
+    body, is_json = _json(text)
+    wait = wait_of(headers, now)
+    words = words_of(body if is_json else None, text, wait is not None)
+    if status >= 300:
+        return _with_wait(refusal_of(status, words), wait, endpoint, now)
+    if not is_json:
+        if text.lstrip().startswith("<"):
+            return web_page(words)
+        return Refusal("the endpoint's answer is not JSON", again=True, charged=True)
+    own = body if isinstance(body, dict) else {}
+    answer = answer_of(own, most, endpoint.unknown_finish_reason)
+    if answer is not None:
+        return answer
+    if own.get("error") or ("choices" not in own and (own.get("detail") or own.get("message"))):
+        return _with_wait(refusal_of(words.status, words), wait, endpoint, now)
+    return Refusal("the endpoint answered without a choice", again=True, charged=True)
+
+
+def _json(text: str) -> tuple[Any, bool]:
+    try:
+        return json.loads(text), True
+    except (ValueError, RecursionError):
+        return None, False
+
+
+def _with_wait(
+    refusal: Refusal, wait: float | None, endpoint: EndpointSettings, now: datetime
+) -> Refusal:
+    if not refusal.again or wait is None:
+        return refusal
+    refusal = replace(refusal, wait=wait)
+    if wait > endpoint.max_retry_after_seconds:
+        return too_long(refusal, when(wait, now))
+    return refusal

@@ -1,0 +1,114 @@
+"""Generation with Transformers, for machines without vLLM."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from persyn_kedro.domain.engines.base import (
+    Generation,
+    Prepared,
+    Request,
+    Turns,
+)
+from persyn_kedro.foundations import progress
+from persyn_kedro.foundations.settings.models import EngineSettings
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.models.resolve import ResolvedModel
+
+LOOK_AHEAD = 4096  # requests, among which those of similar length are put together
+
+
+def environment(engine: EngineSettings) -> dict[str, str]:
+    """Return no variables: Transformers needs none."""
+    return {}
+
+
+def install() -> str | None:
+    """Return None: Transformers is always there."""
+    return None
+
+
+def generate(
+    requests: Iterable[Request], model: "ResolvedModel", engine: EngineSettings
+) -> Iterator[Generation]:
+    """Yield a generation for each request: greedy ones in batches, sampled ones one by one."""
+    yield from start(model, engine)(requests)
+
+
+def start(
+    model: "ResolvedModel", engine: EngineSettings
+) -> Callable[[Iterable[Request]], Iterator[Generation]]:
+    """Load the model; return what answers requests, as often as it is called."""
+    from persyn_kedro.foundations.models.load import load_causal_lm
+
+    turns = Turns.of(model, engine)
+    causal_lm = load_causal_lm(model)
+    progress.loaded()
+
+    def answer(requests: Iterable[Request]) -> Iterator[Generation]:
+        iterator = iter(requests)
+        while some := [turns.prepare(request) for request in islice(iterator, LOOK_AHEAD)]:
+            yield from (each for each in some if isinstance(each, Generation))
+            waiting = [each for each in some if isinstance(each, Prepared)]
+            for batch in _batches(waiting, engine.batch_size):
+                answers = _generate_batch(causal_lm, batch, sorted(turns.stop_ids))
+                for prepared, token_ids in zip(batch, answers, strict=True):
+                    yield turns.finish(prepared, token_ids)
+
+    return answer
+
+
+def _batches(waiting: Iterable[Prepared], size: int) -> Iterator[list[Prepared]]:
+    """Yield lists of requests that may run together, of similar length.
+
+    Sampling draws from one stream for a whole batch, and a repetition penalty would count the
+    padding: both run alone.
+    """
+    greedy: dict[int, list[Prepared]] = {}
+    for prepared in waiting:
+        sampling = prepared.request.sampling
+        if sampling.temperature == 0 and sampling.repetition_penalty == 1:
+            greedy.setdefault(prepared.max_tokens, []).append(prepared)
+        else:
+            yield [prepared]
+    for group in greedy.values():
+        group.sort(key=lambda prepared: len(prepared.prompt_ids))
+        yield from (group[start : start + size] for start in range(0, len(group), size))
+
+
+def _generate_batch(causal_lm: Any, batch: list[Prepared], stop_ids: list[int]) -> list[list[int]]:
+    """Return each request's new tokens; what follows a stop token is padding."""
+    import torch
+    from transformers import GenerationConfig
+
+    width = max(len(prepared.prompt_ids) for prepared in batch)
+    pads = [width - len(prepared.prompt_ids) for prepared in batch]
+    padding = stop_ids[0] if stop_ids else 0
+    ids = [[padding] * pad + list(p.prompt_ids) for pad, p in zip(pads, batch, strict=True)]
+    mask = [[0] * pad + [1] * (width - pad) for pad in pads]
+    request = batch[0].request
+    sampling = request.sampling
+    options: dict[str, Any] = {"do_sample": False}
+    if sampling.temperature > 0:
+        torch.manual_seed(request.seed)
+        options = {
+            "do_sample": True,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+        }
+    causal_lm.generation_config = GenerationConfig()  # the model's own defaults must not leak in
+    with torch.inference_mode():
+        output = causal_lm.generate(
+            input_ids=torch.tensor(ids, device=causal_lm.device),
+            attention_mask=torch.tensor(mask, device=causal_lm.device),
+            generation_config=GenerationConfig(
+                max_new_tokens=batch[0].max_tokens,
+                repetition_penalty=sampling.repetition_penalty,
+                eos_token_id=stop_ids or None,
+                pad_token_id=padding,
+                **options,
+            ),
+        )
+    return output[:, width:].tolist()

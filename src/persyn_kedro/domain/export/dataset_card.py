@@ -1,0 +1,80 @@
+"""The training set's card: a README.md with the front matter that the hub reads."""
+
+from pathlib import Path
+from typing import Any
+
+from persyn_kedro.domain.export.facts import SEVERAL
+from persyn_kedro.domain.export.licences import front_matter
+from persyn_kedro.domain.export.markdown import code, table
+from persyn_kedro.domain.export.rows import FILES
+from persyn_kedro.domain.reporting import formatting as figures
+
+PLACE = "path/to/this/directory"  # in the cards' examples; a push puts the repository there
+TAGS = ["synthetic", "distillation", "sft", "trl", "llama-factory", "persyn"]
+_SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M")]
+
+
+def dataset_card(facts: dict[str, Any]) -> str:
+    """Return the card.
+
+    Args:
+        facts: as the step ``hand_on`` collects them.
+    """
+    from huggingface_hub import DatasetCard, DatasetCardData
+
+    data = DatasetCardData(
+        pretty_name=facts["name"],
+        language=facts["language"] or None,
+        **front_matter(facts["licence"]),
+        task_categories=["text-generation"],
+        size_categories=[size_category(sum(facts["rows"].values()))],
+        tags=TAGS,
+        configs=[
+            {
+                "config_name": "default",
+                "data_files": [{"split": s, "path": FILES[s]} for s in facts["rows"]],
+            }
+        ],
+    )
+    card = DatasetCard.from_template(
+        data,
+        template_path=str(Path(__file__).parent / "dataset_card.md.j2"),
+        facts=facts,
+        place=PLACE,
+        code=code,
+        router=table(figures.router_columns(facts["router"]), figures.router_rows(facts["router"])),
+        teachers=table(*_teachers(facts["teachers"])),
+        pool=table(*_pool(facts["pool"])),
+        meaning={part: figures.in_words(terms) for part, terms in figures.MEANING.items()},
+        several=SEVERAL,
+    )
+    return str(card)
+
+
+def size_category(rows: int) -> str:
+    """Return the hub's name of the data set's size."""
+    return next((name for most, name in _SIZES if rows < most), "n>1M")
+
+
+def _teachers(teachers: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    columns = ["teacher", "model", "licence of the model", "told by", "rows", "withheld", "share"]
+    rows = [
+        [
+            t["teacher"],
+            t["model"],
+            t["licence"]["name"] or "**unknown: check before you publish**",
+            t["licence"]["told_by"],
+            str(t["rows"]),
+            str(t["withheld"]),
+            figures.percent(t["share"]),
+        ]
+        for t in teachers
+    ]
+    return columns, rows
+
+
+def _pool(pool: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return the calibration means of all teachers, in the order of ``scores``."""
+    means = ("mean_reward", "mean_quality", "mean_learnability")
+    rows = [[t["teacher"], *(figures.number(t[name]) for name in means)] for t in pool]
+    return ["teacher", "reward", "quality", "learnability"], rows

@@ -1,0 +1,183 @@
+"""What both cards say of the training set: whose answers, under which licences, how chosen."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from persyn_kedro.domain.export.origins import (
+    hub_model,
+    model_licence,
+    prompts_licence,
+    spoken_model,
+    spoken_source,
+)
+from persyn_kedro.domain.pool import thinks_of
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.models.identities import source_identity
+from persyn_kedro.foundations.models.resolve import identify_weights
+from persyn_kedro.foundations.settings.models import Models, StudentSettings, Teachers
+from persyn_kedro.foundations.settings.plugins import is_own
+from persyn_kedro.foundations.settings.steps import (
+    GenerateSettings,
+    LabelSettings,
+    PromptSource,
+    TrainRouterSettings,
+)
+
+SEVERAL = "several, listed in the card"
+# weights_id, recipe_id -> what the response store keeps of them
+Identity = Callable[[str, str], dict[str, Any]]
+
+
+def teachers_facts(
+    sft_dataset: pa.Table,
+    routed_responses: pa.Table,
+    models: Models,
+    teachers: Teachers,
+    identity: Identity,
+) -> list[dict[str, Any]]:
+    """Return, most training rows first, each teacher with rows: model, licence, system prompt.
+
+    Args:
+        sft_dataset: columns ``response_key`` and ``part``.
+        routed_responses: columns ``response_key``, ``teacher``, ``weights_id``, ``recipe_id``.
+
+    Raises:
+        PersynError: answers are of a teacher that the settings lack, or have with another model.
+    """
+    columns = ("teacher", "weights_id", "recipe_id")
+    made_by = {
+        r["response_key"]: tuple(r[c] for c in columns) for r in routed_responses.to_pylist()
+    }
+    keys = zip(
+        sft_dataset["response_key"].to_pylist(), sft_dataset["part"].to_pylist(), strict=True
+    )
+    counts = Counter((made_by[key], part) for key, part in keys)
+    trained = sum(n for (_, part), n in counts.items() if part == "sft")
+    facts = []
+    for who in dict.fromkeys(who for who, _ in counts):
+        teacher, weights_id, recipe_id = who
+        model = _model_of(teacher, weights_id, models, teachers)
+        recipe = identity(weights_id, recipe_id)
+        rows = counts[who, "sft"]
+        facts.append(
+            {
+                "teacher": teacher,
+                "model_setting": model,
+                "model": spoken_model(models.root[model], weights_id),
+                "licence": asdict(model_licence(models.root[model], weights_id)),
+                "rows": rows,
+                "withheld": counts[who, "withheld"],
+                "share": rows / trained if trained else None,
+                "system": recipe.get("system"),
+                "sampling": recipe.get("sampling"),
+            }
+        )
+    return sorted(facts, key=lambda fact: -fact["rows"])
+
+
+def _model_of(teacher: str, weights_id: str, models: Models, teachers: Teachers) -> str:
+    if teacher not in teachers.root:
+        raise PersynError(f"The training set has answers of {teacher!r}, which teachers lacks.")
+    model = teachers.root[teacher].model
+    if identify_weights(model, models.root[model]) != weights_id:
+        raise PersynError(
+            f"Teacher {teacher!r} answered with another model than models.{model} is now: run "
+            "`kedro run` first, or set it back, so that the card names the right one."
+        )
+    return model
+
+
+def prompts_facts(
+    prompts: pa.Table, chosen: set[str], source: PromptSource, given: str | None
+) -> dict[str, Any]:
+    """Return where the ``chosen`` prompts (ids) come from, and their licence.
+
+    Args:
+        prompts: columns ``prompt_id`` and ``source``.
+        given: the settings' licence.
+    """
+    rows = zip(prompts["prompt_id"].to_pylist(), prompts["source"].to_pylist(), strict=True)
+    identity = source_identity(source) or ""
+    commit = identity.removeprefix("hub:") if source.hub else None
+    return {
+        "what": spoken_source(source, commit),
+        "hub": source.hub,
+        "rows": dict(Counter(where for i, where in rows if i in chosen).most_common()),
+        "suffix": source.prompt_suffix,
+        "licence": asdict(prompts_licence(source, commit, given)),
+    }
+
+
+def student_facts(models: Models, student: StudentSettings) -> dict[str, Any]:
+    """Return what the student is before it is trained."""
+    settings = models.root[student.model]
+    weights_id = identify_weights(student.model, settings)
+    return {
+        "model_setting": student.model,
+        "model": spoken_model(settings, weights_id),
+        "hub": hub_model(settings),
+        "licence": asdict(model_licence(settings, weights_id)),
+        "system": student.system,
+    }
+
+
+def method_facts(
+    models: Models,
+    teachers: Teachers,
+    label: LabelSettings,
+    router: TrainRouterSettings,
+    generate: GenerateSettings,
+) -> dict[str, Any]:
+    """Return the settings that decide what is in the training set."""
+    thinks = thinks_of(models, teachers)
+    return {
+        "alpha": label.alpha,
+        "quality": _quality(label),
+        "learnability": _OWN.format(label.learnability)
+        if is_own(label.learnability)
+        else "the student's mean log-likelihood of the answer's tokens",
+        "router": router.kind if is_own(router.kind) else router.kind.replace("_", " "),
+        "invalid": router.invalid,
+        "allow_truncated": label.allow_truncated,
+        "unsolved": label.unsolved,
+        "verification": generate.verification,
+        "max_calls": generate.max_calls,
+        "thinking_kept": [name for name, think in thinks.items() if think == "keep"],
+    }
+
+
+_OWN = "the author's own function {}"
+
+
+def _quality(label: LabelSettings) -> str:
+    if is_own(label.quality.kind):
+        return _OWN.format(label.quality.kind)
+    judge = label.quality.model
+    return f"the score of a reward model ({judge})" if judge else "an exact right answer"
+
+
+def licence_of_all(names: Iterable[str | None]) -> str | None:
+    """Return the one licence that all have, ``SEVERAL``, or None if one is not known."""
+    found = set(names)
+    if None in found:
+        return None
+    return found.pop() if len(found) == 1 else SEVERAL
+
+
+def unknown_licences(facts: dict[str, Any]) -> list[str]:
+    """Say of whom no licence is known, and which setting would tell it."""
+    found = [
+        f"teacher {t['teacher']} (models.{t['model_setting']}.license)"
+        for t in facts["teachers"]
+        if t["licence"]["name"] is None
+    ]
+    if facts["prompts"]["licence"]["name"] is None:
+        found.append("the prompts (hand_on.prompts_license)")
+    student = facts["student"]
+    if student["licence"]["name"] is None:
+        found.append(f"the student's base model (models.{student['model_setting']}.license)")
+    return found

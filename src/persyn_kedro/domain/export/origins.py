@@ -1,0 +1,110 @@
+"""Where models and prompts come from, in words for strangers, and under which licence.
+
+No path and no address of a server is among them: they are this machine's own affair.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from persyn_kedro.domain.export.licences import spelled
+from persyn_kedro.foundations.models.files import local_directory
+from persyn_kedro.foundations.models.hub import card_licence, hub_licence
+from persyn_kedro.foundations.models.zoo import zoo_model
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.storage.prompt_files import kind_of
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.settings.steps import PromptSource
+
+
+@dataclass(frozen=True)
+class Licence:
+    """A licence, None where it is not known, and who says so."""
+
+    name: str | None
+    told_by: str
+
+
+UNKNOWN = Licence(None, "nobody")
+
+
+def model_licence(settings: ModelSettings, weights_id: str) -> Licence:
+    """Return the settings' licence of a model, else the one that came with its weights."""
+    if settings.license:
+        return Licence(spelled(settings.license), "the settings")
+    if settings.zoo:
+        return Licence(zoo_model(settings.zoo).licence, "the zoo's list")
+    found, told_by = None, "its card"
+    if settings.hub:
+        commit = weights_id.rpartition("@")[2]
+        found, told_by = hub_licence(settings.hub, commit, "model"), "its card on the hub"
+    elif settings.local:
+        found = _card_beside(local_directory(settings))
+    elif settings.gguf:
+        found, told_by = _in_gguf(Path(settings.gguf).expanduser()), "its GGUF file"
+    return Licence(spelled(found), told_by) if found else UNKNOWN
+
+
+def prompts_licence(source: "PromptSource", commit: str | None, given: str | None) -> Licence:
+    """Return the settings' licence of the prompts, else the one that their source gives.
+
+    Args:
+        commit: of a hub data set.
+    """
+    if given:
+        return Licence(spelled(given), "the settings")
+    if source.tasks:
+        return Licence("apache-2.0", "reasoning-gym, which makes them")
+    found = hub_licence(str(source.hub), commit, "dataset") if source.hub else None
+    return Licence(spelled(found), "its card on the hub") if found else UNKNOWN
+
+
+def hub_model(settings: ModelSettings) -> str | None:
+    """Return the hub's name of a model, or of the one that it was converted from."""
+    return zoo_model(settings.zoo).origin if settings.zoo else settings.hub
+
+
+def spoken_model(settings: ModelSettings, weights_id: str) -> str:
+    """Return what a model is, for a card."""
+    kind, _, identity = weights_id.partition(":")
+    if settings.zoo:
+        return f"{hub_model(settings)}, from a GGUF file (SHA-256 {identity[:12]}…)"
+    if settings.hub:
+        return f"{settings.hub} at {identity.rpartition('@')[2][:12]}"
+    if settings.endpoint:
+        at = f" at {settings.revision}" if settings.revision else ""
+        return f"{settings.endpoint.model}{at}, asked over the network"
+    if settings.random:
+        return "random weights, for tests alone"
+    return f"a {'GGUF file' if kind == 'gguf' else 'local model'} (SHA-256 {identity[:12]}…)"
+
+
+def spoken_source(source: "PromptSource", commit: str | None) -> str:
+    """Return where prompts come from, for a card."""
+    if source.hub:
+        config = f" ({source.hub_config})" if source.hub_config else ""
+        return f"{source.hub}{config}, split {source.hub_split}, at {(commit or '?')[:12]}"
+    if source.file:
+        name = Path(source.file).name
+        return f"a file, {name}" if kind_of(name) and "*" not in name else f"files, {name}"
+    return "reasoning-gym's tasks"
+
+
+def _card_beside(directory: Path) -> str | None:
+    from huggingface_hub import ModelCard
+
+    card = directory / "README.md"
+    if not card.is_file():
+        return None
+    try:
+        return card_licence(ModelCard.load(card, ignore_metadata_errors=True).data)
+    except ValueError:  # no front matter that could be read
+        return None
+
+
+def _in_gguf(path: Path) -> str | None:
+    from persyn_kedro.foundations.models.gguf.reader import QuickReader
+
+    field: Any = QuickReader(path).get_field("general.license")
+    return field.contents() if field is not None else None

@@ -1,0 +1,60 @@
+"""The training set as files that ``datasets``, TRL and LLaMA-Factory read as they are."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+
+from persyn_kedro.foundations.tables.rows import BLOCK
+from persyn_kedro.foundations.tables.schemas import MESSAGES, SFT_DATASET
+
+FILES = {"train": "data/train.parquet", "withheld": "data/withheld.parquet"}  # by split
+PARTS = {"train": "sft", "withheld": "withheld"}  # what `part` is in a split
+# `prompt` and `completion` are TRL's, which then trains on the completion alone; LLaMA-Factory
+# wants a conversation in one column.
+HANDED_ON = SFT_DATASET.insert(2, pa.field("messages", MESSAGES))
+
+
+def splits_of(sft_dataset: pads.Dataset) -> dict[str, pa.RecordBatchReader]:
+    """Return a stream of ``HANDED_ON`` for each split that has rows, in their order."""
+    parts = set(sft_dataset.to_table(columns=["part"])["part"].unique().to_pylist())
+    return {
+        split: pa.RecordBatchReader.from_batches(HANDED_ON, _batches(sft_dataset, part))
+        for split, part in PARTS.items()
+        if part in parts
+    }
+
+
+def _batches(sft_dataset: pads.Dataset, part: str) -> Iterator[pa.RecordBatch]:
+    wanted = pc.field("part") == part
+    for batch in sft_dataset.to_batches(filter=wanted, batch_size=BLOCK, batch_readahead=2):
+        asked, said = batch["prompt"].to_pylist(), batch["completion"].to_pylist()
+        whole = pa.array([a + s for a, s in zip(asked, said, strict=True)], MESSAGES)
+        columns = [whole if n == "messages" else batch[n] for n in HANDED_ON.names]
+        yield pa.RecordBatch.from_arrays(columns, schema=HANDED_ON)
+
+
+def llama_factory_info(name: str, splits: list[str]) -> dict[str, Any]:
+    """Return LLaMA-Factory's ``dataset_info.json`` for the files of these splits.
+
+    ``train`` has the name itself, another split the name with its own after it. The keys are those
+    of LLaMA-Factory's data/README.md: sharegpt's formatting, with the roles of OpenAI's messages.
+    """
+    tags = {
+        "role_tag": "role",
+        "content_tag": "content",
+        "user_tag": "user",
+        "assistant_tag": "assistant",
+        "system_tag": "system",
+    }
+    return {
+        name if split == "train" else f"{name}_{split}": {
+            "file_name": FILES[split],
+            "formatting": "sharegpt",
+            "columns": {"messages": "messages"},
+            "tags": tags,
+        }
+        for split in splits
+    }

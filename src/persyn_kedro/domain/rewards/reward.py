@@ -1,0 +1,189 @@
+"""Rewards of teachers' responses: validity, normalisation within a prompt, and the mixture.
+
+METHOD.md, section 1 (PerSyn, arXiv 2510.10925).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from persyn_kedro.domain.learnability.signals import learnability, signal_of
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.tables.schemas import REWARDS
+
+TIE = 1e-9  # rewards no further apart than this are equal
+
+
+def normalise(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Min-max each prompt's valid values to [0, 1].
+
+    ``values`` and ``valid`` are (n, K), a row for each prompt, a column for each teacher. A row
+    without range gives 0.5 everywhere. What is invalid or not finite is left out of the range and
+    is NaN in the (n, K) float64 result.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    used = np.asarray(valid, dtype=bool) & np.isfinite(values)
+    low = np.where(used, values, np.inf).min(axis=1, keepdims=True)
+    high = np.where(used, values, -np.inf).max(axis=1, keepdims=True)
+    spread = np.where(high > low, high - low, 1.0)
+    scaled = np.where(high > low, (np.where(used, values, 0.0) - low) / spread, 0.5)
+    return np.where(used, scaled, np.nan)
+
+
+def fitted_rewards(
+    rewards: np.ndarray, invalid: Literal["leave_out", "lose"], as_reward: float = -1.0
+) -> np.ndarray:
+    """Return the (n, K) rewards that a router is fitted on.
+
+    With ``lose`` [ours] an invalid response counts as ``as_reward``: a router that sees a teacher's
+    valid responses alone takes it for better than it is, for where its answers are often cut off,
+    those that are not tend to be the good ones. A prompt without a valid teacher stays NaN.
+    """
+    if invalid == "leave_out":
+        return rewards
+    some = np.isfinite(rewards).any(axis=1, keepdims=True)
+    return np.where(some & ~np.isfinite(rewards), as_reward, rewards)
+
+
+def comparable(rewards: np.ndarray) -> np.ndarray:
+    """Return (n,) bool: which prompts have two or more valid teachers, so pairs and metrics."""
+    return np.isfinite(rewards).sum(axis=1) >= 2
+
+
+def compute_rewards(
+    responses: pa.Table,
+    statistics: pa.Table,
+    quality: pa.Table,
+    teachers: Sequence[str],
+    settings: LabelSettings,
+) -> pa.Table:
+    """Return r = (1 - alpha) r_q + alpha r_l of every prompt and teacher, as a REWARDS table.
+
+    Learnability is the signal ``settings.learnability`` of the student's token statistics. Rows are
+    ordered by prompt id, then by ``teachers``; a teacher that did not answer has an invalid
+    row, and those of teachers not in ``teachers`` are ignored. Quality and statistics are found by
+    response key.
+
+    Raises:
+        PersynError: two responses of one teacher to one prompt, or the signal failed.
+    """
+    signal, read = signal_of(settings.learnability)
+    prompt_ids = sorted(set(responses.column("prompt_id").to_pylist()))
+    found = _responses_by_place(responses, teachers)
+    places = [(prompt_id, teacher) for prompt_id in prompt_ids for teacher in teachers]
+    rows = [found.get(place, {}) for place in places]
+    keys = [row.get("response_key") for row in rows]
+
+    statistic_of = {row["response_key"]: row for row in _rows(statistics, *read)}
+    quality_of = {row["response_key"]: row["quality"] for row in _rows(quality, "quality")}
+    shape = (len(prompt_ids), len(teachers))
+    q = np.array([_number(quality_of.get(key)) for key in keys]).reshape(shape)
+    l = np.array(  # noqa: E741
+        [learnability(signal, settings.learnability, statistic_of.get(key)) for key in keys]
+    ).reshape(shape)
+    usable = [_usable(row, statistic_of.get(row.get("response_key")), settings) for row in rows]
+
+    weights = (1 - settings.alpha, settings.alpha)
+    valid = np.array(usable, dtype=bool).reshape(shape)
+    for term, weight in zip((q, l), weights, strict=True):
+        valid &= np.isfinite(term) | (weight == 0)
+    if settings.unsolved == "leave_out":
+        valid &= _solved(q, valid)[:, None]
+
+    q_scaled, l_scaled = normalise(q, valid), normalise(l, valid)
+    reward = np.where(valid, 0.0, np.nan)
+    for term, weight in zip((q_scaled, l_scaled), weights, strict=True):
+        if weight > 0:
+            reward += weight * term
+    columns = [
+        [place[0] for place in places],
+        [place[1] for place in places],
+        keys,
+        *(_nullable(column) for column in (q, l, q_scaled, l_scaled, reward)),
+        valid.ravel().tolist(),
+    ]
+    arrays = [pa.array(c, type=f.type) for c, f in zip(columns, REWARDS, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=REWARDS)
+
+
+def never_valid(rewards: pa.Table) -> list[str]:
+    """Return the teachers, in the table's order, none of whose responses is valid."""
+    valid: dict[str, bool] = {}
+    for row in rewards.select(["teacher", "valid"]).to_pylist():
+        valid[row["teacher"]] = valid.get(row["teacher"], False) or row["valid"]
+    return [teacher for teacher, some in valid.items() if not some]
+
+
+def unsolved_prompts(rewards: pa.Table) -> frozenset[str]:
+    """Return the calibration prompts that labelling left out: no response of theirs is valid."""
+    prompts = rewards.group_by("prompt_id").aggregate([("valid", "any")])
+    return frozenset(prompts.filter(pc.invert(prompts["valid_any"]))["prompt_id"].to_pylist())
+
+
+def tell_apart(rewards: np.ndarray) -> bool:
+    """Tell whether any prompt of the (n, K) rewards has two valid ones that differ."""
+    low = np.where(np.isfinite(rewards), rewards, np.inf).min(axis=1)
+    high = np.where(np.isfinite(rewards), rewards, -np.inf).max(axis=1)
+    return bool((high - low > TIE).any())
+
+
+def reward_matrix(rewards: pa.Table, teachers: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """Return the prompt ids in the table's order and their (n, K) float64 rewards, NaN invalid."""
+    column = {teacher: index for index, teacher in enumerate(teachers)}
+    table = rewards.select(["prompt_id", "teacher", "reward", "valid"]).to_pylist()
+    line = {
+        prompt_id: i for i, prompt_id in enumerate(dict.fromkeys(r["prompt_id"] for r in table))
+    }
+    matrix = np.full((len(line), len(column)), np.nan)
+    for row in table:
+        if row["valid"] and row["teacher"] in column:
+            matrix[line[row["prompt_id"]], column[row["teacher"]]] = row["reward"]
+    return list(line), matrix
+
+
+def _rows(table: pa.Table, *columns: str) -> list[dict[str, Any]]:
+    return table.select(["response_key", *columns]).to_pylist()
+
+
+def _responses_by_place(
+    responses: pa.Table, teachers: Sequence[str]
+) -> dict[tuple[str, str], dict[str, Any]]:
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    columns = ["prompt_id", "teacher", "response_key", "response", "finish_reason"]
+    for row in responses.select(columns).to_pylist():
+        place = (row["prompt_id"], row["teacher"])
+        if row["teacher"] not in teachers:
+            continue
+        if place in found:
+            raise PersynError(f"teacher {place[1]!r} has two responses to prompt {place[0]}.")
+        found[place] = row
+    return found
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _usable(
+    row: Mapping[str, Any], statistic: Mapping[str, Any] | None, settings: LabelSettings
+) -> bool:
+    """Tell whether there is a response: not failed, not empty, not truncated where that matters."""
+    if not row.get("response") or row["finish_reason"] == "error":
+        return False
+    if statistic is not None and not statistic["tokens"]:
+        return False  # nothing is left once thinking is stripped
+    return row["finish_reason"] != "length" or settings.allow_truncated
+
+
+def _solved(quality: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Return (n,) bool: some valid response's quality is known and the best of them is not 0."""
+    known = np.where(valid & np.isfinite(quality), quality, -np.inf).max(axis=1)
+    return np.isfinite(known) & (known != 0)
+
+
+def _nullable(values: np.ndarray) -> list[float | None]:
+    return [None if np.isnan(value) else value for value in values.ravel().tolist()]

@@ -1,0 +1,172 @@
+"""Routers compared on prompts that they were not fitted on, with intervals.
+
+METHOD.md, section 2: Hit@k and mean reward regret; beside them the area under the ROC curve of
+pair preferences (does the router rank the better of two teachers higher).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from persyn_kedro.domain.intervals.bootstrap import estimate, mean_over_prompts, resampled_counts
+from persyn_kedro.domain.rewards.reward import TIE
+from persyn_kedro.domain.routers.metrics import constant_ranking, oracles, reward_gaps
+
+CONSTANT, RANDOM, ORACLE = "constant", "random", "oracle"
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How intervals are made."""
+
+    resamples: int
+    confidence: float
+    seed: int
+
+
+def constant_scores(rewards: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Return (n, K): in each fold, minus the place in the other folds' order by mean reward."""
+    scores = np.zeros(rewards.shape)
+    for fold in np.unique(folds):
+        ranking = constant_ranking(rewards[folds != fold])
+        places = np.empty(len(ranking))
+        places[ranking] = np.arange(len(ranking))
+        scores[folds == fold] = -places
+    return scores
+
+
+def measure_scores(
+    scores: Mapping[str, np.ndarray],
+    rewards: np.ndarray,
+    bootstrap: Bootstrap,
+    with_auc: bool = True,
+) -> dict[str, dict[str, Any]]:
+    """Return Hit@k (k < K), regret and AUC of each router, with intervals.
+
+    Args:
+        scores: by router (n, K); ``CONSTANT`` must be among them. Chance and oracle are added.
+        rewards: (n, K) float64, NaN invalid; every prompt has two or more valid teachers.
+
+    Returns:
+        dict: By router ``{"hit@1": estimate, …, "regret": estimate, "auc": estimate}``, and against
+        the constant ``"regret_to_constant"``: the mean paired difference, below 0 if better.
+    """
+    per_prompt = {name: _per_prompt(s, rewards) for name, s in scores.items()}
+    per_prompt[RANDOM] = _by_chance(rewards)
+    per_prompt[ORACLE] = _per_prompt(np.nan_to_num(rewards, nan=-np.inf), rewards)
+    figures: dict[str, dict[str, Any]] = {}
+    for name, columns in per_prompt.items():
+        figures[name] = {key: _mean(values, bootstrap) for key, values in columns.items()}
+        difference = columns["regret"] - per_prompt[CONSTANT]["regret"]
+        if name != CONSTANT:
+            figures[name]["regret_to_constant"] = _mean(difference, bootstrap)
+        if name in scores and with_auc:
+            figures[name]["auc"] = pair_auc(scores[name], rewards, bootstrap)
+    return figures
+
+
+def pair_auc(scores: np.ndarray, rewards: np.ndarray, bootstrap: Bootstrap) -> Any:
+    """Return the AUC of telling the better of two teachers, prompts resampled; None without pairs.
+
+    Each pair of unequal rewards counts in both orders, so the pool's order has no say. With d the
+    score of the better minus that of the worse, the AUC is P(d_i + d_j > 0) over all two pairs.
+    """
+    margins = _margins(scores, rewards)
+    counts = np.array([len(d) for d in margins])
+    if not counts.sum():
+        return None
+    flat, owner = np.concatenate(margins), np.repeat(np.arange(len(margins)), counts)
+    mirrored = np.argsort(-flat, kind="stable")
+    below = np.searchsorted(-flat[mirrored], flat, side="left")
+    level = np.searchsorted(-flat[mirrored], flat, side="right")
+
+    def auc(weights: np.ndarray) -> float:
+        """Count, for each pair, the weight of those whose mirror image lies below; ties half."""
+        own = weights[owner]
+        sums = np.concatenate([[0.0], np.cumsum(own[mirrored])])
+        return float(own @ (sums[below] + sums[level])) / (2 * sums[-1] ** 2)
+
+    rng = np.random.default_rng(bootstrap.seed)
+    drawn = resampled_counts(len(margins), bootstrap.resamples, rng)
+    draws = np.array([auc(weights) for weights in drawn if weights @ counts > 0])
+    value = auc(np.ones(len(margins)))
+    return estimate(value, draws, bootstrap.confidence).as_dict()
+
+
+def pair_calibration(scores: np.ndarray, rewards: np.ndarray, bins: int = 10) -> list[dict]:
+    """Return, by bins of the predicted P(B better than A), what share of pairs B won.
+
+    P = sigmoid(score_B - score_A) (METHOD.md, section 2), so only a Bradley-Terry router's scores
+    mean it. Ties count half; each pair counts in both orders. Empty bins are left out.
+    """
+    found = [
+        (probability, target)
+        for row, reward in zip(scores, rewards, strict=True)
+        for probability, target in _predictions(row, reward)
+    ]
+    if not found:
+        return []
+    predicted, observed = np.array(found).T
+    place = np.minimum((predicted * bins).astype(int), bins - 1)
+    return [
+        {
+            "predicted": float(predicted[place == b].mean()),
+            "observed": float(observed[place == b].mean()),
+            "pairs": int((place == b).sum()),
+        }
+        for b in range(bins)
+        if (place == b).any()
+    ]
+
+
+def _predictions(scores: np.ndarray, rewards: np.ndarray) -> list[tuple[float, float]]:
+    valid = np.flatnonzero(np.isfinite(rewards))
+    return [
+        (
+            float(1 / (1 + np.exp(-(float(scores[b]) - float(scores[a]))))),
+            0.5 if abs(rewards[b] - rewards[a]) <= TIE else float(rewards[b] > rewards[a]),
+        )
+        for a in valid
+        for b in valid
+        if a != b
+    ]
+
+
+def _margins(scores: np.ndarray, rewards: np.ndarray) -> list[np.ndarray]:
+    """Return for each prompt the score margins of the better over the worse of each pair."""
+    found = []
+    for row, reward in zip(scores.astype(np.float64), rewards, strict=True):
+        better = reward[:, None] - reward[None, :] > TIE  # NaN compares false
+        found.append((row[:, None] - row[None, :])[better])
+    return found
+
+
+def _per_prompt(scores: np.ndarray, rewards: np.ndarray) -> dict[str, np.ndarray]:
+    ranking = np.argsort(-scores, axis=1, kind="stable")
+    hits = np.take_along_axis(oracles(rewards), ranking, axis=1)
+    columns = {
+        f"hit@{k}": np.any(hits[:, :k], axis=1).astype(np.float64)
+        for k in range(1, rewards.shape[1])
+    }
+    gaps = np.take_along_axis(reward_gaps(rewards), ranking[:, :1], axis=1)[:, 0]
+    return {**columns, "regret": gaps}
+
+
+def _by_chance(rewards: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the exact expectation of a random order, prompt by prompt."""
+    from math import comb
+
+    count = rewards.shape[1]
+    others = count - oracles(rewards).sum(axis=1)
+    columns = {
+        f"hit@{k}": np.array([1 - comb(int(m), k) / comb(count, k) for m in others])
+        for k in range(1, count)
+    }
+    return {**columns, "regret": reward_gaps(rewards).mean(axis=1)}
+
+
+def _mean(values: np.ndarray, bootstrap: Bootstrap) -> dict[str, Any] | None:
+    found = mean_over_prompts(values, bootstrap.resamples, bootstrap.confidence, bootstrap.seed)
+    return found.as_dict() if found else None

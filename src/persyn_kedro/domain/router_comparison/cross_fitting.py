@@ -1,0 +1,121 @@
+"""Every calibration prompt scored by routers that were not fitted on it."""
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from persyn_kedro.domain.rewards.reward import comparable, fitted_rewards, tell_apart
+from persyn_kedro.domain.router_comparison.fitting import Fitting, Prompts, scores_of
+from persyn_kedro.domain.stores.routing_store import RoutingStore
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.hashing import unit_draw
+from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
+from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+from persyn_kedro.foundations.tables import schemas
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.models.resolve import ResolvedModel
+
+log = logging.getLogger(__name__)
+
+
+def fold_of(prompt_id: str, folds: int, seed: int) -> int:
+    """Return a prompt's fold, fixed by seed and prompt alone."""
+    return int(unit_draw(seed, "fold", prompt_id) * folds)
+
+
+def cross_fit(
+    prompts: Prompts,
+    rewards: np.ndarray,
+    settings: CompareRoutersSettings,
+    train_router: TrainRouterSettings,
+    backbone: "ResolvedModel",
+    seed: int,
+    store: RoutingStore,
+) -> pa.Table:
+    """Return ``schemas.ROUTER_SCORES``: every kind and size of router on every prompt.
+
+    In each fold a router is fitted on a share (``size``) of the other folds' prompts, the smaller
+    shares within the larger ones.
+
+    Args:
+        prompts: the calibration prompts' texts by prompt_id.
+        rewards: (n, K) float64 in their order, NaN invalid.
+
+    Raises:
+        PersynError: a fold's others have nothing to route by.
+    """
+    plans = [
+        (kind, size, fold)
+        for kind in dict.fromkeys([*settings.kinds, train_router.kind])
+        for size in sorted(settings.sizes)
+        for fold in range(settings.folds)
+    ]
+    fittings = [
+        _fitting(prompts, rewards, plan, settings.folds, train_router, backbone, seed)
+        for plan in plans
+    ]
+    kept = _usable(fittings, plans)
+    found = scores_of([fittings[i] for i in kept], store)
+    rows = [
+        {
+            "kind": plans[i][0],
+            "size": plans[i][1],
+            "fitted_on": int(comparable(_fitted(fittings[i])).sum()),
+            "fold": plans[i][2],
+            "prompt_id": prompt_id,
+            "scores": scores[prompt_id],
+        }
+        for i, scores in zip(kept, found, strict=True)
+        for prompt_id in fittings[i].scored
+    ]
+    return pa.Table.from_pylist(rows, schemas.ROUTER_SCORES)
+
+
+def _fitting(
+    prompts: Prompts,
+    rewards: np.ndarray,
+    plan: tuple[str, float, int],
+    folds: int,
+    train_router: TrainRouterSettings,
+    backbone: "ResolvedModel",
+    seed: int,
+) -> Fitting:
+    kind, size, fold = plan
+    ids = list(prompts)
+    others = [i for i, p in enumerate(ids) if fold_of(p, folds, seed) != fold]
+    drawn = sorted(others, key=lambda i: unit_draw(seed, "curve", ids[i]))
+    fitted = sorted(drawn[: max(1, round(size * len(drawn)))])
+    return Fitting(
+        train_router.model_copy(update={"kind": kind}),
+        backbone,
+        seed,
+        {ids[i]: prompts[ids[i]] for i in fitted},
+        rewards[fitted],
+        {p: text for p, text in prompts.items() if fold_of(p, folds, seed) == fold},
+    )
+
+
+def _usable(fittings: Sequence[Fitting], plans: Sequence[tuple[str, float, int]]) -> list[int]:
+    """Return the places of the fittings to do: whole sizes, on rewards that differ.
+
+    A small set may leave a fold empty: that one has nothing to score.
+    """
+    too_small = {
+        plans[i][1] for i, f in enumerate(fittings) if f.scored and not tell_apart(_fitted(f))
+    }
+    if 1.0 in too_small:
+        raise PersynError(
+            "Without one fold of the calibration prompts no two teachers' rewards differ: there is "
+            "nothing to compare routers on; add calibration prompts."
+        )
+    for size in sorted(too_small):
+        log.warning("Learning curve: on %g of the prompts no rewards differ: left out", size)
+    return [i for i, f in enumerate(fittings) if f.scored and plans[i][1] not in too_small]
+
+
+def _fitted(fitting: Fitting) -> np.ndarray:
+    return fitted_rewards(fitting.rewards, fitting.settings.invalid)

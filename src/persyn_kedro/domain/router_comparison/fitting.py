@@ -1,0 +1,113 @@
+"""Routers fitted only for their scores of some prompts: never fitted twice in the same way."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from persyn_kedro.domain.routers import embeddings
+from persyn_kedro.domain.routers import saving as persistence
+from persyn_kedro.domain.stores.routing_store import RoutingStore
+from persyn_kedro.foundations import progress
+from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.settings.plugins import code_identity
+from persyn_kedro.foundations.settings.step import lasting
+from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.models.resolve import ResolvedModel
+
+VERSION = 2  # raised by hand when a router makes something else of the same inputs
+
+log = logging.getLogger(__name__)
+
+Prompts = dict[str, str]  # text by prompt_id
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A router to fit on some prompts, and the prompts that it is to score.
+
+    Attributes:
+        fitted: the prompts fitted on.
+        rewards: (n, K) float64, NaN invalid, in the order of ``fitted``.
+        scored: the prompts whose scores are wanted.
+    """
+
+    settings: TrainRouterSettings
+    backbone: "ResolvedModel"
+    seed: int
+    fitted: Prompts
+    rewards: np.ndarray
+    scored: Prompts
+
+    @cached_property
+    def shelf(self) -> str:
+        """The routing store's shelf: all that the scores hang on, but the scored prompts."""
+        return settings_id(self.identity)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the shelf holds, in words and hashes."""
+        rows = [
+            [prompt_id, [None if np.isnan(r) else r for r in row]]
+            for prompt_id, row in zip(self.fitted, self.rewards.tolist(), strict=True)
+        ]
+        return {
+            "version": VERSION,
+            **code_identity(self.settings.kind),
+            "settings": lasting(self.settings),
+            "backbone": self.backbone.weights_id,
+            "chat_template": self.backbone.chat_template,
+            "seed": self.seed,
+            "fitted_on": settings_id({"rows": rows}),
+        }
+
+
+def scores_of(fittings: Sequence[Fitting], store: RoutingStore) -> list[dict[str, list[float]]]:
+    """Return each fitting's scores by prompt_id, (K,) float32 values in the rewards' order.
+
+    What the store lacks is fitted in a child process, one after the other, and stored at once.
+    """
+    known = [_stored(fitting, store) for fitting in fittings]
+    missing = [i for i, f in enumerate(fittings) if not f.scored.keys() <= known[i].keys()]
+    progress.came_from_store(len(fittings) - len(missing), "routers")
+    if not missing:
+        return known
+    log.info("%d of %d routers to fit", len(missing), len(fittings))
+    work = [fittings[i] for i in missing]
+    with (
+        progress.watching("fitting routers", len(missing), "routers") as watch,
+        closing(run_in_child(fit_and_score_job, work, label="fitting routers")) as results,
+    ):
+        for place, scores in zip(missing, watch.each(results), strict=True):
+            fitting = fittings[place]
+            rows = [
+                {"prompt_id": p, "scores": row}
+                for p, row in zip(fitting.scored, scores.tolist(), strict=True)
+            ]
+            store.describe(fitting.shelf, fitting.identity)
+            store.append(fitting.shelf, rows)
+            known[place].update({row["prompt_id"]: row["scores"] for row in rows})
+            log.info("fitted a %s router on %d prompts", fitting.settings.kind, len(fitting.fitted))
+    return known
+
+
+def fit_and_score_job(fittings: list[Fitting]) -> Iterator[np.ndarray]:
+    """Yield each fitting's (n, K) float32 scores; frozen backbones embed each prompt once."""
+    with embeddings.remembered():
+        for fitting in fittings:
+            kind = persistence.router_class(fitting.settings.kind)
+            router = kind(fitting.backbone, fitting.settings, fitting.seed)
+            router.fit(list(fitting.fitted.values()), fitting.rewards)
+            yield router.predict_scores(list(fitting.scored.values()))
+
+
+def _stored(fitting: Fitting, store: RoutingStore) -> dict[str, list[float]]:
+    rows = store.read(fitting.shelf).to_pylist()
+    return {r["prompt_id"]: r["scores"] for r in rows if r["prompt_id"] in fitting.scored}

@@ -1,0 +1,119 @@
+"""What the compared routers are worth, as one JSON-able value."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from persyn_kedro.domain.rewards.reward import comparable
+from persyn_kedro.domain.router_comparison.compare import (
+    CONSTANT,
+    Bootstrap,
+    constant_scores,
+    measure_scores,
+    pair_calibration,
+)
+from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
+
+
+def summarise_routers(
+    scores: pa.Table,
+    prompt_ids: Sequence[str],
+    rewards: np.ndarray,
+    settings: CompareRoutersSettings,
+    seed: int,
+) -> dict[str, Any]:
+    """Return the comparison of the routers fitted on all prompts of the other folds.
+
+    Args:
+        scores: rows of ``schemas.ROUTER_SCORES``.
+        rewards: (n, K) float64 in the order of ``prompt_ids``, NaN invalid.
+
+    Returns:
+        dict: ``{"n", "teachers", "folds", "routers": {name: figures of measure_scores}, "curve":
+        [{"kind", "size", "fitted_on", **figures}], "calibration": bins of the language-model
+        router, "verdicts": [sentence]}``. Without prompts of two valid teachers n is 0 and the rest
+        is empty.
+    """
+    rows = scores.to_pylist()
+    folds = {row["prompt_id"]: row["fold"] for row in rows}
+    kept = [i for i, p in enumerate(prompt_ids) if p in folds and comparable(rewards[i : i + 1])[0]]
+    ids, matrix = [prompt_ids[i] for i in kept], rewards[kept]
+    summary: dict[str, Any] = {
+        "n": len(ids),
+        "teachers": rewards.shape[1],
+        "folds": len(set(folds.values())),
+        "confidence": settings.confidence,
+    }
+    if not ids:
+        return {**summary, "routers": {}, "curve": [], "calibration": [], "verdicts": [_NOTHING]}
+    bootstrap = Bootstrap(settings.resamples, settings.confidence, seed)
+    constant = constant_scores(matrix, np.array([folds[p] for p in ids]))
+    by_plan = _by_plan(rows, ids)
+    kinds = list(dict.fromkeys(kind for kind, _ in by_plan))
+    whole = {kind: by_plan[kind, 1.0] for kind in kinds}
+    figures = measure_scores({**whole, CONSTANT: constant}, matrix, bootstrap)
+    return {
+        **summary,
+        "routers": figures,
+        "curve": _curve(by_plan, rows, constant, matrix, bootstrap),
+        "calibration": (
+            pair_calibration(whole["language_model"], matrix) if "language_model" in whole else []
+        ),
+        "verdicts": [_verdict(kind, figures[kind]) for kind in kinds],
+    }
+
+
+_NOTHING = "No calibration prompt has two valid teachers: the routers could not be compared."
+
+
+def _by_plan(
+    rows: Sequence[Mapping[str, Any]], ids: Sequence[str]
+) -> dict[tuple[str, float], np.ndarray]:
+    """Return the (n, K) scores of each kind and size."""
+    place = {prompt_id: i for i, prompt_id in enumerate(ids)}
+    found: dict[tuple[str, float], np.ndarray] = {}
+    for row in rows:
+        if row["prompt_id"] in place:
+            plan = row["kind"], row["size"]
+            empty = np.full((len(ids), len(row["scores"])), np.nan)
+            found.setdefault(plan, empty)[place[row["prompt_id"]]] = row["scores"]
+    return found
+
+
+def _curve(
+    by_plan: Mapping[tuple[str, float], np.ndarray],
+    rows: Sequence[Mapping[str, Any]],
+    constant: np.ndarray,
+    rewards: np.ndarray,
+    bootstrap: Bootstrap,
+) -> list[dict[str, Any]]:
+    sizes: dict[tuple[str, float], dict[int, int]] = {}
+    for row in rows:
+        sizes.setdefault((row["kind"], row["size"]), {})[row["fold"]] = row["fitted_on"]
+    return [
+        {
+            "kind": kind,
+            "size": size,
+            "fitted_on": float(np.mean(list(sizes[kind, size].values()))),
+            **measure_scores({kind: scores, CONSTANT: constant}, rewards, bootstrap, False)[kind],
+        }
+        for (kind, size), scores in by_plan.items()
+    ]
+
+
+def _verdict(kind: str, figures: Mapping[str, Any]) -> str:
+    """Say plainly whether a router is worth more than the constant teacher."""
+    difference = figures["regret_to_constant"]
+    low, high = difference["interval"]
+    told = f"{difference['value']:+.3f} [{low:+.3f}, {high:+.3f}]"
+    name = kind.replace("_", "-")
+    if high < 0:
+        return f"The {name} router is better than always the best teacher: regret {told}."
+    if low > 0:
+        return f"The {name} router is worse than always the best teacher: regret {told}."
+    return (
+        f"The {name} router is no better than always the best teacher, as far as can be told: "
+        f"regret {told}."
+    )

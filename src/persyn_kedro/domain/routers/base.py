@@ -1,0 +1,141 @@
+"""What all routers are: scikit-learn estimators from prompts to one score for each teacher."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from persyn_kedro.domain.rewards.reward import comparable, fitted_rewards
+from persyn_kedro.domain.routers import embeddings
+from persyn_kedro.domain.routers import saving as persistence
+from persyn_kedro.domain.routers.metrics import router_metrics
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from persyn_kedro.foundations.models.resolve import ResolvedModel
+
+
+class TeacherRouter(BaseEstimator):
+    """A scikit-learn estimator: clone it, search over ``settings``, cross-validate its ``score``.
+
+    A router is the four methods at the end: it is fitted, it scores, it is saved and loaded.
+
+    Attributes:
+        n_fit_: prompts with two or more valid teachers, which it was fitted on.
+        n_teachers_: K, the columns of the rewards.
+        workspace: where a fit may keep checkpoints; one that takes long goes on from them.
+    """
+
+    invalid_reward: ClassVar[float] = 0.0  # as the metrics count it (METHOD.md, 1)
+    workspace: Path | None = None
+    n_fit_: int
+    n_teachers_: int
+
+    def __init__(
+        self, backbone: "ResolvedModel", settings: TrainRouterSettings, seed: int = 0
+    ) -> None:
+        self.backbone = backbone
+        self.settings = settings
+        self.seed = seed
+
+    def fit(self, prompts: Sequence[str], rewards: np.ndarray) -> "Self":
+        """Fit on prompts and their (n, K) rewards, NaN where invalid.
+
+        With ``settings.invalid`` ``lose`` an invalid response counts as ``invalid_reward``.
+
+        Raises:
+            PersynError: no prompt has two valid teachers.
+        """
+        for _ in self.fit_epochs(prompts, rewards):
+            pass
+        return self
+
+    def fit_epochs(self, prompts: Sequence[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
+        """As ``fit``, yielding ``{"epoch", "loss"}`` after each epoch."""
+        rewards = fitted_rewards(rewards, self.settings.invalid, self.invalid_reward)
+        kept = np.flatnonzero(comparable(rewards))
+        if not len(kept):
+            raise PersynError("the router cannot be fitted: no prompt has two valid teachers.")
+        self.n_teachers_ = rewards.shape[1]
+        yield from self._fit_epochs(
+            [prompts[i] for i in kept.tolist()], np.asarray(rewards[kept], dtype=np.float64)
+        )
+        self.n_fit_ = len(kept)
+
+    def predict_scores(self, prompts: Sequence[str]) -> np.ndarray:
+        """Return the (n, K) float32 scores; the highest is the teacher to ask."""
+        check_is_fitted(self, "n_fit_")
+        empty = np.empty((0, self.n_teachers_), dtype=np.float32)
+        return np.concatenate([empty, *self.score_batches(prompts, self.settings.batch_size)])
+
+    def predict(self, prompts: Sequence[str]) -> np.ndarray:
+        """Return the (n,) index of the teacher to ask; ties go to the first."""
+        return self.predict_scores(prompts).argmax(axis=1)
+
+    def score(self, prompts: Sequence[str], rewards: np.ndarray) -> float:
+        """Return the negative mean regret on these prompts (NaN if none has two valid teachers)."""
+        metrics = router_metrics(self.predict_scores(prompts), rewards, rewards)
+        regret = metrics["router"]["regret"]
+        return float("nan") if regret is None else -regret
+
+    def save(self, directory: Path) -> None:
+        """Save arrays or weights and ``router.json``."""
+        check_is_fitted(self, "n_fit_")
+        self._save(Path(directory))
+        persistence.write_description(
+            directory,
+            persistence.describe(self.backbone, self.settings, self.seed, self.n_fit_),
+        )
+
+    @classmethod
+    def load(cls, directory: Path) -> Any:
+        """Load what ``save`` wrote."""
+        saved = persistence.read_description(directory)
+        settings = TrainRouterSettings(**saved["settings"])
+        router = cls(cls._backbone(saved, Path(directory)), settings, saved["seed"])
+        router._load(Path(directory))
+        router.n_fit_ = saved["n_fit"]
+        return router
+
+    @classmethod
+    def _backbone(cls, saved: dict[str, Any], directory: Path) -> "ResolvedModel":
+        """Return the backbone of a saved router, found again through its settings."""
+        return persistence.resolve_backbone(saved)
+
+    @abstractmethod
+    def score_batches(self, prompts: Sequence[str], batch_size: int) -> Iterator[np.ndarray]:
+        """Yield (b, K) float32 scores, in prompt order."""
+
+    def points(self, prompts: Sequence[str]) -> np.ndarray:
+        """Return the (n, d) float32 points that stand for prompts where their scores are explained.
+
+        Here the backbone's mean-pooled embeddings.
+        """
+        batch, longest = self.settings.batch_size, self.settings.max_prompt_tokens
+        return embeddings.embed(self.backbone, prompts, batch, longest)
+
+    def fitted_points(self, prompts: Sequence[str]) -> np.ndarray:
+        """Return the (n, d) points of the very prompts, in order, that it was fitted on."""
+        return self.points(prompts)
+
+    @abstractmethod
+    def _fit_epochs(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
+        """Fit on prompts that all have two or more valid teachers.
+
+        Yields ``{"epoch", "loss"}`` after each epoch; at least one.
+        """
+
+    @abstractmethod
+    def _save(self, directory: Path) -> None:
+        """Write what ``_load`` needs; backbone, settings and seed are written already."""
+
+    @abstractmethod
+    def _load(self, directory: Path) -> None:
+        """Set what was fitted, and ``n_teachers_``, from what ``_save`` wrote."""

@@ -1,0 +1,236 @@
+"""Why a prompt goes to its teacher: all scores, and the true rewards of the nearest prompts."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+
+from persyn_kedro.domain.routers.assignment import ranked
+from persyn_kedro.domain.routers.examples import fitted_examples
+from persyn_kedro.domain.routers.jobs import read_prompt_job
+from persyn_kedro.domain.routers.metrics import oracles
+from persyn_kedro.domain.routers.nearest import Nearest
+from persyn_kedro.domain.routers.saving import Pool, read_description
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.tables.references import spoken
+
+NEIGHBOURS = 5  # shown where the router itself uses none
+
+
+@dataclass(frozen=True)
+class ScoredTeacher:
+    """A teacher of the pool, as the router sees it and as it truly did.
+
+    Attributes:
+        reward: the true one, with quality and learnability (nats a token): of a calibration prompt
+            alone, and None where the response is invalid or the term unknown.
+        response: as it is stored, None where none is.
+    """
+
+    teacher: str
+    score: float
+    reward: float | None = None
+    quality: float | None = None
+    learnability: float | None = None
+    response: str | None = None
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A prompt that the router was fitted on.
+
+    Attributes:
+        distance: Euclidean, between points standardised over the fitted prompts.
+        similarity: cosine of the angle between these points.
+        rewards: the true ones by teacher, in the pool's order; None where invalid.
+        best: the teachers whose rewards tie for the highest.
+    """
+
+    prompt_id: str
+    prompt: str
+    distance: float
+    similarity: float
+    rewards: dict[str, float | None]
+    best: list[str]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the router made of a prompt.
+
+    Attributes:
+        split, part: None for a prompt that is in no table.
+        routed: whether the scores are those of the assignments; else the router was asked now.
+        router: kind, backbone, invalid, neighbours (the kNN router's own number) and n_fit.
+        teachers: the highest score first; ties in the pool's order.
+        neighbours: the nearest first.
+    """
+
+    prompt_id: str
+    prompt: str
+    reference: str | None
+    split: str | None
+    part: str | None
+    routed: bool
+    router: dict[str, Any]
+    teachers: list[ScoredTeacher]
+    neighbours: list[Neighbour]
+
+    @property
+    def choice(self) -> str:
+        """The teacher that is asked."""
+        return self.teachers[0].teacher
+
+    @property
+    def margin(self) -> float:
+        """The choice's score minus the runner-up's, in float32 as in ``ASSIGNMENTS``."""
+        first, second = self.teachers[:2]
+        return float(np.float32(first.score) - np.float32(second.score))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it all as JSON-able values."""
+        chosen = {"choice": self.choice, "runner_up": self.teachers[1].teacher}
+        return {**asdict(self), **chosen, "margin": self.margin}
+
+
+@dataclass(frozen=True)
+class RouterTables:
+    """A router's directory, and the tables in the versions that belong to it.
+
+    ``assignments`` are those that it made, None where it has made none. Fields have the names of
+    the catalog's data sets.
+    """
+
+    router: Path
+    prompts: pads.Dataset
+    splits: pads.Dataset
+    rewards: pads.Dataset
+    assignments: pads.Dataset | None
+    response_store: ResponseStore
+
+
+def explain(
+    prompt: Mapping[str, Any], tables: RouterTables, count: int | None = None
+) -> Explanation:
+    """Explain a prompt's choice of teacher. No teacher is asked.
+
+    The router runs in a process of its own. kNN has kept the embeddings of the prompts that it was
+    fitted on; the other kinds pass them all through the backbone again.
+
+    Args:
+        prompt: as ``prompts.lookup`` gives it.
+        count: of neighbours; None: the kNN router's own number, ``NEIGHBOURS`` for the others. With
+            0 a prompt that is routed needs no model.
+
+    Raises:
+        PersynError: no whole router there, or the tables are not those that it was fitted on.
+    """
+    description = read_description(tables.router)
+    fitted = fitted_examples(
+        tables.prompts.to_table(), tables.splits.to_table(), tables.rewards.to_table(), description
+    )
+    if count is None:
+        own = description["settings"]["neighbours"]
+        count = own if description["kind"] == "knn" else NEIGHBOURS
+    scores, near = _routed_scores(tables.assignments, prompt["prompt_id"]), None
+    routed = scores is not None
+    if count or scores is None:
+        texts = [row["prompt"] for row in fitted[0]]
+        job = run_in_child(
+            read_prompt_job, prompt["prompt"], texts, tables.router, count, label="explaining"
+        )
+        with closing(job):
+            now, near = next(job)
+        scores = now if scores is None else scores
+    return Explanation(
+        prompt["prompt_id"],
+        prompt["prompt"],
+        spoken(prompt),
+        **_place(tables.splits, prompt["prompt_id"]),
+        routed=routed,
+        router=_described(description),
+        teachers=scored_teachers(prompt["prompt_id"], scores, description["teachers"], tables),
+        neighbours=neighbours(near, *fitted, _names(description)) if near else [],
+    )
+
+
+def scored_teachers(
+    prompt_id: str, scores: np.ndarray, pool: Pool, tables: RouterTables
+) -> list[ScoredTeacher]:
+    """Return the pool by falling score, (K,) float32 in its order, with what is known of each."""
+    rewards = {row["teacher"]: row for row in _rows(tables.rewards, prompt_id)}
+    found = []
+    for k in ranked(scores[None], len(pool))[0]:
+        name = pool[k]["teacher"]
+        true, answer = rewards.get(name, {}), _response(tables.response_store, pool[k], prompt_id)
+        terms = {term: true.get(term) for term in ("reward", "quality", "learnability")}
+        text = {term: answer.get(term) for term in ("response", "finish_reason")}
+        found.append(ScoredTeacher(name, float(scores[k]), **terms, **text))
+    return found
+
+
+def neighbours(
+    near: Nearest, rows: Sequence[Mapping[str, str]], rewards: np.ndarray, teachers: Sequence[str]
+) -> list[Neighbour]:
+    """Return the nearest of the fitted prompts with their true rewards, (n, K), NaN invalid."""
+    best = oracles(rewards)
+    return [
+        Neighbour(
+            rows[i]["prompt_id"],
+            rows[i]["prompt"],
+            float(distance),
+            float(similarity),
+            {
+                t: None if np.isnan(r) else float(r)
+                for t, r in zip(teachers, rewards[i], strict=True)
+            },
+            [t for t, is_best in zip(teachers, best[i], strict=True) if is_best],
+        )
+        for i, distance, similarity in zip(
+            near.places, near.distances, near.similarities, strict=True
+        )
+    ]
+
+
+def _routed_scores(assignments: pads.Dataset | None, prompt_id: str) -> np.ndarray | None:
+    rows = _rows(assignments, prompt_id) if assignments is not None else []
+    return np.array(rows[0]["scores"], np.float32) if rows else None
+
+
+def _response(store: ResponseStore, member: Mapping[str, str], prompt_id: str) -> dict[str, Any]:
+    """Return a teacher's stored response, an empty dictionary where there is none."""
+    shelf = settings_id({name: member[name] for name in ("weights_id", "recipe_id")})
+    rows = store.read(shelf, ["prompt_id", "sample_index", "response", "finish_reason"])
+    wanted = (pc.field("prompt_id") == prompt_id) & (pc.field("sample_index") == 0)
+    return next(iter(rows.filter(wanted).to_pylist()), {})
+
+
+def _place(splits: pads.Dataset, prompt_id: str) -> dict[str, str | None]:
+    row = next(iter(_rows(splits, prompt_id)), {})
+    return {"split": row.get("split"), "part": row.get("part")}
+
+
+def _described(description: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": description["kind"],
+        "backbone": description["backbone"]["name"],
+        "n_fit": description["n_fit"],
+        "invalid": description["settings"]["invalid"],
+        "neighbours": description["settings"]["neighbours"],
+    }
+
+
+def _names(description: Mapping[str, Any]) -> list[str]:
+    return [member["teacher"] for member in description["teachers"]]
+
+
+def _rows(dataset: pads.Dataset, prompt_id: str) -> list[dict[str, Any]]:
+    return dataset.to_table(filter=pc.field("prompt_id") == prompt_id).to_pylist()

@@ -1,0 +1,182 @@
+"""A saved router's directory: ``router.json`` beside the weights, tied to one pool of teachers.
+
+Reading and checking need neither torch nor scikit-learn.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.plugins import code_identity, load_own
+from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+
+if TYPE_CHECKING:
+    from persyn_kedro.domain.routers.base import TeacherRouter
+    from persyn_kedro.foundations.models.resolve import ResolvedModel
+
+DESCRIPTION = "router.json"
+Pool = Sequence[dict[str, Any]]  # {teacher, weights_id, recipe_id}, in the settings' order
+
+
+def save_router(router: "TeacherRouter", directory: Path, pool: Pool) -> None:
+    """Save ``router`` with the pool it was fitted for; ``router.json`` is complete last."""
+    directory = Path(directory)
+    shutil.rmtree(directory, ignore_errors=True)  # what a killed run left may be linked elsewhere
+    directory.mkdir(parents=True)
+    router.save(directory)
+    write_description(directory, {**read_description(directory), "teachers": list(pool)})
+
+
+def load_router(directory: Path, pool: Pool) -> "TeacherRouter":
+    """Load a router, refusing one that was fitted for another pool.
+
+    Raises:
+        PersynError: no whole router there, or the pool or the user's own code differs; the message
+            names the difference.
+    """
+    from safetensors import SafetensorError
+
+    check_pool(directory, pool)
+    saved = read_description(directory)
+    kind = saved["kind"]
+    if saved.get("own_code", {}) != code_identity(kind):
+        raise PersynError(
+            f"The router in {directory} was fitted by another state of {kind}: train it again."
+        )
+    try:
+        return router_class(kind).load(Path(directory))
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise PersynError(f"the router in {directory} is not whole: {reason[0]}") from error
+
+
+def check_pool(directory: Path, pool: Pool) -> None:
+    """Refuse a directory without a router, or with one fitted for another pool of teachers.
+
+    Raises:
+        PersynError: names the teachers that were added, removed, reordered or changed.
+    """
+    saved = read_description(directory).get("teachers")
+    if saved is None:
+        raise PersynError(f"{directory} holds a router saved without its pool of teachers.")
+    difference = pool_difference(saved, pool)
+    if difference:
+        raise PersynError(
+            f"the router in {directory} was fitted for another pool of teachers "
+            f"({difference}): train the router again."
+        )
+
+
+def read_description(directory: Path) -> dict[str, Any]:
+    """Return the contents of ``router.json``.
+
+    Raises:
+        PersynError: it is missing or is not a JSON object with a kind.
+    """
+    path = Path(directory) / DESCRIPTION
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PersynError(f"no router in {directory}: {DESCRIPTION} is missing.") from None
+    except (OSError, ValueError) as error:
+        raise PersynError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(description, dict) or "kind" not in description:
+        raise PersynError(f"{path} does not describe a router.")
+    return description
+
+
+def write_description(directory: Path, description: dict[str, Any]) -> None:
+    """Write ``router.json`` in one step."""
+    draft = Path(directory) / f"{DESCRIPTION}.tmp"
+    draft.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(Path(directory) / DESCRIPTION)
+
+
+def describe(
+    backbone: "ResolvedModel", settings: TrainRouterSettings, seed: int, n_fit: int
+) -> dict[str, Any]:
+    """Return what all kinds of router write; ``n_fit`` counts the prompts fitted on."""
+    return {
+        "kind": settings.kind,
+        "own_code": code_identity(settings.kind),
+        "settings": settings.model_dump(mode="json"),
+        "seed": seed,
+        "n_fit": n_fit,
+        "backbone": {
+            "name": backbone.name,
+            "weights_id": backbone.weights_id,
+            "settings": backbone.settings.model_dump(mode="json"),
+        },
+    }
+
+
+def resolve_backbone(description: dict[str, Any]) -> "ResolvedModel":
+    """Find again the backbone that a linear or knn router embeds with.
+
+    Raises:
+        PersynError: its weights are no longer those the router was fitted on.
+    """
+    from persyn_kedro.foundations.models import resolve as weights
+
+    saved = description["backbone"]
+    found = weights.resolve_model(saved["name"], ModelSettings(**saved["settings"]))
+    if found.weights_id != saved["weights_id"]:
+        raise PersynError(
+            f"the router's backbone {saved['name']!r} has other weights than it was fitted on: "
+            "train the router again."
+        )
+    return found
+
+
+def router_class(kind: str) -> Any:
+    """Return the class of a kind of router.
+
+    Raises:
+        PersynError: one of the user's own that is not there, or is no router.
+    """
+    if kind == "language_model":
+        from persyn_kedro.domain.routers.language_model.router import LanguageModelRouter
+
+        return LanguageModelRouter
+    if kind == "linear":
+        from persyn_kedro.domain.routers.linear import LinearRouter
+
+        return LinearRouter
+    if kind == "knn":
+        from persyn_kedro.domain.routers.knn import KnnRouter
+
+        return KnnRouter
+    return _own_class(kind)
+
+
+def _own_class(kind: str) -> Any:
+    from persyn_kedro.domain.routers.base import TeacherRouter
+
+    found = load_own(kind)
+    if not (isinstance(found, type) and issubclass(found, TeacherRouter)):
+        raise PersynError(f"{kind} is no subclass of {TeacherRouter.__module__}.TeacherRouter.")
+    members = {name: getattr(found, name) for name in dir(TeacherRouter)}
+    lacking = [n for n, own in members.items() if getattr(own, "__isabstractmethod__", False)]
+    if lacking:
+        raise PersynError(f"{kind} lacks {', '.join(lacking)}.")
+    return found
+
+
+def pool_difference(saved: Pool, pool: Pool) -> str:
+    """Return in words what changed between two pools, or nothing."""
+    before = {entry["teacher"]: entry for entry in saved}
+    now = {entry["teacher"]: entry for entry in pool}
+    parts = [f"{name!r} was added" for name in now if name not in before]
+    parts += [f"{name!r} was removed" for name in before if name not in now]
+    for name in (name for name in now if name in before):
+        if now[name]["weights_id"] != before[name]["weights_id"]:
+            parts.append(f"the weights of {name!r} changed")
+        if now[name]["recipe_id"] != before[name]["recipe_id"]:
+            parts.append(f"the prompt template or sampling of {name!r} changed")
+    if not parts and list(now) != list(before):
+        parts.append("the order of the teachers changed")
+    return ", ".join(parts)

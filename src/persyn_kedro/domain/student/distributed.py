@@ -1,0 +1,144 @@
+"""The SFT trainer as one of several processes: its batches, losses and files are those of one.
+
+Each process draws every whole batch, as one process does, and trains on its share of it. So neither
+the order of the data nor a checkpoint depends on how many processes there are.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from persyn_kedro.domain.student.packed import IGNORED
+from persyn_kedro.foundations.processes.ranks import Group
+
+Example = dict[str, list[int]]
+Collator = Callable[[list[Example]], dict[str, Any]]
+
+
+def share_of(collator: Collator, group: Group) -> Collator:
+    """Return ``collator`` for this process's share of each batch.
+
+    A process whose share is empty (the last batch may have fewer rows than there are processes)
+    takes part in the step with a row without labels, which adds nothing to loss or gradients.
+    """
+
+    def collate(examples: list[Example]) -> dict[str, Any]:
+        sizes = [len(example["input_ids"]) for example in examples]
+        share = [examples[i] for i in group.share(sizes)]
+        return collator(share or [_without_labels(examples[sizes.index(min(sizes))])])
+
+    return collate
+
+
+def _without_labels(example: Example) -> Example:
+    return {**example, "labels": [IGNORED] * len(example["labels"])}
+
+
+def group_trainer(trainer: type) -> type:
+    """Return a trainer's class that trains on whole batches in each process of a group."""
+    from accelerate.data_loader import BatchSamplerShard
+
+    class GroupTrainer(trainer):
+        """``trainer`` whose collator, not whose sampler, gives each process its share."""
+
+        def get_train_dataloader(self) -> Any:
+            loader = super().get_train_dataloader()
+            sampler = loader.batch_sampler
+            if isinstance(sampler, BatchSamplerShard):  # let every batch through, as it is
+                sampler.num_processes, sampler.process_index, sampler.even_batches = 1, 0, False
+            return loader
+
+    return GroupTrainer
+
+
+def sharded_trainer(trainer: type) -> type:
+    """Return a trainer's class for parameters of ``fully_shard``.
+
+    Its checkpoints have the files of any other: gathered as they are saved, cut as they are read.
+    """
+    import torch
+    from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
+    from transformers.trainer_utils import SaveStrategy
+
+    class ShardedTrainer(trainer):
+        """``trainer`` with whole optimizer states in its checkpoints.
+
+        Transformers' own refuses to make any: it would save rank 0's part alone.
+        """
+
+        def __init__(self, *given: Any, args: Any, **more: Any) -> None:
+            wanted, args.save_strategy = args.save_strategy, SaveStrategy.NO
+            super().__init__(*given, args=args, **more)
+            self.args.save_strategy = wanted
+
+        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+            """Do nothing: the model was loaded from the checkpoint, each part where it belongs."""
+
+        def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+            state = _gathered(self.optimizer.state_dict(), self.args.should_save)
+            if self.args.should_save:
+                torch.save(state, Path(output_dir) / OPTIMIZER_NAME)
+                torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER_NAME)
+
+        def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+            if checkpoint is None:
+                return
+            directory = Path(checkpoint)
+            state = torch.load(
+                directory / OPTIMIZER_NAME, map_location="cpu", mmap=True, weights_only=True
+            )
+            self.optimizer.load_state_dict(_cut(state, self.optimizer.param_groups))
+            schedule = torch.load(directory / SCHEDULER_NAME, weights_only=True)
+            self.lr_scheduler.load_state_dict(schedule)
+
+    return ShardedTrainer
+
+
+def save_sharded(model: Any, directory: Path) -> None:
+    """Save what ``save_pretrained`` saves of a whole model; all processes take part, rank 0 writes.
+
+    Transformers' own way writes tied weights twice.
+    """
+    from transformers.distributed.utils import gather_full_state_dict
+
+    state = gather_full_state_dict(model)
+    if state:  # rank 0's alone has anything
+        for name in model.all_tied_weights_keys:
+            state.pop(name, None)
+        model.config.distributed_config = None  # the state is whole: nothing is to be gathered
+        model.save_pretrained(directory, state_dict=state)
+
+
+def _gathered(state: dict[str, Any], keep: bool) -> dict[str, Any]:
+    """Return an optimizer's state with whole tensors on the CPU; all processes take part.
+
+    Without ``keep`` one tensor at a time is in memory.
+    """
+    from torch.distributed.tensor import DTensor
+
+    def whole(value: Any) -> Any:
+        if isinstance(value, DTensor):
+            tensor = value.full_tensor()
+            return tensor.cpu() if keep else None
+        return value
+
+    states = {i: {k: whole(v) for k, v in of.items()} for i, of in state["state"].items()}
+    return {**state, "state": states}
+
+
+def _cut(state: dict[str, Any], groups: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return an optimizer's state of whole tensors, cut as the parameters of ``groups`` are."""
+    from torch.distributed.tensor import distribute_tensor
+
+    parameters = [parameter for group in groups for parameter in group["params"]]
+
+    def part(value: Any, parameter: Any) -> Any:
+        if value.shape != parameter.shape:  # the count of steps
+            return value
+        mesh, placements = parameter.device_mesh, parameter.placements
+        return distribute_tensor(value, mesh, placements, src_data_rank=None)
+
+    states = {
+        i: {k: part(v, parameters[i]) for k, v in of.items()} for i, of in state["state"].items()
+    }
+    return {**state, "state": states}

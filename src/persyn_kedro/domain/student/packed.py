@@ -1,0 +1,94 @@
+"""TRL's SFT trainer on packed rows: nothing is padded, logits exist at completion tokens only."""
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from persyn_kedro.foundations.models.packing import pack, use_packing
+
+if TYPE_CHECKING:
+    import torch
+
+IGNORED = -100  # PyTorch's cross-entropy leaves these labels out
+_ROWS_AT_ONCE = 64  # of logits in float32: they stay in the processor's cache
+
+
+def packable(model: Any) -> bool:
+    """Switch ``model`` to packed attention; tell whether it can be trained on packed rows."""
+    return "logits_to_keep" in inspect.signature(model.forward).parameters and use_packing(model)
+
+
+def collate(examples: list[dict[str, list[int]]]) -> dict[str, Any]:
+    """Return one packed row: ``input_ids``, ``position_ids``, ``labels`` (1, tokens), segments."""
+    import torch
+
+    packed = pack([([], [list(example["input_ids"]) for example in examples])])
+    labels = [label for example in examples for label in example["labels"]]
+    return {
+        "input_ids": torch.tensor([packed.input_ids]),
+        "position_ids": torch.tensor([packed.position_ids]),
+        "labels": torch.tensor([labels]),
+        "segments": packed.segments,
+    }
+
+
+def packed_trainer() -> Any:
+    """Return the trainer's class (made here, because importing TRL takes seconds)."""
+    from trl import SFTTrainer
+
+    class PackedTrainer(SFTTrainer):
+        """``SFTTrainer`` with its loss, the same up to rounding, for packed rows on a CPU.
+
+        TRL's fused head is a Triton kernel on a GPU, where it is kept; without one it takes more
+        than a third of a step.
+        """
+
+        def compute_loss(
+            self,
+            model: Any,
+            inputs: dict[str, Any],
+            return_outputs: bool = False,
+            num_items_in_batch: Any = None,
+        ) -> Any:
+            if inputs["input_ids"].is_cuda or self.aux_loss_enabled:
+                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            targets = inputs["labels"][0, 1:]
+            kept = (targets != IGNORED).nonzero()[:, 0]
+            given = {name: value for name, value in inputs.items() if name != "labels"}
+            output = model(**given, logits_to_keep=kept, use_cache=False)
+            loss = summed_cross_entropy(output.logits[0], targets[kept])
+            loss = loss / (len(kept) if num_items_in_batch is None else num_items_in_batch)
+            loss = loss * self.args.world_size  # a group's gradients and losses are averaged
+            return (loss, output) if return_outputs else loss
+
+    return PackedTrainer
+
+
+def summed_cross_entropy(logits: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
+    """Return the cross-entropy of (rows, vocabulary) logits, in nats, summed in float32.
+
+    The gradient is written over ``logits``, which must not be used again: no second matrix of
+    that size exists.
+    """
+    import torch
+
+    class SummedCrossEntropy(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, logits: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
+            gradient = logits.detach()
+            loss = logits.new_zeros((), dtype=torch.float32)
+            for rows, ids in zip(
+                gradient.split(_ROWS_AT_ONCE), targets.split(_ROWS_AT_ONCE), strict=True
+            ):
+                logp = rows.float().log_softmax(dim=-1)
+                at = torch.arange(len(ids), device=ids.device)
+                loss -= logp[at, ids].sum()
+                logp.exp_()[at, ids] -= 1.0
+                rows.copy_(logp)
+            ctx.save_for_backward(gradient)
+            return loss
+
+        @staticmethod
+        def backward(ctx: Any, gradient: "torch.Tensor") -> tuple["torch.Tensor", None]:
+            return ctx.saved_tensors[0].mul_(gradient), None
+
+    return SummedCrossEntropy.apply(logits, targets)

@@ -1,0 +1,108 @@
+"""Answers that a user already has, put into the response store under their teachers' keys."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.teachers.recipe import Recipe
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.hashing import is_unicode, text_id
+from persyn_kedro.foundations.storage.paths import Place, is_there, one_sentence_of
+
+COLUMNS = ("prompt", "teacher", "response")
+FINISHES = ("stop", "length")
+
+IMPORTED = "import"  # what the column `engine` says of them
+
+
+def import_responses(
+    path: Place, recipes: Sequence[Recipe], store: ResponseStore
+) -> dict[str, int]:
+    """Store a JSONL file's answers under their teachers' keys, and return how many for each.
+
+    Each line has ``prompt`` (as it is asked, with ``prepare.source.prompt_suffix``), ``teacher``,
+    ``response`` and, if not "stop", ``finish_reason`` "length". An answer that the store has is
+    not replaced. Nothing is stored unless the whole file is good.
+
+    Raises:
+        PersynError: names the line that is no such row, or that answers as another one did.
+    """
+    by_name = {recipe.teacher: recipe for recipe in recipes}
+    rows: dict[str, dict[str, Any]] = {}
+    owners: dict[str, Recipe] = {}
+    for number, line in _lines(path):
+        recipe, row = _row(line, f"Line {number} of {path}", by_name)
+        key = row["response_key"]
+        if key in rows and rows[key]["response"] != row["response"]:
+            raise PersynError(
+                f"Line {number} of {path} gives teacher {recipe.teacher!r} a second answer to one "
+                "prompt."
+            )
+        rows[key], owners[key] = row, recipe
+    counts = dict.fromkeys(by_name, 0)
+    for recipe in {recipe.shelf: recipe for recipe in owners.values()}.values():
+        counts[recipe.teacher] += _store(recipe, rows, owners, store)
+    if any(counts.values()):
+        store.note_import(counts)
+    return counts
+
+
+def _store(
+    recipe: Recipe, rows: dict[str, dict[str, Any]], owners: dict[str, Recipe], store: ResponseStore
+) -> int:
+    known = store.read(recipe.shelf, ["response_key", "error"]).to_pylist()
+    good = {row["response_key"] for row in known if row["error"] is None}
+    new = [r for k, r in rows.items() if owners[k].shelf == recipe.shelf and k not in good]
+    store.describe(recipe.shelf, recipe.identity)
+    store.append(recipe.shelf, new)
+    return len(new)
+
+
+def _lines(path: Place) -> Iterator[tuple[int, Any]]:
+    if not is_there(path):
+        raise PersynError(f"The file {path} does not exist.")
+    # utf-8-sig: with or without a byte order mark
+    with one_sentence_of(path), path.open(encoding="utf-8-sig") as lines:
+        number = 0
+        try:
+            for number, text in enumerate(lines, start=1):
+                if text.strip():
+                    yield number, json.loads(text)
+        except UnicodeDecodeError as error:
+            raise PersynError(f"{path} is not UTF-8.") from error
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
+            why = getattr(error, "msg", None) or str(error)
+            raise PersynError(f"Line {number} of {path} is not JSON: {why}.") from error
+
+
+def _row(line: Any, where: str, recipes: Mapping[str, Recipe]) -> tuple[Recipe, dict[str, Any]]:
+    if not isinstance(line, dict):
+        raise PersynError(f"{where} is not a JSON object.")
+    for column in COLUMNS:
+        if not isinstance(line.get(column), str) or not line[column].strip():
+            raise PersynError(f"{where} has no text in {column!r}.")
+        if not is_unicode(line[column]):
+            raise PersynError(f"{where} holds half a character (a lone surrogate) in {column!r}.")
+    if line["teacher"] not in recipes:
+        known = ", ".join(recipes)
+        raise PersynError(f"{where} names teacher {line['teacher']!r}; there are {known}.")
+    finish = line.get("finish_reason", "stop")
+    if finish not in FINISHES:
+        raise PersynError(
+            f"{where} has finish_reason {finish!r}, which is neither stop nor length."
+        )
+    recipe, prompt_id = recipes[line["teacher"]], text_id(line["prompt"])
+    return recipe, {
+        "response_key": recipe.response_key(prompt_id),
+        "weights_id": recipe.weights_id,
+        "recipe_id": recipe.recipe_id,
+        "prompt_id": prompt_id,
+        "sample_index": 0,
+        "response": line["response"],
+        "finish_reason": finish,
+        "prompt_tokens": 0,  # not known, and not paid for here
+        "completion_tokens": 0,
+        "error": None,
+        "engine": IMPORTED,
+    }

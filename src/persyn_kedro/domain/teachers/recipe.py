@@ -1,0 +1,114 @@
+"""Teachers as recipes: the identities under which their responses are stored."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from persyn_kedro.foundations.hashing import settings_id, text_id
+from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.settings.models import Budget, Models, SamplingSettings, Teachers
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.models.resolve import ResolvedModel
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A teacher with its model. Prices are for a million completion and prompt tokens.
+
+    Two teachers with the same weights, system prompt, chat template and sampling settings share
+    their responses, whatever they are called.
+    """
+
+    teacher: str
+    model: "ResolvedModel"
+    system: str | None
+    sampling: SamplingSettings
+    price: float = 0.0
+    prompt_price: float = 0.0
+    budget: Budget = Budget()
+
+    @cached_property
+    def weights_id(self) -> str:
+        """The identity of the weights."""
+        return self.model.weights_id
+
+    @cached_property
+    def recipe_id(self) -> str:
+        """The identity of system prompt, chat template and sampling settings (not of names)."""
+        return settings_id(self._settings)
+
+    @cached_property
+    def shelf(self) -> str:
+        """The response store's shelf: one for each pair of weights and recipe."""
+        return settings_id({"weights_id": self.weights_id, "recipe_id": self.recipe_id})
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the shelf holds, in words, for its identity.json."""
+        return {
+            "model": self.model.name,
+            "weights_id": self.weights_id,
+            "recipe_id": self.recipe_id,
+            **self._settings,
+        }
+
+    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """Return what these tokens cost."""
+        return (prompt_tokens * self.prompt_price + completion_tokens * self.price) / 1e6
+
+    def response_key(self, prompt_id: str, sample_index: int = 0) -> str:
+        """Return the identity of this recipe's response to a prompt."""
+        # settings_id of the four names: written out, for there is one for each prompt and teacher
+        weights_id, recipe_id = self._quoted
+        return text_id(
+            f'{{"prompt_id": {_quoted(prompt_id)}, "recipe_id": {recipe_id}, '
+            f'"sample_index": {sample_index}, "weights_id": {weights_id}}}'
+        )
+
+    @cached_property
+    def _quoted(self) -> tuple[str, str]:
+        return _quoted(self.weights_id), _quoted(self.recipe_id)
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "system": self.system,
+            "chat_template": self.model.chat_template,
+            "sampling": self.sampling.model_dump(),
+        }
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def make_recipes(teachers: Teachers, models: "dict[str, ResolvedModel]") -> list[Recipe]:
+    """Return the teachers' recipes in the settings' order; ``models`` by the models' names."""
+    return [
+        Recipe(
+            name,
+            models[teacher.model],
+            teacher.system,
+            teacher.sampling,
+            teacher.price,
+            teacher.prompt_price,
+            teacher.budget,
+        )
+        for name, teacher in teachers.root.items()
+    ]
+
+
+def resolve_recipes(teachers: Teachers, models: Models) -> list[Recipe]:
+    """Return the teachers' recipes with their models fetched, each model once."""
+    names = dict.fromkeys(teacher.model for teacher in teachers.root.values())
+    return make_recipes(teachers, resolve_models(models, names))
+
+
+def pool_identity(recipes: list[Recipe]) -> list[dict[str, str]]:
+    """Return what a router must remember of the pool, in the settings' order."""
+    return [
+        {"teacher": r.teacher, "weights_id": r.weights_id, "recipe_id": r.recipe_id}
+        for r in recipes
+    ]

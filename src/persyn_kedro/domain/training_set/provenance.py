@@ -1,0 +1,72 @@
+"""The whole chain behind one row of the training set."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow.compute as pc
+
+from persyn_kedro.domain.routers.assignment import pool_of
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.tables.references import spoken
+
+Load = Callable[[str], Any]
+
+
+def trace(prompt_id: str, load: Load) -> dict[str, Any]:
+    """Return what made the training row of a prompt.
+
+    Args:
+        prompt_id: whole, or the beginning of just one.
+        load: gives a catalog's dataset by name, in the versions that belong together.
+
+    Raises:
+        PersynError: no row or several rows begin with this id.
+    """
+    dataset = load("sft_dataset")
+    begun = pc.starts_with(pc.field("prompt_id"), prompt_id)
+    found = set(dataset.to_table(columns=["prompt_id"], filter=begun)["prompt_id"].to_pylist())
+    if len(found) != 1:
+        raise PersynError(
+            f"{len(found)} rows of sft_dataset have a prompt_id that begins with {prompt_id!r}."
+        )
+    (full,) = found
+    row, response = _only(dataset, full), _only(load("routed_responses"), full)
+    prompt, assignment = _only(load("prompts"), full), _only(load("assignments"), full)
+    teachers = [member["teacher"] for member in pool_of(load("assignments").schema)]
+    rewards = _rows(load("rewards"), full)
+    return {
+        "prompt": {
+            **{k: prompt[k] for k in ("prompt_id", "prompt")},
+            "reference": spoken(prompt),
+            "source": prompt["source"],
+        },
+        "split": _only(load("splits"), full)["split"],
+        "router": {
+            "scores": dict(zip(teachers, assignment["scores"], strict=True)),
+            "choice": assignment["teacher"],
+        },
+        "calibration_rewards": {r["teacher"]: r["reward"] for r in rewards} or None,
+        "response": {
+            key: response[key]
+            for key in (
+                "teacher", "rank", "response_key", "finish_reason", "engine", "prompt_tokens",
+                "completion_tokens", "quality",
+            )
+        },
+        "teacher": load("response_store").identity(response["weights_id"], response["recipe_id"]),
+        "trained_on": {"part": row["part"], "completion": row["completion"][0]["content"]},
+    }  # fmt: skip
+
+
+def _rows(dataset: Any, prompt_id: str) -> list[dict[str, Any]]:
+    return dataset.to_table(filter=pc.field("prompt_id") == prompt_id).to_pylist()
+
+
+def _only(dataset: Any, prompt_id: str) -> dict[str, Any]:
+    rows = _rows(dataset, prompt_id)
+    if len(rows) != 1:
+        raise PersynError(
+            f"The tables do not belong together: one of them has {len(rows)} rows of prompt "
+            f"{prompt_id}. Run the later steps again."
+        )
+    return rows[0]

@@ -1,0 +1,117 @@
+"""Load a resolved model's tokenizer and weights with transformers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from persyn_kedro.foundations.errors import PersynError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from persyn_kedro.foundations.models.resolve import ResolvedModel
+
+
+def device() -> Literal["cuda", "cpu"]:
+    """Return where models run: the GPU if torch sees one."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def source_options(resolved: "ResolvedModel") -> dict[str, bool | None]:
+    """Return the options of every ``from_pretrained``: safetensors and no remote code, or what is
+    allowed."""
+    settings = resolved.settings
+    return {
+        "trust_remote_code": settings.allow_remote_code,
+        "use_safetensors": None if settings.allow_pickle else True,
+    }
+
+
+@contextmanager
+def readable(resolved: "ResolvedModel") -> Iterator[None]:
+    """Turn what Transformers says of files it cannot read into one sentence.
+
+    Raises:
+        PersynError: names the model and its directory.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise PersynError(
+            f"Model {resolved.name!r} in {resolved.directory} cannot be loaded: {reason[0]}"
+        ) from error
+
+
+def load_tokenizer(resolved: "ResolvedModel") -> "PreTrainedTokenizerBase":
+    """Return the tokenizer, with the model's effective chat template."""
+    from transformers import AutoTokenizer
+
+    with readable(resolved):
+        tokenizer = AutoTokenizer.from_pretrained(
+            resolved.directory, trust_remote_code=resolved.settings.allow_remote_code
+        )
+    tokenizer.chat_template = resolved.chat_template
+    return tokenizer
+
+
+def load_causal_lm(
+    resolved: "ResolvedModel", dtype: str | None = None, shards: int = 1
+) -> "PreTrainedModel":
+    """Return the language model, in evaluation mode, on ``device``.
+
+    ``dtype`` is a torch type's name (default: the settings' one). With several ``shards``, one a
+    process of the ``torch.distributed`` group, each process reads its own from the files alone, and
+    the parameters are those of torch's ``fully_shard``.
+
+    Raises:
+        PersynError: the files cannot be read, or the weights cannot be sharded.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    sharded = _sharding(resolved, shards) if shards > 1 else {}
+    with readable(resolved):
+        model = AutoModelForCausalLM.from_pretrained(
+            resolved.directory,
+            dtype=getattr(torch, dtype or resolved.settings.dtype),
+            **sharded,
+            **source_options(resolved),
+        )
+    return (model if sharded else model.to(device())).eval()
+
+
+def _sharding(resolved: "ResolvedModel", shards: int) -> dict[str, Any]:
+    """Return the option of ``from_pretrained``."""
+    from transformers.distributed import DistributedConfig
+
+    check_shards(resolved, shards)
+    return {"distributed_config": DistributedConfig(fsdp_size=shards)}
+
+
+def check_shards(resolved: "ResolvedModel", shards: int) -> None:
+    """Refuse tied embeddings whose rows do not divide; no weights are read.
+
+    Transformers ties them after each was sharded, and what pads them then keeps them apart in
+    training.
+
+    Raises:
+        PersynError: names the model and the settings.
+    """
+    from transformers import AutoConfig
+
+    with readable(resolved):
+        config = AutoConfig.from_pretrained(
+            resolved.directory, trust_remote_code=resolved.settings.allow_remote_code
+        )
+    rows = config.get_text_config().vocab_size
+    if getattr(config, "tie_word_embeddings", False) and rows % shards:
+        raise PersynError(
+            f"Model {resolved.name!r}: {rows} rows of tied embeddings cannot be sharded between "
+            f"{shards} processes; set cluster.training_processes to one that divides them, or "
+            "cluster.sharding to none."
+        )

@@ -1,0 +1,223 @@
+"""Token ids of a prompt and its response, the same in scoring, fine-tuning and generation.
+
+Ids are the rendered prompt, the response tokenised on its own, the end-of-turn token (METHOD.md,
+section 1). Special tokens come from the template alone: a ``<|im_end|>`` that a user or a teacher
+wrote stays text. Tokenizers come from ``loading.load_tokenizer``: their templates have date and
+arguments fixed (``fixed_templates``), so that ids are a function of the messages.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.settings.models import Think
+from persyn_kedro.foundations.templates.base import BASE_TEMPLATE
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Message = dict[str, str]
+
+# What an expression in a template may raise besides.
+_TEMPLATE_FAULTS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+>")  # in Python's text of an object that has none
+_SENTINELS = {role: f"persyn{role}sentinel7391" for role in ("system", "user", "assistant")}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Token ids in three parts; only the last two are trained on."""
+
+    prompt_ids: list[int]
+    response_ids: list[int]
+    end_ids: list[int]
+
+    @property
+    def input_ids(self) -> list[int]:
+        """All ids, in order."""
+        return self.prompt_ids + self.response_ids + self.end_ids
+
+    @property
+    def completion_mask(self) -> list[int]:
+        """0 for each prompt token, 1 for each token of the response and of the end of turn."""
+        return [0] * len(self.prompt_ids) + [1] * (len(self.response_ids) + len(self.end_ids))
+
+
+def render(
+    tokenizer: "PreTrainedTokenizerBase", system: str | None, prompt: str, response: str
+) -> Rendered:
+    """Return the ids of one prompt with its response.
+
+    ``system`` None sends no system message, so that the template's own default applies.
+
+    Raises:
+        PersynError: the template refuses the messages or rewrites their text.
+    """
+    return Rendered(
+        prompt_ids=render_prompt(tokenizer, system, prompt),
+        response_ids=_text_ids(tokenizer, response),
+        end_ids=end_of_turn_ids(tokenizer),
+    )
+
+
+def render_prompt(
+    tokenizer: "PreTrainedTokenizerBase", system: str | None, prompt: str
+) -> list[int]:
+    """Return the ids up to where the assistant's answer begins.
+
+    A prompt without a special token's string is tokenised whole, as chat servers do. One with such
+    a string is tokenised in pieces: the template's own, then each text with special tokens split.
+
+    Raises:
+        PersynError: as for ``render``, and where the prompt renders to nothing.
+    """
+    texts = _texts(system, prompt)
+    rendered = _apply_template(tokenizer, texts, generation_prompt=True)
+    if any(_holds_special(tokenizer, text) for text in texts.values()):
+        ids = [i for piece in _pieces(tokenizer, texts, rendered) for i in piece]
+    else:
+        ids = _template_ids(tokenizer, rendered)
+    if not ids:
+        raise PersynError("The chat template renders a prompt to no tokens at all.")
+    return ids
+
+
+def closing_ids(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """Return the ids of all that the template puts after an assistant's answer (may be none)."""
+    texts = {"user": _SENTINELS["user"], "assistant": _SENTINELS["assistant"]}
+    rendered = _apply_template(tokenizer, texts, generation_prompt=False)
+    _, found, tail = rendered.rpartition(_SENTINELS["assistant"])
+    if not found:
+        raise PersynError("The chat template leaves out the assistant's message.")
+    return _template_ids(tokenizer, tail)
+
+
+def end_of_turn_ids(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """Return the one id that ends an answer.
+
+    It is the first special token that the template puts after an answer (``<|im_end|>`` for
+    ChatML), else the tokenizer's end-of-text token.
+
+    Raises:
+        PersynError: there is neither.
+    """
+    special = _special_tokens(tokenizer)
+    for token_id in closing_ids(tokenizer):
+        if token_id in special:
+            return [token_id]
+    if tokenizer.eos_token_id is None:
+        raise PersynError("The tokenizer has neither an end-of-turn nor an end-of-text token.")
+    return [tokenizer.eos_token_id]
+
+
+def reading(response: str, think: Think) -> Think:
+    """Return ``think`` where it changes the text, else ``keep``: what scores are filed under."""
+    return think if visible_text(response, think) != response else "keep"
+
+
+def visible_text(response: str, think: Think) -> str:
+    """Return ``response``, without its thinking if ``think`` is ``strip``.
+
+    ``think`` is the setting of the model that wrote the response. Scoring, fine-tuning and answer
+    checking all see this text and no other.
+
+    Thinking is every ``<think>…</think>``, all before a ``</think>`` that was opened in the prompt,
+    and all after a ``<think>`` that truncation left open.
+    """
+    if think == "keep" or not re.search(r"</?think>", response):
+        return response
+    text = re.sub(r"<think>.*?</think>", "", response, flags=re.DOTALL)
+    text = text.rpartition("</think>")[2]
+    return text.partition("<think>")[0].strip()
+
+
+def show_mask(tokenizer: "PreTrainedTokenizerBase", rendered: Rendered) -> str:
+    """Return the decoded ids in ANSI colours: prompt grey, response green, end of turn red."""
+    parts = (
+        ("90", rendered.prompt_ids),
+        ("32", rendered.response_ids),
+        ("1;31", rendered.end_ids),
+    )
+    return "".join(f"\x1b[{colour}m{tokenizer.decode(ids)}\x1b[0m" for colour, ids in parts if ids)
+
+
+def _texts(system: str | None, prompt: str) -> dict[str, str]:
+    return {"user": prompt} if system is None else {"system": system, "user": prompt}
+
+
+def _apply_template(
+    tokenizer: "PreTrainedTokenizerBase", texts: dict[str, str], generation_prompt: bool
+) -> str:
+    from jinja2 import TemplateError
+
+    messages = [{"role": role, "content": text} for role, text in texts.items()]
+    roles = ", ".join(texts)
+    try:
+        rendered = tokenizer.apply_chat_template(
+            messages,
+            chat_template=None if tokenizer.chat_template else BASE_TEMPLATE,
+            add_generation_prompt=generation_prompt,
+            tokenize=False,
+        )
+    except (TemplateError, *_TEMPLATE_FAULTS) as error:
+        raise PersynError(f"The chat template refuses messages of {roles}: {error}") from error
+    for address in _ADDRESS.findall(rendered):
+        if not any(address in text for text in texts.values()):
+            raise PersynError(
+                f"The chat template writes an object's place in memory, which differs from run to "
+                f"run, where messages are of {roles}."
+            )
+    return rendered
+
+
+def _pieces(
+    tokenizer: "PreTrainedTokenizerBase", texts: dict[str, str], rendered: str
+) -> Iterator[list[int]]:
+    """Yield the ids of each piece of the template and of each text between them."""
+    skeleton = _apply_template(
+        tokenizer, {role: _SENTINELS[role] for role in texts}, generation_prompt=True
+    )
+    roles = {_SENTINELS[role]: role for role in texts}
+    pieces = re.split(f"({'|'.join(roles)})", skeleton)
+    texts = _texts_as_rendered(pieces, roles, texts, rendered)
+    for piece in pieces:
+        if piece in roles:
+            yield _text_ids(tokenizer, texts[roles[piece]])
+        elif piece:
+            yield _template_ids(tokenizer, piece)
+
+
+def _texts_as_rendered(
+    pieces: list[str], roles: dict[str, str], texts: dict[str, str], rendered: str
+) -> dict[str, str]:
+    """Return the texts as the template prints them: unchanged, or with the ends stripped."""
+    for choice in product(*((text, text.strip()) for text in texts.values())):
+        candidate = dict(zip(texts, choice, strict=True))
+        if "".join(candidate[roles[p]] if p in roles else p for p in pieces) == rendered:
+            return candidate
+    raise PersynError(
+        "The chat template rewrites a message that holds a special token's text, "
+        "which therefore cannot be kept as text."
+    )
+
+
+def _special_tokens(tokenizer: "PreTrainedTokenizerBase") -> dict[int, str]:
+    added = tokenizer.added_tokens_decoder.items()
+    special = {token_id: str(token) for token_id, token in added if token.special}
+    return special | dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
+
+
+def _holds_special(tokenizer: "PreTrainedTokenizerBase", text: str) -> bool:
+    return any(token in text for token in _special_tokens(tokenizer).values())
+
+
+def _template_ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _text_ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
+    encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+    return list(encoded["input_ids"])

@@ -1,0 +1,267 @@
+"""From a model's settings to a directory of safetensors, and to the identity of what is in it."""
+
+import hashlib
+import os
+import shutil
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.models.files import check_directory, file_patterns, local_directory
+from persyn_kedro.foundations.models.hub import cached_model, hub_commit
+from persyn_kedro.foundations.models.templates import template_in_effect
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.storage.cache import VERSION, file_sha256, finished, place_of
+from persyn_kedro.foundations.storage.mirror import copy_here, not_here
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """A model that is on disk.
+
+    Attributes:
+        name: its name in the settings; never part of an identity.
+        directory: with config.json, safetensors and the tokenizer.
+        weights_id: changes if and only if the weights' source does.
+        settings: as the user gave them.
+    """
+
+    name: str
+    directory: Path
+    weights_id: str
+    settings: ModelSettings
+
+    @cached_property
+    def chat_template(self) -> str:
+        """The Jinja template in effect, as ``template_in_effect`` has it.
+
+        For the same model and settings it is the same: date and arguments are part of it.
+
+        Raises:
+            PersynError: it is no Jinja, or throws dice.
+        """
+        return template_in_effect(self.name, self.directory, self.settings)
+
+
+def resolve_models(models: Models, names: Iterable[str]) -> dict[str, ResolvedModel]:
+    """Resolve the models of these names, each once.
+
+    Raises:
+        PersynError: a name that the settings lack, or as for ``resolve_model``.
+    """
+    wanted = list(dict.fromkeys(names))
+    for name in wanted:
+        if name not in models.root:
+            known = ", ".join(models.root) or "none"
+            raise PersynError(f"The settings have no model {name!r}; they have {known}.")
+    return {name: resolve_model(name, models.root[name]) for name in wanted}
+
+
+def resolve_model(name: str, settings: ModelSettings) -> ResolvedModel:
+    """Return the model's directory and identity; fetch, convert or make it where missing.
+
+    Raises:
+        PersynError: the source does not exist or does not hold a model.
+    """
+    weights_id = identify_weights(name, settings)
+    if settings.zoo:
+        directory = _zoo(settings.zoo)
+    elif settings.gguf:
+        directory = _gguf(Path(settings.gguf).expanduser())
+    elif settings.hub:
+        directory = _hub(settings.hub, weights_id.rpartition("@")[2], settings)
+    elif settings.local:
+        directory = local_directory(settings)
+    elif settings.endpoint:
+        directory = Path(os.devnull)
+    else:
+        directory = _random(settings)
+    return ResolvedModel(name, directory, weights_id, settings)
+
+
+def here(model: ResolvedModel) -> ResolvedModel:
+    """Return the model where this machine has it: another node of a cluster may have found it.
+
+    Raises:
+        PersynError: this machine cannot have it, or would have other weights.
+    """
+    directory = copy_here(model.directory)
+    if (directory / "config.json").is_file():
+        return replace(model, directory=directory)
+    settings = model.settings
+    if settings.local and not directory.exists():
+        raise not_here(directory)
+    if settings.hub:  # the very commit
+        settings = settings.model_copy(update={"revision": model.weights_id.rpartition("@")[2]})
+    try:
+        found = resolve_model(model.name, settings)
+    except PersynError as error:
+        raise PersynError(f"Node {socket.gethostname()} of the cluster: {error}") from error
+    if found.weights_id != model.weights_id:
+        raise PersynError(
+            f"Node {socket.gethostname()} of the cluster has other weights of {model.name!r} than "
+            "the node that the run was started on."
+        )
+    return replace(found, settings=model.settings)
+
+
+def identify_weights(name: str, settings: ModelSettings) -> str:
+    """Return what ``resolve_model`` will call ``weights_id``, fetching and converting nothing.
+
+    Raises:
+        PersynError: the source does not exist or does not hold a model.
+    """
+    from persyn_kedro.foundations.models.gguf.conversion import check_gguf
+    from persyn_kedro.foundations.models.zoo import zoo_model
+
+    if settings.zoo:
+        return f"gguf:{zoo_model(settings.zoo).sha256}"
+    if settings.gguf:
+        path = Path(settings.gguf).expanduser()
+        check_gguf(path)
+        return f"gguf:{file_sha256(path)}"
+    if settings.hub:
+        return f"hub:{settings.hub}@{hub_commit(settings.hub, settings.revision, 'model')}"
+    if settings.local:
+        return _local_id(name, local_directory(settings), settings)
+    if settings.endpoint:
+        return _endpoint_id(settings)
+    return f"random:{settings.random}-{settings.random_seed}-{VERSION}"
+
+
+def find_model(name: str, settings: ModelSettings) -> ResolvedModel | None:
+    """Return the model if it is on this disk already; fetch, convert and make nothing.
+
+    Raises:
+        PersynError: as ``identify_weights``.
+    """
+    weights_id = identify_weights(name, settings)
+    directory: Path | None
+    if settings.zoo:
+        directory = place_of("zoo", f"{settings.zoo}-{weights_id.removeprefix('gguf:')[:12]}")
+    elif settings.gguf:
+        directory = place_of("gguf", weights_id.removeprefix("gguf:")[:12])
+    elif settings.hub:
+        directory = cached_model(settings.hub, weights_id.rpartition("@")[2])
+    elif settings.local:
+        directory = local_directory(settings)
+    elif settings.endpoint:
+        return ResolvedModel(name, Path(os.devnull), weights_id, settings)
+    else:
+        directory = place_of("random", f"{settings.random}-{settings.random_seed}")
+    if directory is None or not (directory / "config.json").is_file():
+        return None
+    return ResolvedModel(name, directory, weights_id, settings)
+
+
+def check_hub_files(settings: ModelSettings, commit: str) -> None:
+    """Refuse a hub model without safetensors before anything is fetched or paid for.
+
+    Raises:
+        PersynError: it has pickled weights alone, or none. (If the hub cannot be asked, the cache
+            has the model, and loading it tells.)
+    """
+    import huggingface_hub
+
+    try:
+        files = huggingface_hub.HfApi().list_repo_files(str(settings.hub), revision=commit)
+    except Exception:  # those of the hub and those of its connection share no base
+        return
+    if settings.allow_pickle or any(name.endswith(".safetensors") for name in files):
+        return
+    raise PersynError(
+        f"Hub model {settings.hub!r} has no safetensors: set the model's allow_pickle if you trust "
+        "its pickled weights, which can run code when they are read."
+    )
+
+
+def check_source(name: str, settings: ModelSettings, asked: bool = True) -> None:
+    """Raise a PersynError if a zoo, local or GGUF model is not there; fetch nothing.
+
+    So too if a model that is to be ``asked`` lacks its key.
+    """
+    from persyn_kedro.foundations.models.gguf.conversion import check_gguf
+    from persyn_kedro.foundations.models.zoo import zoo_model
+
+    if settings.zoo:
+        zoo_model(settings.zoo)
+    elif settings.local:
+        check_directory(f"Model {name!r}", local_directory(settings), settings)
+    elif settings.gguf:
+        check_gguf(Path(settings.gguf).expanduser())
+    elif asked and settings.endpoint and settings.endpoint.api_key_env:
+        if not os.environ.get(settings.endpoint.api_key_env):
+            raise PersynError(
+                f"Model {name!r} needs its key in the environment variable "
+                f"{settings.endpoint.api_key_env}, which is not set."
+            )
+
+
+def _zoo(name: str) -> Path:
+    from persyn_kedro.foundations.models.gguf.conversion import convert_gguf
+    from persyn_kedro.foundations.models.zoo import fetch_zoo_model, zoo_model
+
+    sha256 = zoo_model(name).sha256
+
+    def build(directory: Path) -> None:
+        download = directory / "download"
+        download.mkdir()
+        convert_gguf(fetch_zoo_model(name, download), directory)
+        shutil.rmtree(download)
+
+    return finished("zoo", f"{name}-{sha256[:12]}", build)
+
+
+def _gguf(path: Path) -> Path:
+    from persyn_kedro.foundations.models.gguf.conversion import convert_gguf
+
+    return finished("gguf", file_sha256(path)[:12], lambda building: convert_gguf(path, building))
+
+
+def _hub(model: str, commit: str, settings: ModelSettings) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        directory = Path(
+            snapshot_download(
+                model,
+                revision=commit,
+                allow_patterns=file_patterns(settings),
+                ignore_patterns=["*/*"],
+            )
+        )
+    except (OSError, ValueError) as error:  # the hub's own errors are among these
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise PersynError(f"Hub model {model!r} could not be fetched: {reason[0]}") from error
+    check_directory(f"Hub model {model!r}", directory, settings)
+    return directory
+
+
+def _local_id(name: str, directory: Path, settings: ModelSettings) -> str:
+    check_directory(f"Model {name!r}", directory, settings)
+    files = sorted({p for pattern in file_patterns(settings) for p in directory.glob(pattern)})
+    listing = "".join(f"{path.name} {file_sha256(path)}\n" for path in files if path.is_file())
+    return f"local:{hashlib.sha256(listing.encode()).hexdigest()}"
+
+
+def _endpoint_id(settings: ModelSettings) -> str:
+    """Identify the model that a server offers, as far as it can be known from here."""
+    endpoint = settings.endpoint
+    assert endpoint is not None  # noqa: S101 - the caller looked
+    revision = f"@{settings.revision}" if settings.revision else ""
+    return f"endpoint:{endpoint.url.rstrip('/')}#{endpoint.model}{revision}"
+
+
+def _random(settings: ModelSettings) -> Path:
+    from persyn_kedro.foundations.models.random import make_random_model
+
+    kind, seed = settings.random, settings.random_seed
+    assert kind is not None  # noqa: S101 - the settings have exactly one source
+
+    def build(directory: Path) -> None:
+        make_random_model(directory, kind, seed)
+
+    return finished("random", f"{kind}-{seed}", build)

@@ -1,0 +1,94 @@
+"""The chat template of a model: where it is found, and whether it can read the clock."""
+
+import json
+import mmap
+from pathlib import Path
+
+from persyn_kedro.foundations.models.files import local_directory
+from persyn_kedro.foundations.models.hub import fetch_files
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.templates.base import BASE_TEMPLATE
+from persyn_kedro.foundations.templates.fixed import (
+    CLOCK,
+    check_template,
+    fixed_template,
+    reads_clock,
+    what_is_fixed,
+)
+
+FILE, CONFIG = "chat_template.jinja", "tokenizer_config.json"
+_IN_GGUF = b"tokenizer.chat_template"
+_GGUF_STRING = 8
+
+
+def template_in_effect(name: str, directory: Path, settings: ModelSettings) -> str:
+    """Return the settings' template, else the model's own, else the base one, all in it fixed.
+
+    With it, the messages alone decide what is rendered (``fixed_templates``).
+
+    Raises:
+        PersynError: it is no Jinja, or throws dice.
+    """
+    if settings.endpoint:
+        told = json.dumps(settings.template_arguments, sort_keys=True, ensure_ascii=False)
+        return "the endpoint's own" + (f", with {told}" if settings.template_arguments else "")
+    template = settings.chat_template or own_template(directory) or BASE_TEMPLATE
+    check_template(name, template)
+    return fixed_template(template, settings.template_date, settings.template_arguments)
+
+
+def own_template(directory: Path) -> str | None:
+    """Return the template beside a model's weights, None where it has none."""
+    if (directory / FILE).is_file():
+        return (directory / FILE).read_text(encoding="utf-8")
+    config = directory / CONFIG
+    if not config.is_file():
+        return None
+    template = json.loads(config.read_text(encoding="utf-8")).get("chat_template")
+    if isinstance(template, list):  # several named ones: {name, template}
+        return {t["name"]: t["template"] for t in template}.get("default")
+    return template
+
+
+def date_in_effect(settings: ModelSettings, weights_id: str) -> str | None:
+    """Return the date that a model's template reads, None where it reads none; fetch no weights.
+
+    Raises:
+        PersynError: the hub has the model, but not its template now.
+    """
+    template = _known_template(settings, weights_id)
+    if not reads_clock(template):
+        return None
+    return what_is_fixed(fixed_template(template, settings.template_date, {}))[CLOCK]
+
+
+def check_known_template(name: str, settings: ModelSettings, weights_id: str) -> None:
+    """As ``check_template``, before any weights are fetched."""
+    check_template(name, _known_template(settings, weights_id))
+
+
+def _known_template(settings: ModelSettings, weights_id: str) -> str:
+    return settings.chat_template or _named_template(settings, weights_id) or ""
+
+
+def _named_template(settings: ModelSettings, weights_id: str) -> str | None:
+    if settings.local:
+        return own_template(local_directory(settings))
+    if settings.gguf:
+        return _template_in_gguf(Path(settings.gguf).expanduser())
+    if settings.hub:
+        commit = weights_id.rpartition("@")[2]
+        return own_template(fetch_files(settings.hub, commit, [FILE, CONFIG]))
+    return None  # an endpoint's is not known, and those of the zoo and of tests read no clock
+
+
+def _template_in_gguf(path: Path) -> str | None:
+    """Return a GGUF file's template, found in the raw bytes (as ``gguf_conversion.adds_bos``)."""
+    entry = len(_IN_GGUF).to_bytes(8, "little") + _IN_GGUF + _GGUF_STRING.to_bytes(4, "little")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = data.find(entry)
+        if start < 0:
+            return None
+        start += len(entry)
+        length = int.from_bytes(data[start : start + 8], "little")
+        return data[start + 8 : start + 8 + length].decode("utf-8", "replace")

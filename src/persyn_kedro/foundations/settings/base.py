@@ -1,0 +1,67 @@
+"""What all typed settings share: Kedro builds them from the annotations of the nodes' arguments.
+
+So an unknown key or a bad value stops a run before a model is loaded. The base class holds what is
+true of every field, so that a new one needs no thought: a number is finite, within what the
+libraries behind it hold, and neither a truth value nor a text; a text is one line, and not blank.
+"""
+
+import typing
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le, Lt
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+
+NO_EFFECT = "no effect"
+"""Marks settings of time, memory, money and names: what a step makes does not hang on them.
+
+A change of them is no reason to do a step again (``foundations.settings.step``). Batch sizes are among them
+although they move results by rounding.
+"""
+FREE_TEXT = "free text"
+"""Marks texts that may be empty and have several lines, such as system prompts."""
+
+MAX_SEED = 2**32 - 1  # numpy's, which transformers, lm-eval and reasoning-gym set
+MAX_WHOLE = 2**31 - 1  # of a field without a bound of its own: an int of 32 bits, with its sign
+MAX_FLOAT = 1e6  # likewise; seconds, the most sensitive, fit a socket's timeout
+MAX_TEXT = 4096  # characters of a line; a path's limit
+
+Seed = Annotated[int, Ge(0), Le(MAX_SEED)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: unknown keys are errors, values cannot be changed or of other types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields[str(info.field_name)]
+        kinds = [field.annotation, *typing.get_args(field.annotation)]
+        if type(value) is float and value.is_integer() and int in kinds and float not in kinds:
+            value = int(value)  # YAML has no other way to write 1e6
+        for item in value if isinstance(value, list) else [value]:
+            _check_item(item, field)
+        return value
+
+
+def _check_item(value: Any, field: FieldInfo) -> None:
+    if isinstance(value, str) and FREE_TEXT not in field.metadata:
+        if not value.strip():
+            raise ValueError("must not be empty")
+        if not all(c.isprintable() or c == "\u00a0" for c in value):
+            raise ValueError("must be one line without control characters")
+        if len(value) > MAX_TEXT:
+            raise ValueError(f"must not be longer than {MAX_TEXT} characters")
+    bounded = any(isinstance(m, Le | Lt) for m in _metadata(field))
+    if type(value) is int and not bounded and abs(value) > MAX_WHOLE:
+        raise ValueError(f"must be at most {MAX_WHOLE}")
+    if type(value) is float and not bounded and abs(value) > MAX_FLOAT:
+        raise ValueError(f"must be a finite number of at most {MAX_FLOAT:.0f}")
+
+
+def _metadata(field: FieldInfo) -> list[Any]:
+    """Return the marks of a field, and of the items of a list or of what may be left out."""
+    inner = [m for arg in typing.get_args(field.annotation) for m in typing.get_args(arg)[1:]]
+    return [*field.metadata, *inner]

@@ -1,0 +1,108 @@
+"""Typed settings of the steps that measure: routers and strategies compared, benchmarks."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from persyn_kedro.foundations.settings.base import NO_EFFECT, Seed, Settings
+from persyn_kedro.foundations.settings.steps import RouterKind
+
+StrategyName = Literal["persyn", "strong", "mix", "family_strong", "car", "random", "oracle"]
+
+
+class CompareRoutersSettings(Settings):
+    """Routers compared by cross-validation over the whole calibration set.
+
+    How a router is fitted stays in ``train_router``; its own kind is always among those compared.
+    """
+
+    kinds: list[RouterKind] = ["language_model", "linear", "knn"]
+    folds: int = Field(5, ge=2)
+    sizes: list[float] = Field(
+        [0.25, 0.5, 1.0], description="of the learning curve: shares of the prompts fitted on"
+    )
+    resamples: int = Field(2000, ge=100, le=1_000_000, description="of the bootstrap over prompts")
+    confidence: float = Field(0.95, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _whole_size(self) -> "CompareRoutersSettings":
+        if 1.0 not in self.sizes or not all(0 < size <= 1 for size in self.sizes):
+            raise ValueError("sizes are shares in (0, 1], and 1 must be one of them")
+        for name in ("kinds", "sizes"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise ValueError(f"{name} must not repeat itself")
+        return self
+
+
+class CompareSettings(Settings):
+    """Which training sets are built, and how students trained on them are compared.
+
+    ``alphas`` are PerSyn with another ``label.alpha`` (METHOD's ablations are 0 and 1). ``oracle``
+    brings ``persyn_calibration``, trained on the same calibration prompts.
+    """
+
+    strategies: list[StrategyName] = [
+        "persyn", "strong", "mix", "family_strong", "car", "random", "oracle",
+    ]  # fmt: skip
+    alphas: list[Annotated[float, Field(ge=0, le=1)]] = [0.0, 1.0]
+    seeds: list[Seed] = Field([1, 2, 3], min_length=1, description="of the students' training")
+    mix_strong_share: float = Field(0.2, ge=0, le=1)
+    car_beta: float = Field(3.0, ge=0)
+    examples: Literal["common", "own"] = Field(
+        "common",
+        description="common: prompts whose answer may be trained on in every strategy. own: each "
+        "strategy all that it has, so that numbers of examples differ",
+    )
+    min_share: float = Field(
+        0.5, ge=0, le=1, description="of its answers; a strategy with fewer usable is left out"
+    )
+    resamples: int = Field(10_000, ge=100, le=1_000_000, description="of the bootstrap")
+    confidence: float = Field(0.95, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _sensible(self) -> "CompareSettings":
+        if "persyn" not in self.strategies:
+            raise ValueError("strategies must hold persyn, which the others are compared with")
+        for name in ("strategies", "alphas", "seeds"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise ValueError(f"{name} must not repeat itself")
+        return self
+
+
+class BenchmarkSettings(Settings):
+    """Standard benchmarks by lm-evaluation-harness, of the student before and after.
+
+    ``svamp`` is a task of ours; all others are the harness's, or in ``include_path``. (Its
+    ``minerva_math`` wants another antlr than Kedro's configuration does; ``hendrycks_math`` is the
+    same data set, compared as text.)
+    """
+
+    tasks: list[str] = Field(
+        ["gsm8k", "hendrycks_math", "svamp", "ifeval", "truthfulqa_mc2"], min_length=1
+    )
+    include_path: str | None = Field(None, description="a directory of task files of your own")
+    num_fewshot: int | None = Field(None, ge=0, description="None: each task's own")
+    limit: int | None = Field(None, ge=1, description="first prompts of each task; for trials")
+    chat_template: bool = Field(True, description="ask in the template the student is trained in")
+    backend: Literal["vllm", "hf"] = "vllm"
+    batch_size: Annotated[int, NO_EFFECT] = Field(8, ge=1, description="hf only")
+    max_length: int = Field(2048, ge=16, description="vllm only: prompt and answer, in tokens")
+    confidence: float = Field(0.95, gt=0, lt=1)
+
+
+class TrainRewardModelSettings(Settings):
+    """A reward model from verifiable preferences, trained with TRL's RewardTrainer.
+
+    ``model`` is any model of the pool's settings; its LM head gives way to a single score.
+    """
+
+    model: str = "smollm2"
+    pairs_per_prompt: int = Field(4, ge=1, description="right against wrong, drawn by the seed")
+    epochs: float = Field(2.0, gt=0)
+    batch_size: int = Field(2, ge=1, description="pairs")
+    gradient_accumulation: int = Field(4, ge=1)
+    learning_rate: float = Field(5e-5, gt=0, le=1)
+    warmup_fraction: float = Field(0.1, ge=0, lt=1)
+    max_length: int = Field(1024, ge=16)
+    precision: Literal["float32", "bfloat16_autocast"] = "bfloat16_autocast"
+    confidence: float = Field(0.95, gt=0, lt=1)

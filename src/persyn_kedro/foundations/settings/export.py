@@ -1,0 +1,21 @@
+"""Typed settings of what is handed on: the training set and the student with their cards."""
+
+from pydantic import Field
+
+from persyn_kedro.foundations.settings.base import Settings
+
+
+class HandOnSettings(Settings):
+    """What the cards cannot know by themselves. The licences of models are the models' settings."""
+
+    name: str = Field(
+        "persyn_sft",
+        pattern=r"^[A-Za-z0-9_.-]+$",
+        description="the training set's in its card and in LLaMA-Factory's dataset_info.json",
+    )
+    language: list[str] = Field(
+        [], description="of prompts and responses, as ISO 639 codes; empty: not stated"
+    )
+    prompts_license: str | None = Field(
+        None, min_length=1, description="None: the hub card's, or that of reasoning-gym's tasks"
+    )

@@ -1,0 +1,96 @@
+"""From the raw parameters to typed groups: the first thing wrong, in one sentence."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.settings.base import MAX_SEED
+from persyn_kedro.foundations.settings.cluster import ClusterSettings
+from persyn_kedro.foundations.settings.experiments import (
+    BenchmarkSettings,
+    CompareRoutersSettings,
+    CompareSettings,
+    TrainRewardModelSettings,
+)
+from persyn_kedro.foundations.settings.export import HandOnSettings
+from persyn_kedro.foundations.settings.models import (
+    EngineSettings,
+    Models,
+    StudentSettings,
+    Teachers,
+)
+from persyn_kedro.foundations.settings.raw_values import check_values, shown, spoken
+from persyn_kedro.foundations.settings.steps import (
+    EvaluateSettings,
+    GenerateSettings,
+    LabelSettings,
+    PrepareSettings,
+    RouteSettings,
+    SftSettings,
+    TrainRouterSettings,
+)
+
+EVIDENCE: dict[str, type[BaseModel]] = {  # read by steps that no default run has
+    "compare_routers": CompareRoutersSettings,
+    "compare": CompareSettings,
+    "benchmark": BenchmarkSettings,
+    "train_reward_model": TrainRewardModelSettings,
+    "hand_on": HandOnSettings,
+}
+GROUPS: dict[str, type[BaseModel]] = {
+    "models": Models,
+    "teachers": Teachers,
+    "student": StudentSettings,
+    "engine": EngineSettings,
+    "cluster": ClusterSettings,
+    "prepare": PrepareSettings,
+    "label": LabelSettings,
+    "train_router": TrainRouterSettings,
+    "route": RouteSettings,
+    "generate": GenerateSettings,
+    "sft": SftSettings,
+    "evaluate": EvaluateSettings,
+    **EVIDENCE,
+}
+
+
+def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the groups as their models, and the seed.
+
+    Raises:
+        PersynError: one sentence that names the first key which is missing, unknown or bad.
+    """
+    settings: dict[str, Any] = {"seed": _seed(raw.get("seed"))}
+    for name, kind in GROUPS.items():
+        if name not in raw:
+            raise PersynError(f"The parameters lack the group {name!r}.")
+        check_values(name, raw[name])
+        try:
+            settings[name] = kind.model_validate(raw[name])
+        except ValidationError as error:
+            raise PersynError(_sentence(name, error)) from error
+    settings["cluster"].check_training(settings["sft"], settings["train_router"])
+    return settings
+
+
+def _seed(value: Any) -> int:
+    if type(value) is not int:
+        raise PersynError(f"Parameter seed must be a whole number, not {shown(value)}.")
+    if not 0 <= value <= MAX_SEED:
+        raise PersynError(f"Parameter seed must be from 0 to {MAX_SEED} (it is {shown(value)}).")
+    return value
+
+
+def _sentence(group: str, error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = spoken(".".join([group, *(str(part) for part in first["loc"])]))
+    if first["type"] == "extra_forbidden":
+        return f"There is no parameter {key}."
+    message = " ".join(first["msg"].removeprefix("Value error, ").split())
+    value = first["input"]
+    if first["type"] == "string_type" and isinstance(value, (bool, int, float)):
+        message = "must be text, in quotes"
+    it_is = f" (it is {shown(value)})" if isinstance(value, (str, int, float, bool)) else ""
+    return f"Parameter {key}: {message}{it_is}."

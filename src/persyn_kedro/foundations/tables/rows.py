@@ -1,0 +1,124 @@
+"""Tables on disk, a block of rows at a time."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from persyn_kedro.foundations.tables.memory import give_back
+
+BLOCK = 16_384  # rows; also those of a row group that this project writes
+FEW = 1024
+
+
+class TableRows:
+    """Columns of a table on disk whose rows are read by number, a row group at a time.
+
+    The row groups that one call used are held for the next: rows that are asked for in order, or
+    from several places each in order, are read once, and few are in memory.
+    """
+
+    def __init__(self, dataset: pads.Dataset, columns: Sequence[str]) -> None:
+        self._columns = list(columns)
+        self._schema = pa.schema([dataset.schema.field(name) for name in columns])
+        self._pieces = [piece for f in dataset.get_fragments() for piece in _row_groups(f)]
+        self._starts = np.cumsum([0, *(_count(piece) for piece in self._pieces)])
+        self._held: dict[int, pa.Table] = {}
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def apart(self) -> "TableRows":
+        """Return the same, for a reader of its own: another thread, or rows in another order."""
+        other = copy.copy(self)
+        other._held = {}
+        return other
+
+    def take(self, rows: np.ndarray) -> pa.Table:
+        """Return the rows of these numbers, (b,) int, in their order."""
+        pieces = np.searchsorted(self._starts, rows, side="right") - 1
+        order = np.argsort(pieces, kind="stable")
+        used, begins = np.unique(pieces[order], return_index=True)
+        shares = np.split(order, begins[1:]) if len(used) else []
+        held: dict[int, pa.Table] = {}
+        before = self._held  # another thread may put its own there
+        parts = [self._schema.empty_table()]
+        for piece, places in zip(used.tolist(), shares, strict=True):
+            held[piece] = before[piece] if piece in before else self._read(piece)
+            parts.append(held[piece].take(rows[places] - self._starts[piece]))
+        self._held = held
+        table = pa.concat_tables(parts).combine_chunks()
+        return table if len(used) < 2 else table.take(np.argsort(order, kind="stable"))
+
+    def blocks(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, pa.Table]]:
+        """Yield the next ``FEW`` of the numbers, and their rows.
+
+        Few, since all row groups that they lie in are held: of scattered rows one for each.
+        """
+        for start in range(0, len(rows), FEW):
+            yield rows[start : start + FEW], self.take(rows[start : start + FEW])
+
+    def _read(self, piece: int) -> pa.Table:
+        return self._pieces[piece].to_table(columns=self._columns).combine_chunks()
+
+
+class TextColumn(Sequence[str]):
+    """A text column of a table on disk, as a sequence that is read as it is asked for.
+
+    It can be handed to another process.
+    """
+
+    def __init__(self, dataset: pads.Dataset, column: str) -> None:
+        self._dataset, self._column = dataset, column
+        self._rows: TableRows | None = None
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        if isinstance(place, slice):
+            rows = np.arange(*place.indices(len(self)))
+            return self._table.take(rows)[self._column].to_pylist()
+        return self[range(len(self))[place] : range(len(self))[place] + 1][0]
+
+    @property
+    def _table(self) -> TableRows:
+        if self._rows is None:
+            self._rows = TableRows(self._dataset, [self._column])
+        return self._rows
+
+    def __getstate__(self) -> tuple[pads.Dataset, str]:
+        return self._dataset, self._column
+
+    def __setstate__(self, state: tuple[pads.Dataset, str]) -> None:
+        self.__init__(*state)  # type: ignore[misc]
+
+
+def read_blocks(dataset: pads.Dataset, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield a table's batches in order, with no more than two of them read ahead."""
+    for batch in dataset.to_batches(
+        columns=list(columns), batch_size=BLOCK, batch_readahead=2, fragment_readahead=1
+    ):
+        yield batch
+        del batch
+        give_back()
+
+
+def _row_groups(fragment: pads.Fragment) -> list[pads.Fragment]:
+    if isinstance(fragment, pads.ParquetFileFragment):
+        return fragment.split_by_row_group()
+    return [fragment]
+
+
+def _count(piece: pads.Fragment) -> int:
+    if isinstance(piece, pads.ParquetFileFragment):
+        return sum(group.num_rows for group in piece.row_groups)
+    return piece.count_rows()

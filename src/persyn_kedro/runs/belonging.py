@@ -1,0 +1,166 @@
+"""A run takes inputs that belong together, or says which two do not and what mends it.
+
+The newest versions are taken, never older ones in silence: whoever made the prompts anew means the
+new ones. Where they do not belong together (``ancestry``), the sentence names the steps to run, and
+the newest older versions that do belong together, for ``--load-versions``.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.pipeline_registry import MAKERS
+from persyn_kedro.runs.ancestry import Ancestry, Clash
+
+
+def check_belonging(pipeline: Pipeline, catalog: Any) -> None:
+    """Refuse a run whose nodes would join what does not belong together, as far as is known.
+
+    What the run makes itself is known only once it is made: then ``check_node`` is asked.
+
+    Raises:
+        PersynError: names two of the inputs, and what mends it.
+    """
+    ancestry = Ancestry(catalog)
+    seen: set[frozenset[str]] = set()
+    for node in pipeline.nodes:
+        free = frozenset(pipeline.to_nodes(node.name).inputs())
+        if free not in seen:
+            seen.add(free)
+            _check(node, free, ancestry, older=True)
+
+
+def check_node(node: Node, ancestry: Ancestry) -> None:
+    """Refuse to run a node on what does not belong together, as ``check_belonging`` does."""
+    _check(node, node.inputs, ancestry, older=False)
+
+
+def pin_versions_behind(name: str, catalog: Any) -> dict[str, str]:
+    """Pin all data sets to the versions that the newest ``name`` was made from; return them.
+
+    Raises:
+        PersynError: there is no ``name`` yet, a version does not say what it was made from, or it
+            was made from what does not belong together (older programs did).
+    """
+    newest = catalog.get(name).newest()
+    if newest is None:
+        raise PersynError(f"There is no {name} yet: run `kedro run`.")
+    ancestry = Ancestry(catalog)
+    found = ancestry.behind({name: newest})
+    if isinstance(found, Clash):
+        maker = next(n for p in MAKERS.values() for n in p().nodes if name in n.outputs)
+        raise PersynError(
+            f"{name} ({newest}) was made from {_difference(found)}: {_command(maker, ancestry)}."
+        )
+    for member, version in found.items():
+        dataset = catalog.get(member)
+        if version not in dataset.versions():
+            raise PersynError(f"{member} in version {version}, behind {name}, is gone.")
+        if "input_versions" not in dataset.record(version):
+            raise PersynError(
+                f"What made {member} in version {version} is not known: it was not saved by "
+                "`kedro run` with the project's own runner."
+            )
+    for member, version in found.items():
+        catalog.get(member).pin(version)
+    return dict(sorted(found.items()))
+
+
+def _check(node: Node, names: Iterable[str], ancestry: Ancestry, older: bool) -> None:
+    """Raise the sentence if the loaded versions of ``names`` do not belong together.
+
+    Args:
+        older: whether other versions may be named, as none of these is made by the run itself.
+    """
+    chosen = ancestry.loaded(names)
+    if len(chosen) < 2:  # nothing is joined
+        return
+    clash = ancestry.clash(chosen)
+    if clash is None:
+        return
+    pinned = [name for name in chosen if ancestry.is_pinned(name)] if older else []
+    mending = [] if pinned else [_command(node, ancestry)]
+    if older and (versions := _older(chosen, pinned, ancestry)):
+        listed = ",".join(f"{name}:{version}" for name, version in versions.items())
+        mending.append(f"take those that belong together with --load-versions={listed}")
+    elif pinned:
+        mending.append("leave out --load-versions")
+    raise PersynError(
+        f"The inputs of {node.name} do not belong together, as {_what(clash, chosen, pinned)}: "
+        f"{', or '.join(mending)}."
+    )
+
+
+def _what(clash: Clash, chosen: Mapping[str, str], pinned: list[str]) -> str:
+    one, other = (f"{name} ({chosen[name]})" for name in clash.via)
+    if clash.about in clash.via:
+        which = "chosen" if clash.about in pinned else "newest"
+        return f"{one} was not made from the {which} {clash.about} ({chosen[clash.about]})"
+    if one == other:
+        return f"{one} was made from {_difference(clash)}"
+    return f"{one} and {other} were made from {_difference(clash)}"
+
+
+def _difference(clash: Clash) -> str:
+    if clash.content is None:
+        return f"different runs of {clash.about}"
+    return f"different versions of {clash.about}"
+
+
+def _command(node: Node, ancestry: Ancestry) -> str:
+    """Return the command that makes anew what is older than its own inputs, and the node's step."""
+    whole = Pipeline([n for make in MAKERS.values() for n in make().nodes])
+    steps = {_step(node)}
+    while True:
+        upstream = whole.to_nodes(*(n.name for step in steps for n in MAKERS[step]().nodes))
+        found = steps | {_step(n) for n in _outdated(upstream, ancestry)}
+        if found == steps:
+            return f"run `kedro run --pipelines={','.join(s for s in MAKERS if s in steps)}`"
+        steps = found
+
+
+def _outdated(pipeline: Pipeline, ancestry: Ancestry) -> list[Node]:
+    """Return the nodes whose newest outputs were not made from the newest inputs."""
+    contents: dict[str, str | None] = {}
+    found: list[Node] = []
+    for node in pipeline.nodes:
+        newest = {name: ancestry.origins(name)[:1] for name in node.outputs}
+        made = [origin for origins in newest.values() for origin in origins]
+        read = [(name, content) for origin in made for name, content in origin.inputs.items()]
+        runs = [origin.runs for origin in made if origin.step]
+        if (
+            not all(newest.values())
+            or any(contents.get(name, content) != content for name, content in read)
+            or (runs and not frozenset.intersection(*runs))
+        ):
+            found.append(node)
+            contents |= dict.fromkeys(node.outputs)
+        else:
+            contents |= {name: origin.content for name, (origin,) in newest.items()}
+    return found
+
+
+def _step(node: Node) -> str:
+    return node.name.partition(".")[0]
+
+
+def _older(
+    chosen: Mapping[str, str], pinned: list[str], ancestry: Ancestry
+) -> dict[str, str] | None:
+    """Return the newest versions that belong together where they differ from those chosen.
+
+    What is made last is settled first, after what the user chose: all else goes by it.
+    """
+    found: dict[str, str] = {}
+    for name in sorted(ancestry.latest_first(chosen), key=lambda n: n not in pinned):
+        versions = [o.versions[0] for o in ancestry.origins(name)]
+        for version in [chosen[name], *(versions if name not in pinned else [])]:
+            if ancestry.clash({**found, name: version}) is None:
+                found[name] = version
+                break
+        else:
+            return None
+    return {name: v for name, v in found.items() if name in pinned or v != chosen[name]}

@@ -1,0 +1,114 @@
+"""What a step's output hangs on, as one comparable record, and what differs between two."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from persyn_kedro.domain.quality.checking import exact_scorer
+from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.models.identities import harness_identity, source_identity
+from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.plugins import code_identity
+from persyn_kedro.foundations.settings.step import hand, lasting, own_code_named, step_of
+from persyn_kedro.foundations.settings.steps import GenerateSettings, PrepareSettings
+
+Record = dict[str, Any]
+Identify = Callable[[str, ModelSettings], dict[str, Any]]
+
+
+def reading(
+    function: Callable[..., Any],
+    settings: Mapping[str, tuple[str, Any]],
+    inputs: Mapping[str, str],
+    identify: Identify,
+) -> Record:
+    """Return all that a node's result hangs on.
+
+    Args:
+        function: the node's, marked with ``foundations.settings.step.step``.
+        settings: by the function's arguments: the group's name and its value.
+        inputs: the content hash of each data set that is read.
+        identify: gives ``foundations.models.identities.model_identity``.
+
+    Raises:
+        PersynError: a model, the hub's prompts or a file of the user's own are not there.
+    """
+    mark = step_of(function)
+    values = {argument: value for argument, (_, value) in settings.items()}
+    handed = hand(values, mark.reads)
+    record: Record = {
+        "step_version": mark.version,
+        "parameters": {},
+        "models": {},
+        "inputs": dict(sorted(inputs.items())),
+    }
+    for argument, (group, value) in settings.items():
+        if isinstance(value, Models):
+            named = handed[argument].root
+            labels = mark.reads.get(argument, ())  # such as the family, of no effect elsewhere
+            record["models"] = {
+                name: {**identify(name, model), **{f: getattr(model, f) for f in labels}}
+                for name, model in sorted(named.items())
+            }
+            continue
+        fields = mark.reads.get(argument)
+        record["parameters"][group] = lasting(value, fields)
+        if own := own_code_named(value, fields):
+            record.setdefault("own_code", {}).update({k: code_identity(k) for k in own})
+        if isinstance(value, PrepareSettings) and (fields is None or "source" in fields):
+            record["prompts_read"] = source_identity(value.source)
+        if isinstance(value, BenchmarkSettings) and (fields is None or "tasks" in fields):
+            record["harness"] = harness_identity(value)
+    if _checks_answers(function, values):
+        record["exact_answer"] = exact_scorer()
+    return record
+
+
+def _checks_answers(function: Callable[..., Any], values: Mapping[str, Any]) -> bool:
+    """Tell whether a node compares answers with references: what it does with a quality store."""
+    if "quality_store" not in inspect.signature(function).parameters:
+        return False
+    kept = [v for v in values.values() if isinstance(v, GenerateSettings)]
+    return not any(generate.verification == "keep" for generate in kept)
+
+
+def fingerprint(record: Record) -> str:
+    """Return the 32 hex digits that identify a reading."""
+    return settings_id(record)
+
+
+def difference(before: Record, now: Record) -> str:
+    """Say in a few words what first differs between two readings, settings before inputs."""
+    if before.get("step_version") != now["step_version"]:
+        return f"step version {before.get('step_version')} is now {now['step_version']}"
+    for part in ("parameters", "models", "own_code", "prompts_read", "harness", "exact_answer"):
+        found = _first(part, before.get(part), now.get(part))
+        if found:
+            return found.replace("parameters.", "", 1)
+    old, new = before.get("inputs", {}), now["inputs"]
+    changed = [name for name in new if old.get(name) != new[name]]
+    return f"{' and '.join(changed) or 'an input'} changed"
+
+
+def _first(key: str, before: Any, now: Any) -> str | None:
+    if before == now:
+        return None
+    old, new = _as_mapping(before), _as_mapping(now)
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return f"{key} was {before!r}, is {now!r}"
+    for name in [*new, *old]:
+        if name not in old:
+            return f"{key}.{name} is new"
+        if name not in new:
+            return f"{key}.{name} is gone"
+        found = _first(f"{key}.{name}", old[name], new[name])
+        if found:
+            return found
+    return f"the order of {key} changed"
+
+
+def _as_mapping(value: Any) -> Any:
+    """Turn a pool's pairs back into a mapping."""
+    pairs = isinstance(value, list) and all(isinstance(v, list) and len(v) == 2 for v in value)
+    return dict(value) if pairs and value else value

@@ -1,0 +1,88 @@
+"""Kedro hooks: check a run before it starts, and print the report's table after it.
+
+What they need is imported as they are called: every command of Kedro imports this module.
+"""
+
+import os
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+
+
+class ProjectHooks:
+    """All hooks of the project but the manifest's."""
+
+    settings: dict[str, Any]
+
+    @hook_impl
+    def after_context_created(self, context: Any) -> None:
+        """Check all settings, also those of later steps, before a step is paid for."""
+        from persyn_kedro.foundations.processes.ray import current as cluster
+        from persyn_kedro.foundations.settings.read import read_settings
+
+        loader = context.config_loader
+        _export_keys(loader)
+        self.settings = read_settings(_merged(loader["parameters"], loader.runtime_params or {}))
+        cluster.use(self.settings["cluster"])
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
+        from persyn_kedro.runs.preflight import check_run
+        from persyn_kedro.runs.preload import import_ahead_of
+
+        check_run(run_params, pipeline, catalog, self.settings)
+        import_ahead_of(pipeline, self.settings)
+
+    @hook_impl
+    def before_node_run(self, node: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Hand the node those settings alone that it is marked to read (``foundations.settings.step``)."""
+        from persyn_kedro.foundations.settings.step import hand, step_of
+        from persyn_kedro.runs.records import settings_of
+
+        groups = settings_of(node)
+        settings = {argument: inputs[f"params:{group}"] for argument, group in groups.items()}
+        handed = hand(settings, step_of(node.func).reads)
+        return {f"params:{groups[argument]}": value for argument, value in handed.items()}
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
+        from persyn_kedro.domain.reporting import terminal
+
+        texts = {
+            "report_summary": terminal.terminal_table,
+            "router_comparison": terminal.routers_text,
+            "strategy_comparison": terminal.comparison_text,
+            "benchmark_comparison": terminal.benchmarks_text,
+            "hand_on_facts": terminal.hand_on_text,
+            "hand_on_dataset": lambda directory: f"The training set to hand on: {directory}",
+            "hand_on_arrow": lambda directory: f"The same for load_from_disk: {directory}",
+            "hand_on_student": lambda directory: f"The student to hand on: {directory}",
+        }
+        for name, text in texts.items():
+            if name in pipeline.all_outputs():
+                print(text(catalog.load(name)))
+        if "plan" in pipeline.all_outputs():
+            plan = catalog.load("plan").to_table().to_pylist()
+            print(terminal.plan_text(plan, catalog.load("plan_summary")))
+        change = catalog.load("run_manifest").get("pool_change")  # ManifestHooks has saved it
+        if change:
+            print(terminal.pool_change_text(change))
+
+
+def _export_keys(loader: Any) -> None:
+    """Make the ``endpoints`` of credentials.yml ({variable: key}) environment variables."""
+    from kedro.config import MissingConfigException
+
+    try:
+        keys = loader["credentials"].get("endpoints", {})
+    except MissingConfigException:
+        return
+    for variable, key in keys.items():
+        os.environ.setdefault(variable, str(key))
+
+
+def _merged(base: Any, changes: Any) -> Any:
+    """Return ``base`` with the nested ``changes`` of ``--params``, as Kedro applies them."""
+    if not isinstance(base, dict) or not isinstance(changes, dict):
+        return changes
+    return {**base, **{key: _merged(base.get(key), value) for key, value in changes.items()}}

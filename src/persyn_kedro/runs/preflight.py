@@ -1,0 +1,161 @@
+"""Can this run be done? All that can be known before a step is paid for."""
+
+from typing import Any
+
+from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+from persyn_kedro.datasets.handles import StoreHandle
+from persyn_kedro.domain.benchmarks.harness import check_harness
+from persyn_kedro.domain.pool import check_own_code, check_pool, check_recipe
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.models.hub import hub_commit
+from persyn_kedro.foundations.models.resolve import check_hub_files, identify_weights
+from persyn_kedro.foundations.models.templates import check_known_template
+from persyn_kedro.foundations.processes.ray.cluster import check_cluster
+from persyn_kedro.foundations.settings.read import GROUPS
+from persyn_kedro.foundations.storage.paths import Place, check_writable
+from persyn_kedro.pipeline_registry import MAKERS
+from persyn_kedro.runs.belonging import check_belonging
+from persyn_kedro.runs.records import models_of
+
+# What a step's missing input is called in the sentence to the user.
+_SPOKEN = {
+    "prompts": "prompts",
+    "splits": "splits",
+    "calibration_set": "calibration set",
+    "rewards": "rewards",
+    "router": "trained router",
+    "assignments": "assignments",
+    "routed_responses": "routed responses",
+    "sft_dataset": "SFT dataset",
+    "student": "fine-tuned student",
+}
+
+_ASK_NOBODY = {"prepare", "plan"}  # steps for which no key is needed
+
+
+def check_run(
+    run_params: dict[str, Any], pipeline: Any, catalog: Any, settings: dict[str, Any]
+) -> None:
+    """Refuse, in one sentence, a run that cannot be done as it was asked for.
+
+    Raises:
+        PersynError: names the group, version, input, model or setting that is wrong or missing, or
+            two inputs that do not belong together.
+    """
+    _check_groups(catalog)
+    _check_places(pipeline, catalog)
+    check_load_versions(run_params.get("load_versions") or {}, pipeline, catalog)
+    check_inputs(pipeline, catalog)
+    check_belonging(pipeline, catalog)
+    steps = {node.name.partition(".")[0] for node in pipeline.nodes}
+    check_pool(
+        settings["models"],
+        settings["teachers"],
+        settings["student"],
+        settings["label"],
+        settings["train_router"],
+        asked=bool(steps - _ASK_NOBODY),
+    )
+    check_cluster(settings["cluster"], settings["engine"])
+    _check_evidence(pipeline, settings)
+    _check_models(pipeline, settings)
+
+
+def _check_groups(catalog: Any) -> None:
+    """Refuse a group of parameters that no registered pipeline reads: a misspelt one, mostly."""
+    from kedro.framework.project import pipelines
+
+    groups = {name.removeprefix("params:") for name in catalog.keys() if name.startswith("params:")}
+    groups = {name for name in groups if "." not in name}
+    if groups <= {*GROUPS, "seed"}:
+        return  # without importing every pipeline's nodes
+    read = {name for p in pipelines.values() if p is not None for name in p.inputs()}
+    read = {name.removeprefix("params:").partition(".")[0] for name in read} | GROUPS.keys()
+    unknown = sorted(groups - read)
+    if unknown:
+        raise PersynError(
+            f"The parameters have a group {unknown[0]!r} that nothing reads; known are "
+            f"{', '.join(sorted(read & groups))}."
+        )
+
+
+def _check_places(pipeline: Any, catalog: Any) -> None:
+    """Refuse an object store that cannot be written to, each bucket asked once."""
+    places: dict[str, Place] = {}
+    for name in sorted(pipeline.datasets()):
+        dataset = catalog.get(name)
+        if isinstance(dataset, AtomicVersionedDataset | StoreHandle):
+            bucket = "/".join(str(dataset.root).split("/")[:3])  # s3://bucket
+            places.setdefault(bucket, dataset.root.parent)
+    for where in places.values():
+        check_writable(where)
+
+
+def check_load_versions(chosen: dict[str, str], pipeline: Any, catalog: Any) -> None:
+    """Refuse what Kedro ignores (no versions) or mixes up (written by this very run)."""
+    for name, version in chosen.items():
+        dataset = catalog.get(name)
+        if not isinstance(dataset, AtomicVersionedDataset):
+            raise PersynError(f"--load-versions: {name} has no versions.")
+        if name in pipeline.all_outputs():
+            raise PersynError(
+                f"--load-versions: {name} is made by this run itself; run the later steps alone "
+                "(--pipelines) to start from one of its versions."
+            )
+        if not dataset.exists():
+            newest = ", ".join(dataset.versions()[:3]) or "none"
+            raise PersynError(
+                f"--load-versions: {name} has no version {version}; the newest are {newest}."
+            )
+
+
+def _check_models(pipeline: Any, settings: dict[str, Any]) -> None:
+    """Find out what each model of this run is: one that is not there stops it before it pays."""
+    hub_commit.cache_clear()
+    for name, model in models_of(pipeline, settings).items():
+        weights_id = identify_weights(name, model)
+        if model.hub:
+            check_hub_files(model, weights_id.rpartition("@")[2])
+        check_known_template(name, model, weights_id)
+
+
+def _check_evidence(pipeline: Any, settings: dict[str, Any]) -> None:
+    """Check what only the steps of ``pipeline_registry.EVIDENCE`` need, before one is begun."""
+    outputs = pipeline.all_outputs()
+    if "reward_model" in outputs:
+        check_recipe(settings["models"], settings["label"], settings["train_reward_model"])
+    if "router_scores" in outputs:
+        check_own_code(settings["label"], settings["compare_routers"].kinds)
+    if outputs & {"benchmark_before", "benchmark_after"}:
+        check_harness(settings["benchmark"])
+
+
+def check_inputs(pipeline: Any, catalog: Any) -> None:
+    """Raise one sentence that names the missing input and the steps that make it."""
+    missing = [
+        name
+        for name in sorted(pipeline.inputs())
+        if not name.startswith("params:") and not catalog.exists(name)
+    ]
+    if not missing:
+        return
+    producers = {out: step for step, made in MAKERS.items() for out in made().all_outputs()}
+    steps = _upstream(missing, producers, catalog)
+    first = max(
+        (m for m in missing if m in producers), key=lambda m: list(MAKERS).index(producers[m])
+    )
+    spoken = _SPOKEN.get(first, first.replace("_", " "))
+    raise PersynError(f"No {spoken}: run `kedro run --pipelines={','.join(steps)}`.")
+
+
+def _upstream(missing: list[str], producers: dict[str, str], catalog: Any) -> list[str]:
+    needed: set[str] = set()
+    queue = [name for name in missing if name in producers]
+    while queue:
+        step = producers[queue.pop()]
+        if step in needed:
+            continue
+        needed.add(step)
+        inputs = MAKERS[step]().inputs()
+        queue += [i for i in inputs if i in producers and not catalog.exists(i)]
+    return [step for step in MAKERS if step in needed]

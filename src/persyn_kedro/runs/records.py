@@ -1,0 +1,183 @@
+"""What made the versions of a catalog's data sets, and what would make them now."""
+
+import inspect
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+from persyn_kedro.datasets.handles import StoreHandle
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.models.identities import model_identity
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.read import GROUPS, read_settings
+from persyn_kedro.foundations.settings.step import models_used, step_of
+from persyn_kedro.pipeline_registry import register_pipelines
+from persyn_kedro.runs.fingerprints import Record, difference, fingerprint, reading
+
+
+def settings_of(node: Node) -> dict[str, str]:
+    """Return the groups of settings that a node takes, by the arguments of its function."""
+    # Kedro has checked that they fit; arguments at the end may be left to their defaults.
+    names = zip(inspect.signature(node.func).parameters, node.inputs, strict=False)
+    return {a: n.removeprefix("params:") for a, n in names if n.startswith("params:")}
+
+
+def models_of(pipeline: Pipeline, settings: dict[str, Any]) -> dict[str, ModelSettings]:
+    """Return the models by name that the pipeline's nodes use."""
+    return models_used(
+        (node.func, {a: settings[group] for a, group in settings_of(node).items()})
+        for node in pipeline.nodes
+    )
+
+
+class StepRecords:
+    """What made the versions of a catalog's data sets, against what would make them now."""
+
+    def __init__(self, catalog: Any) -> None:
+        self._catalog = catalog
+        self._settings = read_settings(
+            {name: catalog.load(f"params:{name}") for name in [*GROUPS, "seed"]}
+        )
+        self._identify = cache(model_identity)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All groups of settings."""
+        return self._settings
+
+    def to_do(self, pipeline: Pipeline, redo: bool = False) -> list[Node]:
+        """Return the nodes without a match, and those behind them, which may turn out to have one.
+
+        Args:
+            redo: no match counts.
+        """
+        found: list[Node] = []
+        open_inputs: set[str] = set()
+        contents: dict[str, str] = {}
+        for node in pipeline.nodes:
+            match = None
+            if not (redo or step_of(node.func).always or open_inputs & set(node.inputs)):
+                match = self.match(node, self.reading(node, contents))
+            if match is None:
+                found.append(node)
+                open_inputs |= set(node.outputs)
+            else:
+                outputs = self._outputs(node).items()
+                contents |= {name: d.record(match)["content"] for name, d in outputs}
+        return found
+
+    def reading(self, node: Node, contents: Mapping[str, str] = MappingProxyType({})) -> Record:
+        """Return what the node's result hangs on now.
+
+        Args:
+            contents: of inputs that are to be others than the newest.
+        """
+        settings = {a: (group, self._settings[group]) for a, group in settings_of(node).items()}
+        inputs = {}
+        for name in node.inputs:
+            if name in contents:
+                inputs[name] = contents[name]
+            elif (dataset := self._versioned(name)) is not None:
+                version = dataset.newest()
+                inputs[name] = dataset.record(version)["content"] if version else "missing"
+            elif isinstance(self._catalog.get(name), StoreHandle):
+                imported = self._catalog.load(name).imported()
+                inputs.update({name: imported} if imported else {})
+        return reading(node.func, settings, inputs, self._identify)
+
+    def match(self, node: Node, record: Record) -> str | None:
+        """Return the newest version that all outputs have, whole and made by ``record``."""
+        wanted = fingerprint(record)
+        outputs = self._outputs(node)
+        common = set.intersection(*(set(d.versions()) for d in outputs.values()))
+        for version in sorted(common, reverse=True):
+            made = [d.record(version) for d in outputs.values()]
+            if all(m.get("fingerprint") == wanted and not m["unsettled"] for m in made):
+                return version
+        return None
+
+    def why(self, node: Node, record: Record) -> str:
+        """Say why the newest version of the node's outputs does not match."""
+        for name, dataset in self._outputs(node).items():
+            versions = dataset.versions()
+            if not versions:
+                return f"there is no {name} yet"
+            made = dataset.record(versions[0])
+            if "reading" not in made:
+                return f"it is not known what made the newest {name}"
+            if made.get("fingerprint") != fingerprint(record):
+                return difference(made["reading"], record)
+            if made["unsettled"]:
+                return f"{made['unsettled']} rows of {name} failed and are asked for again"
+        return "its outputs are not of one run"
+
+    def take(self, node: Node, version: str) -> str:
+        """Load this version of the outputs, made the newest if it is not; return its name."""
+        outputs = self._outputs(node).values()
+        if all(dataset.versions()[0] == version for dataset in outputs):
+            taken = version
+        else:
+            (taken,) = {dataset.renew(version) for dataset in outputs}
+        for dataset in outputs:
+            dataset.pin(taken)
+        return taken
+
+    def mark(self, node: Node, record: Record, why: str, run_id: str | None) -> None:
+        """Have the outputs' next versions say what made them."""
+        inputs = {n: d.newest() for n in node.inputs if (d := self._versioned(n)) is not None}
+        for dataset in self._outputs(node).values():
+            dataset.maker = {
+                "step": node.name,
+                "run": run_id,
+                "because": why,
+                "fingerprint": fingerprint(record),
+                "reading": record,
+                "input_versions": inputs,
+            }
+
+    def pin_saved(self, node: Node) -> None:
+        """Load what this run saved, also where another run saves at the same time."""
+        for dataset in self._outputs(node).values():
+            dataset.pin(str(dataset.resolve_save_version()))
+
+    def stale_before(self, pipeline: Pipeline) -> dict[str, str]:
+        """Return the earlier nodes, not in this run, that would be done again, and why.
+
+        Nodes whose settings are the same but whose inputs changed are left out: their causes are
+        named. So is what lies behind a version that the user chose.
+        """
+        chosen = {n for n in pipeline.inputs() if self._is_pinned(n)}
+        whole = register_pipelines()["__default__"]
+        start = [n for n in pipeline.inputs() - chosen if n in whole.all_outputs()]
+        if not start:
+            return {}
+        found = {}
+        for node in whole.to_outputs(*start).nodes:
+            if node in pipeline.nodes or not all(d.newest() for d in self._outputs(node).values()):
+                continue
+            try:
+                record = self.reading(node)
+            except PersynError:  # a model of a step that is not run may be out of reach
+                continue
+            if self.match(node, record) is None:
+                why = self.why(node, record)
+                if why.startswith("the order") or not why.endswith(" changed"):
+                    found[node.name] = why
+        return found
+
+    def _is_pinned(self, name: str) -> bool:
+        dataset = self._versioned(name)
+        return dataset is not None and dataset.is_pinned
+
+    def _outputs(self, node: Node) -> dict[str, AtomicVersionedDataset]:
+        outputs = {name: self._versioned(name) for name in node.outputs}
+        return {name: d for name, d in outputs.items() if d is not None}
+
+    def _versioned(self, name: str) -> AtomicVersionedDataset | None:
+        dataset = self._catalog.get(name)
+        return dataset if isinstance(dataset, AtomicVersionedDataset) else None
