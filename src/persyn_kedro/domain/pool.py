@@ -5,7 +5,7 @@ from pathlib import Path
 
 from persyn_kedro.domain.learnability.signals import signal_of
 from persyn_kedro.domain.quality.own_function import quality_function
-from persyn_kedro.domain.routers.saving import router_class
+from persyn_kedro.domain.routers.registry import router_class
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.files import local_directory, read_config
 from persyn_kedro.foundations.models.resolve import check_source

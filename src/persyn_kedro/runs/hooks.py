@@ -35,7 +35,7 @@ class ProjectHooks:
 
     @hook_impl
     def before_node_run(self, node: Any, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Hand the node those settings alone that it is marked to read (``foundations.settings.step``)."""
+        """Hand the node those settings alone that it is marked to read (``settings.step``)."""
         from persyn_kedro.foundations.settings.step import hand, step_of
         from persyn_kedro.runs.records import settings_of
 
