@@ -7,10 +7,11 @@ import pytest
 from kedro.config import OmegaConfigLoader
 from kedro.pipeline import Pipeline
 
-from persyn_kedro.domain.pool import check_pool, pool_notes
+from persyn_kedro.domain.reporting.notes import pool_notes
 from persyn_kedro.foundations.errors import PersynError, yaml_sentence
 from persyn_kedro.foundations.settings import read as settings_reader
 from persyn_kedro.pipeline_registry import register_pipelines
+from persyn_kedro.runs.pool_checks import check_pool
 from tests.catalog import entries
 from tests.settings import SHORTEST
 

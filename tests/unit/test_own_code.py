@@ -8,7 +8,6 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from persyn_kedro.domain.pool import check_own_code
 from persyn_kedro.domain.quality.checking import check_quality
 from persyn_kedro.domain.rewards.reward import compute_rewards
 from persyn_kedro.domain.routers.registry import load_router
@@ -23,6 +22,7 @@ from persyn_kedro.foundations.settings.steps import (
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.pipelines.label import nodes
 from persyn_kedro.runs import fingerprints
+from persyn_kedro.runs.pool_checks import check_own_code
 
 QUALITY = "q.py:quality"
 

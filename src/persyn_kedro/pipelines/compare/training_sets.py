@@ -12,7 +12,6 @@ from persyn_kedro.domain.comparison.strategies.costs import strategy_tokens
 from persyn_kedro.domain.comparison.strategies.examples import Trainable, strategy_examples
 from persyn_kedro.domain.comparison.strategies.generation import generate_side_by_side
 from persyn_kedro.domain.comparison.strategies.merits import STATISTICS, mean_nll
-from persyn_kedro.domain.pool import thinks_of
 from persyn_kedro.domain.prompts.select import select_prompts
 from persyn_kedro.domain.rewards.reward import unsolved_prompts
 from persyn_kedro.domain.routers.assignment import check_assignments
@@ -33,6 +32,7 @@ from persyn_kedro.foundations.settings.models import (
     Models,
     StudentSettings,
     Teachers,
+    thinks_of,
 )
 from persyn_kedro.foundations.settings.step import step
 from persyn_kedro.foundations.settings.steps import (

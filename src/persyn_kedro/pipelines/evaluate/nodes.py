@@ -9,12 +9,12 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.learnability.scoring import score_responses
 from persyn_kedro.domain.planning.actual import against_actual
 from persyn_kedro.domain.planning.calls import GENERATE, LABEL
-from persyn_kedro.domain.pool import label_notes, pool_notes, thinks_of
 from persyn_kedro.domain.prompts.select import select_prompts
 from persyn_kedro.domain.quality.checking import check_quality
 from persyn_kedro.domain.reporting import run_plots
 from persyn_kedro.domain.reporting.choice_samples import compare_choices, with_answers
 from persyn_kedro.domain.reporting.interactive import plotly_figure
+from persyn_kedro.domain.reporting.notes import label_notes, pool_notes
 from persyn_kedro.domain.reporting.page import report_page
 from persyn_kedro.domain.reporting.summary import build_summary
 from persyn_kedro.domain.stores.quality_store import QualityStore
@@ -28,6 +28,7 @@ from persyn_kedro.foundations.settings.models import (
     Models,
     StudentSettings,
     Teachers,
+    thinks_of,
 )
 from persyn_kedro.foundations.settings.step import step
 from persyn_kedro.foundations.settings.steps import (

@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.pool import thinks_of
 from persyn_kedro.domain.prompts.chosen import ChosenPrompts
 from persyn_kedro.domain.prompts.select import rows_of, select_rows
 from persyn_kedro.domain.rewards.reward import unsolved_prompts
@@ -24,6 +23,7 @@ from persyn_kedro.foundations.settings.models import (
     Models,
     StudentSettings,
     Teachers,
+    thinks_of,
 )
 from persyn_kedro.foundations.settings.step import step
 from persyn_kedro.foundations.settings.steps import GenerateSettings, LabelSettings

@@ -7,7 +7,6 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.learnability.scoring import score_responses
 from persyn_kedro.domain.planning.plan import estimate_table, read_prompts
-from persyn_kedro.domain.pool import thinks_of
 from persyn_kedro.domain.prompts.select import select_prompts
 from persyn_kedro.domain.quality.checking import check_can_be_labelled, check_quality
 from persyn_kedro.domain.rewards import reward as rewards
@@ -23,6 +22,7 @@ from persyn_kedro.foundations.settings.models import (
     Models,
     StudentSettings,
     Teachers,
+    thinks_of,
 )
 from persyn_kedro.foundations.settings.step import step
 from persyn_kedro.foundations.settings.steps import LabelSettings

@@ -15,7 +15,6 @@ from persyn_kedro.foundations.settings.models import (
     ModelSettings,
     StudentSettings,
     Teachers,
-    Think,
 )
 from persyn_kedro.foundations.settings.plugins import is_own
 from persyn_kedro.foundations.settings.steps import LabelSettings, TrainRouterSettings
@@ -139,27 +138,3 @@ def _check_reward_model(name: str, settings: ModelSettings) -> None:
         raise PersynError(
             f"label.quality.model is {name!r}, but {directory} gives {labels} scores, not one."
         )
-
-
-def thinks_of(models: Models, teachers: Teachers) -> dict[str, Think]:
-    """Return whether each teacher's ``<think>`` text is kept: its model's setting."""
-    return {name: models.root[t.model].think for name, t in teachers.root.items()}
-
-
-def label_notes(label: LabelSettings) -> list[str]:
-    """Return remarks about the labels that a reader of the report should know."""
-    if not is_own(label.learnability):
-        return []
-    return [f"Learnability is {label.learnability}'s, in its own unit."]
-
-
-def pool_notes(models: Models, teachers: Teachers, student: StudentSettings) -> list[str]:
-    """Return remarks about the pool that a reader of the report should know."""
-    own = models.root[student.model].source
-    same = [name for name, t in teachers.root.items() if models.root[t.model].source == own]
-    if not same:
-        return []
-    return [
-        f"The pool holds the student's own model (teacher {', '.join(same)}): its text is the "
-        "likeliest to the student by construction, so learnability favours it where quality ties."
-    ]
