@@ -59,7 +59,7 @@ def generated(engine: dict[str, Any], count: int, tokens: int) -> Timed:
     """Ask SmolLM2 ``count`` prompts through ``ask_model``, with a store of its own."""
     from router_training import prompts
 
-    from persyn_kedro.domain.stores.response_store import ResponseStore
+    from persyn_kedro.domain.stores.tables import ResponseStore
     from persyn_kedro.domain.teachers.budget import Ledger
     from persyn_kedro.domain.teachers.dispatch import ask_model
     from persyn_kedro.domain.teachers.recipe import resolve_recipes

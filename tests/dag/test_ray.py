@@ -19,9 +19,7 @@ from persyn_kedro.domain.learnability.statistics import student_scorer
 from persyn_kedro.domain.quality import checking
 from persyn_kedro.domain.quality.reward_model import reward_scorer
 from persyn_kedro.domain.routers.jobs import prompt_scorer
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.stores.statistics_store import StatisticsStore
+from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore, StatisticsStore
 from persyn_kedro.domain.teachers import client as answering
 from persyn_kedro.domain.teachers.recipe import resolve_recipes
 from persyn_kedro.foundations.errors import PersynError

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers import client as answering
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.models.resolve import resolve_model

@@ -8,7 +8,7 @@ from persyn_kedro.domain.engines.base import (
     Generation,
     failed,
 )
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers import client as answering
 from persyn_kedro.domain.teachers import dispatch as asking
 from persyn_kedro.domain.teachers.budget import Ledger

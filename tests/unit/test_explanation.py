@@ -16,7 +16,7 @@ from persyn_kedro.domain.routers.explain import (
 )
 from persyn_kedro.domain.routers.nearest import nearest
 from persyn_kedro.domain.routers.saving import write_description
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id
 from persyn_kedro.foundations.tables import schemas

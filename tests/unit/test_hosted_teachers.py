@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers import client as answering
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import resolve_model

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers import client as answering
 from persyn_kedro.domain.teachers.import_answers import import_responses
 from persyn_kedro.domain.teachers.recipe import Recipe

@@ -12,7 +12,7 @@ from persyn_kedro.domain.quality.checking import check_quality
 from persyn_kedro.domain.rewards.reward import compute_rewards
 from persyn_kedro.domain.routers.registry import load_router
 from persyn_kedro.domain.routers.saving import write_description
-from persyn_kedro.domain.stores.quality_store import QualityStore
+from persyn_kedro.domain.stores.tables import QualityStore
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.steps import (
     LabelSettings,

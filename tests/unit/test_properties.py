@@ -13,7 +13,7 @@ from persyn_kedro.domain.prompts.prepare import prepare_prompts, split_prompts
 from persyn_kedro.domain.prompts.sources import read_rows
 from persyn_kedro.domain.rewards.reward import compute_rewards
 from persyn_kedro.domain.routers.assignment import assignments, ranked_teachers
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import as_unicode
 from persyn_kedro.foundations.settings.steps import LabelSettings, PrepareSettings, PromptSource

@@ -155,7 +155,7 @@ def test_the_training_set_is_that_of_dictionaries(
 
 
 def test_quality_of_blocks_is_that_of_the_whole(tmp_path: Path) -> None:
-    from persyn_kedro.domain.stores.quality_store import QualityStore
+    from persyn_kedro.domain.stores.tables import QualityStore
 
     prompts = [
         {"prompt_id": f"p{i}", "prompt": "?", "source": "s", "reference": str(i) if i % 3 else None}

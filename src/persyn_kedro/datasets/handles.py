@@ -5,11 +5,13 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.stores.routing_store import RoutingStore
-from persyn_kedro.domain.stores.statistics_store import StatisticsStore
-from persyn_kedro.domain.stores.trial_store import TrialStore
+from persyn_kedro.domain.stores.tables import (
+    QualityStore,
+    ResponseStore,
+    RoutingStore,
+    StatisticsStore,
+    TrialStore,
+)
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from persyn_kedro.domain.quality.exact_answer import exact_answer_quality
 from persyn_kedro.domain.quality.own_function import function_scores
 from persyn_kedro.domain.quality.reward_model import reward_scorer
-from persyn_kedro.domain.stores.quality_store import QualityStore
+from persyn_kedro.domain.stores.tables import QualityStore
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id

@@ -11,7 +11,7 @@ import numpy as np
 
 from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.domain.routers.registry import router_class
-from persyn_kedro.domain.stores.routing_store import RoutingStore
+from persyn_kedro.domain.stores.tables import RoutingStore
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.processes.child import run_in_child

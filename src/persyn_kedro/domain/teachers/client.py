@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.engines.registry import check_installed
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.dispatch import Stopped, ask_model
 from persyn_kedro.domain.teachers.parallel import together

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.domain.engines.base import Generation, Request, stored_context_length
 from persyn_kedro.domain.engines.registry import engine_module
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.budget import BudgetReached, Ledger
 from persyn_kedro.domain.teachers.pending import OpenCalls
 from persyn_kedro.domain.teachers.record import NOT_ASKED, Call, Chunk, Tally, row_of

@@ -8,9 +8,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.comparison.trial import Setup
 from persyn_kedro.domain.comparison.trials import check_test_set, run_trials
 from persyn_kedro.domain.prompts.select import select_prompts
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.stores.trial_store import TrialStore
+from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore, TrialStore
 from persyn_kedro.domain.student.test_set import Exam
 from persyn_kedro.foundations.models.resolve import resolve_models
 from persyn_kedro.foundations.settings.experiments import CompareSettings

@@ -15,9 +15,7 @@ from persyn_kedro.domain.comparison.strategies.merits import STATISTICS, mean_nl
 from persyn_kedro.domain.prompts.select import select_prompts
 from persyn_kedro.domain.rewards.reward import unsolved_prompts
 from persyn_kedro.domain.routers.assignment import check_assignments
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.stores.routing_store import RoutingStore
+from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore, RoutingStore
 from persyn_kedro.domain.student.sft import fits
 from persyn_kedro.domain.student.trained import untrained
 from persyn_kedro.domain.teachers.budget import Ledger

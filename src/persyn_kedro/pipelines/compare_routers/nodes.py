@@ -10,7 +10,7 @@ from persyn_kedro.domain.reporting.interactive import plotly_figure
 from persyn_kedro.domain.rewards.reward import reward_matrix
 from persyn_kedro.domain.router_comparison.cross_fitting import cross_fit
 from persyn_kedro.domain.router_comparison.summary import summarise_routers
-from persyn_kedro.domain.stores.routing_store import RoutingStore
+from persyn_kedro.domain.stores.tables import RoutingStore
 from persyn_kedro.foundations.models.resolve import resolve_models
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
 from persyn_kedro.foundations.settings.models import Models, Teachers

@@ -17,9 +17,7 @@ from persyn_kedro.domain.reporting.interactive import plotly_figure
 from persyn_kedro.domain.reporting.notes import label_notes, pool_notes
 from persyn_kedro.domain.reporting.page import report_page
 from persyn_kedro.domain.reporting.summary import build_summary
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.stores.statistics_store import StatisticsStore
+from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore, StatisticsStore
 from persyn_kedro.domain.student import evaluate as evaluation
 from persyn_kedro.domain.student.test_set import STUDENT, Exam
 from persyn_kedro.domain.student.trained import before_or_after

@@ -10,8 +10,7 @@ from persyn_kedro.domain.prompts.chosen import ChosenPrompts
 from persyn_kedro.domain.prompts.select import rows_of, select_rows
 from persyn_kedro.domain.rewards.reward import unsolved_prompts
 from persyn_kedro.domain.routers.assignment import check_assignments, ranked_places
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.client import make_sure, with_texts
 from persyn_kedro.domain.teachers.recipe import pool_identity, resolve_recipes

@@ -12,7 +12,7 @@ from persyn_kedro.domain.export import facts as about
 from persyn_kedro.domain.export.dataset_card import dataset_card
 from persyn_kedro.domain.export.rows import FILES, PARTS, llama_factory_info, splits_of
 from persyn_kedro.domain.export.student_card import example_of, student_card
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.student.trained import trained
 from persyn_kedro.foundations.settings.export import HandOnSettings
 from persyn_kedro.foundations.settings.models import Models, StudentSettings, Teachers

@@ -10,9 +10,7 @@ from persyn_kedro.domain.planning.plan import estimate_table, read_prompts
 from persyn_kedro.domain.prompts.select import select_prompts
 from persyn_kedro.domain.quality.checking import check_can_be_labelled, check_quality
 from persyn_kedro.domain.rewards import reward as rewards
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.stores.statistics_store import StatisticsStore
+from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore, StatisticsStore
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.client import answer
 from persyn_kedro.domain.teachers.recipe import resolve_recipes

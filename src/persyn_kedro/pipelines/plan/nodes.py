@@ -8,7 +8,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.planning.plan import Work, make_plan, read_prompts
 from persyn_kedro.domain.prompts.select import select_prompts
 from persyn_kedro.domain.quality.checking import check_can_be_labelled
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
