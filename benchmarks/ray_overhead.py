@@ -113,7 +113,7 @@ def work_of(name: str, blocks: int) -> tuple[Callable[[], Timed], Callable[[], T
 
 def compare(name: str, blocks: int, repeats: int, on_cluster: Any) -> list[dict[str, Any]]:
     """Return the rows of one kind of work; the first turn is not counted."""
-    from persyn_kedro.foundations.processes.ray import current as cluster
+    from persyn_kedro.foundations.processes import target as cluster
 
     local, ray, items = work_of(name, blocks)
     later: dict[str, list[float]] = {"local": [], "ray": []}

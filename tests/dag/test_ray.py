@@ -24,8 +24,8 @@ from persyn_kedro.domain.teachers import client as answering
 from persyn_kedro.domain.teachers.recipe import resolve_recipes
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
+from persyn_kedro.foundations.processes import target as cluster
 from persyn_kedro.foundations.processes.map_blocks import spread
-from persyn_kedro.foundations.processes.ray import current as cluster
 from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,

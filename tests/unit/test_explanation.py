@@ -7,7 +7,7 @@ import pytest
 from persyn_kedro.domain.prompts.find import find_prompt, prompt_of_text
 from persyn_kedro.domain.reporting.terminal import explanation_text
 from persyn_kedro.domain.routers.assignment import assignments
-from persyn_kedro.domain.routers.explain import (
+from persyn_kedro.domain.routers.explanation import (
     Explanation,
     RouterTables,
     explain,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from kedro.pipeline import Pipeline
 
+from persyn_kedro.foundations.settings.marks import hand, lasting, models_named, step
 from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
@@ -15,7 +16,6 @@ from persyn_kedro.foundations.settings.models import (
     TeacherSettings,
 )
 from persyn_kedro.foundations.settings.read import read_settings
-from persyn_kedro.foundations.settings.step import hand, lasting, models_named, step
 from persyn_kedro.foundations.settings.steps import (
     LabelSettings,
     QualitySettings,

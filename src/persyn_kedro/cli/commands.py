@@ -87,7 +87,7 @@ def _open(env: str | None) -> tuple[dict[str, Any], Any]:
 def fetch_models(env: str | None) -> None:
     """Fetch and convert every model that the settings use."""
     from persyn_kedro.foundations.models.resolve import resolve_models
-    from persyn_kedro.foundations.settings.step import models_named
+    from persyn_kedro.foundations.settings.marks import models_named
 
     with one_sentence():
         settings, _ = _open(env)
@@ -107,14 +107,14 @@ def import_responses(file: str, env: str | None) -> None:
 
     FILE, a path or an fsspec URL, is JSONL with prompt (as it is asked), teacher and response.
     """
-    from persyn_kedro.domain.teachers import import_answers as importing
+    from persyn_kedro.domain.teachers.import_answers import import_responses as import_into
     from persyn_kedro.domain.teachers.recipe import resolve_recipes
     from persyn_kedro.foundations.storage.paths import place
 
     with one_sentence():
         settings, catalog = _open(env)
         recipes = resolve_recipes(settings["teachers"], settings["models"])
-        counts = importing.import_responses(place(file), recipes, catalog.load("response_store"))
+        counts = import_into(place(file), recipes, catalog.load("response_store"))
         for teacher, count in counts.items():
             click.echo(f"{teacher}: {count} responses imported")
 
@@ -235,7 +235,7 @@ def push(
     The token is HF_TOKEN's, from the environment or conf/local/credentials.yml.
     """
     from persyn_kedro.cli import publish as publishing
-    from persyn_kedro.domain.export.push import push as send
+    from persyn_kedro.domain.export.upload import push as send
 
     with one_sentence():
         settings, catalog = _open(env)
@@ -261,8 +261,9 @@ def push(
 @click.option("--response", required=True)
 def show_mask(env: str | None, prompt: str, response: str) -> None:
     """Show in colour which tokens of a pair the student is trained on."""
-    from persyn_kedro.foundations.models import rendering
     from persyn_kedro.foundations.models.load import load_tokenizer
+    from persyn_kedro.foundations.models.rendering import render
+    from persyn_kedro.foundations.models.rendering import show_mask as coloured
     from persyn_kedro.foundations.models.resolve import resolve_models
 
     with one_sentence():
@@ -270,5 +271,5 @@ def show_mask(env: str | None, prompt: str, response: str) -> None:
         student = settings["student"]
         model = resolve_models(settings["models"], [student.model])[student.model]
         tokenizer = load_tokenizer(model)
-        rendered = rendering.render(tokenizer, student.system, prompt, response)
-        click.echo(rendering.show_mask(tokenizer, rendered), color=True)  # piped, too
+        rendered = render(tokenizer, student.system, prompt, response)
+        click.echo(coloured(tokenizer, rendered), color=True)  # piped, too

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from persyn_kedro.domain.export.push import Upload, check_secrets, uploads
+from persyn_kedro.domain.export.upload import Upload, check_secrets, uploads
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.storage.cache import cache_directory

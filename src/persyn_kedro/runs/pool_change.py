@@ -7,7 +7,7 @@ from kedro.pipeline import Pipeline
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.domain.routers.assignment import pool_of
-from persyn_kedro.domain.routers.pool_change import Routed, pool_change
+from persyn_kedro.domain.routers.pool_changes import Routed, pool_change
 from persyn_kedro.domain.routers.saving import pool_difference
 
 COLUMNS = ["prompt_id", "teacher"]

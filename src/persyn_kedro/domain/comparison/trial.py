@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from persyn_kedro.domain.stores.tables import TRIALS, ResponseStore, TrialStore
+from persyn_kedro.domain.student.before_after import trained, untrained
 from persyn_kedro.domain.student.sft import train_student_job
 from persyn_kedro.domain.student.test_set import Exam
-from persyn_kedro.domain.student.trained import trained, untrained
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.processes.ranks import run_in_ranks
-from persyn_kedro.foundations.processes.ray.current import current
+from persyn_kedro.foundations.processes.target import current
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.steps import SftSettings
 

@@ -11,7 +11,7 @@ from persyn_kedro.domain.reporting import (
     plan_figures,
 )
 from persyn_kedro.domain.reporting import formatting as figures
-from persyn_kedro.domain.routers.explain import Explanation
+from persyn_kedro.domain.routers.explanation import Explanation
 
 _WIDTH = 100
 

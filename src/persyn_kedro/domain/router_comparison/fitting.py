@@ -15,8 +15,8 @@ from persyn_kedro.domain.stores.tables import RoutingStore
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.settings.marks import lasting
 from persyn_kedro.foundations.settings.plugins import code_identity
-from persyn_kedro.foundations.settings.step import lasting
 from persyn_kedro.foundations.settings.steps import TrainRouterSettings
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from persyn_kedro.domain.teachers.pending import OpenCalls
 from persyn_kedro.domain.teachers.record import NOT_ASKED, Call, Chunk, Tally, row_of
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import seed_for
+from persyn_kedro.foundations.processes import target as cluster
 from persyn_kedro.foundations.processes.child import check_stopped, run_in_child
-from persyn_kedro.foundations.processes.ray import current as cluster
 from persyn_kedro.foundations.processes.ray.cluster import reachable
 from persyn_kedro.foundations.progress import watching
 from persyn_kedro.foundations.settings.models import EngineSettings

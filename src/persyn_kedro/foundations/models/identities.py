@@ -8,8 +8,8 @@ from typing import Any
 from persyn_kedro.foundations.models.hub import hub_commit
 from persyn_kedro.foundations.models.resolve import identify_weights
 from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
+from persyn_kedro.foundations.settings.marks import lasting
 from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.settings.step import lasting
 from persyn_kedro.foundations.settings.steps import PromptSource
 from persyn_kedro.foundations.storage.paths import is_there, one_sentence_of, place
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 NO_EFFECT = "no effect"
 """Marks settings of time, memory, money and names: what a step makes does not hang on them.
 
-A change of them is no reason to do a step again (``foundations.settings.step``). Batch sizes are
+A change of them is no reason to do a step again (``foundations.settings.marks``). Batch sizes are
 among them although they move results by rounding.
 """
 

@@ -12,10 +12,10 @@ from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore, Trial
 from persyn_kedro.domain.student.test_set import Exam
 from persyn_kedro.foundations.models.resolve import resolve_models
 from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.foundations.settings.marks import step
 from persyn_kedro.foundations.settings.models import EngineSettings, Models, StudentSettings
-from persyn_kedro.foundations.settings.step import step
 from persyn_kedro.foundations.settings.steps import EvaluateSettings, LabelSettings, SftSettings
-from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.schemas import PROMPTS
 
 
 @step(label=("quality",))
@@ -27,7 +27,7 @@ def select_test_set(prompts: pads.Dataset, splits: pads.Dataset, label: LabelSet
     """
     rows = select_prompts(prompts.to_table(), splits.to_table(), {"test"})
     check_test_set(rows, label.quality)
-    return pa.Table.from_pylist(rows, schemas.PROMPTS)
+    return pa.Table.from_pylist(rows, PROMPTS)
 
 
 @step(evaluate=("sampling",), label=("quality",), settings=("seeds",))

@@ -16,8 +16,8 @@ from persyn_kedro.domain.prompts.select import select_prompts
 from persyn_kedro.domain.rewards.reward import unsolved_prompts
 from persyn_kedro.domain.routers.assignment import check_assignments
 from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore, RoutingStore
+from persyn_kedro.domain.student.before_after import untrained
 from persyn_kedro.domain.student.sft import fits
-from persyn_kedro.domain.student.trained import untrained
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.client import answer
 from persyn_kedro.domain.teachers.recipe import pool_identity, resolve_recipes
@@ -25,6 +25,7 @@ from persyn_kedro.domain.training_set.checking import exact_checker
 from persyn_kedro.domain.training_set.routed import sum_calls
 from persyn_kedro.foundations.models.resolve import resolve_models
 from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.foundations.settings.marks import step
 from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
@@ -32,7 +33,6 @@ from persyn_kedro.foundations.settings.models import (
     Teachers,
     thinks_of,
 )
-from persyn_kedro.foundations.settings.step import step
 from persyn_kedro.foundations.settings.steps import (
     GenerateSettings,
     LabelSettings,

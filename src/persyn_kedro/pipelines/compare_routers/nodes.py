@@ -5,16 +5,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.reporting import router_plots
 from persyn_kedro.domain.reporting.interactive import plotly_figure
+from persyn_kedro.domain.reporting.router_plots import calibration_plot, learning_curve
 from persyn_kedro.domain.rewards.reward import reward_matrix
 from persyn_kedro.domain.router_comparison.cross_fitting import cross_fit
 from persyn_kedro.domain.router_comparison.summary import summarise_routers
 from persyn_kedro.domain.stores.tables import RoutingStore
 from persyn_kedro.foundations.models.resolve import resolve_models
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
+from persyn_kedro.foundations.settings.marks import step
 from persyn_kedro.foundations.settings.models import Models, Teachers
-from persyn_kedro.foundations.settings.step import step
 from persyn_kedro.foundations.settings.steps import TrainRouterSettings
 
 
@@ -62,6 +62,6 @@ def draw_router_plots(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the router's calibration and its learning curve as Plotly's JSON."""
     return (
-        plotly_figure(router_plots.calibration_plot(router_comparison)),
-        plotly_figure(router_plots.learning_curve(router_comparison)),
+        plotly_figure(calibration_plot(router_comparison)),
+        plotly_figure(learning_curve(router_comparison)),
     )

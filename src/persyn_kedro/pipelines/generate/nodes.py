@@ -14,9 +14,10 @@ from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.client import make_sure, with_texts
 from persyn_kedro.domain.teachers.recipe import pool_identity, resolve_recipes
-from persyn_kedro.domain.training_set import merge
 from persyn_kedro.domain.training_set.checking import streaming_checker
+from persyn_kedro.domain.training_set.merge import build_sft_dataset as merge_examples
 from persyn_kedro.domain.training_set.routed import Wanted, routed_generation
+from persyn_kedro.foundations.settings.marks import step
 from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
@@ -24,7 +25,6 @@ from persyn_kedro.foundations.settings.models import (
     Teachers,
     thinks_of,
 )
-from persyn_kedro.foundations.settings.step import step
 from persyn_kedro.foundations.settings.steps import GenerateSettings, LabelSettings
 from persyn_kedro.foundations.tables.rows import TableRows
 
@@ -97,7 +97,7 @@ def build_sft_dataset(
     unsolved: frozenset[str] = frozenset()
     if label.unsolved == "leave_out":
         unsolved = unsolved_prompts(rewards.to_table(columns=["prompt_id", "valid"]))
-    return merge.build_sft_dataset(
+    return merge_examples(
         routed_responses,
         prompts,
         select_rows(ids, splits.to_table(), SPLITS),

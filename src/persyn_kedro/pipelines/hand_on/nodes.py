@@ -8,15 +8,22 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.export import facts as about
-from persyn_kedro.domain.export.dataset_card import dataset_card
+from persyn_kedro.domain.export.dataset import dataset_card
+from persyn_kedro.domain.export.facts import (
+    licence_of_all,
+    method_facts,
+    prompts_facts,
+    student_facts,
+    teachers_facts,
+    unknown_licences,
+)
 from persyn_kedro.domain.export.rows import FILES, PARTS, llama_factory_info, splits_of
-from persyn_kedro.domain.export.student_card import example_of, student_card
+from persyn_kedro.domain.export.student import example_of, student_card
 from persyn_kedro.domain.stores.tables import ResponseStore
-from persyn_kedro.domain.student.trained import trained
+from persyn_kedro.domain.student.before_after import trained
 from persyn_kedro.foundations.settings.export import HandOnSettings
+from persyn_kedro.foundations.settings.marks import step
 from persyn_kedro.foundations.settings.models import Models, StudentSettings, Teachers
-from persyn_kedro.foundations.settings.step import step
 from persyn_kedro.foundations.settings.steps import (
     GenerateSettings,
     LabelSettings,
@@ -55,7 +62,7 @@ def collect_facts(
         "seed": seed,
         "rows": {split: n for split, n in counts.items() if n},
         "calibration": report_summary["prompts"]["calibration"],
-        "teachers": about.teachers_facts(
+        "teachers": teachers_facts(
             rows,
             routed_responses.to_table(
                 columns=["response_key", "teacher", "weights_id", "recipe_id"]
@@ -64,22 +71,22 @@ def collect_facts(
             teachers,
             response_store.identity,
         ),
-        "prompts": about.prompts_facts(
+        "prompts": prompts_facts(
             prompts.to_table(columns=["prompt_id", "source"]),
             set(rows["prompt_id"].to_pylist()),
             prepare.source,
             settings.prompts_license,
         ),
-        "student": about.student_facts(models, student),
-        "method": about.method_facts(models, teachers, label, router, generate),
+        "student": student_facts(models, student),
+        "method": method_facts(models, teachers, label, router, generate),
         "pool": report_summary["teachers"],
         "router": report_summary["router"],
         "calls": report_summary["calls"],
         "notes": report_summary["notes"],
     }
     licences = [t["licence"]["name"] for t in [*facts["teachers"], facts["prompts"]]]
-    facts["licence"] = about.licence_of_all(licences)
-    facts["unknown"] = about.unknown_licences(facts)
+    facts["licence"] = licence_of_all(licences)
+    facts["unknown"] = unknown_licences(facts)
     return facts
 
 

@@ -9,13 +9,13 @@ from persyn_kedro.domain.planning.plan import Work, make_plan, read_prompts
 from persyn_kedro.domain.prompts.select import select_prompts
 from persyn_kedro.domain.quality.checking import check_can_be_labelled
 from persyn_kedro.domain.stores.tables import ResponseStore
+from persyn_kedro.foundations.settings.marks import step
 from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
     StudentSettings,
     Teachers,
 )
-from persyn_kedro.foundations.settings.step import step
 from persyn_kedro.foundations.settings.steps import (
     EvaluateSettings,
     GenerateSettings,

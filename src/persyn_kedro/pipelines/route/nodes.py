@@ -14,8 +14,8 @@ from persyn_kedro.domain.routers.saving import check_pool
 from persyn_kedro.domain.teachers.recipe import pool_identity, resolve_recipes
 from persyn_kedro.foundations.processes.map_blocks import flat, spread
 from persyn_kedro.foundations.progress import watching
+from persyn_kedro.foundations.settings.marks import step
 from persyn_kedro.foundations.settings.models import Models, Teachers
-from persyn_kedro.foundations.settings.step import step
 from persyn_kedro.foundations.settings.steps import RouteSettings
 from persyn_kedro.foundations.tables.rows import TextColumn
 

@@ -18,8 +18,8 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import resolve_model, resolve_models
 from persyn_kedro.foundations.processes.child import run_in_child
 from persyn_kedro.foundations.settings.experiments import TrainRewardModelSettings
+from persyn_kedro.foundations.settings.marks import step
 from persyn_kedro.foundations.settings.models import Models, ModelSettings, Teachers, thinks_of
-from persyn_kedro.foundations.settings.step import step
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import resolve_models
 from persyn_kedro.foundations.processes.child import run_in_child
 from persyn_kedro.foundations.processes.ranks import run_in_ranks
-from persyn_kedro.foundations.processes.ray.current import current
+from persyn_kedro.foundations.processes.target import current
+from persyn_kedro.foundations.settings.marks import step
 from persyn_kedro.foundations.settings.models import Models, Teachers
-from persyn_kedro.foundations.settings.step import step
 from persyn_kedro.foundations.settings.steps import TrainRouterSettings
 
 
