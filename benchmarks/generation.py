@@ -85,8 +85,7 @@ def raw(count: int) -> Callable[[], dict[str, str]]:
     """``LLM.generate`` on the prepared ids and sampling parameters, then one decode a response."""
     import os
 
-    from persyn_kedro.domain.engines import base as engines
-    from persyn_kedro.domain.engines import vllm as vllm_engine
+    from persyn_kedro.domain.engines import base as engines, vllm as vllm_engine
     from persyn_kedro.foundations.hashing import seed_for
 
     pairs, recipe, settings = _asked(count)

@@ -26,12 +26,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
 from persyn_kedro.foundations.processes import target as cluster
 from persyn_kedro.foundations.processes.map_blocks import spread
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    Models,
-    ModelSettings,
-    Teachers,
-)
+from persyn_kedro.foundations.settings.models import EngineSettings, Models, ModelSettings, Teachers
 from persyn_kedro.foundations.settings.steps import LabelSettings, QualitySettings, RouteSettings
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.pipelines.route import nodes as route_nodes

@@ -4,18 +4,13 @@ import importlib.util
 
 import pytest
 
-from persyn_kedro.domain.engines import ray as ray_engine
-from persyn_kedro.domain.engines import vllm as vllm_engine
+from persyn_kedro.domain.engines import ray as ray_engine, vllm as vllm_engine
 from persyn_kedro.domain.engines.base import Request
 from persyn_kedro.foundations.models.resolve import resolve_model
 from persyn_kedro.foundations.processes.child import run_in_child
 from persyn_kedro.foundations.processes.ray.cluster import reachable
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    ModelSettings,
-    SamplingSettings,
-)
+from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
 
 pytestmark = [
     pytest.mark.real,

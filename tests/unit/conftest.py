@@ -8,8 +8,7 @@ import pytest
 from persyn_kedro.domain.prompts import prepare as preparation
 from persyn_kedro.domain.routers import assignment
 from persyn_kedro.domain.stores.tables import ResponseStore
-from persyn_kedro.domain.teachers import client as answering
-from persyn_kedro.domain.teachers import dispatch as asking
+from persyn_kedro.domain.teachers import client as answering, dispatch as asking
 from persyn_kedro.domain.training_set import merge
 from persyn_kedro.foundations.tables import rows as table_rows
 from tests.fake_engine import FakeEngine

@@ -9,10 +9,7 @@ from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import make_recipes
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.progress import step
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    Teachers,
-)
+from persyn_kedro.foundations.settings.models import EngineSettings, Teachers
 from tests.fake_engine import ENGINE, PROMPTS, answer, model, recipe
 
 

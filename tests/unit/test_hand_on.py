@@ -9,8 +9,7 @@ import pyarrow.dataset as pads
 import pytest
 
 from persyn_kedro.datasets.hand_on_directory import ArrowDirectory, HandOnDirectory
-from persyn_kedro.domain.export import facts as about
-from persyn_kedro.domain.export import origins
+from persyn_kedro.domain.export import facts as about, origins
 from persyn_kedro.domain.export.dataset import dataset_card, size_category
 from persyn_kedro.domain.export.rows import FILES, llama_factory_info, splits_of
 from persyn_kedro.domain.export.student import student_card

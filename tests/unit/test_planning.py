@@ -19,11 +19,7 @@ from persyn_kedro.foundations.settings.models import (
     StudentSettings,
     Teachers,
 )
-from persyn_kedro.foundations.settings.steps import (
-    EvaluateSettings,
-    GenerateSettings,
-    SftSettings,
-)
+from persyn_kedro.foundations.settings.steps import EvaluateSettings, GenerateSettings, SftSettings
 from persyn_kedro.foundations.tables import schemas
 from tests.tables import dataset
 

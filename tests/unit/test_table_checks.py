@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from kedro.io.core import DatasetError, Version
 
 from persyn_kedro.datasets.parquet_table import ROW_GROUP, ParquetTable

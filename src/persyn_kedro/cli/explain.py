@@ -6,8 +6,8 @@ from typing import Any
 
 from kedro.pipeline import Pipeline
 
-from persyn_kedro.domain.prompts.find import find_prompt, prompt_of_text, some_ids
-from persyn_kedro.domain.routers.explanation import Explanation, RouterTables, explain
+from persyn_kedro.domain.prompts import find_prompt, prompt_of_text, some_ids
+from persyn_kedro.domain.routers import Explanation, RouterTables, explain
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs.preflight import check_inputs, check_load_versions

@@ -4,12 +4,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.models.identities import harness_identity, source_identity
-from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
-from persyn_kedro.foundations.settings.marks import hand, lasting, own_code_named, step_of
-from persyn_kedro.foundations.settings.models import Models, ModelSettings
-from persyn_kedro.foundations.settings.plugins import code_identity
-from persyn_kedro.foundations.settings.steps import PrepareSettings
+from persyn_kedro.foundations.models import harness_identity, source_identity
+from persyn_kedro.foundations.settings import (
+    BenchmarkSettings,
+    Models,
+    ModelSettings,
+    PrepareSettings,
+    code_identity,
+    hand,
+    lasting,
+    own_code_named,
+    step_of,
+)
 
 Record = dict[str, Any]
 Identify = Callable[[str, ModelSettings], dict[str, Any]]

@@ -17,8 +17,8 @@ class ProjectHooks:
     @hook_impl
     def after_context_created(self, context: Any) -> None:
         """Check all settings, also those of later steps, before a step is paid for."""
-        from persyn_kedro.foundations.processes.target import use as use_cluster
-        from persyn_kedro.foundations.settings.read import read_settings
+        from persyn_kedro.foundations.processes import use as use_cluster
+        from persyn_kedro.foundations.settings import read_settings
 
         loader = context.config_loader
         _export_keys(loader)
@@ -36,7 +36,7 @@ class ProjectHooks:
     @hook_impl
     def before_node_run(self, node: Any, inputs: dict[str, Any]) -> dict[str, Any]:
         """Hand the node those settings alone that it is marked to read (``settings.step``)."""
-        from persyn_kedro.foundations.settings.marks import hand, step_of
+        from persyn_kedro.foundations.settings import hand, step_of
         from persyn_kedro.runs.records import settings_of
 
         groups = settings_of(node)
@@ -46,7 +46,7 @@ class ProjectHooks:
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
-        from persyn_kedro.domain.reporting.terminal import (
+        from persyn_kedro.domain.reporting import (
             benchmarks_text,
             comparison_text,
             hand_on_text,

@@ -3,21 +3,21 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from persyn_kedro.domain.learnability.signals import signal_of
-from persyn_kedro.domain.quality.own_function import quality_function
-from persyn_kedro.domain.routers.registry import router_class
+from persyn_kedro.domain.learnability import signal_of
+from persyn_kedro.domain.quality import quality_function
+from persyn_kedro.domain.routers import router_class
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models.files import local_directory, read_config
-from persyn_kedro.foundations.models.resolve import check_source
-from persyn_kedro.foundations.settings.experiments import TrainRewardModelSettings
-from persyn_kedro.foundations.settings.models import (
+from persyn_kedro.foundations.models import check_source, local_directory, read_config
+from persyn_kedro.foundations.settings import (
+    LabelSettings,
     Models,
     ModelSettings,
     StudentSettings,
     Teachers,
+    TrainRewardModelSettings,
+    TrainRouterSettings,
+    is_own,
 )
-from persyn_kedro.foundations.settings.plugins import is_own
-from persyn_kedro.foundations.settings.steps import LabelSettings, TrainRouterSettings
 
 
 def check_pool(

@@ -24,11 +24,7 @@ from persyn_kedro.foundations.settings.models import (
     StudentSettings,
     Teachers,
 )
-from persyn_kedro.foundations.settings.steps import (
-    EvaluateSettings,
-    GenerateSettings,
-    SftSettings,
-)
+from persyn_kedro.foundations.settings.steps import EvaluateSettings, GenerateSettings, SftSettings
 from persyn_kedro.foundations.tables.rows import TableRows
 from persyn_kedro.foundations.tables.schemas import PLAN
 

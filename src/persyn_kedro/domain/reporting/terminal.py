@@ -8,9 +8,9 @@ from persyn_kedro.domain.reporting import (
     benchmark_figures,
     comparison_figures,
     explanation_figures,
+    formatting as figures,
     plan_figures,
 )
-from persyn_kedro.domain.reporting import formatting as figures
 from persyn_kedro.domain.routers.explanation import Explanation
 
 _WIDTH = 100

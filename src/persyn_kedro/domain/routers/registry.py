@@ -7,12 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from persyn_kedro.domain.routers.saving import (
-    Pool,
-    check_pool,
-    read_description,
-    write_description,
-)
+from persyn_kedro.domain.routers.saving import Pool, check_pool, read_description, write_description
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.plugins import code_identity, load_own
 

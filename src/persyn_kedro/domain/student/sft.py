@@ -13,12 +13,7 @@ from persyn_kedro.domain.student.distributed import (
     sharded_trainer,
     share_of,
 )
-from persyn_kedro.domain.student.packed import (
-    IGNORED,
-    collate,
-    packable,
-    packed_trainer,
-)
+from persyn_kedro.domain.student.packed import IGNORED, collate, packable, packed_trainer
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.models.rendering import end_of_turn_ids, render

@@ -31,8 +31,7 @@ class Column:
 
     def check(self) -> Any:
         """Return the rule as pandera's."""
-        from pandera.pandas import Check
-        from pandera.pandas import Column as Rule
+        from pandera.pandas import Check, Column as Rule
 
         checks = [Check(self.holds, error=self.says, n_failure_cases=1)] if self.holds else []
         return Rule(checks=checks, nullable=self.null)

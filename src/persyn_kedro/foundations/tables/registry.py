@@ -2,14 +2,7 @@
 
 import pyarrow as pa
 
-from persyn_kedro.foundations.tables import (
-    answers,
-    comparisons,
-    labels,
-    prompts,
-    routing,
-    training,
-)
+from persyn_kedro.foundations.tables import answers, comparisons, labels, prompts, routing, training
 
 FAMILIES = (prompts, answers, labels, routing, training, comparisons)
 TABLES = {table.name: table for family in FAMILIES for table in family.TABLES}

@@ -2,14 +2,7 @@
 
 import pyarrow as pa
 
-from persyn_kedro.foundations.tables import (
-    answers,
-    comparisons,
-    labels,
-    prompts,
-    routing,
-    training,
-)
+from persyn_kedro.foundations.tables import answers, comparisons, labels, prompts, routing, training
 
 PROMPTS = prompts.PROMPTS.schema
 SPLITS = prompts.SPLITS.schema

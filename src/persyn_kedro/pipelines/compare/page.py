@@ -4,25 +4,22 @@ from typing import Any
 
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.comparison.report import (
+from persyn_kedro.domain.comparison import (
+    PERSYN,
     TrainingSets,
     allocation_by_kind,
     build_comparison,
+    choices_by_strategy,
+    price_strategies,
 )
-from persyn_kedro.domain.comparison.strategies.allocation import PERSYN
-from persyn_kedro.domain.comparison.strategies.choices import choices_by_strategy
-from persyn_kedro.domain.comparison.strategies.costs import price_strategies
-from persyn_kedro.domain.reporting.comparisons import comparison_page
-from persyn_kedro.domain.reporting.interactive import plotly_figure
-from persyn_kedro.domain.reporting.strategy_plots import (
+from persyn_kedro.domain.reporting import (
+    comparison_page,
+    plotly_figure,
     score_against_alpha,
     score_against_tokens,
     teachers_by_kind,
 )
-from persyn_kedro.foundations.settings.experiments import CompareSettings
-from persyn_kedro.foundations.settings.marks import step
-from persyn_kedro.foundations.settings.models import Teachers
-from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.settings import CompareSettings, LabelSettings, Teachers, step
 
 
 @step(

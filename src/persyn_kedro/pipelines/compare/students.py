@@ -5,17 +5,22 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.comparison.trial import Setup
-from persyn_kedro.domain.comparison.trials import check_test_set, run_trials
-from persyn_kedro.domain.prompts.select import select_prompts
-from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore, TrialStore
-from persyn_kedro.domain.student.test_set import Exam
-from persyn_kedro.foundations.models.resolve import resolve_models
-from persyn_kedro.foundations.settings.experiments import CompareSettings
-from persyn_kedro.foundations.settings.marks import step
-from persyn_kedro.foundations.settings.models import EngineSettings, Models, StudentSettings
-from persyn_kedro.foundations.settings.steps import EvaluateSettings, LabelSettings, SftSettings
-from persyn_kedro.foundations.tables.schemas import PROMPTS
+from persyn_kedro.domain.comparison import Setup, check_test_set, run_trials
+from persyn_kedro.domain.prompts import select_prompts
+from persyn_kedro.domain.stores import QualityStore, ResponseStore, TrialStore
+from persyn_kedro.domain.student import Exam
+from persyn_kedro.foundations.models import resolve_models
+from persyn_kedro.foundations.settings import (
+    CompareSettings,
+    EngineSettings,
+    EvaluateSettings,
+    LabelSettings,
+    Models,
+    SftSettings,
+    StudentSettings,
+    step,
+)
+from persyn_kedro.foundations.tables import PROMPTS
 
 
 @step(label=("quality",))

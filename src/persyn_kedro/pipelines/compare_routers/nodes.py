@@ -5,17 +5,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.reporting.interactive import plotly_figure
-from persyn_kedro.domain.reporting.router_plots import calibration_plot, learning_curve
-from persyn_kedro.domain.rewards.reward import reward_matrix
-from persyn_kedro.domain.router_comparison.cross_fitting import cross_fit
-from persyn_kedro.domain.router_comparison.summary import summarise_routers
-from persyn_kedro.domain.stores.tables import RoutingStore
-from persyn_kedro.foundations.models.resolve import resolve_models
-from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
-from persyn_kedro.foundations.settings.marks import step
-from persyn_kedro.foundations.settings.models import Models, Teachers
-from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+from persyn_kedro.domain.reporting import calibration_plot, learning_curve, plotly_figure
+from persyn_kedro.domain.rewards import reward_matrix
+from persyn_kedro.domain.router_comparison import cross_fit, summarise_routers
+from persyn_kedro.domain.stores import RoutingStore
+from persyn_kedro.foundations.models import resolve_models
+from persyn_kedro.foundations.settings import (
+    CompareRoutersSettings,
+    Models,
+    Teachers,
+    TrainRouterSettings,
+    step,
+)
 
 
 @step(settings=("kinds", "folds", "sizes"))

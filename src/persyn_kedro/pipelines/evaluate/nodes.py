@@ -6,38 +6,41 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.learnability.scoring import score_responses
-from persyn_kedro.domain.planning.actual import against_actual
-from persyn_kedro.domain.planning.calls import GENERATE, LABEL
-from persyn_kedro.domain.prompts.select import select_prompts
-from persyn_kedro.domain.quality.checking import check_quality
-from persyn_kedro.domain.reporting.choice_samples import compare_choices, with_answers
-from persyn_kedro.domain.reporting.interactive import plotly_figure
-from persyn_kedro.domain.reporting.notes import label_notes, pool_notes
-from persyn_kedro.domain.reporting.page import report_page
-from persyn_kedro.domain.reporting.run_plots import (
+from persyn_kedro.domain.learnability import score_responses
+from persyn_kedro.domain.planning import GENERATE, LABEL, against_actual
+from persyn_kedro.domain.prompts import select_prompts
+from persyn_kedro.domain.quality import check_quality
+from persyn_kedro.domain.reporting import (
+    build_summary,
+    compare_choices,
+    label_notes,
     learnability_against_quality,
     loss_curve,
+    plotly_figure,
+    pool_notes,
+    report_page,
     reward_against_length,
     teacher_allocation,
+    with_answers,
 )
-from persyn_kedro.domain.reporting.summary import build_summary
-from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore, StatisticsStore
-from persyn_kedro.domain.student.before_after import before_or_after
-from persyn_kedro.domain.student.evaluate import accuracy_summary, nll_summary
-from persyn_kedro.domain.student.test_set import STUDENT, Exam
-from persyn_kedro.foundations.settings.marks import step
-from persyn_kedro.foundations.settings.models import (
+from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
+from persyn_kedro.domain.student import (
+    STUDENT,
+    Exam,
+    accuracy_summary,
+    before_or_after,
+    nll_summary,
+)
+from persyn_kedro.foundations.settings import (
     EngineSettings,
-    Models,
-    StudentSettings,
-    Teachers,
-    thinks_of,
-)
-from persyn_kedro.foundations.settings.steps import (
     EvaluateSettings,
     LabelSettings,
+    Models,
     QualitySettings,
+    StudentSettings,
+    Teachers,
+    step,
+    thinks_of,
 )
 
 

@@ -8,28 +8,34 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.export.dataset import dataset_card
-from persyn_kedro.domain.export.facts import (
+from persyn_kedro.domain.export import (
+    FILES,
+    PARTS,
+    dataset_card,
+    example_of,
     licence_of_all,
+    llama_factory_info,
     method_facts,
     prompts_facts,
+    splits_of,
+    student_card,
     student_facts,
     teachers_facts,
     unknown_licences,
 )
-from persyn_kedro.domain.export.rows import FILES, PARTS, llama_factory_info, splits_of
-from persyn_kedro.domain.export.student import example_of, student_card
-from persyn_kedro.domain.stores.tables import ResponseStore
-from persyn_kedro.domain.student.before_after import trained
-from persyn_kedro.foundations.settings.export import HandOnSettings
-from persyn_kedro.foundations.settings.marks import step
-from persyn_kedro.foundations.settings.models import Models, StudentSettings, Teachers
-from persyn_kedro.foundations.settings.steps import (
+from persyn_kedro.domain.stores import ResponseStore
+from persyn_kedro.domain.student import trained
+from persyn_kedro.foundations.settings import (
     GenerateSettings,
+    HandOnSettings,
     LabelSettings,
+    Models,
     PrepareSettings,
     SftSettings,
+    StudentSettings,
+    Teachers,
     TrainRouterSettings,
+    step,
 )
 
 Files = dict[str, str | Path | pa.RecordBatchReader]  # by their names in the directory

@@ -5,26 +5,24 @@ import logging
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.learnability.scoring import score_responses
-from persyn_kedro.domain.planning.plan import estimate_table, read_prompts
-from persyn_kedro.domain.prompts.select import select_prompts
-from persyn_kedro.domain.quality.checking import check_can_be_labelled, check_quality
-from persyn_kedro.domain.rewards.reward import compute_rewards, never_valid
-from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore, StatisticsStore
-from persyn_kedro.domain.teachers.budget import Ledger
-from persyn_kedro.domain.teachers.client import answer
-from persyn_kedro.domain.teachers.recipe import resolve_recipes
-from persyn_kedro.foundations.models.resolve import resolve_models
-from persyn_kedro.foundations.settings.marks import step
-from persyn_kedro.foundations.settings.models import (
+from persyn_kedro.domain.learnability import score_responses
+from persyn_kedro.domain.planning import estimate_table, read_prompts
+from persyn_kedro.domain.prompts import select_prompts
+from persyn_kedro.domain.quality import check_can_be_labelled, check_quality
+from persyn_kedro.domain.rewards import compute_rewards, never_valid
+from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
+from persyn_kedro.domain.teachers import Ledger, answer, resolve_recipes
+from persyn_kedro.foundations.models import resolve_models
+from persyn_kedro.foundations.settings import (
     EngineSettings,
+    LabelSettings,
     Models,
     StudentSettings,
     Teachers,
+    step,
     thinks_of,
 )
-from persyn_kedro.foundations.settings.steps import LabelSettings
-from persyn_kedro.foundations.tables.schemas import CALIBRATION_SET
+from persyn_kedro.foundations.tables import CALIBRATION_SET
 
 log = logging.getLogger(__name__)
 

@@ -3,12 +3,9 @@
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.prompts.prepare import prepare_prompts
-from persyn_kedro.domain.prompts.prepare import split_prompts as draw_splits
-from persyn_kedro.domain.prompts.sources import read_rows
-from persyn_kedro.foundations.settings.marks import step
-from persyn_kedro.foundations.settings.steps import PrepareSettings
-from persyn_kedro.foundations.tables.rows import read_blocks
+from persyn_kedro.domain.prompts import prepare_prompts, read_rows, split_prompts as draw_splits
+from persyn_kedro.foundations.settings import PrepareSettings, step
+from persyn_kedro.foundations.tables import read_blocks
 
 
 @step(version=2, settings=("source",))

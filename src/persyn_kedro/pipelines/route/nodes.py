@@ -8,16 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.routers.assignment import assignments, with_pool
-from persyn_kedro.domain.routers.jobs import prompt_scorer
-from persyn_kedro.domain.routers.saving import check_pool
-from persyn_kedro.domain.teachers.recipe import pool_identity, resolve_recipes
-from persyn_kedro.foundations.processes.map_blocks import flat, spread
+from persyn_kedro.domain.routers import assignments, check_pool, prompt_scorer, with_pool
+from persyn_kedro.domain.teachers import pool_identity, resolve_recipes
+from persyn_kedro.foundations.processes import flat, spread
 from persyn_kedro.foundations.progress import watching
-from persyn_kedro.foundations.settings.marks import step
-from persyn_kedro.foundations.settings.models import Models, Teachers
-from persyn_kedro.foundations.settings.steps import RouteSettings
-from persyn_kedro.foundations.tables.rows import TextColumn
+from persyn_kedro.foundations.settings import Models, RouteSettings, Teachers, step
+from persyn_kedro.foundations.tables import TextColumn
 
 BLOCK = 512  # about as many prompts are scored between two words of progress
 

@@ -6,19 +6,18 @@ from typing import Any
 import numpy as np
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.rewards.reward import fitted_rewards, tell_apart
-from persyn_kedro.domain.routers.examples import calibration_examples
-from persyn_kedro.domain.routers.jobs import fit_router_job, score_prompts_job
-from persyn_kedro.domain.routers.metrics import router_metrics
-from persyn_kedro.domain.teachers.recipe import Recipe, pool_identity, resolve_recipes
+from persyn_kedro.domain.rewards import fitted_rewards, tell_apart
+from persyn_kedro.domain.routers import (
+    calibration_examples,
+    fit_router_job,
+    router_metrics,
+    score_prompts_job,
+)
+from persyn_kedro.domain.teachers import Recipe, pool_identity, resolve_recipes
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models.resolve import resolve_models
-from persyn_kedro.foundations.processes.child import run_in_child
-from persyn_kedro.foundations.processes.ranks import run_in_ranks
-from persyn_kedro.foundations.processes.target import current
-from persyn_kedro.foundations.settings.marks import step
-from persyn_kedro.foundations.settings.models import Models, Teachers
-from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+from persyn_kedro.foundations.models import resolve_models
+from persyn_kedro.foundations.processes import current, run_in_child, run_in_ranks
+from persyn_kedro.foundations.settings import Models, Teachers, TrainRouterSettings, step
 
 
 @step(version=3)
