@@ -6,7 +6,7 @@ import grimp
 import pytest
 
 GRAPH = grimp.build_graph("persyn_kedro", cache_dir=None)
-KEDROS_SIDE = ("cli", "datasets", "pipelines", "runs", "settings", "pipeline_registry")
+KEDROS_SIDE = ("api", "cli", "datasets", "pipelines", "runs", "settings", "pipeline_registry")
 ROOMS = sorted(
     module
     for module in GRAPH.modules

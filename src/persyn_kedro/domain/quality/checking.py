@@ -120,6 +120,11 @@ def check_can_be_labelled(prompts: list[dict[str, Any]], settings: LabelSettings
                 f"No calibration prompt falls into the router's {part} part: add prompts or raise "
                 f"prepare.{fraction}_fraction."
             )
+    check_can_be_judged(prompts, settings)
+
+
+def check_can_be_judged(prompts: list[dict[str, Any]], settings: LabelSettings) -> None:
+    """Raise a PersynError if answers are to be checked, and no prompt has a reference."""
     exact = settings.quality.kind == "exact_answer" and settings.alpha < 1
     if exact and all(prompt["reference"] is None for prompt in prompts):
         raise PersynError(

@@ -14,6 +14,7 @@ from .explanation import (
     RouterTables as RouterTables,
     explain as explain,
 )
+from .fit import fit_and_save as fit_and_save
 from .jobs import (
     fit_router_job as fit_router_job,
     prompt_scorer as prompt_scorer,
@@ -26,4 +27,5 @@ from .registry import (
     router_class as router_class,
     save_router as save_router,
 )
+from .route import assign as assign
 from .saving import check_pool as check_pool, pool_difference as pool_difference

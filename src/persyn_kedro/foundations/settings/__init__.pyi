@@ -25,7 +25,7 @@ from .models import (
     thinks_of as thinks_of,
 )
 from .plugins import code_identity as code_identity, is_own as is_own
-from .read import GROUPS as GROUPS, read_settings as read_settings
+from .read import GROUPS as GROUPS, first_sentence as first_sentence, read_settings as read_settings
 from .steps import (
     EvaluateSettings as EvaluateSettings,
     GenerateSettings as GenerateSettings,

@@ -71,7 +71,7 @@ def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
         try:
             settings[name] = kind.model_validate(raw[name])
         except ValidationError as error:
-            raise PersynError(_sentence(name, error)) from error
+            raise PersynError(first_sentence(name, error)) from error
     settings["cluster"].check_training(settings["sft"], settings["train_router"])
     return settings
 
@@ -89,7 +89,8 @@ def _check_text(key: str, value: Any) -> None:
             _check_text(key, item)
 
 
-def _sentence(group: str, error: ValidationError) -> str:
+def first_sentence(group: str, error: ValidationError) -> str:
+    """Return the first thing wrong in a group of settings, in one sentence."""
     first = error.errors()[0]
     key = ".".join([group, *(str(part) for part in first["loc"])])
     if first["type"] == "extra_forbidden":

@@ -13,5 +13,6 @@ from .rows import (
 from .schemas import (
     CALIBRATION_SET as CALIBRATION_SET,
     PROMPTS as PROMPTS,
+    RESPONSES as RESPONSES,
     unsettled_rows as unsettled_rows,
 )
