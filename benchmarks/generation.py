@@ -56,7 +56,7 @@ def ours(count: int) -> tuple[Callable, Callable]:
     """Our whole way: admission, engine loop, decoding, rows, chunks, the store on disk."""
     from persyn_kedro.domain.engines import vllm as vllm_engine
     from persyn_kedro.domain.engines.base import Turns
-    from persyn_kedro.domain.stores.response_store import ResponseStore
+    from persyn_kedro.domain.stores.tables import ResponseStore
     from persyn_kedro.domain.teachers import dispatch as asking
     from persyn_kedro.domain.teachers.budget import Ledger
     from persyn_kedro.domain.teachers.requests import shares_of
@@ -85,8 +85,7 @@ def raw(count: int) -> Callable[[], dict[str, str]]:
     """``LLM.generate`` on the prepared ids and sampling parameters, then one decode a response."""
     import os
 
-    from persyn_kedro.domain.engines import base as engines
-    from persyn_kedro.domain.engines import vllm as vllm_engine
+    from persyn_kedro.domain.engines import base as engines, vllm as vllm_engine
     from persyn_kedro.foundations.hashing import seed_for
 
     pairs, recipe, settings = _asked(count)

@@ -59,7 +59,7 @@ def generated(engine: dict[str, Any], count: int, tokens: int) -> Timed:
     """Ask SmolLM2 ``count`` prompts through ``ask_model``, with a store of its own."""
     from router_training import prompts
 
-    from persyn_kedro.domain.stores.response_store import ResponseStore
+    from persyn_kedro.domain.stores.tables import ResponseStore
     from persyn_kedro.domain.teachers.budget import Ledger
     from persyn_kedro.domain.teachers.dispatch import ask_model
     from persyn_kedro.domain.teachers.recipe import resolve_recipes
@@ -113,7 +113,7 @@ def work_of(name: str, blocks: int) -> tuple[Callable[[], Timed], Callable[[], T
 
 def compare(name: str, blocks: int, repeats: int, on_cluster: Any) -> list[dict[str, Any]]:
     """Return the rows of one kind of work; the first turn is not counted."""
-    from persyn_kedro.foundations.processes.ray import current as cluster
+    from persyn_kedro.foundations.processes import target as cluster
 
     local, ray, items = work_of(name, blocks)
     later: dict[str, list[float]] = {"local": [], "ray": []}

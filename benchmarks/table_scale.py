@@ -167,11 +167,11 @@ def measure(directory: Path, prompts: int) -> list[dict[str, Any]]:
     from kedro.framework.startup import bootstrap_project
 
     from persyn_kedro.domain.engines import transformers as transformers_engine
-    from persyn_kedro.pipelines.route import nodes as route_nodes
+    from persyn_kedro.domain.routers import route
     from persyn_kedro.runs.runner import ResumingRunner
 
     transformers_engine.generate = instant_answers
-    route_nodes.prompt_scorer = instant_scorer
+    route.prompt_scorer = instant_scorer
     rows: list[dict[str, Any]] = []
 
     def row(run: str, node: str, since: tuple[float, float]) -> dict[str, Any]:

@@ -81,6 +81,14 @@ def on_config(config: Any) -> Any:
     config.nav = [
         {"Start": "index.md"},
         *([{"Guides": [f"guides/{path.name}" for path in guides]}] if guides else []),
+        {
+            "Use": [
+                {"Commands": "usage.md"},
+                {"Bring your own": "customising.md"},
+                {"Reliability": "reliability.md"},
+                {"Compare": "comparing.md"},
+            ]
+        },
         {"Method": "METHOD.md"},
         {"Measured": [{"Results": "results.md"}, {"Performance": "performance.md"}]},
         {"Run elsewhere": [{"Deploy": "deploy.md"}, {"A cluster": "scale.md"}]},

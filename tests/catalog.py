@@ -3,9 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io.core import Version
+
+
+def entries() -> dict[str, dict[str, Any]]:
+    """Return the base catalog's entries; names with a leading underscore are Kedro's to drop."""
+    conf = Path(__file__).parents[1] / "conf" / "base" / "catalog.yml"
+    catalog = yaml.safe_load(conf.read_text())
+    return {name: entry for name, entry in catalog.items() if not name.startswith("_")}
 
 
 def versions(directory: Path, file: str, env: str = "smoke") -> list[str]:

@@ -5,18 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
-from persyn_kedro.domain.engines.base import (
-    Generation,
-    Request,
-)
+from persyn_kedro.domain.engines.base import Generation, Request
 from persyn_kedro.domain.teachers import client as answering
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    ModelSettings,
-    SamplingSettings,
-)
+from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
 
 PROMPTS = [(f"id{number}", f"prompt {number}") for number in range(5)]
 ENGINE = EngineSettings(name="transformers", chunk_size=2)

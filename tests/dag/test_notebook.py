@@ -1,5 +1,7 @@
 """The tour runs on the smoke run's data, and is kept without outputs."""
 
+from pathlib import Path
+
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -24,6 +26,19 @@ def test_the_tour_runs_draws_its_plots_and_ends_with_an_explanation(
     assert "Nearest prompts that the router was fitted on" in text
 
 
-def test_the_tour_is_kept_without_outputs() -> None:
-    book = nbformat.read(ROOT / "notebooks" / "tour.ipynb", as_version=4)
+def test_a_notebook_without_a_project_labels_routes_and_generates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERSYN_TINY", "1")
+    book = nbformat.read(ROOT / "notebooks" / "without_kedro.ipynb", as_version=4)
+    NotebookClient(book, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    rows = [
+        c["outputs"][-1]["data"]["text/plain"].count("\n") for c in book.cells if c.get("outputs")
+    ]
+    assert rows == [12, 4, 4, 2]  # a line for each row under the header
+
+
+@pytest.mark.parametrize("name", ["tour", "without_kedro"])
+def test_notebooks_are_kept_without_outputs(name: str) -> None:
+    book = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
     assert not any(c.get("outputs") or c.get("execution_count") for c in book.cells)

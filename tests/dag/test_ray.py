@@ -18,22 +18,16 @@ from persyn_kedro.domain.learnability import scoring
 from persyn_kedro.domain.learnability.statistics import student_scorer
 from persyn_kedro.domain.quality import checking
 from persyn_kedro.domain.quality.reward_model import reward_scorer
+from persyn_kedro.domain.routers import route
 from persyn_kedro.domain.routers.jobs import prompt_scorer
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.stores.statistics_store import StatisticsStore
+from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore, StatisticsStore
 from persyn_kedro.domain.teachers import client as answering
 from persyn_kedro.domain.teachers.recipe import resolve_recipes
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
+from persyn_kedro.foundations.processes import target as cluster
 from persyn_kedro.foundations.processes.map_blocks import spread
-from persyn_kedro.foundations.processes.ray import current as cluster
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    Models,
-    ModelSettings,
-    Teachers,
-)
+from persyn_kedro.foundations.settings.models import EngineSettings, Models, ModelSettings, Teachers
 from persyn_kedro.foundations.settings.steps import LabelSettings, QualitySettings, RouteSettings
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.pipelines.route import nodes as route_nodes
@@ -226,14 +220,14 @@ def test_a_node_that_dies_while_routing_costs_no_prompt(
     table = pa.table({"prompt_id": [p for p, _ in PROMPTS], "prompt": [t for _, t in PROMPTS]})
     pq.write_table(table, tmp_path / "prompts.parquet")
     prompts = pads.dataset(tmp_path / "prompts.parquet")
-    monkeypatch.setattr(route_nodes, "BLOCK", 4)
+    monkeypatch.setattr(route, "BLOCK", 4)
 
-    def route() -> pa.Table:
+    def routed() -> pa.Table:
         settings = RouteSettings(batch_size=4)
         return route_nodes.route_prompts(prompts, router, models, teachers, settings).read_all()
 
-    local, marks = route(), tmp_path / "marks"
-    monkeypatch.setattr(route_nodes, "prompt_scorer", partial(slowly, marks, prompt_scorer))
+    local, marks = routed(), tmp_path / "marks"
+    monkeypatch.setattr(route, "prompt_scorer", partial(slowly, marks, prompt_scorer))
     with cluster.using(nodes.settings):
-        found = with_a_kill(nodes, marks, route)
+        found = with_a_kill(nodes, marks, routed)
     assert found.equals(local)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from persyn_kedro.pipeline_registry import STEPS, register_pipelines
 from tests.browser import Watched, chromium, served
+from tests.catalog import entries
 from tests.conftest import Run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 DEFAULT = register_pipelines()["__default__"]
-CATALOG = yaml.safe_load((Path(__file__).parents[2] / "conf/base/catalog.yml").read_text())
+CATALOG = entries()
 TABLES = [
     name
     for name, entry in CATALOG.items()

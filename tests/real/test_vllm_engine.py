@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from persyn_kedro.domain.benchmarks import harness
-from persyn_kedro.domain.engines import ray as ray_engine
-from persyn_kedro.domain.engines import vllm as vllm_engine
+from persyn_kedro.domain.engines import ray as ray_engine, vllm as vllm_engine
 from persyn_kedro.domain.engines.base import Request
 from persyn_kedro.foundations.models.load import load_tokenizer
 from persyn_kedro.foundations.models.rendering import render_prompt
@@ -17,11 +16,7 @@ from persyn_kedro.foundations.models.resolve import resolve_model
 from persyn_kedro.foundations.processes.child import run_in_child
 from persyn_kedro.foundations.processes.ray.cluster import reachable
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    ModelSettings,
-    SamplingSettings,
-)
+from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
 from tests.clock import DATED
 
 pytestmark = [

@@ -8,9 +8,8 @@ import pytest
 
 from persyn_kedro.domain.prompts import prepare as preparation
 from persyn_kedro.domain.routers import assignment
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers import client as answering
-from persyn_kedro.domain.teachers import dispatch as asking
+from persyn_kedro.domain.stores.tables import ResponseStore
+from persyn_kedro.domain.teachers import client as answering, dispatch as asking
 from persyn_kedro.domain.training_set import merge
 from persyn_kedro.foundations.models.hub import hub_commit
 from persyn_kedro.foundations.tables import rows as table_rows

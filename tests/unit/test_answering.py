@@ -5,14 +5,11 @@ import re
 import pytest
 
 from persyn_kedro.domain.engines import vllm as vllm_engine
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import make_recipes
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.progress import step
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    Teachers,
-)
+from persyn_kedro.foundations.settings.models import EngineSettings, Teachers
 from tests.fake_engine import ENGINE, PROMPTS, answer, model, recipe
 
 

@@ -5,19 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from persyn_kedro.domain.engines.base import (
-    Generation,
-    failed,
-)
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers import client as answering
-from persyn_kedro.domain.teachers import dispatch as asking
+from persyn_kedro.domain.engines.base import Generation, failed
+from persyn_kedro.domain.stores.tables import ResponseStore
+from persyn_kedro.domain.teachers import client as answering, dispatch as asking
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.progress import step
-from persyn_kedro.foundations.settings.models import (
-    Budget,
-)
+from persyn_kedro.foundations.settings.models import Budget
 from persyn_kedro.foundations.tables.schemas import unsettled_rows
 from tests.fake_engine import ENGINE, PROMPTS, answer, recipe
 

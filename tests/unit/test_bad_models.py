@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from persyn_kedro.domain.pool import check_pool
 from persyn_kedro.domain.routers.embeddings import load_backbone
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models import files as model_files
-from persyn_kedro.foundations.models import resolve as weights
+from persyn_kedro.foundations.models import files as model_files, resolve as weights
 from persyn_kedro.foundations.models.load import load_causal_lm, load_tokenizer, source_options
 from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.runs.pool_checks import check_pool
 from tests.settings import SHORTEST
 
 

@@ -11,7 +11,7 @@ from kedro.pipeline.node import Node
 
 from persyn_kedro.cli.publish import _facts as facts_behind
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.step import Step
+from persyn_kedro.foundations.settings.marks import Step
 from persyn_kedro.pipeline_registry import MAKERS
 from persyn_kedro.runs.ancestry import Ancestry
 from persyn_kedro.runs.belonging import check_belonging, pin_versions_behind

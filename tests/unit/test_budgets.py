@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from persyn_kedro.domain.engines.base import Generation
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers import client as answering
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.foundations.errors import PersynError

@@ -5,15 +5,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy.stats import bootstrap, t
 
-from persyn_kedro.domain.comparison.report import (
-    TrainingSets,
-    allocation_by_kind,
-    build_comparison,
-)
+from persyn_kedro.domain.comparison.report import TrainingSets, allocation_by_kind, build_comparison
 from persyn_kedro.domain.comparison.students import compare_students, verdicts
 from persyn_kedro.domain.intervals.bootstrap import mean_over_prompts
 from persyn_kedro.domain.intervals.two_way import certainty

@@ -4,14 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 from kedro.config import OmegaConfigLoader
 from kedro.pipeline import Pipeline
 
-from persyn_kedro.domain.pool import check_pool, pool_notes
+from persyn_kedro.domain.reporting.notes import pool_notes
 from persyn_kedro.foundations.errors import PersynError, yaml_sentence
 from persyn_kedro.foundations.settings import read as settings_reader
 from persyn_kedro.pipeline_registry import register_pipelines
+from persyn_kedro.runs.pool_checks import check_pool
+from tests.catalog import entries
 from tests.settings import SHORTEST
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -65,14 +66,14 @@ def _make_judge(directory: Path) -> None:
 
 
 def test_every_output_is_in_the_catalog_and_versioned() -> None:
-    catalog = yaml.safe_load((CONF / "base" / "catalog.yml").read_text())
+    catalog = entries()
     outputs = EVERY.all_outputs()
     assert outputs <= set(catalog)
     assert all(catalog[name]["versioned"] for name in outputs)
 
 
 def test_no_catalog_entry_is_unused() -> None:
-    catalog = yaml.safe_load((CONF / "base" / "catalog.yml").read_text())
+    catalog = entries()
     by_a_hook = {"run_manifest"}
     assert set(catalog) - by_a_hook <= EVERY.datasets()
 

@@ -6,23 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from persyn_kedro.domain.engines import base as engine_rules
-from persyn_kedro.domain.engines import transformers as transformers_engine
-from persyn_kedro.domain.engines.base import (
-    Generation,
-    Prepared,
-    Request,
-    Turns,
-    finish,
-    prepare,
-)
+from persyn_kedro.domain.engines import base as engine_rules, transformers as transformers_engine
+from persyn_kedro.domain.engines.base import Generation, Prepared, Request, Turns, finish, prepare
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import resolve_model
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    ModelSettings,
-    SamplingSettings,
-)
+from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
 
 
 class WordTokenizer:

@@ -7,7 +7,7 @@ import pytest
 from persyn_kedro.domain.prompts.find import find_prompt, prompt_of_text
 from persyn_kedro.domain.reporting.terminal import explanation_text
 from persyn_kedro.domain.routers.assignment import assignments
-from persyn_kedro.domain.routers.explain import (
+from persyn_kedro.domain.routers.explanation import (
     Explanation,
     RouterTables,
     explain,
@@ -16,7 +16,7 @@ from persyn_kedro.domain.routers.explain import (
 )
 from persyn_kedro.domain.routers.nearest import nearest
 from persyn_kedro.domain.routers.saving import write_description
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id
 from persyn_kedro.foundations.tables import schemas

@@ -9,6 +9,7 @@ from kedro.pipeline import Pipeline
 
 from persyn_kedro.domain.quality import checking
 from persyn_kedro.foundations.models import identities
+from persyn_kedro.foundations.settings.marks import hand, lasting, models_named, step
 from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
@@ -17,7 +18,6 @@ from persyn_kedro.foundations.settings.models import (
     TeacherSettings,
 )
 from persyn_kedro.foundations.settings.read import read_settings
-from persyn_kedro.foundations.settings.step import hand, lasting, models_named, step
 from persyn_kedro.foundations.settings.steps import (
     GenerateSettings,
     LabelSettings,

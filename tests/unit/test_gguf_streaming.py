@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Kind
 
-from persyn_kedro.foundations.models.gguf import reader as gguf_reader
-from persyn_kedro.foundations.models.gguf import streaming as gguf_streaming
+from persyn_kedro.foundations.models.gguf import reader as gguf_reader, streaming as gguf_streaming
 from persyn_kedro.foundations.models.gguf.conversion import convert_whole
 from persyn_kedro.foundations.models.gguf.streaming import stream_gguf
 from tests.tiny_gguf import block

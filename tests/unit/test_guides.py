@@ -12,9 +12,9 @@ import yaml
 from kedro.config import OmegaConfigLoader
 
 from persyn_kedro import cli
-from persyn_kedro.domain.pool import check_own_code, check_pool
 from persyn_kedro.foundations.settings.read import GROUPS, read_settings
 from persyn_kedro.pipeline_registry import register_pipelines
+from persyn_kedro.runs.pool_checks import check_own_code, check_pool
 from tests import guides
 
 ROOT = Path(__file__).parents[2]

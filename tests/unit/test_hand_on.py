@@ -9,11 +9,10 @@ import pyarrow.dataset as pads
 import pytest
 
 from persyn_kedro.datasets.hand_on_directory import ArrowDirectory, HandOnDirectory
-from persyn_kedro.domain.export import facts as about
-from persyn_kedro.domain.export import origins
-from persyn_kedro.domain.export.dataset_card import dataset_card, size_category
+from persyn_kedro.domain.export import facts as about, origins
+from persyn_kedro.domain.export.dataset import dataset_card, size_category
 from persyn_kedro.domain.export.rows import FILES, llama_factory_info, splits_of
-from persyn_kedro.domain.export.student_card import student_card
+from persyn_kedro.domain.export.student import student_card
 from persyn_kedro.domain.student.sft import training_examples
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.load import load_causal_lm, load_tokenizer

@@ -10,7 +10,7 @@ import torch
 
 from persyn_kedro.domain.learnability import scoring, statistics
 from persyn_kedro.domain.learnability.statistics import scorer_id, token_statistics
-from persyn_kedro.domain.stores.statistics_store import StatisticsStore
+from persyn_kedro.domain.stores.tables import StatisticsStore
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.load import load_causal_lm, load_tokenizer
 from persyn_kedro.foundations.models.random import make_random_model

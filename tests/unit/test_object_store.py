@@ -20,7 +20,7 @@ from persyn_kedro.datasets.newest_table import NewestTable
 from persyn_kedro.datasets.parquet_table import ParquetTable
 from persyn_kedro.domain.prompts.sources import read_rows
 from persyn_kedro.domain.stores.parts import PartStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.import_answers import import_responses
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.identities import source_identity

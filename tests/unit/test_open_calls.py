@@ -4,8 +4,7 @@ from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from persyn_kedro.domain.teachers.pending import OpenCalls
 from persyn_kedro.domain.teachers.record import Call

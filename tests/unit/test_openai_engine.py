@@ -11,11 +11,7 @@ from persyn_kedro.domain.engines.base import Generation, Request
 from persyn_kedro.domain.engines.rate_limit import AdaptiveLimit
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import ResolvedModel, check_source
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    ModelSettings,
-    SamplingSettings,
-)
+from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
 from tests.endpoint import Endpoint
 from tests.hosted_teachers import KEY, remote
 

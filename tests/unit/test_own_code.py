@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from persyn_kedro.domain.pool import check_own_code
 from persyn_kedro.domain.quality.checking import check_quality
 from persyn_kedro.domain.rewards.reward import compute_rewards
-from persyn_kedro.domain.routers import saving as persistence
-from persyn_kedro.domain.stores.quality_store import QualityStore
+from persyn_kedro.domain.routers.registry import load_router
+from persyn_kedro.domain.routers.saving import write_description
+from persyn_kedro.domain.stores.tables import QualityStore
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.steps import (
     LabelSettings,
@@ -22,6 +22,7 @@ from persyn_kedro.foundations.settings.steps import (
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.pipelines.label import nodes
 from persyn_kedro.runs import fingerprints
+from persyn_kedro.runs.pool_checks import check_own_code
 
 QUALITY = "q.py:quality"
 
@@ -78,8 +79,8 @@ def test_a_file_that_holds_no_such_function_is_one_sentence(
         ("class R: ...\n", "r.py:R is no subclass of persyn_kedro.domain.routers.base.Teach"),
         (
             "from persyn_kedro.domain.routers.base import TeacherRouter\n"
-            "class R(TeacherRouter):\n    def _save(self, directory): ...\n",
-            "r.py:R lacks _fit_epochs, _load, score_batches",
+            "class R(TeacherRouter):\n    def write_fitted(self, directory): ...\n",
+            "r.py:R lacks fit_valid, read_fitted, score_batches",
         ),
     ],
 )
@@ -190,6 +191,6 @@ def test_a_step_hangs_on_the_files_that_it_reads_alone() -> None:
 def test_a_router_that_another_state_of_its_file_fitted_is_refused() -> None:
     write("r.py", "R = 1\n")
     saved = {"kind": "r.py:R", "own_code": {"name": "R", "sha256": "0"}, "teachers": []}
-    persistence.write_description(Path("."), saved)
+    write_description(Path("."), saved)
     with pytest.raises(PersynError, match="fitted by another state of r.py:R: train it again"):
-        persistence.load_router(Path("."), [])
+        load_router(Path("."), [])

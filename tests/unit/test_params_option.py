@@ -4,8 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from kedro.framework.cli.utils import _split_params
 
 from persyn_kedro.cli.params import parse_params

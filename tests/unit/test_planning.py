@@ -9,7 +9,7 @@ import pytest
 from persyn_kedro.domain.planning.actual import against_actual
 from persyn_kedro.domain.planning.plan import Work, estimate_table, make_plan, read_prompts
 from persyn_kedro.domain.routers.assignment import with_pool
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import make_recipes, pool_identity
 from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.models.resolve import resolve_models
@@ -19,11 +19,7 @@ from persyn_kedro.foundations.settings.models import (
     StudentSettings,
     Teachers,
 )
-from persyn_kedro.foundations.settings.steps import (
-    EvaluateSettings,
-    GenerateSettings,
-    SftSettings,
-)
+from persyn_kedro.foundations.settings.steps import EvaluateSettings, GenerateSettings, SftSettings
 from persyn_kedro.foundations.tables import schemas
 from tests.tables import dataset
 

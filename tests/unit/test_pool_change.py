@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from persyn_kedro.domain.reporting.terminal import pool_change_text
-from persyn_kedro.domain.routers.pool_change import Routed, pool_change
+from persyn_kedro.domain.routers.pool_changes import Routed, pool_change
 
 SPLITS = pa.table(
     {

@@ -4,8 +4,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from persyn_kedro.domain.prompts import sources
 from persyn_kedro.domain.prompts.prepare import prepare_prompts, split_prompts

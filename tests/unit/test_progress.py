@@ -19,8 +19,7 @@ from persyn_kedro.domain.benchmarks.bars import tell_bars
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes.child import run_in_child
-from persyn_kedro.foundations.progress import counts as progress_counts
-from persyn_kedro.foundations.progress import step, watching
+from persyn_kedro.foundations.progress import counts, report, step, watching
 
 
 class Clock:
@@ -36,7 +35,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Clock:
     caplog.set_level(logging.INFO, "persyn_kedro.foundations.progress")
     clock = Clock()
-    for module in (progress, progress_counts):
+    for module in (report, counts):
         monkeypatch.setattr(module, "time", clock)
     return clock
 
@@ -141,7 +140,7 @@ def test_what_a_child_does_is_told_here_and_ends_with_it(
     with step("killed"), watching("outer", 1, "routers"):
         with pytest.raises(PersynError, match="SIGKILL"):
             list(run_in_child(in_a_child, True, label="job"))
-        assert len(progress._board.names()) == 1, "the child's own watch is closed"
+        assert len(report._board.names()) == 1, "the child's own watch is closed"
     closed = tmp_path / "closed"
     with step("left"), closing(run_in_child(flood, closed, label="job")) as items:
         next(items)

@@ -11,9 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
+from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from persyn_kedro.domain.prompts.prepare import prepare_prompts
 from persyn_kedro.domain.prompts.sources import read_rows

@@ -6,7 +6,7 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 
-from persyn_kedro.domain.export.push import Upload, check_secrets, push, uploads
+from persyn_kedro.domain.export.upload import Upload, check_secrets, push, uploads
 from persyn_kedro.foundations.errors import PersynError
 from tests.hub import Hub, serve
 

@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification
 from persyn_kedro.domain.quality import checking, exact_answer
 from persyn_kedro.domain.quality.exact_answer import exact_answer_quality, extract_answer
 from persyn_kedro.domain.quality.reward_model import reward_model_scores
-from persyn_kedro.domain.stores.quality_store import QualityStore
+from persyn_kedro.domain.stores.tables import QualityStore
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.resolve import ResolvedModel

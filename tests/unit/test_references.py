@@ -12,7 +12,7 @@ import pytest
 
 from persyn_kedro.domain.quality import checking
 from persyn_kedro.domain.quality.own_function import function_scores
-from persyn_kedro.domain.stores.quality_store import QualityStore
+from persyn_kedro.domain.stores.tables import QualityStore
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.settings.steps import QualitySettings

@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from persyn_kedro.domain.prompts.chosen import in_memory
 from persyn_kedro.domain.routers import assignment
@@ -155,7 +154,7 @@ def test_the_training_set_is_that_of_dictionaries(
 
 
 def test_quality_of_blocks_is_that_of_the_whole(tmp_path: Path) -> None:
-    from persyn_kedro.domain.stores.quality_store import QualityStore
+    from persyn_kedro.domain.stores.tables import QualityStore
 
     prompts = [
         {"prompt_id": f"p{i}", "prompt": "?", "source": "s", "reference": str(i) if i % 3 else None}

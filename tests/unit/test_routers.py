@@ -12,7 +12,8 @@ from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.domain.routers.jobs import fit_router_job, read_prompt_job, score_prompts_job
 from persyn_kedro.domain.routers.language_model.router import LanguageModelRouter
 from persyn_kedro.domain.routers.metrics import router_metrics
-from persyn_kedro.domain.routers.saving import check_pool, load_router, router_class
+from persyn_kedro.domain.routers.registry import load_router, router_class
+from persyn_kedro.domain.routers.saving import check_pool
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import resolve as weights
 from persyn_kedro.foundations.models.random import make_random_model

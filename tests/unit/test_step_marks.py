@@ -13,9 +13,9 @@ from kedro.pipeline.node import Node
 from pydantic import BaseModel, RootModel, ValidationError
 
 from persyn_kedro.foundations.settings.base import NO_EFFECT
+from persyn_kedro.foundations.settings.marks import hand, lasting, step_of
 from persyn_kedro.foundations.settings.models import Models, ModelSettings
 from persyn_kedro.foundations.settings.read import read_settings
-from persyn_kedro.foundations.settings.step import hand, lasting, step_of
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs import fingerprints
 from persyn_kedro.runs.records import settings_of

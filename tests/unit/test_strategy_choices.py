@@ -4,8 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from persyn_kedro.domain.comparison.strategies import choices, merits
 from persyn_kedro.domain.comparison.strategies.allocation import Pool, RouterScores, allocate

@@ -14,9 +14,8 @@ from persyn_kedro.domain.engines.base import Generation
 from persyn_kedro.domain.prompts import prepare as preparation
 from persyn_kedro.domain.prompts.chosen import ChosenPrompts
 from persyn_kedro.domain.routers.assignment import assignments
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers import client as answering
-from persyn_kedro.domain.teachers import dispatch as asking
+from persyn_kedro.domain.stores.tables import ResponseStore
+from persyn_kedro.domain.teachers import client as answering, dispatch as asking
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.domain.training_set import merge
 from persyn_kedro.foundations.settings.models import EngineSettings, SamplingSettings

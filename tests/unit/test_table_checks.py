@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-import yaml
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from kedro.io.core import DatasetError, Version
 
 from persyn_kedro.datasets.parquet_table import ROW_GROUP, ParquetTable
@@ -19,9 +17,8 @@ from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.settings.steps import LabelSettings
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.registry import COLUMNS
+from tests.catalog import entries
 from tests.good_rows import GOOD, ID, check, refusal, rows_of
-
-CATALOG = Path(__file__).parents[2] / "conf" / "base" / "catalog.yml"
 
 
 def test_the_sentence_names_table_column_rule_value_and_row() -> None:
@@ -33,8 +30,7 @@ def test_the_sentence_names_table_column_rule_value_and_row() -> None:
 
 
 def test_every_table_of_the_catalog_names_its_rules() -> None:
-    catalog = yaml.safe_load(CATALOG.read_text())
-    tables = {n: e for n, e in catalog.items() if e["type"].endswith("ParquetTable")}
+    tables = {n: e for n, e in entries().items() if e["type"].endswith("ParquetTable")}
     kinds = {name: entry.get("table") for name, entry in tables.items()}
     assert set(kinds.values()) == set(COLUMNS)
     assert {n: k for n, k in kinds.items() if n in COLUMNS} == {k: k for k in COLUMNS if k in kinds}

@@ -11,7 +11,6 @@ import pytest
 from persyn_kedro.domain.engines import openai as openai_engine
 from persyn_kedro.domain.engines.base import Request
 from persyn_kedro.domain.learnability import statistics
-from persyn_kedro.domain.pool import check_pool
 from persyn_kedro.domain.quality.checking import _scorer
 from persyn_kedro.domain.router_comparison.fitting import Fitting
 from persyn_kedro.domain.teachers.recipe import Recipe
@@ -20,13 +19,10 @@ from persyn_kedro.foundations.models.hub import hub_commit
 from persyn_kedro.foundations.models.identities import model_identity
 from persyn_kedro.foundations.models.random import CHATML, make_random_model
 from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    ModelSettings,
-    SamplingSettings,
-)
+from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
 from persyn_kedro.foundations.settings.read import read_settings
 from persyn_kedro.foundations.settings.steps import QualitySettings, TrainRouterSettings
+from persyn_kedro.runs.pool_checks import check_pool
 from tests.clock import DATED
 from tests.endpoint import Endpoint
 from tests.hosted_teachers import remote

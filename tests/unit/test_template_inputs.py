@@ -14,8 +14,8 @@ from persyn_kedro.domain.engines.base import Prepared, Request, Turns
 from persyn_kedro.domain.learnability import statistics
 from persyn_kedro.domain.quality.reward_model import pair_ids
 from persyn_kedro.domain.routers import embeddings
+from persyn_kedro.domain.student.before_after import trained
 from persyn_kedro.domain.student.sft import training_examples
-from persyn_kedro.domain.student.trained import trained
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.load import load_tokenizer

@@ -8,8 +8,7 @@ import pytest
 
 from persyn_kedro.domain.learnability.scoring import score_responses
 from persyn_kedro.domain.quality.checking import check_quality
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.statistics_store import StatisticsStore
+from persyn_kedro.domain.stores.tables import QualityStore, StatisticsStore
 from persyn_kedro.foundations.models.load import load_tokenizer
 from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.rendering import reading

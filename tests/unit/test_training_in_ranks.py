@@ -27,11 +27,7 @@ from persyn_kedro.foundations.processes.fork_server import import_ahead
 from persyn_kedro.foundations.processes.ranks import group, run_in_ranks
 from persyn_kedro.foundations.progress import step
 from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.settings.steps import (
-    LoraSettings,
-    SftSettings,
-    TrainRouterSettings,
-)
+from persyn_kedro.foundations.settings.steps import LoraSettings, SftSettings, TrainRouterSettings
 from persyn_kedro.runs.preload import imports_of
 from tests.unit.test_child_process import is_running
 

@@ -5,7 +5,7 @@ import pytest
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.tables.checks import TableCheck
-from persyn_kedro.foundations.tables.registry import COLUMNS, rules_of
+from persyn_kedro.foundations.tables.registry import COLUMNS, TABLES
 from tests.good_rows import OTHER_ID, another, check, refusal, rows_of
 
 KEYS = [
@@ -60,7 +60,7 @@ def test_scores_have_one_length(kind: str, pieces: int) -> None:
 @pytest.mark.parametrize("kind", COLUMNS)
 def test_columns_are_exactly_the_tables(kind: str) -> None:
     good = COLUMNS[kind]
-    assert list(rules_of(kind).columns) and set(rules_of(kind).columns) == set(good.names)
+    assert list(TABLES[kind].checks.columns) and set(TABLES[kind].checks.columns) == set(good.names)
     check(kind, rows_of(kind).replace_schema_metadata({"unsettled": "3"}))
     last = len(good) - 1
     for wrong, place in (

@@ -8,8 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models import resolve as weights
-from persyn_kedro.foundations.models import zoo
+from persyn_kedro.foundations.models import resolve as weights, zoo
 from persyn_kedro.foundations.models.gguf import conversion as gguf_conversion
 from persyn_kedro.foundations.models.load import load_causal_lm
 from persyn_kedro.foundations.settings.models import ModelSettings

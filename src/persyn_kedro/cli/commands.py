@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
-from kedro.framework.cli.project import CONF_SOURCE_HELP
-from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.cli.project import CONF_SOURCE_HELP, run as kedro_run
 from kedro.framework.cli.utils import validate_conf_source
 from kedro.framework.session import KedroSession
 
@@ -62,7 +61,7 @@ cli.add_command(run)
 
 def _open(env: str | None) -> tuple[dict[str, Any], Any]:
     """Return the settings and the catalog of an environment."""
-    from persyn_kedro.foundations.settings.read import read_settings
+    from persyn_kedro.foundations.settings import read_settings
 
     conf_source = click.get_current_context().meta.get("conf_source")
     with KedroSession.create(env=env, conf_source=conf_source) as session:
@@ -74,8 +73,8 @@ def _open(env: str | None) -> tuple[dict[str, Any], Any]:
 @click.option("--env", "-e", default=None, help="Kedro environment whose models are fetched.")
 def fetch_models(env: str | None) -> None:
     """Fetch and convert every model that the settings use."""
-    from persyn_kedro.foundations.models.resolve import resolve_models
-    from persyn_kedro.foundations.settings.step import models_named
+    from persyn_kedro.foundations.models import resolve_models
+    from persyn_kedro.foundations.settings import models_named
 
     with one_sentence():
         settings, _ = _open(env)
@@ -95,14 +94,13 @@ def import_responses(file: str, env: str | None) -> None:
 
     FILE, a path or an fsspec URL, is JSONL with prompt (as it is asked), teacher and response.
     """
-    from persyn_kedro.domain.teachers import import_answers as importing
-    from persyn_kedro.domain.teachers.recipe import resolve_recipes
-    from persyn_kedro.foundations.storage.paths import place
+    from persyn_kedro.domain.teachers import import_responses as import_into, resolve_recipes
+    from persyn_kedro.foundations.storage import place
 
     with one_sentence():
         settings, catalog = _open(env)
         recipes = resolve_recipes(settings["teachers"], settings["models"])
-        counts = importing.import_responses(place(file), recipes, catalog.load("response_store"))
+        counts = import_into(place(file), recipes, catalog.load("response_store"))
         for teacher, count in counts.items():
             click.echo(f"{teacher}: {count} responses imported")
 
@@ -117,7 +115,7 @@ def trace(prompt_id: str, env: str | None) -> None:
     """
     import json
 
-    from persyn_kedro.domain.training_set.provenance import trace as trace_row
+    from persyn_kedro.domain.training_set import trace as trace_row
     from persyn_kedro.runs.belonging import pin_versions_behind
 
     with one_sentence():
@@ -163,7 +161,7 @@ def explain(
     import logging
 
     from persyn_kedro.cli.explain import explain_prompt
-    from persyn_kedro.domain.reporting.terminal import explanation_text
+    from persyn_kedro.domain.reporting import explanation_text
 
     logging.getLogger("persyn_kedro").setLevel(logging.WARNING)  # print the answer alone
     with one_sentence():
@@ -223,7 +221,7 @@ def push(
     The token is HF_TOKEN's, from the environment or conf/local/credentials.yml.
     """
     from persyn_kedro.cli import publish as publishing
-    from persyn_kedro.domain.export.push import push as send
+    from persyn_kedro.domain.export import push as send
 
     with one_sentence():
         settings, catalog = _open(env)
@@ -249,14 +247,17 @@ def push(
 @click.option("--response", required=True)
 def show_mask(env: str | None, prompt: str, response: str) -> None:
     """Show in colour which tokens of a pair the student is trained on."""
-    from persyn_kedro.foundations.models import rendering
-    from persyn_kedro.foundations.models.load import load_tokenizer
-    from persyn_kedro.foundations.models.resolve import resolve_models
+    from persyn_kedro.foundations.models import (
+        load_tokenizer,
+        render,
+        resolve_models,
+        show_mask as coloured,
+    )
 
     with one_sentence():
         settings, _ = _open(env)
         student = settings["student"]
         model = resolve_models(settings["models"], [student.model])[student.model]
         tokenizer = load_tokenizer(model)
-        rendered = rendering.render(tokenizer, student.system, prompt, response)
-        click.echo(rendering.show_mask(tokenizer, rendered), color=True)  # piped, too
+        rendered = render(tokenizer, student.system, prompt, response)
+        click.echo(coloured(tokenizer, rendered), color=True)  # piped, too

@@ -6,8 +6,8 @@ from typing import Any
 
 from kedro.pipeline import Pipeline
 
-from persyn_kedro.domain.prompts.find import find_prompt, prompt_of_text, some_ids
-from persyn_kedro.domain.routers.explain import Explanation, RouterTables, explain
+from persyn_kedro.domain.prompts import find_prompt, prompt_of_text, some_ids
+from persyn_kedro.domain.routers import Explanation, RouterTables, explain
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs.belonging import pin_versions_behind
@@ -34,7 +34,7 @@ def explain_prompt(
     """Explain a prompt, given by the beginning of its id or by its text, and pin the versions.
 
     Args:
-        neighbours: as ``count`` of ``domain.routers.explain.explain``.
+        neighbours: as ``count`` of ``domain.routers.explanation.explain``.
         load_versions: as in ``pin_router``.
         suffix: that all prompts of the source end with.
 

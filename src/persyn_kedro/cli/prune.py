@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from persyn_kedro.datasets.atomic import RECORD_FILE, AtomicVersionedDataset
-from persyn_kedro.foundations.storage.paths import Place, is_local
+from persyn_kedro.foundations.storage import Place, is_local
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from persyn_kedro.domain.export.push import Upload, check_secrets, uploads
+from persyn_kedro.domain.export import Upload, check_secrets, uploads
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.models import Models
-from persyn_kedro.foundations.storage.cache import cache_directory
+from persyn_kedro.foundations.settings import Models
+from persyn_kedro.foundations.storage import cache_directory
 from persyn_kedro.runs.ancestry import Ancestry, Clash
 
 TOKEN = "HF_TOKEN"  # noqa: S105 - the variable's name

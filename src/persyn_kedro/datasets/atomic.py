@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING, Any
 from kedro.io.core import AbstractVersionedDataset, Version, VersionNotFoundError
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.storage.fsync import flush_directory, flush_tree
-from persyn_kedro.foundations.storage.mirror import copy_within, send
-from persyn_kedro.foundations.storage.paths import Place, is_local, one_sentence_of, place
+from persyn_kedro.foundations.storage import (
+    Place,
+    copy_within,
+    flush_directory,
+    flush_tree,
+    is_local,
+    one_sentence_of,
+    place,
+    send,
+)
 
 if TYPE_CHECKING:
     from upath import UPath

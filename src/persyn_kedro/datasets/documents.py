@@ -8,7 +8,7 @@ from kedro_datasets._typing import JSONPreview, PlotlyPreview, TablePreview
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.datasets.previews import NOT_MADE, preview_table, table_of_figures
-from persyn_kedro.foundations.storage.paths import Place
+from persyn_kedro.foundations.storage import Place
 
 
 class JsonDocument(AtomicVersionedDataset):

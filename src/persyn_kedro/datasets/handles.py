@@ -5,16 +5,17 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.stores.routing_store import RoutingStore
-from persyn_kedro.domain.stores.statistics_store import StatisticsStore
-from persyn_kedro.domain.stores.trial_store import TrialStore
-from persyn_kedro.domain.teachers.budget import Ledger
+from persyn_kedro.domain.stores import (
+    QualityStore,
+    ResponseStore,
+    RoutingStore,
+    StatisticsStore,
+    TrialStore,
+)
+from persyn_kedro.domain.teachers import Ledger
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.storage.cache import cache_directory
-from persyn_kedro.foundations.storage.paths import Place, place
+from persyn_kedro.foundations.storage import Place, cache_directory, place
 
 _STORES: dict[str, Any] = {
     "responses": ResponseStore,

@@ -8,8 +8,7 @@ from kedro_datasets._typing import JSONPreview
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset, link
 from persyn_kedro.datasets.previews import NOT_MADE
-from persyn_kedro.foundations.storage.mirror import local_copy
-from persyn_kedro.foundations.storage.paths import Place
+from persyn_kedro.foundations.storage import Place, local_copy
 
 
 class ModelDirectory(AtomicVersionedDataset):

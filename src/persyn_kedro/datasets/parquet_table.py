@@ -13,13 +13,15 @@ from kedro_datasets._typing import TablePreview
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.datasets.previews import NOT_MADE, preview_table
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.storage.paths import Place
-from persyn_kedro.foundations.tables.checks import TableCheck
-from persyn_kedro.foundations.tables.lazy_reads import telling
-from persyn_kedro.foundations.tables.memory import give_back
-from persyn_kedro.foundations.tables.registry import COLUMNS
-from persyn_kedro.foundations.tables.rows import BLOCK
-from persyn_kedro.foundations.tables.schemas import unsettled_rows
+from persyn_kedro.foundations.storage import Place
+from persyn_kedro.foundations.tables import (
+    BLOCK,
+    COLUMNS,
+    TableCheck,
+    give_back,
+    telling,
+    unsettled_rows,
+)
 
 ROW_GROUP = BLOCK
 

@@ -4,14 +4,21 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from persyn_kedro.domain.quality.checking import exact_scorer
+from persyn_kedro.domain.quality import exact_scorer
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.models.identities import harness_identity, source_identity
-from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
-from persyn_kedro.foundations.settings.models import Models, ModelSettings
-from persyn_kedro.foundations.settings.plugins import code_identity
-from persyn_kedro.foundations.settings.step import hand, lasting, own_code_named, step_of
-from persyn_kedro.foundations.settings.steps import GenerateSettings, PrepareSettings
+from persyn_kedro.foundations.models import harness_identity, source_identity
+from persyn_kedro.foundations.settings import (
+    BenchmarkSettings,
+    GenerateSettings,
+    Models,
+    ModelSettings,
+    PrepareSettings,
+    code_identity,
+    hand,
+    lasting,
+    own_code_named,
+    step_of,
+)
 
 Record = dict[str, Any]
 Identify = Callable[[str, ModelSettings], dict[str, Any]]
@@ -26,7 +33,7 @@ def reading(
     """Return all that a node's result hangs on.
 
     Args:
-        function: the node's, marked with ``foundations.settings.step.step``.
+        function: the node's, marked with ``foundations.settings.marks.step``.
         settings: by the function's arguments: the group's name and its value.
         inputs: the content hash of each data set that is read.
         identify: gives ``foundations.models.identities.model_identity``.

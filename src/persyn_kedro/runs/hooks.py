@@ -17,13 +17,13 @@ class ProjectHooks:
     @hook_impl
     def after_context_created(self, context: Any) -> None:
         """Check all settings, also those of later steps, before a step is paid for."""
-        from persyn_kedro.foundations.processes.ray import current as cluster
-        from persyn_kedro.foundations.settings.read import read_settings
+        from persyn_kedro.foundations.processes import use as use_cluster
+        from persyn_kedro.foundations.settings import read_settings
 
         loader = context.config_loader
         _export_keys(loader)
         self.settings = read_settings(_merged(loader["parameters"], loader.runtime_params or {}))
-        cluster.use(self.settings["cluster"])
+        use_cluster(self.settings["cluster"])
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
@@ -35,8 +35,8 @@ class ProjectHooks:
 
     @hook_impl
     def before_node_run(self, node: Any, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Hand the node those settings alone that it is marked to read (``foundations.settings.step``)."""
-        from persyn_kedro.foundations.settings.step import hand, step_of
+        """Hand the node those settings alone that it is marked to read (``settings.step``)."""
+        from persyn_kedro.foundations.settings import hand, step_of
         from persyn_kedro.runs.records import settings_of
 
         groups = settings_of(node)
@@ -46,14 +46,22 @@ class ProjectHooks:
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
-        from persyn_kedro.domain.reporting import terminal
+        from persyn_kedro.domain.reporting import (
+            benchmarks_text,
+            comparison_text,
+            hand_on_text,
+            plan_text,
+            pool_change_text,
+            routers_text,
+            terminal_table,
+        )
 
         texts = {
-            "report_summary": terminal.terminal_table,
-            "router_comparison": terminal.routers_text,
-            "strategy_comparison": terminal.comparison_text,
-            "benchmark_comparison": terminal.benchmarks_text,
-            "hand_on_facts": terminal.hand_on_text,
+            "report_summary": terminal_table,
+            "router_comparison": routers_text,
+            "strategy_comparison": comparison_text,
+            "benchmark_comparison": benchmarks_text,
+            "hand_on_facts": hand_on_text,
             "hand_on_dataset": lambda directory: f"The training set to hand on: {directory}",
             "hand_on_arrow": lambda directory: f"The same for load_from_disk: {directory}",
             "hand_on_student": lambda directory: f"The student to hand on: {directory}",
@@ -63,10 +71,10 @@ class ProjectHooks:
                 print(text(catalog.load(name)))
         if "plan" in pipeline.all_outputs():
             plan = catalog.load("plan").to_table().to_pylist()
-            print(terminal.plan_text(plan, catalog.load("plan_summary")))
+            print(plan_text(plan, catalog.load("plan_summary")))
         change = catalog.load("run_manifest").get("pool_change")  # ManifestHooks has saved it
         if change:
-            print(terminal.pool_change_text(change))
+            print(pool_change_text(change))
 
 
 def _export_keys(loader: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kedro.pipeline.node import Node
 
-from persyn_kedro.foundations.processes.ray.cluster import check_reachable
+from persyn_kedro.foundations.processes import check_reachable
 
 _SCORING = {  # by the student or the router, in actors
     "label.score_learnability",
@@ -70,9 +70,8 @@ def _check_training(steps: set[str], settings: dict[str, Any]) -> None:
     router = steps & _TRAINING_A_ROUTER and settings["train_router"].kind == "language_model"
     if cluster.training_processes == 1 or not (student or router):
         return
-    from persyn_kedro.foundations.models.load import check_shards
-    from persyn_kedro.foundations.models.resolve import find_model
-    from persyn_kedro.foundations.processes.ranks import check_gpus
+    from persyn_kedro.foundations.models import check_shards, find_model
+    from persyn_kedro.foundations.processes import check_gpus
 
     check_gpus(cluster.training_processes)
     if student and cluster.sharding == "fsdp":

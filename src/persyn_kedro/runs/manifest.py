@@ -15,7 +15,7 @@ from kedro.io.core import AbstractVersionedDataset, DatasetError
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 
 if TYPE_CHECKING:
-    from persyn_kedro.foundations.settings.steps import PrepareSettings
+    from persyn_kedro.foundations.settings import PrepareSettings
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,8 @@ class ManifestHooks:
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
         # Not above: every command of Kedro imports this module.
-        from persyn_kedro.foundations.models.resolve import identify_weights
-        from persyn_kedro.foundations.settings.read import GROUPS, read_settings
+        from persyn_kedro.foundations.models import identify_weights
+        from persyn_kedro.foundations.settings import GROUPS, read_settings
         from persyn_kedro.runs.records import models_of
 
         self._catalog = catalog
@@ -173,7 +173,7 @@ def _hash(value: Any) -> str:
 
 
 def _prompt_file(prepare: "PrepareSettings") -> dict[str, str] | None:
-    from persyn_kedro.foundations.storage.prompt_files import files_content
+    from persyn_kedro.foundations.storage import files_content
 
     file = prepare.source.file
     digest = files_content(file) if file is not None else None

@@ -6,9 +6,7 @@ from typing import Any
 from kedro.pipeline import Pipeline
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
-from persyn_kedro.domain.routers.assignment import pool_of
-from persyn_kedro.domain.routers.pool_change import Routed, pool_change
-from persyn_kedro.domain.routers.saving import pool_difference
+from persyn_kedro.domain.routers import Routed, pool_change, pool_difference, pool_of
 
 COLUMNS = ["prompt_id", "teacher"]
 

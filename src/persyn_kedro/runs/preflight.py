@@ -4,17 +4,20 @@ from typing import Any
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.datasets.handles import StoreHandle
-from persyn_kedro.domain.benchmarks.harness import check_harness
-from persyn_kedro.domain.pool import check_own_code, check_pool, check_recipe
+from persyn_kedro.domain.benchmarks import check_harness
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models.hub import hub_commit
-from persyn_kedro.foundations.models.resolve import check_hub_files, identify_weights
-from persyn_kedro.foundations.models.templates import check_known_template
-from persyn_kedro.foundations.processes.ray.cluster import check_cluster
-from persyn_kedro.foundations.settings.read import GROUPS
-from persyn_kedro.foundations.storage.paths import Place, check_writable
+from persyn_kedro.foundations.models import (
+    check_hub_files,
+    check_known_template,
+    hub_commit,
+    identify_weights,
+)
+from persyn_kedro.foundations.processes import check_cluster
+from persyn_kedro.foundations.settings import GROUPS
+from persyn_kedro.foundations.storage import Place, check_writable
 from persyn_kedro.pipeline_registry import MAKERS
 from persyn_kedro.runs.belonging import check_belonging
+from persyn_kedro.runs.pool_checks import check_own_code, check_pool, check_recipe
 from persyn_kedro.runs.records import models_of
 
 # What a step's missing input is called in the sentence to the user.

@@ -43,7 +43,7 @@ def imports_of(steps: set[str], engine: str, local_teachers: bool = True) -> lis
 
 def import_ahead_of(pipeline: Any, settings: dict[str, Any]) -> None:
     """Have the heavy libraries of this run imported once, when its first model starts."""
-    from persyn_kedro.foundations.processes.fork_server import import_ahead
+    from persyn_kedro.foundations.processes import import_ahead
 
     steps = {node.name.partition(".")[0] for node in pipeline.nodes}
     models = settings["models"].root

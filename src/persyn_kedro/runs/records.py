@@ -12,10 +12,14 @@ from kedro.pipeline.node import Node
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.datasets.handles import StoreHandle
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models.identities import model_identity
-from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.settings.read import GROUPS, read_settings
-from persyn_kedro.foundations.settings.step import models_used, step_of
+from persyn_kedro.foundations.models import model_identity
+from persyn_kedro.foundations.settings import (
+    GROUPS,
+    ModelSettings,
+    models_used,
+    read_settings,
+    step_of,
+)
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs.fingerprints import Record, difference, fingerprint, reading
 

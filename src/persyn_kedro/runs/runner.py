@@ -10,8 +10,8 @@ from kedro.runner.task import Task
 
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import Interrupted
-from persyn_kedro.foundations.settings.step import step_of
-from persyn_kedro.foundations.tables.memory import give_back
+from persyn_kedro.foundations.settings import step_of
+from persyn_kedro.foundations.tables import give_back
 from persyn_kedro.runs.ancestry import Ancestry
 from persyn_kedro.runs.belonging import check_node
 from persyn_kedro.runs.machines import check_machines, needs_check

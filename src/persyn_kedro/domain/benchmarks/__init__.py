@@ -1,0 +1,5 @@
+"""Public benchmarks by lm-evaluation-harness, before and after."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

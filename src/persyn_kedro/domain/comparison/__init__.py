@@ -1,0 +1,5 @@
+"""Strategies compared: what each trains a student on, and how that student does."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,15 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.stores.trial_store import SHELF, TrialStore
+from persyn_kedro.domain.stores.tables import TRIALS, ResponseStore, TrialStore
+from persyn_kedro.domain.student.before_after import trained, untrained
 from persyn_kedro.domain.student.sft import train_student_job
 from persyn_kedro.domain.student.test_set import Exam
-from persyn_kedro.domain.student.trained import trained, untrained
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.processes.ranks import run_in_ranks
-from persyn_kedro.foundations.processes.ray.current import current
+from persyn_kedro.foundations.processes.target import current
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.steps import SftSettings
 
@@ -76,7 +75,7 @@ class Trial:
 
 def finished_trials(store: TrialStore) -> dict[str, dict[str, Any]]:
     """Return the stored trials by trial_id."""
-    return {row["trial_id"]: row for row in store.read(SHELF).to_pylist()}
+    return {row["trial_id"]: row for row in store.read(TRIALS).to_pylist()}
 
 
 def run_trial(
@@ -110,7 +109,7 @@ def run_trial(
         "weights_id": recipe.weights_id,
         "recipe_id": recipe.recipe_id,
     }
-    store.append(SHELF, [row])
+    store.append(TRIALS, [row])
     shutil.rmtree(workspace / "model")
     shutil.rmtree(workspace / "checkpoints", ignore_errors=True)
     return row

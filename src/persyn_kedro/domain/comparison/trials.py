@@ -16,9 +16,7 @@ from persyn_kedro.domain.comparison.trial import (
     trial_answers,
 )
 from persyn_kedro.domain.quality.checking import check_quality
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.stores.trial_store import TrialStore
+from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore, TrialStore
 from persyn_kedro.domain.student.test_set import STUDENT
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError

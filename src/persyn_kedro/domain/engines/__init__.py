@@ -1,0 +1,5 @@
+"""Engines: what runs a model, local or hosted, behind one contract."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -11,16 +11,12 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from persyn_kedro.domain.engines import plugin as own_engine
-from persyn_kedro.domain.engines import transformers as transformers_engine
-from persyn_kedro.domain.engines import vllm as vllm_engine
-from persyn_kedro.domain.engines.base import (
-    Generation,
-    Prepared,
-    Request,
-    Turns,
-    failed,
+from persyn_kedro.domain.engines import (
+    plugin as own_engine,
+    transformers as transformers_engine,
+    vllm as vllm_engine,
 )
+from persyn_kedro.domain.engines.base import Generation, Prepared, Request, Turns, failed
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.models.resolve import here
 from persyn_kedro.foundations.settings.cluster import ClusterSettings

@@ -1,9 +1,9 @@
 """Engines for local models: three of the package, each one file, or the user's own function.
 
-A file ``x_engine.py`` here has three functions: ``generate(requests, model, engine)`` (as in
-transformers_engine; Ray's is handed the cluster too), ``environment(engine)`` (variables of the
+A module here has three functions: ``generate(requests, model, engine)`` (as in
+transformers; Ray's is handed the cluster too), ``environment(engine)`` (variables of the
 process that it runs in) and ``install()`` (how its library is installed, None where it is there).
-What they take and give is in ``engine``.
+What they take and give is in ``base``.
 """
 
 from importlib import import_module
@@ -17,8 +17,7 @@ from persyn_kedro.foundations.settings.plugins import is_own
 
 def engine_module(name: str) -> ModuleType:
     """Return the module of the engine ``name``, or of ``openai``, that of endpoints."""
-    file = "own" if is_own(name) else name
-    return import_module(f"persyn_kedro.domain.teachers.{file}_engine")
+    return import_module(f"persyn_kedro.domain.engines.{'plugin' if is_own(name) else name}")
 
 
 def check_installed(engine: EngineSettings) -> None:

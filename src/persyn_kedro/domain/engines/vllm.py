@@ -7,13 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from persyn_kedro.domain.engines.base import (
-    Generation,
-    Prepared,
-    Request,
-    Turns,
-    failed,
-)
+from persyn_kedro.domain.engines.base import Generation, Prepared, Request, Turns, failed
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.settings.models import EngineSettings, SamplingSettings
 

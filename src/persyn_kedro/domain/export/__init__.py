@@ -1,0 +1,5 @@
+"""The training set and the student for others: files, cards, the hub."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

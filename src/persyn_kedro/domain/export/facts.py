@@ -14,11 +14,10 @@ from persyn_kedro.domain.export.origins import (
     spoken_model,
     spoken_source,
 )
-from persyn_kedro.domain.pool import thinks_of
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.identities import source_identity
 from persyn_kedro.foundations.models.resolve import identify_weights
-from persyn_kedro.foundations.settings.models import Models, StudentSettings, Teachers
+from persyn_kedro.foundations.settings.models import Models, StudentSettings, Teachers, thinks_of
 from persyn_kedro.foundations.settings.plugins import is_own
 from persyn_kedro.foundations.settings.steps import (
     GenerateSettings,

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from persyn_kedro.domain.learnability.statistics import Request, scorer_id, student_scorer
-from persyn_kedro.domain.stores.statistics_store import StatisticsStore
+from persyn_kedro.domain.stores.tables import StatisticsStore
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.rendering import reading, visible_text

@@ -2,7 +2,7 @@
 
 A signal is ``signal(statistics) -> float | None``, higher where the response is easier to learn.
 ``statistics`` has ``tokens``, ``sum_logp``, ``sum_rank_100``, ``sum_p2``, ``sum_p_true`` and
-``logp`` (``schemas.STATISTICS_FIELDS``). The student need not run again for another signal.
+``logp`` (``schemas.STORED_STATISTICS``). The student need not run again for another signal.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from typing import Any
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.plugins import is_own, load_function
-from persyn_kedro.foundations.tables.schemas import STATISTICS_FIELDS
+from persyn_kedro.foundations.tables.schemas import STORED_STATISTICS
 
 Signal = Callable[[Mapping[str, Any]], float | None]
 
@@ -32,7 +32,7 @@ def signal_of(name: str) -> tuple[Signal, tuple[str, ...]]:
         PersynError: one of the user's own that is not there or does not take one argument.
     """
     if is_own(name):
-        return load_function(name, "statistics"), tuple(field for field, _ in STATISTICS_FIELDS)
+        return load_function(name, "statistics"), tuple(STORED_STATISTICS.names[1:])
     return SIGNALS[name]
 
 

@@ -1,1 +1,5 @@
-"""What a run will take, before a model is loaded or a teacher is paid."""
+"""What a run would take: calls, tokens, cost and disk."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,7 +14,7 @@ from persyn_kedro.domain.planning.disk import disk_needed
 from persyn_kedro.domain.planning.lengths import SAMPLE, lengths_of
 from persyn_kedro.domain.routers.assignment import pool_of
 from persyn_kedro.domain.routers.saving import pool_difference
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.student.test_set import STUDENT
 from persyn_kedro.domain.teachers.recipe import Recipe, pool_identity
 from persyn_kedro.domain.teachers.requests import answered_prompts
@@ -25,11 +25,7 @@ from persyn_kedro.foundations.settings.models import (
     StudentSettings,
     Teachers,
 )
-from persyn_kedro.foundations.settings.steps import (
-    EvaluateSettings,
-    GenerateSettings,
-    SftSettings,
-)
+from persyn_kedro.foundations.settings.steps import EvaluateSettings, GenerateSettings, SftSettings
 from persyn_kedro.foundations.tables.rows import TableRows
 from persyn_kedro.foundations.tables.schemas import PLAN
 

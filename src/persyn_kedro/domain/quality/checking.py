@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from persyn_kedro.domain.quality.exact_answer import VERSION, exact_answer_quality
 from persyn_kedro.domain.quality.own_function import function_scores
 from persyn_kedro.domain.quality.reward_model import reward_scorer
-from persyn_kedro.domain.stores.quality_store import QualityStore
+from persyn_kedro.domain.stores.tables import QualityStore
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id
@@ -121,6 +121,11 @@ def check_can_be_labelled(prompts: list[dict[str, Any]], settings: LabelSettings
                 f"No calibration prompt falls into the router's {part} part: add prompts or raise "
                 f"prepare.{fraction}_fraction."
             )
+    check_can_be_judged(prompts, settings)
+
+
+def check_can_be_judged(prompts: list[dict[str, Any]], settings: LabelSettings) -> None:
+    """Raise a PersynError if answers are to be checked, and no prompt has a reference."""
     exact = settings.quality.kind == "exact_answer" and settings.alpha < 1
     if exact and all(prompt["reference"] is None for prompt in prompts):
         raise PersynError(

@@ -3,8 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from persyn_kedro.domain.reporting import benchmark_figures, choice_figures, plan_figures, run_plots
-from persyn_kedro.domain.reporting import formatting as figures
+from persyn_kedro.domain.reporting import (
+    benchmark_figures,
+    choice_figures,
+    formatting as figures,
+    plan_figures,
+    run_plots,
+)
 from persyn_kedro.domain.reporting.choice_samples import SAMPLES
 from persyn_kedro.domain.reporting.drawing import svg
 from persyn_kedro.domain.reporting.glossary import GLOSSARY

@@ -8,10 +8,10 @@ from persyn_kedro.domain.reporting import (
     benchmark_figures,
     comparison_figures,
     explanation_figures,
+    formatting as figures,
     plan_figures,
 )
-from persyn_kedro.domain.reporting import formatting as figures
-from persyn_kedro.domain.routers.explain import Explanation
+from persyn_kedro.domain.routers.explanation import Explanation
 
 _WIDTH = 100
 

@@ -1,0 +1,5 @@
+"""A reward model trained from right and wrong calibration answers."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from persyn_kedro.domain.rewards.reward import comparable, fitted_rewards, tell_apart
 from persyn_kedro.domain.router_comparison.fitting import Fitting, Prompts, scores_of
-from persyn_kedro.domain.stores.routing_store import RoutingStore
+from persyn_kedro.domain.stores.tables import RoutingStore
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import unit_draw
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from persyn_kedro.domain.routers import embeddings
-from persyn_kedro.domain.routers import saving as persistence
-from persyn_kedro.domain.stores.routing_store import RoutingStore
+from persyn_kedro.domain.routers.registry import router_class
+from persyn_kedro.domain.stores.tables import RoutingStore
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.settings.marks import lasting
 from persyn_kedro.foundations.settings.plugins import code_identity
-from persyn_kedro.foundations.settings.step import lasting
 from persyn_kedro.foundations.settings.steps import TrainRouterSettings
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def fit_and_score_job(fittings: list[Fitting]) -> Iterator[np.ndarray]:
     """Yield each fitting's (n, K) float32 scores; frozen backbones embed each prompt once."""
     with embeddings.remembered():
         for fitting in fittings:
-            kind = persistence.router_class(fitting.settings.kind)
+            kind = router_class(fitting.settings.kind)
             router = kind(fitting.backbone, fitting.settings, fitting.seed)
             router.fit(list(fitting.fitted.values()), fitting.rewards)
             yield router.predict_scores(list(fitting.scored.values()))

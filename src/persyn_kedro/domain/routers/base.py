@@ -10,8 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from persyn_kedro.domain.rewards.reward import comparable, fitted_rewards
-from persyn_kedro.domain.routers import embeddings
-from persyn_kedro.domain.routers import saving as persistence
+from persyn_kedro.domain.routers import embeddings, saving
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.steps import TrainRouterSettings
@@ -64,7 +63,7 @@ class TeacherRouter(BaseEstimator):
         if not len(kept):
             raise PersynError("the router cannot be fitted: no prompt has two valid teachers.")
         self.n_teachers_ = rewards.shape[1]
-        yield from self._fit_epochs(
+        yield from self.fit_valid(
             [prompts[i] for i in kept.tolist()], np.asarray(rewards[kept], dtype=np.float64)
         )
         self.n_fit_ = len(kept)
@@ -88,26 +87,26 @@ class TeacherRouter(BaseEstimator):
     def save(self, directory: Path) -> None:
         """Save arrays or weights and ``router.json``."""
         check_is_fitted(self, "n_fit_")
-        self._save(Path(directory))
-        persistence.write_description(
+        self.write_fitted(Path(directory))
+        saving.write_description(
             directory,
-            persistence.describe(self.backbone, self.settings, self.seed, self.n_fit_),
+            saving.describe(self.backbone, self.settings, self.seed, self.n_fit_),
         )
 
     @classmethod
     def load(cls, directory: Path) -> Any:
         """Load what ``save`` wrote."""
-        saved = persistence.read_description(directory)
+        saved = saving.read_description(directory)
         settings = TrainRouterSettings(**saved["settings"])
         router = cls(cls._backbone(saved, Path(directory)), settings, saved["seed"])
-        router._load(Path(directory))
+        router.read_fitted(Path(directory))
         router.n_fit_ = saved["n_fit"]
         return router
 
     @classmethod
     def _backbone(cls, saved: dict[str, Any], directory: Path) -> "ResolvedModel":
         """Return the backbone of a saved router, found again through its settings."""
-        return persistence.resolve_backbone(saved)
+        return saving.resolve_backbone(saved)
 
     @abstractmethod
     def score_batches(self, prompts: Sequence[str], batch_size: int) -> Iterator[np.ndarray]:
@@ -126,16 +125,16 @@ class TeacherRouter(BaseEstimator):
         return self.points(prompts)
 
     @abstractmethod
-    def _fit_epochs(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
+    def fit_valid(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
         """Fit on prompts that all have two or more valid teachers.
 
         Yields ``{"epoch", "loss"}`` after each epoch; at least one.
         """
 
     @abstractmethod
-    def _save(self, directory: Path) -> None:
-        """Write what ``_load`` needs; backbone, settings and seed are written already."""
+    def write_fitted(self, directory: Path) -> None:
+        """Write what ``read_fitted`` needs; backbone, settings and seed are written already."""
 
     @abstractmethod
-    def _load(self, directory: Path) -> None:
-        """Set what was fitted, and ``n_teachers_``, from what ``_save`` wrote."""
+    def read_fitted(self, directory: Path) -> None:
+        """Set what was fitted, and ``n_teachers_``, from what ``write_fitted`` wrote."""

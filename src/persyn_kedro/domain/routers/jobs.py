@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from persyn_kedro.domain.routers import embeddings
-from persyn_kedro.domain.routers import saving as persistence
 from persyn_kedro.domain.routers.nearest import Nearest, nearest
+from persyn_kedro.domain.routers.registry import load_router, router_class, save_router
+from persyn_kedro.domain.routers.saving import read_description
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes.ranks import group
 from persyn_kedro.foundations.progress import watching
@@ -40,11 +41,11 @@ def fit_router_job(
             f"rewards of shape {rewards.shape} do not fit {len(prompts)} prompts "
             f"and {len(pool)} teachers."
         )
-    router = persistence.router_class(settings.kind)(backbone, settings, seed)
+    router = router_class(settings.kind)(backbone, settings, seed)
     router.workspace = directory.parent
     yield from router.fit_epochs(prompts, rewards)
     if group().rank == 0:
-        persistence.save_router(router, directory, pool)
+        save_router(router, directory, pool)
 
 
 def score_prompts_job(
@@ -72,7 +73,7 @@ def prompt_scorer(
     directory = copy_here(directory)
     if not directory.exists():
         raise not_here(directory)
-    router = persistence.load_router(directory, pool)
+    router = load_router(directory, pool)
     embeddings.keep_loaded()
 
     def score(prompts: Sequence[str]) -> Iterator[np.ndarray]:
@@ -93,8 +94,8 @@ def read_prompt_job(
         PersynError: no whole router there.
     """
     with embeddings.remembered():  # the backbone is loaded once
-        pool = persistence.read_description(directory)["teachers"]
-        router = persistence.load_router(directory, pool)
+        pool = read_description(directory)["teachers"]
+        router = load_router(directory, pool)
         near = None
         if count:
             near = nearest(router.points([prompt])[0], router.fitted_points(fitted), count)

@@ -20,7 +20,7 @@ class KnnRouter(TeacherRouter):
     scaler_: Any
     regressor_: Any
 
-    def _fit_epochs(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
+    def fit_valid(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
         """Fit in one go and yield one ``{"epoch", "loss"}``: the mean squared error."""
         points = self.points(prompts)
         self._fit_arrays(points, rewards)
@@ -36,14 +36,14 @@ class KnnRouter(TeacherRouter):
         """Return the embeddings that it keeps."""
         return self.embeddings_
 
-    def _save(self, directory: Path) -> None:
+    def write_fitted(self, directory: Path) -> None:
         from safetensors.numpy import save_file
 
         arrays = {"embeddings": self.embeddings_, "rewards": self.rewards_}
         save_file(arrays, directory / ARRAYS)
 
-    def _load(self, directory: Path) -> None:
-        """Fit again from what ``_save`` wrote."""
+    def read_fitted(self, directory: Path) -> None:
+        """Fit again from what ``write_fitted`` wrote."""
         from safetensors.numpy import load_file
 
         arrays = load_file(directory / ARRAYS)

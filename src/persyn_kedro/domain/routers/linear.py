@@ -20,7 +20,7 @@ class LinearRouter(TeacherRouter):
 
     arrays_: dict[str, np.ndarray]  # mean, scale: (hidden,); coefficients: (K, hidden); intercepts
 
-    def _fit_epochs(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
+    def fit_valid(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
         """Fit in one go and yield one ``{"epoch", "loss"}``: the mean squared error."""
         from sklearn.preprocessing import StandardScaler
 
@@ -55,12 +55,12 @@ class LinearRouter(TeacherRouter):
         for points in embeddings.embed_batches(self.backbone, prompts, batch_size, longest):
             yield self._scores(points)
 
-    def _save(self, directory: Path) -> None:
+    def write_fitted(self, directory: Path) -> None:
         from safetensors.numpy import save_file
 
         save_file(self.arrays_, directory / ARRAYS)
 
-    def _load(self, directory: Path) -> None:
+    def read_fitted(self, directory: Path) -> None:
         from safetensors.numpy import load_file
 
         self.arrays_ = load_file(directory / ARRAYS)

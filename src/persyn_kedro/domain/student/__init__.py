@@ -1,0 +1,5 @@
+"""The student: fine-tuned, and evaluated on the test prompts."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

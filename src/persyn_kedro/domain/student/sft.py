@@ -13,12 +13,7 @@ from persyn_kedro.domain.student.distributed import (
     sharded_trainer,
     share_of,
 )
-from persyn_kedro.domain.student.packed import (
-    IGNORED,
-    collate,
-    packable,
-    packed_trainer,
-)
+from persyn_kedro.domain.student.packed import IGNORED, collate, packable, packed_trainer
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.models.rendering import end_of_turn_ids, render
@@ -41,8 +36,8 @@ def train_student_job(
 
     The first item is ``{"left_out": n}``: rows longer than ``settings.max_length`` tokens. Then
     one ``{"step", "epoch", "loss", "learning_rate"}`` for each optimizer step. Runs in a child, or
-    in several that train together (``foundations.processes.ranks``): ``settings.batch_size`` rows are one
-    batch of them all, and whatever their number they resume each other's checkpoints.
+    in several that train together (``foundations.processes.ranks``): ``settings.batch_size`` rows
+    are one batch of them all, and whatever their number they resume each other's checkpoints.
 
     Raises:
         PersynError: no row is short enough, or an adapter is to be trained on sharded weights.

@@ -1,0 +1,5 @@
+"""Teachers: from wanted answers to stored ones, each paid for once."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.engines.registry import check_installed
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.dispatch import Stopped, ask_model
 from persyn_kedro.domain.teachers.parallel import together
@@ -17,7 +17,7 @@ from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.domain.teachers.requests import Share, Wanted, by_model, shares_of
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.processes.ray import current as cluster
+from persyn_kedro.foundations.processes import target as cluster
 from persyn_kedro.foundations.processes.ray.cluster import reachable
 from persyn_kedro.foundations.settings.models import EngineSettings
 from persyn_kedro.foundations.tables.memory import give_back

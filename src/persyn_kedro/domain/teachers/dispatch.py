@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.domain.engines.base import Generation, Request, stored_context_length
 from persyn_kedro.domain.engines.registry import engine_module
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.budget import BudgetReached, Ledger
 from persyn_kedro.domain.teachers.pending import OpenCalls
 from persyn_kedro.domain.teachers.record import NOT_ASKED, Call, Chunk, Tally, row_of
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import seed_for
+from persyn_kedro.foundations.processes import target as cluster
 from persyn_kedro.foundations.processes.child import check_stopped, run_in_child
-from persyn_kedro.foundations.processes.ray import current as cluster
 from persyn_kedro.foundations.processes.ray.cluster import reachable
 from persyn_kedro.foundations.progress import watching
 from persyn_kedro.foundations.settings.models import EngineSettings

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from persyn_kedro.domain.engines.base import Generation
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.hashing import as_unicode

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from persyn_kedro.domain.engines.base import stored_context_length
 from persyn_kedro.domain.engines.openai import MARKED
 from persyn_kedro.domain.prompts.chosen import pick, prompt_ids
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.domain.teachers.record import NOT_ASKED, UNKNOWN_REASON, Call
 from persyn_kedro.foundations.settings.models import EngineSettings

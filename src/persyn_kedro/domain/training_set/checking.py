@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.quality.checking import check_quality, stored_quality
-from persyn_kedro.domain.stores.quality_store import QualityStore
+from persyn_kedro.domain.stores.tables import QualityStore
 from persyn_kedro.domain.training_set.routed import Check, Texts
 from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.settings.steps import QualitySettings

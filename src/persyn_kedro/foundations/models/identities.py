@@ -9,8 +9,8 @@ from persyn_kedro.foundations.models.hub import hub_commit
 from persyn_kedro.foundations.models.resolve import identify_weights
 from persyn_kedro.foundations.models.templates import date_in_effect
 from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
+from persyn_kedro.foundations.settings.marks import lasting
 from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.settings.step import lasting
 from persyn_kedro.foundations.settings.steps import PromptSource
 from persyn_kedro.foundations.storage.prompt_files import files_content
 

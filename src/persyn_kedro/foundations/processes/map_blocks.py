@@ -8,8 +8,8 @@ from contextlib import closing
 from typing import Any, TypeVar
 
 from persyn_kedro.foundations import progress
+from persyn_kedro.foundations.processes import target as cluster
 from persyn_kedro.foundations.processes.child import run_in_child
-from persyn_kedro.foundations.processes.ray import current as cluster
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
 
 T = TypeVar("T")

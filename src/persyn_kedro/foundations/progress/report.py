@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 TOLD_EVERY = 60.0  # seconds between lines where there is no terminal
 
-log = logging.getLogger(__name__)
+log = logging.getLogger(__package__)
 
 Event = tuple[str, str, dict[str, Any]]  # what happened, to which watch ("": the innermost), how
 

@@ -15,8 +15,8 @@ from pydantic.fields import FieldInfo
 NO_EFFECT = "no effect"
 """Marks settings of time, memory, money and names: what a step makes does not hang on them.
 
-A change of them is no reason to do a step again (``foundations.settings.step``). Batch sizes are among them
-although they move results by rounding.
+A change of them is no reason to do a step again (``foundations.settings.marks``). Batch sizes are
+among them although they move results by rounding.
 """
 FREE_TEXT = "free text"
 """Marks texts that may be empty and have several lines, such as system prompts."""

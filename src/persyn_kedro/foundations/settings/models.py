@@ -231,6 +231,11 @@ class Teachers(RootModel[dict[str, TeacherSettings]]):
         return self
 
 
+def thinks_of(models: Models, teachers: Teachers) -> dict[str, Think]:
+    """Return whether each teacher's ``<think>`` text is kept: its model's setting."""
+    return {name: models.root[t.model].think for name, t in teachers.root.items()}
+
+
 class StudentSettings(Settings):
     """The model that is trained, with the system prompt used in scoring, SFT and evaluation."""
 

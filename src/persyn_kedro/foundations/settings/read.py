@@ -70,7 +70,7 @@ def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
         try:
             settings[name] = kind.model_validate(raw[name])
         except ValidationError as error:
-            raise PersynError(_sentence(name, error)) from error
+            raise PersynError(first_sentence(name, error)) from error
     settings["cluster"].check_training(settings["sft"], settings["train_router"])
     return settings
 
@@ -83,7 +83,8 @@ def _seed(value: Any) -> int:
     return value
 
 
-def _sentence(group: str, error: ValidationError) -> str:
+def first_sentence(group: str, error: ValidationError) -> str:
+    """Return the first thing wrong in a group of settings, in one sentence."""
     first = error.errors()[0]
     key = spoken(".".join([group, *(str(part) for part in first["loc"])]))
     if first["type"] == "extra_forbidden":

@@ -26,7 +26,7 @@ class TaskSettings(Settings):
 class PromptSource(Settings):
     """Exactly one source of prompts. Files have ``prompt`` and, if known, ``reference``.
 
-    ``file`` is a path or URL of a file, a directory or a glob (``foundations.storage.prompt_files``).
+    ``file`` is a path or URL of a file, a directory or a glob (``storage.prompt_files``).
     """
 
     file: str | None = None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.tables.registry import COLUMNS, rules_of
+from persyn_kedro.foundations.tables.registry import TABLES
 from persyn_kedro.foundations.tables.seen_keys import SeenKeys
 
 if TYPE_CHECKING:
@@ -20,16 +20,16 @@ class TableCheck:
     """
 
     def __init__(self, kind: str, name: str, columns: pa.Schema) -> None:
-        """Take the rules of the table ``kind`` (one of ``COLUMNS``); errors call it ``name``.
+        """Take the rules of the table ``kind`` (one of ``TABLES``); errors call it ``name``.
 
         Raises:
             PersynError: ``columns`` are not exactly the table's; metadata does not count.
         """
-        self._name, self._rules = name, rules_of(kind)
+        self._name, self._rules = name, TABLES[kind].checks
         self._rows = 0
         self._keys = SeenKeys()
         self._width: int | None = None  # how many scores a row has
-        _check_columns(name, columns, COLUMNS[kind])
+        _check_columns(name, columns, TABLES[kind].schema)
 
     def check(self, rows: pa.Table) -> None:
         """Check the next rows.

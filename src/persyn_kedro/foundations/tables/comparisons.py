@@ -1,102 +1,89 @@
-"""What the tables of the comparisons keep to beyond their columns' types."""
-
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+"""Tables of the comparison of strategies."""
 
 import pyarrow as pa
 
-from persyn_kedro.foundations.tables import rules as rule
-from persyn_kedro.foundations.tables import schemas
-from persyn_kedro.foundations.tables.main_path import (
-    failed_with_an_error,
-    prompts,
-    response_columns,
+from persyn_kedro.foundations.tables.answers import FAILED_SAYS_WHY, ROUTED_RESPONSES
+from persyn_kedro.foundations.tables.declare import (
+    Between,
+    Column,
+    Table,
+    anything,
+    count,
+    finite,
+    hex_id,
+    one_of,
+    text,
 )
 
-if TYPE_CHECKING:
-    from pandera.pandas import DataFrameSchema
-
-
-def _allocations() -> "DataFrameSchema":
-    choices = rule.column("must name one or more teachers", lambda s: s.list.len() >= 1)
-    return rule.schema(
-        {"strategy": rule.text(), "prompt_id": rule.hex_id(), "choices": choices},
-        ["strategy", "prompt_id"],
-    )
-
-
-def _alpha_scores() -> "DataFrameSchema":
-    columns = {"alpha": rule.share(), "prompt_id": rule.hex_id(), "scores": rule.scores()}
-    return rule.schema(columns, ["alpha", "prompt_id"])
-
-
-def _router_scores() -> "DataFrameSchema":
-    columns = {
-        "kind": rule.text(),
-        "size": rule.share(),
-        "fitted_on": rule.count(),
-        "fold": rule.count(),
-        "prompt_id": rule.hex_id(),
-        "scores": rule.scores(),
-    }
-    return rule.schema(columns, ["kind", "size", "prompt_id"])
-
-
-def _strategy_responses() -> "DataFrameSchema":
-    columns = {
-        "strategy": rule.text(),
-        "rank": rule.count(),
-        "quality": rule.share(),
-        **response_columns(),
-    }
-    return rule.schema(columns, ["strategy", "prompt_id"], failed_with_an_error())
-
-
-def _strategy_tokens() -> "DataFrameSchema":
-    counts = {name: rule.count() for name in schemas.STRATEGY_TOKENS.names[2:]}
-    return rule.schema(
-        {"strategy": rule.text(), "teacher": rule.text(), **counts},
-        ["strategy", "teacher"],
-        rule.between(
-            "whole_calls", "must be no less than calls", lambda f: f["whole_calls"] >= f["calls"]
+ALLOCATIONS = Table(
+    "allocations",
+    ["strategy", "prompt_id"],
+    [
+        text("strategy"),
+        hex_id("prompt_id"),
+        Column(
+            "choices",
+            pa.list_(pa.string()),
+            "the teachers to ask, the first one first",
+            "must name one or more teachers",
+            lambda s: s.list.len() >= 1,
         ),
-    )
+    ],
+)
+STRATEGY_RESPONSES = Table(
+    "strategy_responses",
+    ["strategy", "prompt_id"],
+    [text("strategy"), *ROUTED_RESPONSES.columns],
+    [FAILED_SAYS_WHY],
+)
+SPENT = ["calls", "prompt_tokens", "completion_tokens"]
+STRATEGY_TOKENS = Table(
+    "strategy_tokens",
+    ["strategy", "teacher"],
+    [
+        text("strategy"),
+        text("teacher"),
+        *(count(name, pa.int64(), "of the training set alone") for name in SPENT),
+        *(
+            count(f"whole_{name}", pa.int64(), "with the calibration answers that choosing needs")
+            for name in SPENT
+        ),
+    ],
+    [
+        Between(
+            "whole_calls", "must be no less than calls", lambda f: f["whole_calls"] >= f["calls"]
+        )
+    ],
+)
+STRATEGY_EXAMPLES = Table(
+    "strategy_examples",
+    ["strategy", "prompt_id"],
+    [
+        text("strategy"),
+        hex_id("prompt_id"),
+        text("teacher"),
+        hex_id("response_key"),
+        text("prompt"),
+        text("response", "as trained on"),
+    ],
+)
+# One row for each student (strategy, seed) and test prompt.
+TRIALS = Table(
+    "trials",
+    ["strategy", "seed", "prompt_id"],
+    [
+        text("strategy"),
+        anything("seed", pa.int64(), "null: untrained"),
+        hex_id("prompt_id"),
+        hex_id("response_key"),
+        one_of("finish_reason", "stop", "length", "error"),
+        count("completion_tokens", pa.int32()),
+        finite("quality", "null is unknown"),
+    ],
+)
+# A student that was trained and has answered the test prompts: where its answers are stored.
+STORED_TRIALS = pa.schema(
+    [("trial_id", pa.string()), ("weights_id", pa.string()), ("recipe_id", pa.string())]
+)
 
-
-def _strategy_examples() -> "DataFrameSchema":
-    texts = {name: rule.text() for name in ("strategy", "teacher", "prompt", "response")}
-    columns = {**texts, "prompt_id": rule.hex_id(), "response_key": rule.hex_id()}
-    ordered = {name: columns[name] for name in schemas.STRATEGY_EXAMPLES.names}
-    return rule.schema(ordered, ["strategy", "prompt_id"])
-
-
-def _trials() -> "DataFrameSchema":
-    columns = {
-        "strategy": rule.text(),
-        "seed": rule.anything(),  # null: untrained
-        "prompt_id": rule.hex_id(),
-        "response_key": rule.hex_id(),
-        "finish_reason": rule.one_of("stop", "length", "error"),
-        "completion_tokens": rule.count(),
-        "quality": rule.finite(null=True),
-    }
-    return rule.schema(columns, ["strategy", "seed", "prompt_id"])
-
-
-def _preference_pairs() -> "DataFrameSchema":
-    texts = {name: rule.text() for name in ("prompt", "chosen", "rejected")}
-    columns = {"prompt_id": rule.hex_id(), **texts, "part": rule.one_of("fit", "holdout")}
-    return rule.schema(columns, ["prompt_id", "chosen", "rejected"])
-
-
-TABLES: dict[str, tuple[pa.Schema, Callable[[], "DataFrameSchema"]]] = {
-    "allocations": (schemas.ALLOCATIONS, _allocations),
-    "alpha_scores": (schemas.ALPHA_SCORES, _alpha_scores),
-    "router_scores": (schemas.ROUTER_SCORES, _router_scores),
-    "strategy_responses": (schemas.STRATEGY_RESPONSES, _strategy_responses),
-    "strategy_tokens": (schemas.STRATEGY_TOKENS, _strategy_tokens),
-    "strategy_examples": (schemas.STRATEGY_EXAMPLES, _strategy_examples),
-    "trials": (schemas.TRIALS, _trials),
-    "preference_pairs": (schemas.PREFERENCE_PAIRS, _preference_pairs),
-    "test_set": (schemas.PROMPTS, prompts),
-}
+TABLES = [ALLOCATIONS, STRATEGY_RESPONSES, STRATEGY_TOKENS, STRATEGY_EXAMPLES, TRIALS]

@@ -3,14 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from persyn_kedro.domain.benchmarks.harness import benchmark_job, environment
-from persyn_kedro.domain.benchmarks.summary import compare_benchmarks
-from persyn_kedro.domain.reporting.page import benchmark_page
-from persyn_kedro.domain.student.trained import before_or_after
-from persyn_kedro.foundations.processes.child import run_in_child
-from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
-from persyn_kedro.foundations.settings.models import EngineSettings, Models, StudentSettings
-from persyn_kedro.foundations.settings.step import step
+from persyn_kedro.domain.benchmarks import benchmark_job, compare_benchmarks, environment
+from persyn_kedro.domain.reporting import benchmark_page
+from persyn_kedro.domain.student import before_or_after
+from persyn_kedro.foundations.processes import run_in_child
+from persyn_kedro.foundations.settings import (
+    BenchmarkSettings,
+    EngineSettings,
+    Models,
+    StudentSettings,
+    step,
+)
 
 
 @step(

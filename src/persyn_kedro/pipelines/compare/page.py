@@ -4,21 +4,22 @@ from typing import Any
 
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.comparison.report import (
+from persyn_kedro.domain.comparison import (
+    PERSYN,
     TrainingSets,
     allocation_by_kind,
     build_comparison,
+    choices_by_strategy,
+    price_strategies,
 )
-from persyn_kedro.domain.comparison.strategies.allocation import PERSYN
-from persyn_kedro.domain.comparison.strategies.choices import choices_by_strategy
-from persyn_kedro.domain.comparison.strategies.costs import price_strategies
-from persyn_kedro.domain.reporting import strategy_plots
-from persyn_kedro.domain.reporting.comparison_page import comparison_page
-from persyn_kedro.domain.reporting.interactive import plotly_figure
-from persyn_kedro.foundations.settings.experiments import CompareSettings
-from persyn_kedro.foundations.settings.models import Teachers
-from persyn_kedro.foundations.settings.step import step
-from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.domain.reporting import (
+    comparison_page,
+    plotly_figure,
+    score_against_alpha,
+    score_against_tokens,
+    teachers_by_kind,
+)
+from persyn_kedro.foundations.settings import CompareSettings, LabelSettings, Teachers, step
 
 
 @step(
@@ -70,9 +71,9 @@ def draw_strategy_plots(
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return score against tokens and against alpha, and teachers by kind, as Plotly's JSON."""
     return (
-        plotly_figure(strategy_plots.score_against_tokens(strategy_comparison)),
-        plotly_figure(strategy_plots.score_against_alpha(strategy_comparison)),
-        plotly_figure(strategy_plots.teachers_by_kind(strategy_comparison)),
+        plotly_figure(score_against_tokens(strategy_comparison)),
+        plotly_figure(score_against_alpha(strategy_comparison)),
+        plotly_figure(teachers_by_kind(strategy_comparison)),
     )
 
 

@@ -5,19 +5,22 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.comparison.trial import Setup
-from persyn_kedro.domain.comparison.trials import check_test_set, run_trials
-from persyn_kedro.domain.prompts.select import select_prompts
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.stores.trial_store import TrialStore
-from persyn_kedro.domain.student.test_set import Exam
-from persyn_kedro.foundations.models.resolve import resolve_models
-from persyn_kedro.foundations.settings.experiments import CompareSettings
-from persyn_kedro.foundations.settings.models import EngineSettings, Models, StudentSettings
-from persyn_kedro.foundations.settings.step import step
-from persyn_kedro.foundations.settings.steps import EvaluateSettings, LabelSettings, SftSettings
-from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.domain.comparison import Setup, check_test_set, run_trials
+from persyn_kedro.domain.prompts import select_prompts
+from persyn_kedro.domain.stores import QualityStore, ResponseStore, TrialStore
+from persyn_kedro.domain.student import Exam
+from persyn_kedro.foundations.models import resolve_models
+from persyn_kedro.foundations.settings import (
+    CompareSettings,
+    EngineSettings,
+    EvaluateSettings,
+    LabelSettings,
+    Models,
+    SftSettings,
+    StudentSettings,
+    step,
+)
+from persyn_kedro.foundations.tables import PROMPTS
 
 
 @step(label=("quality",))
@@ -29,7 +32,7 @@ def select_test_set(prompts: pads.Dataset, splits: pads.Dataset, label: LabelSet
     """
     rows = select_prompts(prompts.to_table(), splits.to_table(), {"test"})
     check_test_set(rows, label.quality)
-    return pa.Table.from_pylist(rows, schemas.PROMPTS)
+    return pa.Table.from_pylist(rows, PROMPTS)
 
 
 @step(evaluate=("sampling",), label=("quality",), settings=("seeds",))

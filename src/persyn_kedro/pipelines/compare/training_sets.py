@@ -5,41 +5,40 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.comparison.strategies.allocation import Pool, RouterScores, allocate
-from persyn_kedro.domain.comparison.strategies.alphas import Labelled, score_at_alphas
-from persyn_kedro.domain.comparison.strategies.choices import choices_by_strategy
-from persyn_kedro.domain.comparison.strategies.costs import strategy_tokens
-from persyn_kedro.domain.comparison.strategies.examples import Trainable, strategy_examples
-from persyn_kedro.domain.comparison.strategies.generation import generate_side_by_side
-from persyn_kedro.domain.comparison.strategies.merits import STATISTICS, mean_nll
-from persyn_kedro.domain.pool import thinks_of
-from persyn_kedro.domain.prompts.select import select_prompts
-from persyn_kedro.domain.rewards.reward import unsolved_prompts
-from persyn_kedro.domain.routers.assignment import check_assignments
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.stores.routing_store import RoutingStore
-from persyn_kedro.domain.student.sft import fits
-from persyn_kedro.domain.student.trained import untrained
-from persyn_kedro.domain.teachers.budget import Ledger
-from persyn_kedro.domain.teachers.client import answer
-from persyn_kedro.domain.teachers.recipe import pool_identity, resolve_recipes
-from persyn_kedro.domain.training_set.checking import exact_checker
-from persyn_kedro.domain.training_set.routed import sum_calls
-from persyn_kedro.foundations.models.resolve import resolve_models
-from persyn_kedro.foundations.settings.experiments import CompareSettings
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    Models,
-    StudentSettings,
-    Teachers,
+from persyn_kedro.domain.comparison import (
+    STATISTICS,
+    Labelled,
+    Pool,
+    RouterScores,
+    Trainable,
+    allocate,
+    choices_by_strategy,
+    generate_side_by_side,
+    mean_nll,
+    score_at_alphas,
+    strategy_examples,
+    strategy_tokens,
 )
-from persyn_kedro.foundations.settings.step import step
-from persyn_kedro.foundations.settings.steps import (
+from persyn_kedro.domain.prompts import select_prompts
+from persyn_kedro.domain.rewards import unsolved_prompts
+from persyn_kedro.domain.routers import check_assignments
+from persyn_kedro.domain.stores import QualityStore, ResponseStore, RoutingStore
+from persyn_kedro.domain.student import fits, untrained
+from persyn_kedro.domain.teachers import Ledger, answer, pool_identity, resolve_recipes
+from persyn_kedro.domain.training_set import exact_checker, sum_calls
+from persyn_kedro.foundations.models import resolve_models
+from persyn_kedro.foundations.settings import (
+    CompareSettings,
+    EngineSettings,
     GenerateSettings,
     LabelSettings,
+    Models,
     SftSettings,
+    StudentSettings,
+    Teachers,
     TrainRouterSettings,
+    step,
+    thinks_of,
 )
 
 
@@ -181,7 +180,7 @@ def build_strategy_examples(
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return the strategies' training sets (``STRATEGY_EXAMPLES``), and what was left out."""
     unsolved = unsolved_prompts(rewards.to_table()) if label.unsolved == "leave_out" else ()
-    from persyn_kedro.foundations.models.load import load_tokenizer
+    from persyn_kedro.foundations.models import load_tokenizer
 
     tokenizer = load_tokenizer(untrained(models, student))
 

@@ -5,17 +5,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.reporting import router_plots
-from persyn_kedro.domain.reporting.interactive import plotly_figure
-from persyn_kedro.domain.rewards.reward import reward_matrix
-from persyn_kedro.domain.router_comparison.cross_fitting import cross_fit
-from persyn_kedro.domain.router_comparison.summary import summarise_routers
-from persyn_kedro.domain.stores.routing_store import RoutingStore
-from persyn_kedro.foundations.models.resolve import resolve_models
-from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
-from persyn_kedro.foundations.settings.models import Models, Teachers
-from persyn_kedro.foundations.settings.step import step
-from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+from persyn_kedro.domain.reporting import calibration_plot, learning_curve, plotly_figure
+from persyn_kedro.domain.rewards import reward_matrix
+from persyn_kedro.domain.router_comparison import cross_fit, summarise_routers
+from persyn_kedro.domain.stores import RoutingStore
+from persyn_kedro.foundations.models import resolve_models
+from persyn_kedro.foundations.settings import (
+    CompareRoutersSettings,
+    Models,
+    Teachers,
+    TrainRouterSettings,
+    step,
+)
 
 
 @step(settings=("kinds", "folds", "sizes"))
@@ -62,6 +63,6 @@ def draw_router_plots(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the router's calibration and its learning curve as Plotly's JSON."""
     return (
-        plotly_figure(router_plots.calibration_plot(router_comparison)),
-        plotly_figure(router_plots.learning_curve(router_comparison)),
+        plotly_figure(calibration_plot(router_comparison)),
+        plotly_figure(learning_curve(router_comparison)),
     )

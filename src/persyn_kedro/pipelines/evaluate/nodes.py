@@ -6,34 +6,41 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.learnability.scoring import score_responses
-from persyn_kedro.domain.planning.actual import against_actual
-from persyn_kedro.domain.planning.calls import GENERATE, LABEL
-from persyn_kedro.domain.pool import label_notes, pool_notes, thinks_of
-from persyn_kedro.domain.prompts.select import select_prompts
-from persyn_kedro.domain.quality.checking import check_quality
-from persyn_kedro.domain.reporting import run_plots
-from persyn_kedro.domain.reporting.choice_samples import compare_choices, with_answers
-from persyn_kedro.domain.reporting.interactive import plotly_figure
-from persyn_kedro.domain.reporting.page import report_page
-from persyn_kedro.domain.reporting.summary import build_summary
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.stores.statistics_store import StatisticsStore
-from persyn_kedro.domain.student import evaluate as evaluation
-from persyn_kedro.domain.student.test_set import STUDENT, Exam
-from persyn_kedro.domain.student.trained import before_or_after
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    Models,
-    StudentSettings,
-    Teachers,
+from persyn_kedro.domain.learnability import score_responses
+from persyn_kedro.domain.planning import GENERATE, LABEL, against_actual
+from persyn_kedro.domain.prompts import select_prompts
+from persyn_kedro.domain.quality import check_quality
+from persyn_kedro.domain.reporting import (
+    build_summary,
+    compare_choices,
+    label_notes,
+    learnability_against_quality,
+    loss_curve,
+    plotly_figure,
+    pool_notes,
+    report_page,
+    reward_against_length,
+    teacher_allocation,
+    with_answers,
 )
-from persyn_kedro.foundations.settings.step import step
-from persyn_kedro.foundations.settings.steps import (
+from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
+from persyn_kedro.domain.student import (
+    STUDENT,
+    Exam,
+    accuracy_summary,
+    before_or_after,
+    nll_summary,
+)
+from persyn_kedro.foundations.settings import (
+    EngineSettings,
     EvaluateSettings,
     LabelSettings,
+    Models,
     QualitySettings,
+    StudentSettings,
+    Teachers,
+    step,
+    thinks_of,
 )
 
 
@@ -120,10 +127,10 @@ def measure_student(
     ids = [row["prompt_id"] for row in _test(prompts, splits) if row["reference"] is not None]
     return {
         # An answer that failed or never came is not in the table: it is unknown, never wrong.
-        "accuracy": evaluation.accuracy_summary(
+        "accuracy": accuracy_summary(
             [before.get(i) for i in ids], [after.get(i) for i in ids], settings.confidence
         ),
-        "nll": evaluation.nll_summary(
+        "nll": nll_summary(
             statistics_before.to_table().to_pylist(),
             statistics_after.to_table().to_pylist(),
             settings.confidence,
@@ -169,10 +176,10 @@ def draw_run_plots(
     tokens = {row["response_key"]: row["tokens"] for row in lengths}
     names = list(teachers.root)
     return (
-        plotly_figure(run_plots.reward_against_length(rewards.to_table(), tokens, names)),
-        plotly_figure(run_plots.learnability_against_quality(report_summary["teachers"])),
-        plotly_figure(run_plots.teacher_allocation(report_summary["teachers"])),
-        plotly_figure(run_plots.loss_curve(training_curve)),
+        plotly_figure(reward_against_length(rewards.to_table(), tokens, names)),
+        plotly_figure(learnability_against_quality(report_summary["teachers"])),
+        plotly_figure(teacher_allocation(report_summary["teachers"])),
+        plotly_figure(loss_curve(training_curve)),
     )
 
 

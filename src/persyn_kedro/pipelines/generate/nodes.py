@@ -6,28 +6,34 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.pool import thinks_of
-from persyn_kedro.domain.prompts.chosen import ChosenPrompts
-from persyn_kedro.domain.prompts.select import rows_of, select_rows
-from persyn_kedro.domain.rewards.reward import unsolved_prompts
-from persyn_kedro.domain.routers.assignment import check_assignments, ranked_places
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.teachers.budget import Ledger
-from persyn_kedro.domain.teachers.client import make_sure, with_texts
-from persyn_kedro.domain.teachers.recipe import pool_identity, resolve_recipes
-from persyn_kedro.domain.training_set import merge
-from persyn_kedro.domain.training_set.checking import streaming_checker
-from persyn_kedro.domain.training_set.routed import Wanted, routed_generation
-from persyn_kedro.foundations.settings.models import (
+from persyn_kedro.domain.prompts import ChosenPrompts, rows_of, select_rows
+from persyn_kedro.domain.rewards import unsolved_prompts
+from persyn_kedro.domain.routers import check_assignments, ranked_places
+from persyn_kedro.domain.stores import QualityStore, ResponseStore
+from persyn_kedro.domain.teachers import (
+    Ledger,
+    make_sure,
+    pool_identity,
+    resolve_recipes,
+    with_texts,
+)
+from persyn_kedro.domain.training_set import (
+    Wanted,
+    build_sft_dataset as merge_examples,
+    routed_generation,
+    streaming_checker,
+)
+from persyn_kedro.foundations.settings import (
     EngineSettings,
+    GenerateSettings,
+    LabelSettings,
     Models,
     StudentSettings,
     Teachers,
+    step,
+    thinks_of,
 )
-from persyn_kedro.foundations.settings.step import step
-from persyn_kedro.foundations.settings.steps import GenerateSettings, LabelSettings
-from persyn_kedro.foundations.tables.rows import TableRows
+from persyn_kedro.foundations.tables import TableRows
 
 SPLITS = {"calibration", "train"}  # test prompts are never generated for
 
@@ -98,7 +104,7 @@ def build_sft_dataset(
     unsolved: frozenset[str] = frozenset()
     if label.unsolved == "leave_out":
         unsolved = unsolved_prompts(rewards.to_table(columns=["prompt_id", "valid"]))
-    return merge.build_sft_dataset(
+    return merge_examples(
         routed_responses,
         prompts,
         select_rows(ids, splits.to_table(), SPLITS),

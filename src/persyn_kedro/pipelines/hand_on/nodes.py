@@ -8,23 +8,36 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.export import facts as about
-from persyn_kedro.domain.export.dataset_card import dataset_card
-from persyn_kedro.domain.export.rows import FILES, PARTS, llama_factory_info, splits_of
-from persyn_kedro.domain.export.student_card import example_of, student_card
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.student.trained import trained
-from persyn_kedro.foundations.settings.export import HandOnSettings
-from persyn_kedro.foundations.settings.models import Models, StudentSettings, Teachers
-from persyn_kedro.foundations.settings.step import step
-from persyn_kedro.foundations.settings.steps import (
+from persyn_kedro.domain.export import (
+    FILES,
+    PARTS,
+    dataset_card,
+    example_of,
+    licence_of_all,
+    llama_factory_info,
+    method_facts,
+    prompts_facts,
+    splits_of,
+    student_card,
+    student_facts,
+    teachers_facts,
+    unknown_licences,
+)
+from persyn_kedro.domain.stores import ResponseStore
+from persyn_kedro.domain.student import trained
+from persyn_kedro.foundations.settings import (
     GenerateSettings,
+    HandOnSettings,
     LabelSettings,
+    Models,
     PrepareSettings,
     SftSettings,
+    StudentSettings,
+    Teachers,
     TrainRouterSettings,
+    step,
 )
-from persyn_kedro.foundations.templates.fixed import what_is_fixed
+from persyn_kedro.foundations.templates import what_is_fixed
 
 Files = dict[str, str | Path | pa.RecordBatchReader]  # by their names in the directory
 
@@ -60,7 +73,7 @@ def collect_facts(
         "seed": seed,
         "rows": {split: n for split, n in counts.items() if n},
         "calibration": report_summary["prompts"]["calibration"],
-        "teachers": about.teachers_facts(
+        "teachers": teachers_facts(
             rows,
             routed_responses.to_table(
                 columns=["response_key", "teacher", "weights_id", "recipe_id"]
@@ -69,22 +82,22 @@ def collect_facts(
             teachers,
             response_store.identity,
         ),
-        "prompts": about.prompts_facts(
+        "prompts": prompts_facts(
             prompts.to_table(columns=["prompt_id", "source"]),
             set(rows["prompt_id"].to_pylist()),
             prepare.source,
             settings.prompts_license,
         ),
-        "student": about.student_facts(models, student),
-        "method": about.method_facts(models, teachers, label, router, generate),
+        "student": student_facts(models, student),
+        "method": method_facts(models, teachers, label, router, generate),
         "pool": report_summary["teachers"],
         "router": report_summary["router"],
         "calls": report_summary["calls"],
         "notes": report_summary["notes"],
     }
     licences = [t["licence"]["name"] for t in [*facts["teachers"], facts["prompts"]]]
-    facts["licence"] = about.licence_of_all(licences)
-    facts["unknown"] = about.unknown_licences(facts)
+    facts["licence"] = licence_of_all(licences)
+    facts["unknown"] = unknown_licences(facts)
     return facts
 
 

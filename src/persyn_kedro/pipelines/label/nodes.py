@@ -5,28 +5,24 @@ import logging
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.learnability.scoring import score_responses
-from persyn_kedro.domain.planning.plan import estimate_table, read_prompts
-from persyn_kedro.domain.pool import thinks_of
-from persyn_kedro.domain.prompts.select import select_prompts
-from persyn_kedro.domain.quality.checking import check_can_be_labelled, check_quality
-from persyn_kedro.domain.rewards import reward as rewards
-from persyn_kedro.domain.stores.quality_store import QualityStore
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.domain.stores.statistics_store import StatisticsStore
-from persyn_kedro.domain.teachers.budget import Ledger
-from persyn_kedro.domain.teachers.client import answer
-from persyn_kedro.domain.teachers.recipe import resolve_recipes
-from persyn_kedro.foundations.models.resolve import resolve_models
-from persyn_kedro.foundations.settings.models import (
+from persyn_kedro.domain.learnability import score_responses
+from persyn_kedro.domain.planning import estimate_table, read_prompts
+from persyn_kedro.domain.prompts import select_prompts
+from persyn_kedro.domain.quality import check_can_be_labelled, check_quality
+from persyn_kedro.domain.rewards import compute_rewards, never_valid
+from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
+from persyn_kedro.domain.teachers import Ledger, answer, resolve_recipes
+from persyn_kedro.foundations.models import resolve_models
+from persyn_kedro.foundations.settings import (
     EngineSettings,
+    LabelSettings,
     Models,
     StudentSettings,
     Teachers,
+    step,
+    thinks_of,
 )
-from persyn_kedro.foundations.settings.step import step
-from persyn_kedro.foundations.settings.steps import LabelSettings
-from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables import CALIBRATION_SET
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +38,7 @@ def select_calibration_set(
     """
     rows = select_prompts(prompts.to_table(), splits.to_table(), {"calibration"})
     check_can_be_labelled(rows, settings)
-    return pa.Table.from_pylist(rows, schemas.CALIBRATION_SET)
+    return pa.Table.from_pylist(rows, CALIBRATION_SET)
 
 
 @step()
@@ -134,13 +130,13 @@ def normalise_rewards(
     settings: LabelSettings,
 ) -> pa.Table:
     """Return normalised terms and r = (1 - alpha) r_q + alpha r_l (``schemas.REWARDS``)."""
-    table = rewards.compute_rewards(
+    table = compute_rewards(
         calibration_responses.to_table(),
         token_statistics.to_table(),
         quality.to_table(),
         list(teachers.root),
         settings,
     )
-    for teacher in rewards.never_valid(table):
+    for teacher in never_valid(table):
         log.warning("Teacher %s has no valid response to any calibration prompt", teacher)
     return table

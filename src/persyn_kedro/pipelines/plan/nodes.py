@@ -5,22 +5,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.planning.plan import Work, make_plan, read_prompts
-from persyn_kedro.domain.prompts.select import select_prompts
-from persyn_kedro.domain.quality.checking import check_can_be_labelled
-from persyn_kedro.domain.stores.response_store import ResponseStore
-from persyn_kedro.foundations.settings.models import (
+from persyn_kedro.domain.planning import Work, make_plan, read_prompts
+from persyn_kedro.domain.prompts import select_prompts
+from persyn_kedro.domain.quality import check_can_be_labelled
+from persyn_kedro.domain.stores import ResponseStore
+from persyn_kedro.foundations.settings import (
     EngineSettings,
-    Models,
-    StudentSettings,
-    Teachers,
-)
-from persyn_kedro.foundations.settings.step import step
-from persyn_kedro.foundations.settings.steps import (
     EvaluateSettings,
     GenerateSettings,
     LabelSettings,
+    Models,
     SftSettings,
+    StudentSettings,
+    Teachers,
+    step,
 )
 
 

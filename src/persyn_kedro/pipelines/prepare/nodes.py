@@ -3,17 +3,15 @@
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.prompts import prepare as preparation
-from persyn_kedro.domain.prompts.sources import read_rows
-from persyn_kedro.foundations.settings.step import step
-from persyn_kedro.foundations.settings.steps import PrepareSettings
-from persyn_kedro.foundations.tables.rows import read_blocks
+from persyn_kedro.domain.prompts import prepare_prompts, read_rows, split_prompts as draw_splits
+from persyn_kedro.foundations.settings import PrepareSettings, step
+from persyn_kedro.foundations.tables import read_blocks
 
 
 @step(version=3, settings=("source",))
 def read_prompts(settings: PrepareSettings, seed: int) -> pa.RecordBatchReader:
     """Return the checked prompts without repeats, streamed (``schemas.PROMPTS``)."""
-    return preparation.prepare_prompts(read_rows(settings.source, seed))
+    return prepare_prompts(read_rows(settings.source, seed))
 
 
 @step(
@@ -30,4 +28,4 @@ def split_prompts(
     """Return each prompt's split and part (``schemas.SPLITS``)."""
     blocks = read_blocks(prompts, ["prompt_id"])
     ids = (prompt_id for block in blocks for prompt_id in block["prompt_id"].to_pylist())
-    return preparation.split_prompts(ids, settings, seed)
+    return draw_splits(ids, settings, seed)

@@ -7,14 +7,11 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.student.sft import train_student_job
+from persyn_kedro.domain.student import train_student_job
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models.resolve import resolve_models
-from persyn_kedro.foundations.processes.ranks import run_in_ranks
-from persyn_kedro.foundations.processes.ray.current import current
-from persyn_kedro.foundations.settings.models import Models, StudentSettings
-from persyn_kedro.foundations.settings.step import step
-from persyn_kedro.foundations.settings.steps import SftSettings
+from persyn_kedro.foundations.models import resolve_models
+from persyn_kedro.foundations.processes import current, run_in_ranks
+from persyn_kedro.foundations.settings import Models, SftSettings, StudentSettings, step
 
 log = logging.getLogger(__name__)
 

@@ -8,19 +8,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.pool import thinks_of
-from persyn_kedro.domain.prompts.select import select_prompts
-from persyn_kedro.domain.quality.reward_model import reward_model_scores
-from persyn_kedro.domain.reward_model.measuring import preference_accuracy
-from persyn_kedro.domain.reward_model.pairs import preference_pairs
-from persyn_kedro.domain.reward_model.training import train_reward_model_job
+from persyn_kedro.domain.prompts import select_prompts
+from persyn_kedro.domain.quality import reward_model_scores
+from persyn_kedro.domain.reward_model import (
+    preference_accuracy,
+    preference_pairs,
+    train_reward_model_job,
+)
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models.resolve import resolve_model, resolve_models
-from persyn_kedro.foundations.processes.child import run_in_child
-from persyn_kedro.foundations.settings.experiments import TrainRewardModelSettings
-from persyn_kedro.foundations.settings.models import Models, ModelSettings, Teachers
-from persyn_kedro.foundations.settings.step import step
+from persyn_kedro.foundations.models import resolve_model, resolve_models
+from persyn_kedro.foundations.processes import run_in_child
+from persyn_kedro.foundations.settings import (
+    Models,
+    ModelSettings,
+    Teachers,
+    TrainRewardModelSettings,
+    step,
+    thinks_of,
+)
 
 log = logging.getLogger(__name__)
 

@@ -6,19 +6,17 @@ from typing import Any
 import numpy as np
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.rewards.reward import fitted_rewards, tell_apart
-from persyn_kedro.domain.routers.examples import calibration_examples
-from persyn_kedro.domain.routers.jobs import fit_router_job, score_prompts_job
-from persyn_kedro.domain.routers.metrics import router_metrics
-from persyn_kedro.domain.teachers.recipe import Recipe, pool_identity, resolve_recipes
+from persyn_kedro.domain.routers import (
+    calibration_examples,
+    fit_and_save,
+    router_metrics,
+    score_prompts_job,
+)
+from persyn_kedro.domain.teachers import Recipe, pool_identity, resolve_recipes
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models.resolve import resolve_models
-from persyn_kedro.foundations.processes.child import run_in_child
-from persyn_kedro.foundations.processes.ranks import run_in_ranks
-from persyn_kedro.foundations.processes.ray.current import current
-from persyn_kedro.foundations.settings.models import Models, Teachers
-from persyn_kedro.foundations.settings.step import step
-from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+from persyn_kedro.foundations.models import resolve_models
+from persyn_kedro.foundations.processes import run_in_child
+from persyn_kedro.foundations.settings import Models, Teachers, TrainRouterSettings, step
 
 
 @step(version=3)
@@ -36,28 +34,10 @@ def fit_router(
     recipes = resolve_recipes(teachers, models)
     _check_rewards(rewards, recipes)
     texts, matrix = _examples(prompts, splits, rewards, teachers, "fit")
-    if not tell_apart(fitted_rewards(matrix, settings.invalid)):
-        raise PersynError(
-            "All teachers have equal rewards on every prompt that the router is fitted on: there "
-            "is nothing to route by. Change label.alpha, or add prompts on which they differ."
-        )
     directory = workspace / "router"
-    # The others have no weights to train: they are fitted at once.
-    processes = current().training_processes if settings.kind == "language_model" else 1
-    curve = run_in_ranks(
-        fit_router_job,
-        texts,
-        matrix,
-        settings,
-        resolve_models(models, [settings.backbone])[settings.backbone],
-        seed,
-        pool_identity(recipes),
-        directory,
-        processes=processes,
-        sharding="none",
-        label=f"training the {settings.kind} router",
-    )
-    return directory, list(curve)
+    backbone = resolve_models(models, [settings.backbone])[settings.backbone]
+    pool = pool_identity(recipes)
+    return directory, fit_and_save(texts, matrix, settings, backbone, seed, pool, directory)
 
 
 @step(settings=("batch_size",))

@@ -16,7 +16,7 @@ from persyn_kedro.domain.rewards.reward import (
     tell_apart,
 )
 from persyn_kedro.domain.router_comparison.fitting import Fitting, Prompts, scores_of
-from persyn_kedro.domain.stores.routing_store import RoutingStore
+from persyn_kedro.domain.stores.tables import RoutingStore
 from persyn_kedro.foundations.settings.steps import LabelSettings, TrainRouterSettings
 from persyn_kedro.foundations.tables import schemas
 

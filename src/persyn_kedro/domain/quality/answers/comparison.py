@@ -15,11 +15,7 @@ from persyn_kedro.domain.quality.answers.expressions import (
     rounds_to,
     same_expression,
 )
-from persyn_kedro.domain.quality.answers.quantities import (
-    Quantity,
-    read_quantity,
-    same_quantity,
-)
+from persyn_kedro.domain.quality.answers.quantities import Quantity, read_quantity, same_quantity
 from persyn_kedro.domain.quality.answers.sizes import TooLarge
 from persyn_kedro.domain.quality.answers.units import split_unit
 

@@ -29,8 +29,8 @@ class LanguageModelRouter(TeacherRouter):
     """Scores read by a zero-initialised linear head at the prompt's last token.
 
     The architecture is Prompt-to-Leaderboard's; one backbone pass of a prompt serves all its pairs.
-    Fitted by several ranks (``foundations.processes.ranks``), each has all the weights and takes its share of
-    every batch.
+    Fitted by several ranks (``foundations.processes.ranks``), each has all the weights and takes
+    its share of every batch.
     """
 
     invalid_reward = -1.0  # pairs have an order alone: below every valid reward, 0 too
@@ -38,7 +38,7 @@ class LanguageModelRouter(TeacherRouter):
     _tokenizer: Any
     _head: Any
 
-    def _fit_epochs(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
+    def fit_valid(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
         """Yield each epoch's loss, in nats, the mean over its batches.
 
         AdamW with gradients clipped to norm 1, linear warm-up, then linear decay. In a
@@ -100,14 +100,14 @@ class LanguageModelRouter(TeacherRouter):
 
     @classmethod
     def _backbone(cls, saved: dict[str, Any], directory: Path) -> "ResolvedModel":
-        """Return what ``_save`` wrote: the original backbone is not needed."""
+        """Return what ``write_fitted`` wrote: the original backbone is not needed."""
         from persyn_kedro.foundations.models.resolve import ResolvedModel
 
         backbone = saved["backbone"]
         settings = ModelSettings(**backbone["settings"])
         return ResolvedModel(backbone["name"], directory, backbone["weights_id"], settings)
 
-    def _save(self, directory: Path) -> None:
+    def write_fitted(self, directory: Path) -> None:
         """Save backbone, tokenizer and head."""
         from safetensors.torch import save_file
 
@@ -116,7 +116,7 @@ class LanguageModelRouter(TeacherRouter):
         head = {name: tensor.cpu() for name, tensor in self._head.state_dict().items()}
         save_file(head, directory / HEAD)
 
-    def _load(self, directory: Path) -> None:
+    def read_fitted(self, directory: Path) -> None:
         from safetensors.torch import load_file
 
         head = load_file(directory / HEAD)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from persyn_kedro.domain.export.dataset_card import PLACE
+from persyn_kedro.domain.export.dataset import PLACE
 from persyn_kedro.foundations.errors import PersynError
 
 CARD = "README.md"

@@ -16,7 +16,7 @@ from persyn_kedro.domain.routers.jobs import read_prompt_job
 from persyn_kedro.domain.routers.metrics import oracles
 from persyn_kedro.domain.routers.nearest import Nearest
 from persyn_kedro.domain.routers.saving import Pool, read_description
-from persyn_kedro.domain.stores.response_store import ResponseStore
+from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.processes.child import run_in_child
 from persyn_kedro.foundations.tables.references import spoken

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from persyn_kedro.domain.export.dataset_card import PLACE
+from persyn_kedro.domain.export.dataset import PLACE
 from persyn_kedro.domain.export.licences import front_matter
 from persyn_kedro.domain.export.markdown import code, table
 from persyn_kedro.domain.reporting import formatting as figures

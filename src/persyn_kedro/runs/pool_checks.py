@@ -4,22 +4,21 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from persyn_kedro.domain.learnability.signals import signal_of
-from persyn_kedro.domain.quality.own_function import quality_function
-from persyn_kedro.domain.routers.saving import router_class
+from persyn_kedro.domain.learnability import signal_of
+from persyn_kedro.domain.quality import quality_function
+from persyn_kedro.domain.routers import router_class
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models.files import local_directory, read_config
-from persyn_kedro.foundations.models.resolve import check_source, identify_weights
-from persyn_kedro.foundations.settings.experiments import TrainRewardModelSettings
-from persyn_kedro.foundations.settings.models import (
+from persyn_kedro.foundations.models import check_source, local_directory, read_config
+from persyn_kedro.foundations.settings import (
+    LabelSettings,
     Models,
     ModelSettings,
     StudentSettings,
     Teachers,
-    Think,
+    TrainRewardModelSettings,
+    TrainRouterSettings,
+    is_own,
 )
-from persyn_kedro.foundations.settings.plugins import is_own
-from persyn_kedro.foundations.settings.steps import LabelSettings, TrainRouterSettings
 
 
 def check_pool(
@@ -146,31 +145,3 @@ def _check_reward_model(name: str, settings: ModelSettings) -> None:
         raise PersynError(
             f"label.quality.model is {name!r}, but {directory} gives {labels} scores, not one."
         )
-
-
-def thinks_of(models: Models, teachers: Teachers) -> dict[str, Think]:
-    """Return whether each teacher's ``<think>`` text is kept: its model's setting."""
-    return {name: models.root[t.model].think for name, t in teachers.root.items()}
-
-
-def label_notes(label: LabelSettings) -> list[str]:
-    """Return remarks about the labels that a reader of the report should know."""
-    if not is_own(label.learnability):
-        return []
-    return [f"Learnability is {label.learnability}'s, in its own unit."]
-
-
-def pool_notes(models: Models, teachers: Teachers, student: StudentSettings) -> list[str]:
-    """Return remarks about the pool that a reader of the report should know."""
-    own, used = _weights(models, student.model), teachers.root.items()
-    same = [name for name, t in used if _weights(models, t.model) == own]
-    if not same:
-        return []
-    return [
-        f"The pool holds the student's own model (teacher {', '.join(same)}): its text is the "
-        "likeliest to the student by construction, so learnability favours it where quality ties."
-    ]
-
-
-def _weights(models: Models, name: str) -> str:
-    return identify_weights(name, models.root[name])

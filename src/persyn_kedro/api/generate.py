@@ -1,0 +1,69 @@
+"""Each teacher answers only its own prompts (METHOD.md, section 4)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from persyn_kedro.api.pool import Pool, typed
+from persyn_kedro.api.prompts import prompt_table
+from persyn_kedro.domain.prompts import in_memory, rows_of
+from persyn_kedro.domain.routers import check_assignments, ranked_places
+from persyn_kedro.domain.teachers import make_sure, pool_identity, with_texts
+from persyn_kedro.domain.training_set import exact_checker, routed_generation
+from persyn_kedro.foundations.settings import GenerateSettings
+from persyn_kedro.foundations.tables import RESPONSES
+
+
+def generate(
+    prompts: Any,
+    assignments: pa.Table,
+    pool: Pool,
+    *,
+    allow_truncated: bool = False,
+    **settings: Any,
+) -> tuple[pa.Table, pa.Table]:
+    """Return the routed responses (``schemas.ROUTED_RESPONSES``) and the calls (``schemas.CALLS``).
+
+    Answers that the store has are not paid for again.
+
+    Args:
+        prompts: as for :func:`prompt_table`.
+        assignments: what :func:`route` returned for these prompts.
+        pool: the pool that they were routed for.
+        allow_truncated: whether a truncated answer may be trained on.
+        settings: of ``generate``, such as ``verification="next_choice"``.
+
+    Raises:
+        PersynError: a bad setting, or assignments of another pool.
+    """
+    chosen = typed("generate", GenerateSettings, settings)
+    check_assignments(assignments.schema, pool_identity(pool.recipes))
+    rows = {row["prompt_id"]: row for row in prompt_table(prompts).to_pylist()}
+    scored, choices = ranked_places(pads.dataset(assignments), chosen.max_calls)
+    places = rows_of(pa.array(list(rows), pa.string()), scored)
+    wanted = in_memory({prompt_id: row["prompt"] for prompt_id, row in rows.items()})
+
+    def ask(asked: Any) -> tuple[pa.Table, pa.Table]:
+        return make_sure(asked, pool.recipes, pool.responses, pool.engine, pool.seed, go_on=True)
+
+    def texts(outcomes: pa.Table) -> Iterator[pa.RecordBatch]:
+        return with_texts(outcomes, pool.recipes, pool.responses)
+
+    def check(outcomes: pa.Table) -> pa.Table:
+        responses = pa.Table.from_batches(texts(outcomes), RESPONSES)
+        return exact_checker(rows, pool.thinks, pool.quality)(responses)
+
+    responses, calls = routed_generation(
+        wanted,
+        np.asarray(choices)[places],
+        list(pool.teachers.root),
+        chosen,
+        allow_truncated,
+        ask,
+        check,
+        texts,
+    )
+    return responses.read_all(), calls

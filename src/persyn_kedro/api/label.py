@@ -1,0 +1,81 @@
+"""Every teacher answers; the answers become rewards (METHOD.md, section 1)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from persyn_kedro.api.pool import Pool, typed
+from persyn_kedro.api.prompts import prompt_table
+from persyn_kedro.domain.learnability import score_responses
+from persyn_kedro.domain.quality import check_can_be_judged, check_quality
+from persyn_kedro.domain.rewards import compute_rewards
+from persyn_kedro.domain.teachers import answer
+from persyn_kedro.foundations.models import resolve_models
+from persyn_kedro.foundations.settings import LabelSettings
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What labelling found, as Arrow tables of ``foundations.tables``.
+
+    Attributes:
+        prompts: the prompts, with their ``prompt_id``.
+        responses: K of each prompt.
+        statistics: the student's token statistics of each response; sums in nats.
+        quality: of each response; null is unknown.
+        rewards: quality, learnability and the reward, one row for each prompt and teacher.
+        calls: for each teacher the calls made now, their tokens and cost.
+    """
+
+    prompts: pa.Table
+    responses: pa.Table
+    statistics: pa.Table
+    quality: pa.Table
+    rewards: pa.Table
+    calls: pa.Table
+
+
+def label(prompts: Any, pool: Pool, **settings: Any) -> Labels:
+    """Have every teacher answer every prompt, and score the answers.
+
+    What the stores have is neither paid for nor computed again.
+
+    Args:
+        prompts: as for :func:`prompt_table`.
+        pool: teachers and student.
+        settings: of ``label``, such as ``alpha=0.4`` or ``quality={"kind": "exact_answer"}``.
+
+    Raises:
+        PersynError: a bad setting, or no reward could come of these prompts.
+    """
+    chosen = typed("label", LabelSettings, settings)
+    table = prompt_table(prompts)
+    rows = {row["prompt_id"]: row for row in table.to_pylist()}
+    check_can_be_judged(list(rows.values()), chosen)
+    pairs = [(prompt_id, row["prompt"]) for prompt_id, row in rows.items()]
+    wanted = {recipe.teacher: pairs for recipe in pool.recipes}
+    responses, calls = answer(wanted, pool.recipes, pool.responses, pool.engine, pool.seed)
+    judge, student = chosen.quality.model, pool.student
+    models = resolve_models(pool.models, [student.model, *([judge] if judge else [])])
+    texts = dict(pairs)
+    statistics = score_responses(
+        responses,
+        texts,
+        pool.thinks,
+        models[student.model],
+        student.system,
+        pool.statistics,
+        chosen,
+    )
+    quality = check_quality(
+        responses,
+        rows,
+        pool.thinks,
+        chosen.quality,
+        models[judge] if judge else None,
+        pool.quality,
+    )
+    teachers = list(pool.teachers.root)
+    rewards = compute_rewards(responses, statistics, quality, teachers, chosen)
+    return Labels(table, responses, statistics, quality, rewards, calls)

@@ -1,0 +1,115 @@
+"""A pool of teachers with its student: settings, checked once, that all other calls take."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
+from persyn_kedro.domain.teachers import Recipe, resolve_recipes
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.settings import (
+    EngineSettings,
+    Models,
+    StudentSettings,
+    Teachers,
+    first_sentence,
+    thinks_of,
+)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Teachers, their models and the student, with the stores that keep what was paid for.
+
+    Made by :func:`pool`. Attributes are typed settings, as `conf/` has them.
+    """
+
+    models: Models
+    teachers: Teachers
+    student: StudentSettings
+    engine: EngineSettings
+    seed: int
+    stores: Path
+
+    @cached_property
+    def recipes(self) -> list[Recipe]:
+        """The teachers with their models, which are fetched when first needed."""
+        return resolve_recipes(self.teachers, self.models)
+
+    @property
+    def thinks(self) -> dict[str, Any]:
+        """Whether each teacher's ``<think>`` text is kept."""
+        return thinks_of(self.models, self.teachers)
+
+    @property
+    def responses(self) -> ResponseStore:
+        """The store of responses."""
+        return ResponseStore(self.stores / "responses")
+
+    @property
+    def statistics(self) -> StatisticsStore:
+        """The store of the student's token statistics."""
+        return StatisticsStore(self.stores / "statistics")
+
+    @property
+    def quality(self) -> QualityStore:
+        """The store of quality."""
+        return QualityStore(self.stores / "quality")
+
+
+def pool(
+    models: Mapping[str, Any],
+    teachers: Mapping[str, Any],
+    student: str | Mapping[str, Any],
+    *,
+    engine: str | Mapping[str, Any] = "vllm",
+    seed: int = 0,
+    stores: str | Path = "data/stores",
+) -> Pool:
+    """Return a pool from settings as ``conf/`` has them.
+
+    Args:
+        models: by name, such as ``{"small": {"hub": "Qwen/Qwen2.5-0.5B"}}``.
+        teachers: by name, such as ``{"brief": {"model": "small", "system": "Be brief."}}``; their
+            order breaks ties.
+        student: a model's name, or ``{"model": …, "system": …}``.
+        engine: what runs local models: its name, or all of its settings.
+        seed: of sampled answers and of the router.
+        stores: a directory. A Kedro project's ``data/stores`` is shared with it.
+
+    Raises:
+        PersynError: one sentence that names the first bad key.
+    """
+    student = {"model": student} if isinstance(student, str) else student
+    engine = {"name": engine} if isinstance(engine, str) else engine
+    made = Pool(
+        typed("models", Models, models),
+        typed("teachers", Teachers, teachers),
+        typed("student", StudentSettings, student),
+        typed("engine", EngineSettings, engine),
+        seed,
+        Path(stores),
+    )
+    used = {f"teachers.{name}.model": t.model for name, t in made.teachers.root.items()}
+    for user, model in {**used, "student.model": made.student.model}.items():
+        if model not in made.models.root:
+            raise PersynError(f"{user} is {model!r}, which models does not have.")
+    return made
+
+
+def typed(name: str, kind: Any, values: Any) -> Any:
+    """Return a group of settings as its model.
+
+    Raises:
+        PersynError: one sentence that names the first bad key.
+    """
+    if isinstance(values, kind):
+        return values
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as error:
+        raise PersynError(first_sentence(name, error)) from error

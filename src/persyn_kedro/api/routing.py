@@ -1,0 +1,62 @@
+"""Fit a router on labels, and send prompts to teachers (METHOD.md, sections 2 and 3)."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from persyn_kedro.api.label import Labels
+from persyn_kedro.api.pool import Pool, typed
+from persyn_kedro.api.prompts import prompt_table
+from persyn_kedro.domain.rewards import reward_matrix
+from persyn_kedro.domain.routers import assign, fit_and_save
+from persyn_kedro.domain.teachers import pool_identity
+from persyn_kedro.foundations.models import resolve_models
+from persyn_kedro.foundations.settings import TrainRouterSettings
+
+
+def fit_router(labels: Labels, pool: Pool, directory: str | Path, **settings: Any) -> Path:
+    """Fit a router on the rewards of labels, save it and return its directory.
+
+    Args:
+        labels: what :func:`label` returned for this pool.
+        pool: teachers and student.
+        directory: where the router is saved; one that is there is replaced.
+        settings: of ``train_router``, such as ``kind="knn"`` or ``backbone="small"``, which is
+            the student's model where it is left out.
+
+    Raises:
+        PersynError: a bad setting, or rewards that tell no teacher from another.
+    """
+    given = {"kind": "knn", "backbone": pool.student.model, **settings}
+    chosen = typed("train_router", TrainRouterSettings, given)
+    texts = {row["prompt_id"]: row["prompt"] for row in labels.prompts.to_pylist()}
+    prompt_ids, rewards = reward_matrix(labels.rewards, list(pool.teachers.root))
+    backbone = resolve_models(pool.models, [chosen.backbone])[chosen.backbone]
+    fit_and_save(
+        [texts[prompt_id] for prompt_id in prompt_ids],
+        rewards,
+        chosen,
+        backbone,
+        pool.seed,
+        pool_identity(pool.recipes),
+        Path(directory),
+    )
+    return Path(directory)
+
+
+def route(prompts: Any, router: str | Path, pool: Pool, batch_size: int = 16) -> pa.Table:
+    """Return the teacher of each prompt, with all scores (``schemas.ASSIGNMENTS``).
+
+    Args:
+        prompts: as for :func:`prompt_table`.
+        router: what :func:`fit_router` returned.
+        pool: the pool that it was fitted for.
+        batch_size: prompts of one forward pass.
+
+    Raises:
+        PersynError: no router there, or it was fitted for another pool.
+    """
+    table = prompt_table(prompts)
+    ids, texts = table["prompt_id"].to_pylist(), table["prompt"].to_pylist()
+    return assign(ids, texts, Path(router), pool_identity(pool.recipes), batch_size).read_all()

@@ -1,0 +1,4 @@
+"""Learnability: how likely the student finds each token of an answer."""
+
+from .scoring import score_responses as score_responses
+from .signals import signal_of as signal_of

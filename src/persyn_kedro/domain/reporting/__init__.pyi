@@ -1,0 +1,30 @@
+"""Pages, plots and the terminal: what a run found, for readers."""
+
+from .choice_samples import compare_choices as compare_choices, with_answers as with_answers
+from .comparisons import comparison_page as comparison_page
+from .interactive import plotly_figure as plotly_figure
+from .notes import label_notes as label_notes, pool_notes as pool_notes
+from .page import benchmark_page as benchmark_page, report_page as report_page
+from .router_plots import calibration_plot as calibration_plot, learning_curve as learning_curve
+from .run_plots import (
+    learnability_against_quality as learnability_against_quality,
+    loss_curve as loss_curve,
+    reward_against_length as reward_against_length,
+    teacher_allocation as teacher_allocation,
+)
+from .strategy_plots import (
+    score_against_alpha as score_against_alpha,
+    score_against_tokens as score_against_tokens,
+    teachers_by_kind as teachers_by_kind,
+)
+from .summary import build_summary as build_summary
+from .terminal import (
+    benchmarks_text as benchmarks_text,
+    comparison_text as comparison_text,
+    explanation_text as explanation_text,
+    hand_on_text as hand_on_text,
+    plan_text as plan_text,
+    pool_change_text as pool_change_text,
+    routers_text as routers_text,
+    terminal_table as terminal_table,
+)

@@ -1,0 +1,10 @@
+"""Rewards: quality and learnability on one scale, mixed."""
+
+from .reward import (
+    compute_rewards as compute_rewards,
+    fitted_rewards as fitted_rewards,
+    never_valid as never_valid,
+    reward_matrix as reward_matrix,
+    tell_apart as tell_apart,
+    unsolved_prompts as unsolved_prompts,
+)

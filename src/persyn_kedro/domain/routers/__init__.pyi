@@ -1,0 +1,31 @@
+"""Routers: estimators from prompts to one score for each teacher."""
+
+from .assignment import (
+    assignments as assignments,
+    check_assignments as check_assignments,
+    pool_of as pool_of,
+    ranked_places as ranked_places,
+    with_pool as with_pool,
+)
+from .base import TeacherRouter as TeacherRouter
+from .examples import calibration_examples as calibration_examples
+from .explanation import (
+    Explanation as Explanation,
+    RouterTables as RouterTables,
+    explain as explain,
+)
+from .fit import fit_and_save as fit_and_save
+from .jobs import (
+    fit_router_job as fit_router_job,
+    prompt_scorer as prompt_scorer,
+    score_prompts_job as score_prompts_job,
+)
+from .metrics import router_metrics as router_metrics
+from .pool_changes import Routed as Routed, pool_change as pool_change
+from .registry import (
+    load_router as load_router,
+    router_class as router_class,
+    save_router as save_router,
+)
+from .route import assign as assign
+from .saving import check_pool as check_pool, pool_difference as pool_difference

@@ -1,0 +1,59 @@
+"""Fit a router in processes of its own, and keep it with the pool it was fitted for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from persyn_kedro.domain.rewards.reward import fitted_rewards, tell_apart
+from persyn_kedro.domain.routers.jobs import fit_router_job
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.processes.ranks import run_in_ranks
+from persyn_kedro.foundations.processes.target import current
+from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.models.resolve import ResolvedModel
+
+
+def fit_and_save(
+    texts: Sequence[str],
+    rewards: np.ndarray,
+    settings: TrainRouterSettings,
+    backbone: "ResolvedModel",
+    seed: int,
+    pool: Sequence[dict[str, Any]],
+    directory: Path,
+) -> list[dict[str, Any]]:
+    """Fit a router, save it in ``directory`` and return its loss by epoch.
+
+    Args:
+        texts: n prompts as they are asked.
+        rewards: (n, K), NaN where invalid, K in the order of ``pool``.
+        pool: ``teachers.recipe.pool_identity``.
+
+    Raises:
+        PersynError: all teachers have equal rewards on every prompt.
+    """
+    if not tell_apart(fitted_rewards(rewards, settings.invalid)):
+        raise PersynError(
+            "All teachers have equal rewards on every prompt that the router is fitted on: there "
+            "is nothing to route by. Change label.alpha, or add prompts on which they differ."
+        )
+    # The others have no weights to train: they are fitted at once.
+    processes = current().training_processes if settings.kind == "language_model" else 1
+    curve = run_in_ranks(
+        fit_router_job,
+        list(texts),
+        rewards,
+        settings,
+        backbone,
+        seed,
+        list(pool),
+        directory,
+        processes=processes,
+        sharding="none",
+        label=f"training the {settings.kind} router",
+    )
+    return list(curve)

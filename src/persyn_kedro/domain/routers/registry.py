@@ -1,0 +1,81 @@
+"""The kinds of router by name: which class, and saved ones loaded as what they are.
+
+Naming a kind needs neither torch nor scikit-learn: a class is imported once it is used.
+"""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from persyn_kedro.domain.routers.saving import Pool, check_pool, read_description, write_description
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.settings.plugins import code_identity, load_own
+
+if TYPE_CHECKING:
+    from persyn_kedro.domain.routers.base import TeacherRouter
+
+
+def router_class(kind: str) -> Any:
+    """Return the class of a kind of router.
+
+    Raises:
+        PersynError: one of the user's own that is not there, or is no router.
+    """
+    if kind == "language_model":
+        from persyn_kedro.domain.routers.language_model.router import LanguageModelRouter
+
+        return LanguageModelRouter
+    if kind == "linear":
+        from persyn_kedro.domain.routers.linear import LinearRouter
+
+        return LinearRouter
+    if kind == "knn":
+        from persyn_kedro.domain.routers.knn import KnnRouter
+
+        return KnnRouter
+    return _own_class(kind)
+
+
+def _own_class(kind: str) -> Any:
+    from persyn_kedro.domain.routers.base import TeacherRouter
+
+    found = load_own(kind)
+    if not (isinstance(found, type) and issubclass(found, TeacherRouter)):
+        raise PersynError(f"{kind} is no subclass of {TeacherRouter.__module__}.TeacherRouter.")
+    members = {name: getattr(found, name) for name in dir(TeacherRouter)}
+    lacking = [n for n, own in members.items() if getattr(own, "__isabstractmethod__", False)]
+    if lacking:
+        raise PersynError(f"{kind} lacks {', '.join(lacking)}.")
+    return found
+
+
+def save_router(router: "TeacherRouter", directory: Path, pool: Pool) -> None:
+    """Save ``router`` with the pool it was fitted for; ``router.json`` is complete last."""
+    directory = Path(directory)
+    shutil.rmtree(directory, ignore_errors=True)  # what a killed run left may be linked elsewhere
+    directory.mkdir(parents=True)
+    router.save(directory)
+    write_description(directory, {**read_description(directory), "teachers": list(pool)})
+
+
+def load_router(directory: Path, pool: Pool) -> "TeacherRouter":
+    """Load a router, refusing one that was fitted for another pool.
+
+    Raises:
+        PersynError: no whole router there, or the pool or the user's own code differs; the message
+            names the difference.
+    """
+    from safetensors import SafetensorError
+
+    check_pool(directory, pool)
+    saved = read_description(directory)
+    kind = saved["kind"]
+    if saved.get("own_code", {}) != code_identity(kind):
+        raise PersynError(
+            f"The router in {directory} was fitted by another state of {kind}: train it again."
+        )
+    try:
+        return router_class(kind).load(Path(directory))
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise PersynError(f"the router in {directory} is not whole: {reason[0]}") from error

@@ -1,0 +1,56 @@
+"""Score every prompt with a saved router and choose its teacher (METHOD.md, section 3)."""
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from persyn_kedro.domain.routers.assignment import assignments, with_pool
+from persyn_kedro.domain.routers.jobs import prompt_scorer
+from persyn_kedro.domain.routers.saving import check_pool
+from persyn_kedro.foundations.processes.map_blocks import flat, spread
+from persyn_kedro.foundations.progress import watching
+
+BLOCK = 512  # about as many prompts are scored between two words of progress
+
+
+def assign(
+    prompt_ids: Sequence[str],
+    texts: Sequence[str],
+    router: Path,
+    pool: Sequence[dict[str, Any]],
+    batch_size: int,
+) -> pa.RecordBatchReader:
+    """Return scores and the chosen teacher of every prompt, streamed (``schemas.ASSIGNMENTS``).
+
+    Args:
+        prompt_ids: n of them.
+        texts: the n prompts as they are asked.
+        router: a saved router's directory.
+        pool: ``teachers.recipe.pool_identity``: the teachers, in the order of the scores.
+        batch_size: prompts of one forward pass.
+
+    Raises:
+        PersynError: no router there, or it was fitted for another pool.
+    """
+    check_pool(router, pool)
+    block = batch_size * max(1, BLOCK // batch_size)
+    blocks = spread(
+        prompt_scorer, router, list(pool), batch_size, items=texts, block=block, label="routing"
+    )
+    scores = _watched(blocks, len(texts))
+    teachers = [member["teacher"] for member in pool]
+    rows = assignments(prompt_ids, scores, teachers)
+    return pa.RecordBatchReader.from_batches(with_pool(pool), rows)
+
+
+def _watched(
+    blocks: Generator[tuple[int, list[np.ndarray]], None, None], prompts: int
+) -> Iterator[np.ndarray]:
+    with watching("scoring prompts", prompts, "prompts") as watch, closing(blocks):
+        for scores in flat(blocks):
+            watch.advance(len(scores))
+            yield scores

@@ -1,0 +1,9 @@
+"""Append-only, content-addressed stores of what was paid for or computed."""
+
+from .tables import (
+    QualityStore as QualityStore,
+    ResponseStore as ResponseStore,
+    RoutingStore as RoutingStore,
+    StatisticsStore as StatisticsStore,
+    TrialStore as TrialStore,
+)

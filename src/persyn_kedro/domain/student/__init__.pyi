@@ -1,0 +1,10 @@
+"""The student: fine-tuned, and evaluated on the test prompts."""
+
+from .before_after import (
+    before_or_after as before_or_after,
+    trained as trained,
+    untrained as untrained,
+)
+from .evaluate import accuracy_summary as accuracy_summary, nll_summary as nll_summary
+from .sft import fits as fits, train_student_job as train_student_job
+from .test_set import STUDENT as STUDENT, Exam as Exam

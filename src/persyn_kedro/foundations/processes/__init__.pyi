@@ -1,0 +1,8 @@
+"""Models' processes on this machine, and blocks of work on a cluster."""
+
+from .child import run_in_child as run_in_child
+from .fork_server import import_ahead as import_ahead
+from .map_blocks import flat as flat, spread as spread
+from .ranks import check_gpus as check_gpus, run_in_ranks as run_in_ranks
+from .ray.cluster import check_cluster as check_cluster, check_reachable as check_reachable
+from .target import current as current, use as use

@@ -1,0 +1,38 @@
+"""Typed settings, how they are read, and what a step reads of them."""
+
+from .experiments import (
+    BenchmarkSettings as BenchmarkSettings,
+    CompareRoutersSettings as CompareRoutersSettings,
+    CompareSettings as CompareSettings,
+    TrainRewardModelSettings as TrainRewardModelSettings,
+)
+from .export import HandOnSettings as HandOnSettings
+from .marks import (
+    hand as hand,
+    lasting as lasting,
+    models_named as models_named,
+    models_used as models_used,
+    own_code_named as own_code_named,
+    step as step,
+    step_of as step_of,
+)
+from .models import (
+    EngineSettings as EngineSettings,
+    Models as Models,
+    ModelSettings as ModelSettings,
+    StudentSettings as StudentSettings,
+    Teachers as Teachers,
+    thinks_of as thinks_of,
+)
+from .plugins import code_identity as code_identity, is_own as is_own
+from .read import GROUPS as GROUPS, first_sentence as first_sentence, read_settings as read_settings
+from .steps import (
+    EvaluateSettings as EvaluateSettings,
+    GenerateSettings as GenerateSettings,
+    LabelSettings as LabelSettings,
+    PrepareSettings as PrepareSettings,
+    QualitySettings as QualitySettings,
+    RouteSettings as RouteSettings,
+    SftSettings as SftSettings,
+    TrainRouterSettings as TrainRouterSettings,
+)

@@ -1,0 +1,18 @@
+"""Tables: declared once, checked as they are saved, read in blocks."""
+
+from .checks import TableCheck as TableCheck
+from .lazy_reads import telling as telling
+from .memory import give_back as give_back
+from .registry import COLUMNS as COLUMNS
+from .rows import (
+    BLOCK as BLOCK,
+    TableRows as TableRows,
+    TextColumn as TextColumn,
+    read_blocks as read_blocks,
+)
+from .schemas import (
+    CALIBRATION_SET as CALIBRATION_SET,
+    PROMPTS as PROMPTS,
+    RESPONSES as RESPONSES,
+    unsettled_rows as unsettled_rows,
+)

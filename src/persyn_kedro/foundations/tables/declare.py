@@ -1,0 +1,143 @@
+"""How a table is declared: a line a column, with its type, its meaning and its rule.
+
+Rules see pandas columns in which null is told from NaN. Pandera is imported where rules are used:
+reading the catalog must stay quick.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pandera.pandas import Check, DataFrameSchema
+
+ROUNDING = 1e-9  # of rewards
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: ``holds`` tells of its values whether they keep to the rule that ``says`` names."""
+
+    name: str
+    type: pa.DataType
+    meaning: str = ""
+    says: str = ""
+    holds: Callable[[Any], Any] | None = None
+    null: bool = False
+
+    def check(self) -> Any:
+        """Return the rule as pandera's."""
+        from pandera.pandas import Check, Column as Rule
+
+        checks = [Check(self.holds, error=self.says, n_failure_cases=1)] if self.holds else []
+        return Rule(checks=checks, nullable=self.null)
+
+
+@dataclass(frozen=True)
+class Between:
+    """A rule between columns, told of ``column``; where it cannot be known it is broken."""
+
+    column: str
+    says: str
+    holds: Callable[["pd.DataFrame"], Any]
+
+    def check(self) -> "Check":
+        """Return the rule as pandera's."""
+        from pandera.pandas import Check
+
+        def known(frame: "pd.DataFrame") -> Any:
+            return self.holds(frame).fillna(False).astype(bool)
+
+        return Check(known, name=self.column, error=self.says, ignore_na=False, n_failure_cases=1)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that passes between steps; no two rows share the columns of its ``key``."""
+
+    name: str
+    key: Sequence[str]
+    columns: Sequence[Column]
+    rules: Sequence[Between] = ()
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns' names and types."""
+        return pa.schema([(column.name, column.type) for column in self.columns])
+
+    @cached_property
+    def checks(self) -> "DataFrameSchema":
+        """All rules, as pandera's."""
+        from pandera.pandas import DataFrameSchema
+
+        return DataFrameSchema(
+            {column.name: column.check() for column in self.columns},
+            checks=[rule.check() for rule in self.rules],
+            unique=list(self.key),
+            report_duplicates="exclude_first",
+        )
+
+
+def anything(name: str, kind: pa.DataType, meaning: str = "") -> Column:
+    """Declare a column of any value or null."""
+    return Column(name, kind, meaning, null=True)
+
+
+def given(name: str, kind: pa.DataType, meaning: str = "") -> Column:
+    """Declare a column of any value but null."""
+    return Column(name, kind, meaning)
+
+
+def hex_id(name: str, meaning: str = "", null: bool = False) -> Column:
+    """Declare a column of identities (``foundations.hashing``)."""
+    says = "must be 32 lower hex digits"
+    return Column(name, pa.string(), meaning, says, lambda s: s.str.fullmatch("[0-9a-f]{32}"), null)
+
+
+def text(name: str, meaning: str = "") -> Column:
+    """Declare a column of text that says something."""
+    return Column(name, pa.string(), meaning, "must not be blank", lambda s: s.str.strip() != "")
+
+
+def one_of(name: str, *values: str) -> Column:
+    """Declare a column of these words alone."""
+    says = f"must be one of {', '.join(values)}"
+    return Column(name, pa.string(), "", says, lambda s: s.isin(values))
+
+
+def count(name: str, kind: pa.DataType, meaning: str = "") -> Column:
+    """Declare a column of counts or amounts."""
+    return Column(name, kind, meaning, "must be 0 or more", lambda s: s >= 0)
+
+
+def share(name: str, meaning: str = "") -> Column:
+    """Declare a column from 0 to 1, or null; sums of rewards may round past the ends."""
+    says = "must be null or from 0 to 1"
+    return Column(
+        name, pa.float64(), meaning, says, lambda s: s.between(-ROUNDING, 1 + ROUNDING), True
+    )
+
+
+def finite(name: str, meaning: str = "") -> Column:
+    """Declare a column of finite numbers or null."""
+    return Column(
+        name, pa.float64(), meaning, "must be finite", lambda s: s.abs() < float("inf"), True
+    )
+
+
+def scores(
+    name: str = "scores", meaning: str = "one for each teacher, in the pool's order"
+) -> Column:
+    """Declare a column of lists of scores."""
+
+    def holds(scores: Any) -> Any:
+        flat = scores.list.flatten()
+        bad = flat.index[~(flat.abs() < float("inf")).fillna(False).astype(bool)]
+        return (scores.list.len() >= 2) & ~scores.index.isin(bad)
+
+    says = "must be two or more finite numbers"
+    return Column(name, pa.list_(pa.float32()), meaning, says, holds)

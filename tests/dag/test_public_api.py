@@ -1,0 +1,66 @@
+"""The job as functions, without a Kedro project: lists, Arrow and pandas in, Arrow tables out."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import persyn_kedro as persyn
+
+PROMPTS = [{"prompt": f"{a} + {b} = ?", "reference": str(a + b)} for a in range(4) for b in (3, 8)]
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> persyn.Pool:
+    return persyn.pool(
+        models={f"tiny-{i}": {"random": "chat", "random_seed": i} for i in (1, 2, 3)},
+        teachers={
+            "brief": {"model": "tiny-1", "sampling": {"max_new_tokens": 6}},
+            "other": {"model": "tiny-2", "sampling": {"max_new_tokens": 6}},
+        },
+        student="tiny-3",
+        engine={"name": "transformers", "max_model_len": 256},
+        stores=tmp_path / "stores",
+    )
+
+
+def test_from_prompts_to_routed_answers_and_nothing_is_paid_twice(
+    pool: persyn.Pool, tmp_path: Path
+) -> None:
+    labels = persyn.label(PROMPTS, pool, alpha=0.4, allow_truncated=True)
+    rewards = labels.rewards.to_pandas()
+    assert len(rewards) == 2 * len(PROMPTS) and labels.calls["calls"].to_pylist() == [8, 8]
+    assert np.allclose(
+        rewards["reward"],
+        0.6 * rewards["quality_normalised"] + 0.4 * rewards["learnability_normalised"],
+    )
+    router = persyn.fit_router(labels, pool, tmp_path / "router", neighbours=2)
+    frame = pd.DataFrame([*PROMPTS, {"prompt": "9 + 9 = ?", "reference": "18"}])
+    assignments = persyn.route(frame, router, pool)
+    assert assignments["teacher"].to_pylist() == [
+        list(pool.teachers.root)[np.argmax(scores)] for scores in assignments["scores"].to_pylist()
+    ]
+    responses, calls = persyn.generate(
+        pa.Table.from_pandas(frame), assignments, pool, allow_truncated=True
+    )
+    pairs = [
+        {row["prompt_id"]: row["teacher"] for row in table.to_pylist()}
+        for table in (responses, assignments)
+    ]
+    assert pairs[0] == pairs[1] and len(pairs[0]) == 9
+    assert sum(calls["calls"].to_pylist()) == 1, "calibration answers come from the store"
+    again = persyn.label(PROMPTS, pool, alpha=0.4, allow_truncated=True)
+    assert again.calls["calls"].to_pylist() == [0, 0] and again.rewards.equals(labels.rewards)
+
+
+def test_bad_input_is_one_sentence(pool: persyn.Pool) -> None:
+    with pytest.raises(persyn.PersynError, match=r"label.alpha: .*less than or equal to 1"):
+        persyn.label(PROMPTS, pool, alpha=2.0)
+    with pytest.raises(persyn.PersynError, match="There is no parameter label.alhpa"):
+        persyn.label(PROMPTS, pool, alhpa=0.4)
+    with pytest.raises(persyn.PersynError, match="Row 2 of the prompts has no text in 'prompt'"):
+        persyn.label([*PROMPTS[:1], {"text": "?"}], pool)
+    with pytest.raises(persyn.PersynError, match="student.model is 'none'"):
+        persyn.pool(pool.models.root, pool.teachers.root, "none")
