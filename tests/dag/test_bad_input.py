@@ -86,12 +86,13 @@ def test_a_bad_prompt_file_is_one_sentence(
     [
         (
             "cut.jsonl.gz",
-            gzip.compress(b'{"prompt": "a"}\n' * 99)[:-9],
+            gzip.compress(b'{"prompt": "a"}\n' * 99, mtime=0)[:-9],
             "cut.jsonl.gz is not gzip, or is damaged: Truncated compressed stream.",
         ),
         ("list.json", b'[{"prompt": "a"}, 7]', "Item 2 of the array in list.json is not a JSON"),
         ("own/ragged.csv", b"prompt,reference\na\n", "Row 1 of own/ragged.csv (it ends in line 2)"),
     ],
+    ids=["cut", "item", "ragged"],
 )
 def test_a_damaged_file_of_another_kind_is_one_sentence(
     project: Run, name: str, content: bytes, sentence: str

@@ -35,6 +35,8 @@ GOOD = [{"prompt": f"What is {i}?", "reference": str(i)} for i in range(200)]
             "Item 2 of the array in .*p.json is not a JSON object",
         ),
         ("p.json", b'\n[{"prompt": "a"},\n{"prompt" 7}]', "Line 3 of .*p.json is not JSON"),
+        ("p.json", b'[{"prompt": "a"},\n{"prompt":\n\n', "Line 2 of .*p.json is not JSON"),
+        ("p.jsonl", b'{"prompt": "a"}\n\n{"prompt": \n', "Line 3 of .*p.jsonl is not JSON"),
         ("p.json", b"[1]\n[2]", "Line 2 of .*p.json is not JSON: Extra data"),
         ("p.json", b"[" * 100_000, "Line 1 of .*p.json is not JSON"),
         ("p.json", b'[{"prompt": "\xff"}]', "p.json is not UTF-8"),

@@ -193,3 +193,9 @@ def test_the_largest_seeds_are_taken_and_whole_numbers_written_as_powers() -> No
         for bad in (-1, MAX_SEED + 1):
             with pytest.raises(PersynError, match=path[-1]):
                 read_settings(with_value(path, [bad] if path[-1] == "seeds" else bad))
+
+
+def test_what_is_read_is_read_again_as_it_is() -> None:
+    """Kedro's catalog hands on the groups that it has read."""
+    settings = read_settings(RICH)
+    assert read_settings(settings) == settings

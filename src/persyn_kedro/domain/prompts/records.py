@@ -103,7 +103,7 @@ def _object(line: str, path: Place, number: int) -> Row:
 
 def _parsed(text: str, path: Place, first_line: int) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text.rstrip())  # else what is cut off is missed in the line after it
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
         line = first_line + getattr(error, "lineno", 1) - 1
         why = getattr(error, "msg", None) or str(error)

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.base import NO_EFFECT, Settings
+from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Settings
 from persyn_kedro.foundations.settings.steps import SftSettings, TrainRouterSettings
 
 WORDS = ("auto", "local")  # in place of an address
@@ -28,7 +28,7 @@ def host_and_port(address: str) -> tuple[str, int]:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    if not host or not port:
+    if not host or not port or not address.isprintable():  # urlsplit drops line breaks
         raise ValueError("it is `auto`, `local` or host:port")
     return host, port
 
@@ -40,7 +40,7 @@ class ClusterSettings(Settings):
     teacher's engine.
     """
 
-    address: Annotated[str | None, NO_EFFECT] = Field(
+    address: Annotated[str | None, NO_EFFECT, FREE_TEXT] = Field(  # has a check of its own
         None, description="of a Ray cluster, `auto` for the one here, `local` to start one"
     )
     actors: Annotated[int, NO_EFFECT] = Field(

@@ -66,7 +66,8 @@ def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
     for name, kind in GROUPS.items():
         if name not in raw:
             raise PersynError(f"The parameters lack the group {name!r}.")
-        check_values(name, raw[name])
+        if not isinstance(raw[name], kind):  # Kedro's catalog has read it already
+            check_values(name, raw[name])
         try:
             settings[name] = kind.model_validate(raw[name])
         except ValidationError as error:
