@@ -85,6 +85,7 @@ def on_config(config: Any) -> Any:
             "Use": [
                 {"Commands": "usage.md"},
                 {"Bring your own": "customising.md"},
+                {"Settings": "settings.md"},
                 {"Reliability": "reliability.md"},
                 {"Compare": "comparing.md"},
             ]

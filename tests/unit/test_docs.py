@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+from persyn_kedro.foundations.settings.read import GROUPS
 from persyn_kedro.pipeline_registry import STEPS
 from tests.conftest import ROOT
 
@@ -32,8 +33,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @cache
-def arrows() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("arrows", ROOT / "docs" / "arrows.py")
+def program(name: str) -> ModuleType:
+    """Return a program of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -95,14 +97,25 @@ def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
 
 
 def test_the_drawing_is_that_of_the_imports() -> None:
-    drawing = arrows()
+    drawing = program("arrows")
     committed = (ROOT / "docs/arrows.svg").read_text()
     assert committed == drawing.draw(drawing.read_arrows()), "run `python docs/arrows.py`"
 
 
+def test_the_settings_page_is_that_of_the_code() -> None:
+    committed = (ROOT / "docs/settings.md").read_text()
+    assert committed == program("settings_reference").page(), (
+        "run `python docs/settings_reference.py`"
+    )
+    rows = [line.split(" | ") for line in committed.splitlines() if line.startswith("| `")]
+    assert len(rows) > 100 and all(row[3].strip() for row in rows), "each key has a meaning"
+    groups = [line[3:] for line in committed.splitlines() if line.startswith("## ")]
+    assert groups == list(GROUPS)
+
+
 def test_an_arrow_is_left_out_only_where_a_longer_way_says_it() -> None:
     a_triangle = {("a", "b"), ("b", "c"), ("a", "c"), ("a", "d")}
-    assert arrows().without_implied(a_triangle) == {("a", "b"), ("b", "c"), ("a", "d")}
+    assert program("arrows").without_implied(a_triangle) == {("a", "b"), ("b", "c"), ("a", "d")}
 
 
 def test_every_scheduler_runs_the_steps_in_order() -> None:

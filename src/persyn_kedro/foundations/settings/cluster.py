@@ -46,8 +46,12 @@ class ClusterSettings(Settings):
     actors: Annotated[int, NO_EFFECT] = Field(
         1, ge=1, description="that score or route at once, each with its own copy of the model"
     )
-    cpus: Annotated[float, NO_EFFECT] = Field(1.0, gt=0)
-    gpus: Annotated[float, NO_EFFECT] = Field(0.0, ge=0)
+    cpus: Annotated[float, NO_EFFECT] = Field(
+        1.0, gt=0, description="of one actor or engine worker"
+    )
+    gpus: Annotated[float, NO_EFFECT] = Field(
+        0.0, ge=0, description="of one actor or engine worker"
+    )
     accelerator: Annotated[str | None, NO_EFFECT] = Field(
         None, description="the type of GPU for actors, by Ray's name, such as H100"
     )

@@ -5,53 +5,16 @@ import re
 from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, JsonValue, RootModel, field_validator, model_validator
 
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Seed, Settings
+from persyn_kedro.foundations.settings.endpoint import EndpointSettings
 from persyn_kedro.foundations.settings.plugins import kind
 from persyn_kedro.foundations.templates.fixed import RESERVED
 
 Think = Literal["keep", "strip"]
-
-
-class EndpointSettings(Settings):
-    """An OpenAI-compatible server's model. The key comes from the environment alone."""
-
-    url: str = Field(pattern=r"^https?://[^@\s]+$", description="ends in /v1, mostly; no password")
-    model: str
-    api_key_env: Annotated[str | None, NO_EFFECT] = Field(
-        None, description="the variable that holds the key, if any"
-    )
-    max_concurrency: Annotated[int, NO_EFFECT] = Field(
-        8, ge=1, description="falls after a 429 and rises again"
-    )
-    timeout_seconds: Annotated[float, NO_EFFECT] = Field(120.0, gt=0)
-    max_tries: Annotated[int, NO_EFFECT] = Field(6, ge=1)
-    backoff_seconds: Annotated[float, NO_EFFECT] = Field(
-        1.0, gt=0, description="doubles from try to try, with jitter"
-    )
-    max_retry_after_seconds: Annotated[float, NO_EFFECT] = Field(
-        300.0, ge=0, description="a server that asks to wait longer stops its model"
-    )
-    unknown_finish_reason: Literal["stop", "length"] = Field(
-        "length", description="what a finish reason counts as that is not known"
-    )
-    max_tokens_parameter: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    send_seed: bool = True
-    allow_template_markers: bool = Field(
-        False, description="ask prompts that hold <|im_end|>, [/INST] and the like"
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _has_a_host(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if not parts.hostname or parts.port == 0:  # .port raises ValueError for what is no port
-            raise ValueError("it has no host")
-        return url
 
 
 class ModelSettings(Settings):
@@ -60,27 +23,42 @@ class ModelSettings(Settings):
     ``revision`` is a hub commit, or for an endpoint any label of yours for the state it is in.
     """
 
-    zoo: str | None = None
-    hub: str | None = None
-    revision: str | None = None
-    local: str | None = None
-    gguf: str | None = None
-    endpoint: EndpointSettings | None = None
-    random: Literal["chat", "base"] | None = None
-    random_seed: Seed = 0
-    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
-    family: Annotated[str | None, NO_EFFECT] = None
+    zoo: str | None = Field(
+        None,
+        description="a small model from the package index, by its name there",
+    )
+    hub: str | None = Field(None, description="owner/name of a Hugging Face hub's model")
+    revision: str | None = Field(
+        None, description="a hub commit, tag or branch; of an endpoint, a label of yours"
+    )
+    local: str | None = Field(None, description="a directory of safetensors")
+    gguf: str | None = Field(None, description="a GGUF file")
+    endpoint: EndpointSettings | None = Field(
+        None, description="an OpenAI-compatible server; teachers only"
+    )
+    random: Literal["chat", "base"] | None = Field(
+        None, description="a tiny model with random weights, for tests"
+    )
+    random_seed: Seed = Field(0, description="of its weights")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "bfloat16", description="of the weights as they are loaded"
+    )
+    family: Annotated[str | None, NO_EFFECT] = Field(
+        None, description="for the strategy family_strong"
+    )
     license: Annotated[str | None, NO_EFFECT] = Field(
         None, min_length=1, description="a hub name, or the terms of an endpoint; for the cards"
     )
-    chat_template: Annotated[str | None, FREE_TEXT] = Field(None, min_length=1)
+    chat_template: Annotated[str | None, FREE_TEXT] = Field(
+        None, min_length=1, description="a Jinja template in place of the model's own"
+    )
     template_date: str | None = Field(
         None, description="what templates take for today, YYYY-MM-DD; None: 2024-07-26, for ever"
     )
     template_arguments: dict[str, JsonValue] = Field(
         {}, description="handed to the template by name, such as enable_thinking: false"
     )
-    think: Think = "strip"
+    think: Think = Field("strip", description="whether <think> text in its answers is kept")
     allow_pickle: bool = Field(False, description="weights in *.bin files, read by torch")
     allow_remote_code: bool = Field(False, description="run the Python files beside the weights")
     tensor_parallel_size: Annotated[int | None, NO_EFFECT] = Field(
@@ -158,11 +136,13 @@ def _check_value(name: str, value: JsonValue) -> None:
 class SamplingSettings(Settings):
     """How a teacher's tokens are drawn. ``temperature`` 0 is greedy."""
 
-    temperature: float = Field(0.0, ge=0, le=100)
-    top_p: float = Field(1.0, gt=0, le=1)
-    top_k: int = Field(0, ge=0)
-    repetition_penalty: float = Field(1.0, gt=0, le=100)
-    max_new_tokens: int = Field(512, ge=1)
+    temperature: float = Field(0.0, ge=0, le=100, description="0 is greedy")
+    top_p: float = Field(
+        1.0, gt=0, le=1, description="share of probability that tokens are drawn from"
+    )
+    top_k: int = Field(0, ge=0, description="likeliest tokens that are drawn from; 0: all")
+    repetition_penalty: float = Field(1.0, gt=0, le=100, description="1: none")
+    max_new_tokens: int = Field(512, ge=1, description="of an answer; a longer one is truncated")
 
     @field_validator("temperature")
     @classmethod
@@ -175,8 +155,10 @@ class SamplingSettings(Settings):
 class Budget(Settings):
     """What may be spent in one run. Tokens are prompt and completion tokens."""
 
-    max_cost: float | None = Field(None, ge=0, le=1e12)
-    max_tokens: int | None = Field(None, ge=0, le=2**63 - 1)
+    max_cost: float | None = Field(None, ge=0, le=1e12, description="in the unit of the prices")
+    max_tokens: int | None = Field(
+        None, ge=0, le=2**63 - 1, description="prompt and completion tokens"
+    )
 
     @property
     def limits(self) -> bool:
@@ -187,13 +169,17 @@ class Budget(Settings):
 class TeacherSettings(Settings):
     """A model with its system prompt, sampling, and prices (per million tokens)."""
 
-    model: str
-    system: Annotated[str | None, FREE_TEXT] = None
+    model: str = Field(description="one of models")
+    system: Annotated[str | None, FREE_TEXT] = Field(
+        None, description="a system message; none: the template's own default"
+    )
     sampling: SamplingSettings = SamplingSettings()
     price: Annotated[float, NO_EFFECT] = Field(
         0.0, ge=0, le=1e12, description="of completion tokens"
     )
-    prompt_price: Annotated[float, NO_EFFECT] = Field(0.0, ge=0, le=1e12)
+    prompt_price: Annotated[float, NO_EFFECT] = Field(
+        0.0, ge=0, le=1e12, description="per million prompt tokens"
+    )
     budget: Annotated[Budget, NO_EFFECT] = Budget()
 
 
@@ -239,8 +225,10 @@ def thinks_of(models: Models, teachers: Teachers) -> dict[str, Think]:
 class StudentSettings(Settings):
     """The model that is trained, with the system prompt used in scoring, SFT and evaluation."""
 
-    model: str
-    system: Annotated[str | None, FREE_TEXT] = None
+    model: str = Field(description="one of models")
+    system: Annotated[str | None, FREE_TEXT] = Field(
+        None, description="a system message in scoring, fine-tuning and evaluation"
+    )
 
 
 class EngineSettings(Settings):
@@ -256,13 +244,25 @@ class EngineSettings(Settings):
         4, ge=1, description="engine ray: models that answer at a time, where there is room"
     )
     batch_size: Annotated[int, NO_EFFECT] = Field(8, ge=1, description="transformers only")
-    chunk_size: Annotated[int, NO_EFFECT] = Field(32, ge=1)
-    max_model_len: int = Field(2048, ge=16)
-    max_num_seqs: Annotated[int, NO_EFFECT] = Field(64, ge=1)
-    gpu_memory_utilization: Annotated[float, NO_EFFECT] = Field(0.9, gt=0, le=1)
-    tensor_parallel_size: Annotated[int, NO_EFFECT] = Field(1, ge=1)
-    pipeline_parallel_size: Annotated[int, NO_EFFECT] = Field(1, ge=1)
-    cpu_kv_cache_gib: Annotated[int, NO_EFFECT] = Field(1, ge=1)
+    chunk_size: Annotated[int, NO_EFFECT] = Field(
+        32, ge=1, description="responses that are stored at a time"
+    )
+    max_model_len: int = Field(2048, ge=16, description="tokens of prompt and answer together")
+    max_num_seqs: Annotated[int, NO_EFFECT] = Field(
+        64, ge=1, description="vllm: sequences in one batch"
+    )
+    gpu_memory_utilization: Annotated[float, NO_EFFECT] = Field(
+        0.9, gt=0, le=1, description="vllm: share of a GPU's memory"
+    )
+    tensor_parallel_size: Annotated[int, NO_EFFECT] = Field(
+        1, ge=1, description="vllm: GPUs that one layer is split over"
+    )
+    pipeline_parallel_size: Annotated[int, NO_EFFECT] = Field(
+        1, ge=1, description="vllm: GPUs that the layers are split over"
+    )
+    cpu_kv_cache_gib: Annotated[int, NO_EFFECT] = Field(
+        1, ge=1, description="vllm on a CPU: GiB of its key-value cache"
+    )
     max_failure_share: Annotated[float, NO_EFFECT] = Field(
         0.5, ge=0, le=1, description="a model over it is stopped"
     )

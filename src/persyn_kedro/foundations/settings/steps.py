@@ -29,16 +29,23 @@ class PromptSource(Settings):
     ``file`` is a path or URL of a file, a directory or a glob (``storage.prompt_files``).
     """
 
-    file: str | None = None
-    hub: str | None = None
-    hub_config: str | None = None
-    hub_split: str = "train"
-    hub_revision: str | None = None
-    tasks: list[TaskSettings] | None = None
-    prompt_column: str = "prompt"
-    reference_column: str = "reference"
+    file: str | None = Field(
+        None,
+        description="a file, directory or glob of JSON, JSON lines, CSV or Parquet",
+    )
+    hub: str | None = Field(None, description="owner/name of a hub data set")
+    hub_config: str | None = Field(None, description="the data set's configuration")
+    hub_split: str = Field("train", description="the data set's split")
+    hub_revision: str | None = Field(None, description="a commit, tag or branch")
+    tasks: list[TaskSettings] | None = Field(None, description="reasoning-gym tasks")
+    prompt_column: str = Field(
+        "prompt", description="column of the prompt; a.b is a key of an object"
+    )
+    reference_column: str = Field(
+        "reference", description="column of the reference; a list is alternatives"
+    )
     limit: int | None = Field(None, ge=1, description="first rows of all only; files and hub")
-    prompt_suffix: Annotated[str, FREE_TEXT] = ""
+    prompt_suffix: Annotated[str, FREE_TEXT] = Field("", description="added to every prompt")
 
     @model_validator(mode="after")
     def _one_source(self) -> "PromptSource":
@@ -58,8 +65,12 @@ class PrepareSettings(Settings):
     """Source and hash fractions. What is neither calibration nor test is train."""
 
     source: PromptSource
-    calibration_fraction: Fraction = Field(0.25, gt=0, lt=1)
-    test_fraction: Fraction = Field(0.2, ge=0, lt=1)
+    calibration_fraction: Fraction = Field(
+        0.25, gt=0, lt=1, description="of all prompts: every teacher answers them"
+    )
+    test_fraction: Fraction = Field(
+        0.2, ge=0, lt=1, description="of all prompts: for evaluation only"
+    )
     holdout_fraction: Fraction = Field(
         0.2, gt=0, lt=1, description="of calibration, for the router's metrics"
     )
@@ -78,9 +89,13 @@ class QualitySettings(Settings):
     ``file.py:name`` is a function of the user's own (``domain.quality.own_function``).
     """
 
-    kind: QualityKind = "exact_answer"
-    model: str | None = None
-    batch_size: Annotated[int, NO_EFFECT] = Field(1, ge=1)
+    kind: QualityKind = Field(
+        "exact_answer", description="or file.py:name (domain.quality.own_function)"
+    )
+    model: str | None = Field(None, description="the reward model, one of models")
+    batch_size: Annotated[int, NO_EFFECT] = Field(
+        1, ge=1, description="reward model: pairs in one forward pass"
+    )
 
     @model_validator(mode="after")
     def _model_for_reward(self) -> "QualitySettings":
@@ -92,13 +107,17 @@ class QualitySettings(Settings):
 class LabelSettings(Settings):
     """Reward r = (1 - alpha) r_q + alpha r_l, and what counts as a valid response."""
 
-    alpha: float = Field(0.4, ge=0, le=1)
+    alpha: float = Field(
+        0.4, ge=0, le=1, description="weight of learnability; quality has the rest"
+    )
     quality: QualitySettings = QualitySettings()
     learnability: SignalKind = Field(
         "mean_log_likelihood", description="or file.py:name (domain.learnability.signals)"
     )
-    allow_truncated: bool = False
-    unsolved: Literal["keep", "leave_out"] = "keep"
+    allow_truncated: bool = Field(False, description="whether truncated answers may be trained on")
+    unsolved: Literal["keep", "leave_out"] = Field(
+        "keep", description="prompts that no teacher solves"
+    )
     scoring_pack_tokens: Annotated[int, NO_EFFECT] = Field(
         2048, ge=1, description="tokens that one forward pass of the student reads"
     )
@@ -113,17 +132,23 @@ class TrainRouterSettings(Settings):
     kind: RouterKind = Field(
         "language_model", description="or file.py:name, a domain.routers.base.TeacherRouter"
     )
-    backbone: str = "smollm2"
+    backbone: str = Field("smollm2", description="the model that reads prompts, one of models")
     invalid: Literal["leave_out", "lose"] = Field(
         "leave_out", description="leave_out: no pairs (METHOD.md). lose: to every valid response"
     )
-    epochs: int = Field(4, ge=1)
-    batch_size: int = Field(8, ge=1)
-    learning_rate: float = Field(1e-5, gt=0, le=1)
-    head_learning_rate: float = Field(1e-3, gt=0, le=1)
-    weight_decay: float = Field(0.01, ge=0, le=1)
-    warmup_fraction: float = Field(0.1, ge=0, lt=1)
-    max_prompt_tokens: int = Field(1024, ge=1)
+    epochs: int = Field(4, ge=1, description="language_model only")
+    batch_size: int = Field(8, ge=1, description="prompts in one step, or in one forward pass")
+    learning_rate: float = Field(
+        1e-5, gt=0, le=1, description="language_model only: of the backbone"
+    )
+    head_learning_rate: float = Field(
+        1e-3, gt=0, le=1, description="language_model only: of the coefficient head"
+    )
+    weight_decay: float = Field(0.01, ge=0, le=1, description="language_model only")
+    warmup_fraction: float = Field(
+        0.1, ge=0, lt=1, description="language_model only: share of the steps"
+    )
+    max_prompt_tokens: int = Field(1024, ge=1, description="longer prompts are cut")
     ridge: float | None = Field(
         None,
         gt=0,
@@ -136,41 +161,50 @@ class TrainRouterSettings(Settings):
 class RouteSettings(Settings):
     """How many prompts one forward pass takes."""
 
-    batch_size: Annotated[int, NO_EFFECT] = Field(16, ge=1)
+    batch_size: Annotated[int, NO_EFFECT] = Field(
+        16, ge=1, description="prompts in one forward pass"
+    )
 
 
 class GenerateSettings(Settings):
     """What happens to routed responses that do not match their reference."""
 
-    verification: Literal["keep", "drop", "next_choice"] = "keep"
+    verification: Literal["keep", "drop", "next_choice"] = Field(
+        "keep",
+        description="of routed answers against their references: what becomes of wrong ones",
+    )
     max_calls: int = Field(2, ge=1, description="next_choice only: calls for one prompt")
-    on_failure: Literal["leave_out", "next_choice"] = "leave_out"
+    on_failure: Literal["leave_out", "next_choice"] = Field(
+        "leave_out", description="prompts that their teacher could not answer"
+    )
 
 
 class LoraSettings(Settings):
     """PEFT's LoRA adapter over all linear layers, merged when saved."""
 
-    rank: int = Field(16, ge=1)
-    alpha: int = Field(32, ge=1)
-    dropout: float = Field(0.0, ge=0, lt=1)
+    rank: int = Field(16, ge=1, description="of the adapter's matrices")
+    alpha: int = Field(32, ge=1, description="scale of the adapter")
+    dropout: float = Field(0.0, ge=0, lt=1, description="in the adapter")
 
 
 class SftSettings(Settings):
     """Fine-tuning with TRL. ``lora`` unset: full-parameter."""
 
-    epochs: float = Field(2.0, gt=0)
-    batch_size: int = Field(8, ge=1)
-    gradient_accumulation: int = Field(1, ge=1)
-    learning_rate: float = Field(1e-4, gt=0, le=1)
-    warmup_fraction: float = Field(0.1, ge=0, lt=1)
-    max_length: int = Field(1024, ge=16)
-    precision: Literal["float32", "bfloat16_autocast", "bfloat16"] = "bfloat16_autocast"
-    gradient_checkpointing: bool = False
-    lora: LoraSettings | None = None
+    epochs: float = Field(2.0, gt=0, description="passes over the training set")
+    batch_size: int = Field(8, ge=1, description="rows in one forward-backward pass")
+    gradient_accumulation: int = Field(1, ge=1, description="passes in one optimizer step")
+    learning_rate: float = Field(1e-4, gt=0, le=1, description="highest, after the warm-up")
+    warmup_fraction: float = Field(0.1, ge=0, lt=1, description="share of the steps")
+    max_length: int = Field(1024, ge=16, description="tokens of a row; longer ones are left out")
+    precision: Literal["float32", "bfloat16_autocast", "bfloat16"] = Field(
+        "bfloat16_autocast", description="of weights and arithmetic"
+    )
+    gradient_checkpointing: bool = Field(False, description="less memory for more time")
+    lora: LoraSettings | None = Field(None, description="none: full-parameter fine-tuning")
 
 
 class EvaluateSettings(Settings):
     """The student is asked the test prompts before and after, greedily by default."""
 
     sampling: SamplingSettings = SamplingSettings()
-    confidence: float = Field(0.95, gt=0, lt=1)
+    confidence: float = Field(0.95, gt=0, lt=1, description="of the intervals")

@@ -1,0 +1,113 @@
+"""Write docs/settings.md from the settings' classes: ``python docs/settings_reference.py``."""
+
+import re
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, RootModel
+from pydantic.fields import FieldInfo
+
+from persyn_kedro.foundations.settings.base import NO_EFFECT
+from persyn_kedro.foundations.settings.read import GROUPS
+
+HEAD = """\
+# Settings
+
+Every group of `conf/`, made from the code by `python docs/settings_reference.py`; a test fails
+where this page is not that of the code. A key in **bold** must be given. *Redo* says whether a
+change makes the steps that read the key run again: settings of time, memory, money and names do
+not. `seed`, a whole number from 0 to 4294967295, stands beside the groups and reaches everything.
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    return "\n".join([HEAD, *(section(name, kind) for name, kind in GROUPS.items())])
+
+
+def section(name: str, kind: type[BaseModel]) -> str:
+    """Return a group's heading, sentence and table."""
+    by_name = issubclass(kind, RootModel)
+    item = typing.get_args(kind.model_fields["root"].annotation)[1] if by_name else kind
+    sentence = re.sub(r"``([^`]*)``", r"`\1`", " ".join((kind.__doc__ or "").split()))
+    prefix = f"{name}.<name>" if by_name else name
+    lines = [f"## {name}", "", sentence, "", "| key | type | default | meaning | redo |"]
+    return "\n".join([*lines, "|---|---|---|---|---|", *rows(prefix, item), ""])
+
+
+def rows(prefix: str, kind: type[BaseModel], effect: bool = True) -> Iterator[str]:
+    """Yield a table's row for each key, those of nested settings too."""
+    for name, field in kind.model_fields.items():
+        key, own = f"{prefix}.{name}", effect and NO_EFFECT not in field.metadata
+        nested, many = _nested(field.annotation)
+        if nested is None or field.default is None or many:
+            yield _row(key, field, own)
+        if nested is not None:
+            yield from rows(f"{key}[]" if many else key, nested, own)
+
+
+def _row(key: str, field: FieldInfo, effect: bool) -> str:
+    shown = f"**`{key}`**" if field.is_required() else f"`{key}`"
+    default = (
+        "" if field.is_required() else f"`{_value(field.get_default(call_default_factory=True))}`"
+    )
+    cells = [
+        shown,
+        f"`{_type(field)}`",
+        default,
+        field.description or "",
+        "yes" if effect else "no",
+    ]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _nested(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
+    """Return the settings that a field holds, and whether it is a list of them."""
+    for part in (annotation, *typing.get_args(annotation)):
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            return part, typing.get_origin(annotation) is list
+    return None, False
+
+
+def _type(field: FieldInfo) -> str:
+    text = _name(field.annotation)
+    limits = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    bounds = [
+        f"{sign} {getattr(mark, name):g}"
+        for mark in field.metadata
+        for name, sign in limits.items()
+        if getattr(mark, name, None) is not None
+    ]
+    return ", ".join([text, *bounds])
+
+
+def _name(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _name(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join("none" if a is type(None) else _name(a) for a in arguments)
+    if origin is typing.Literal:
+        return " or ".join(map(str, arguments))
+    if origin in (list, tuple):
+        return f"list of {_name(arguments[0])}"
+    if origin is dict:
+        return "mapping"
+    names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
+    found = getattr(annotation, "__name__", str(annotation))
+    return names.get(found, "settings" if _nested(annotation)[0] else found)
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return '""' if value == "" else str(value)
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("settings.md").write_text(page(), encoding="utf-8")
