@@ -87,6 +87,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Run:
         ("--to-outputs=nope", "nope"),
         ("--tags=nope", "Pipeline contains no nodes after applying all provided filters"),
         ("--namespaces=nope", "nope"),
+        ("--pipeline=label --pipelines=label", "Options '--pipeline' and '--pipelines' cannot be"),
         ("--load-versions=prompts", "Expected the form of 'load_versions'"),
         ("--load-versions=nope:1", "'load_versions' keys [nope] are not found in the catalog."),
         ("--env=nope", "nope"),
@@ -94,7 +95,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Run:
     ],
 )
 def test_an_option_that_cannot_work_is_one_sentence(empty: Run, option: str, sentence: str) -> None:
-    done = empty("run", "--env=smoke", option, check=False)
+    done = empty("run", "--env=smoke", *option.split(), check=False)
     assert done.returncode in (1, 2), done.stdout
     assert "Traceback" not in done.stderr + done.stdout, done.stderr
     told = " ".join(done.stderr.split())

@@ -27,7 +27,7 @@ def test_a_part_of_the_steps_is_run(
 ) -> None:
     config = smoke_project.directory / "run.yml"  # type: ignore[attr-defined]
     config.write_text(
-        "run:\n  node_names: [label.score_quality]\n  params: {compare: {seeds: [4]}}\n"
+        "run:\n  node_names: label.score_quality\n  params: {compare: {seeds: [4]}}\n"
     )
     done = smoke_project("run", "--env=smoke", *options)
     assert set(re.findall(r"Skipped (\S+):", done.stdout)) == nodes

@@ -1,11 +1,13 @@
 """The project's commands: ``run`` with one-sentence errors, and those that Kedro has not."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import click
 from kedro.framework.cli.project import CONF_SOURCE_HELP, run as kedro_run
-from kedro.framework.cli.utils import validate_conf_source
+from kedro.framework.cli.utils import KedroCliError, validate_conf_source
 from kedro.framework.session import KedroSession
 
 from persyn_kedro.cli.errors import one_sentence
@@ -13,8 +15,30 @@ from persyn_kedro.cli.params import PARAMS
 from persyn_kedro.cli.run_options import CONFIG, RUNNER, check_options
 
 
+class _Command(click.Command):
+    """Shows what Kedro refuses as a sentence: its own error shows "NoneType: None"."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _kedro_sentence():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _kedro_sentence():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _kedro_sentence() -> Iterator[None]:
+    try:
+        yield
+    except KedroCliError as error:
+        raise click.ClickException(error.message) from error
+
+
 class _Commands(click.Group):
     """Gives each command ``--conf-source``, which ``run`` has from Kedro and ``_open`` reads."""
+
+    command_class = _Command
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         if "conf_source" not in {param.name for param in cmd.params}:
@@ -50,7 +74,7 @@ _REDO = click.Option(
     ["--redo"], is_flag=True, help="Skip no step, also where its result is there already."
 )
 _OURS = {"params": PARAMS, "config": CONFIG}
-run = click.Command(  # this name is what `python -m persyn_kedro` looks for
+run = _Command(  # this name is what `python -m persyn_kedro` looks for
     "run",
     callback=_run,
     params=[*(_OURS.get(str(p.name), p) for p in kedro_run.params), _REDO],
