@@ -19,12 +19,14 @@ def answered(body: dict[str, Any], unknown_is: str = "length") -> Answer:
     [
         *((r, "stop") for r in ("stop", "STOP", "eos", "eos_token", "end_turn", "stop_sequence",
                                 "<|eot_id|>", "<|im_end|>", "</s>", "FINISH_REASON_STOP", "",
-                                None)),
+                                None, "StopSequence", "FinishReason.STOP", "EOS_TOKEN_ID",
+                                {"type": "eos_token"}, {"type": "stop", "matched": 2})),
         *((r, "length") for r in ("length", "max_tokens", "MAX_TOKENS", "model_length", "limit",
-                                  "max_output_tokens", "model_context_window_exceeded")),
+                                  "max_output_tokens", "model_context_window_exceeded", "MaxTokens",
+                                  "FinishReason.MAX_TOKENS", {"type": "length", "length": 9})),
     ],
 )  # fmt: skip
-def test_a_known_finish_reason_is_stop_or_length(reason: str | None, meant: str) -> None:
+def test_a_known_finish_reason_is_stop_or_length(reason: Any, meant: str) -> None:
     answer = answered(completion("p", finish_reason=reason))
     assert (answer.text, answer.finish_reason) == ("echo p", meant)
     assert answer.unknown_reason is None and answer.error is None
@@ -75,6 +77,12 @@ def test_a_messages_text_is_found(message: dict[str, Any], text: str, error: str
     assert answer.text == text and (answer.error or "").startswith(error or "")
     assert (answer.finish_reason == "error") == (error is not None) == (answer.error is not None)
     assert (answer.prompt_tokens, answer.completion_tokens) == (11, 5), "it was paid for"
+
+
+def test_a_completion_that_is_no_chats_has_its_text_in_the_choice() -> None:
+    choice = {"index": 0, "text": " 7", "finish_reason": "stop"}
+    answer = answered({**completion("p"), "choices": [choice]})
+    assert (answer.text, answer.finish_reason, answer.completion_tokens) == (" 7", "stop", 5)
 
 
 @pytest.mark.parametrize("reason", [None, "", "tool_calls", "whatever"])

@@ -1,8 +1,10 @@
 """Asking over the network: what is retried, what is final, and how fast one may ask."""
 
 import json
+import socket
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -61,6 +63,31 @@ def test_what_stays_wrong_is_an_error_row_without_the_key(
     assert error in str(answers[fault].error)
     assert KEY not in str(answers[fault])
     assert endpoint.tries[fault] == tries
+
+
+def test_a_server_that_is_down_has_charged_nothing(endpoint: Endpoint) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and nobody listens
+        endpoint.url = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
+        answer = ask(remote(endpoint, max_tries=2), ["p"])["p"]
+    assert answer.error == "Connection error." and answer.unknown == 0
+
+
+def test_a_server_that_takes_no_connection_has_charged_nothing(endpoint: Endpoint) -> None:
+    with ExitStack() as held:
+        full = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1))
+        for _ in range(4):  # more than may wait to be accepted, which nobody is
+            waiting = held.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        endpoint.url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
+        answer = ask(remote(endpoint, max_tries=2, timeout_seconds=0.3), ["p"])["p"]
+    assert answer.error == "no answer within 0.3 s" and answer.unknown == 0
+
+
+@pytest.mark.parametrize("fault", ["hang", "reset"])
+def test_a_server_that_had_the_request_may_have_charged(endpoint: Endpoint, fault: str) -> None:
+    assert ask(remote(endpoint, max_tries=2), [fault])[fault].unknown == 2
 
 
 def test_a_cut_off_answer_is_marked_and_thinking_is_put_back(endpoint: Endpoint) -> None:

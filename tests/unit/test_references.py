@@ -10,12 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from persyn_kedro.domain.prompts.records import file_records
 from persyn_kedro.domain.quality import checking
 from persyn_kedro.domain.quality.own_function import function_scores
 from persyn_kedro.domain.stores.tables import QualityStore
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.settings.steps import QualitySettings
+from persyn_kedro.foundations.storage.paths import place
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.references import accepted, reference_texts, spoken, stored
 from tests.unit.test_prompt_files import read
@@ -89,10 +91,20 @@ def test_a_key_of_an_object_is_named_with_a_point(tmp_path: Path, kind: str) -> 
         read(file, reference_column="jury.truth")
 
 
+DEEP = pa.struct([("of", pa.float16())])
+
+
 def test_parquet_numbers_and_lists_are_references(tmp_path: Path) -> None:
     columns = {
         "single": pa.array([0.1, 5, None], pa.float32()),
         "singles": pa.array([[0.1, 5], [], None], pa.list_(pa.float32())),
+        "half": pa.array([np.float16(0.1), np.float16(5), None], pa.float16()),
+        "pair": pa.array([[0.1, 5], [2.5, None], None], pa.list_(pa.float32(), 2)),
+        "judge": pa.array(
+            [{"truth": 0.1, "all": [{"of": 0.1}]}, {"truth": 5, "all": []}, None],
+            pa.struct([("truth", pa.float32()), ("all", pa.list_(DEEP))]),
+        ),
+        "coded": pa.array([0.1, 5, None], pa.float32()).dictionary_encode(),
         "texts": pa.array([["a", "b"], ["c"], None], pa.large_list(pa.large_string())),
         "money": pa.array([5, 7, None], pa.decimal128(9, 2)),
         "raw": pa.array([b"a", None, None], pa.binary()),
@@ -101,15 +113,21 @@ def test_parquet_numbers_and_lists_are_references(tmp_path: Path) -> None:
     pq.write_table(pa.table({"prompt": ["1", "2", "3"], **columns}), file)
     found = {
         name: [accepted(row) for row in read(file, reference_column=name)]
-        for name in columns
-        if name != "raw"
+        for name in ("judge.truth", *columns)
+        if name not in ("raw", "judge")
     }
     assert found == {
+        "judge.truth": [["0.1"], ["5"], []],
         "single": [["0.1"], ["5"], []],
+        "half": [["0.1"], ["5"], []],
+        "pair": [["0.1", "5"], ["2.5"], []],
+        "coded": [["0.1"], ["5"], []],
         "singles": [["0.1", "5"], [], []],
         "texts": [["a", "b"], ["c"], []],
         "money": [["5"], ["7"], []],
     }
+    (first, *_) = file_records(place(str(file)), ".parquet", None, ["judge"])
+    assert first["judge"] == {"truth": 0.1, "all": [{"of": 0.1}]}
     with pytest.raises(PersynError, match="The reference of row 1 of p.parquet is of type bytes"):
         read(file, reference_column="raw")
 

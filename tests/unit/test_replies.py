@@ -32,41 +32,6 @@ def error(message: str, **more: Any) -> dict[str, Any]:
     return {"error": {"message": message, **more}}
 
 
-@pytest.mark.parametrize(
-    ("body", "again", "words"),
-    [
-        (error("Provider is down", code=502), True, "HTTP 502: Provider is down"),
-        (error("Slow down", code="429"), True, "HTTP 429: Slow down"),
-        (error("Prompt flagged", code=403), False, "HTTP 403: Prompt flagged"),
-        (error("bad", code=400, metadata={"raw": "upstream: no"}), False, "bad; upstream: no"),
-        (error("who knows"), True, "HTTP 500: who knows"),
-        ({"error": "overloaded"}, True, "HTTP 500: overloaded"),
-        ({"error": {"code": 503}, "choices": []}, True, "503"),
-        ({"detail": "starting"}, True, "starting"),
-        ({"object": "error", "message": "over", "code": 50001}, True, "over"),
-        ({"error": {"message": "odd", "type": "invalid_request_error"}}, False, "HTTP 400: odd"),
-    ],
-)
-def test_an_error_in_a_200_is_told_and_was_not_charged(body: Any, again: bool, words: str) -> None:
-    reply = refused(200, body)
-    assert (reply.again, reply.charged, reply.remedy) == (again, False, None)
-    assert words in reply.words
-
-
-@pytest.mark.parametrize("status", [200, 502])
-def test_a_web_page_is_told_by_its_title(status: int) -> None:
-    page = "<!DOCTYPE html><html><head><title>Log\n in</title></head><body>x</body></html>"
-    reply = refused(status, page)
-    assert reply.again and not reply.charged and reply.words.endswith(": Log in")
-    assert (reply.remedy is not None) == (status == 200)
-
-
-@pytest.mark.parametrize("text", ['{"choices": [', "", "[" * 100_000, '{"choices": []}', "7", "[]"])
-def test_what_is_no_completion_may_have_been_charged(text: str) -> None:
-    reply = refused(200, text)
-    assert reply.again and reply.charged
-
-
 EMPTY = [
     (429, error("You exceeded your current quota, please check your plan and billing details.",
                 type="insufficient_quota", code="insufficient_quota")),
@@ -78,6 +43,11 @@ EMPTY = [
     (402, ""),
     (403, {"code": "Arrearage", "message": "Access denied, account overdue."}),
     (200, error("Insufficient credits", code=402)),
+    (200, error("Your credit balance is too low")),
+    (200, {"choices": None, "message": "insufficient balance"}),
+    (200, {"choices": [error("Insufficient credits", code=500)]}),
+    (500, error("no", code="insufficient_quota")),
+    (503, error("Your credit balance is too low")),
 ]  # fmt: skip
 
 
@@ -103,6 +73,12 @@ def test_too_many_calls_for_now_are_made_again(body: Any, headers: dict[str, str
     reply = refused(429, body, headers)
     assert reply.again and reply.remedy is None
     assert reply.wait == float(headers.get("retry-after", 1))
+
+
+@pytest.mark.parametrize("words", [error("no", code="insufficient_quota"), error("No credits")])
+def test_a_failing_server_that_says_when_to_come_back_is_asked_again(words: Any) -> None:
+    reply = refused(503, words, {"retry-after": "20"})
+    assert reply.again and reply.remedy is None and reply.wait == 20
 
 
 @pytest.mark.parametrize(
@@ -153,6 +129,15 @@ PARAMETERS = [
     (400, error("`max_tokens` must be less than or equal to `8192`, the maximum value for "
                 "`max_tokens` is less than the `context_window` for this model"),
      f"{SAMPLING}max_new_tokens"),
+    *((400, error(said), "send_seed: false") for said in (
+        "seed is not a supported parameter", "Seed is not an accepted argument",
+        "Unrecognized request argument supplied: seed", "This model does not support seed",
+        "The seed parameter is not supported", "Error: unsupported parameter seed.",
+        "1 validation error for Request\nseed\n  Extra inputs are not permitted")),
+    *((400, error(said), f"{SAMPLING}temperature") for said in (
+        "temperature must be non-negative, got -1.0.", "Invalid temperature: only 1 is allowed",
+        "Value error, temperature is out of range", "only temperature=1 is supported",
+        "temperature 3 is too high", "invalid value for temperature")),
     (400, error("chat_template_kwargs: extra fields not permitted"), "template_arguments"),
     (400, error("System role not supported"), "teachers.{teacher}.system"),
     (400, error("Unsupported value: 'messages[0].role' does not support 'system' with this model.",
@@ -186,6 +171,8 @@ def test_a_refused_parameter_names_its_setting(status: int, body: Any, remedy: s
         (403, error("m requires moderation. Your input was flagged", code=403)),
         (413, "<html><title>413 Request Entity Too Large</title></html>"),
         (400, error("I cannot read this")),
+        (400, error("The prompt must not mention the seed of a plant")),
+        (400, error("The prompt must not mention a seed. Too high a temperature of the soil")),
         (400, ""),
         (451, "")
     ],

@@ -31,6 +31,8 @@ TEMPLATE_MARKERS = re.compile(
     r"|<(?:start|end)_of_(?:turn|utterance|role|text)>|<(?:bos|eos|end_of_sentence)>"
 )
 
+# By name: the client's transport is httpx or httpx2, as its version is.
+NO_CONNECTION = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
 MARKED = "set aside: the prompt holds a chat template's marker"
 
 
@@ -153,11 +155,12 @@ class _Asker:
             except openai.APIStatusError as error:
                 response = error.response
             status, headers, text = response.status_code, response.headers, response.text
-        except openai.APITimeoutError:
+        except openai.APITimeoutError as error:
             words = f"no answer within {self.endpoint.timeout_seconds:g} s"
-            return Refusal(words, again=True, charged=True)
+            return Refusal(words, again=True, charged=_may_have_arrived(error))
         except Exception as error:  # cut off, or whatever a server does: the other prompts go on
-            return Refusal(str(error) or type(error).__name__, again=True, charged=True)
+            words = str(error) or type(error).__name__
+            return Refusal(words, again=True, charged=_may_have_arrived(error))
         return read_reply(status, headers, text, request.sampling.max_new_tokens, self.endpoint)
 
     def _generation(self, request: Request, replies: list[Answer | Refusal]) -> Generation:
@@ -192,6 +195,15 @@ class _Asker:
         nowhere = f"models.{name}.endpoint.api_key_env, which names no variable"
         key = f"the variable {variable}" if variable else nowhere
         return remedy.replace("{model}", name).replace("{key}", key)
+
+
+def _may_have_arrived(error: BaseException | None) -> bool:
+    """Tell whether the server may have had the request that ended so; if not, nothing is owed."""
+    while error is not None:  # the client wraps the transport's errors
+        if type(error).__name__ in NO_CONNECTION:
+            return False
+        error = error.__cause__
+    return True
 
 
 def _key(endpoint: EndpointSettings) -> str:

@@ -5,7 +5,7 @@ import io
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from shutil import copyfileobj
 from typing import IO, Any
@@ -147,21 +147,32 @@ def _parquet(file: IO[bytes], path: Place, wanted: Sequence[str]) -> Iterator[Ro
         yield names  # refused for what it lacks
         return
     for batch in table.iter_batches(columns=columns):
-        exact = {name: _exact(batch.column(name)).to_pylist() for name in batch.schema.names}
+        exact = {name: _values(batch.column(name)) for name in batch.schema.names}
         for values in zip(*exact.values(), strict=True):
             yield {**names, **dict(zip(exact, values, strict=True))}
 
 
-def _exact(column: Any) -> Any:
-    """Return single-precision numbers as the doubles that are written alike: 0.1 stays 0.1."""
-    import pyarrow as pa
+def _values(column: Any) -> list[Any]:
+    values, exact = column.to_pylist(), _exact(column.type)
+    return [exact(value) for value in values] if exact else values
 
-    kind, numbers = column.type, column.type
-    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-    if is_list:
-        numbers = kind.value_type
-    if not pa.types.is_float32(numbers):
-        return column
-    for single in (pa.string(), pa.float64()):
-        column = column.cast(pa.list_(single) if is_list else single)
-    return column
+
+def _exact(kind: Any) -> Callable[[Any], Any] | None:
+    """Return what turns a type's half- and single-precision numbers, however deep they lie, into
+    the doubles that are written alike: 0.1 stays 0.1. None if it has none."""
+    import numpy as np
+    import pyarrow.types as types
+
+    if types.is_float16(kind) or types.is_float32(kind):
+        number = np.float16 if types.is_float16(kind) else np.float32
+        return lambda value: None if value is None else float(str(number(value)))
+    if types.is_dictionary(kind):
+        return _exact(kind.value_type)
+    if types.is_struct(kind):
+        each = [(field.name, _exact(field.type)) for field in kind]
+        within = {name: exact for name, exact in each if exact}
+        if not within:
+            return None
+        return lambda row: row and row | {name: exact(row[name]) for name, exact in within.items()}
+    item = _exact(kind.value_type) if hasattr(kind, "value_type") else None  # lists of every kind
+    return (lambda values: values and [item(value) for value in values]) if item else None

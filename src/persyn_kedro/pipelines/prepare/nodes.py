@@ -8,7 +8,7 @@ from persyn_kedro.foundations.settings import PrepareSettings, step
 from persyn_kedro.foundations.tables import read_blocks
 
 
-@step(version=3, settings=("source",))
+@step(version=4, settings=("source",))
 def read_prompts(settings: PrepareSettings, seed: int) -> pa.RecordBatchReader:
     """Return the checked prompts without repeats, streamed (``schemas.PROMPTS``)."""
     return prepare_prompts(read_rows(settings.source, seed))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from persyn_kedro.domain.engines.replies.finish_reasons import meaning, told
+from persyn_kedro.domain.engines.replies.finish_reasons import meaning, told, word_of
 
 LARGEST = 2**31 - 1  # of a table's token counts
 
@@ -38,18 +38,15 @@ def answer_of(body: Mapping[str, Any], most: int, unknown_is: str) -> Answer | N
             server says how it ended.
         unknown_is: what an unknown finish reason counts as, stop or length.
     """
-    choices = body.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    choice = first if isinstance(first, dict) else {}
-    message = choice.get("message")
-    if not isinstance(message, dict):
+    choice = _choice(body)
+    message = _message(choice)
+    if message is None:
         return None
     prompt_tokens, completion_tokens = _tokens(body.get("usage"))
     metered = None not in (prompt_tokens, completion_tokens)
     tokens = (prompt_tokens or 0, completion_tokens or 0)
     content, thinking, refusal = _content(message)
-    reason = choice.get("finish_reason") or ""
-    reason = reason if isinstance(reason, str) else str(reason)
+    reason = _reason(choice)
     known = meaning(reason)
     why = _why_not(message, choice, content, thinking, reason, known, refusal)
     if why is not None:
@@ -63,6 +60,40 @@ def answer_of(body: Mapping[str, Any], most: int, unknown_is: str) -> Answer | N
     if not reason:  # some servers say nothing of an answer that has just ended
         return Answer(text, "stop", *tokens, metered=metered)
     return Answer(text, unknown_is, *tokens, None, told(reason), metered)
+
+
+def failed_choice(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the first choice if there is an error in it and no text: OpenRouter puts it there.
+
+    What was withheld, such as by a content filter, is an answer nevertheless: it is final.
+    """
+    choice = _choice(body)
+    message = _message(choice)
+    reason = _reason(choice)
+    withheld = meaning(reason) == "error" and reason.lower() != "error"
+    if not choice.get("error") or (
+        message is not None and (_content(message)[0].strip() or withheld)
+    ):
+        return None
+    return choice
+
+
+def _choice(body: Mapping[str, Any]) -> dict[str, Any]:
+    choices = body.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first if isinstance(first, dict) else {}
+
+
+def _reason(choice: dict[str, Any]) -> str:
+    return word_of(choice.get("finish_reason")) or ("error" if choice.get("error") else "")
+
+
+def _message(choice: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a choice's message; a completion that is no chat's has its text in the choice."""
+    message, text = choice.get("message"), choice.get("text")
+    if isinstance(message, dict):
+        return message
+    return {"content": text} if isinstance(text, str) else None
 
 
 def _why_not(

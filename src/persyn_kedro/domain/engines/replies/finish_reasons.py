@@ -1,11 +1,12 @@
 """Why a server says that an answer ended, in the words of many servers, as stop or length."""
 
 import re
+from typing import Any
 
 STOP = {
-    "stop", "eos", "eos_token", "eos_found", "end", "end_turn", "end_of_turn", "end_of_text",
-    "stop_sequence", "stop_token", "stop_word", "stop_str", "stop_string", "complete", "completed",
-    "finish", "finished", "done", "natural", "normal",
+    "stop", "eos", "eos_token", "eos_token_id", "eos_found", "end", "end_turn", "end_of_turn",
+    "end_of_text", "stop_sequence", "stop_token", "stop_word", "stop_str", "stop_string",
+    "complete", "completed", "finish", "finished", "done", "natural", "normal",
 }  # fmt: skip
 LENGTH = {
     "length", "limit", "max_tokens", "maxtokens", "max_token", "max_new_tokens", "max_length",
@@ -23,11 +24,18 @@ BROKEN = {
 _TOKEN = re.compile(r"</?[|\uff5c]?[^<>]{1,40}>")
 
 
+def word_of(reason: Any) -> str:
+    """Return a server's finish reason as a word; that of an object is its type. "" for none."""
+    named = reason.get("type") if isinstance(reason, dict) else None
+    return str(named or reason or "")
+
+
 def meaning(reason: str) -> str | None:
     """Return "stop", "length" or "error" for a finish reason; None for an unknown one."""
     if _TOKEN.fullmatch(reason.strip()):
         return "stop"
-    word = re.sub(r"[^a-z]+", "_", reason.lower()).strip("_").removeprefix("finish_reason_")
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", reason)  # StopSequence, FinishReason.STOP
+    word = re.sub(r"[^a-z]+", "_", apart.lower()).strip("_").removeprefix("finish_reason_")
     for words, known in ((STOP, "stop"), (LENGTH, "length"), (BROKEN, "error")):
         if word in words:
             return known

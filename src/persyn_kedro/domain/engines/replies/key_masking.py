@@ -6,16 +6,21 @@ MASK = "***"
 LONG = 8  # so many characters of a key in a row are part of it, wherever they stand
 SHORT = 4  # so many are where they stand apart, as in "the key that ends in wxyz"
 
-_STARS = r"[*\u2022\u2026#]+|\.{2,}|[xX]{4,}"
-_STARRED = re.compile(rf"[\w\-./+=]*?(?:(?:{_STARS})[\w\-/+=]*)+")
+_STARS = (  # in lower case
+    r"[*\u2022\u2026#]+|\.{2,}|x{4,}|[\[<({](?:redacted|masked|hidden|removed|filtered)[\])>}]"
+    r"|redacted"
+)
+_STARRED = re.compile(rf"[\w\-./+=]*?(?:(?:{_STARS})[\w\-/+=]*)+", re.I)
 _WORD = re.compile(r"[A-Za-z0-9]+(?:[-_.]+[A-Za-z0-9]+)*")
+_PART = re.compile(r"[A-Za-z0-9]+")
 
 
 def without_key(text: str, key: str) -> str:
     """Return ``text`` with ``***`` for every part of ``key`` that can be told from a plain word.
 
-    That is any ``LONG`` characters of it in a row, any ``SHORT`` that are a whole word, and what
-    stands before or behind stars (``sk-ab****yz``) if the key begins or ends so.
+    That is any ``LONG`` characters of it in a row, any ``SHORT`` that are a whole word or the whole
+    of what is between ``-``, ``_`` and ``.``, and what stands before or behind stars or a word for
+    them (``sk-ab****yz``, ``[REDACTED]xyz``): 3 characters, or 2 if the key begins or ends so.
     """
     key = _lower(key)
     if len(key) < SHORT:
@@ -38,13 +43,20 @@ def _cover(text: str, key: str, size: int) -> str:
 
 
 def _starred(text: str, key: str) -> str:
-    parts = [part for part in re.split(_STARS, _lower(text)) if part]
-    shown = any(len(part) > 1 and (key.startswith(part) or key.endswith(part)) for part in parts)
-    return MASK if shown else text
+    parts = [part.strip("-_./") for part in re.split(_STARS, _lower(text))]
+    ends = any(len(part) > 1 and (key.startswith(part) or key.endswith(part)) for part in parts)
+    return MASK if ends or any(len(part) > 2 and part in key for part in parts) else text
 
 
 def _word(text: str, key: str) -> str:
-    return MASK if len(text) >= SHORT and _lower(text) in key else text
+    """Mask a word, or else the parts of it that are the key's."""
+    if _is_part(text, key):
+        return MASK
+    return _PART.sub(lambda found: MASK if _is_part(found[0], key) else found[0], text)
+
+
+def _is_part(text: str, key: str) -> bool:
+    return len(text) >= SHORT and _lower(text) in key
 
 
 def _lower(text: str) -> str:

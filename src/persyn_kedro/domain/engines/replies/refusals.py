@@ -13,6 +13,7 @@ SENT = (
     "temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "max_completion_tokens",
     "max_new_tokens", "seed", "chat_template_kwargs", "system",
 )  # fmt: skip
+_NAMES = [name for name in SENT if name != "system"]
 AGAIN = {408, 409, 425, 429}  # and 500 to 599
 
 _SAMPLING = "change teachers.{teacher}.sampling."
@@ -88,11 +89,21 @@ _POLICY = re.compile(
 )
 _POLICY_CODES = re.compile(r"content_(?:filter|policy)\w*|data_inspection_failed|moderation\w*")
 _REFUSES = re.compile(
-    r"not (?:be )?(?:support|permit|allow|accept|a valid|valid|recogni[sz]ed|enabled)|unsupported"
+    r"not (?:be |an? )?(?:support|permit|allow|accept|valid|recogni[sz]ed|enabled)|unsupported"
     r"|invalid|unrecogni[sz]ed|unexpected|unknown|extra|must|should|cannot|can't|out of range|range"
     r"|too (?:large|big|high|small|low)|less than|greater than|deprecated|at most|at least|exceed"
     r"|does ?n.t support|only|maximum",
     re.I,
+)
+_QUOTED = re.compile(rf"['\"`]({'|'.join(_NAMES)})['\"`]")
+_UNLIKE_WORDS = re.compile(rf"\b({'|'.join(name for name in _NAMES if '_' in name)})\b")
+# A parameter that is a plain word may be a prompt's own: only as what is refused, or as a subject.
+_PLAIN_WORD = re.compile(
+    r"(?:^|[.:;,]\s+|(?:support|unsupported|invalid|unknown|unrecogni[sz]ed|unexpected|only"
+    r"|parameter|argument|field|property|expected|value (?:of|for))s?:?\s+)(?:(?:the|sampling)\s+)*"
+    r"(seed|temperature)(?=\s*(?:$|[^\w\s]|\d)|\s+(?:is|are|was|must|should|can|cannot|does|has|not"
+    r"|out|too|exceeds|value|parameter|argument|field|and|or|for|with|to)\b)",
+    re.I | re.M,
 )
 _SYSTEM = re.compile(
     r"system (?:role|message|prompt|instruction)s?\b.{0,40}\bnot (?:be )?(?:support|enabled|allow)"
@@ -104,10 +115,15 @@ _TOO_MANY = re.compile(r"maximum value for ['\"`]?max_", re.I)  # Groq's: not of
 _INSTEAD = re.compile(r"use ['\"`]?(max_completion_tokens|max_tokens)['\"`]? instead", re.I)
 
 
-def refusal_of(status: int, words: Words) -> Refusal:
-    """Return what a reply with this HTTP status, or that of its error's code, and words means."""
-    told = f"HTTP {status}: {words.message}"
-    if status == 402 or (400 <= status < 500 and _is_empty(words)):
+def refusal_of(status: int | None, words: Words) -> Refusal:
+    """Return what a reply with this HTTP status, or that of its error's code, and words means.
+
+    Args:
+        status: None for an error within HTTP 200 that has no code; it counts as a 500.
+    """
+    told = f"HTTP {status or 200}: {words.message}"
+    status = status or 500
+    if status == 402 or (status >= 400 and _is_empty(status, words)):
         return Refusal(told, remedy=_CREDIT)
     if status in AGAIN or status >= 500:
         return Refusal(told, again=True, wait=1.0 if status == 429 else None)
@@ -137,11 +153,12 @@ def too_long(refusal: Refusal, told: str) -> Refusal:
     return Refusal(f"the server asks to come back {told}: {refusal.words}", remedy=remedy)
 
 
-def _is_empty(words: Words) -> bool:
+def _is_empty(status: int, words: Words) -> bool:
     """Tell whether an account is empty, not only asked too often for a moment."""
+    comes_back = words.comes_back or words.says(_COMES_BACK)
     if words.says(None, _EMPTY_CODES):
-        return True
-    return words.says(_EMPTY) and not (words.comes_back or words.says(_COMES_BACK))
+        return status < 500 or not comes_back
+    return words.says(_EMPTY) and not comes_back
 
 
 def _is_too_long(words: Words) -> bool:
@@ -170,15 +187,11 @@ def _setting(words: Words) -> str | None:
 
 
 def _named(message: str) -> str | None:
-    """Return the parameter that a sentence refuses: one in quotes before one without."""
+    """Return the parameter that a sentence refuses: one in quotes before others."""
     if not _REFUSES.search(message):
         return None
-    names = "|".join(sorted((name for name in SENT if name != "system"), key=len, reverse=True))
-    for pattern in (rf"['\"`]({names})['\"`]", rf"\b({names})\b"):
-        found = re.search(pattern, message)
-        if found:
-            return found[1]
-    return None
+    each = (pattern.search(message) for pattern in (_QUOTED, _UNLIKE_WORDS, _PLAIN_WORD))
+    return next((found[1].lower() for found in each if found), None)
 
 
 def _most_tokens(name: str, words: Words) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from persyn_kedro.domain.engines.replies.completions import Answer, answer_of
+from persyn_kedro.domain.engines.replies.completions import Answer, answer_of, failed_choice
 from persyn_kedro.domain.engines.replies.refusals import Refusal, refusal_of, too_long, web_page
 from persyn_kedro.domain.engines.replies.retry_after import wait_of, when
 from persyn_kedro.domain.engines.replies.server_words import words_of
@@ -28,20 +28,24 @@ def read_reply(
         most: the tokens that were allowed for the answer.
     """
     now = now or datetime.now(UTC)
+    text = text.lstrip("\ufeff \t\r\n")  # a byte order mark is no JSON
     body, is_json = _json(text)
     wait = wait_of(headers, now)
     words = words_of(body if is_json else None, text, wait is not None)
     if status >= 300:
         return _with_wait(refusal_of(status, words), wait, endpoint, now)
     if not is_json:
-        if text.lstrip().startswith("<"):
+        if text.startswith("<"):
             return web_page(words)
         return Refusal("the endpoint's answer is not JSON", again=True, charged=True)
     own = body if isinstance(body, dict) else {}
-    answer = answer_of(own, most, endpoint.unknown_finish_reason)
+    failed = failed_choice(own)
+    answer = None if failed else answer_of(own, most, endpoint.unknown_finish_reason)
     if answer is not None:
         return answer
-    if own.get("error") or ("choices" not in own and (own.get("detail") or own.get("message"))):
+    if failed:
+        words = words_of(failed, text, wait is not None)
+    if failed or any(own.get(name) for name in ("error", "detail", "message")):
         return _with_wait(refusal_of(words.status, words), wait, endpoint, now)
     return Refusal("the endpoint answered without a choice", again=True, charged=True)
 

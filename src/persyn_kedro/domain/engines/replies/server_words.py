@@ -42,15 +42,15 @@ class Words:
         return in_message or (codes is not None and any(map(codes.fullmatch, self.codes)))
 
     @property
-    def status(self) -> int:
-        """The HTTP status that the codes stand for; 500 if none of them says."""
+    def status(self) -> int | None:
+        """The HTTP status that the codes stand for; None if none of them says."""
         for code in self.codes:
             if code.isdecimal() and 400 <= int(code[:4]) < 600:
                 return int(code)
         for status, pattern in _STATUS:
             if any(re.fullmatch(pattern, code) for code in self.codes):
                 return status
-        return 500
+        return None
 
 
 def words_of(body: Any, text: str, comes_back: bool) -> Words:
