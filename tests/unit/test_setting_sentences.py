@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.processes.ray.cluster import connect
 from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.pipeline_registry import register_pipelines
+from persyn_kedro.runs.hooks import ProjectHooks
 from tests.unit.test_nasty_settings import RICH, with_value
 
 
@@ -76,6 +79,23 @@ def test_whole_numbers_may_be_written_with_a_point() -> None:
     for bad in (7.5, "7", True, -1.0):
         with pytest.raises(PersynError, match="^Parameter seed must be"):
             read_settings({**RICH, "seed": bad})
+
+
+def test_a_seed_with_a_point_reaches_the_steps_as_a_whole_number() -> None:
+    node = next(n for n in register_pipelines()["prepare"].nodes if "params:seed" in n.inputs)
+    inputs = {"params:prepare": read_settings(RICH)["prepare"], "params:seed": 7.0}
+    assert repr(ProjectHooks().before_node_run(node, inputs)["params:seed"]) == "7"
+
+
+def test_what_ray_alone_refuses_of_a_job_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+    from ray.runtime_env import RuntimeEnv
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda runtime_env, **_: RuntimeEnv(**runtime_env))
+    raw = {"address": "h:6379", "runtime_env": {"working_dir": 5}}
+    with pytest.raises(PersynError, match="cannot be used: `working_dir` must be a string"):
+        connect(read_settings(with_value(("cluster",), raw))["cluster"])
 
 
 @pytest.mark.parametrize("character", ["\u3000", "\u202f", "\u200d", "\u200c", "\u00a0"])
