@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
+from typing_extensions import is_typeddict
 
 from persyn_kedro.foundations.settings.base import NO_EFFECT
 from persyn_kedro.foundations.settings.read import GROUPS
@@ -94,7 +95,7 @@ def _name(annotation: Any) -> str:
         return " or ".join(map(str, arguments))
     if origin in (list, tuple):
         return f"list of {_name(arguments[0])}"
-    if origin is dict:
+    if origin is dict or is_typeddict(annotation):
         return "mapping"
     names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
     found = getattr(annotation, "__name__", str(annotation))

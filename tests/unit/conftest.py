@@ -11,7 +11,7 @@ from persyn_kedro.domain.routers import assignment
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers import client as answering, dispatch as asking
 from persyn_kedro.domain.training_set import merge
-from persyn_kedro.foundations.models.hub import hub_commit
+from persyn_kedro.foundations.models.hub import ask_anew
 from persyn_kedro.foundations.tables import rows as table_rows
 from tests.fake_engine import FakeEngine
 from tests.s3_server import BUCKET
@@ -21,7 +21,7 @@ from tests.s3_server import BUCKET
 def one_hub_a_test() -> Iterator[None]:
     """What a test's hub said is not remembered for the next test, whichever that is."""
     yield
-    hub_commit.cache_clear()
+    ask_anew()
 
 
 @pytest.fixture

@@ -1,13 +1,16 @@
 """``--params``: what Kedro reads is read as before, and lists and texts with commas as well."""
 
+import re
+import shlex
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 from hypothesis import given, strategies as st
 from kedro.framework.cli.utils import _split_params
 
-from persyn_kedro.cli.params import parse_params
+from persyn_kedro.cli.params import PARAMS, _callback, parse_params
 from persyn_kedro.foundations.errors import PersynError
 
 
@@ -84,3 +87,33 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert isinstance(parse_params(text), dict)
     except PersynError as error:
         assert str(error).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("given", "settings"),
+    [
+        (None, {}),
+        ("a.b=1,c=[1,2]", {"a": {"b": 1}, "c": [1, 2]}),
+        ({"label.alpha": 0.8, "label": {"unsolved": "keep"}, "seed": 3},
+         {"label": {"alpha": 0.8, "unsolved": "keep"}, "seed": 3}),
+        ({"student": {"system": "a.b, c"}}, {"student": {"system": "a.b, c"}}),
+    ],
+)  # fmt: skip
+def test_a_config_file_sets_what_the_option_sets(given: Any, settings: dict[str, Any]) -> None:
+    assert _callback(click.Context(click.Command("run")), PARAMS, given) == settings
+
+
+@pytest.mark.parametrize("given", [[], [1], ["a=1"], 5, 0.5, True, {1: 2}, {"a": "${"}])
+def test_what_a_config_file_cannot_set_is_one_sentence(given: Any) -> None:
+    with pytest.raises(click.ClickException, match=r"^--config: .*params.*\.$"):
+        _callback(click.Context(click.Command("run")), PARAMS, given)
+
+
+def test_what_is_advised_survives_a_shell() -> None:
+    """A shell takes the outer quotes away, and leaves those that the value needs."""
+    with pytest.raises(PersynError) as caught:
+        parse_params("student.system=Be brief, please.")
+    for advice, key in ((PARAMS.help or "", "student"), (str(caught.value), "key")):
+        (option,) = re.findall(rf"""--params='{key}\S* ?[^']*'""", advice)
+        (argument,) = shlex.split(option)
+        assert ", " in str(parse_params(argument.removeprefix("--params=")))

@@ -14,8 +14,8 @@ from persyn_kedro.cli.errors import one_sentence
 from persyn_kedro.foundations.errors import PersynError
 
 _HOW = (
-    "write key=value,key=value, with quotes around a text that holds a comma "
-    '(key="one, two") and brackets around a list (key=[1,2])'
+    "write key=value,key=value, with a text that holds a comma in quotes, a list in brackets, and "
+    "all in quotes for the shell (--params='key=\"one, two\",key=[1,2]')"
 )
 
 
@@ -92,10 +92,35 @@ def _short(text: str) -> str:
 
 
 def _callback(context: click.Context, param: click.Parameter, value: Any) -> dict[str, Any]:
-    if isinstance(value, dict):  # of a --config file
-        return value
     with one_sentence():
-        return parse_params(value)
+        return parse_params(value) if isinstance(value, str) else _of_config(value)
+
+
+def _of_config(params: Any) -> dict[str, Any]:
+    """Return what a --config file has under ``params``, with dotted keys nested as above.
+
+    Raises:
+        PersynError: it is no mapping of names, or names the key that cannot be read.
+    """
+    if params is None:
+        return {}
+    if not isinstance(params, dict) or not all(isinstance(key, str) for key in params):
+        raise PersynError(
+            "--config: `params` must be a mapping, or text as --params takes (it is "
+            f"{_short(str(params))})."
+        )
+    nested = OmegaConf.create()
+    for key, value in params.items():
+        try:
+            OmegaConf.update(nested, key, value, merge=True)
+        except (OmegaConfBaseException, ValueError, TypeError) as error:
+            why = str(error).partition("\n")[0]
+            raise PersynError(
+                f"--config: {_short(key)} in `params` cannot be read ({why})."
+            ) from error
+    found = OmegaConf.to_container(nested)
+    assert isinstance(found, dict)  # noqa: S101 - as it was made
+    return {str(key): value for key, value in found.items()}
 
 
 PARAMS = click.Option(
@@ -104,6 +129,6 @@ PARAMS = click.Option(
     default="",
     callback=_callback,
     help="Settings for this run, as group.key=value,group.key=value. Values are YAML: a list in "
-    'brackets (compare.seeds=[1,2]), a text with a comma in quotes (student.system="Be brief, '
-    'please.").',
+    "brackets (--params='compare.seeds=[1,2]'), a text with a comma in quotes "
+    "(--params='student.system=\"Be brief, please.\"').",
 )

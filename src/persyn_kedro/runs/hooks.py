@@ -41,6 +41,8 @@ class ProjectHooks:
 
         groups = settings_of(node)
         settings = {argument: inputs[f"params:{group}"] for argument, group in groups.items()}
+        if "seed" in settings:
+            settings["seed"] = int(settings["seed"])  # 7.0 is 7, as in every other setting
         handed = hand(settings, step_of(node.func).reads)
         return {f"params:{groups[argument]}": value for argument, value in handed.items()}
 

@@ -7,9 +7,9 @@ from persyn_kedro.datasets.handles import StoreHandle
 from persyn_kedro.domain.benchmarks import check_harness
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import (
+    ask_anew,
     check_hub_files,
     check_known_template,
-    hub_commit,
     identify_weights,
 )
 from persyn_kedro.foundations.processes import check_cluster
@@ -114,7 +114,7 @@ def check_load_versions(chosen: dict[str, str], pipeline: Any, catalog: Any) -> 
 
 def _check_models(pipeline: Any, settings: dict[str, Any]) -> None:
     """Find out what each model of this run is: one that is not there stops it before it pays."""
-    hub_commit.cache_clear()
+    ask_anew()
     for name, model in models_of(pipeline, settings).items():
         weights_id = identify_weights(name, model)
         if model.hub:

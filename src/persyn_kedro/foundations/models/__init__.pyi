@@ -1,7 +1,7 @@
 """Models: found, fetched, loaded, and their chats rendered."""
 
 from .files import local_directory as local_directory, read_config as read_config
-from .hub import hub_commit as hub_commit
+from .hub import ask_anew as ask_anew, hub_commit as hub_commit
 from .identities import (
     harness_identity as harness_identity,
     model_identity as model_identity,

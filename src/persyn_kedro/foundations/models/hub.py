@@ -11,7 +11,7 @@ from persyn_kedro.foundations.errors import PersynError
 COMMIT = re.compile("[0-9a-f]{40}")
 
 
-@lru_cache  # a run sees one state of the hub: hooks empty it as a run begins
+@lru_cache  # a run sees one state of the hub: ``ask_anew``
 def hub_commit(name: str, revision: str | None, kind: Literal["model", "dataset"]) -> str:
     """Return the commit that a revision of a hub repository now is (the cache's, if offline).
 
@@ -49,8 +49,11 @@ def cached_model(name: str, commit: str) -> Path | None:
     return Path(found)
 
 
-def fetch_files(name: str, commit: str, patterns: Sequence[str]) -> Path:
-    """Return a hub model's directory in the cache, with the files of these names fetched.
+@lru_cache  # a model that has none of the files is asked for them once a run
+def fetch_files(name: str, commit: str, files: tuple[str, ...]) -> Path:
+    """Return a hub model's directory in the cache, with those of these files that the model has.
+
+    The cache is believed where it has one of them; else the hub says whether there is any.
 
     Raises:
         PersynError: they are not in the cache, and the hub cannot be asked.
@@ -58,16 +61,28 @@ def fetch_files(name: str, commit: str, patterns: Sequence[str]) -> Path:
     import huggingface_hub
 
     cached = cached_model(name, commit)
-    if cached and (cached / "config.json").is_file():  # all of it was fetched
+    if cached and _has_any(cached, files):
         return cached
     try:
-        found = huggingface_hub.snapshot_download(
-            name, revision=commit, allow_patterns=list(patterns)
+        found = Path(
+            huggingface_hub.snapshot_download(name, revision=commit, allow_patterns=list(files))
         )
-    except (OSError, ValueError) as error:  # the hub's own errors are among these
+        if not _has_any(found, files):  # also what it returns where the hub is out of reach
+            huggingface_hub.HfApi().repo_info(name, revision=commit)
+    except Exception as error:  # those of the hub and those of its connection share no base
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise PersynError(f"Hub model {name!r} could not be fetched: {reason[0]}") from error
-    return Path(found)
+    return found
+
+
+def ask_anew() -> None:
+    """Forget what the hub said: a run sees the state of the hub as it begins."""
+    hub_commit.cache_clear()
+    fetch_files.cache_clear()
+
+
+def _has_any(directory: Path, files: Sequence[str]) -> bool:
+    return any((directory / name).is_file() for name in files)
 
 
 def hub_licence(name: str, revision: str | None, kind: Literal["model", "dataset"]) -> str | None:

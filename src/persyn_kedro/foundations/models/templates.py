@@ -4,6 +4,7 @@ import json
 import mmap
 from pathlib import Path
 
+from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.files import local_directory
 from persyn_kedro.foundations.models.hub import fetch_files
 from persyn_kedro.foundations.settings.models import ModelSettings
@@ -38,16 +39,36 @@ def template_in_effect(name: str, directory: Path, settings: ModelSettings) -> s
 
 
 def own_template(directory: Path) -> str | None:
-    """Return the template beside a model's weights, None where it has none."""
+    """Return the template beside a model's weights, None where it has none.
+
+    Raises:
+        PersynError: names the file that cannot be read.
+    """
     if (directory / FILE).is_file():
-        return (directory / FILE).read_text(encoding="utf-8")
+        return _text(directory / FILE)
     config = directory / CONFIG
     if not config.is_file():
         return None
-    template = json.loads(config.read_text(encoding="utf-8")).get("chat_template")
-    if isinstance(template, list):  # several named ones: {name, template}
-        return {t["name"]: t["template"] for t in template}.get("default")
+    try:
+        settings = json.loads(_text(config))
+    except (ValueError, RecursionError) as error:
+        raise PersynError(f"{config} is no JSON: {error}.") from error
+    if not isinstance(settings, dict):
+        raise PersynError(f"{config} is no JSON object with settings.")
+    template = settings.get("chat_template")
+    if isinstance(template, list):  # several named ones, which Transformers takes
+        named = [t for t in template if isinstance(t, dict) and t.get("name") == "default"]
+        template = named[-1].get("template") if named else None
+    if template is not None and not isinstance(template, str):
+        raise PersynError(f"The chat_template in {config} is no text.")
     return template
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise PersynError(f"{path} is not UTF-8: {error.reason} at byte {error.start}.") from error
 
 
 def date_in_effect(settings: ModelSettings, weights_id: str) -> str | None:
@@ -63,8 +84,20 @@ def date_in_effect(settings: ModelSettings, weights_id: str) -> str | None:
 
 
 def check_known_template(name: str, settings: ModelSettings, weights_id: str) -> None:
-    """As ``check_template``, before any weights are fetched."""
-    check_template(name, _known_template(settings, weights_id))
+    """As ``check_template``, before any weights are fetched.
+
+    Raises:
+        PersynError: also where the settings give a date that the template does not ask for.
+    """
+    template = _known_template(settings, weights_id)
+    check_template(name, template)
+    if settings.template_date and not reads_clock(template):
+        raise PersynError(
+            f"Parameter models.{name}.template_date: this model's chat template does not read the "
+            "clock, so that a date would change nothing; leave it out, or, where the template "
+            "takes a date by name, set it in template_arguments (Llama 3.1's is {date_string: 26 "
+            "Jul 2024})."
+        )
 
 
 def _known_template(settings: ModelSettings, weights_id: str) -> str:
@@ -78,7 +111,7 @@ def _named_template(settings: ModelSettings, weights_id: str) -> str | None:
         return _template_in_gguf(Path(settings.gguf).expanduser())
     if settings.hub:
         commit = weights_id.rpartition("@")[2]
-        return own_template(fetch_files(settings.hub, commit, [FILE, CONFIG]))
+        return own_template(fetch_files(settings.hub, commit, (FILE, CONFIG)))
     return None  # an endpoint's is not known, and those of the zoo and of tests read no clock
 
 

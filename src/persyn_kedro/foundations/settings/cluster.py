@@ -1,9 +1,10 @@
 """Typed settings of where the heavy steps run. None of them changes what a step makes."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
+from typing_extensions import TypedDict
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Settings
@@ -33,6 +34,13 @@ def host_and_port(address: str) -> tuple[str, int]:
     return host, port
 
 
+class RuntimeEnv(TypedDict, total=False):
+    """What Ray takes as a job's environment; all but the variables is for Ray to check."""
+
+    __pydantic_config__ = ConfigDict(extra="allow", strict=True)  # type: ignore[misc]
+    env_vars: dict[str, str]
+
+
 class ClusterSettings(Settings):
     """A Ray cluster for models that are asked, scored with or routed with; processes for training.
 
@@ -55,8 +63,8 @@ class ClusterSettings(Settings):
     accelerator: Annotated[str | None, NO_EFFECT] = Field(
         None, description="the type of GPU for actors, by Ray's name, such as H100"
     )
-    runtime_env: Annotated[dict[str, Any], NO_EFFECT] = Field(
-        {}, description="of the Ray job: env_vars, working_dir, py_modules and so on"
+    runtime_env: Annotated[RuntimeEnv, NO_EFFECT] = Field(
+        RuntimeEnv(), description="of the Ray job: env_vars, working_dir, py_modules and so on"
     )
     training_processes: Annotated[int, NO_EFFECT] = Field(
         1,

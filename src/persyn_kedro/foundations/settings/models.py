@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, JsonValue, RootModel, field_validator, model_validator
 
 from persyn_kedro.foundations.hashing import is_unicode
-from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Seed, Settings
+from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Seed, Settings, one_line
 from persyn_kedro.foundations.settings.endpoint import EndpointSettings
 from persyn_kedro.foundations.settings.plugins import kind
 from persyn_kedro.foundations.templates.fixed import RESERVED
@@ -141,7 +141,7 @@ class SamplingSettings(Settings):
         1.0, gt=0, le=1, description="share of probability that tokens are drawn from"
     )
     top_k: int = Field(0, ge=0, description="likeliest tokens that are drawn from; 0: all")
-    repetition_penalty: float = Field(1.0, gt=0, le=100, description="1: none")
+    repetition_penalty: float = Field(1.0, ge=1e-3, le=100, description="1: none")
     max_new_tokens: int = Field(512, ge=1, description="of an answer; a longer one is truncated")
 
     @field_validator("temperature")
@@ -185,7 +185,7 @@ class TeacherSettings(Settings):
 
 def _check_names(names: Iterable[str]) -> None:
     for name in names:
-        if len(name) > 255 or not name.isprintable():
+        if len(name) > 255 or not one_line(name):
             raise ValueError("a name must have no control characters and at most 255 others")
         if not re.fullmatch(r"[^\s.,:=]+", name):
             raise ValueError(

@@ -54,6 +54,7 @@ GROUPS: dict[str, type[BaseModel]] = {
     "evaluate": EvaluateSettings,
     **EVIDENCE,
 }
+_ALTERNATIVES = ("int", "float", "bool", "str")  # Pydantic's names for them in a field of several
 
 
 def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,6 +63,9 @@ def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         PersynError: one sentence that names the first key which is missing, unknown or bad.
     """
+    for name in raw:
+        if "." in str(name):
+            raise PersynError(f"There is no parameter {spoken(repr(name))}: {_nested(str(name))}.")
     settings: dict[str, Any] = {"seed": _seed(raw.get("seed"))}
     for name, kind in GROUPS.items():
         if name not in raw:
@@ -76,7 +80,16 @@ def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
+def _nested(name: str) -> str:
+    """Return what to write in place of a key with dots."""
+    *above, last = name.split(".")
+    inner = "".join(f"{{{part}: " for part in [*above[1:], last])
+    return f"write {spoken(f'{above[0]}: {inner}…' + '}' * len(above))}"
+
+
 def _seed(value: Any) -> int:
+    if type(value) is float and value.is_integer():
+        value = int(value)  # as every other whole number
     if type(value) is not int:
         raise PersynError(f"Parameter seed must be a whole number, not {shown(value)}.")
     if not 0 <= value <= MAX_SEED:
@@ -87,9 +100,14 @@ def _seed(value: Any) -> int:
 def first_sentence(group: str, error: ValidationError) -> str:
     """Return the first thing wrong in a group of settings, in one sentence."""
     first = error.errors()[0]
-    key = spoken(".".join([group, *(str(part) for part in first["loc"])]))
+    place = first["loc"]
+    if first["type"].endswith("_type") and place[-1:] and place[-1] in _ALTERNATIVES:
+        place = place[:-1]
+        first["msg"] = "must be a number, text or truth value"
+    key = spoken(".".join([group, *(str(part) for part in place)]))
     if first["type"] == "extra_forbidden":
-        return f"There is no parameter {key}."
+        hint = f": {_nested(str(place[-1]))}" if "." in str(place[-1]) else ""
+        return f"There is no parameter {key}{hint}."
     message = " ".join(first["msg"].removeprefix("Value error, ").split())
     value = first["input"]
     if first["type"] == "string_type" and isinstance(value, (bool, int, float)):

@@ -109,7 +109,8 @@ def connect(settings: ClusterSettings) -> None:
             log_to_driver=False,
             configure_logging=False,
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:  # versions, runtime_env, token
+    except (ConnectionError, RuntimeError, TypeError, ValueError) as error:
+        # versions, runtime_env, token
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise PersynError(
             f"The Ray cluster at cluster.address {settings.address!r} cannot be used: {said[0]}"
