@@ -1,6 +1,5 @@
 """Typed settings of the models, of the teachers and the student, and of what runs them."""
 
-import math
 import re
 from collections.abc import Iterable
 from datetime import date
@@ -121,8 +120,6 @@ class ModelSettings(Settings):
 
 def _check_value(name: str, value: JsonValue) -> None:
     """Refuse what neither Jinja nor a server's JSON can write."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{name} is {value}, which is no JSON")
     if isinstance(value, str) and not is_unicode(value):
         raise ValueError(f"{name} holds half a character (a lone surrogate)")
     if isinstance(value, dict):
