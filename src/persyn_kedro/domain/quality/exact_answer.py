@@ -57,8 +57,8 @@ def extract_answer(text: str, numeric: bool) -> str:
     final = final_answer(text, numeric)
     if final is None:
         return ""
-    plain = _plain(final.text)
-    number = stated_number(without_reason(plain), final.stated) if final.prose else None
+    plain = _plain(without_reason(final.text) if final.stated else final.text)
+    number = stated_number(plain, final.stated) if final.prose else None
     numbers = _NUMBER.findall(plain if not final.prose else number[0] if number else "")
     if numeric and (len(numbers) == 1 or (numbers and final.prose)):
         return numbers[0 if final.prose else -1].replace(",", "").lstrip("+")

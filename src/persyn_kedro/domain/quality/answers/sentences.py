@@ -15,7 +15,7 @@ _REPORTED = re.compile(
     r"\b(?:false that|no one|nobody|used to|formerly|opposite|mistakes?|mistaken(?:ly)?|fails?"
     r"|too (?:small|large|big|low|high|few|many|much|short|long)"
     r"|(?:many|some|most|people|students|he|she|they|you)\b[\w ]{0,20}"
-    r"\b(?:thinks?|says?|believes?|claims?|guess|might)|one might)\b",
+    r"\b(?:thinks?|says?|believes?|claims?|guess|might)|one (?:might|could|may))\b",
     re.I,
 )
 _CLAUSE = re.compile(r"(?<!\d),|, |[;:]|\bso\b|\btherefore\b|\bhence\b|\bthus\b|\bbut\b", re.I)
@@ -50,7 +50,9 @@ _CLEAR_AFTER = re.compile(
     r"\b(?![({_=])",
     re.I,
 )
-_OTHERS = re.compile(r",\s*-?\d|\b(?:or|and|maybe|perhaps|possibly|to|than)\s+\S*\d", re.I)
+_OTHERS = re.compile(
+    r",\s*-?\d|\bbut\b.*\d|\b(?:or|and|maybe|perhaps|possibly|to|than)\s+\S*\d", re.I
+)
 _UNIT = re.compile(r"(?:\s+[A-Za-z][A-Za-z/]*(?:\^\{?\d\}?)?)+")
 _NO_UNIT = re.compile(
     rf"\s(?:{OPERATORS}|in|on|of|for|at|is|are|was|were|it|he|she|we|they|with|from|by|as|which|that"
