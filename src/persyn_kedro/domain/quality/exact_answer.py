@@ -11,22 +11,17 @@ from typing import Any
 from persyn_kedro.domain.quality.answers.clean import clean, words
 from persyn_kedro.domain.quality.answers.clock import last_date
 from persyn_kedro.domain.quality.answers.comparison import is_figure, same_answer
-from persyn_kedro.domain.quality.answers.final_answer import (
-    Final,
-    denies,
-    final_answer,
-    last_number,
-    readings,
-)
+from persyn_kedro.domain.quality.answers.final_answer import Final, final_answer, readings
 from persyn_kedro.domain.quality.answers.quantities import read_quantity
+from persyn_kedro.domain.quality.answers.sentences import denies, stated_number, without_reason
 
 TIMEOUT_SECONDS = 5
-VERSION = 2  # raised by hand when an answer is judged in another way
+VERSION = 3  # raised by hand when an answer is judged in another way
 
 _logger = logging.getLogger(__name__)
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?(?![\w])")
 _FRACTION = re.compile(r"\\[dt]?frac\{([^{}]+)\}\{([^{}]+)\}")
-_LEADING = re.compile(r"-?[$€£]?[\d.,]*\d(?:/\d+)?%?(?=[\s.,;!]|$)")
+_EXCLAIMED = re.compile(r"(?<=\d)!(?=[\s\"'*)]*$)")
 _TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mathbf)\{([^{}]*)\}")
 
 
@@ -62,8 +57,9 @@ def extract_answer(text: str, numeric: bool) -> str:
     final = final_answer(text, numeric)
     if final is None:
         return ""
-    plain = _plain(final.text)
-    numbers = _NUMBER.findall(plain if not final.prose else last_number(plain) or "")
+    plain = _plain(without_reason(final.text) if final.stated else final.text)
+    number = stated_number(plain, final.stated) if final.prose else None
+    numbers = _NUMBER.findall(plain if not final.prose else number[0] if number else "")
     if numeric and (len(numbers) == 1 or (numbers and final.prose)):
         return numbers[0 if final.prose else -1].replace(",", "").lstrip("+")
     return _plain(_last_line(text)) if final.prose else plain
@@ -106,23 +102,22 @@ def _plain_answer(text: str, reference: str, entry: dict[str, Any]) -> bool:
     final = final_answer(text, numeric)
     if final is None:
         return False
-    if any(same_answer(reading, reference) for reading in readings(final)):
+    if any(same_answer(reading, reference) for reading in readings(final, numeric)):
         return True
-    return numeric and final.prose and _ends_in(final, reference)
+    return numeric and final.prose and _says(final, reference)
 
 
-def _ends_in(final: Final, reference: str) -> bool:
-    """Tell whether the last number of a sentence is the reference ("so she has 12 apples left")."""
-    text = clean(final.text)
+def _says(final: Final, reference: str) -> bool:
+    """Tell whether the number that a sentence states is the reference ("12 apples are left")."""
+    raw = without_reason(final.text) if final.stated else final.text
+    text = clean(_EXCLAIMED.sub("", raw))  # "It is 5!" is no factorial, $5!$ is
     if date := last_date(text):
         return not denies(text) and same_answer(date, reference)
-    rest = last_number(text)
-    if rest is None:
+    found = stated_number(text, final.stated)
+    if found is None:
         return False
-    number = _LEADING.match(rest)
-    if read_quantity(rest) or not number:
-        return same_answer(rest, reference)
-    return same_answer(number[0], reference)
+    number, rest = found
+    return same_answer(number if read_quantity(clean(reference)) else rest, reference)
 
 
 def _last_line(text: str) -> str:

@@ -2,27 +2,41 @@
 
 import re
 
-_REFERENCE = re.compile(r"\(?([A-J])\)?|\(?([A-J])\)\s*\S.*|([A-J])[.:]\s+\S.*")
+from persyn_kedro.domain.quality.answers.clean import words
+
+_REFERENCE = re.compile(r"\(?([A-J])\)?|\(?([A-J])\)\s*(\S.*)|([A-J])[.:]\s+(\S.*)")
 _ANSWER = re.compile(
     r"(?:the\s+)?(?:(?:correct|right|best)\s+)?(?:option|choice|answer|letter)?\s*(?:is\s+|:\s*)?"
-    r"\(?([A-Ja-j])(?:\)?|[).:,]+\s*.*|\)\s+.*|\s+[-:]\s+.*"
+    r"\(?([A-Ja-j])(?:\)?|[).:,]+\s*(?P<text>.*)|\)\s+(?P<more>.*)|(?<!I)\s+[-:]\s+(?P<last>.*)"
     r"|\)?\s+is\s+(?:the\s+)?(?:correct|right|best)\b.*)",
     re.I,
 )
-_NAMED = re.compile(r"\b(?:option|choice)\s+\(?([A-J])\b", re.I)
+_NAMED = re.compile(
+    r"\b(?:choose|chose|select|pick|take|go(?:ing)? with|is|be)\s+(?:option|choice)\s+\(?([A-J])\b",
+    re.I,
+)
+_TWO = re.compile(r"\(?[A-Ja-j]\)?\s*(?:,|and\b|or\b|/|&|-)\s*(?!a\s+\w)\(?[A-Ja-j]\b(?!')")
+_ANOTHER = re.compile(r"(?:\b(?:and|or)|[,;/&])\s*(?:\([A-J]\)|[A-J][).:])")
 
 
-def choice_of_reference(text: str) -> str | None:
-    """Return the letter if a cleaned reference is a choice (capitals only: x is a variable)."""
+def choice_of_reference(text: str) -> tuple[str, str] | None:
+    """Return the letter, and the text behind it, if a cleaned reference is a choice.
+
+    Capitals only: x is a variable.
+    """
     match = _REFERENCE.fullmatch(text)
-    return next(filter(None, match.groups())) if match else None
+    return (match[1] or match[2] or match[4], match[3] or match[5] or "") if match else None
 
 
-def choice_of_answer(text: str) -> str | None:
-    """Return the one letter that a cleaned answer chooses, None if it chooses none or several."""
-    if re.match(r"\(?[A-Ja-j]\)?\s*(?:,|and\b|or\b|/|&)\s*\(?[A-Ja-j]\b(?!')", text):
-        return None
-    if match := _ANSWER.fullmatch(text):
-        return match[1].upper()
-    named = set(_NAMED.findall(text))
-    return named.pop().upper() if len(named) == 1 else None
+def chooses(answer: str, letter: str, text: str) -> bool:
+    """Tell whether a cleaned answer chooses one letter, that of the reference.
+
+    Where both have a text behind it, they must agree: E. faecalis is not E. coli.
+    """
+    if _TWO.match(answer) or _ANOTHER.search(answer):
+        return False
+    if match := _ANSWER.fullmatch(answer):
+        said = words(match["text"] or match["more"] or match["last"] or "")
+        agrees = not said or not text or said == words(text) or said.startswith(words(text) + ",")
+        return match[1].upper() == letter and agrees
+    return {name.upper() for name in _NAMED.findall(answer)} == {letter}

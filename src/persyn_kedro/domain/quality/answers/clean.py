@@ -7,10 +7,12 @@ _SIGNS = {
     "≠": r"\neq ", "π": r"\pi ", "∞": r"\infty ", "∪": r"\cup ", "∈": r"\in ", "°": r"^\circ",
     "²": "^2", "³": "^3", "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
     "±": r"\pm ", "∅": r"\emptyset ", "…": r"\ldots ", "’": "'", "“": '"', "”": '"',
-    "\u00a0": " ", "\u202f": " ", "\u2009": " ",
+    "√(": r"\sqrt(", "\u00a0": " ", "\u202f": " ", "\u2009": " ",
 }  # fmt: skip
 _SPELLINGS = [
     (r"\\(?:text|mathrm|textbf|mathbf|textit|textrm|mbox|operatorname)\s*\{([^{}]*)\}", r"\1"),
+    (r"√\s*(\d+)", r"\\sqrt{\1}"),
+    (r"(?<!\d )\b(?:[Nn]egative|[Mm]inus)\s+(?=\$?\d)", "-"),
     (r"\\(?:left|right|displaystyle|bigl?|bigr?|Bigl?|Bigr?)(?![A-Za-z])", ""),
     (r"\\[()\[\]]|\\\$(?!\d)|(?<!\\)\$(?!\d)|\*\*|__|(?<!\w)`|`(?!\w)", ""),
     (r"\\\$|\$(?=\d)", "$"),
@@ -30,11 +32,12 @@ _SPELLINGS = [
     (r"\{\s*([,.])\s*\}", r"\1"),
     (r"\\degree(?![A-Za-z])|\^\s*\{\s*\\circ\s*\}", r"^\\circ"),
     (r"\\%", "%"),
-    (r"(?<=\d)\\[,!;: ](?=\d)", ""),
+    (r"(?<=\d)\\[,!](?=\d)", ""),
     (r"(?<!\\)\\[,!;: ]|\\q?quad(?![A-Za-z])|~", " "),
     (r"\+\s*\\infty", r"\\infty"),
 ]
 _RULES = [(re.compile(pattern), new) for pattern, new in _SPELLINGS]
+_BASES = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _EDGES = " \t\n.,;:!?\"'"
 
 
@@ -45,13 +48,19 @@ def clean(text: str) -> str:
     """
     for sign, new in _SIGNS.items():
         text = text.replace(sign, new)
+    text = re.sub("[₀-₉]+", lambda base: "_" + base[0].translate(_BASES), text)
     for pattern, new in _RULES:
         text = pattern.sub(new, text)
     text = re.sub(r"\s+", " ", text).strip()
     text = "0" + text if re.match(r"\.\d", text) else text
     bare = text.strip(_EDGES)
-    factorial = re.search(r"[\d)}]!$", text.rstrip(_EDGES.replace("!", "")))
+    factorial = re.search(r"[\d)}]\s*!$", text.rstrip(_EDGES.replace("!", "")))
     return bare + "!" if factorial else bare
+
+
+def closed(text: str) -> str:
+    """Return ``text`` without the spaces that part nothing: those not between words or numbers."""
+    return re.sub(r"(?<!\w) | (?!\w)", "", text)
 
 
 def words(text: str) -> str:

@@ -8,8 +8,8 @@ import re
 from typing import Any
 
 from persyn_kedro.domain.quality.answers import clock
-from persyn_kedro.domain.quality.answers.choices import choice_of_answer, choice_of_reference
-from persyn_kedro.domain.quality.answers.clean import clean, split_list, words
+from persyn_kedro.domain.quality.answers.choices import choice_of_reference, chooses
+from persyn_kedro.domain.quality.answers.clean import clean, closed, split_list, words
 from persyn_kedro.domain.quality.answers.expressions import (
     read_expression,
     rounds_to,
@@ -25,6 +25,7 @@ _LEFT_SIDE = re.compile(
     r"\s*(?:=|\\in\b)\s*(?=[\[({\\])"
 )
 _NAMED_VALUE = re.compile(r"\\?[A-Za-z][\w '{}]*(?:\([\w, ]*\))?\s*=\s*([^=<>]+)")
+_BASED = re.compile(r"(-?[0-9A-Za-z]*\d[0-9A-Za-z]*)\s*_\s*\{?\s*(\d{1,2})\s*\}?")
 _MAX_ITEMS = 100
 _MAX_LENGTH = 4000  # beyond it, an answer is compared as text alone
 
@@ -40,12 +41,15 @@ def same_answer(answer: str, reference: str) -> bool:
     answer, reference = clean(answer), clean(reference)
     if not answer or not reference:
         return False
-    if answer.replace(" ", "") == reference.replace(" ", "") or words(answer) == words(reference):
+    if closed(answer) == closed(reference) or _same_text(answer, reference):
         return _one_spelling(answer, reference)
     if words(reference) in _YES:
         return _same_words(answer, reference)
-    if letter := choice_of_reference(reference):
-        return choice_of_answer(answer) == letter
+    if choice := choice_of_reference(reference):
+        letter, text = choice
+        return chooses(answer, letter, text) or (bool(text) and same_answer(answer, text))
+    if (in_base := _in_base(answer, reference)) is not None:
+        return in_base
     if (by_clock := _by_clock(answer, reference)) is not None:
         return by_clock
     if quantity := read_quantity(reference):
@@ -70,7 +74,38 @@ def _one_spelling(answer: str, reference: str) -> bool:
     """Equal texts are the same, but for letters whose case is their meaning (m and M)."""
     formula = len(reference) == 1 or "\\" in reference or re.search(r"[=^_+*<>]", reference)
     letters = choice_of_reference(reference)
-    return bool(not formula or letters) or answer.replace(" ", "") == reference.replace(" ", "")
+    return bool(not formula or letters) or closed(answer) == closed(reference)
+
+
+def _same_text(answer: str, reference: str) -> bool:
+    if answer.endswith("!") != reference.endswith("!"):  # a factorial
+        return False
+    one, two = words(answer), words(reference)
+    return one == two or (
+        not re.search(r"[\d\\]", one) and one.replace(",", "") == two.replace(",", "")
+    )
+
+
+def _in_base(answer: str, reference: str) -> bool | None:
+    """Compare numbers of which one names its base, 42_8; None where none does."""
+    one, two = _BASED.fullmatch(answer), _BASED.fullmatch(reference)
+    if not (one or two):
+        return None
+    if one and two and int(one[2]) != int(two[2]):
+        return False
+    values = [
+        _value_in_base(*m.groups()) if m else text for m, text in ((one, answer), (two, reference))
+    ]
+    return None not in values and (
+        values[0] == values[1] if one and two else same_answer(*map(str, values))
+    )
+
+
+def _value_in_base(digits: str, base: str) -> int | None:
+    try:
+        return int(digits, int(base)) if int(base) > 1 else None
+    except ValueError:
+        return None
 
 
 def _by_clock(answer: str, reference: str) -> bool | None:
@@ -139,6 +174,8 @@ def _same_items(answer: str, reference: str, items: list[str], ordered: bool) ->
         and "\\cup" not in reference
     ):
         return _same_tuple(answer, reference)
+    if (listed := re.fullmatch(r"\[([^\[\]]*)\]", answer)) and not _wrapped(reference):
+        answer = listed[1]
     found, _ = _items(_LEFT_SIDE.sub("", answer))
     if len(found) != len(items) or len(items) > _MAX_ITEMS:
         return _same_mathematics(answer, reference)

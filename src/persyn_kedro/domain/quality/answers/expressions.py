@@ -8,6 +8,8 @@ them: here they are the same if one is a multiple of the other. Relations agains
 to it.
 """
 
+import re
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -15,10 +17,13 @@ from persyn_kedro.domain.quality.answers.quantities import Number, stands_for
 from persyn_kedro.domain.quality.answers.sizes import check_size
 
 _MAX_LENGTH = 1000
+_MAX_DEPTH = 8  # of brackets: the parser's time is exponential in it
+# What the parser drops or adds up ("1 2", 42_8), and texts that it takes long for.
+_UNREAD = re.compile(r"\\ldots|(?<![_\d])\d+\s+\d|\d\s*_|[A-Za-z]{21}")
 _DIGITS = 60
 _AGREE = 40
 # Where functions of symbols are compared: as good as random, of both signs, and whole numbers.
-_POINTS = ((7, 5), (11, 3), (-13, 7), (-5, 2), (2, 1), (3, 1), (7, 1), (-3, 1))
+_POINTS = ((7, 5), (11, 3), (-13, 7), (-5, 2), (2, 1), (3, 1), (7, 1), (-3, 1), (1, 3), (-4, 7))
 
 
 def read_expression(text: str) -> Any | None:
@@ -28,8 +33,10 @@ def read_expression(text: str) -> Any | None:
         TooLarge: it holds a number with more digits than can be worked with.
     """
     from latex2sympy2_extended import NormalizationConfig, latex2sympy, normalize_latex
+    from sympy import Expr
+    from sympy.core.relational import Relational
 
-    if not text or len(text) > _MAX_LENGTH or "\\ldots" in text:
+    if not text or len(text) > _MAX_LENGTH or _UNREAD.search(text) or _depth(text) > _MAX_DEPTH:
         return None
     check_size(text)
     config = NormalizationConfig(
@@ -41,7 +48,17 @@ def read_expression(text: str) -> Any | None:
     except Exception:  # the parser's own way of saying that this is no mathematics
         return None
     check_size(read)
+    if isinstance(read, Relational) and not all(isinstance(side, Expr) for side in read.args):
+        return None  # x = {-3, 3}
     return read
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for sign in re.findall(r"[(\[{)\]}]", text):
+        depth += 1 if sign in "([{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def same_expression(answer: Any, reference: Any) -> bool:
@@ -142,11 +159,12 @@ def _agree(one: Any | None, two: Any | None) -> bool:
     return bool(tiny or Abs(one - two).evalf(15) <= size * Rational(1, 10**_AGREE))
 
 
-def _at_points(expressions: tuple[Any, ...], symbols: list[Any]) -> list[tuple[Any | None, ...]]:
-    """Return the expressions' values at points; None where they are not real or not defined."""
+def _at_points(
+    expressions: tuple[Any, ...], symbols: list[Any]
+) -> Iterator[tuple[Any | None, ...]]:
+    """Yield the expressions' values at points; None where they are not real or not defined."""
     from sympy import Rational
 
-    rows = []
     for place in range(len(_POINTS)):
         chosen = [_POINTS[(place + i) % len(_POINTS)] for i in range(len(symbols))]
         point = {
@@ -154,8 +172,7 @@ def _at_points(expressions: tuple[Any, ...], symbols: list[Any]) -> list[tuple[A
             for i, (s, (a, b)) in enumerate(zip(symbols, chosen, strict=True))
         }
         values = [_value(e.subs(point)) for e in expressions]
-        rows.append(tuple(v if v is not None and v.is_real else None for v in values))
-    return rows
+        yield tuple(v if v is not None and v.is_real else None for v in values)
 
 
 def _canonical(relation: Any) -> tuple[Any, Any]:

@@ -8,19 +8,25 @@ the text says of other values never counts.
 import re
 from typing import NamedTuple
 
+from persyn_kedro.domain.quality.answers.sentences import (
+    DENIAL,
+    NOT,
+    denies,
+    in_earnest,
+    introduces,
+    without_reason,
+)
+
 _BOX = re.compile(r"\\(?:boxed|fbox)\b")
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*(\{|[^\s{}$\\]+)|\\[{}]|[{}]")
 _CUT = re.compile(r"(?:\$|\\\]|\\\))*\s*$")
 _TAG = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.S | re.I)
+_JSON = re.compile(r'\{\s*"(?:final_)?answer"\s*:\s*"?([^"{}]*)"?\s*\}')
 _HASHES = re.compile(r"####[ \t]*(.+)")
-_NOT = (
-    r"(?:not|never|cannot|can't|isn't|wasn't|aren't|won't|anything but|neither|wrong|incorrect"
-    r"|doubt)"
-)
 _DENIED_AFTER = re.compile(
-    rf"^[\s$.,)*\\\]]*(?:(?:is|was|would be|are)\s+{_NOT}|isn't|wasn't)\b", re.I
+    rf"^[\s$.,)*\\\]]*(?:(?:is|was|would be|are)\s+{NOT}|isn't|wasn't)\b", re.I
 )
-_DENIED_BEFORE = re.compile(rf"\b{_NOT}(?:\s+be)?[\s$(*:\\\[]*$", re.I)
+_DENIED_BEFORE = re.compile(rf"\b{NOT}(?:\s+be)?[\s$(*:\\\[]*$", re.I)
 _BETWEEN = re.compile(r"[\s$.\\()\[\]*]*(?:[,;]|and|or|,\s*and|,\s*or|\\quad)?[\s$\\()\[\]*]*")
 _SENTENCE = re.compile(r"(?<=[^\sA-Z(][.!?])['\"*)]*\s+(?=\S)|(?<=\d[.!?])\s+|\n+")
 _PHRASE = re.compile(
@@ -31,14 +37,13 @@ _PHRASE = re.compile(
 _COPULA = re.compile(
     r".*\b(?:is|are|was|were|be|equals?|isn't|aren't|wasn't|get|gives?|called|named)\b[\s:]*", re.I
 )
-_FIGURE = re.compile(
-    r"(?<![\w.,:^{}\\])-?[$€£¥₹]?\d[\d,.]*(?:\s*(?:x|\*|\\times|\\cdot)\s*10\s*\^\s*\{?[-+]?\d+\}?"
-    r"|\s+\d+/\d+)?"
+_RETRACTED = re.compile(
+    r"\b(?:that|this|it|they|which|I)\b(?:'s|'m|\s+(?:is|was|are|were|am|made))\s+"
+    r"(?:\w+\s+)?(?:wrong|incorrect|mistaken?|false|not (?:right|correct|true))\b",
+    re.I,
 )
-_SEVERAL = re.compile(
-    r"\d[^\s]*(?:\s+\w+)?\s*(?:,?\s*\b(?:or|and|to)|,)\s*$|(?:[-+*/^<>(]|\\times|\\cdot)\s*$", re.I
-)
-_DENIAL = re.compile(rf"\b{_NOT}\b|n't\b|\bexcept\b", re.I)
+_SECOND_THOUGHT = re.compile(r"\W*(?:actually|wait|no,|sorry|oops|correction|hmm)\b", re.I)
+_ANEW = re.compile(r"\b(?:it is|it's|it should be|answer|result)\b", re.I)
 _MATH = re.compile(
     r"\$\$(.+?)\$\$|\$(?=\S)([^$\n]+?)(?<=\S)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S
 )
@@ -46,10 +51,14 @@ _PROSE = 4000  # an unmarked answer is looked for in so many characters at the e
 
 
 class Final(NamedTuple):
-    """What is said to be the answer; ``prose`` if it was found in a sentence, without a mark."""
+    """What is said to be the answer; ``prose`` if it was found in a sentence, without a mark.
+
+    ``stated`` if the text is what stands behind "the answer is".
+    """
 
     text: str
     prose: bool
+    stated: bool = False
 
 
 def final_answer(text: str, numeric: bool = False) -> Final | None:
@@ -60,55 +69,55 @@ def final_answer(text: str, numeric: bool = False) -> Final | None:
     """
     marked = _marked(text)
     if marked:
+        behind = _behind_marks(text)[-_PROSE:]
+        if _RETRACTED.search(behind) or (_SECOND_THOUGHT.match(behind) and _ANEW.search(behind)):
+            return _stated(behind, numeric)
         standing = [answer for answer, denied in marked if not denied]
         return Final(standing[-1], False) if standing else None
-    stated = _stated(text[-_PROSE:], numeric)
-    return None if stated is None else Final(stated, True)
+    return _stated(text[-_PROSE:], numeric)
 
 
-def readings(final: Final) -> list[str]:
+def readings(final: Final, numeric: bool) -> list[str]:
     """Return the answer and, of a sentence, ever shorter ends of it that may be the answer alone.
 
     "So the tallest is Evelyn" → the sentence, "Evelyn". None of them leaves out a part of a list.
     """
     if not final.prose:
         return [final.text]
-    found = [final.text]
-    if copula := _COPULA.match(final.text):
-        rest = final.text[copula.end() :]
-        if _DENIAL.search(copula[0][-12:]) or _DENIAL.match(rest):
-            return []
-        found.append(re.sub(r"^(?:about|approximately|exactly|at|on|the|a|an)\s+", "", rest))
-    if maths := list(_MATH.finditer(final.text)):
-        alone = not re.search(r"(?:\bor|\band|[$\d)]\s*,)\s*$", final.text[: maths[-1].start()])
+    text, numbers_before = final.text, ""
+    if not final.stated and not in_earnest(text):
+        return [] if numeric else [text]
+    found = [text]
+    if final.stated:
+        text, numbers_before = without_reason(text), r"\d|"
+        found = [text] if numeric else [text, final.text]
+    if copula := _COPULA.match(text):
+        rest = text[copula.end() :]
+        if DENIAL.search(copula[0][-12:]) or DENIAL.match(rest):
+            return found if final.stated else []
+        if not (final.stated and re.search(r"\d", copula[0])):
+            found.append(re.sub(r"^(?:about|approximately|exactly|at|on|the|a|an)\s+", "", rest))
+    if maths := list(_MATH.finditer(text)):
+        several = rf"{numbers_before}(?:\bor|\band|[$\d)]\s*,)\s*$"
+        alone = not re.search(several, text[: maths[-1].start()])
         found += [next(filter(None, maths[-1].groups()))] if alone else []
     return found
 
 
-def denies(text: str) -> bool:
-    """Tell whether a sentence says what something is not."""
-    return _DENIAL.search(text) is not None
-
-
-def last_number(text: str) -> str | None:
-    """Return the last number of a cleaned sentence, with what follows it ("12 apples left").
-
-    None if the sentence ends in a denial, or the number is one of several ("41 or 42").
-    """
-    clause = re.split(r"(?<!\d),|, |;|\bso\b|\btherefore\b|\bbut\b", text, flags=re.I)[-1]
-    starts = list(_FIGURE.finditer(text))
-    if not starts or _DENIAL.search(clause):
-        return None
-    alone = not _SEVERAL.search(text[: starts[-1].start()])
-    return text[starts[-1].start() :] if alone else None
-
-
 def _marked(text: str) -> list[tuple[str, bool]]:
+    return [(answer.strip(), _denied(text, start, end)) for start, end, answer in _all_marks(text)]
+
+
+def _behind_marks(text: str) -> str:
+    return text[max(end for _, end, _ in _all_marks(text)) :]
+
+
+def _all_marks(text: str) -> list[tuple[int, int, str]]:
     boxes = _boxes(text)
     tags = [(m.start(), m.end(), m[1]) for m in _TAG.finditer(text) if not _inside(m, boxes)]
     hashes = [(m.start(), m.end(), m[1]) for m in _HASHES.finditer(text) if "\\boxed" not in m[1]]
-    found = sorted([*boxes, *tags, *hashes])
-    return [(answer.strip(), _denied(text, start, end)) for start, end, answer in found]
+    keyed = [(m.start(), m.end(), m[1]) for m in _JSON.finditer(text)]
+    return sorted([*boxes, *tags, *hashes, *keyed])
 
 
 def _inside(tag: re.Match[str], boxes: list[tuple[int, int, str]]) -> bool:
@@ -152,22 +161,27 @@ def _joined(text: str, boxes: list[tuple[int, int, str]]) -> list[tuple[int, int
     return joined
 
 
-def _stated(text: str, numeric: bool) -> str | None:
+def _stated(text: str, numeric: bool) -> Final | None:
     sentences = [s.strip() for s in _SENTENCE.split(text) if s and s.strip(" \t\n.*")]
     for place, sentence in reversed(list(enumerate(sentences))):
         phrases = list(_PHRASE.finditer(sentence))
         if not phrases:
             continue
         phrase, rest = phrases[-1], sentence[phrases[-1].end() :].strip()
-        if not rest and place + 1 < len(sentences):  # "Answer:" and the answer below
-            rest = sentences[place + 1]
-        if not (_DENIAL.match(rest) or _DENIAL.search(phrase[0])):
-            return rest or None
-        if but := re.match(r"(?:not|isn't)\b.+?\bbut\s+(?:rather\s+)?(.+)", rest):
-            return but[1]
-        if place + 1 == len(sentences):
+        behind = sentences[place + 1 :]
+        if not introduces(sentence[: phrase.start()]):
             return None
-        sentences = sentences[place + 1 :]
+        if not rest and behind:  # "Answer:" and the answer below
+            rest, behind = behind[0], behind[1:]
+        retracted = any(_RETRACTED.search(s) or _SECOND_THOUGHT.match(s) for s in behind)
+        if not (DENIAL.match(rest) or denies(phrase[0]) or retracted):
+            return Final(rest, True, True) if rest else None
+        if but := re.match(r"(?:not|isn't)\b.+?\bbut\s+(?:rather\s+)?(.+)", rest):
+            return Final(but[1], True, True)
+        if not behind:
+            return None
+        sentences = behind
         break
     figures = [s for s in sentences if re.search(r"\d", s)] if numeric else []
-    return (figures or sentences or [None])[-1]
+    last = (figures or sentences or [None])[-1]
+    return None if last is None else Final(last, True)

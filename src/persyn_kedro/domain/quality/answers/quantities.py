@@ -7,7 +7,7 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-from persyn_kedro.domain.quality.answers.units import Unit, split_unit
+from persyn_kedro.domain.quality.answers.units import SCALES, Unit, same_count, split_unit
 
 SIGNIFICANT = 3  # digits that a decimal reference needs, to be matched by a longer decimal
 SIGNIFICANT_OF_EXACT = 6  # digits that a decimal needs, to stand for a fraction or a root
@@ -26,8 +26,11 @@ _FRACTION = re.compile(
 )
 _WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen twenty"
+    "sixteen seventeen eighteen nineteen"
 ).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_TENS_AND_ONES = re.compile(rf"({'|'.join(_TENS)})(?:[- ]({'|'.join(_WORDS[1:10])}))?", re.I)
+_SCALED = re.compile(rf"(.*\S)\s+({'|'.join(SCALES)})s?", re.I)
 
 
 class Number(NamedTuple):
@@ -74,10 +77,12 @@ def same_quantity(answer: Quantity, reference: Quantity) -> bool:
         return literal or same_number(_scaled(number, Fraction(1, 100)), other)
     if percents == [False, True]:
         return same_number(number, other) or same_number(number, _scaled(other, Fraction(1, 100)))
-    if one and two and one.kind and two.kind:
-        factor = one.factor / two.factor
-        return one.kind == two.kind and same_number(_scaled(number, factor), other)
-    return same_number(number, other)
+    if one is None or two is None or percents == [True, True]:
+        return same_number(number, other)
+    if one.kind and two.kind:
+        factor = one.ratio_to(two)
+        return factor is not None and same_number(_scaled(number, factor), other)
+    return same_count(one, two) and same_number(number, other)
 
 
 def same_number(answer: Number, reference: Number) -> bool:
@@ -119,6 +124,12 @@ def _unsigned(text: str) -> Number | None:
         return None
     if text.casefold() in _WORDS:
         return Number(Fraction(_WORDS.index(text.casefold())))
+    if tens := _TENS_AND_ONES.fullmatch(text.casefold()):
+        ones = _WORDS.index(tens[2]) if tens[2] else 0
+        return Number(Fraction(10 * _TENS.index(tens[1]) + 20 + ones))
+    if scale := _SCALED.fullmatch(text):
+        count = read_number(scale[1])
+        return count and _scaled(count, Fraction(SCALES[scale[2].casefold()]))
     if fraction := _FRACTION.fullmatch(text):
         return _fraction(fraction)
     if ten := _TEN.fullmatch(text):

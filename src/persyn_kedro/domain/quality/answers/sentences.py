@@ -1,0 +1,107 @@
+r"""What a sentence says in earnest, and the one number that it states.
+
+In doubt a sentence states nothing: a number counts only if nothing before it ("at least", "half
+of", ``\ln``) and nothing behind it ("squared", "or", ``+``) makes it a part of something else.
+"""
+
+import re
+
+NOT = (
+    r"(?:not|never|cannot|can't|isn't|wasn't|aren't|won't|anything but|neither|wrong|incorrect"
+    r"|doubt)"
+)
+DENIAL = re.compile(rf"\b{NOT}\b|n't\b|\bexcept\b", re.I)
+_REPORTED = re.compile(
+    r"\b(?:false that|no one|nobody|used to|formerly|opposite|mistakes?|mistaken(?:ly)?|fails?"
+    r"|too (?:small|large|big|low|high|few|many|much|short|long)"
+    r"|(?:many|some|most|people|students|he|she|they|you)\b[\w ]{0,20}"
+    r"\b(?:thinks?|says?|believes?|claims?|guess|might)|one (?:might|could|may))\b",
+    re.I,
+)
+_CLAUSE = re.compile(r"(?<!\d),|, |[;:]|\bso\b|\btherefore\b|\bhence\b|\bthus\b|\bbut\b", re.I)
+_REASON = re.compile(
+    r",?\s+(?:because|since|given|when|if)\b.*|\s+\((?=[A-Za-z]{3,}[ ).:]).*", re.I | re.S
+)
+_FIGURE = re.compile(
+    r"(?<![\w.,:^{}\\])-?[$€£¥₹]?\d(?:[\d,.]*\d)?(?:[eE][-+]?\d+)?"
+    r"(?:\s*(?:x|\*|\\times|\\cdot)\s*10\s*\^\s*\{?[-+]?\d+\}?|\s*/\s*\d+|\s+\d+/\d+)?"
+    r"(?:%|\s?[€£¥₹]|\^\\circ(?:\s?[CF]\b)?)?"
+)
+_SEVERAL = re.compile(
+    r"\d[^\s]*(?:\s+\w+)?\s*(?:,?\s*\b(?:or|and|to)|[,;:])\s*$|(?:[-+*/^<>(]|\\times|\\cdot)\s*$",
+    re.I,
+)
+OPERATORS = (  # words that make a number a part of an expression, of a range, of a fraction
+    r"(?:to|and|or|plus|minus|times|divided|multiplied|over|mod|modulo|choose|squared|cubed|factorial|pi|root"
+    r"|sqrt|sin|cos|tan|cot|sec|csc|ln|log|exp|less|fewer|greater|through|out"
+    r"|halves|thirds|quarters|fourths|fifths|sixths|sevenths|eighths|ninths|tenths|hundredths"
+    r"|thousandths|millionths|BC|BCE|AD|CE)"
+)
+_PART_BEFORE = re.compile(
+    r"(?:\b(?:negative|half|twice|thrice|double|triple|than|under|above|below|between|maybe|least"
+    r"|most|perhaps|possibly|almost|nearly|close to|exceeds?|up to|(?:divided|multiplied) by"
+    rf"|(?!to\b|and\b|or\b){OPERATORS})"
+    r"|(?<!total )(?<!sum )(?<!value )(?<!answer )\bof|(?<!\w)[B-HJ-Zb-hj-z]|\\[A-Za-z]+)\s*$",
+    re.I,
+)
+_CLEAR_BEFORE = re.compile(r"(?:^|[A-Za-z=≈:\"',;.!?—])\s*$")
+_CLEAR_AFTER = re.compile(
+    rf"$|[.,;?\"')—]+(?:\s|$)|\s+[,—]|\s+(?!{OPERATORS}\b)(?:[A-Za-z]{{2,}}|[mgshltJNWVAK])"
+    r"\b(?![({_=])",
+    re.I,
+)
+_OTHERS = re.compile(
+    r",\s*-?\d|\bbut\b.*\d|\b(?:or|and|maybe|perhaps|possibly|to|than)\s+\S*\d", re.I
+)
+_UNIT = re.compile(r"(?:\s+[A-Za-z][A-Za-z/]*(?:\^\{?\d\}?)?)+")
+_NO_UNIT = re.compile(
+    rf"\s(?:{OPERATORS}|in|on|of|for|at|is|are|was|were|it|he|she|we|they|with|from|by|as|which|that"
+    r"|than|not|but|if|when)\b.*",
+    re.I,
+)
+
+
+def denies(text: str) -> bool:
+    """Tell whether a sentence says what something is not."""
+    return DENIAL.search(text) is not None
+
+
+def in_earnest(text: str) -> bool:
+    """Tell whether a sentence states something, not a mistake or what others say."""
+    return _REPORTED.search(text) is None
+
+
+def introduces(before: str) -> bool:
+    """Tell whether what stands before "the answer is" lets it state the answer."""
+    clause = _CLAUSE.split(before)[-1]
+    return not denies(clause) and in_earnest(clause)
+
+
+def without_reason(text: str) -> str:
+    """Return a statement without its reason or condition ("because …", "when …", "(see …)")."""
+    return _REASON.sub("", text)
+
+
+def stated_number(text: str, first: bool) -> tuple[str, str] | None:
+    """Return the number with its unit that a cleaned sentence states, and all from there on.
+
+    The ``first`` number counts behind "the answer is", else the last ("so she has 12 apples left").
+    None if the sentence denies it, reports it, or names it as a part or as one of several.
+    """
+    figures = list(_FIGURE.finditer(text))
+    if not figures or not in_earnest(text):
+        return None
+    figure = figures[0 if first else -1]
+    before, after = text[: figure.start()], text[figure.end() :]
+    rest = text[figure.start() :]
+    if denies(before + after if first else _CLAUSE.split(text)[-1]) or _SEVERAL.search(before):
+        return None
+    if _PART_BEFORE.search(before) or not _CLEAR_BEFORE.search(before) or _OTHERS.search(after):
+        return None
+    if not _CLEAR_AFTER.match(after):
+        return rest, rest
+    unit = _UNIT.match(after)
+    words = _NO_UNIT.sub("", unit[0]).split()[:4] if unit else []
+    if unit and words == unit[0].split() and re.match(r"\s+\d", after[unit.end() :]):
+        return None  # 5 feet 3 inches
+    return " ".join([figure[0], *words]), rest
