@@ -6,7 +6,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,12 +25,13 @@ class Endpoint:
     most_at_once: int = 0
     running: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    say: Callable[[str], str] = "echo {}".format  # what it answers without a fault
 
 
-def completion(prompt: str, **changes: Any) -> dict[str, Any]:
+def completion(text: str, **changes: Any) -> dict[str, Any]:
     choice = {
         "index": 0,
-        "message": {"role": "assistant", "content": f"echo {prompt}"},
+        "message": {"role": "assistant", "content": text},
         "finish_reason": "stop",
     }
     return {
@@ -80,9 +81,9 @@ class _Handler(JsonHandler):
             self.reply(int(fault), {"error": {"message": f"no, {key}"}}, headers)
         elif fault == "hang":
             time.sleep(1.5)
-            self.reply(200, completion(prompt))
+            self.reply(200, completion(self.seen.say(prompt)))
         elif fault == "reset":
-            data = json.dumps(completion(prompt)).encode()
+            data = json.dumps(completion(self.seen.say(prompt))).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -95,14 +96,14 @@ class _Handler(JsonHandler):
         elif fault == "malformed":
             self.raw(200, b'{"choices": [', {})
         elif fault == "empty":
-            self.reply(200, {**completion(prompt), "choices": []})
+            self.reply(200, {**completion(self.seen.say(prompt)), "choices": []})
         elif fault in ("length", "content_filter"):
-            self.reply(200, completion(prompt, finish_reason=fault))
+            self.reply(200, completion(self.seen.say(prompt), finish_reason=fault))
         elif fault == "unmetered":
-            self.reply(200, {**completion(prompt), "usage": {"total_tokens": 16}})
+            self.reply(200, {**completion(self.seen.say(prompt)), "usage": {"total_tokens": 16}})
         elif fault == "picture":
             message = {"role": "assistant", "content": [{"type": "image_url", "image_url": {}}]}
-            self.reply(200, completion(prompt, message=message))
+            self.reply(200, completion(self.seen.say(prompt), message=message))
         elif fault == "reply":  # and JSON: status, headers, body or page
             told = json.loads(rest)
             text = told["page"] if "page" in told else json.dumps(told["body"])
@@ -112,18 +113,18 @@ class _Handler(JsonHandler):
             self.raw(told.get("status", 200), text.encode(), told.get("headers", {}))
         elif fault == "slow":
             time.sleep(0.3)
-            self.reply(200, completion(prompt))
+            self.reply(200, completion(self.seen.say(prompt)))
         elif fault == "half":
             message = {"role": "assistant", "content": "a\ud83db"}
-            self.reply(200, completion(prompt, message=message))
+            self.reply(200, completion(self.seen.say(prompt), message=message))
         elif fault == "halfway":
             self.reply(400, {"error": {"message": "no\udc00"}})
         elif fault == "thinking":
             message = {"role": "assistant", "content": "7", "reasoning_content": "It is 7."}
-            self.reply(200, completion(prompt, message=message))
+            self.reply(200, completion(self.seen.say(prompt), message=message))
         else:
             time.sleep(0.02)
-            self.reply(200, completion(prompt))
+            self.reply(200, completion(self.seen.say(prompt)))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A project with the settings of all guides at once, small enough for a test."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ OVERLAY: dict[str, Any] = {  # over the guides' settings: small enough for a tes
         "strategies": ["persyn", "strong"], "alphas": [0.4], "seeds": [1, 2], "resamples": 100,
     },
 }  # fmt: skip
-# The server of the tests says what it is asked, so of these it solves two in three.
+# The server says the last number that it is asked, so of these it solves two in three.
 QUESTIONS = ["What is {0} + 1?", "Say {1}, please.", "After {0}, say {1}."]
 
 
@@ -110,6 +111,7 @@ def guided_project(directory: Path) -> Iterator[Run]:
         write_tiny_gguf(directory / settings["models"]["packed"]["gguf"])
         make_judge(directory / "judge", 9)
         write_settings(directory, settings)
+        endpoint.say = lambda prompt: f"\\boxed{{{re.findall('[0-9]+', prompt)[-1]}}}"
         run.settings, run.endpoint = settings, endpoint  # type: ignore[attr-defined]
         run("run", "--env=mine")
         yield run

@@ -18,7 +18,7 @@ QUALITY = {"label.score_quality"}
         (["--from-inputs=calibration_responses", "--to-outputs=quality"], QUALITY),
         (["--pipelines=label", "--nodes=label.score_quality"], QUALITY),
         (["--config=run.yml"], QUALITY),
-        (["--nodes=label.score_quality", "--runner=persyn_kedro.resuming_runner.ResumingRunner"],
+        (["--nodes=label.score_quality", "--runner=persyn_kedro.runs.runner.ResumingRunner"],
          QUALITY),
     ],
 )  # fmt: skip
