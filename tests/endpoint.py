@@ -28,10 +28,13 @@ class Endpoint:
     say: Callable[[str], str] = "echo {}".format  # what it answers without a fault
 
 
-def completion(text: str, **changes: Any) -> dict[str, Any]:
+ECHO: Callable[[str], str] = "echo {}".format
+
+
+def completion(prompt: str, say: Callable[[str], str] = ECHO, **changes: Any) -> dict[str, Any]:
     choice = {
         "index": 0,
-        "message": {"role": "assistant", "content": text},
+        "message": {"role": "assistant", "content": say(prompt)},
         "finish_reason": "stop",
     }
     return {
@@ -81,9 +84,9 @@ class _Handler(JsonHandler):
             self.reply(int(fault), {"error": {"message": f"no, {key}"}}, headers)
         elif fault == "hang":
             time.sleep(1.5)
-            self.reply(200, completion(self.seen.say(prompt)))
+            self.reply(200, completion(prompt, self.seen.say))
         elif fault == "reset":
-            data = json.dumps(completion(self.seen.say(prompt))).encode()
+            data = json.dumps(completion(prompt, self.seen.say)).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -96,14 +99,14 @@ class _Handler(JsonHandler):
         elif fault == "malformed":
             self.raw(200, b'{"choices": [', {})
         elif fault == "empty":
-            self.reply(200, {**completion(self.seen.say(prompt)), "choices": []})
+            self.reply(200, {**completion(prompt, self.seen.say), "choices": []})
         elif fault in ("length", "content_filter"):
-            self.reply(200, completion(self.seen.say(prompt), finish_reason=fault))
+            self.reply(200, completion(prompt, self.seen.say, finish_reason=fault))
         elif fault == "unmetered":
-            self.reply(200, {**completion(self.seen.say(prompt)), "usage": {"total_tokens": 16}})
+            self.reply(200, {**completion(prompt, self.seen.say), "usage": {"total_tokens": 16}})
         elif fault == "picture":
             message = {"role": "assistant", "content": [{"type": "image_url", "image_url": {}}]}
-            self.reply(200, completion(self.seen.say(prompt), message=message))
+            self.reply(200, completion(prompt, self.seen.say, message=message))
         elif fault == "reply":  # and JSON: status, headers, body or page
             told = json.loads(rest)
             text = told["page"] if "page" in told else json.dumps(told["body"])
@@ -113,18 +116,18 @@ class _Handler(JsonHandler):
             self.raw(told.get("status", 200), text.encode(), told.get("headers", {}))
         elif fault == "slow":
             time.sleep(0.3)
-            self.reply(200, completion(self.seen.say(prompt)))
+            self.reply(200, completion(prompt, self.seen.say))
         elif fault == "half":
             message = {"role": "assistant", "content": "a\ud83db"}
-            self.reply(200, completion(self.seen.say(prompt), message=message))
+            self.reply(200, completion(prompt, self.seen.say, message=message))
         elif fault == "halfway":
             self.reply(400, {"error": {"message": "no\udc00"}})
         elif fault == "thinking":
             message = {"role": "assistant", "content": "7", "reasoning_content": "It is 7."}
-            self.reply(200, completion(self.seen.say(prompt), message=message))
+            self.reply(200, completion(prompt, self.seen.say, message=message))
         else:
             time.sleep(0.02)
-            self.reply(200, completion(self.seen.say(prompt)))
+            self.reply(200, completion(prompt, self.seen.say))
 
 
 @contextmanager
