@@ -31,7 +31,7 @@ def test_a_notebook_without_a_project_labels_routes_and_generates(
 ) -> None:
     monkeypatch.setenv("PERSYN_TINY", "1")
     book = nbformat.read(ROOT / "notebooks" / "without_kedro.ipynb", as_version=4)
-    NotebookClient(book, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(book, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     rows = [
         c["outputs"][-1]["data"]["text/plain"].count("\n") for c in book.cells if c.get("outputs")
     ]

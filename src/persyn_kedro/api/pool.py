@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
 from persyn_kedro.domain.teachers import Recipe, resolve_recipes
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.processes import import_ahead
 from persyn_kedro.foundations.settings import (
     EngineSettings,
     Models,
@@ -18,6 +19,14 @@ from persyn_kedro.foundations.settings import (
     Teachers,
     first_sentence,
     thinks_of,
+)
+
+# What models' processes import: once, in the process that they are forked from.
+AHEAD = (
+    "torch",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.tokenization_auto",
+    "sklearn.neighbors",
 )
 
 
@@ -98,6 +107,7 @@ def pool(
     for user, model in {**used, "student.model": made.student.model}.items():
         if model not in made.models.root:
             raise PersynError(f"{user} is {model!r}, which models does not have.")
+    import_ahead(AHEAD)
     return made
 
 
