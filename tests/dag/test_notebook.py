@@ -32,10 +32,8 @@ def test_a_notebook_without_a_project_labels_routes_and_generates(
     monkeypatch.setenv("PERSYN_TINY", "1")
     book = nbformat.read(ROOT / "notebooks" / "without_kedro.ipynb", as_version=4)
     NotebookClient(book, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    rows = [
-        c["outputs"][-1]["data"]["text/plain"].count("\n") for c in book.cells if c.get("outputs")
-    ]
-    assert rows == [12, 4, 4, 2]  # a line for each row under the header
+    pages = [c["outputs"][-1]["data"]["text/html"] for c in book.cells if c.get("outputs")]
+    assert [page.count("<tr>") for page in pages] == [12, 4, 4, 2]  # the header's has a style
 
 
 @pytest.mark.parametrize("name", ["tour", "without_kedro"])
