@@ -279,7 +279,8 @@ def test_equal_rewards_are_refused_before_a_model_is_loaded(tmp_path, monkeypatc
     from persyn_kedro.foundations.tables import schemas
     from persyn_kedro.pipelines.train_router import nodes
 
-    monkeypatch.setattr(nodes, "run_in_child", lambda *_, **__: pytest.fail("a model was loaded"))
+    fit = "persyn_kedro.domain.routers.fit.run_in_ranks"
+    monkeypatch.setattr(fit, lambda *_, **__: pytest.fail("a model was loaded"))
     models = Models({n: ModelSettings(random="chat", random_seed=i) for i, n in enumerate("ab")})
     teachers = Teachers({"x": {"model": "a"}, "y": {"model": "b"}})
     recipes = resolve_recipes(teachers, models)
@@ -287,10 +288,9 @@ def test_equal_rewards_are_refused_before_a_model_is_loaded(tmp_path, monkeypatc
     splits = [{"prompt_id": p, "split": "calibration", "part": "fit"} for p in ("p", "q")]
     rewards = [
         {
-            "prompt_id": p, "teacher": r.teacher, "response_key": r.response_key(p), "reward": 0.5,
-            "valid": True,
-        }
-        for p in ("p", "q") for r in recipes
+            "prompt_id": p, "teacher": r.teacher, "response_key": r.response_key(p),
+            "reward": 0.5, "valid": True,
+        } for p in ("p", "q") for r in recipes
     ]  # fmt: skip
     kinds = (schemas.PROMPTS, schemas.SPLITS, schemas.REWARDS)
     tables = [
