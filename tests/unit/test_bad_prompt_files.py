@@ -17,11 +17,19 @@ GOOD = [{"prompt": f"What is {i}?", "reference": str(i)} for i in range(200)]
 @pytest.mark.parametrize(
     ("name", "data", "sentence"),
     [
-        ("p.jsonl.gz", gzip.compress(content(GOOD, "jsonl"))[:-20], "is not gzip, or is damaged: "),
+        (
+            "p.jsonl.gz",
+            gzip.compress(content(GOOD, "jsonl"), mtime=0)[:-20],
+            "is not gzip, or is damaged: ",
+        ),
         ("p.csv.zst", packed(content(GOOD, "csv"), ".zst")[:-9], "is not Zstandard, or is damaged"),
         ("p.jsonl.gz", content(GOOD, "jsonl"), "p.jsonl.gz is not gzip, or is damaged: "),
         ("p.json.zst", b"[]", "p.json.zst is not Zstandard"),
-        ("p.parquet.gz", gzip.compress(b"PAR1"), "parquet.gz is not a Parquet file, or is damaged"),
+        (
+            "p.parquet.gz",
+            gzip.compress(b"PAR1", mtime=0),
+            "parquet.gz is not a Parquet file, or is damaged",
+        ),
         ("p.parquet", b"", "p.parquet is not a Parquet file, or is damaged"),
         ("p.parquet", content(GOOD, "parquet")[:-9], "p.parquet is not a Parquet file"),
         ("p.json", b"", "p.json holds no prompts."),
