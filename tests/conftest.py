@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.endpoint import Endpoint, serve
-from tests.hosted_teachers import KEY
-from tests.s3_server import serve_s3
+from tests.support.endpoint import Endpoint, serve
+from tests.support.hosted_teachers import KEY
+from tests.support.s3_server import serve_s3
 
 # Machines are noisy: no test depends on time. Nor on chance: a gate that draws anew each time fails
 # some day for a change that is not at fault. `--hypothesis-profile=search` looks for new cases.

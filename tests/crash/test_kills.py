@@ -18,8 +18,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.catalog import load
 from tests.conftest import Run, make_project
+from tests.support.catalog import load
 
 KILLS = int(os.environ.get("PERSYN_KILLS", "10"))
 IN_A_ROW = min(10, KILLS)

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.catalog import load
 from tests.conftest import Run, make_project
-from tests.endpoint import Endpoint, serve
+from tests.support.catalog import load
+from tests.support.endpoint import Endpoint, serve
 
 CHUNK = 4
 SETTINGS = """\

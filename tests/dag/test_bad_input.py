@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.catalog import load
 from tests.conftest import Run, make_project
+from tests.support.catalog import load
 
 SETTINGS = """\
 seed: 7

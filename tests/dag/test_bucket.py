@@ -5,11 +5,11 @@ import shutil
 
 import pytest
 
-from tests import guides
-from tests.catalog import load
 from tests.conftest import Run, make_project
-from tests.s3_server import BUCKET
-from tests.same_data import differences, newest_data
+from tests.support import guides
+from tests.support.catalog import load
+from tests.support.s3_server import BUCKET
+from tests.support.same_data import differences, newest_data
 
 WHOLE = f"s3://{BUCKET}/whole"  # where the data of a whole run lie
 

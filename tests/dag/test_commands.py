@@ -6,8 +6,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from tests.catalog import load
 from tests.conftest import Run
+from tests.support.catalog import load
 
 TEACHERS = ["a-brief", "a-steps", "b"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.catalog import load
 from tests.conftest import Run, make_project
+from tests.support.catalog import load
 
 STEPS = "--pipelines=prepare,label,train_router,route,compare"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.catalog import load
 from tests.conftest import Run
-from tests.hub import serve
+from tests.support.catalog import load
+from tests.support.hub import serve
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.catalog import load
 from tests.conftest import ROOT, Run
+from tests.support.catalog import load
 
 
 def test_the_tour_runs_draws_its_plots_and_ends_with_an_explanation(

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.catalog import load
 from tests.conftest import Run, make_project
-from tests.same_data import differences, newest_data
+from tests.support.catalog import load
+from tests.support.same_data import differences, newest_data
 
 STEPS = "--pipelines=prepare,label"
 MADE = {"prompts", "splits", "calibration_set", "estimate", "calibration_responses",

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from tests.catalog import load
 from tests.conftest import Run
-from tests.guided_project import guided_project, with_the_added_teacher, write_settings
+from tests.support.catalog import load
+from tests.support.guided_project import guided_project, with_the_added_teacher, write_settings
 
 JUDGED = "label.quality.kind=reward_model,label.quality.model=judge,train_router.kind=linear"
 

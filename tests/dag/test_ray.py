@@ -31,11 +31,11 @@ from persyn_kedro.foundations.settings.models import EngineSettings, Models, Mod
 from persyn_kedro.foundations.settings.steps import LabelSettings, QualitySettings, RouteSettings
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.pipelines.route import nodes as route_nodes
-from tests.catalog import load
 from tests.conftest import Run, make_project
-from tests.random_judge import make_judge
-from tests.ray_nodes import PAUSE, Nodes, slowly, two_nodes
-from tests.same_data import differences, newest_data
+from tests.support.catalog import load
+from tests.support.random_judge import make_judge
+from tests.support.ray_nodes import PAUSE, Nodes, slowly, two_nodes
+from tests.support.same_data import differences, newest_data
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ SLOW = """
 import time
 from pathlib import Path
 from persyn_kedro.domain.engines import transformers as transformers_engine
-from tests.ray_nodes import leave_mark
+from tests.support.ray_nodes import leave_mark
 
 def generate(requests, model, engine):
     leave_mark(Path({marks!r}))

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from tests.catalog import load
 from tests.conftest import Run
+from tests.support.catalog import load
 
 QUALITY = {"label.score_quality"}
 

@@ -4,9 +4,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from persyn_kedro.pipeline_registry import STEPS
-from tests.catalog import load, versions
 from tests.conftest import Run
-from tests.same_data import differences, newest_data
+from tests.support.catalog import load, versions
+from tests.support.same_data import differences, newest_data
 
 
 def test_a_second_run_calls_no_teacher(smoke_project: Run) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from persyn_kedro.pipeline_registry import register_pipelines
-from tests.catalog import load, versions
 from tests.conftest import Run, make_project
+from tests.support.catalog import load, versions
 
 Kedro = Callable[..., tuple[dict[str, Any], subprocess.CompletedProcess[str]]]
 

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from persyn_kedro.pipeline_registry import register_pipelines
-from tests.catalog import load, versions
 from tests.conftest import Run
-from tests.same_data import newest_data
+from tests.support.catalog import load, versions
+from tests.support.same_data import newest_data
 
 TEACHERS = ["a-brief", "a-steps", "b"]
 

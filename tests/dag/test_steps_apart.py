@@ -11,8 +11,8 @@ from kedro.pipeline import Pipeline
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs.belonging import check_belonging
-from tests.catalog import load, versions
 from tests.conftest import Run
+from tests.support.catalog import load, versions
 
 JSON = {"trace": [], "explain": ["--json"]}
 SCORE = "--from-nodes=label.score_quality", "--to-nodes=label.score_quality"

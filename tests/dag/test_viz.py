@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from persyn_kedro.pipeline_registry import STEPS, register_pipelines
-from tests.browser import Watched, chromium, served
-from tests.catalog import entries
 from tests.conftest import Run
+from tests.support.browser import Watched, chromium, served
+from tests.support.catalog import entries
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

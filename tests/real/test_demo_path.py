@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from tests.catalog import load
 from tests.conftest import Run, make_project
+from tests.support.catalog import load
 
 pytestmark = pytest.mark.real
 

@@ -17,7 +17,7 @@ from persyn_kedro.foundations.processes.child import run_in_child
 from persyn_kedro.foundations.processes.ray.cluster import reachable
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
 from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
-from tests.clock import DATED
+from tests.support.clock import DATED
 
 pytestmark = [
     pytest.mark.real,

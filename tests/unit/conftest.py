@@ -13,8 +13,8 @@ from persyn_kedro.domain.teachers import client as answering, dispatch as asking
 from persyn_kedro.domain.training_set import merge
 from persyn_kedro.foundations.models.hub import ask_anew
 from persyn_kedro.foundations.tables import rows as table_rows
-from tests.fake_engine import FakeEngine
-from tests.s3_server import BUCKET
+from tests.support.fake_engine import FakeEngine
+from tests.support.s3_server import BUCKET
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 # Architectures whose files came out as Transformers' own whole-model conversion writes them
-# (benchmarks/conversion.py, tests/unit/test_gguf_streaming.py). The others take that way.
+# (benchmarks/conversion.py, tests/unit/models/test_gguf_streaming.py). The others take that way.
 STREAMED = ("llama", "qwen2", "gemma3")
 EMBEDDING, OUTPUT = "token_embd.weight", "output.weight"  # GGUF's names
 BLOCK_ELEMENTS = 1 << 22  # of a big matrix that are in memory at once

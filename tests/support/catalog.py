@@ -1,0 +1,35 @@
+"""Read a project's catalog as a user would, from its directory."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from kedro.io.core import Version
+
+
+def entries() -> dict[str, dict[str, Any]]:
+    """Return the base catalog's entries; names with a leading underscore are Kedro's to drop."""
+    conf = Path(__file__).parents[2] / "conf" / "base" / "catalog.yml"
+    catalog = yaml.safe_load(conf.read_text())
+    return {name: entry for name, entry in catalog.items() if not name.startswith("_")}
+
+
+def versions(directory: Path, file: str, env: str = "smoke") -> list[str]:
+    """Return the versions of what is kept under the name ``file``, oldest first."""
+    (entry,) = (directory / "data" / env).glob(f"*/{file}")
+    return sorted(p.name for p in entry.glob("2*"))
+
+
+def load(directory: Path, dataset: str, env: str = "smoke") -> Any:
+    """Return the newest version of ``dataset``; tables as lists of rows."""
+    bootstrap_project(directory)
+    with KedroSession.create(project_path=directory, env=env) as session:
+        data = session.load_context().catalog.load(dataset)
+    return data.to_table().to_pylist() if hasattr(data, "to_table") else data
+
+
+def versioned(kind: Any, where: str | Path, version: str | None = None) -> Any:
+    """Return a data set that saves as ``version`` and loads the newest."""
+    return kind(filepath=str(where), version=Version(None, version))

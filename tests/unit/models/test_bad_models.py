@@ -1,0 +1,180 @@
+"""Models and pools that are refused before anything is loaded or paid for."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from persyn_kedro.domain.routers.embeddings import load_backbone
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.models import files as model_files, resolve as weights
+from persyn_kedro.foundations.models.load import load_causal_lm, load_tokenizer, source_options
+from persyn_kedro.foundations.models.random import make_random_model
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.runs.pool_checks import check_pool
+from tests.support.settings import SHORTEST
+
+
+def directory(path: Path, config: dict[str, Any] | None = None, *files: str) -> Path:
+    path.mkdir(exist_ok=True)
+    (path / "config.json").write_text(json.dumps(config or {"model_type": "llama"}))
+    for file in files:
+        (path / file).write_text("x")
+    return path
+
+
+@pytest.mark.parametrize("file", ["pytorch_model.bin", "model.pt", "w.pth", "last.ckpt"])
+def test_pickled_weights_are_refused_unless_allowed(tmp_path: Path, file: str) -> None:
+    path = directory(tmp_path, None, file)
+    with pytest.raises(PersynError, match=f"pickled weights alone \\({file}\\).*allow_pickle"):
+        weights.check_source("m", ModelSettings(local=str(path)))
+    allowed = ModelSettings(local=str(path), allow_pickle=True)
+    weights.check_source("m", allowed)
+    assert source_options(weights.resolve_model("m", allowed))["use_safetensors"] is None
+    with pytest.raises(PersynError, match=r"has no \*.safetensors"):
+        (path / file).unlink()
+        weights.check_source("m", allowed)
+
+
+def test_pickles_beside_safetensors_are_not_read(tmp_path: Path) -> None:
+    path = directory(tmp_path, None, "model.safetensors")
+    settings = ModelSettings(local=str(path))
+    before = weights.identify_weights("m", settings)
+    (path / "pytorch_model.bin").write_text("harm")
+    assert weights.identify_weights("m", settings) == before
+    allowed = ModelSettings(local=str(path), allow_pickle=True)
+    assert weights.identify_weights("m", allowed) != before
+
+
+def test_code_of_its_own_is_refused_unless_allowed(tmp_path: Path) -> None:
+    config = {"model_type": "mine", "auto_map": {"AutoModel": "modeling.Mine"}}
+    path = directory(tmp_path, config, "model.safetensors", "modeling.py")
+    settings = ModelSettings(local=str(path))
+    with pytest.raises(PersynError, match="code of its own .*allow_remote_code"):
+        weights.check_source("m", settings)
+    allowed = ModelSettings(local=str(path), allow_remote_code=True)
+    weights.check_source("m", allowed)
+    before = weights.identify_weights("m", allowed)
+    (path / "modeling.py").write_text("other")
+    assert weights.identify_weights("m", allowed) != before  # code is part of what the model is
+
+
+def test_code_beside_a_model_that_transformers_has_is_not_run(tmp_path: Path) -> None:
+    config = {"model_type": "llama", "auto_map": {"AutoModel": "modeling.Mine"}}
+    path = directory(tmp_path, config, "model.safetensors", "modeling.py")
+    settings = ModelSettings(local=str(path))
+    weights.check_source("m", settings)
+    resolved = weights.resolve_model("m", settings)
+    assert source_options(resolved) == {"trust_remote_code": False, "use_safetensors": True}
+    assert not any("py" in pattern for pattern in model_files.file_patterns(settings))
+
+
+def test_code_of_a_tokenizer_is_refused_unless_allowed_or_not_needed(tmp_path: Path) -> None:
+    path = directory(tmp_path, {"model_type": "mine"}, "model.safetensors", "tokenization.py")
+    own = {"auto_map": {"AutoTokenizer": ["tokenization.Mine", None]}, "tokenizer_class": "Mine"}
+    (path / "tokenizer_config.json").write_text(json.dumps(own))
+    with pytest.raises(PersynError, match=f"{tmp_path} brings code .*allow_remote_code"):
+        weights.check_source("m", ModelSettings(local=str(path)))
+    weights.check_source("m", ModelSettings(local=str(path), allow_remote_code=True))
+    known = {**own, "tokenizer_class": "PreTrainedTokenizerFast"}
+    (path / "tokenizer_config.json").write_text(json.dumps(known))
+    weights.check_source("m", ModelSettings(local=str(path)))
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000])
+def test_settings_files_that_are_no_json_objects_are_named(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    path = directory(tmp_path, None, "model.safetensors")
+    (path / name).write_text(text)
+    with pytest.raises(PersynError, match=f"Model 'm': .*/{name} is no JSON object"):
+        weights.check_source("m", ModelSettings(local=str(path)))
+
+
+def test_weights_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
+    make_random_model(tmp_path, "chat", 0)
+    resolved = weights.resolve_model("m", ModelSettings(local=str(tmp_path)))
+    (tmp_path / "model.safetensors").write_bytes(b"cut off")
+    with pytest.raises(PersynError, match=f"Model 'm' in {tmp_path} cannot be loaded: [^\n]*$"):
+        load_causal_lm(resolved)
+    with pytest.raises(PersynError, match="Model 'm' in .* cannot be loaded"):
+        load_backbone(resolved)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(PersynError, match="Model 'm' in .* cannot be loaded"):
+        load_tokenizer(resolved)
+
+
+def test_allowed_pickles_are_loaded_and_others_are_not(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    make_random_model(tmp_path, "chat", 0)
+    tensors = load_file(tmp_path / "model.safetensors")
+    torch.save(tensors, tmp_path / "pytorch_model.bin")
+    (tmp_path / "model.safetensors").unlink()
+    settings = ModelSettings(local=str(tmp_path), allow_pickle=True, dtype="float32")
+    allowed = weights.resolve_model("m", settings)
+    loaded = load_causal_lm(allowed).state_dict()
+    assert all(torch.equal(loaded[name].cpu(), tensor) for name, tensor in tensors.items())
+    refused = ModelSettings(local=str(tmp_path))
+    with pytest.raises(PersynError, match="allow_pickle"):
+        weights.resolve_model("m", refused)
+    with pytest.raises(PersynError, match="cannot be loaded"):  # were the check passed by
+        load_causal_lm(dataclasses.replace(allowed, settings=refused))
+
+
+def test_what_is_allowed_belongs_to_hub_and_local_models() -> None:
+    with pytest.raises(ValueError, match="belong to hub and local models"):
+        ModelSettings(zoo="smollm2", allow_pickle=True)
+
+
+def pool(**changes: Any) -> None:
+    settings = read_settings({**SHORTEST, **changes})
+    check_pool(*(settings[n] for n in ("models", "teachers", "student", "label", "train_router")))
+
+
+@pytest.mark.parametrize("teachers", [{}, {"x": {"model": "a"}}])
+def test_none_and_one_teacher_are_refused(teachers: dict) -> None:
+    with pytest.raises(PersynError, match="Parameter teachers: routing needs at least two"):
+        pool(teachers=teachers)
+
+
+def test_the_same_teacher_twice_is_refused_and_two_prompts_of_one_model_are_not() -> None:
+    pool(teachers={"x": {"model": "a"}, "y": {"model": "a", "system": "Be brief."}})
+    twins = {"x": {"model": "a", "price": 1}, "y": {"model": "b"}, "z": {"model": "a"}}
+    with pytest.raises(PersynError, match="Teachers 'x' and 'z' are the same"):
+        pool(teachers=twins)
+    far = {"url": "http://h/v1", "model": "m"}
+    for pair in (
+        ({"random": "chat"}, {"random": "chat"}),  # one source, two names
+        ({"endpoint": far}, {"endpoint": {**far, "url": "http://h/v1/", "max_tries": 1}}),
+    ):
+        models = {"a": pair[0], "b": pair[1], "c": {"random": "chat"}}
+        with pytest.raises(PersynError, match="Teachers 'x' and 'y' are the same"):
+            pool(models=models, student={"model": "c"}, train_router={"backbone": "c"})
+
+
+def test_an_unknown_model_is_named() -> None:
+    with pytest.raises(PersynError, match=r"teachers.y.model is 'c', which models does not have"):
+        pool(teachers={"x": {"model": "a"}, "y": {"model": "c"}})
+
+
+def test_a_reward_model_directory_that_is_none_is_refused(tmp_path: Path) -> None:
+    config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
+    path = directory(tmp_path / "m", config, "model.safetensors")
+    models = {"a": {"random": "chat"}, "b": {"random": "base"}, "judge": {"local": str(path)}}
+    label = {"quality": {"kind": "reward_model", "model": "judge"}}
+    with pytest.raises(PersynError, match="label.quality.model is 'judge', but .* no reward model"):
+        pool(models=models, label=label)
+    config["architectures"] = ["LlamaForSequenceClassification"]
+    directory(path, config)  # two labels are the default
+    with pytest.raises(PersynError, match="label.quality.model is 'judge', but .* gives 2 scores"):
+        pool(models=models, label=label)
+    directory(path, {**config, "id2label": {"0": "LABEL_0"}})
+    pool(models=models, label=label)
+    with pytest.raises(PersynError, match="label.quality.model is 'a', which is no reward model"):
+        pool(models=models, label={"quality": {"kind": "reward_model", "model": "a"}})

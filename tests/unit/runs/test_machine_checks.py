@@ -1,0 +1,172 @@
+"""A cluster or GPUs that are not there, and a student that cannot be shared out: told at once."""
+
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.processes.ray.cluster import check_reachable
+from persyn_kedro.foundations.settings.cluster import ClusterSettings
+from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.pipeline_registry import register_pipelines
+from persyn_kedro.runs import machines as machine_checks
+from persyn_kedro.runs.machines import check_machines, needs_check
+from tests.support.settings import SHORTEST
+
+NOBODY = "127.0.0.1:9"
+FAR = {"endpoint": {"url": "http://127.0.0.1:9/v1", "model": "m"}}
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    raw = {**SHORTEST, "models": {**SHORTEST["models"], "judge": {"local": "j"}}}
+    return read_settings({**raw, **changes})
+
+
+def check(*steps: str, **changes: Any) -> None:
+    """Check a run of these pipelines, or of these nodes alone."""
+    pipelines = register_pipelines()
+    nodes = [n for p in pipelines.values() for n in p.nodes]
+    check_machines([n for n in nodes if {n.name, n.name.partition(".")[0]} & {*steps}],
+                   settings(**changes))  # fmt: skip
+
+
+@pytest.fixture
+def listening() -> Iterator[str]:
+    """Something that is reached, whatever it is."""
+    from ray._private.services import get_node_ip_address  # Ray takes it for the loopback's
+
+    host = get_node_ip_address()
+    with closing(socket.create_server((host, 0))) as server:
+        yield f"{host}:{server.getsockname()[1]}"
+
+
+DEAD = {"address": NOBODY}
+JUDGED = {"quality": {"kind": "reward_model", "model": "judge"}}
+RAY = {"name": "ray", "inside": "transformers"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "changes"),
+    [
+        (["route"], {}),
+        (["label.score_learnability"], {}),
+        (["evaluate.score_withheld_after"], {}),
+        (["label.score_quality"], {"label": JUDGED}),
+        (["generate"], {"engine": RAY}),
+        (["evaluate.answer_test_before"], {"engine": RAY}),
+        (["compare.train_and_test_students"], {"engine": RAY}),
+    ],
+)
+def test_a_step_that_needs_a_cluster_is_refused_without_one(
+    steps: list[str], changes: dict[str, Any]
+) -> None:
+    with pytest.raises(PersynError, match=f"^No Ray cluster answers at cluster.address '{NOBODY}'"):
+        check("prepare", *steps, cluster=DEAD, **changes)
+
+
+@pytest.mark.parametrize(
+    ("steps", "changes"),
+    [
+        (["prepare", "train_router", "sft", "label.answer_calibration_prompts", "generate"], {}),
+        (["label.score_quality", "evaluate.check_test_after", "benchmark", "plan"], {}),
+        (["generate"], {"engine": RAY, "models": {"a": {"random": "chat"}, "far": FAR},
+                        "teachers": {"x": {"model": "far"},
+                                     "y": {"model": "far", "system": "Be brief."}}}),
+    ],
+)  # fmt: skip
+def test_a_step_that_needs_none_is_not(steps: list[str], changes: dict[str, Any]) -> None:
+    check(*steps, cluster=DEAD, **changes)
+
+
+def test_the_steps_that_are_named_are_steps() -> None:
+    names = {n.name for p in register_pipelines().values() for n in p.nodes}
+    tables = [t for n, t in vars(machine_checks).items() if n.startswith("_") and type(t) is set]
+    assert len(tables) == 6 and set.union(*tables) <= names
+
+
+def test_auto_is_the_cluster_that_ray_would_connect_to(
+    monkeypatch: pytest.MonkeyPatch, listening: str
+) -> None:
+    from ray._private import services
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    auto = ClusterSettings(address="auto")
+    monkeypatch.setattr(services, "find_gcs_addresses", gcs_addresses(set()))
+    monkeypatch.setattr(services, "find_bootstrap_address", lambda _: None)
+    with pytest.raises(PersynError, match=r"'auto': none was started on this machine \(`ray star"):
+        check_reachable(auto)
+    monkeypatch.setattr(services, "find_gcs_addresses", gcs_addresses({NOBODY}))  # it has died
+    with pytest.raises(PersynError, match="^No Ray cluster answers at cluster.address 'auto': "):
+        check_reachable(auto)
+    monkeypatch.setattr(services, "find_gcs_addresses", gcs_addresses({listening}))
+    monkeypatch.setattr(services, "find_node_ids", lambda: {"one"})
+    check_reachable(auto)
+    for address in (None, "local"):
+        check_reachable(ClusterSettings(address=address))
+    monkeypatch.setattr(services, "find_node_ids", set)
+    with pytest.raises(PersynError, match=f"is no node of Ray, .*'{listening}' must be: `ray s"):
+        check_reachable(ClusterSettings(address=listening))
+    monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
+    with pytest.raises(PersynError, match=r"'auto' \(RAY_ADDRESS is 'ray://head:10001'\): Ray Cli"):
+        check_reachable(auto)
+
+
+def gcs_addresses(found: set[str]) -> Any:
+    def find() -> set[str]:
+        return found
+
+    find.cache_clear = lambda: None  # type: ignore[attr-defined]
+    return find
+
+
+@pytest.mark.parametrize("address", ["ray://head:10001", "http://h:1"])
+def test_ray_client_is_refused_in_the_settings(address: str) -> None:
+    with pytest.raises(
+        PersynError, match=r"^Parameter cluster.address: Ray Client \(ray://\) is n"
+    ):
+        settings(cluster={"address": address})
+
+
+@pytest.mark.parametrize("address", ["head", "head:", ":6379", "head:x", ""])
+def test_what_is_no_address_is_refused_in_the_settings(address: str) -> None:
+    with pytest.raises(PersynError, match=r"^Parameter cluster.address: it is `auto`, `local` or"):
+        settings(cluster={"address": address})
+
+
+def test_nothing_is_looked_for_on_one_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not needs_check(settings())
+    monkeypatch.setitem(sys.modules, "ray", None)  # an import would fail
+    check("label", "route", "sft")
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    two = {"training_processes": 2}
+    for step in ("sft", "train_router", "compare"):
+        with pytest.raises(PersynError, match=r"^cluster\.training_processes = 2, .* has 1 GPUs"):
+            check(step, cluster=two)
+    check("label", "train_router", cluster=two, train_router={"kind": "knn", "backbone": "a"})
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    check("sft", "train_router", cluster=two)
+
+
+def test_tied_embeddings_that_do_not_divide_are_refused_once_the_weights_are_here(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setenv("PERSYN_CACHE", str(tmp_path))
+    three = {"training_processes": 3, "sharding": "fsdp"}
+    check("sft", cluster=three)
+    resolve_models(settings()["models"], ["a"])
+    with pytest.raises(PersynError, match=r"^Model 'a': 260 rows of tied embeddings cannot be sh"):
+        check("sft", cluster=three)
+    check("sft", cluster={**three, "sharding": "none"})
+    check("train_router", cluster=three)
+    check("sft", cluster={**three, "training_processes": 2})

@@ -1,0 +1,111 @@
+"""Settings that were refused, or taken, against what their writer meant; and what is told."""
+
+from typing import Any
+
+import pytest
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.processes.ray.cluster import connect
+from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.pipeline_registry import register_pipelines
+from persyn_kedro.runs.hooks import ProjectHooks
+from tests.unit.settings.test_nasty_settings import RICH, with_value
+
+
+@pytest.mark.parametrize(
+    ("key", "advice"),
+    [
+        ("label.alpha", "'label.alpha': write label: {alpha: …}."),
+        ("labl.alpha", "'labl.alpha': write labl: {alpha: …}."),
+        ("label.quality.kind", "'label.quality.kind': write label: {quality: {kind: …}}."),
+    ],
+)
+def test_a_key_with_dots_is_refused_with_what_to_write(key: str, advice: str) -> None:
+    with pytest.raises(PersynError) as caught:
+        read_settings({**RICH, key: 0.8})
+    assert str(caught.value) == f"There is no parameter {advice}"
+
+
+def test_so_is_one_inside_a_group() -> None:
+    with pytest.raises(PersynError, match=r"label\.quality\.kind: write quality: {kind: …}\.$"):
+        read_settings(with_value(("label", "quality.kind"), "exact_answer"))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (
+            ("cluster", "runtime_env"),
+            {"env_vars": {"OMP_NUM_THREADS": 1}},
+            "Parameter cluster.runtime_env.env_vars.OMP_NUM_THREADS: must be text, in quotes "
+            "(it is 1).",
+        ),
+        (
+            ("prepare", "source", "tasks", 0, "config", "ops"),
+            ["+", "-"],
+            "Parameter prepare.source.tasks.0.config.ops: must be a number, text or truth value.",
+        ),
+        (
+            ("models", "e", "endpoint", "timeout_seconds"),
+            3000000,
+            "Parameter models.e.endpoint.timeout_seconds: must be a finite number of at most "
+            "1000000 (it is 3000000).",
+        ),
+        (
+            ("sft", "learning_rate"),
+            1e-320,
+            "Parameter sft.learning_rate: must be at least 1e-12, where it is not 0 (it is "
+            "1e-320).",
+        ),
+    ],
+)
+def test_what_is_told(path: tuple[Any, ...], value: Any, sentence: str) -> None:
+    with pytest.raises(PersynError) as caught:
+        read_settings(with_value(path, value))
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("name", ["top_p", "repetition_penalty"])
+def test_numbers_next_to_nothing_are_refused(name: str) -> None:
+    for number in (1e-320, 1e-13, *([1e-4] * (name == "repetition_penalty"))):
+        with pytest.raises(PersynError, match=name):
+            read_settings(with_value(("evaluate", "sampling"), {name: number}))
+
+
+def test_whole_numbers_may_be_written_with_a_point() -> None:
+    raw = with_value(("compare", "seeds"), [1.0, 2])
+    settings = read_settings({**raw, "seed": 7.0})
+    assert repr(settings["seed"]) == "7" and repr(settings["compare"].seeds) == "[1, 2]"
+    for bad in (7.5, "7", True, -1.0):
+        with pytest.raises(PersynError, match="^Parameter seed must be"):
+            read_settings({**RICH, "seed": bad})
+
+
+def test_a_seed_with_a_point_reaches_the_steps_as_a_whole_number() -> None:
+    node = next(n for n in register_pipelines()["prepare"].nodes if "params:seed" in n.inputs)
+    inputs = {"params:prepare": read_settings(RICH)["prepare"], "params:seed": 7.0}
+    assert repr(ProjectHooks().before_node_run(node, inputs)["params:seed"]) == "7"
+
+
+def test_what_ray_alone_refuses_of_a_job_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+    from ray.runtime_env import RuntimeEnv
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda runtime_env, **_: RuntimeEnv(**runtime_env))
+    raw = {"address": "h:6379", "runtime_env": {"working_dir": 5}}
+    with pytest.raises(PersynError, match="cannot be used: `working_dir` must be a string"):
+        connect(read_settings(with_value(("cluster",), raw))["cluster"])
+
+
+@pytest.mark.parametrize("character", ["\u3000", "\u202f", "\u200d", "\u200c", "\u00a0"])
+def test_characters_of_other_languages_are_taken(character: str) -> None:
+    source = {"file": f"a{character}b.jsonl", "prompt_column": f"a{character}b"}
+    settings = read_settings(with_value(("prepare", "source"), source))
+    assert settings["prepare"].source.file == source["file"]
+
+
+@pytest.mark.parametrize("character", ["\n", "\x1b", "\u2028", "\u2029", "\ud800", "\x85"])
+def test_characters_that_end_or_control_a_line_are_not(character: str) -> None:
+    with pytest.raises(PersynError, match=r"prepare\.source\.file"):
+        read_settings(with_value(("prepare", "source"), {"file": f"a{character}b.jsonl"}))

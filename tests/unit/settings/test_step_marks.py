@@ -1,0 +1,143 @@
+"""Every field of every settings: a step's fingerprint hangs on those that its mark names alone.
+
+The fields come from the settings' own models, so that a new one is covered as it is added.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+from pydantic import BaseModel, RootModel, ValidationError
+
+from persyn_kedro.foundations.settings.base import NO_EFFECT
+from persyn_kedro.foundations.settings.marks import hand, lasting, step_of
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.pipeline_registry import register_pipelines
+from persyn_kedro.runs import fingerprints
+from persyn_kedro.runs.records import settings_of
+from tests.support.settings import SHORTEST
+
+NODES = sorted(sum(register_pipelines().values(), Pipeline([])).nodes, key=lambda n: n.name)
+OF_MODELS = [node for node in NODES if "models" in settings_of(node).values()]
+SETTINGS = read_settings({**SHORTEST, "train_reward_model": {"model": "a"}})
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the settings themselves as all that a reading holds."""
+    for name in ("source_identity", "harness_identity"):
+        monkeypatch.setattr(fingerprints, name, lambda _: None)
+
+
+def fingerprint_of(node: Node, values: dict[str, Any]) -> str:
+    groups = settings_of(node)
+    given = {argument: (groups[argument], value) for argument, value in values.items()}
+    record = fingerprints.reading(node.func, given, {}, lambda _, model: lasting(model))
+    return fingerprints.fingerprint(record)
+
+
+def other(value: Any) -> Any:
+    """Return another value; that it differs is enough, as nothing validates it here."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, (int, float)):
+        return value + 1
+    if isinstance(value, dict):
+        return {**value, "x": 1}
+    return [*value, "x"] if isinstance(value, list) else f"{value}x"
+
+
+@dataclass(frozen=True)
+class Change:
+    """Another value of one field, at any depth."""
+
+    path: str
+    field: str  # of the group itself
+    lasts: bool  # no field on the path is marked NO_EFFECT
+    value: Any
+
+    def counts(self, mark: tuple[str, ...] | None, pool: bool) -> bool:
+        """Tell whether a step with this mark on the group hangs on the field."""
+        if pool:  # is read whole; its mark names fields of no effect elsewhere
+            return self.lasts or self.field in (mark or ())
+        return self.lasts and (mark is None or self.field in mark)
+
+
+def changes_of(settings: BaseModel) -> Iterator[Change]:
+    """Yield a change of each field."""
+    for name, field in type(settings).model_fields.items():
+        value, lasts = getattr(settings, name), NO_EFFECT not in field.metadata
+        if isinstance(value, BaseModel):
+            for inner in changes_of(value):
+                copy = settings.model_copy(update={name: inner.value})
+                yield Change(f"{name}.{inner.path}", name, lasts and inner.lasts, copy)
+        else:
+            yield Change(name, name, lasts, settings.model_copy(update={name: other(value)}))
+
+
+def changes_of_pool(pool: RootModel) -> Iterator[Change]:
+    """Yield each field's change in all members of a pool at once, where that is allowed."""
+    members = [list(changes_of(member)) for member in pool.root.values()]
+    for same in zip(*members, strict=True):
+        try:
+            value = type(pool)(dict(zip(pool.root, [c.value for c in same], strict=True)))
+        except ValidationError:  # such as a second source of a model
+            continue
+        yield replace(same[0], value=value)
+
+
+@pytest.mark.parametrize("node", NODES, ids=lambda n: n.name)
+def test_a_step_hangs_on_the_settings_that_its_mark_names_and_on_no_others(node: Node) -> None:
+    reads = step_of(node.func).reads
+    values = {argument: SETTINGS[group] for argument, group in settings_of(node).items()}
+    before, handed = fingerprint_of(node, values), hand(values, reads)
+    for argument, value in values.items():
+        if isinstance(value, Models):
+            continue
+        if not isinstance(value, BaseModel):
+            assert fingerprint_of(node, {**values, argument: other(value)}) != before, argument
+            continue
+        mark, pool = reads.get(argument), isinstance(value, RootModel)
+        assert set(mark or ()) <= {c.field for c in changes_of(value) if c.lasts} or pool
+        for change in changes_of_pool(value) if pool else changes_of(value):
+            after = {**values, argument: change.value}
+            where, counts = f"{argument}.{change.path}", change.counts(mark, pool)
+            assert (fingerprint_of(node, after) != before) == counts, where
+            required = not pool and type(value).model_fields[change.field].is_required()
+            if change.lasts and not counts and not required:
+                assert hand(after, reads)[argument] == handed[argument], where
+
+
+SOURCES: list[dict[str, Any]] = [
+    {"random": "chat"},
+    {"zoo": "z"},
+    {"hub": "o/m", "revision": "1"},
+    {"local": "d"},
+    {"gguf": "f"},
+    {"endpoint": {"url": "http://h/v1", "model": "m"}},
+]
+
+
+@pytest.mark.parametrize(
+    "node", [n for n in NODES if "models" in settings_of(n).values()], ids=lambda n: n.name
+)
+def test_a_step_hangs_on_the_models_that_its_settings_name(node: Node) -> None:
+    reads = step_of(node.func).reads
+    covered = set()
+    for source in SOURCES:
+        models = Models({name: ModelSettings(**source) for name in "ab"})
+        values = {argument: SETTINGS[group] for argument, group in settings_of(node).items()}
+        (argument,) = [name for name, value in values.items() if isinstance(value, Models)]
+        values[argument] = models
+        named = bool(hand(values, reads)[argument].root)
+        before = fingerprint_of(node, values)
+        for change in changes_of_pool(models):
+            covered.add(change.field)
+            counts = named and change.counts(reads.get(argument), pool=True)
+            after = {**values, argument: change.value}
+            assert (fingerprint_of(node, after) != before) == counts, change.path
+    assert covered == set(ModelSettings.model_fields)

@@ -1,0 +1,265 @@
+"""Training in two processes: the losses, weights and files of one, and each other's checkpoints."""
+
+import json
+import os
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import transformers
+from safetensors.torch import load_file
+
+from persyn_kedro.domain.routers.jobs import fit_router_job
+from persyn_kedro.domain.student import sft
+from persyn_kedro.domain.student.sft import train_student_job
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.models.load import load_causal_lm
+from persyn_kedro.foundations.models.random import make_random_model
+from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.processes.fork_server import import_ahead
+from persyn_kedro.foundations.processes.ranks import group, run_in_ranks
+from persyn_kedro.foundations.progress import step
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.steps import LoraSettings, SftSettings, TrainRouterSettings
+from persyn_kedro.runs.preload import imports_of
+from tests.unit.processes.test_child_process import is_running
+
+# In batches of 3, the last of an epoch has one row: one of two ranks gets none.
+ROWS = [{"prompt": f"{i} times?", "response": f"{i}, " * (i + 1)} for i in range(7)]
+SETTINGS = SftSettings(
+    epochs=2, batch_size=3, gradient_accumulation=2, learning_rate=5e-3, precision="float32"
+)
+ROUTER = TrainRouterSettings(
+    epochs=3, batch_size=4, learning_rate=3e-3, head_learning_rate=1e-2, invalid="leave_out"
+)
+PROMPTS = [f"{'and so on ' * i}number {i}" for i in range(9)]
+REWARDS = np.random.default_rng(0).random((9, 3))
+REWARDS[1, 2] = REWARDS[4, 0] = np.nan
+POOL = [{"teacher": name, "weights_id": f"w{name}", "recipe_id": f"r{name}"} for name in "abc"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported_ahead() -> Iterator[None]:
+    """As a run does: else each process of each test would import all libraries anew."""
+    server = forkserver._forkserver
+    server._stop()  # CPython's own, for tests: another file's may be running
+    import_ahead(imports_of({"sft", "train_router"}, "transformers"))
+    yield
+    server._stop()
+    import_ahead([])
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory: pytest.TempPathFactory) -> ResolvedModel:
+    directory = tmp_path_factory.mktemp("student") / "model"
+    make_random_model(directory, "chat", 5)
+    settings = ModelSettings(random="chat", dtype="float32")
+    return ResolvedModel("tiny", directory, "random:chat", settings)
+
+
+@pytest.fixture(scope="module")
+def alone(student: ResolvedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process makes of it."""
+    directory = tmp_path_factory.mktemp("alone")
+    return made(directory, list(train_student_job(ROWS, student, None, SETTINGS, 1, directory)))
+
+
+@pytest.fixture(scope="module")
+def router_alone(student: ResolvedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("router_alone")
+    job = fit_router_job(PROMPTS, REWARDS, ROUTER, student, 1, POOL, directory / "router")
+    return made(directory, list(job))
+
+
+def made(directory: Path, items: list[dict[str, Any]]) -> Path:
+    (directory / "curve").write_text(json.dumps([item for item in items if "loss" in item]))
+    return directory
+
+
+def same_curve(items: list[dict[str, Any]], wanted: Path) -> None:
+    curve, expected = (
+        [i for i in c if "loss" in i] for c in (items, json.loads((wanted / "curve").read_text()))
+    )
+    assert len(curve) > 2
+    assert curve == [pytest.approx(item, abs=1e-5) for item in expected]
+
+
+def same_files(found: Path, wanted: Path) -> None:
+    """The same files, the same texts, and weights that differ by rounding."""
+    names = sorted(path.name for path in wanted.iterdir())
+    assert sorted(path.name for path in found.iterdir()) == names
+    for name in names:
+        if name.endswith(".json"):
+            assert (found / name).read_text() == (wanted / name).read_text()
+        elif name.endswith(".safetensors"):
+            weights, expected = load_file(found / name), load_file(wanted / name)
+            assert weights.keys() == expected.keys()
+            for key, tensor in weights.items():
+                assert (tensor - expected[key]).abs().max() < 2e-4, (name, key)
+
+
+def looked_at(*work: Any) -> Iterator[Any]:
+    """Train the student and yield, in the end, what the trainer's parameters are."""
+    from torch.distributed.fsdp import FSDPModule
+    from torch.distributed.tensor import DTensor
+
+    seen: dict[str, Any] = {}
+    save = sft._save
+
+    def look(trainer: Any, *more: Any) -> None:
+        parameters = list(trainer.model.parameters())
+        seen["sharded"] = {isinstance(p, DTensor) for p in parameters}
+        seen["of fully_shard"] = isinstance(trainer.model, FSDPModule)
+        local = sum(
+            p.to_local().numel() if isinstance(p, DTensor) else p.numel() for p in parameters
+        )
+        seen["part"] = local / sum(p.numel() for p in parameters)
+        save(trainer, *more)
+
+    sft._save = look
+    yield from train_student_job(*work)
+    yield seen
+
+
+def killed_after_an_epoch(job: Any, pids: Path, *work: Any) -> Iterator[Any]:
+    """Run a job until its first checkpoint is there; then rank 1, or the only one, is killed."""
+    from persyn_kedro.domain.routers.language_model.checkpoint import RouterCheckpoint
+
+    def and_die(save: Any) -> Any:
+        def save_and_die(*args: Any) -> None:
+            save(*args)
+            group().barrier()
+            if group().rank == group().size - 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        return save_and_die
+
+    (pids / str(os.getpid())).touch()
+    transformers.Trainer._save_checkpoint = and_die(transformers.Trainer._save_checkpoint)
+    RouterCheckpoint.save = and_die(RouterCheckpoint.save)  # type: ignore[method-assign]
+    yield from job(*work)
+
+
+def kill(processes: int, sharding: str, directory: Path, job: Any, *work: Any) -> None:
+    """Have a job killed; nothing of it is left but its checkpoint."""
+    pids = directory / "pids"
+    pids.mkdir()
+    killed = run_in_ranks(
+        killed_after_an_epoch, job, pids, *work,
+        processes=processes, sharding=sharding, label="training",
+    )  # fmt: skip
+    who = f"training, rank 1 of {processes}" if processes > 1 else "training"
+    with pytest.raises(PersynError, match=f"^{who}: its process was killed by SIGKILL"):
+        list(killed)
+    assert len(list(pids.iterdir())) == processes
+    assert not any(is_running(int(path.name)) for path in pids.iterdir())
+
+
+@pytest.mark.parametrize("sharding", ["none", "fsdp"])
+def test_two_processes_train_the_student_of_one(
+    sharding: str, student: ResolvedModel, alone: Path, tmp_path: Path
+) -> None:
+    work = (ROWS, student, None, SETTINGS, 1, tmp_path)
+    items = list(run_in_ranks(looked_at, *work, processes=2, sharding=sharding, label="training"))
+    assert items[0] == {"left_out": 0}
+    if sharding == "fsdp":
+        assert items[-1] == {"sharded": {True}, "of fully_shard": True, "part": 0.5}
+    else:
+        assert items[-1] == {"sharded": {False}, "of fully_shard": False, "part": 1.0}
+    same_curve(items, alone)
+    same_files(tmp_path / "model", alone / "model")
+
+
+def test_weights_that_do_not_divide_are_sharded_all_the_same(
+    student: ResolvedModel, tmp_path: Path
+) -> None:
+    config = transformers.AutoConfig.from_pretrained(student.directory)
+    config.update({"tie_word_embeddings": False, "vocab_size": 261, "intermediate_size": 63})
+    shutil.copytree(student.directory, tmp_path / "odd")
+    transformers.LlamaForCausalLM(config).float().save_pretrained(tmp_path / "odd")
+    odd = replace(student, directory=tmp_path / "odd")
+    settings = SETTINGS.model_copy(update={"batch_size": 4})
+    one = made(tmp_path, list(train_student_job(ROWS, odd, None, settings, 1, tmp_path / "one")))
+    work = (ROWS, odd, None, settings, 1, tmp_path / "two")
+    items = run_in_ranks(train_student_job, *work, processes=2, sharding="fsdp", label="training")
+    assert [i["loss"] for i in items if "loss" in i] == pytest.approx(
+        [i["loss"] for i in json.loads((one / "curve").read_text())], abs=1e-5
+    )
+    same_files(tmp_path / "two" / "model", tmp_path / "one" / "model")
+
+
+def test_tied_embeddings_that_do_not_divide_are_refused(student: ResolvedModel) -> None:
+    with pytest.raises(PersynError, match=r"^Model 'tiny': 260 rows of tied embeddings cannot be"):
+        load_causal_lm(student, shards=3)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [((2, "fsdp"), (1, "none")), ((1, "none"), (2, "fsdp")), ((2, "none"), (2, "fsdp"))],
+)
+def test_a_killed_training_goes_on_with_another_number_of_processes(
+    before: tuple[int, str],
+    after: tuple[int, str],
+    student: ResolvedModel,
+    alone: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    work = (ROWS, student, None, SETTINGS, 1, tmp_path)
+    kill(*before, tmp_path, train_student_job, *work)
+    caplog.set_level("INFO", "persyn_kedro.foundations.progress")
+    with step("sft"):
+        items = list(
+            run_in_ranks(
+                train_student_job, *work, processes=after[0], sharding=after[1], label="training"
+            )
+        )
+    assert re.search(r": 2 training steps \(", caplog.text)  # of the second epoch alone
+    same_curve(items, alone)
+    same_files(tmp_path / "model", alone / "model")
+
+
+def test_two_processes_train_an_adapter(student: ResolvedModel, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"lora": LoraSettings(rank=4), "epochs": 1})
+    one = made(
+        tmp_path, list(train_student_job(ROWS, student, None, settings, 1, tmp_path / "one"))
+    )
+    work = (ROWS, student, None, settings, 1, tmp_path / "two")
+    items = run_in_ranks(train_student_job, *work, processes=2, sharding="none", label="training")
+    assert [i["loss"] for i in items if "loss" in i] == pytest.approx(
+        [i["loss"] for i in json.loads((one / "curve").read_text())], abs=1e-5
+    )
+    same_files(tmp_path / "two" / "model", tmp_path / "one" / "model")
+
+
+def test_two_processes_train_the_router_of_one(
+    student: ResolvedModel, router_alone: Path, tmp_path: Path
+) -> None:
+    work = (PROMPTS, REWARDS, ROUTER, student, 1, POOL, tmp_path / "router")
+    items = run_in_ranks(fit_router_job, *work, processes=2, sharding="none", label="training")
+    same_curve(list(items), router_alone)
+    same_files(tmp_path / "router", router_alone / "router")
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
+def test_a_killed_router_training_goes_on_with_another_number_of_processes(
+    before: int, after: int, student: ResolvedModel, router_alone: Path, tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    work = (PROMPTS, REWARDS, ROUTER, student, 1, POOL, tmp_path / "router")
+    kill(before, "none", tmp_path, fit_router_job, *work)
+    caplog.set_level("INFO", "persyn_kedro.foundations.progress")
+    with step("train_router"):
+        items = list(
+            run_in_ranks(fit_router_job, *work, processes=after, sharding="none", label="training")
+        )
+    assert re.search(r": 6 training steps \(", caplog.text)  # of two epochs in three
+    same_curve(items, router_alone)
+    same_files(tmp_path / "router", router_alone / "router")

@@ -1,0 +1,174 @@
+"""Date and arguments of a template are part of identities where they matter, and only there."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from persyn_kedro.domain.engines import openai as openai_engine
+from persyn_kedro.domain.engines.base import Request
+from persyn_kedro.domain.learnability import statistics
+from persyn_kedro.domain.quality.checking import _scorer
+from persyn_kedro.domain.router_comparison.fitting import Fitting
+from persyn_kedro.domain.teachers.recipe import Recipe
+from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.models.hub import hub_commit
+from persyn_kedro.foundations.models.identities import model_identity
+from persyn_kedro.foundations.models.random import CHATML, make_random_model
+from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
+from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
+from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.foundations.settings.steps import QualitySettings, TrainRouterSettings
+from persyn_kedro.runs.pool_checks import check_pool
+from tests.support.clock import DATED
+from tests.support.endpoint import Endpoint
+from tests.support.hosted_teachers import remote
+from tests.support.settings import SHORTEST
+from tests.support.tiny_gguf import write_tiny_gguf
+
+OFF = {"enable_thinking": False}
+
+
+# Made before templates had a date and arguments: what was paid for is found again.
+BEFORE = {
+    "chat": (
+        "f8903d55d540ee51e724209748536246", "3f30ee43d4c18d10bc47a45a32102b8f",
+        "adce4929661df9a75f69391623b2308b", "3865a064ed8af102a2ada382a83bf737",
+        "9eee25732aac62df5697b0034d9405e2",
+    ),
+    "base": (
+        "ef8e6818e4545b3c622c75b534243add", "ab5b0db6f0b7f813a62704744b4c3a64",
+        "39e5b6f6aeb0e3e54d6958ea8e8fd4e4", "892905c2c7e2e9b82804013c0ec884e6",
+        "e663896cac091b7e86b85f1a0e750ed3",
+    ),
+}  # fmt: skip
+
+
+def identities(settings: ModelSettings) -> tuple[str, ...]:
+    """Return those of a recipe, a scorer, a judge, a router's scores and a step's record."""
+    m = resolve_model("tiny", settings)
+    quality = QualitySettings(kind="reward_model", model="tiny")
+    kind = TrainRouterSettings(backbone="tiny")
+    return (
+        Recipe("t", m, None, SamplingSettings()).recipe_id,
+        statistics.scorer_id(m, None, "keep"),
+        settings_id(_scorer(quality, m)),
+        Fitting(kind, m, 0, {"a": "A"}, np.array([[0.0, 1.0]]), {}).shelf,
+        settings_id(model_identity("tiny", settings)),
+    )
+
+
+@pytest.mark.parametrize("kind", ["chat", "base"])
+@pytest.mark.parametrize("more", [{}, {"template_date": "2025-03-05"}])
+def test_identities_without_clock_and_arguments_are_what_they_were(
+    kind: str, more: dict[str, Any]
+) -> None:
+    assert identities(ModelSettings(random=kind, dtype="float32", **more)) == BEFORE[kind]
+
+
+def test_date_and_arguments_are_part_of_each_identity_where_they_matter() -> None:
+    changes: list[dict[str, Any]] = [
+        {"chat_template": DATED},
+        {"chat_template": DATED, "template_date": "2025-03-05"},
+        {"chat_template": DATED, "template_arguments": OFF},
+        {"chat_template": DATED, "template_arguments": {"enable_thinking": True}},
+        {"template_arguments": OFF},
+    ]
+    found = [identities(ModelSettings(random="chat", dtype="float32", **c)) for c in changes]
+    for ids in zip(BEFORE["chat"], *found, strict=True):
+        assert len(set(ids)) == 6
+    same = ModelSettings(
+        random="chat", dtype="float32", chat_template=DATED, template_date="2024-07-26"
+    )
+    assert identities(same) == found[0]  # the default, written out
+
+
+def test_the_order_of_arguments_is_none_of_a_model_s() -> None:
+    pairs = [("a", 1), ("b", [True, None])]
+    one, two = (
+        identities(ModelSettings(random="chat", template_arguments=dict(p)))
+        for p in (pairs, pairs[::-1])
+    )
+    assert one == two
+
+
+def dated_directory(directory: Path) -> Path:
+    make_random_model(directory, "chat", 0)
+    (directory / "chat_template.jinja").write_text(DATED)
+    return directory
+
+
+def test_a_step_s_record_knows_the_date_before_weights_are_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    def date_of(**settings: Any) -> str | None:
+        return model_identity("m", ModelSettings(**settings)).get("template_date")
+
+    assert date_of(random="chat") is None
+    local = dated_directory(tmp_path / "local")
+    assert date_of(local=str(local)) == "2024-07-26"
+    assert date_of(local=str(local), template_date="2025-03-05") == "2025-03-05"
+    assert date_of(local=str(local), chat_template=CHATML) is None
+    gguf = write_tiny_gguf(tmp_path / "plain.gguf")
+    assert date_of(gguf=str(gguf)) is None
+    monkeypatch.setattr("tests.support.tiny_gguf.CHATML", DATED)
+    assert date_of(gguf=str(write_tiny_gguf(tmp_path / "dated.gguf"))) == "2024-07-26"
+
+    commit = "a1" * 20
+    snapshot, asked = tmp_path / commit, []
+
+    def download(name: str, revision: str, **options: Any) -> str:
+        if options.get("local_files_only"):
+            raise FileNotFoundError(name)
+        asked.append(options["allow_patterns"])
+        return str(snapshot)
+
+    snapshot.mkdir()
+    (snapshot / "chat_template.jinja").write_text(DATED)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    info = type("Info", (), {"sha": commit})
+    monkeypatch.setattr(huggingface_hub.HfApi, "repo_info", lambda *given, **more: info)
+    hub_commit.cache_clear()
+    assert date_of(hub="org/model") == "2024-07-26"
+    assert asked == [["chat_template.jinja", "tokenizer_config.json"]]
+    os.remove(snapshot / "chat_template.jinja")
+    (snapshot / "tokenizer_config.json").write_text(json.dumps({"chat_template": CHATML}))
+    assert date_of(hub="org/model") is None
+
+
+def test_teachers_that_think_and_do_not_are_two() -> None:
+    models = {"a": {"random": "chat"}, "b": {"random": "chat", "template_arguments": OFF}}
+    settings = read_settings({**SHORTEST, "models": models})
+    check_pool(*(settings[n] for n in ("models", "teachers", "student", "label", "train_router")))
+
+
+def test_a_server_is_sent_the_arguments_only_where_they_are_set(endpoint: Endpoint) -> None:
+    plain = remote(endpoint)
+    told = ResolvedModel(
+        plain.name,
+        plain.directory,
+        plain.weights_id,
+        plain.settings.model_copy(update={"template_arguments": {"reasoning_effort": "low"}}),
+    )
+    sampling = SamplingSettings(top_k=3)
+    for m in (plain, told):
+        requests = [Request("k", "Hi", None, sampling, 0)]
+        (answer,) = openai_engine.generate(requests, m, EngineSettings())
+        assert answer.error is None
+    assert "chat_template_kwargs" not in endpoint.bodies[0]
+    assert endpoint.bodies[1] == {
+        **endpoint.bodies[0],
+        "chat_template_kwargs": {"reasoning_effort": "low"},
+    }
+    here = ModelSettings(endpoint={"url": "http://h/v1", "model": "b"})  # type: ignore[arg-type]
+    ids = [
+        Recipe("t", resolve_model("far", s), None, SamplingSettings()).recipe_id
+        for s in (here, here.model_copy(update={"template_arguments": OFF}))
+    ]
+    assert ids[0] == "7f4e0ecb6feeb9517f5708188876a9f7" != ids[1]
+    assert settings_id(model_identity("far", here)) == "9333ac8c7d5486a4204e9df96ef6a37d"
