@@ -1,52 +1,35 @@
-"""What several unit tests share."""
+"""Unit tests are pure: no process, no connection, no model of Transformers, however small."""
 
-import re
+import sys
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from persyn_kedro.domain.prompts import prepare as preparation
-from persyn_kedro.domain.routers import assignment
-from persyn_kedro.domain.stores.tables import ResponseStore
-from persyn_kedro.domain.teachers import client as answering, dispatch as asking
-from persyn_kedro.domain.training_set import merge
-from persyn_kedro.foundations.models.hub import ask_anew
-from persyn_kedro.foundations.tables import rows as table_rows
-from tests.support.fake_engine import FakeEngine
-from tests.support.s3_server import BUCKET
+from tests.support.fixtures import fake, one_hub_a_test, small_blocks, store  # noqa: F401
+
+IMPURE = {"subprocess.Popen", "os.fork", "os.posix_spawn", "socket.bind", "socket.connect"}
+_in_a_unit_test = False
+
+
+def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    if _in_a_unit_test and event in IMPURE:
+        raise AssertionError(f"A unit test must be pure, but this one calls {event}{arguments}.")
+
+
+sys.addaudithook(_refuse)
 
 
 @pytest.fixture(autouse=True)
-def one_hub_a_test() -> Iterator[None]:
-    """What a test's hub said is not remembered for the next test, whichever that is."""
+def pure(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Refuse what belongs in tests/integration."""
+    global _in_a_unit_test
+    if models := sys.modules.get("transformers.modeling_utils"):
+        monkeypatch.setattr(models.PreTrainedModel, "__init__", _no_model)
+    _in_a_unit_test = True
     yield
-    ask_anew()
+    _in_a_unit_test = False
 
 
-@pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read and write tables in blocks of 64 rows, scattered ones 16 at a time."""
-    monkeypatch.setattr(table_rows, "FEW", 16)
-    for module in (table_rows, preparation, assignment, merge, answering):
-        monkeypatch.setattr(module, "BLOCK", 64)
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    """Stands in for the process of a model."""
-    engine = FakeEngine()
-    monkeypatch.setattr(asking, "run_in_child", engine.run_in_child)
-    return engine
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ResponseStore:
-    """An empty store."""
-    return ResponseStore(tmp_path)
-
-
-@pytest.fixture
-def url(s3_server: dict[str, str], request: pytest.FixtureRequest) -> str:
-    """A place in the S3 server's bucket for the test alone."""
-    return f"s3://{BUCKET}/{re.sub(r'[^a-z]', '_', request.node.name)}"
+def _no_model(model: Any, *arguments: Any, **more: Any) -> None:
+    raise AssertionError(f"A unit test must be pure, but this one makes a {type(model).__name__}.")

@@ -7,7 +7,7 @@ import pytest
 
 from persyn_kedro.domain.engines.replies.completions import Answer
 from tests.support.endpoint import completion
-from tests.unit.engines.test_replies import error, read, refused
+from tests.support.replies import error, read, refused
 
 
 def chosen(**choice: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from persyn_kedro.foundations.errors import PersynError
-from tests.unit.prompts.test_prompt_files import content, packed, pairs, read
+from tests.support.prompt_files import content, packed, pairs, read
 
 GOOD = [{"prompt": f"What is {i}?", "reference": str(i)} for i in range(200)]
 

@@ -1,65 +1,16 @@
 """Prompt files of every kind, compressed, in directories and globs: the same rows of each."""
 
-import csv
-import gzip
-import io
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from persyn_kedro.domain.prompts.prepare import prepare_prompts
-from persyn_kedro.domain.prompts.sources import read_rows
-from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.identities import source_identity
 from persyn_kedro.foundations.settings.steps import PromptSource
-from persyn_kedro.foundations.storage.paths import place
-
-KINDS = ["json", "jsonl", "csv", "parquet"]
-PACKED = ["", ".gz", ".zst"]
-ROWS = [
-    {"prompt": 'He said "1,\r\n2"; then?', "reference": "3"},
-    {"prompt": "Größe in ½ m 🏳️‍🌈\n\n?", "reference": None},
-    {"prompt": " [x] {y} ", "reference": '["a"]'},
-    {"prompt": "long " * 50_000, "reference": "5.0"},
-]
-
-
-def content(rows: list[dict[str, Any]], kind: str) -> bytes:
-    """Return the rows as such a file."""
-    if kind == "parquet":
-        file = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(rows), file)
-        return file.getvalue()
-    if kind == "csv":
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, ["prompt", "reference"], quoting=csv.QUOTE_ALL)
-        writer.writeheader()
-        writer.writerows(rows)
-        return b"\xef\xbb\xbf" + text.getvalue().encode()
-    if kind == "json":
-        return json.dumps(rows, indent=1).encode()
-    return "\n".join(map(json.dumps, rows)).encode()
-
-
-def packed(data: bytes, how: str) -> bytes:
-    """Compress it as the ending says."""
-    if how == ".zst":
-        return pa.Codec("zstd").compress(data, asbytes=True)
-    return gzip.compress(data) if how == ".gz" else data
-
-
-def read(file: Path | str, **settings: Any) -> list[dict[str, Any]]:
-    return list(read_rows(PromptSource(file=str(file), **settings), 0))
-
-
-def pairs(file: Path | str, **settings: Any) -> list[tuple[str, str | None]]:
-    return [(row["prompt"], row["reference"]) for row in read(file, **settings)]
+from tests.support.prompt_files import KINDS, PACKED, ROWS, content, fill, packed, pairs, read
 
 
 @pytest.mark.parametrize("how", PACKED)
@@ -120,19 +71,6 @@ def test_the_table_of_a_plain_file_is_that_of_earlier_versions(tmp_path: Path) -
     )
 
 
-def fill(directory: Path) -> None:
-    """Write one prompt into each of some files, and what is no data."""
-    files = {"b.jsonl": "b", "a.csv.gz": "a", "c/d.json": "d", "c/e.parquet.zst": "e"}
-    for name, prompt in files.items():
-        file = directory / name
-        file.parent.mkdir(exist_ok=True, parents=True)
-        kind, how = name.split(".", 1)[1].partition(".")[::2]
-        file.write_bytes(packed(content([{"prompt": prompt, "reference": "1"}], kind), f".{how}"))
-    for name in ("_SUCCESS", ".part.jsonl.crc", "_old.jsonl", "README.md", ".git/x.json"):
-        (directory / name).parent.mkdir(exist_ok=True)
-        (directory / name).write_text("{")
-
-
 def test_a_directory_is_its_files_by_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     fill(tmp_path)
     rows = read(tmp_path)
@@ -153,24 +91,6 @@ def test_a_glob_is_the_files_that_match_by_name(tmp_path: Path) -> None:
     assert [row["prompt"] for row in read(tmp_path / "_*.jsonl")] == ["o"]  # asked for by name
     (tmp_path / "x[1].jsonl").write_bytes(content([{"prompt": "x", "reference": None}], "jsonl"))
     assert [row["prompt"] for row in read(tmp_path / "x[1].jsonl")] == ["x"]  # a file of this name
-
-
-def test_files_of_an_object_store_are_read_alike(url: str) -> None:
-    import shutil
-
-    with tempfile.TemporaryDirectory() as directory:
-        fill(Path(directory))
-        for file in Path(directory).rglob("*"):
-            if file.is_file():
-                name = file.relative_to(directory).as_posix()
-                with place(f"{url}/d/{name}").open("wb") as there, file.open("rb") as here:
-                    shutil.copyfileobj(here, there)
-        assert read(f"{url}/d") == read(directory)
-        assert read(f"{url}/d/*.jsonl") == read(f"{directory}/*.jsonl")
-        here, there = (source_identity(PromptSource(file=f)) for f in (directory, f"{url}/d"))
-        assert here == there is not None
-    with pytest.raises(PersynError, match="none.* does not exist"):
-        read(f"{url}/none*.jsonl")
 
 
 def test_the_record_of_a_step_holds_each_file_and_its_place(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from persyn_kedro.foundations.settings.steps import QualitySettings
 from persyn_kedro.foundations.storage.paths import place
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.references import accepted, reference_texts, spoken, stored
-from tests.unit.prompts.test_prompt_files import read
+from tests.support.prompt_files import read
 
 
 @pytest.mark.parametrize(

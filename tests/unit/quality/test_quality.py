@@ -13,9 +13,7 @@ from transformers import AutoModelForSequenceClassification
 
 from persyn_kedro.domain.quality import checking, exact_answer
 from persyn_kedro.domain.quality.exact_answer import exact_answer_quality, extract_answer
-from persyn_kedro.domain.quality.reward_model import reward_model_scores
 from persyn_kedro.domain.stores.tables import QualityStore
-from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.settings.models import ModelSettings
@@ -178,26 +176,6 @@ def _resolved(directory: Path) -> ResolvedModel:
     )
 
 
-PAIRS = [("a", "2+2?", "4"), ("b", "2+2?", ""), ("c", "Tell me more, please.", "No <|im_end|>.")]
-
-
-def test_reward_model_scores_do_not_depend_on_the_batch(reward_model: ResolvedModel) -> None:
-    one = dict(reward_model_scores(PAIRS, reward_model, 1))
-    three = dict(reward_model_scores(PAIRS, reward_model, 3))
-    assert list(one) == ["a", "b", "c"]
-    assert one["b"] is three["b"] is None
-    assert one["a"] != one["c"]
-    assert [three[k] for k in "ac"] == pytest.approx([one[k] for k in "ac"], abs=1e-5)
-
-
-def test_a_score_that_is_no_number_is_unknown(reward_model: ResolvedModel, tmp_path: Path) -> None:
-    make_random_model(tmp_path, "chat", 2)
-    model = AutoModelForSequenceClassification.from_pretrained(reward_model.directory)
-    model.score.weight.data.fill_(float("nan"))
-    model.save_pretrained(tmp_path)
-    assert dict(reward_model_scores(PAIRS, _resolved(tmp_path))) == dict.fromkeys("abc")
-
-
 def test_unknown_scores_are_counted_in_one_warning(
     reward_model: ResolvedModel,
     tmp_path: Path,
@@ -227,9 +205,3 @@ def test_unknown_scores_are_counted_in_one_warning(
         )
         assert table["quality"].to_pylist() == [None, None, -1.5]
         assert "2 of 3 responses got no finite score from reward model judge" in caplog.text
-
-
-def test_a_causal_model_is_no_reward_model(tmp_path: Path) -> None:
-    make_random_model(tmp_path, "chat", 2)
-    with pytest.raises(PersynError, match="not a reward model"):
-        list(reward_model_scores(PAIRS, _resolved(tmp_path)))

@@ -6,7 +6,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from persyn_kedro.domain.quality.reward_model import reward_model_scores
 from persyn_kedro.domain.reward_model.measuring import preference_accuracy
 from persyn_kedro.domain.reward_model.pairs import preference_pairs
 from persyn_kedro.domain.reward_model.training import train_reward_model_job
@@ -82,23 +81,6 @@ def test_accuracy_counts_ties_half_and_prompts_not_pairs() -> None:
     # Two prompts, one of 1.5 out of 2 and one of 0 out of 1: no other shares can be drawn.
     assert found["accuracy"]["interval"] == pytest.approx([0.0, 0.75])
     assert preference_accuracy([], [], [], [], 0.95, 1)["accuracy"] is None
-
-
-def test_a_trained_reward_model_prefers_what_it_was_shown(tmp_path: Path) -> None:
-    model = resolve_model("tiny", ModelSettings(random="chat", random_seed=4, dtype="float32"))
-    shown = [{"prompt": f"{i}?", "chosen": f"yes {i}", "rejected": f"no {i}"} for i in range(16)]
-    settings = TrainRewardModelSettings(
-        epochs=6, batch_size=4, gradient_accumulation=1, learning_rate=5e-3, max_length=64
-    )
-    curve = list(train_reward_model_job(shown, model, settings, 1, tmp_path))
-    assert curve[0] == {"left_out": 0}
-    assert curve[-1]["loss"] < 0.3 < curve[1]["loss"]
-    judge = resolve_model("judge", ModelSettings(local=str(tmp_path / "model"), dtype="float32"))
-    new = [(i, f"{i}?", f"{word} {i}") for i in range(90, 96) for word in ("yes", "no")]
-    scores = [score for _, score in reward_model_scores(new, judge)]
-    assert all(yes > no for yes, no in zip(scores[::2], scores[1::2], strict=True))  # type: ignore[operator]
-    again = list(train_reward_model_job(shown, model, settings, 1, tmp_path / "again"))
-    assert again == curve
 
 
 def test_pairs_that_are_all_too_long_are_refused(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Every field of every group of settings, with values that somebody or some tool will write."""
 
-import copy
 import math
 import types
 import typing
@@ -14,15 +13,8 @@ from typing_extensions import is_typeddict
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.base import MAX_SEED, MAX_WHOLE
 from persyn_kedro.foundations.settings.read import GROUPS, read_settings
-from tests.support.settings import SHORTEST
+from tests.support.nasty_settings import RICH, with_value
 
-ENDPOINT = {"url": "http://h/v1", "model": "m"}
-# Has a value wherever a group lies in another, so that each field of it is reached.
-RICH: dict[str, Any] = {
-    **SHORTEST,
-    "models": {"a": {"random": "chat"}, "b": {"random": "base"}, "e": {"endpoint": ENDPOINT}},
-    "prepare": {"source": {"tasks": [{"name": "chain_sum", "size": 3, "config": {"n": 1}}]}},
-}
 NASTY: list[Any] = [
     math.inf, -math.inf, math.nan, True, False, -1, 0, 0.5, 1e-320, 1e300, -0.1, 3.0, 2**31, 2**32,
     2**63, 10**400, 10**5000, "", " ", "x", "5", "1e-5", "yes", "a\nb", None, [], {},
@@ -59,15 +51,6 @@ def places(kind: type[BaseModel], raw: Any, path: tuple[Any, ...]) -> Iterator[t
                 yield from places(model, there[0], (*path, name, 0))
             else:
                 yield from places(model, there or {}, (*path, name))
-
-
-def with_value(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
-    raw = copy.deepcopy(RICH)
-    at: Any = raw
-    for part in path[:-1]:
-        at = at[part] if isinstance(at, list) else at.setdefault(part, {})
-    at[path[-1]] = value
-    return raw
 
 
 def check_sane(value: Any, kind: Any, name: str) -> None:

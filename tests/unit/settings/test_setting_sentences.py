@@ -9,7 +9,7 @@ from persyn_kedro.foundations.processes.ray.cluster import connect
 from persyn_kedro.foundations.settings.read import read_settings
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs.hooks import ProjectHooks
-from tests.unit.settings.test_nasty_settings import RICH, with_value
+from tests.support.nasty_settings import RICH, with_value
 
 
 @pytest.mark.parametrize(

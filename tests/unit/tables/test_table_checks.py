@@ -1,7 +1,5 @@
 """A table that breaks its rules is not saved: the sentence, the catalog, and what is streamed."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,14 +37,6 @@ def test_every_table_of_the_catalog_names_its_rules() -> None:
 def test_rules_that_are_not_there_are_refused() -> None:
     with pytest.raises(PersynError, match="no table 'reward'"):
         ParquetTable(filepath="rewards.parquet", table="reward")
-
-
-def test_the_registry_does_not_import_pandera() -> None:
-    code = (
-        "import sys, persyn_kedro.pipeline_registry, persyn_kedro.datasets.parquet_table;"
-        "sys.exit('pandera' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def stream(count: int, size: int, broken: int | None = None) -> pa.RecordBatchReader:

@@ -17,7 +17,7 @@ from persyn_kedro.foundations.settings.cluster import ClusterSettings
 from persyn_kedro.foundations.settings.models import EngineSettings
 from persyn_kedro.pipeline_registry import register_pipelines
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 SLURM = ROOT / "deploy" / "slurm_ray.sh"
 
 

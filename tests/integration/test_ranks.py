@@ -15,7 +15,7 @@ from persyn_kedro.foundations.processes import ranks
 from persyn_kedro.foundations.processes.ranks import Group, group, run_in_ranks
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
 from persyn_kedro.foundations.settings.steps import SftSettings, TrainRouterSettings
-from tests.unit.processes.test_child_process import is_running
+from tests.support.processes import is_running
 
 
 def add_up(numbers: list[int]):
@@ -87,7 +87,7 @@ def test_the_ranks_end_with_their_parent(tmp_path: Path) -> None:
         import sys
         from pathlib import Path
         from persyn_kedro.foundations.processes.ranks import run_in_ranks
-        from tests.unit.processes.test_ranks import wait_for_ever
+        from tests.integration.test_ranks import wait_for_ever
         if __name__ == "__main__":
             work = (wait_for_ever, Path(sys.argv[1]))
             for item in run_in_ranks(*work, processes=2, sharding="none", label="waiting"):
@@ -96,7 +96,7 @@ def test_the_ranks_end_with_their_parent(tmp_path: Path) -> None:
     path = tmp_path / "parent.py"
     path.write_text(textwrap.dedent(script))
     (tmp_path / "pids").mkdir()
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[2]
     with subprocess.Popen(
         [sys.executable, str(path), str(tmp_path / "pids")],
         env={**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"},

@@ -1,9 +1,11 @@
 """Data in an object store: data sets and stores. The whole DAG: tests/dag/test_bucket.py."""
 
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from persyn_kedro.foundations.models.identities import source_identity
 from persyn_kedro.foundations.settings.steps import PromptSource
 from persyn_kedro.foundations.storage.paths import place
 from tests.support.catalog import versioned
+from tests.support.prompt_files import fill, read
 
 SCHEMA = pa.schema([("response_key", pa.string()), ("text", pa.string()), ("error", pa.string())])
 TABLE = pa.table({"a": list(range(5)), "b": ["x"] * 5})
@@ -161,3 +164,19 @@ def test_a_data_set_is_not_taken_for_another_whose_name_begins_with_its_own(url:
     assert not versioned(JsonDocument, f"{url}/router").exists()
     versioned(JsonDocument, f"{url}/router", "2").save({})
     assert versioned(JsonDocument, f"{url}/router").versions() == ["2"]
+
+
+def test_files_of_an_object_store_are_read_alike(url: str) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        fill(Path(directory))
+        for file in Path(directory).rglob("*"):
+            if file.is_file():
+                name = file.relative_to(directory).as_posix()
+                with place(f"{url}/d/{name}").open("wb") as there, file.open("rb") as here:
+                    shutil.copyfileobj(here, there)
+        assert read(f"{url}/d") == read(directory)
+        assert read(f"{url}/d/*.jsonl") == read(f"{directory}/*.jsonl")
+        here, there = (source_identity(PromptSource(file=f)) for f in (directory, f"{url}/d"))
+        assert here == there is not None
+    with pytest.raises(PersynError, match="none.* does not exist"):
+        read(f"{url}/none*.jsonl")

@@ -29,7 +29,7 @@ from persyn_kedro.foundations.progress import step
 from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.steps import LoraSettings, SftSettings, TrainRouterSettings
 from persyn_kedro.runs.preload import imports_of
-from tests.unit.processes.test_child_process import is_running
+from tests.support.processes import is_running
 
 # In batches of 3, the last of an epoch has one row: one of two ranks gets none.
 ROWS = [{"prompt": f"{i} times?", "response": f"{i}, " * (i + 1)} for i in range(7)]

@@ -9,13 +9,13 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes.child import run_in_child
+from tests.support.processes import is_running, wait_until
 
 
 def pids_and_env(count: int):
@@ -66,22 +66,6 @@ def endless(closed: str):
             yield os.getpid()
     finally:
         Path(closed).touch()
-
-
-def is_running(pid: int) -> bool:
-    """Whether ``pid`` runs; an ended process that nobody has reaped yet (zombie) does not."""
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return False
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return condition()
 
 
 def test_items_come_from_one_other_process_with_its_environment(caplog):

@@ -1,0 +1,23 @@
+"""Settings that reach each field, with any value put in."""
+
+import copy
+from typing import Any
+
+from tests.support.settings import SHORTEST
+
+ENDPOINT = {"url": "http://h/v1", "model": "m"}
+# Has a value wherever a group lies in another, so that each field of it is reached.
+RICH: dict[str, Any] = {
+    **SHORTEST,
+    "models": {"a": {"random": "chat"}, "b": {"random": "base"}, "e": {"endpoint": ENDPOINT}},
+    "prepare": {"source": {"tasks": [{"name": "chain_sum", "size": 3, "config": {"n": 1}}]}},
+}
+
+
+def with_value(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    raw = copy.deepcopy(RICH)
+    at: Any = raw
+    for part in path[:-1]:
+        at = at[part] if isinstance(at, list) else at.setdefault(part, {})
+    at[path[-1]] = value
+    return raw
