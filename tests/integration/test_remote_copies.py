@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from persyn_kedro.datasets.handles import StoreHandle, Workspace
 from persyn_kedro.datasets.model_directory import ModelDirectory
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.storage.mirror import copy_here
@@ -46,3 +47,13 @@ def test_a_copy_whose_url_is_longer_than_a_file_name_is_found_again(
     (place(where) / "1" / "m" / "config.json").unlink()
     with pytest.raises(PersynError, match="é/remote-v1/.*does not exist, or is empty"):
         copy_here(copy)
+
+
+def test_a_workspace_and_file_urls_are_on_a_local_disk(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERSYN_CACHE", str(tmp_path / "cache"))
+    assert Workspace(filepath=f"{url}/w").load().is_relative_to(tmp_path / "cache")
+    assert place(f"file://{tmp_path}/x") == tmp_path / "x"
+    StoreHandle(filepath=f"file://{tmp_path}/s", kind="trials").load().note_import({"rows": 1})
+    assert list((tmp_path / "s").iterdir())

@@ -62,10 +62,10 @@ DIRECTIVES = [f"%{name}" for name in fixed_templates._directives(date(2024, 7, 2
 @example(date(2000, 10, 10)).via("zeros that are no padding")
 def test_each_directive_is_strftime_s_own_at_midnight(day: date) -> None:
     midnight = datetime.combine(day, time())
-    for directive in DIRECTIVES:
-        template = f"{{{{ strftime_now('{directive}|%%d') }}}}"
-        fixed = fixed_template(template, day.isoformat(), {})
-        assert rendered(fixed) == midnight.strftime(f"{directive}|%%d"), directive
+    forms = [f"{directive}|%%d" for directive in DIRECTIVES]
+    template = "\n".join(f"{{{{ strftime_now('{form}') }}}}" for form in forms)
+    lines = rendered(fixed_template(template, day.isoformat(), {})).split("\n")
+    assert lines == [midnight.strftime(form) for form in forms]
 
 
 def test_no_clock_and_no_locale_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,10 @@
 """Tiny models with random weights, for running everything; what they say means nothing."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 BOS, START, END, PAD = "<|bos|>", "<|im_start|>", "<|im_end|>", "<|pad|>"
 
@@ -16,15 +19,12 @@ CHATML = (
 def make_random_model(directory: Path, kind: Literal["chat", "base"], seed: int) -> None:
     """Write a two-layer Llama (float32, hidden size 32) and its byte tokenizer to ``directory``.
 
-    The tokenizer has one token for each of the 256 bytes and four special ones. ``chat`` has a
-    ChatML template, ``base`` none. The same seed gives the same weights.
+    The same seed gives the same weights.
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = _byte_tokenizer()
-    if kind == "chat":
-        tokenizer.chat_template = CHATML
+    tokenizer = byte_tokenizer(kind)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
@@ -47,7 +47,11 @@ def make_random_model(directory: Path, kind: Literal["chat", "base"], seed: int)
     tokenizer.save_pretrained(directory)
 
 
-def _byte_tokenizer():  # type: ignore[no-untyped-def]
+def byte_tokenizer(kind: Literal["chat", "base"]) -> "PreTrainedTokenizerFast":
+    """Return a tokenizer with one token for each of the 256 bytes and four special ones.
+
+    ``chat`` has a ChatML template, ``base`` none.
+    """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -57,7 +61,7 @@ def _byte_tokenizer():  # type: ignore[no-untyped-def]
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
     backend.add_special_tokens([AddedToken(t, special=True) for t in (BOS, START, END, PAD)])
-    return PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend,
         bos_token=BOS,
         eos_token=END,
@@ -65,3 +69,6 @@ def _byte_tokenizer():  # type: ignore[no-untyped-def]
         extra_special_tokens=[START],
         clean_up_tokenization_spaces=False,
     )
+    if kind == "chat":
+        tokenizer.chat_template = CHATML
+    return tokenizer
