@@ -36,8 +36,10 @@ test: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadfile
 
+# The pure tests: no process, server or model; under a minute.
+test-fast: export OMP_NUM_THREADS = 1
 test-fast: $(STAMP)
-	$(BIN)/pytest -m "not real"
+	$(BIN)/pytest -n 2 --dist worksteal tests/unit
 
 lint: $(STAMP)
 	$(BIN)/ruff format $(CODE)
