@@ -1,9 +1,8 @@
-"""Right, wrong and unknown answers, and reward models' scores."""
+"""Reward models' scores, by a tiny model."""
 
 from pathlib import Path
 
 import pytest
-import torch
 from transformers import AutoModelForSequenceClassification
 
 from persyn_kedro.domain.quality.reward_model import reward_model_scores
@@ -11,17 +10,13 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.settings.models import ModelSettings
+from tests.support.random_judge import make_judge
 
 
 @pytest.fixture(scope="module")
 def reward_model(tmp_path_factory: pytest.TempPathFactory) -> ResolvedModel:
     directory = tmp_path_factory.mktemp("reward")
-    make_random_model(directory, "chat", 2)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        directory, num_labels=1, dtype=torch.float32
-    )
-    model.score.weight.data.normal_(generator=torch.Generator().manual_seed(0))
-    model.save_pretrained(directory)
+    make_judge(directory, 2)
     return _resolved(directory)
 
 

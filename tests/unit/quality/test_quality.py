@@ -8,13 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import reasoning_gym
-import torch
-from transformers import AutoModelForSequenceClassification
 
 from persyn_kedro.domain.quality import checking, exact_answer
 from persyn_kedro.domain.quality.exact_answer import exact_answer_quality, extract_answer
 from persyn_kedro.domain.stores.tables import QualityStore
-from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.steps import QualitySettings
@@ -158,26 +155,7 @@ def test_works_off_the_main_thread() -> None:
     assert found == [1.0]
 
 
-@pytest.fixture(scope="module")
-def reward_model(tmp_path_factory: pytest.TempPathFactory) -> ResolvedModel:
-    directory = tmp_path_factory.mktemp("reward")
-    make_random_model(directory, "chat", 2)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        directory, num_labels=1, dtype=torch.float32
-    )
-    model.score.weight.data.normal_(generator=torch.Generator().manual_seed(0))
-    model.save_pretrained(directory)
-    return _resolved(directory)
-
-
-def _resolved(directory: Path) -> ResolvedModel:
-    return ResolvedModel(
-        "judge", directory, "w", ModelSettings(local=str(directory), dtype="float32")
-    )
-
-
 def test_unknown_scores_are_counted_in_one_warning(
-    reward_model: ResolvedModel,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -198,10 +176,11 @@ def test_unknown_scores_are_counted_in_one_warning(
     )  # fmt: skip
     prompts = {p: {"prompt": p, "reference": None, "metadata": None, "source": "s"} for p in scores}
     settings = QualitySettings(kind="reward_model", model="judge")
+    judge = ResolvedModel("judge", tmp_path, "w", ModelSettings(local=str(tmp_path)))
     for _ in range(2):  # the second time from the store
         caplog.clear()
         table = checking.check_quality(
-            responses, prompts, {"t": "keep"}, settings, reward_model, QualityStore(tmp_path)
+            responses, prompts, {"t": "keep"}, settings, judge, QualityStore(tmp_path)
         )
         assert table["quality"].to_pylist() == [None, None, -1.5]
         assert "2 of 3 responses got no finite score from reward model judge" in caplog.text
