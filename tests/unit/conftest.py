@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
+from persyn_kedro.foundations.models import random
 from tests.support.fixtures import fake, one_hub_a_test, small_blocks, store  # noqa: F401
 
 IMPURE = {"subprocess.Popen", "os.fork", "os.posix_spawn", "socket.bind", "socket.connect"}
@@ -21,9 +23,12 @@ sys.addaudithook(_refuse)
 
 
 @pytest.fixture(autouse=True)
-def pure(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Refuse what belongs in tests/integration."""
+def pure(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Refuse what belongs in tests/integration; no cache that other tests filled may help."""
     global _in_a_unit_test
+    monkeypatch.setenv("PERSYN_CACHE", str(tmp_path_factory.getbasetemp() / "no_cache"))
     if models := sys.modules.get("transformers.modeling_utils"):
         monkeypatch.setattr(models.PreTrainedModel, "__init__", _no_model)
     _in_a_unit_test = True
@@ -33,3 +38,14 @@ def pure(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def _no_model(model: Any, *arguments: Any, **more: Any) -> None:
     raise AssertionError(f"A unit test must be pure, but this one makes a {type(model).__name__}.")
+
+
+@pytest.fixture
+def only_tokenizers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Make random models without weights, in a cache of the test's own."""
+
+    def make(directory: Path, kind: Literal["chat", "base"], seed: int) -> None:
+        random.byte_tokenizer(kind).save_pretrained(directory)
+
+    monkeypatch.setattr(random, "make_random_model", make)
+    monkeypatch.setenv("PERSYN_CACHE", str(tmp_path / "cache"))

@@ -12,8 +12,6 @@ from persyn_kedro.domain.routers.assignment import with_pool
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import make_recipes, pool_identity
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.models import random
-from persyn_kedro.foundations.models.random import byte_tokenizer
 from persyn_kedro.foundations.models.resolve import resolve_models
 from persyn_kedro.foundations.settings.models import (
     EngineSettings,
@@ -131,12 +129,8 @@ def test_what_the_store_holds_costs_nothing_and_tells_how_long_answers_are(tmp_p
     assert rows["generate", "cheap"]["calls"] == 2
 
 
-def only_the_tokenizer(directory: Path, kind: Any, seed: int) -> None:
-    byte_tokenizer(kind).save_pretrained(directory)
-
-
-def test_the_estimate_hangs_on_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(random, "make_random_model", only_the_tokenizer)
+@pytest.mark.usefixtures("only_tokenizers")
+def test_the_estimate_depends_on_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked, store, given = read_prompts(*tables()), ResponseStore(tmp_path / "s"), work()
     pool = {name: t.model_copy(update={"model": "tiny"}) for name, t in given.teachers.root.items()}
     given = Work(**{**vars(given), "teachers": Teachers(root=pool)})

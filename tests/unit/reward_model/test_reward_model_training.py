@@ -83,6 +83,7 @@ def test_accuracy_counts_ties_half_and_prompts_not_pairs() -> None:
     assert preference_accuracy([], [], [], [], 0.95, 1)["accuracy"] is None
 
 
+@pytest.mark.usefixtures("only_tokenizers")
 def test_pairs_that_are_all_too_long_are_refused(tmp_path: Path) -> None:
     model = resolve_model("tiny", ModelSettings(random="chat", random_seed=4, dtype="float32"))
     long = [{"prompt": "x" * 50, "chosen": "y", "rejected": "z"}]

@@ -19,6 +19,8 @@ from persyn_kedro.runs.pool_checks import check_pool
 from tests.support.clock import DATED
 from tests.support.settings import SHORTEST
 
+pytestmark = pytest.mark.usefixtures("only_tokenizers")
+
 OFF = {"enable_thinking": False}
 
 
