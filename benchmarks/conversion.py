@@ -145,7 +145,7 @@ def time_engine(name: str, directory: Path, repeats: int) -> None:
 
     def turn(way: str) -> None:
         more, variables = ways[way]
-        env = {**vllm_engine.environment(settings), **variables}
+        env = {**vllm_engine.VllmEngine.environment(settings), **variables}
         work = run_in_child(start_and_answer, model, settings, more, label=way, env=env)
         answers[way], use = list(work)
         used[way].append(use)

@@ -48,18 +48,16 @@ def _started(recipe: Any, engine: Any) -> Any:
 
     from persyn_kedro.domain.engines import vllm as vllm_engine
 
-    os.environ.update(vllm_engine.environment(engine))
+    os.environ.update(vllm_engine.VllmEngine.environment(engine))
     return vllm_engine._start(recipe.model, engine, 1024)
 
 
 def ours(count: int) -> tuple[Callable, Callable]:
     """Our whole way: admission, engine loop, decoding, rows, chunks, the store on disk."""
     from persyn_kedro.domain.engines import vllm as vllm_engine
-    from persyn_kedro.domain.engines.base import Turns
+    from persyn_kedro.domain.engines.turns import Turns
     from persyn_kedro.domain.stores.tables import ResponseStore
-    from persyn_kedro.domain.teachers import dispatch as asking
-    from persyn_kedro.domain.teachers.budget import Ledger
-    from persyn_kedro.domain.teachers.requests import shares_of
+    from persyn_kedro.domain.teachers import make_sure
 
     pairs, recipe, engine = _asked(count)
     running = _started(recipe, engine)
@@ -67,15 +65,15 @@ def ours(count: int) -> tuple[Callable, Callable]:
     Turns.of = lambda *_: turns  # a part of the engine's start, as for raw vLLM
     running.engine_core.shutdown = lambda: None  # kept for the next turn
     vllm_engine._start = lambda *_: running
-    asking.run_in_child = lambda function, *args, label, env, feed: function(feed, *args)
+    vllm_engine.VllmEngine.in_child = False
     stores: list[Any] = []
 
     def prepare() -> None:
         stores[:] = [ResponseStore(Path(tempfile.mkdtemp()))]
 
     def work() -> dict[str, str]:
-        shares = shares_of({"t": pairs}, [recipe], stores[0], engine)
-        rows = asking.ask_model(shares, stores[0], engine, 1, Ledger())
+        make_sure({"t": pairs}, [recipe], stores[0], engine, 1)
+        rows = stores[0].read(recipe.shelf, ["response_key", "response"]).to_pylist()
         return {row["response_key"]: row["response"] for row in rows}
 
     return prepare, work
@@ -85,11 +83,11 @@ def raw(count: int) -> Callable[[], dict[str, str]]:
     """``LLM.generate`` on the prepared ids and sampling parameters, then one decode a response."""
     import os
 
-    from persyn_kedro.domain.engines import base as engines, vllm as vllm_engine
+    from persyn_kedro.domain.engines import Request, Turns, vllm as vllm_engine
     from persyn_kedro.foundations.hashing import seed_for
 
     pairs, recipe, settings = _asked(count)
-    os.environ.update(vllm_engine.environment(settings))
+    os.environ.update(vllm_engine.VllmEngine.environment(settings))
     import vllm
 
     made: list[Any] = []
@@ -101,12 +99,12 @@ def raw(count: int) -> Callable[[], dict[str, str]]:
 
     vllm.LLM = Kept
     _started(recipe, settings)
-    turns = engines.Turns.of(recipe.model, settings)
+    turns = Turns.of(recipe.model, settings)
     prepared_all, parameters = [], []
     for prompt_id, text in pairs:
         key = recipe.response_key(prompt_id)
         seed = seed_for(1, "response", key)
-        prepared = turns.prepare(engines.Request(key, text, None, recipe.sampling, seed))
+        prepared = turns.prepare(Request(key, text, None, recipe.sampling, seed))
         prepared_all.append(prepared)
         arguments = vllm_engine.sampling_arguments(prepared, turns.stop_ids)
         parameters.append(vllm.SamplingParams(**arguments))

@@ -7,7 +7,7 @@ Once started, that is: the clock runs from the first block of results to the las
 counts what a process does that has loaded the model. Start-up, from the call to the first block
 less the mean of a later one, is given apart: it is paid once a model and step. The same prompts,
 model, blocks, threads and priority; one actor against one child process; both through the
-pipeline's own door (``ask_model`` with its store on disk, ``spread``). Results must be equal before
+pipeline's own door (``make_sure`` with its store on disk, ``spread``). Results must be equal before
 anything counts; of vLLM, where what runs together moves bfloat16 by rounding, half of the texts.
 """
 
@@ -16,8 +16,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import measuring
@@ -56,16 +58,20 @@ def scored(made: list[Any], block: int) -> Timed:
 
 
 def generated(engine: dict[str, Any], count: int, tokens: int) -> Timed:
-    """Ask SmolLM2 ``count`` prompts through ``ask_model``, with a store of its own."""
+    """Ask SmolLM2 ``count`` prompts through ``make_sure``, with a store of its own."""
     from router_training import prompts
 
     from persyn_kedro.domain.stores.tables import ResponseStore
-    from persyn_kedro.domain.teachers.budget import Ledger
-    from persyn_kedro.domain.teachers.dispatch import ask_model
-    from persyn_kedro.domain.teachers.recipe import resolve_recipes
-    from persyn_kedro.domain.teachers.requests import shares_of
+    from persyn_kedro.domain.teachers import make_sure, resolve_recipes
     from persyn_kedro.foundations.models.load import load_tokenizer
     from persyn_kedro.foundations.settings.models import EngineSettings, Models, Teachers
+
+    chunks: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+
+    class Store(ResponseStore):
+        def append(self, shelf: str, rows: list[dict[str, Any]]) -> None:
+            super().append(shelf, rows)
+            chunks.put({row["response_key"]: row["response"] for row in rows})
 
     models = Models.model_validate({"smollm2": {"zoo": "smollm2"}})
     teacher = {"model": "smollm2", "sampling": {"max_new_tokens": tokens}}
@@ -77,11 +83,14 @@ def generated(engine: dict[str, Any], count: int, tokens: int) -> Timed:
     wanted = {"t": [(f"p{i}", text) for i, text in enumerate(texts)]}
     settings = EngineSettings.model_validate({"max_model_len": 512, **engine})
     with tempfile.TemporaryDirectory() as directory:
-        store = ResponseStore(Path(directory))
-        shares = shares_of(wanted, [recipe], store, settings)
-        rows = ask_model(shares, store, settings, 1, Ledger())
-        answers = ({row["response_key"]: row["response"]} for row in rows)
-        return timed(answers, settings.chunk_size, count)
+        with ThreadPoolExecutor(1) as thread:
+            asking = thread.submit(
+                make_sure, wanted, [recipe], Store(Path(directory)), settings, seed=1
+            )
+            asking.add_done_callback(lambda _: chunks.put(None))
+            answers = timed(iter(chunks.get, None), settings.chunk_size, count)
+            asking.result()
+            return answers
 
 
 def _model() -> Any:
@@ -140,11 +149,11 @@ def compare(name: str, blocks: int, repeats: int, on_cluster: Any) -> list[dict[
 
 def run_apart() -> None:
     """Have the local vLLM run its engine in a process of its own too, as it always does in Ray."""
-    from persyn_kedro.domain.engines import vllm as vllm_engine
+    from persyn_kedro.domain.engines.vllm import VllmEngine
 
-    usual = vllm_engine.environment
+    usual = VllmEngine.environment
     more = {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"}
-    vllm_engine.environment = lambda engine: {**usual(engine), **more}
+    VllmEngine.environment = lambda settings: {**usual(settings), **more}
 
 
 def main() -> None:

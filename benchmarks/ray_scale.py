@@ -29,7 +29,6 @@ import psutil
 import table_scale
 from measuring import arguments, report
 
-ENGINE = "instant_engine.py"
 SHARED = "/dev/shm"  # noqa: S108 - where Ray's object store is
 DAEMONS = ("raylet", "gcs_server", "agent", "log_monitor", "monitor.py", "dashboard")
 
@@ -37,13 +36,12 @@ DAEMONS = ("raylet", "gcs_server", "agent", "log_monitor", "monitor.py", "dashbo
 def make_project(directory: Path, prompts: int, actors: int, models_at_once: int) -> None:
     """Write the project of `table_scale`, with engine and router on a cluster of this machine."""
     table_scale.make_project(directory, prompts)
-    (directory / ENGINE).write_text("from table_scale import instant_answers\n")
     file = directory / "conf" / "scale" / "parameters.yml"
     settings = json.loads(file.read_text())
     path = os.pathsep.join([str(Path(__file__).parent), str(table_scale.ROOT / "src")])
     settings["engine"] = {
         "name": "ray",
-        "inside": f"{ENGINE}:instant_answers",
+        "inside": f"{table_scale.ENGINE}:instant_answers",
         "chunk_size": 512,
         "models_at_once": models_at_once,
     }

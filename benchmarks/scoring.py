@@ -112,10 +112,10 @@ def vllm(made: Requests, dtype: str) -> Callable[[], list[float]]:
     """vLLM's prompt_logprobs, all prompts given at once."""
     import os
 
-    from persyn_kedro.domain.engines.vllm import environment
+    from persyn_kedro.domain.engines.vllm import VllmEngine
     from persyn_kedro.foundations.settings.models import EngineSettings
 
-    os.environ.update(environment(EngineSettings()))
+    os.environ.update(VllmEngine.environment(EngineSettings()))
     from vllm import LLM, SamplingParams
 
     student = _student(dtype)

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).parent.parent
+ENGINE = "instant_engine.py"
 MODELS, SYSTEMS = 4, 5
 TEACHERS = [f"teacher-{n:02d}" for n in range(MODELS * SYSTEMS)]
 WORDS = "the sum of these parts is the answer and so we add them one by one ".split()
@@ -65,6 +66,7 @@ def make_project(directory: Path, prompts: int) -> None:
         copy: Any = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, directory / name)
     (directory / "src").mkdir()
+    (directory / ENGINE).write_text("from table_scale import instant_answers\n")
     with (directory / "prompts.jsonl").open("w") as file:
         for n in range(prompts):
             text = f"Question {n}: what is {n * 7919 % 10007} + {n % 97}? {TEXT[:120]}"
@@ -82,7 +84,7 @@ def make_project(directory: Path, prompts: int) -> None:
             for n, name in enumerate(TEACHERS)
         },
         "student": {"model": "m0"},
-        "engine": {"name": "transformers"},
+        "engine": {"name": f"{ENGINE}:instant_answers"},
         "prepare": {"source": {"file": "prompts.jsonl"}, "calibration_fraction": 0.02},
         "label": {"alpha": 1.0},
         "train_router": {"kind": "knn", "backbone": "m0"},
@@ -166,11 +168,9 @@ def measure(directory: Path, prompts: int) -> list[dict[str, Any]]:
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
-    from persyn_kedro.domain.engines import transformers as transformers_engine
     from persyn_kedro.domain.routers import route
     from persyn_kedro.runs.runner import ResumingRunner
 
-    transformers_engine.generate = instant_answers
     route.prompt_scorer = instant_scorer
     rows: list[dict[str, Any]] = []
 

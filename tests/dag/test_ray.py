@@ -14,6 +14,7 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 
+from persyn_kedro.domain import teachers
 from persyn_kedro.domain.learnability import scoring
 from persyn_kedro.domain.learnability.statistics import student_scorer
 from persyn_kedro.domain.quality import checking
@@ -21,8 +22,7 @@ from persyn_kedro.domain.quality.reward_model import reward_scorer
 from persyn_kedro.domain.routers import route
 from persyn_kedro.domain.routers.jobs import prompt_scorer
 from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore, StatisticsStore
-from persyn_kedro.domain.teachers import client as answering
-from persyn_kedro.domain.teachers.recipe import resolve_recipes
+from persyn_kedro.domain.teachers import resolve_recipes
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
 from persyn_kedro.foundations.processes import target as cluster
@@ -101,13 +101,14 @@ ENGINE = EngineSettings(name="transformers", chunk_size=4, batch_size=1, max_mod
 SLOW = """
 import time
 from pathlib import Path
-from persyn_kedro.domain.engines import transformers as transformers_engine
+from persyn_kedro.domain.engines import engine_of
 from tests.support.ray_nodes import leave_mark
 
 def generate(requests, model, engine):
     leave_mark(Path({marks!r}))
     time.sleep({pause})
-    yield from transformers_engine.generate(requests, model, engine)
+    transformers = engine_of(model, engine.model_copy(update={{"name": "transformers"}}))
+    yield from transformers.generate(requests)
 """
 
 
@@ -121,7 +122,7 @@ def test_a_node_that_dies_while_teachers_answer_costs_no_answer(
 ) -> None:
     recipes = resolve_recipes(TEACHERS, MODELS)
     wanted = dict.fromkeys("ab", PROMPTS)
-    local, _ = answering.answer(wanted, recipes, ResponseStore(tmp_path / "local"), ENGINE, 0)
+    local, _ = teachers.answer(wanted, recipes, ResponseStore(tmp_path / "local"), ENGINE, 0)
     marks = tmp_path / "marks"
     (tmp_path / "slow.py").write_text(SLOW.format(marks=str(marks), pause=PAUSE))
     engine = ENGINE.model_copy(
@@ -130,7 +131,7 @@ def test_a_node_that_dies_while_teachers_answer_costs_no_answer(
     store = ResponseStore(tmp_path / "ray")
     with cluster.using(nodes.settings):
         found, calls = with_a_kill(
-            nodes, marks, lambda: answering.answer(wanted, recipes, store, engine, 0)
+            nodes, marks, lambda: teachers.answer(wanted, recipes, store, engine, 0)
         )
     assert set(found["engine"].to_pylist()) == {"ray"}
     assert found.drop_columns("engine").equals(local.drop_columns("engine"))

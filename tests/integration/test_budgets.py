@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from persyn_kedro.domain.engines.base import Generation
+from persyn_kedro.domain import teachers
+from persyn_kedro.domain.engines.base import Generation, Request
 from persyn_kedro.domain.stores.tables import ResponseStore
-from persyn_kedro.domain.teachers import client as answering
-from persyn_kedro.domain.teachers.budget import Ledger
+from persyn_kedro.domain.teachers import Ledger
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import resolve_model
 from persyn_kedro.foundations.settings.models import Budget, EngineSettings, ModelSettings
@@ -26,7 +26,7 @@ def test_what_may_have_been_charged_counts_against_the_budget(
         model = remote(endpoint, max_concurrency=1, timeout_seconds=0.2)
         before = len(endpoint.bodies)
         with pytest.raises(PersynError, match="max_tokens = 300"):
-            answering.answer(
+            teachers.answer(
                 wanted(prompts), [recipe(model, budget=budget)], ResponseStore(tmp_path), ENGINE, 0
             )
         assert len(endpoint.bodies) - before <= 9  # not 15, and not 20
@@ -36,8 +36,8 @@ def test_the_ledger_tells_what_a_step_took() -> None:
     far = ModelSettings(endpoint={"url": "http://h/v1", "model": "b"})  # type: ignore[arg-type]
     ledger, t = Ledger(), recipe(resolve_model("b", far), price=2e6)
     for key, error in (("k", None), ("l", "HTTP 404")):
-        ledger.reserve(t, key, "p", Budget())
-        ledger.settle(t, key, Generation(key, "", "stop", 3, 4, error))
+        ledger.reserve(t, Request(key, "p", None, t.sampling, 0), Budget())
+        ledger.book(t, key, Generation(key, "", "stop", 3, 4, error))
     ledger.time(1.5, {"t": 8})
     assert ledger.take_counts() == [
         {
@@ -67,11 +67,11 @@ def test_the_budget_ends_before_the_call_that_could_pass_it(
     prompts = [f"p{i:02}" for i in range(40)]
     ledger = Ledger()
     with pytest.raises(PersynError, match=f"could pass .* of {whose}"):
-        answering.answer(wanted(prompts), recipes, store, engine, 0, ledger)
+        teachers.answer(wanted(prompts), recipes, store, engine, 0, ledger)
     tokens, cost = ledger.spent()
     made = len(endpoint.bodies)
     assert 8 <= made < 40  # 16 tokens each, and at worst 77 for the one or two under way
     assert tokens == 16 * made <= 300
     assert cost == pytest.approx(16e-6 * made) and cost <= 3e-4
-    _, calls = answering.answer(wanted(prompts[:made]), recipes, store, engine, 0, ledger)
+    _, calls = teachers.answer(wanted(prompts[:made]), recipes, store, engine, 0, ledger)
     assert calls.to_pylist()[0]["calls"] == 0  # nothing is paid for twice

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from persyn_kedro.domain import teachers
 from persyn_kedro.domain.stores.tables import ResponseStore
-from persyn_kedro.domain.teachers import client as answering
-from persyn_kedro.domain.teachers.budget import Ledger
+from persyn_kedro.domain.teachers import Ledger
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import resolve_model
 from persyn_kedro.foundations.settings.models import Budget, EngineSettings, ModelSettings
@@ -22,10 +22,10 @@ def test_half_a_character_in_an_answer_is_replaced_and_the_answer_kept(
     endpoint: Endpoint, tmp_path: Path
 ) -> None:
     store, recipes = ResponseStore(tmp_path), [recipe(remote(endpoint))]
-    answering.answer(wanted(["half", "fine"]), recipes, store, ENGINE, 0)
+    teachers.answer(wanted(["half", "fine"]), recipes, store, ENGINE, 0)
     rows = store.read(recipes[0].shelf).to_pylist()
     assert {r["response"] for r in rows} == {"a\ufffdb", "echo fine"}
-    answering.answer(wanted(["halfway"]), recipes, store, ENGINE, 0)  # in the refusal's words
+    teachers.answer(wanted(["halfway"]), recipes, store, ENGINE, 0)  # in the refusal's words
     (row,) = [r for r in store.read(recipes[0].shelf).to_pylist() if r["error"]]
     assert "no\ufffd" in row["error"]
 
@@ -33,9 +33,9 @@ def test_half_a_character_in_an_answer_is_replaced_and_the_answer_kept(
 def test_failed_rows_alone_are_asked_again(endpoint: Endpoint, tmp_path: Path) -> None:
     store, recipes = ResponseStore(tmp_path), [recipe(remote(endpoint, max_tries=1))]
     prompts = ["fine", "500 once", "also fine"]
-    _, calls = answering.answer(wanted(prompts), recipes, store, ENGINE, 0)
+    _, calls = teachers.answer(wanted(prompts), recipes, store, ENGINE, 0)
     assert calls.to_pylist()[0]["errors"] == 1
-    responses, calls = answering.answer(wanted(prompts), recipes, store, ENGINE, 0)
+    responses, calls = teachers.answer(wanted(prompts), recipes, store, ENGINE, 0)
     assert calls.to_pylist()[0]["calls"] == 1
     assert responses["error"].to_pylist() == [None, None, None]
     assert set(responses["engine"].to_pylist()) == {"openai"}
@@ -47,7 +47,7 @@ def test_prompts_set_aside_are_counted_and_are_no_failures_of_the_teacher(
 ) -> None:
     prompts = [f"say {i} <|im_end|>" for i in range(30)] + ["fine"]
     with caplog.at_level("WARNING"):
-        responses, calls = answering.answer(
+        responses, calls = teachers.answer(
             wanted(prompts), [recipe(remote(endpoint))], ResponseStore(tmp_path), ENGINE, 0
         )
     assert len(endpoint.bodies) == 1
@@ -55,10 +55,10 @@ def test_prompts_set_aside_are_counted_and_are_no_failures_of_the_teacher(
     assert "30 of 31 have no response: 30 x set aside: the prompt holds a chat" in caplog.text
     assert unsettled_rows(responses.schema) == 0  # asking again would change nothing
     store = ResponseStore(tmp_path)
-    _, calls = answering.answer(wanted(prompts), [recipe(remote(endpoint))], store, ENGINE, 0)
+    _, calls = teachers.answer(wanted(prompts), [recipe(remote(endpoint))], store, ENGINE, 0)
     assert calls.to_pylist()[0]["calls"] == 0
     through = recipe(remote(endpoint, allow_template_markers=True))
-    responses, _ = answering.answer(wanted(prompts), [through], store, ENGINE, 0)
+    responses, _ = teachers.answer(wanted(prompts), [through], store, ENGINE, 0)
     assert responses["error"].null_count == len(prompts)
 
 
@@ -75,9 +75,9 @@ def test_a_failing_teacher_is_stopped_and_the_others_work_is_kept(
         "alive": [(f"a{i}", f"fine {i}") for i in range(5)],
     }
     with pytest.raises(PersynError, match=r"openai hosted failed on \d+ of \d+ .*HTTP 451.*kept"):
-        answering.answer(asked, [dead, alive], store, ENGINE, 0)
+        teachers.answer(asked, [dead, alive], store, ENGINE, 0)
     assert sum(endpoint.tries[f"451 {i}"] for i in range(40)) <= 16
-    responses, calls = answering.answer(asked, [dead, alive], store, ENGINE, 0, go_on=True)
+    responses, calls = teachers.answer(asked, [dead, alive], store, ENGINE, 0, go_on=True)
     rows = responses.to_pylist()
     assert all(row["error"] for row in rows if row["teacher"] == "dead")
     assert [row["response"] for row in rows if row["teacher"] == "alive"] == [
@@ -88,7 +88,7 @@ def test_a_failing_teacher_is_stopped_and_the_others_work_is_kept(
 
 def test_an_answer_without_its_usage_is_kept(endpoint: Endpoint, tmp_path: Path) -> None:
     store, recipes = ResponseStore(tmp_path), [recipe(remote(endpoint))]
-    responses, _ = answering.answer(wanted(["unmetered"]), recipes, store, ENGINE, 0)
+    responses, _ = teachers.answer(wanted(["unmetered"]), recipes, store, ENGINE, 0)
     assert responses.to_pylist()[0]["response"] == "echo unmetered"
     assert len(store.read(recipes[0].shelf)) == 1
 
@@ -99,7 +99,7 @@ def test_answers_under_way_are_kept_when_a_teacher_is_stopped(
     store, model = ResponseStore(tmp_path), remote(endpoint, max_tries=1, max_concurrency=16)
     bad, slow = [f"451 {i}" for i in range(10)], [f"slow {i}" for i in range(6)]
     with pytest.raises(PersynError, match=r"failed on \d+ of \d+ prompts"):
-        answering.answer(wanted([*slow, *bad]), [recipe(model)], store, ENGINE, 0)
+        teachers.answer(wanted([*slow, *bad]), [recipe(model)], store, ENGINE, 0)
     rows = store.read(recipe(model).shelf).to_pylist()
     assert {r["response"] for r in rows if r["error"] is None} == {f"echo {p}" for p in slow}
 
@@ -113,7 +113,7 @@ def test_an_answer_that_ended_in_an_unknown_way_is_kept_marked_and_counts_as_set
                for i in range(3)]  # fmt: skip
     asked = wanted([*prompts, "fine"])
     t = recipe(remote(endpoint))
-    responses, _ = answering.answer(asked, [t], store, ENGINE, 0)
+    responses, _ = teachers.answer(asked, [t], store, ENGINE, 0)
     rows = responses.to_pylist()
     assert [r["response"] for r in rows] == ["echo 0", "echo 1", "echo 2", "echo fine"]
     assert [r["finish_reason"] for r in rows] == ["length"] * 3 + ["stop"]
@@ -125,7 +125,7 @@ def test_an_answer_that_ended_in_an_unknown_way_is_kept_marked_and_counts_as_set
         "count as length (unknown_finish_reason of the endpoint)"
     ]
     again = recipe(remote(endpoint, unknown_finish_reason=later))
-    responses, calls = answering.answer(asked, [again], store, ENGINE, 0)
+    responses, calls = teachers.answer(asked, [again], store, ENGINE, 0)
     assert calls.to_pylist()[0]["calls"] == 0, "it was paid for"
     assert responses["finish_reason"].to_pylist() == [later] * 3 + ["stop"]
 
@@ -137,7 +137,7 @@ def test_an_error_in_a_200_and_a_web_page_cost_nothing(endpoint: Endpoint, tmp_p
     bad = replying(200, {"error": {"message": "I cannot", "code": 400}})
     engine = EngineSettings(budget=Budget(max_tokens=100_000))
     one = recipe(remote(endpoint, max_concurrency=1))
-    responses, _ = answering.answer(
+    responses, _ = teachers.answer(
         wanted(["fine", page, down, bad]), [one], store, engine, 0, ledger
     )
     assert responses["error"].to_pylist() == [
@@ -151,7 +151,7 @@ def test_an_error_in_a_200_and_a_web_page_cost_nothing(endpoint: Endpoint, tmp_p
 def test_a_tool_call_is_one_error_row_and_paid_once(endpoint: Endpoint, tmp_path: Path) -> None:
     message = {"content": None, "tool_calls": [{"function": {"name": "add"}}]}
     prompt = replying(200, completion("p", message=message, finish_reason="tool_calls"))
-    responses, calls = answering.answer(
+    responses, calls = teachers.answer(
         wanted([prompt]), [recipe(remote(endpoint))], ResponseStore(tmp_path), ENGINE, 0
     )
     assert responses["error"].to_pylist() == ["called a tool (add) and wrote no text"]

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from persyn_kedro.domain.engines import openai as openai_engine
+from persyn_kedro.domain.engines import engine_of
 from persyn_kedro.domain.engines.base import Generation, Request
 from persyn_kedro.domain.engines.rate_limit import AdaptiveLimit
 from persyn_kedro.foundations.errors import PersynError
@@ -25,7 +25,7 @@ def ask(
 ) -> dict[str, Generation]:
     sampling = sampling or SamplingSettings()
     requests = [Request(p, p, "Be kind.", sampling, seed=5) for p in prompts]
-    return {g.key: g for g in openai_engine.generate(requests, model, ENGINE)}
+    return {g.key: g for g in engine_of(model, ENGINE).generate(requests)}
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from persyn_kedro.domain import teachers
 from persyn_kedro.domain.stores.tables import ResponseStore
-from persyn_kedro.domain.teachers import client as answering
-from persyn_kedro.domain.teachers.budget import Ledger
+from persyn_kedro.domain.teachers import Ledger
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import resolve_model
 from persyn_kedro.foundations.settings.models import Budget, EngineSettings, ModelSettings
@@ -54,17 +54,17 @@ def test_a_teacher_stops_at_the_first_refusal_that_all_calls_would_get(
     engine = EngineSettings(budget=Budget(max_tokens=100_000))
     with pytest.raises(PersynError, match=r"Teacher 't' was stopped, as no other call of openai "
                        r"hosted would be answered \(.*" + sentence):  # fmt: skip
-        answering.answer(wanted(prompts), [recipe(model)], store, engine, 0, ledger)
+        teachers.answer(wanted(prompts), [recipe(model)], store, engine, 0, ledger)
     tries = 3 if "page" in reply else 1  # a page may pass
     assert len(endpoint.bodies) == tries and ledger.spent() == (0.0, 0.0)
     (row,) = store.read(recipe(model).shelf).to_pylist()
     assert row["finish_reason"] == "error" and row["engine"] == "openai"
-    outcomes, calls = answering.make_sure(
+    outcomes, calls = teachers.make_sure(
         wanted(prompts), [recipe(model)], store, engine, 0, ledger, go_on=True
     )
     assert (calls.to_pylist()[0]["calls"], calls.to_pylist()[0]["errors"]) == (1, 31)
     assert unsettled_rows(outcomes.schema) == 31, "the next run asks again"
-    answering.make_sure(wanted(prompts[1:]), [recipe(model)], store, engine, 0, ledger)
+    teachers.make_sure(wanted(prompts[1:]), [recipe(model)], store, engine, 0, ledger)
     assert len(endpoint.bodies) == 2 * tries + 30, "mended, all others are asked"
 
 
@@ -79,11 +79,11 @@ def test_the_other_models_go_on_and_what_was_under_way_is_kept(
     asked = wanted([*under_way, refusal, *(f"p{i}" for i in range(40))], "poor")
     asked |= wanted(["fine 0", "fine 1"], "rich")
     with pytest.raises(PersynError, match="'poor' was stopped.*add credit"):
-        answering.answer(asked, [poor, rich], store, ENGINE, 0)
+        teachers.answer(asked, [poor, rich], store, ENGINE, 0)
     kept = store.read(poor.shelf).to_pylist()
     assert {r["response"] for r in kept if not r["error"]} == {f"echo {p}" for p in under_way}
     assert len(kept) == len(endpoint.bodies) - 2 == 4
-    responses, _ = answering.answer(asked, [poor, rich], store, ENGINE, 0, go_on=True)
+    responses, _ = teachers.answer(asked, [poor, rich], store, ENGINE, 0, go_on=True)
     fine = [r["error"] for r in responses.to_pylist() if r["teacher"] == "rich"]
     assert fine == [None, None]
 
@@ -93,7 +93,7 @@ def test_the_teacher_whose_call_was_refused_is_named(endpoint: Endpoint, tmp_pat
     cool, hot = recipe(model, "cool"), replace(recipe(model, "hot"), system="Be hot.")
     asked = wanted(["fine"], "cool") | wanted([replying(401, {"error": NO_KEY}), "p"], "hot")
     with pytest.raises(PersynError, match="Teacher 'hot' was stopped"):
-        answering.answer(asked, [cool, hot], ResponseStore(tmp_path), ENGINE, 0)
+        teachers.answer(asked, [cool, hot], ResponseStore(tmp_path), ENGINE, 0)
 
 
 def test_a_parameter_that_was_accepted_before_is_this_prompts_own_fault(
@@ -101,7 +101,7 @@ def test_a_parameter_that_was_accepted_before_is_this_prompts_own_fault(
 ) -> None:
     prompts = ["first", replying(400, {"error": HOT}), "last"]
     one = recipe(remote(endpoint, max_concurrency=1))
-    responses, _ = answering.answer(wanted(prompts), [one], ResponseStore(tmp_path), ENGINE, 0)
+    responses, _ = teachers.answer(wanted(prompts), [one], ResponseStore(tmp_path), ENGINE, 0)
     assert [bool(e) for e in responses["error"].to_pylist()] == [False, True, False]
 
 
@@ -123,7 +123,7 @@ def test_no_part_of_the_key_is_in_rows_logs_and_tracebacks(
     store, t = ResponseStore(tmp_path), recipe(remote(endpoint, max_tries=1))
     asked = {"t": [(f"id {i}", p) for i, p in enumerate(prompts)]}
     with pytest.raises(PersynError) as stopped:
-        answering.answer(asked, [t], store, ENGINE, 0)
+        teachers.answer(asked, [t], store, ENGINE, 0)
     told = "".join(traceback.format_exception(stopped.value)) + caplog.text
     told += str([row["error"] for row in store.read(t.shelf).to_pylist()])
     assert endpoint.keys == {f"Bearer {key}"} and "the key *" in told

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from persyn_kedro.domain.engines import openai as openai_engine
+from persyn_kedro.domain.engines import engine_of
 from persyn_kedro.domain.engines.base import Request
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.hashing import settings_id
@@ -81,7 +81,7 @@ def test_a_server_is_sent_the_arguments_only_where_they_are_set(endpoint: Endpoi
     sampling = SamplingSettings(top_k=3)
     for m in (plain, told):
         requests = [Request("k", "Hi", None, sampling, 0)]
-        (answer,) = openai_engine.generate(requests, m, EngineSettings())
+        (answer,) = engine_of(m, EngineSettings()).generate(requests)
         assert answer.error is None
     assert "chat_template_kwargs" not in endpoint.bodies[0]
     assert endpoint.bodies[1] == {

@@ -9,7 +9,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from persyn_kedro.domain.benchmarks.harness import _save_tokenizer
-from persyn_kedro.domain.engines.base import Prepared, Request, Turns
+from persyn_kedro.domain.engines.base import Request
+from persyn_kedro.domain.engines.turns import Prepared, Turns
 from persyn_kedro.domain.learnability import statistics
 from persyn_kedro.domain.quality.reward_model import pair_ids
 from persyn_kedro.domain.routers import embeddings

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from persyn_kedro.domain import teachers
 from persyn_kedro.domain.stores.tables import ResponseStore
-from persyn_kedro.domain.teachers import client as answering
-from persyn_kedro.domain.teachers.recipe import Recipe
+from persyn_kedro.domain.teachers import Recipe
 from persyn_kedro.foundations.models.resolve import resolve_model
 from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
 
@@ -128,7 +128,7 @@ def test_a_served_teacher_answers_as_the_same_weights_do_here(
     wanted = {"served": prompts, "local": prompts[:8]}
     engine = EngineSettings(name="vllm", max_model_len=512, max_num_seqs=8)
     store = ResponseStore(tmp_path)
-    responses, calls = answering.answer(wanted, recipes, store, engine, 0)
+    responses, calls = teachers.answer(wanted, recipes, store, engine, 0)
     rows = responses.to_pylist()
     of = {t: {r["prompt_id"]: r for r in rows if r["teacher"] == t} for t in wanted}
     assert seen[:4] == ["429", "500", "reset", "garbled"]
@@ -143,5 +143,5 @@ def test_a_served_teacher_answers_as_the_same_weights_do_here(
         assert of["served"][p]["prompt_tokens"] == of["local"][p]["prompt_tokens"]
     cost = calls.to_pylist()[0]["cost"]
     assert cost == pytest.approx(sum(r["completion_tokens"] for r in of["served"].values()) / 1e6)
-    _, again = answering.answer(wanted, recipes, store, engine, 0)
+    _, again = teachers.answer(wanted, recipes, store, engine, 0)
     assert [row["calls"] for row in again.to_pylist()] == [1, 0]  # the failed row alone

@@ -2,19 +2,19 @@
 
 import importlib.metadata
 import importlib.util
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from persyn_kedro.domain.benchmarks import harness
-from persyn_kedro.domain.engines import ray as ray_engine, vllm as vllm_engine
-from persyn_kedro.domain.engines.base import Request
+from persyn_kedro.domain.engines import Engine, Generation, Request, engine_of
 from persyn_kedro.foundations.models.load import load_tokenizer
 from persyn_kedro.foundations.models.rendering import render_prompt
 from persyn_kedro.foundations.models.resolve import resolve_model
+from persyn_kedro.foundations.processes import target as cluster
 from persyn_kedro.foundations.processes.child import run_in_child
-from persyn_kedro.foundations.processes.ray.cluster import reachable
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
 from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
 from tests.support.clock import DATED
@@ -23,6 +23,11 @@ pytestmark = [
     pytest.mark.real,
     pytest.mark.skipif(not importlib.util.find_spec("vllm"), reason="vLLM is not installed"),
 ]
+
+
+def in_child(engine: Engine, requests: list[Request]) -> Iterator[Generation]:
+    env = engine.environment(engine.settings)
+    return run_in_child(engine.generate, label=engine.name, env=env, feed=iter(requests))
 
 
 def test_many_seeded_prompts_at_once_are_all_answered() -> None:
@@ -35,17 +40,8 @@ def test_many_seeded_prompts_at_once_are_all_answered() -> None:
     made = [Request(f"{i}", f"{i} {text}", None, sampling, i) for i in range(150)]
     long = [Request(f"long {i}", 9 * text, None, sampling, i) for i in range(130)]
     model = resolve_model("smollm2", ModelSettings(zoo="smollm2"))
-    engine = EngineSettings(max_model_len=512, max_num_seqs=64)
-    answers = list(
-        run_in_child(
-            vllm_engine.generate,
-            model,
-            engine,
-            label="vllm",
-            env=vllm_engine.environment(engine),
-            feed=iter([*long, *made]),
-        )
-    )
+    engine = engine_of(model, EngineSettings(max_model_len=512, max_num_seqs=64))
+    answers = list(in_child(engine, [*long, *made]))
     assert len(answers) == len(long) + len(made)
     fine = [answer for answer in answers if answer.error is None and answer.completion_tokens]
     assert {answer.key for answer in fine} == {request.key for request in made}
@@ -98,21 +94,13 @@ def test_vllm_on_a_ray_cluster_gives_the_same_and_an_error_stays_a_row() -> None
     impossible = SamplingSettings.model_construct(**{**sampling.model_dump(), "temperature": -1.0})
     bad = Request("bad", "Name an animal.", None, impossible, 1)
     model = resolve_model("smollm2", ModelSettings(zoo="smollm2"))
-    engine = EngineSettings(max_model_len=256, max_num_seqs=1, chunk_size=2)
-    here = run_in_child(
-        vllm_engine.generate,
-        requests,
-        model,
-        engine,
-        label="vllm",
-        env=vllm_engine.environment(engine),
-    )
-    local = {answer.key: answer for answer in here}
-    cluster = reachable(ClusterSettings(address="local"))
+    settings = EngineSettings(max_model_len=256, max_num_seqs=1, chunk_size=2)
+    local = {answer.key: answer for answer in in_child(engine_of(model, settings), requests)}
+    with cluster.using(ClusterSettings(address="local")):
+        engine = engine_of(model, settings.model_copy(update={"name": "ray"}))
+    engine.set_up()
     # The last chunk holds nothing but the one that fails.
-    there = run_in_child(
-        ray_engine.generate, model, engine, cluster, label="ray", feed=[*requests, bad]
-    )
+    there = in_child(engine, [*requests, bad])
     found = {answer.key: answer for answer in there}
     assert "temperature" in str(found.pop("bad").error)
     assert found == local

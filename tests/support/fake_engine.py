@@ -1,12 +1,13 @@
 """An engine without a model, and teachers that it answers for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
-from persyn_kedro.domain.engines.base import Generation, Request
-from persyn_kedro.domain.teachers import client as answering
+from persyn_kedro.domain import teachers
+from persyn_kedro.domain.engines import registry
+from persyn_kedro.domain.engines.base import Engine, Generation, Request
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
@@ -46,12 +47,12 @@ class FakeEngine:
     prompt_tokens: int = 7
     requests: list[Request] = field(default_factory=list)
 
-    def run_in_child(self, function, model, engine, *, label, env, feed) -> Iterator[Generation]:
-        self.loads.append(model.weights_id)
-        self.templates.append(model.chat_template)
-        for number, request in enumerate(reversed(list(feed))):
+    def generate(self, engine: Engine, requests: Iterable[Request]) -> Iterator[Generation]:
+        self.loads.append(engine.model.weights_id)
+        self.templates.append(engine.model.chat_template)
+        for number, request in enumerate(reversed(list(requests))):
             if number == self.dies_after:
-                raise PersynError(f"{label}: its process died.")
+                raise PersynError(f"{engine.name} {engine.model.name}: its process died.")
             self.requests.append(request)
             error = "no room" if request.prompt in self.failing else None
             text = "" if error else f"{request.system}: {request.prompt}"
@@ -60,6 +61,20 @@ class FakeEngine:
             yield Generation(request.key, text, reason, self.prompt_tokens, tokens, error)
 
 
+def answer_by(
+    monkeypatch, generate: Callable[[Engine, Iterable[Request]], Iterator[Generation]]
+) -> None:
+    """Have ``generate(engine, requests)`` answer for Transformers, in this process."""
+
+    class Standing(Engine):
+        in_child = False
+
+        def generate(self, requests):
+            return generate(self, requests)
+
+    monkeypatch.setitem(registry.HERE, "transformers", Standing)
+
+
 def answer(wanted, recipes, store, engine=ENGINE, seed=0):
-    responses, calls = answering.answer(wanted, recipes, store, engine, seed)
+    responses, calls = teachers.answer(wanted, recipes, store, engine, seed)
     return responses.to_pylist(), {row["teacher"]: row for row in calls.to_pylist()}

@@ -8,11 +8,11 @@ import pytest
 from persyn_kedro.domain.prompts import prepare as preparation
 from persyn_kedro.domain.routers import assignment
 from persyn_kedro.domain.stores.tables import ResponseStore
-from persyn_kedro.domain.teachers import client as answering, dispatch as asking
+from persyn_kedro.domain.teachers import result
 from persyn_kedro.domain.training_set import merge
 from persyn_kedro.foundations.models.hub import ask_anew
 from persyn_kedro.foundations.tables import rows as table_rows
-from tests.support.fake_engine import FakeEngine
+from tests.support.fake_engine import FakeEngine, answer_by
 
 
 @pytest.fixture(autouse=True)
@@ -26,15 +26,15 @@ def one_hub_a_test() -> Iterator[None]:
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read and write tables in blocks of 64 rows, scattered ones 16 at a time."""
     monkeypatch.setattr(table_rows, "FEW", 16)
-    for module in (table_rows, preparation, assignment, merge, answering):
+    for module in (table_rows, preparation, assignment, merge, result):
         monkeypatch.setattr(module, "BLOCK", 64)
 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    """Stands in for the process of a model."""
+    """Stands in for Transformers."""
     engine = FakeEngine()
-    monkeypatch.setattr(asking, "run_in_child", engine.run_in_child)
+    answer_by(monkeypatch, engine.generate)
     return engine
 
 

@@ -21,5 +21,5 @@ def recipe(model: ResolvedModel, teacher: str = "t", **more: object) -> Recipe:
 
 
 def wanted(prompts: list[str], teacher: str = "t") -> dict[str, list[tuple[str, str]]]:
-    """Return what ``answering.answer`` is asked for: these prompts of one teacher."""
+    """Return what ``teachers.answer`` is asked for: these prompts of one teacher."""
     return {teacher: [(f"id {p}", p) for p in prompts]}

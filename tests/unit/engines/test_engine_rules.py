@@ -1,15 +1,18 @@
 """What every engine keeps to: what is sent, where an answer ends, what runs together."""
 
 import json
+import pickle
 import shutil
 from dataclasses import replace
 
 import pytest
 
-from persyn_kedro.domain.engines import base as engine_rules, transformers as transformers_engine
-from persyn_kedro.domain.engines.base import Generation, Prepared, Request, Turns, finish, prepare
+from persyn_kedro.domain.engines import engine_of, transformers as transformers_engine, turns
+from persyn_kedro.domain.engines.base import Generation, Request
+from persyn_kedro.domain.engines.openai import OpenAIEngine
+from persyn_kedro.domain.engines.turns import Prepared, Turns
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models.resolve import resolve_model
+from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
 from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
 
 
@@ -20,6 +23,9 @@ class WordTokenizer:
 
     def decode(self, ids, **_):
         return " ".join(self.words[id_] for id_ in ids if id_)
+
+
+WORDS = Turns(WordTokenizer(), context=6, stop_ids={0})
 
 
 def request(prompt: str = "p", **sampling) -> Request:
@@ -37,16 +43,16 @@ def request(prompt: str = "p", **sampling) -> Request:
 )
 def test_a_response_ends_at_its_first_stop_token(token_ids, text, reason, tokens):
     prepared = Prepared(request(max_new_tokens=4), [1, 1], 4)
-    generation = finish(prepared, token_ids, {0}, WordTokenizer())
+    generation = WORDS.finish(prepared, token_ids)
     assert generation == Generation("p", text, reason, 2, tokens)
 
 
 def test_a_response_cut_by_the_context_is_an_error_but_a_short_one_is_not():
     prepared = Prepared(request(max_new_tokens=9), [1, 1], 2)
-    cut = finish(prepared, [1, 2], {0}, WordTokenizer())
+    cut = WORDS.finish(prepared, [1, 2])
     assert (cut.finish_reason, cut.response, cut.completion_tokens) == ("error", "", 2)
     assert "2 tokens that the context left" in str(cut.error)
-    assert finish(prepared, [1, 0], {0}, WordTokenizer()).finish_reason == "stop"
+    assert WORDS.finish(prepared, [1, 0]).finish_reason == "stop"
 
 
 def test_prompts_that_cannot_be_sent_have_failed_and_bad_templates_stop(monkeypatch):
@@ -55,15 +61,15 @@ def test_prompts_that_cannot_be_sent_have_failed_and_bad_templates_stop(monkeypa
             raise PersynError(f"The chat template refuses {prompt}.")
         return [1] * len(prompt)
 
-    monkeypatch.setattr(engine_rules.rendering, "render_prompt", render_prompt)
-    fits = prepare(request("1234", max_new_tokens=9), None, 6)
+    monkeypatch.setattr(turns.rendering, "render_prompt", render_prompt)
+    fits = WORDS.prepare(request("1234", max_new_tokens=9))
     assert isinstance(fits, Prepared) and fits.max_tokens == 2
     for prompt, tokens in (("123456", 6), ("odd", 0)):
-        generation = prepare(request(prompt), None, 6)
+        generation = WORDS.prepare(request(prompt))
         assert isinstance(generation, Generation) and generation.error
         assert (generation.finish_reason, generation.prompt_tokens) == ("error", tokens)
     with pytest.raises(PersynError, match="refuses Hello"):
-        prepare(replace(request(), system="Be brief."), None, 6)
+        WORDS.prepare(replace(request(), system="Be brief."))
 
 
 def test_a_model_of_a_kind_that_is_not_known_is_told_in_one_sentence(tmp_path):
@@ -73,9 +79,33 @@ def test_a_model_of_a_kind_that_is_not_known_is_told_in_one_sentence(tmp_path):
     config = json.loads((directory / "config.json").read_text())
     (directory / "config.json").write_text(json.dumps(config | {"model_type": "brand_new"}))
     model = replace(found, directory=directory)
-    for start in (Turns.of, transformers_engine.start):
+    engine = engine_of(model, EngineSettings(name="transformers"))
+    for start in (lambda: Turns.of(model, engine.settings), engine.load):
         with pytest.raises(PersynError, match="^Model 'new' in .* cannot be loaded: .*brand_new"):
-            start(model, EngineSettings())
+            start()
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ({"name": "vllm"}, "VllmEngine"),
+        ({"name": "transformers"}, "TransformersEngine"),
+        ({"name": "mine.py:answers"}, "PluginEngine"),
+        ({"name": "ray"}, "VllmOnRay"),
+        ({"name": "ray", "inside": "transformers"}, "TransformersOnRay"),
+        ({"name": "ray", "inside": "mine.py:answers"}, "PluginOnRay"),
+    ],
+)
+def test_model_and_settings_choose_the_engine_which_travels_to_its_process(
+    tmp_path, settings, kind
+):
+    hosted = ModelSettings(endpoint={"url": "http://h/v1", "model": "m"})
+    assert type(engine_of(resolve_model("far", hosted), EngineSettings(**settings))) is OpenAIEngine
+    model = ResolvedModel("near", tmp_path, "w", ModelSettings(random="chat"))
+    engine = engine_of(model, EngineSettings(max_model_len=99, **settings))
+    assert type(engine).__name__ == kind and engine.context == 99
+    there = pickle.loads(pickle.dumps(engine.generate)).__self__
+    assert (type(there), there.model, there.settings) == (type(engine), model, engine.settings)
 
 
 def test_only_greedy_requests_of_one_length_limit_share_a_batch():

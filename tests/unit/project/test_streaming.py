@@ -10,18 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from persyn_kedro.domain import teachers
 from persyn_kedro.domain.engines.base import Generation
 from persyn_kedro.domain.prompts import prepare as preparation
 from persyn_kedro.domain.prompts.chosen import ChosenPrompts
 from persyn_kedro.domain.routers.assignment import assignments
 from persyn_kedro.domain.stores.tables import ResponseStore
-from persyn_kedro.domain.teachers import client as answering, dispatch as asking
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.domain.training_set import merge
 from persyn_kedro.foundations.settings.models import EngineSettings, SamplingSettings
 from persyn_kedro.foundations.settings.steps import PrepareSettings, PromptSource
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.rows import TableRows
+from tests.support.fake_engine import answer_by
 from tests.support.tables import dataset, on_disk
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
@@ -95,7 +96,7 @@ def test_of_stored_answers_only_one_teachers_are_read_at_a_time(
     )  # type: ignore
     table = pa.Table.from_pylist(outcomes, schemas.OUTCOMES)
     found = []
-    for number, batch in enumerate(answering.with_texts(table, recipes, store)):  # type: ignore[arg-type]
+    for number, batch in enumerate(teachers.with_texts(table, recipes, store)):  # type: ignore[arg-type]
         assert len(batch) <= 64 and len(read) == number // 2 + 1
         found += batch.to_pylist()
     assert found == [
@@ -150,11 +151,11 @@ def test_the_calls_of_a_model_are_not_all_python_objects_at_once(
     table = pa.table({"prompt_id": ids, "prompt": [f"{i} {text}" for i in ids]})
     prompts = on_disk(tmp_path / "prompts", table)
 
-    def answers(function: Any, model: Any, engine: Any, *, feed: Any, **_: Any) -> Iterator[Any]:
-        for request in feed:
+    def answers(engine: Any, requests: Any) -> Iterator[Any]:
+        for request in requests:
             yield Generation(request.key, request.prompt[:100], "stop", 2, 1)
 
-    monkeypatch.setattr(asking, "run_in_child", answers)
+    answer_by(monkeypatch, answers)
     settings = SimpleNamespace(endpoint=None, dtype="float32")
     model = SimpleNamespace(
         name="m", weights_id="w", chat_template="t", directory=tmp_path, settings=settings
@@ -170,7 +171,7 @@ def test_the_calls_of_a_model_are_not_all_python_objects_at_once(
 
     def ask() -> None:
         store = ResponseStore(tmp_path / "store")
-        outcomes.append(answering.make_sure(wanted, [teacher], store, engine, 0)[0])
+        outcomes.append(teachers.make_sure(wanted, [teacher], store, engine, 0)[0])
 
     assert memory_of(ask) < 0.15 * table.nbytes  # 0.09
     assert outcomes[0]["prompt_id"].to_pylist() == ids

@@ -5,15 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from persyn_kedro.domain.engines.base import Generation, failed
+from persyn_kedro.domain import teachers
+from persyn_kedro.domain.engines import ray as ray_engine, registry
+from persyn_kedro.domain.engines.base import Engine, Generation, failed
 from persyn_kedro.domain.stores.tables import ResponseStore
-from persyn_kedro.domain.teachers import client as answering, dispatch as asking
-from persyn_kedro.domain.teachers.budget import Ledger
+from persyn_kedro.domain.teachers import Ledger
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.progress import step
 from persyn_kedro.foundations.settings.models import Budget
 from persyn_kedro.foundations.tables.schemas import unsettled_rows
-from tests.support.fake_engine import ENGINE, PROMPTS, answer, recipe
+from tests.support.fake_engine import ENGINE, PROMPTS, answer, answer_by, recipe
 
 
 def test_calls_that_are_not_made_are_told_as_failed(fake, store, caplog):
@@ -21,7 +22,7 @@ def test_calls_that_are_not_made_are_told_as_failed(fake, store, caplog):
     prompts = [(f"id{number}", f"prompt {number}") for number in range(30)]
     fake.failing = {prompt for _, prompt in prompts}
     with step("generate"):
-        _, table = answering.answer(
+        _, table = teachers.answer(
             {"a": prompts}, [recipe("a")], store, ENGINE, 0, None, go_on=True
         )
     row = table.to_pylist()[0]
@@ -40,7 +41,7 @@ def test_what_a_stopped_model_was_not_asked_is_asked_next_and_costs_the_others_n
     ledger = Ledger()
     # A call is at worst 72 + 512 tokens.
     limited = ENGINE.model_copy(update={"budget": Budget(max_tokens=60 * 600 + 12 * 4096)})
-    outcomes, table = answering.make_sure(
+    outcomes, table = teachers.make_sure(
         {"a": prompts, "b": [("id", "fine")]}, recipes, store, limited, 0, ledger, go_on=True
     )
     stopped, fine = table.to_pylist()
@@ -51,12 +52,12 @@ def test_what_a_stopped_model_was_not_asked_is_asked_next_and_costs_the_others_n
 
 
 def test_any_engine_may_say_that_no_call_will_be_answered(fake, store, monkeypatch):
-    def run_in_child(function, model, engine, *, label, env, feed):
-        for number, request in enumerate(feed):
+    def without_room(engine, requests):
+        for number, request in enumerate(requests):
             yield replace(failed(request, "no room"), remedy="rent {teacher} a larger machine")
             assert number == 0
 
-    monkeypatch.setattr(asking, "run_in_child", run_in_child)
+    answer_by(monkeypatch, without_room)
     sentence = (
         r"^Teacher 'a' was stopped, as no other call of transformers a would be answered "
         r"\(no room\): rent a a larger machine; all answers are kept, and the next run asks only "
@@ -66,17 +67,37 @@ def test_any_engine_may_say_that_no_call_will_be_answered(fake, store, monkeypat
         answer({"a": PROMPTS}, [recipe("a")], store)
 
 
+def test_what_any_engine_has_under_way_as_it_is_stopped_is_recorded(fake, store, monkeypatch):
+    class TwoAtOnce(Engine):
+        in_child = False
+
+        def generate(self, requests):
+            requests = iter(requests)
+            self.late = [Generation(next(requests).key, "paid for", "stop", 7, 10)]
+            yield replace(failed(next(requests), "no room"), remedy="rent a larger machine")
+
+        def drain(self):
+            yield from self.late
+
+    monkeypatch.setitem(registry.HERE, "transformers", TwoAtOnce)
+    ledger, recipes = Ledger(), [recipe("a")]
+    outcomes, _ = teachers.make_sure({"a": PROMPTS}, recipes, store, ENGINE, 0, ledger, go_on=True)
+    errors = outcomes["error"].to_pylist()
+    assert errors[:2] == [None, "no room"] and all("not asked" in error for error in errors[2:])
+    assert len(store.read(recipes[0].shelf)) == 2 and ledger.spent()[0] == 17
+
+
 def test_an_answer_that_comes_twice_counts_once_and_one_to_nothing_is_refused(
     fake, store, monkeypatch
 ):
-    def twice(function, model, engine, *, label, env, feed):
-        for request in feed:
+    def twice(engine, requests):
+        for request in requests:
             yield from [Generation(request.key, request.prompt, "stop", 7, 10)] * 2
         if other:
             yield Generation(other, "", "stop", 7, 10)
 
     other = ""
-    monkeypatch.setattr(asking, "run_in_child", twice)
+    answer_by(monkeypatch, twice)
     rows, calls = answer({"a": PROMPTS[:3]}, [recipe("a")], store)
     assert [row["response"] for row in rows] == [prompt for _, prompt in PROMPTS[:3]]
     assert (calls["a"]["calls"], calls["a"]["completion_tokens"]) == (3, 30)
@@ -90,8 +111,8 @@ def test_an_answer_that_comes_twice_counts_once_and_one_to_nothing_is_refused(
 def test_requests_are_made_as_the_engine_goes_through_them(fake, store, monkeypatch):
     made = []
 
-    def feed_one_by_one(function, model, engine, *, label, env, feed):
-        for request in feed:
+    def one_by_one(engine, requests):
+        for request in requests:
             made.append(request.key)
             assert len(set(reserved)) <= len(made) + 1, "one ahead: it is known that there is any"
             yield Generation(request.key, "yes", "stop", 7, 10)
@@ -101,9 +122,9 @@ def test_requests_are_made_as_the_engine_goes_through_them(fake, store, monkeypa
     monkeypatch.setattr(
         Ledger,
         "reserve",
-        lambda self, r, key, *rest: (reserved.append(key), reserve(self, r, key, *rest)),
+        lambda self, r, q, *rest: (reserved.append(q.key), reserve(self, r, q, *rest)),
     )
-    monkeypatch.setattr(asking, "run_in_child", feed_one_by_one)
+    answer_by(monkeypatch, one_by_one)
     # A call is at worst 8 + 64 + 512 tokens and takes 17: no two fit before one is answered.
     limited = ENGINE.model_copy(update={"budget": Budget(max_tokens=700)})
     rows, _ = answer({"a": PROMPTS}, [recipe("a")], store, limited)
@@ -115,24 +136,27 @@ def test_several_models_are_asked_by_threads_and_their_cluster_outlives_these(
     fake, store, monkeypatch, budget, alone
 ):
     """What Ray starts ends with the thread that started it."""
-    threads = []
+    started, asked = [], []
 
     def reachable(settings):
-        threads.append(threading.current_thread())
+        started.append(threading.current_thread())
         return settings
 
-    def run_in_child(function, model, engine, cluster, **options):
-        return fake.run_in_child(function, model, engine, **options)
+    class Standing(ray_engine.VllmOnRay):
+        in_child = False
 
-    for module in (answering, asking):
-        monkeypatch.setattr(module, "reachable", reachable)
-    monkeypatch.setattr(asking, "run_in_child", run_in_child)
+        def generate(self, requests):
+            asked.append(threading.current_thread())
+            yield from fake.generate(self, requests)
+
+    monkeypatch.setattr(ray_engine, "reachable", reachable)
+    monkeypatch.setitem(registry.ON_RAY, "vllm", Standing)
     engine = ENGINE.model_copy(update={"name": "ray", "budget": budget})
     wanted = {"a": PROMPTS, "b": PROMPTS}
     rows, _ = answer(wanted, [recipe("a", "w1"), recipe("b", "w2")], store, engine)
     assert len(rows) == 10 and sorted(fake.loads) == ["w1", "w2"]
-    first, *others = (thread is threading.main_thread() for thread in threads)
-    assert first and others == [alone] * 2
+    assert {*started} == {threading.main_thread()}
+    assert [thread is threading.main_thread() for thread in asked] == [alone] * 2
 
 
 def test_chunks_are_kept_when_the_engine_dies(fake, store, tmp_path):
@@ -147,18 +171,18 @@ def test_chunks_are_kept_when_the_engine_dies(fake, store, tmp_path):
 
 
 def test_a_prompt_that_no_context_holds_takes_nothing_of_the_budget(store, monkeypatch):
-    def run_in_child(function, model, engine, *, label, env, feed):
-        for request in feed:
+    def short_ones(engine, requests):
+        for request in requests:
             if len(request.prompt) > 64:
                 yield failed(request, "no room", len(request.prompt), asked=False)
             else:
                 yield Generation(request.key, "yes", "stop", 7, 10)
 
-    monkeypatch.setattr(asking, "run_in_child", run_in_child)
+    answer_by(monkeypatch, short_ones)
     engine = ENGINE.model_copy(update={"max_model_len": 64, "budget": Budget(max_tokens=400)})
     ledger = Ledger()
     wanted = {"a": [("id0", "x" * 1_000_000), *PROMPTS[1:3]]}
-    responses, calls = answering.answer(wanted, [recipe("a")], store, engine, 0, ledger)
+    responses, calls = teachers.answer(wanted, [recipe("a")], store, engine, 0, ledger)
     assert responses["error"].to_pylist() == ["no room", None, None]
     assert ledger.spent()[0] == 2 * (7 + 10)
     row = calls.to_pylist()[0]
@@ -166,7 +190,7 @@ def test_a_prompt_that_no_context_holds_takes_nothing_of_the_budget(store, monke
 
 
 def test_a_request_without_an_answer_is_told(fake, store, monkeypatch):
-    monkeypatch.setattr(asking, "run_in_child", lambda *_, **__: (item for item in []))
+    answer_by(monkeypatch, lambda *_: (item for item in []))
     with pytest.raises(PersynError, match="no answer to 5 of 5"):
         answer({"a": PROMPTS}, [recipe("a")], store)
 

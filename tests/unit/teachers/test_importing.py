@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from persyn_kedro.domain import teachers
 from persyn_kedro.domain.stores.tables import ResponseStore
-from persyn_kedro.domain.teachers import client as answering
 from persyn_kedro.domain.teachers.import_answers import import_responses
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.errors import PersynError
@@ -46,7 +46,7 @@ def test_imported_answers_are_never_paid_for(tmp_path: Path) -> None:
     assert import_responses(file, RECIPES, store) == {"a": 0, "b": 0}
     prompts = [(text_id(p), p) for p in ("1+1?", "2+2?")]
     wanted = {"a": prompts, "b": prompts[:1]}
-    responses, calls = answering.answer(wanted, RECIPES, store, EngineSettings(), 0)
+    responses, calls = teachers.answer(wanted, RECIPES, store, EngineSettings(), 0)
     assert responses["response"].to_pylist() == ["2", "4", "It is 2"]
     assert responses["finish_reason"].to_pylist() == ["stop", "stop", "length"]
     assert set(responses["engine"].to_pylist()) == {"import"}

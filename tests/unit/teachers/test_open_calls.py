@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, strategies as st
 
-from persyn_kedro.domain.teachers.pending import OpenCalls
-from persyn_kedro.domain.teachers.record import Call
+from persyn_kedro.domain.teachers.pending import PendingCalls
+from persyn_kedro.domain.teachers.requests import Call
 
 
 @given(st.lists(st.text("0123456789abcdef", min_size=18, max_size=18), unique=True), st.data())
@@ -15,7 +15,7 @@ def test_a_call_is_found_by_its_key_once(keys, data):
     """Also where the first 16 digits are those of another."""
     keys = sorted({*keys, *(key[:16] + "ff" for key in keys[:5])})
     cut = data.draw(st.integers(0, len(keys)))
-    shares = [
+    group = [
         SimpleNamespace(
             missing=own,
             missing_keys=pa.array(own, pa.string()),
@@ -23,11 +23,11 @@ def test_a_call_is_found_by_its_key_once(keys, data):
         )
         for own in (keys[:cut], keys[cut:])
     ]
-    calls = OpenCalls(shares)
+    pending = PendingCalls(group)
     taken = data.draw(st.lists(st.sampled_from(keys), unique=True)) if keys else []
-    assert [calls.take(key).key for key in taken] == taken
-    assert all(calls.take(key) is None for key in taken)
-    assert [call.key for call in calls.give_up()] == [key for key in keys if key not in taken]
-    assert (len(calls), calls.left) == (len(keys), len(keys) - len(taken))
+    assert [pending.take(key).key for key in taken] == taken
+    assert all(pending.take(key) is None for key in taken)
+    assert [call.key for call in pending.calls()] == [key for key in keys if key not in taken]
+    assert (len(pending), pending.left) == (len(keys), len(keys) - len(taken))
     with pytest.raises(KeyError):
-        calls.take("0" * 17 + "x")
+        pending.take("0" * 17 + "x")

@@ -212,8 +212,8 @@ def _number(value: Any) -> float | None:
 
 def environment(engine: EngineSettings, backend: str) -> dict[str, str]:
     """Return the variables that are set before the harness is imported."""
-    from persyn_kedro.domain.engines.vllm import environment as vllm_environment
+    from persyn_kedro.domain.engines.vllm import VllmEngine
 
-    own = vllm_environment(engine) if backend == "vllm" else {}
+    own = VllmEngine.environment(engine) if backend == "vllm" else {}
     # vLLM's own progress bar divides by the time that a disabled one does not measure.
     return {**own, "TQDM_DISABLE": ""}

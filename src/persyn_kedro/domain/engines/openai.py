@@ -1,19 +1,21 @@
 """Generation by any OpenAI-compatible endpoint, with the official client and tenacity."""
 
+import math
 import os
 import re
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from persyn_kedro.domain.engines.base import Generation, Request, failed
+from persyn_kedro.domain.engines.base import Engine, Generation, Request, failed
 from persyn_kedro.domain.engines.rate_limit import AdaptiveLimit
 from persyn_kedro.domain.engines.replies.completions import Answer
 from persyn_kedro.domain.engines.replies.key_masking import without_key
 from persyn_kedro.domain.engines.replies.refusals import Refusal
 from persyn_kedro.domain.engines.replies.reply import read_reply
+from persyn_kedro.foundations.settings.cluster import ClusterSettings
 from persyn_kedro.foundations.settings.models import (
     EndpointSettings,
     EngineSettings,
@@ -36,48 +38,66 @@ NO_CONNECTION = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
 MARKED = "set aside: the prompt holds a chat template's marker"
 
 
-def generate(
-    requests: Iterable[Request],
-    model: "ResolvedModel",
-    engine: EngineSettings,
-    late: list[Generation] | None = None,
-) -> Generator[Generation, None, None]:
-    """Yield a generation for each request as it comes, in no fixed order.
+class OpenAIEngine(Engine):
+    """Requests to a hosted model, ``max_concurrency`` at once, by threads of this process."""
 
-    What cannot be answered is an error row; one with a ``remedy`` is the last that was asked for.
-    Closing the generator ends it once the requests under
-    way are answered, which were paid for: their answers are put into ``late``.
-    """
-    endpoint = model.settings.endpoint
-    assert endpoint is not None  # noqa: S101 - the caller chose this engine for it
-    stop = threading.Event()
-    client = _client(endpoint)
-    asker = _Asker(model, client, endpoint, AdaptiveLimit(endpoint.max_concurrency), stop)
-    waiting = iter(requests)
-    under_way: set[Future[Generation | None]] = set()
-    ready: set[Future[Generation | None]] = set()
-    pool = ThreadPoolExecutor(endpoint.max_concurrency, thread_name_prefix=f"ask {model.name}")
-    try:
-        while True:
-            while len(under_way) < 2 * endpoint.max_concurrency and not stop.is_set():
-                request = next(waiting, None)
-                if request is None:
-                    break
-                under_way.add(pool.submit(asker.ask, request))
-            if not under_way:
-                return
-            ready, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-            while ready:
-                generation = ready.pop().result()
-                if generation is not None:
-                    yield generation
-    finally:
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
-        ended = [future.result() for future in ready | under_way if not future.cancelled()]
-        if late is not None:
-            late += [generation for generation in ended if generation and generation.asked]
-        client.close()
+    in_child = False
+
+    def __init__(
+        self, model: "ResolvedModel", settings: EngineSettings, cluster: ClusterSettings
+    ) -> None:
+        super().__init__(model, settings, cluster)
+        assert model.settings.endpoint  # noqa: S101 - the registry chose this engine for it
+        self.endpoint: EndpointSettings = model.settings.endpoint
+        self.name = "openai"
+        self.context = math.inf  # the server's is not known
+        self.in_flight = self.endpoint.max_concurrency
+        self.unknown_finish_reason = self.endpoint.unknown_finish_reason
+        self._late: list[Generation] = []
+
+    def is_final(self, failure: Mapping[str, Any]) -> bool:
+        """Tell whether the prompt holds a marker that the settings do not let through."""
+        return failure["error"] == MARKED and not self.endpoint.allow_template_markers
+
+    def generate(self, requests: Iterable[Request]) -> Generator[Generation, None, None]:
+        """Yield a generation for each request as it comes.
+
+        What cannot be answered is an error row; one with a ``remedy`` is the last that was asked
+        for. Closing the generator waits for the requests under way, which were paid for.
+        """
+        stop = threading.Event()
+        client = _client(self.endpoint)
+        limit = AdaptiveLimit(self.endpoint.max_concurrency)
+        asker = _Asker(self.model, client, self.endpoint, limit, stop)
+        waiting = iter(requests)
+        under_way: set[Future[Generation | None]] = set()
+        ready: set[Future[Generation | None]] = set()
+        pool = ThreadPoolExecutor(self.in_flight, thread_name_prefix=f"ask {self.model.name}")
+        try:
+            while True:
+                while len(under_way) < 2 * self.in_flight and not stop.is_set():
+                    request = next(waiting, None)
+                    if request is None:
+                        break
+                    under_way.add(pool.submit(asker.ask, request))
+                if not under_way:
+                    return
+                ready, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                while ready:
+                    generation = ready.pop().result()
+                    if generation is not None:
+                        yield generation
+        finally:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            ended = [future.result() for future in ready | under_way if not future.cancelled()]
+            self._late += [answer for answer in ended if answer and answer.asked]
+            client.close()
+
+    def drain(self) -> Iterator[Generation]:
+        """Yield what was under way as ``generate`` was closed."""
+        while self._late:
+            yield self._late.pop(0)
 
 
 def _client(endpoint: EndpointSettings) -> Any:
@@ -214,12 +234,9 @@ def _arguments(
     request: Request, endpoint: EndpointSettings, template_arguments: dict[str, Any]
 ) -> dict[str, Any]:
     sampling: SamplingSettings = request.sampling
-    messages = [{"role": "user", "content": request.prompt}]
-    if request.system is not None:
-        messages.insert(0, {"role": "system", "content": request.system})
     arguments: dict[str, Any] = {
         "model": endpoint.model,
-        "messages": messages,
+        "messages": request.messages,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         endpoint.max_tokens_parameter: sampling.max_new_tokens,

@@ -1,32 +1,21 @@
-"""An engine of the user's own: ``generate(requests, model, engine)``, in the model's process."""
+"""An engine of the user's own: ``file.py:name``, a function of requests, model and settings."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator, Iterable, Iterator
 
-from persyn_kedro.domain.engines.base import Generation, Request
-from persyn_kedro.foundations.settings.models import EngineSettings
+from persyn_kedro.domain.engines.base import Engine, Generation, Request
 from persyn_kedro.foundations.settings.plugins import load_function
 
-if TYPE_CHECKING:
-    from persyn_kedro.foundations.models.resolve import ResolvedModel
 
+class PluginEngine(Engine):
+    """Calls the function that ``settings.name`` names, in the model's process."""
 
-def engine_function(engine: EngineSettings) -> Callable[..., Iterator[Generation]]:
-    """Return the function that ``engine.name`` names.
+    def set_up(self) -> None:
+        """Raise a PersynError if the function is not there or does not take three arguments."""
+        self._function()
 
-    Raises:
-        PersynError: it is not there, or does not take three arguments.
-    """
-    return load_function(engine.name, "requests", "model", "engine")
+    def generate(self, requests: Iterable[Request]) -> Generator[Generation, None, None]:
+        """Yield what the function yields."""
+        yield from self._function()(requests, self.model, self.settings)
 
-
-def environment(engine: EngineSettings) -> dict[str, str]:
-    """Return no variables: the function may set its own before it imports its library."""
-    return {}
-
-
-def generate(
-    requests: Iterable[Request], model: "ResolvedModel", engine: EngineSettings
-) -> Iterator[Generation]:
-    """Yield the generations of the user's own engine, one for each request."""
-    yield from engine_function(engine)(requests, model, engine)
+    def _function(self) -> Callable[..., Iterator[Generation]]:
+        return load_function(self.settings.name, "requests", "model", "engine")

@@ -1,35 +1,40 @@
-"""Engines for local models: three of the package, each one file, or the user's own function.
+"""Which engine runs a model: chosen here alone, by the model and the settings."""
 
-A module here has three functions: ``generate(requests, model, engine)`` (as in
-transformers; Ray's is handed the cluster too), ``environment(engine)`` (variables of the
-process that it runs in) and ``install()`` (how its library is installed, None where it is there).
-What they take and give is in ``base``.
-"""
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from types import ModuleType
-
-from persyn_kedro.domain.engines.plugin import engine_function
-from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.domain.engines.base import Engine
+from persyn_kedro.domain.engines.openai import OpenAIEngine
+from persyn_kedro.domain.engines.plugin import PluginEngine
+from persyn_kedro.domain.engines.ray import PluginOnRay, TransformersOnRay, VllmOnRay
+from persyn_kedro.domain.engines.transformers import TransformersEngine
+from persyn_kedro.domain.engines.vllm import VllmEngine
+from persyn_kedro.foundations.processes import target as cluster
 from persyn_kedro.foundations.settings.models import EngineSettings
 from persyn_kedro.foundations.settings.plugins import is_own
 
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.models.resolve import ResolvedModel
 
-def engine_module(name: str) -> ModuleType:
-    """Return the module of the engine ``name``, or of ``openai``, that of endpoints."""
-    return import_module(f"persyn_kedro.domain.engines.{'plugin' if is_own(name) else name}")
+OWN = "file.py:name"
+HERE: dict[str, type[Engine]] = {
+    "transformers": TransformersEngine,
+    "vllm": VllmEngine,
+    OWN: PluginEngine,
+}
+ON_RAY: dict[str, type[Engine]] = {
+    "transformers": TransformersOnRay,
+    "vllm": VllmOnRay,
+    OWN: PluginOnRay,
+}
 
 
-def check_installed(engine: EngineSettings) -> None:
-    """Raise a PersynError if the engine's library, or the user's own function, is not there."""
-    if engine.name == "ray" and is_own(engine.inside):
-        engine_function(engine.model_copy(update={"name": engine.inside}))
-    if is_own(engine.name):
-        engine_function(engine)
-        return
-    how = engine_module(engine.name).install()
-    if how is not None:
-        raise PersynError(
-            f"Engine {engine.name} is not installed: {how}, or run with "
-            "`--params=engine.name=transformers`."
-        )
+def local_engine(settings: EngineSettings) -> type[Engine]:
+    """Return what runs the models that are not hosted."""
+    engines, name = (ON_RAY, settings.inside) if settings.name == "ray" else (HERE, settings.name)
+    return engines[OWN if is_own(name) else name]
+
+
+def engine_of(model: "ResolvedModel", settings: EngineSettings) -> Engine:
+    """Return the engine of this model, on the cluster that is in force."""
+    engine = OpenAIEngine if model.settings.endpoint else local_engine(settings)
+    return engine(model, settings, cluster.current())

@@ -1,57 +1,45 @@
 """Generation with Transformers, for machines without vLLM."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
-from persyn_kedro.domain.engines.base import Generation, Prepared, Request, Turns
+from persyn_kedro.domain.engines.base import Engine, Generation, Request
+from persyn_kedro.domain.engines.turns import Prepared, Turns
 from persyn_kedro.foundations import progress
-from persyn_kedro.foundations.settings.models import EngineSettings
-
-if TYPE_CHECKING:
-    from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 LOOK_AHEAD = 4096  # requests, among which those of similar length are put together
 
 
-def environment(engine: EngineSettings) -> dict[str, str]:
-    """Return no variables: Transformers needs none."""
-    return {}
+class TransformersEngine(Engine):
+    """Greedy requests in batches, sampled ones one by one."""
 
+    _loaded: tuple[Turns, Any] | None = None
 
-def install() -> str | None:
-    """Return None: Transformers is always there."""
-    return None
+    def load(self) -> Self:
+        """Load tokenizer and weights, unless that has been done."""
+        self._turns_and_model()
+        return self
 
+    def _turns_and_model(self) -> tuple[Turns, Any]:
+        from persyn_kedro.foundations.models.load import load_causal_lm
 
-def generate(
-    requests: Iterable[Request], model: "ResolvedModel", engine: EngineSettings
-) -> Iterator[Generation]:
-    """Yield a generation for each request: greedy ones in batches, sampled ones one by one."""
-    yield from start(model, engine)(requests)
+        if self._loaded is None:
+            self._loaded = Turns.of(self.model, self.settings), load_causal_lm(self.model)
+            progress.loaded()
+        return self._loaded
 
-
-def start(
-    model: "ResolvedModel", engine: EngineSettings
-) -> Callable[[Iterable[Request]], Iterator[Generation]]:
-    """Load the model; return what answers requests, as often as it is called."""
-    from persyn_kedro.foundations.models.load import load_causal_lm
-
-    turns = Turns.of(model, engine)
-    causal_lm = load_causal_lm(model)
-    progress.loaded()
-
-    def answer(requests: Iterable[Request]) -> Iterator[Generation]:
+    def generate(self, requests: Iterable[Request]) -> Generator[Generation, None, None]:
+        """Yield a generation for each request, those of similar length together."""
+        turns, causal_lm = self._turns_and_model()
         iterator = iter(requests)
         while some := [turns.prepare(request) for request in islice(iterator, LOOK_AHEAD)]:
             yield from (each for each in some if isinstance(each, Generation))
             waiting = [each for each in some if isinstance(each, Prepared)]
-            for batch in _batches(waiting, engine.batch_size):
+            for batch in _batches(waiting, self.settings.batch_size):
                 answers = _generate_batch(causal_lm, batch, sorted(turns.stop_ids))
                 for prepared, token_ids in zip(batch, answers, strict=True):
                     yield turns.finish(prepared, token_ids)
-
-    return answer
 
 
 def _batches(waiting: Iterable[Prepared], size: int) -> Iterator[list[Prepared]]:

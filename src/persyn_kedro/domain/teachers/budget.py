@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from persyn_kedro.foundations.settings.models import Budget
 
 if TYPE_CHECKING:
-    from persyn_kedro.domain.engines.base import Generation
+    from persyn_kedro.domain.engines.base import Generation, Request
     from persyn_kedro.domain.teachers.recipe import Recipe
 
 TEMPLATE_TOKENS = 64  # an upper bound of what a chat template adds to a prompt
@@ -21,7 +21,7 @@ class BudgetReached(Exception):
 class Ledger:
     """Tokens (prompt and completion) and cost of a run, in all and for each teacher.
 
-    A call is reserved at its worst before it is made: a token for each byte of the prompt, and all
+    A call is reserved at its worst before it is made: a token for each byte it sends, and all
     of ``max_new_tokens``. Once answered, what it took is booked instead.
     """
 
@@ -37,7 +37,7 @@ class Ledger:
         return tokens, cost
 
     def reserve(
-        self, recipe: "Recipe", key: str, prompt: str, run: Budget, context: float = float("inf")
+        self, recipe: "Recipe", request: "Request", run: Budget, context: float = float("inf")
     ) -> None:
         """Set aside what a call can take at most; ``run`` limits all teachers together.
 
@@ -48,14 +48,14 @@ class Ledger:
         """
         if not (run.limits or recipe.budget.limits):
             return  # nothing to look at, and millions may be under way
-        size = len(prompt.encode()) + len((recipe.system or "").encode()) + TEMPLATE_TOKENS
-        size = int(min(size, context))
+        size = sum(len(message["content"].encode()) for message in request.messages)
+        size = int(min(size + TEMPLATE_TOKENS, context))
         most = int(min(recipe.sampling.max_new_tokens, context))
         worst = (float(size + most), recipe.cost(size, most))
         with self._lock:
             self._check(recipe, worst, run)
-            self._reserved[key] = worst
-            self._book(recipe.teacher, worst, 1)
+            self._reserved[request.key] = worst
+            self._add(recipe.teacher, worst, 1)
 
     def _check(self, recipe: "Recipe", worst: tuple[float, float], run: Budget) -> None:
         for who, budget in ((recipe.teacher, recipe.budget), (None, run)):
@@ -72,9 +72,9 @@ class Ledger:
     def release(self, recipe: "Recipe", key: str) -> None:
         """Take back what was set aside for a call, if anything was."""
         with self._lock:
-            self._book(recipe.teacher, self._reserved.pop(key, (0.0, 0.0)), -1)
+            self._add(recipe.teacher, self._reserved.pop(key, (0.0, 0.0)), -1)
 
-    def settle(self, recipe: "Recipe", key: str, generation: "Generation") -> None:
+    def book(self, recipe: "Recipe", key: str, generation: "Generation") -> None:
         """Book what a reserved call took: the worst again for each try that does not say, nothing
         where the prompt was set aside."""
         prompt = generation.prompt_tokens if generation.asked else 0
@@ -82,8 +82,8 @@ class Ledger:
         took = (float(prompt + completion), recipe.cost(prompt, completion))
         with self._lock:
             worst = self._reserved.pop(key, (0.0, 0.0))
-            self._book(recipe.teacher, worst, generation.unknown - 1)
-            self._book(recipe.teacher, took, 1)
+            self._add(recipe.teacher, worst, generation.unknown - 1)
+            self._add(recipe.teacher, took, 1)
             self._count(
                 recipe.teacher,
                 calls=generation.asked,
@@ -95,7 +95,7 @@ class Ledger:
             )
 
     def time(self, seconds: float, tokens: Mapping[str, int]) -> None:
-        """Note how long a model took, shared out by its teachers' completion ``tokens``."""
+        """Book how long a model took, shared out by its teachers' completion ``tokens``."""
         total = sum(tokens.values())
         for teacher, count in tokens.items():
             share = count / total if total else 1 / len(tokens)
@@ -112,7 +112,7 @@ class Ledger:
         for name, value in more.items():
             counts[name] = counts.get(name, 0) + value
 
-    def _book(self, teacher: str, amounts: tuple[float, float], sign: int) -> None:
+    def _add(self, teacher: str, amounts: tuple[float, float], sign: int) -> None:
         for who in (teacher, None):
             for place, amount in enumerate(amounts):
                 self._spent[who][place] += sign * amount

@@ -10,7 +10,7 @@ from persyn_kedro.foundations.processes.child import Ended, stop_with
 T = TypeVar("T")
 
 
-def together(work: Callable[[T], None], items: Sequence[T], at_once: int) -> None:
+def for_each(work: Callable[[T], None], items: Sequence[T], at_once: int) -> None:
     """Call ``work`` for each item, ``at_once`` at a time: one by one in this thread for 1.
 
     Raises:

@@ -1,27 +1,23 @@
 """Which calls of one model are not answered yet."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from persyn_kedro.domain.teachers.record import Call
-
-if TYPE_CHECKING:
-    from persyn_kedro.domain.teachers.requests import Share
+from persyn_kedro.domain.teachers.requests import Call, TeacherRequests
 
 
-class OpenCalls:
-    """The calls of one model's shares, found by their keys: 25 bytes a call, for millions of them.
+class PendingCalls:
+    """One model's calls, found by their keys: 25 bytes a call, for millions of them.
 
     Each is looked up by the first 64 bits of its key, which is a hash.
     """
 
-    def __init__(self, shares: Sequence["Share"]) -> None:
-        self._shares = list(shares)
-        self._starts = np.cumsum([0, *(len(share.missing) for share in shares)])
-        heads = np.concatenate([np.empty(0, np.uint64), *(_heads(s.missing_keys) for s in shares)])
+    def __init__(self, group: Sequence[TeacherRequests]) -> None:
+        self._group = list(group)
+        self._starts = np.cumsum([0, *(len(each.missing) for each in group)])
+        heads = np.concatenate([np.empty(0, np.uint64), *(_heads(r.missing_keys) for r in group)])
         self._order = np.argsort(heads, kind="stable")
         self._heads = heads[self._order]
         self._open = np.ones(len(heads), bool)
@@ -65,13 +61,13 @@ class OpenCalls:
         """How many are open."""
         return int(self._open.sum())
 
-    def give_up(self) -> Iterator[Call]:
+    def calls(self) -> Iterator[Call]:
         """Yield those that are open."""
         return (self._call(number) for number in np.flatnonzero(self._open).tolist())
 
     def _call(self, number: int) -> Call:
-        share = int(np.searchsorted(self._starts, number, side="right")) - 1
-        return self._shares[share].call(number - int(self._starts[share]))
+        place = int(np.searchsorted(self._starts, number, side="right")) - 1
+        return self._group[place].call(number - int(self._starts[place]))
 
 
 def _heads(keys: pa.Array) -> np.ndarray:

@@ -1,32 +1,23 @@
-"""What becomes of one model's answers: counted, booked, and stored chunk by chunk."""
+"""What becomes of one model's answers: counted, booked, noted, and stored in chunks."""
 
 import logging
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from persyn_kedro.domain.engines.base import Generation
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.budget import Ledger
-from persyn_kedro.domain.teachers.recipe import Recipe
+from persyn_kedro.domain.teachers.pending import PendingCalls
+from persyn_kedro.domain.teachers.requests import NOT_ASKED, UNKNOWN_REASON, Call, TeacherRequests
+from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import as_unicode
 from persyn_kedro.foundations.progress import Watch
 
 log = logging.getLogger(__name__)
-
-NOT_ASKED = "not asked: the model was stopped"
-UNKNOWN_REASON = ": finish_reason "  # in the column `engine`, before a reason that is not known
 JUDGED_FROM = 10  # answers before a model can be called a failing one
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A response that the store lacks, and the first teacher that wants it, who pays."""
-
-    key: str
-    recipe: Recipe
-    prompt_id: str
 
 
 class Tally:
@@ -42,8 +33,8 @@ class Tally:
         self._unknown_reasons: Counter[tuple[str, str]] = Counter()
         self._lap = (time.monotonic(), Counter[str]())
 
-    def note(self, call: Call, generation: Generation) -> None:
-        """Count an answer."""
+    def count(self, call: Call, generation: Generation) -> None:
+        """Count an answer, as the table of calls will."""
         self._lap[1][call.recipe.teacher] += generation.completion_tokens
         self.sent += generation.asked
         if generation.error is not None:
@@ -51,24 +42,19 @@ class Tally:
             self._errors[generation.error[:100]] += 1
         if generation.unknown_reason:
             self._unknown_reasons[generation.unknown_reason, generation.finish_reason] += 1
-        self._tell(call, generation)
-
-    def give_up(self, calls: int) -> None:
-        """Count calls that are not made any more as failed."""
-        self._watch.advance(0, skipped=calls, failed=calls)
-
-    def _tell(self, call: Call, generation: Generation) -> None:
-        """Advance the progress line, by what the table of calls will say."""
-        asked = generation.asked
-        prompt = generation.prompt_tokens if asked else 0
+        prompt = generation.prompt_tokens if generation.asked else 0
         self._watch.advance(
-            int(asked),
-            skipped=int(not asked),
+            int(generation.asked),
+            skipped=int(not generation.asked),
             tokens=generation.completion_tokens,
             prompt_tokens=prompt,
             cost=call.recipe.cost(prompt, generation.completion_tokens),
             failed=int(generation.error is not None),
         )
+
+    def give_up(self, calls: int) -> None:
+        """Count calls that are not made any more as failed."""
+        self._watch.advance(0, skipped=calls, failed=calls)
 
     def lap(self) -> tuple[float, dict[str, int]]:
         """Return the seconds and the teachers' completion tokens since the last call."""
@@ -92,28 +78,61 @@ class Tally:
             )  # fmt: skip
 
 
-class Chunk:
-    """Rows that are not stored yet."""
+class Recorder:
+    """One model's answers as rows: counted, booked, noted, and stored ``chunk_size`` at a time.
+
+    What is in flight is paid for too: with it a kill costs ``chunk_size`` answers at most.
+    """
 
     def __init__(
-        self, engine: str, store: ResponseStore, tally: Tally, ledger: Ledger, size: int
+        self, group: Sequence[TeacherRequests], tally: Tally, store: ResponseStore, ledger: Ledger
     ) -> None:
-        self._engine, self._store, self._tally = engine, store, tally
-        self._ledger, self._size = ledger, size
+        engine = group[0].engine
+        self.tally, self.pending = tally, PendingCalls(group)
+        self._engine, self._store, self._ledger = engine.name, store, ledger
+        self._size = max(1, engine.settings.chunk_size - engine.in_flight)
+        self._requests = {each.recipe.recipe_id: each for each in group}
         self._rows: list[dict[str, Any]] = []
-        self._shelves: dict[str, str] = {}  # by recipe_id
 
-    def keep(self, call: Call, generation: Generation) -> dict[str, Any]:
-        """Turn an answer into a row, store it if the chunk is full, and book what it took."""
+    def record(self, generation: Generation) -> None:
+        """Take an answer, unless its call has one already (a lost node's, done again).
+
+        Raises:
+            PersynError: there is no such call.
+        """
+        try:
+            call = self.pending.take(generation.key)
+        except (KeyError, ValueError, TypeError, OverflowError):  # of an own engine: no key at all
+            raise PersynError(
+                f"{self.tally.label} answered a request that it was not given: {generation.key!r}."
+            ) from None
+        if call is None:
+            return
         generation = _storable(generation)
-        self._tally.note(call, generation)
-        row = row_of(call, generation, self._engine_of(generation))
+        self.tally.count(call, generation)
+        row = _row(call, generation, self._engine_of(generation))
         self._rows.append(row)
-        self._shelves[call.recipe.recipe_id] = call.recipe.shelf
-        self._ledger.settle(call.recipe, call.key, generation)
+        self._requests[call.recipe.recipe_id].outcomes.note(row)
+        self._ledger.book(call.recipe, call.key, generation)
         if len(self._rows) >= self._size:
-            self.store()
-        return row
+            self.flush()
+
+    def flush(self) -> None:
+        """Store what there is, and book the time that it took."""
+        for recipe_id, requests in self._requests.items():
+            own = [row for row in self._rows if row["recipe_id"] == recipe_id]
+            self._store.append(requests.recipe.shelf, own)
+            # Shelf by shelf: if the disk fills up in between, a second try stores none twice.
+            self._rows = [row for row in self._rows if row["recipe_id"] != recipe_id]
+        self._ledger.time(*self.tally.lap())
+
+    def give_up(self) -> None:
+        """Note what is pending as not asked, and book nothing for it: others may spend it."""
+        self.tally.give_up(self.pending.left)
+        for call in self.pending.calls():
+            self._ledger.release(call.recipe, call.key)
+            row = _row(call, Generation(call.key, "", "error", 0, 0, NOT_ASKED), None)
+            self._requests[call.recipe.recipe_id].outcomes.note(row)
 
     def _engine_of(self, generation: Generation) -> str | None:
         """Return the engine as it is recorded: with a finish reason that is not known."""
@@ -122,14 +141,6 @@ class Chunk:
         reason = generation.unknown_reason
         return f"{self._engine}{UNKNOWN_REASON}{reason}" if reason else self._engine
 
-    def store(self) -> None:
-        """Store what there is, and note the time that it took."""
-        for recipe_id, shelf in self._shelves.items():
-            self._store.append(shelf, [r for r in self._rows if r["recipe_id"] == recipe_id])
-            # Shelf by shelf: if the disk fills up in between, a second try stores none twice.
-            self._rows = [r for r in self._rows if r["recipe_id"] != recipe_id]
-        self._ledger.time(*self._tally.lap())
-
 
 def _storable(generation: Generation) -> Generation:
     """Replace half characters, which a server's JSON can hold but no file: the answer is paid."""
@@ -137,7 +148,7 @@ def _storable(generation: Generation) -> Generation:
     return replace(generation, response=as_unicode(generation.response), error=error)
 
 
-def row_of(call: Call, generation: Generation, engine: str | None) -> dict[str, Any]:
+def _row(call: Call, generation: Generation, engine: str | None) -> dict[str, Any]:
     """Return the row of ``schemas.STORED_RESPONSES`` for an answer; ``engine`` None: not asked."""
     return {
         "response_key": call.key,

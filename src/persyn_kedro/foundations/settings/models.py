@@ -232,7 +232,7 @@ class EngineSettings(Settings):
     """What runs local models. ``chunk_size`` responses are stored at a time."""
 
     name: Annotated[str, kind("vllm", "transformers", "ray"), NO_EFFECT] = Field(
-        "vllm", description="or file.py:name, a function as transformers_engine.generate"
+        "vllm", description="or file.py:name, a function of requests, model and these settings"
     )
     inside: Annotated[str, kind("vllm", "transformers"), NO_EFFECT] = Field(
         "vllm", description="what engine ray runs on the cluster, or file.py:name"

@@ -1,0 +1,106 @@
+"""What comes back: how each wanted response ended (OUTCOMES), what it took (CALLS), its text."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from persyn_kedro.domain.stores.tables import ResponseStore
+from persyn_kedro.domain.teachers.recipe import Recipe
+from persyn_kedro.domain.teachers.requests import TeacherRequests, is_settled
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.tables.memory import give_back
+from persyn_kedro.foundations.tables.rows import BLOCK
+from persyn_kedro.foundations.tables.schemas import CALLS, OUTCOMES, RESPONSES, with_unsettled
+
+
+def results_of(requests: list[TeacherRequests]) -> tuple[pa.Table, pa.Table]:
+    """Return OUTCOMES and CALLS of requests, which are let go one by one: they may be large."""
+    outcomes, calls, unsettled = [OUTCOMES.empty_table()], [], 0
+    while requests:
+        each = requests.pop(0)
+        new = each.outcomes.rows(each.missing_keys)
+        outcomes.append(_outcomes(each))
+        calls.append(_calls(each, new))
+        failed = new.filter(pc.is_valid(new["error"])).to_pylist()
+        unsettled += sum(not is_settled(row, each.engine) for row in failed)
+        give_back()
+    return with_unsettled(pa.concat_tables(outcomes), unsettled), pa.Table.from_pylist(calls, CALLS)
+
+
+def _outcomes(requests: TeacherRequests) -> pa.Table:
+    if not len(requests.keys):
+        return OUTCOMES.empty_table()
+    names = pa.repeat(requests.recipe.teacher, len(requests.keys))
+    return requests.outcomes.rows(requests.keys).add_column(0, "teacher", names).cast(OUTCOMES)
+
+
+def _calls(requests: TeacherRequests, new: pa.Table) -> dict[str, Any]:
+    made = new.filter(pc.is_valid(new["engine"]))  # asked at all
+    tokens = [pc.sum(made[f"{k}_tokens"]).as_py() or 0 for k in ("prompt", "completion")]
+    return {
+        "teacher": requests.recipe.teacher,
+        "responses": len(requests.keys),
+        "calls": len(made),
+        "prompt_tokens": tokens[0],
+        "completion_tokens": tokens[1],
+        "errors": len(new) - new["error"].null_count,
+        "cost": requests.recipe.cost(*tokens),
+    }
+
+
+def with_texts(
+    outcomes: pa.Table, recipes: Sequence[Recipe], store: ResponseStore
+) -> Iterator[pa.RecordBatch]:
+    """Yield the responses (RESPONSES) of rows of OUTCOMES, which are in the store.
+
+    Of one teacher at a time the texts are in memory. A failed response has none.
+
+    Raises:
+        PersynError: one is no longer there.
+    """
+    by_name = {recipe.teacher: recipe for recipe in recipes}
+    for teacher, rows in _runs(outcomes):
+        recipe = by_name[teacher]
+        stored = store.read(recipe.shelf, ["response_key", "response"])
+        places = pc.index_in(rows["response_key"], value_set=stored["response_key"])
+        # Together they may be over 2 GiB, which string cannot address.
+        known = stored["response"].cast(pa.large_string()).combine_chunks()
+        places = pc.if_else(pc.is_null(rows["error"]), places, None)
+        if places.null_count > len(rows) - rows["error"].null_count:
+            raise PersynError(
+                f"The store has lost responses of teacher {teacher!r} while they were used: the "
+                "same command asks for them again."
+            )
+        for start in range(0, len(rows), BLOCK):
+            block, place = rows.slice(start, BLOCK), places.slice(start, BLOCK)
+            texts = pc.fill_null(known.take(place), "").cast(pa.string())
+            yield _responses(block, texts, recipe)
+
+
+def _responses(outcomes: pa.Table, texts: pa.Array, recipe: Recipe) -> pa.RecordBatch:
+    """Return RESPONSES of some rows of OUTCOMES, all of one teacher."""
+    added = {
+        "response": texts,
+        "weights_id": pa.repeat(recipe.weights_id, len(texts)),
+        "recipe_id": pa.repeat(recipe.recipe_id, len(texts)),
+        "sample_index": pa.repeat(pa.scalar(0, pa.int32()), len(texts)),
+    }
+    columns = [
+        added[field.name] if field.name in added else outcomes[field.name].cast(field.type)
+        for field in RESPONSES
+    ]
+    (batch,) = pa.table(columns, schema=RESPONSES).combine_chunks().to_batches()
+    return batch
+
+
+def _runs(outcomes: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Yield each teacher's rows, as far as they follow one another."""
+    names = outcomes["teacher"].combine_chunks().dictionary_encode()
+    codes = names.indices.to_numpy()
+    borders = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
+    for start, end in zip(borders, borders[1:], strict=False):
+        if end > start:
+            yield outcomes["teacher"][start].as_py(), outcomes.slice(start, end - start)
