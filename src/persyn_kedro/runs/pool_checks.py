@@ -15,7 +15,6 @@ from persyn_kedro.foundations.settings import (
     ModelSettings,
     StudentSettings,
     Teachers,
-    TrainRewardModelSettings,
     TrainRouterSettings,
     is_own,
 )
@@ -66,30 +65,6 @@ def check_own_code(label: LabelSettings, routers: Iterable[str]) -> None:
         quality_function(label.quality.kind)
     for kind in filter(is_own, routers):
         router_class(kind)
-
-
-def check_recipe(models: Models, label: LabelSettings, recipe: TrainRewardModelSettings) -> None:
-    """Refuse settings from which no reward model could be trained.
-
-    Raises:
-        PersynError: names the first such setting.
-    """
-    if label.quality.kind != "exact_answer":
-        raise PersynError(
-            "A reward model is trained on answers that are right or wrong: set label.quality to "
-            "{kind: exact_answer} and label prompts that have references."
-        )
-    if recipe.model not in models.root:
-        known = ", ".join(models.root)
-        raise PersynError(
-            f"train_reward_model.model is {recipe.model!r}, which models does not have ({known})."
-        )
-    if models.root[recipe.model].endpoint:
-        raise PersynError(
-            f"train_reward_model.model is {recipe.model!r}, an endpoint: only teachers can be "
-            "endpoints."
-        )
-    check_source(recipe.model, models.root[recipe.model])
 
 
 def _check_twins(models: Models, teachers: Teachers) -> None:

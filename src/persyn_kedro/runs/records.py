@@ -1,8 +1,9 @@
 """What made the versions of a catalog's data sets, and what would make them now."""
 
 import inspect
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
+from functools import cache, reduce
+from operator import or_
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +17,7 @@ from persyn_kedro.foundations.models import model_identity
 from persyn_kedro.foundations.settings import (
     GROUPS,
     ModelSettings,
+    Needs,
     models_used,
     read_settings,
     step_of,
@@ -29,6 +31,11 @@ def settings_of(node: Node) -> dict[str, str]:
     # Kedro has checked that they fit; arguments at the end may be left to their defaults.
     names = zip(inspect.signature(node.func).parameters, node.inputs, strict=False)
     return {a: n.removeprefix("params:") for a, n in names if n.startswith("params:")}
+
+
+def needs_of(nodes: Iterable[Node]) -> Needs:
+    """Return what any of these nodes needs."""
+    return reduce(or_, (step_of(node.func).needs for node in nodes), Needs.NOTHING)
 
 
 def models_of(pipeline: Pipeline, settings: dict[str, Any]) -> dict[str, ModelSettings]:

@@ -1,8 +1,11 @@
-"""Every field of every settings: a step's fingerprint hangs on those that its mark names alone.
+"""Every step's mark: what it names is there, and what it says is what the step does.
+
+Every field of every settings: a step's fingerprint hangs on those that its mark names alone.
 
 The fields come from the settings' own models, so that a new one is covered as it is added.
 """
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +18,8 @@ from pydantic import BaseModel, RootModel, ValidationError
 from persyn_kedro.foundations.settings.base import NO_EFFECT
 from persyn_kedro.foundations.settings.marks import hand, lasting, step_of
 from persyn_kedro.foundations.settings.models import Models, ModelSettings
-from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.foundations.settings.needs import Needs
+from persyn_kedro.foundations.settings.read import GROUPS, read_settings
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs import fingerprints
 from persyn_kedro.runs.records import settings_of
@@ -141,3 +145,25 @@ def test_a_step_hangs_on_the_models_that_its_settings_name(node: Node) -> None:
             after = {**values, argument: change.value}
             assert (fingerprint_of(node, after) != before) == counts, change.path
     assert covered == set(ModelSettings.model_fields)
+
+
+@pytest.mark.parametrize("node", NODES, ids=lambda n: n.name)
+def test_what_a_mark_names_is_the_steps_own(node: Node) -> None:
+    mark = step_of(node.func)
+    made = {name for other in NODES if other.func is node.func for name in other.outputs}
+    assert mark.spoken.keys() <= made
+    assert {name for names in mark.prints.values() for name in names} <= made
+    if mark.check is not None:
+        assert set(inspect.signature(mark.check).parameters) <= {*GROUPS}
+
+
+@pytest.mark.parametrize("node", NODES, ids=lambda n: n.name)
+def test_what_a_step_is_handed_shows_in_its_needs(node: Node) -> None:
+    needs = step_of(node.func).needs
+    handed = {*inspect.signature(node.func).parameters}
+    asks = {"engine", "seed", "response_store"} <= handed
+    assert (Needs.TEACHERS in needs) == ("ledger" in handed)
+    assert (Needs.STUDENT in needs) == (asks and "ledger" not in handed)
+    assert bool(needs & (Needs.TRAINER | Needs.PROCESSES)) == ("workspace" in handed)
+    assert (Needs.MODEL | Needs.CLUSTER in needs) == ("statistics_store" in handed)
+    assert Needs.ROUTER in needs or "routing_store" not in handed

@@ -2,4 +2,5 @@
 
 from .measuring import preference_accuracy as preference_accuracy
 from .pairs import preference_pairs as preference_pairs
+from .recipe import check_recipe as check_recipe
 from .training import train_reward_model_job as train_reward_model_job

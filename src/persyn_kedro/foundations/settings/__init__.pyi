@@ -10,9 +10,7 @@ from .export import HandOnSettings as HandOnSettings
 from .marks import (
     hand as hand,
     lasting as lasting,
-    models_named as models_named,
     models_used as models_used,
-    own_code_named as own_code_named,
     step as step,
     step_of as step_of,
 )
@@ -24,8 +22,10 @@ from .models import (
     Teachers as Teachers,
     thinks_of as thinks_of,
 )
+from .needs import Needs as Needs
 from .plugins import code_identity as code_identity, is_own as is_own
 from .read import GROUPS as GROUPS, first_sentence as first_sentence, read_settings as read_settings
+from .references import models_named as models_named, own_code_named as own_code_named
 from .steps import (
     EvaluateSettings as EvaluateSettings,
     GenerateSettings as GenerateSettings,

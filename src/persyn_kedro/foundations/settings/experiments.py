@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from persyn_kedro.foundations.settings.base import NO_EFFECT, Seed, Settings
+from persyn_kedro.foundations.settings.base import NO_EFFECT, ModelName, Seed, Settings
 from persyn_kedro.foundations.settings.steps import RouterKind
 
 StrategyName = Literal["persyn", "strong", "mix", "family_strong", "car", "random", "oracle"]
@@ -105,7 +105,7 @@ class TrainRewardModelSettings(Settings):
     ``model`` is any model of the pool's settings; its LM head gives way to a single score.
     """
 
-    model: str = Field("smollm2", description="the base, one of models")
+    model: ModelName = Field("smollm2", description="the base, one of models")
     pairs_per_prompt: int = Field(4, ge=1, description="right against wrong, drawn by the seed")
     epochs: float = Field(2.0, gt=0, description="passes over the pairs")
     batch_size: int = Field(2, ge=1, description="pairs")

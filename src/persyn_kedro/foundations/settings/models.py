@@ -8,7 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, JsonValue, RootModel, field_validator, model_validator
 
 from persyn_kedro.foundations.hashing import is_unicode
-from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Seed, Settings, one_line
+from persyn_kedro.foundations.settings.base import (
+    FREE_TEXT,
+    NO_EFFECT,
+    ModelName,
+    Seed,
+    Settings,
+    one_line,
+)
 from persyn_kedro.foundations.settings.endpoint import EndpointSettings
 from persyn_kedro.foundations.settings.plugins import kind
 from persyn_kedro.foundations.templates.fixed import RESERVED
@@ -166,7 +173,7 @@ class Budget(Settings):
 class TeacherSettings(Settings):
     """A model with its system prompt, sampling, and prices (per million tokens)."""
 
-    model: str = Field(description="one of models")
+    model: ModelName = Field(description="one of models")
     system: Annotated[str | None, FREE_TEXT] = Field(
         None, description="a system message; none: the template's own default"
     )
@@ -222,7 +229,7 @@ def thinks_of(models: Models, teachers: Teachers) -> dict[str, Think]:
 class StudentSettings(Settings):
     """The model that is trained, with the system prompt used in scoring, SFT and evaluation."""
 
-    model: str = Field(description="one of models")
+    model: ModelName = Field(description="one of models")
     system: Annotated[str | None, FREE_TEXT] = Field(
         None, description="a system message in scoring, fine-tuning and evaluation"
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Settings
+from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, ModelName, Settings
 from persyn_kedro.foundations.settings.models import SamplingSettings
 from persyn_kedro.foundations.settings.plugins import kind
 
@@ -92,7 +92,7 @@ class QualitySettings(Settings):
     kind: QualityKind = Field(
         "exact_answer", description="or file.py:name (domain.quality.own_function)"
     )
-    model: str | None = Field(None, description="the reward model, one of models")
+    model: ModelName | None = Field(None, description="the reward model, one of models")
     batch_size: Annotated[int, NO_EFFECT] = Field(
         1, ge=1, description="reward model: pairs in one forward pass"
     )
@@ -132,7 +132,9 @@ class TrainRouterSettings(Settings):
     kind: RouterKind = Field(
         "language_model", description="or file.py:name, a domain.routers.base.TeacherRouter"
     )
-    backbone: str = Field("smollm2", description="the model that reads prompts, one of models")
+    backbone: ModelName = Field(
+        "smollm2", description="the model that reads prompts, one of models"
+    )
     invalid: Literal["leave_out", "lose"] = Field(
         "leave_out", description="leave_out: no pairs (METHOD.md). lose: to every valid response"
     )

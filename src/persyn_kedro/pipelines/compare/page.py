@@ -14,6 +14,7 @@ from persyn_kedro.domain.comparison import (
 )
 from persyn_kedro.domain.reporting import (
     comparison_page,
+    comparison_text,
     plotly_figure,
     score_against_alpha,
     score_against_tokens,
@@ -23,6 +24,7 @@ from persyn_kedro.foundations.settings import CompareSettings, LabelSettings, Te
 
 
 @step(
+    prints={comparison_text: ("strategy_comparison",)},
     teachers=("price", "prompt_price"),
     label=("alpha",),
     settings=("resamples", "confidence", "examples"),

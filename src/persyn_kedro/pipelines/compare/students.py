@@ -16,6 +16,7 @@ from persyn_kedro.foundations.settings import (
     EvaluateSettings,
     LabelSettings,
     Models,
+    Needs,
     SftSettings,
     StudentSettings,
     step,
@@ -35,7 +36,12 @@ def select_test_set(prompts: pads.Dataset, splits: pads.Dataset, label: LabelSet
     return pa.Table.from_pylist(rows, PROMPTS)
 
 
-@step(evaluate=("sampling",), label=("quality",), settings=("seeds",))
+@step(
+    needs=Needs.TRAINER | Needs.PROCESSES | Needs.STUDENT | Needs.JUDGE,
+    evaluate=("sampling",),
+    label=("quality",),
+    settings=("seeds",),
+)
 def train_and_test_students(
     strategy_examples: pads.Dataset,
     test_set: pads.Dataset,

@@ -33,6 +33,7 @@ from persyn_kedro.foundations.settings import (
     GenerateSettings,
     LabelSettings,
     Models,
+    Needs,
     SftSettings,
     StudentSettings,
     Teachers,
@@ -42,7 +43,11 @@ from persyn_kedro.foundations.settings import (
 )
 
 
-@step(label=("alpha", "learnability", "allow_truncated", "unsolved"), settings=("alphas",))
+@step(
+    needs=Needs.ROUTER,
+    label=("alpha", "learnability", "allow_truncated", "unsolved"),
+    settings=("alphas",),
+)
 def route_at_other_alphas(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -124,7 +129,7 @@ def allocate_prompts(
     )
 
 
-@step(label=("allow_truncated",))
+@step(needs=Needs.TEACHERS, label=("allow_truncated",))
 def generate_strategies(
     prompts: pads.Dataset,
     allocations: pads.Dataset,

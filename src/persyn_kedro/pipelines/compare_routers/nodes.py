@@ -5,21 +5,27 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.reporting import calibration_plot, learning_curve, plotly_figure
+from persyn_kedro.domain.reporting import (
+    calibration_plot,
+    learning_curve,
+    plotly_figure,
+    routers_text,
+)
 from persyn_kedro.domain.rewards import reward_matrix
-from persyn_kedro.domain.router_comparison import cross_fit, summarise_routers
+from persyn_kedro.domain.router_comparison import check_kinds, cross_fit, summarise_routers
 from persyn_kedro.domain.stores import RoutingStore
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.settings import (
     CompareRoutersSettings,
     Models,
+    Needs,
     Teachers,
     TrainRouterSettings,
     step,
 )
 
 
-@step(settings=("kinds", "folds", "sizes"))
+@step(needs=Needs.ROUTER, check=check_kinds, settings=("kinds", "folds", "sizes"))
 def cross_fit_routers(
     calibration_set: pads.Dataset,
     rewards: pads.Dataset,
@@ -44,7 +50,7 @@ def cross_fit_routers(
     )
 
 
-@step(settings=("resamples", "confidence"))
+@step(prints={routers_text: ("router_comparison",)}, settings=("resamples", "confidence"))
 def measure_routers(
     router_scores: pads.Dataset,
     rewards: pads.Dataset,

@@ -21,6 +21,7 @@ from persyn_kedro.domain.reporting import (
     report_page,
     reward_against_length,
     teacher_allocation,
+    terminal_table,
     with_answers,
 )
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
@@ -36,6 +37,7 @@ from persyn_kedro.foundations.settings import (
     EvaluateSettings,
     LabelSettings,
     Models,
+    Needs,
     QualitySettings,
     StudentSettings,
     Teachers,
@@ -48,7 +50,7 @@ def _test(prompts: pads.Dataset, splits: pads.Dataset) -> list[dict[str, str]]:
     return select_prompts(prompts.to_table(), splits.to_table(), {"test"})
 
 
-@step(settings=("sampling",))
+@step(needs=Needs.STUDENT, settings=("sampling",))
 def answer_test(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -84,7 +86,7 @@ def check_test_answers(
     )
 
 
-@step(label=())
+@step(needs=Needs.MODEL | Needs.CLUSTER, label=())
 def score_withheld(
     sft_dataset: pads.Dataset,
     routed_responses: pads.Dataset,
@@ -183,7 +185,7 @@ def draw_run_plots(
     )
 
 
-@step(version=3, label=("learnability",))
+@step(version=3, prints={terminal_table: ("report_summary",)}, label=("learnability",))
 def summarise(
     assignments: pads.Dataset,
     rewards: pads.Dataset,

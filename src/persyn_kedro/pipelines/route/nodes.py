@@ -7,11 +7,11 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.routers import assign
 from persyn_kedro.domain.teachers import pool_identity, resolve_recipes
-from persyn_kedro.foundations.settings import Models, RouteSettings, Teachers, step
+from persyn_kedro.foundations.settings import Models, Needs, RouteSettings, Teachers, step
 from persyn_kedro.foundations.tables import TextColumn
 
 
-@step()
+@step(needs=Needs.ROUTER | Needs.CLUSTER)
 def route_prompts(
     prompts: pads.Dataset, router: Path, models: Models, teachers: Teachers, settings: RouteSettings
 ) -> pa.RecordBatchReader:

@@ -11,6 +11,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.prompts import select_prompts
 from persyn_kedro.domain.quality import reward_model_scores
 from persyn_kedro.domain.reward_model import (
+    check_recipe,
     preference_accuracy,
     preference_pairs,
     train_reward_model_job,
@@ -22,6 +23,7 @@ from persyn_kedro.foundations.processes import run_in_child
 from persyn_kedro.foundations.settings import (
     Models,
     ModelSettings,
+    Needs,
     Teachers,
     TrainRewardModelSettings,
     step,
@@ -63,7 +65,7 @@ def pair_answers(
     return pairs
 
 
-@step()
+@step(needs=Needs.TRAINER, check=check_recipe)
 def train_reward_model(
     preference_pairs: pads.Dataset,
     models: Models,
@@ -94,7 +96,7 @@ def train_reward_model(
     return rows_of_curve, workspace / "model"
 
 
-@step(settings=("model", "confidence"))
+@step(needs=Needs.MODEL, settings=("model", "confidence"))
 def measure_reward_model(
     directory: Path,
     preference_pairs: pads.Dataset,

@@ -16,10 +16,10 @@ from persyn_kedro.domain.teachers import Recipe, pool_identity, resolve_recipes
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.processes import run_in_child
-from persyn_kedro.foundations.settings import Models, Teachers, TrainRouterSettings, step
+from persyn_kedro.foundations.settings import Models, Needs, Teachers, TrainRouterSettings, step
 
 
-@step(version=3)
+@step(version=3, needs=Needs.ROUTER | Needs.PROCESSES, spoken={"router": "trained router"})
 def fit_router(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -40,7 +40,7 @@ def fit_router(
     return directory, fit_and_save(texts, matrix, settings, backbone, seed, pool, directory)
 
 
-@step(settings=("batch_size",))
+@step(needs=Needs.ROUTER, settings=("batch_size",))
 def measure_router(
     router: Path,
     prompts: pads.Dataset,
