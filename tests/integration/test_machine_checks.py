@@ -14,7 +14,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import resolve_models
 from persyn_kedro.foundations.processes.ray.cluster import check_reachable
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
-from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.foundations.settings.read import Settings, read_settings
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs.machines import check_machines, needs_check
 from tests.support.settings import SHORTEST
@@ -23,7 +23,7 @@ NOBODY = "127.0.0.1:9"
 FAR = {"endpoint": {"url": "http://127.0.0.1:9/v1", "model": "m"}}
 
 
-def settings(**changes: Any) -> dict[str, Any]:
+def settings(**changes: Any) -> Settings:
     raw = {**SHORTEST, "models": {**SHORTEST["models"], "judge": {"local": "j"}}}
     return read_settings({**raw, **changes})
 
@@ -157,7 +157,7 @@ def test_tied_embeddings_that_do_not_divide_are_refused_once_the_weights_are_her
     monkeypatch.setenv("PERSYN_CACHE", str(tmp_path))
     three = {"training_processes": 3, "sharding": "fsdp"}
     check("sft", cluster=three)
-    resolve_models(settings()["models"], ["a"])
+    resolve_models(settings().models, ["a"])
     with pytest.raises(PersynError, match=r"^Model 'a': 260 rows of tied embeddings cannot be sh"):
         check("sft", cluster=three)
     check("sft", cluster={**three, "sharding": "none"})

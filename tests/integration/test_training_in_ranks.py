@@ -28,7 +28,8 @@ from persyn_kedro.foundations.processes.ranks import group, run_in_ranks
 from persyn_kedro.foundations.progress import step
 from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.needs import Needs
-from persyn_kedro.foundations.settings.steps import LoraSettings, SftSettings, TrainRouterSettings
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
+from persyn_kedro.foundations.settings.steps import LoraSettings, SftSettings
 from persyn_kedro.runs.preload import imports_of
 from tests.support.processes import is_running
 

@@ -4,15 +4,18 @@ What they need is imported as they are called: every command of Kedro imports th
 """
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.settings import Settings
 
 
 class ProjectHooks:
     """All hooks of the project but the manifest's."""
 
-    settings: dict[str, Any]
+    settings: "Settings"
 
     @hook_impl
     def after_context_created(self, context: Any) -> None:
@@ -23,7 +26,7 @@ class ProjectHooks:
         loader = context.config_loader
         _export_keys(loader)
         self.settings = read_settings(_merged(loader["parameters"], loader.runtime_params or {}))
-        use_cluster(self.settings["cluster"])
+        use_cluster(self.settings.cluster)
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:

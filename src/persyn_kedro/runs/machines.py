@@ -4,56 +4,54 @@ Only of steps that are not skipped: what was made on a cluster is used without o
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 from kedro.pipeline.node import Node
 
 from persyn_kedro.foundations.processes import check_reachable
-from persyn_kedro.foundations.settings import Needs, step_of
+from persyn_kedro.foundations.settings import Needs, Settings, step_of
 
 
-def needs_check(settings: dict[str, Any]) -> bool:
+def needs_check(settings: Settings) -> bool:
     """Tell whether these settings ask for more than one process of this machine."""
-    cluster = settings["cluster"]
+    cluster = settings.cluster
     return cluster.address is not None or cluster.training_processes > 1
 
 
-def check_machines(nodes: Iterable[Node], settings: dict[str, Any]) -> None:
+def check_machines(nodes: Iterable[Node], settings: Settings) -> None:
     """Refuse a run whose cluster or GPUs are not there, or whose student cannot be shared out.
 
     Args:
         nodes: those that are to be done.
-        settings: all groups.
 
     Raises:
         PersynError: names the setting.
     """
     needs = [step_of(node.func).needs for node in nodes]
     if any(_uses_cluster(need, settings) for need in needs):
-        check_reachable(settings["cluster"])
+        check_reachable(settings.cluster)
     _check_training(needs, settings)
 
 
-def _uses_cluster(needs: Needs, settings: dict[str, Any]) -> bool:
+def _uses_cluster(needs: Needs, settings: Settings) -> bool:
     """Tell whether a step would use the cluster, where there is to be one."""
-    if settings["cluster"].address is None:
+    if settings.cluster.address is None:
         return False
     if Needs.CLUSTER in needs:
         return True
-    if Needs.JUDGE in needs and settings["label"].quality.model is not None:
+    if Needs.JUDGE in needs and settings.label.quality.model is not None:
         return True
-    if settings["engine"].name != "ray":
+    if settings.engine.name != "ray":
         return False
-    models, teachers = settings["models"].root, settings["teachers"].root.values()
+    models, teachers = settings.models.root, settings.teachers.root.values()
     local = any(not models[teacher.model].endpoint for teacher in teachers)
     return Needs.STUDENT in needs or (Needs.TEACHERS in needs and local)
 
 
-def _check_training(needs: list[Needs], settings: dict[str, Any]) -> None:
-    cluster = settings["cluster"]
+def _check_training(needs: list[Needs], settings: Settings) -> None:
+    cluster = settings.cluster
     student = any(Needs.TRAINER | Needs.PROCESSES in need for need in needs)
     router = any(Needs.ROUTER | Needs.PROCESSES in need for need in needs)
-    router = router and settings["train_router"].kind == "language_model"
+    router = router and settings.train_router.kind == "language_model"
     if cluster.training_processes == 1 or not (student or router):
         return
     from persyn_kedro.foundations.models import check_shards, find_model
@@ -61,7 +59,7 @@ def _check_training(needs: list[Needs], settings: dict[str, Any]) -> None:
 
     check_gpus(cluster.training_processes)
     if student and cluster.sharding == "fsdp":
-        name = settings["student"].model
-        found = find_model(name, settings["models"].root[name])
+        name = settings.student.model
+        found = find_model(name, settings.models.root[name])
         if found is not None:  # else it is told once the weights are fetched
             check_shards(found, cluster.training_processes)

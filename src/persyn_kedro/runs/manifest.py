@@ -32,13 +32,10 @@ class ManifestHooks:
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
         # Not above: every command of Kedro imports this module.
         from persyn_kedro.foundations.models import identify_weights
-        from persyn_kedro.foundations.settings import GROUPS, read_settings
-        from persyn_kedro.runs.records import models_of
+        from persyn_kedro.runs.records import models_of, settings_in
 
         self._catalog = catalog
-        settings = read_settings(
-            {name: catalog.load(f"params:{name}") for name in [*GROUPS, "seed"]}
-        )
+        settings = settings_in(catalog)
         self._started: dict[str, float] = {}
         self.manifest: dict[str, Any] = {
             "run": run_params.get("session_id") or run_params.get("run_id"),
@@ -48,8 +45,8 @@ class ManifestHooks:
             or run_params.get("extra_params"),
             "git_commit": _git_commit(),
             "packages": _versions(),
-            "parameters": {name: _hash(value) for name, value in settings.items()},
-            "prompt_file": _prompt_file(settings["prepare"]),
+            "parameters": {name: _hash(value) for name, value in vars(settings).items()},
+            "prompt_file": _prompt_file(settings.prepare),
             "models": {
                 name: {
                     **model.model_dump(mode="json", exclude_defaults=True),

@@ -16,17 +16,15 @@ from persyn_kedro.foundations.models import (
     identify_weights,
 )
 from persyn_kedro.foundations.processes import check_cluster
-from persyn_kedro.foundations.settings import GROUPS, Needs, step_of
+from persyn_kedro.foundations.settings import GROUPS, Needs, Settings, step_of
 from persyn_kedro.foundations.storage import Place, check_writable
 from persyn_kedro.pipeline_registry import MAKERS
 from persyn_kedro.runs.belonging import check_belonging
 from persyn_kedro.runs.pool_checks import check_pool
-from persyn_kedro.runs.records import models_of, needs_of
+from persyn_kedro.runs.records import groups_of, models_of, needs_of
 
 
-def check_run(
-    run_params: dict[str, Any], pipeline: Any, catalog: Any, settings: dict[str, Any]
-) -> None:
+def check_run(run_params: dict[str, Any], pipeline: Any, catalog: Any, settings: Settings) -> None:
     """Refuse, in one sentence, a run that cannot be done as it was asked for.
 
     Raises:
@@ -38,15 +36,9 @@ def check_run(
     check_load_versions(run_params.get("load_versions") or {}, pipeline, catalog)
     check_inputs(pipeline, catalog)
     check_belonging(pipeline, catalog)
-    check_pool(
-        settings["models"],
-        settings["teachers"],
-        settings["student"],
-        settings["label"],
-        settings["train_router"],
-        asked=Needs.TEACHERS in needs_of(pipeline.nodes),
-    )
-    check_cluster(settings["cluster"], settings["engine"])
+    asked = Needs.TEACHERS in needs_of(pipeline.nodes)
+    check_pool(settings, groups_of(pipeline.nodes), asked)
+    check_cluster(settings.cluster, settings.engine)
     _check_steps(pipeline.nodes, settings)
     _check_models(pipeline, settings)
 
@@ -99,7 +91,7 @@ def check_load_versions(chosen: dict[str, str], pipeline: Any, catalog: Any) -> 
             )
 
 
-def _check_models(pipeline: Any, settings: dict[str, Any]) -> None:
+def _check_models(pipeline: Any, settings: Settings) -> None:
     """Find out what each model of this run is: one that is not there stops it before it pays."""
     ask_anew()
     for name, model in models_of(pipeline, settings).items():
@@ -109,11 +101,13 @@ def _check_models(pipeline: Any, settings: dict[str, Any]) -> None:
         check_known_template(name, model, weights_id)
 
 
-def _check_steps(nodes: Iterable[Node], settings: dict[str, Any]) -> None:
+def _check_steps(nodes: Iterable[Node], settings: Settings) -> None:
     """Have each step check the settings that it alone needs, once, before one is begun."""
     for check in dict.fromkeys(step_of(node.func).check for node in nodes):
         if check is not None:
-            check(**{group: settings[group] for group in inspect.signature(check).parameters})
+            check(
+                **{group: getattr(settings, group) for group in inspect.signature(check).parameters}
+            )
 
 
 def check_inputs(pipeline: Any, catalog: Any) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from persyn_kedro.foundations.settings import Needs
+from persyn_kedro.foundations.settings import Needs, Settings
 from persyn_kedro.runs.records import needs_of
 
 _LANGUAGE_MODEL = (
@@ -37,10 +37,10 @@ def imports_of(needs: Needs, engine: str, local_teachers: bool = True) -> list[s
     return list(dict.fromkeys(wanted))
 
 
-def import_ahead_of(pipeline: Any, settings: dict[str, Any]) -> None:
+def import_ahead_of(pipeline: Any, settings: Settings) -> None:
     """Have the heavy libraries of this run imported once, when its first model starts."""
     from persyn_kedro.foundations.processes import import_ahead
 
-    models = settings["models"].root
-    local = any(not models[t.model].endpoint for t in settings["teachers"].root.values())
-    import_ahead(imports_of(needs_of(pipeline.nodes), settings["engine"].name, local))
+    models = settings.models.root
+    local = any(not models[t.model].endpoint for t in settings.teachers.root.values())
+    import_ahead(imports_of(needs_of(pipeline.nodes), settings.engine.name, local))

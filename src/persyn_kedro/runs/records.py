@@ -18,6 +18,7 @@ from persyn_kedro.foundations.settings import (
     GROUPS,
     ModelSettings,
     Needs,
+    Settings,
     models_used,
     read_settings,
     step_of,
@@ -33,15 +34,25 @@ def settings_of(node: Node) -> dict[str, str]:
     return {a: n.removeprefix("params:") for a, n in names if n.startswith("params:")}
 
 
+def groups_of(nodes: Iterable[Node]) -> set[str]:
+    """Return the groups of settings that any of these nodes takes."""
+    return {group for node in nodes for group in settings_of(node).values()}
+
+
 def needs_of(nodes: Iterable[Node]) -> Needs:
     """Return what any of these nodes needs."""
     return reduce(or_, (step_of(node.func).needs for node in nodes), Needs.NOTHING)
 
 
-def models_of(pipeline: Pipeline, settings: dict[str, Any]) -> dict[str, ModelSettings]:
+def settings_in(catalog: Any) -> Settings:
+    """Return all settings as a catalog has them."""
+    return read_settings({name: catalog.load(f"params:{name}") for name in [*GROUPS, "seed"]})
+
+
+def models_of(pipeline: Pipeline, settings: Settings) -> dict[str, ModelSettings]:
     """Return the models by name that the pipeline's nodes use."""
     return models_used(
-        (node.func, {a: settings[group] for a, group in settings_of(node).items()})
+        (node.func, {a: getattr(settings, group) for a, group in settings_of(node).items()})
         for node in pipeline.nodes
     )
 
@@ -51,15 +62,8 @@ class StepRecords:
 
     def __init__(self, catalog: Any) -> None:
         self._catalog = catalog
-        self._settings = read_settings(
-            {name: catalog.load(f"params:{name}") for name in [*GROUPS, "seed"]}
-        )
+        self.settings = settings_in(catalog)
         self._identify = cache(model_identity)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All groups of settings."""
-        return self._settings
 
     def to_do(self, pipeline: Pipeline, redo: bool = False) -> list[Node]:
         """Return the nodes without a match, and those behind them, which may turn out to have one.
@@ -88,7 +92,8 @@ class StepRecords:
         Args:
             contents: of inputs that are to be others than the newest.
         """
-        settings = {a: (group, self._settings[group]) for a, group in settings_of(node).items()}
+        groups = settings_of(node).items()
+        settings = {a: (group, getattr(self.settings, group)) for a, group in groups}
         inputs = {}
         for name in node.inputs:
             if name in contents:

@@ -20,12 +20,12 @@ from persyn_kedro.foundations.settings.models import (
 )
 from persyn_kedro.foundations.settings.read import read_settings
 from persyn_kedro.foundations.settings.references import models_named, own_code_named
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.settings.steps import (
     GenerateSettings,
     LabelSettings,
     PrepareSettings,
     QualitySettings,
-    TrainRouterSettings,
 )
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs.fingerprints import difference, fingerprint, reading
@@ -186,7 +186,7 @@ def test_every_node_is_marked_and_reads_settings_that_there_are() -> None:
     for made in sum(register_pipelines().values(), Pipeline([])).nodes:
         mark = made.func.step  # type: ignore[attr-defined]
         for argument, fields in mark.reads.items():
-            group = groups[settings_of(made)[argument]]
+            group = getattr(groups, settings_of(made)[argument])
             kinds = {Models: ModelSettings, Teachers: TeacherSettings}
             kind = kinds.get(type(group), type(group))
             assert set(fields) <= set(kind.model_fields), made.name

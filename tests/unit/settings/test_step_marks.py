@@ -20,6 +20,7 @@ from persyn_kedro.foundations.settings.marks import hand, lasting, step_of
 from persyn_kedro.foundations.settings.models import Models, ModelSettings
 from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.read import GROUPS, read_settings
+from persyn_kedro.foundations.settings.routers import KINDS
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs import fingerprints
 from persyn_kedro.runs.records import settings_of
@@ -27,13 +28,22 @@ from tests.support.settings import SHORTEST
 
 NODES = sorted(sum(register_pipelines().values(), Pipeline([])).nodes, key=lambda n: n.name)
 OF_MODELS = [node for node in NODES if "models" in settings_of(node).values()]
-SETTINGS = read_settings({**SHORTEST, "train_reward_model": {"model": "a"}})
+SETTINGS = {
+    kind: read_settings(
+        {
+            **SHORTEST,
+            "train_reward_model": {"model": "a"},
+            "train_router": {"kind": kind, "backbone": "a"},
+        }
+    )
+    for kind in (*KINDS, "mine.py:Router")
+}
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the settings themselves as all that a reading holds."""
-    for name in ("source_identity", "harness_identity"):
+    for name in ("source_identity", "harness_identity", "code_identity"):
         monkeypatch.setattr(fingerprints, name, lambda _: None)
 
 
@@ -94,10 +104,24 @@ def changes_of_pool(pool: RootModel) -> Iterator[Change]:
         yield replace(same[0], value=value)
 
 
-@pytest.mark.parametrize("node", NODES, ids=lambda n: n.name)
-def test_a_step_hangs_on_the_settings_that_its_mark_names_and_on_no_others(node: Node) -> None:
+def values_of(node: Node, kind: str = "language_model") -> dict[str, Any]:
+    """Return the node's settings, with a router of this kind."""
+    return {a: getattr(SETTINGS[kind], group) for a, group in settings_of(node).items()}
+
+
+@pytest.mark.parametrize(
+    ("node", "kind"),
+    [
+        pytest.param(node, kind, id=f"{node.name}-{kind}")
+        for node in NODES
+        for kind in (SETTINGS if "train_router" in settings_of(node).values() else ["knn"])
+    ],
+)
+def test_a_step_hangs_on_the_settings_that_its_mark_names_and_on_no_others(
+    node: Node, kind: str
+) -> None:
     reads = step_of(node.func).reads
-    values = {argument: SETTINGS[group] for argument, group in settings_of(node).items()}
+    values = values_of(node, kind)
     before, handed = fingerprint_of(node, values), hand(values, reads)
     for argument, value in values.items():
         if isinstance(value, Models):
@@ -134,7 +158,7 @@ def test_a_step_hangs_on_the_models_that_its_settings_name(node: Node) -> None:
     covered = set()
     for source in SOURCES:
         models = Models({name: ModelSettings(**source) for name in "ab"})
-        values = {argument: SETTINGS[group] for argument, group in settings_of(node).items()}
+        values = values_of(node)
         (argument,) = [name for name, value in values.items() if isinstance(value, Models)]
         values[argument] = models
         named = bool(hand(values, reads)[argument].root)

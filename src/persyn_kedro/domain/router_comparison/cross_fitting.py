@@ -15,7 +15,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import unit_draw
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
 from persyn_kedro.foundations.settings.references import own_code_named
-from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings, settings_of_kind
 from persyn_kedro.foundations.tables import schemas
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _fitting(
     drawn = sorted(others, key=lambda i: unit_draw(seed, "curve", ids[i]))
     fitted = sorted(drawn[: max(1, round(size * len(drawn)))])
     return Fitting(
-        train_router.model_copy(update={"kind": kind}),
+        settings_of_kind(kind, train_router.model_dump()),
         backbone,
         seed,
         {ids[i]: prompts[ids[i]] for i in fitted},

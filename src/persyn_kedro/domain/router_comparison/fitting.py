@@ -17,7 +17,7 @@ from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.processes.child import run_in_child
 from persyn_kedro.foundations.settings.marks import lasting
 from persyn_kedro.foundations.settings.plugins import code_identity
-from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel

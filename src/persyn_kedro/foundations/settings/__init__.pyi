@@ -24,8 +24,17 @@ from .models import (
 )
 from .needs import Needs as Needs
 from .plugins import code_identity as code_identity, is_own as is_own
-from .read import GROUPS as GROUPS, first_sentence as first_sentence, read_settings as read_settings
+from .read import (
+    GROUPS as GROUPS,
+    Settings as Settings,
+    first_sentence as first_sentence,
+    read_settings as read_settings,
+)
 from .references import models_named as models_named, own_code_named as own_code_named
+from .routers import (
+    TrainRouterSettings as TrainRouterSettings,
+    settings_of_kind as settings_of_kind,
+)
 from .steps import (
     EvaluateSettings as EvaluateSettings,
     GenerateSettings as GenerateSettings,
@@ -34,5 +43,4 @@ from .steps import (
     QualitySettings as QualitySettings,
     RouteSettings as RouteSettings,
     SftSettings as SftSettings,
-    TrainRouterSettings as TrainRouterSettings,
 )

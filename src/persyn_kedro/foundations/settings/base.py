@@ -34,8 +34,8 @@ Seed = Annotated[int, Ge(0), Le(MAX_SEED)]
 ModelName = Annotated[str, MODEL]
 
 
-class Settings(BaseModel):
-    """Base of all settings: unknown keys are errors, values cannot be changed or of other types."""
+class Group(BaseModel):
+    """Base of all groups: unknown keys are errors, values cannot be changed or of other types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 

@@ -1,7 +1,8 @@
 """From the raw parameters to typed groups: the first thing wrong, in one sentence."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
@@ -22,6 +23,7 @@ from persyn_kedro.foundations.settings.models import (
     Teachers,
 )
 from persyn_kedro.foundations.settings.raw_values import check_values, shown, spoken
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.settings.steps import (
     EvaluateSettings,
     GenerateSettings,
@@ -29,35 +31,40 @@ from persyn_kedro.foundations.settings.steps import (
     PrepareSettings,
     RouteSettings,
     SftSettings,
-    TrainRouterSettings,
 )
 
-EVIDENCE: dict[str, type[BaseModel]] = {  # read by steps that no default run has
-    "compare_routers": CompareRoutersSettings,
-    "compare": CompareSettings,
-    "benchmark": BenchmarkSettings,
-    "train_reward_model": TrainRewardModelSettings,
-    "hand_on": HandOnSettings,
-}
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a project: the seed, and a group for each key of ``conf/``."""
+
+    seed: int
+    models: Models
+    teachers: Teachers
+    student: StudentSettings
+    engine: EngineSettings
+    cluster: ClusterSettings
+    prepare: PrepareSettings
+    label: LabelSettings
+    train_router: TrainRouterSettings
+    route: RouteSettings
+    generate: GenerateSettings
+    sft: SftSettings
+    evaluate: EvaluateSettings
+    compare_routers: CompareRoutersSettings
+    compare: CompareSettings
+    benchmark: BenchmarkSettings
+    train_reward_model: TrainRewardModelSettings
+    hand_on: HandOnSettings
+
+
 GROUPS: dict[str, type[BaseModel]] = {
-    "models": Models,
-    "teachers": Teachers,
-    "student": StudentSettings,
-    "engine": EngineSettings,
-    "cluster": ClusterSettings,
-    "prepare": PrepareSettings,
-    "label": LabelSettings,
-    "train_router": TrainRouterSettings,
-    "route": RouteSettings,
-    "generate": GenerateSettings,
-    "sft": SftSettings,
-    "evaluate": EvaluateSettings,
-    **EVIDENCE,
+    name: kind for name, kind in get_type_hints(Settings).items() if name != "seed"
 }
 _ALTERNATIVES = ("int", "float", "bool", "str")  # Pydantic's names for them in a field of several
 
 
-def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
+def read_settings(raw: Mapping[str, Any]) -> Settings:
     """Return the groups as their models, and the seed.
 
     Raises:
@@ -66,17 +73,19 @@ def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
     for name in raw:
         if "." in str(name):
             raise PersynError(f"There is no parameter {spoken(repr(name))}: {_nested(str(name))}.")
-    settings: dict[str, Any] = {"seed": _seed(raw.get("seed"))}
+    seed = _seed(raw.get("seed"))
+    groups: dict[str, Any] = {}
     for name, kind in GROUPS.items():
         if name not in raw:
             raise PersynError(f"The parameters lack the group {name!r}.")
         if not isinstance(raw[name], kind):  # Kedro's catalog has read it already
             check_values(name, raw[name])
         try:
-            settings[name] = kind.model_validate(raw[name])
+            groups[name] = kind.model_validate(raw[name])
         except ValidationError as error:
             raise PersynError(first_sentence(name, error)) from error
-    settings["cluster"].check_training(settings["sft"], settings["train_router"])
+    settings = Settings(seed, **groups)
+    settings.cluster.check_training(settings.sft, settings.train_router)
     return settings
 
 

@@ -11,7 +11,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.prompts import select_prompts
 from persyn_kedro.domain.quality import reward_model_scores
 from persyn_kedro.domain.reward_model import (
-    check_recipe,
+    check_pairs,
     preference_accuracy,
     preference_pairs,
     train_reward_model_job,
@@ -65,7 +65,7 @@ def pair_answers(
     return pairs
 
 
-@step(needs=Needs.TRAINER, check=check_recipe)
+@step(needs=Needs.TRAINER, check=check_pairs)
 def train_reward_model(
     preference_pairs: pads.Dataset,
     models: Models,
