@@ -16,10 +16,11 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import model_identity
 from persyn_kedro.foundations.settings import (
     GROUPS,
+    Models,
     ModelSettings,
     Needs,
     Settings,
-    models_used,
+    hand,
     read_settings,
     step_of,
 )
@@ -51,10 +52,12 @@ def settings_in(catalog: Any) -> Settings:
 
 def models_of(pipeline: Pipeline, settings: Settings) -> dict[str, ModelSettings]:
     """Return the models by name that the pipeline's nodes use."""
-    return models_used(
-        (node.func, {a: getattr(settings, group) for a, group in settings_of(node).items()})
-        for node in pipeline.nodes
-    )
+    used: dict[str, ModelSettings] = {}
+    for node in pipeline.nodes:
+        values = {a: getattr(settings, group) for a, group in settings_of(node).items()}
+        for value in hand(values, step_of(node.func).reads).values():
+            used |= value.root if isinstance(value, Models) else {}
+    return used
 
 
 class StepRecords:

@@ -30,12 +30,12 @@ OFF = {"enable_thinking": False}
 BEFORE = {
     "chat": (
         "f8903d55d540ee51e724209748536246", "3f30ee43d4c18d10bc47a45a32102b8f",
-        "adce4929661df9a75f69391623b2308b", "f973dda6817279c2bb3a3d30873a9a32",
+        "adce4929661df9a75f69391623b2308b", "58c71bed3bfbe9ff33b2458cb70e4747",
         "9eee25732aac62df5697b0034d9405e2",
     ),
     "base": (
         "ef8e6818e4545b3c622c75b534243add", "ab5b0db6f0b7f813a62704744b4c3a64",
-        "39e5b6f6aeb0e3e54d6958ea8e8fd4e4", "65875a3b985f9616821bc7bf27d3141b",
+        "39e5b6f6aeb0e3e54d6958ea8e8fd4e4", "1c23fc79bcbb058b3a75298f4e20765e",
         "e663896cac091b7e86b85f1a0e750ed3",
     ),
 }  # fmt: skip

@@ -12,6 +12,8 @@ from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.settings.steps import LabelSettings
 from persyn_kedro.foundations.tables import schemas
 
+VERSION = 1  # raise it when the same inputs make something else
+
 
 def check_pairs(label: LabelSettings) -> None:
     """Refuse labels that call no answer right or wrong.

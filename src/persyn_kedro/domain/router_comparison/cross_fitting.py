@@ -21,6 +21,8 @@ from persyn_kedro.foundations.tables import schemas
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
+VERSION = 1  # raise it when the same inputs make something else
+
 log = logging.getLogger(__name__)
 
 

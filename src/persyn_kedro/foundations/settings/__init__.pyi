@@ -7,13 +7,7 @@ from .experiments import (
     TrainRewardModelSettings as TrainRewardModelSettings,
 )
 from .export import HandOnSettings as HandOnSettings
-from .marks import (
-    hand as hand,
-    lasting as lasting,
-    models_used as models_used,
-    step as step,
-    step_of as step_of,
-)
+from .marks import hand as hand, lasting as lasting, step as step, step_of as step_of
 from .models import (
     EngineSettings as EngineSettings,
     Models as Models,

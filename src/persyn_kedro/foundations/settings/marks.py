@@ -5,14 +5,15 @@ change its result reaches the function as its default, so that a forgotten one i
 shows, and never obeyed once and then reused in silence.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, RootModel
 
 from persyn_kedro.foundations.settings.base import NO_EFFECT
-from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.references import models_named
 
@@ -24,7 +25,9 @@ class Step:
     """What a node's function is marked with.
 
     Attributes:
-        version: raised by hand when the node's code makes something else of the same inputs.
+        version: the node's own, raised by hand when its code makes something else of the same
+            inputs.
+        versions_of: functions whose modules' ``VERSION`` count too: the algorithms behind it.
         always: whether it is done in each run: it looks at what is not among its inputs.
         needs: what its work takes.
         spoken: by output, what a missing one is called where that is not its name.
@@ -35,6 +38,7 @@ class Step:
     """
 
     version: int = 1
+    versions_of: tuple[Callable[..., Any], ...] = ()
     always: bool = False
     needs: Needs = Needs.NOTHING
     spoken: Mapping[str, str] = field(default_factory=dict)
@@ -42,10 +46,17 @@ class Step:
     check: Callable[..., None] | None = None
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def whole_version(self) -> int:
+        """The node's own version, raised as often as those behind it were."""
+        modules = {function.__module__ for function in self.versions_of}
+        return self.version + sum(sys.modules[module].VERSION - 1 for module in modules)
+
 
 def step(
     version: int = 1,
     *,
+    versions_of: tuple[Callable[..., Any], ...] = (),
     always: bool = False,
     needs: Needs = Needs.NOTHING,
     spoken: Mapping[str, str] | None = None,
@@ -56,7 +67,7 @@ def step(
     """Mark a node's function with its ``Step``."""
 
     def mark(function: F) -> F:
-        found = Step(version, always, needs, spoken or {}, prints or {}, check, reads)
+        found = Step(version, versions_of, always, needs, spoken or {}, prints or {}, check, reads)
         function.step = found  # type: ignore[attr-defined]
         return function
 
@@ -84,18 +95,6 @@ def hand(arguments: Mapping[str, Any], reads: Mapping[str, tuple[str, ...]]) -> 
                 {name: model for name, model in value.root.items() if name in named}
             )
     return handed
-
-
-def models_used(
-    functions: Iterable[tuple[Callable[..., Any], Mapping[str, Any]]],
-) -> dict[str, ModelSettings]:
-    """Return the models by name that these functions, with their arguments, would be handed."""
-    used: dict[str, ModelSettings] = {}
-    for function, arguments in functions:
-        for value in hand(arguments, step_of(function).reads).values():
-            if isinstance(value, Models):
-                used.update(value.root)
-    return used
 
 
 def _only(value: Any, fields: tuple[str, ...] | None) -> Any:

@@ -60,7 +60,11 @@ def benchmark(
     return found
 
 
-@step(prints={benchmarks_text: ("benchmark_comparison",)}, settings=("confidence",))
+@step(
+    versions_of=(benchmark_page,),
+    prints={benchmarks_text: ("benchmark_comparison",)},
+    settings=("confidence",),
+)
 def compare(
     before: dict[str, Any], after: dict[str, Any], settings: BenchmarkSettings
 ) -> tuple[dict[str, Any], str]:

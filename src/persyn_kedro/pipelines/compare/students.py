@@ -8,7 +8,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.comparison import Setup, check_test_set, run_trials
 from persyn_kedro.domain.prompts import select_prompts
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, TrialStore
-from persyn_kedro.domain.student import Exam
+from persyn_kedro.domain.student import Exam, train_student_job
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.settings import (
     CompareSettings,
@@ -37,6 +37,7 @@ def select_test_set(prompts: pads.Dataset, splits: pads.Dataset, label: LabelSet
 
 
 @step(
+    versions_of=(Setup, train_student_job),
     needs=Needs.TRAINER | Needs.PROCESSES | Needs.STUDENT | Needs.JUDGE,
     evaluate=("sampling",),
     label=("quality",),

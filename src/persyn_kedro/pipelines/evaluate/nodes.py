@@ -6,7 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.learnability import score_responses
+from persyn_kedro.domain.intervals import wilson
+from persyn_kedro.domain.learnability import score_responses, token_statistics
 from persyn_kedro.domain.planning import GENERATE, LABEL, against_actual
 from persyn_kedro.domain.prompts import select_prompts
 from persyn_kedro.domain.quality import check_quality
@@ -24,6 +25,7 @@ from persyn_kedro.domain.reporting import (
     terminal_table,
     with_answers,
 )
+from persyn_kedro.domain.routers import check_assignments
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
 from persyn_kedro.domain.student import (
     STUDENT,
@@ -86,7 +88,7 @@ def check_test_answers(
     )
 
 
-@step(needs=Needs.MODEL | Needs.CLUSTER, label=())
+@step(versions_of=(token_statistics,), needs=Needs.MODEL | Needs.CLUSTER, label=())
 def score_withheld(
     sft_dataset: pads.Dataset,
     routed_responses: pads.Dataset,
@@ -114,7 +116,10 @@ def score_withheld(
     )
 
 
-@step(settings=("confidence",))
+@step(
+    versions_of=(accuracy_summary, wilson),
+    settings=("confidence",),
+)
 def measure_student(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -144,7 +149,10 @@ def _by_prompt(quality: pads.Dataset) -> dict[str, float | None]:
     return {row["prompt_id"]: row["quality"] for row in quality.to_table().to_pylist()}
 
 
-@step(label=("alpha",))
+@step(
+    versions_of=(compare_choices, check_assignments),
+    label=("alpha",),
+)
 def sample_choices(
     assignments: pads.Dataset,
     rewards: pads.Dataset,
@@ -165,7 +173,7 @@ def sample_choices(
     return {"alpha": label.alpha, **answered}
 
 
-@step()
+@step(versions_of=(reward_against_length,))
 def draw_run_plots(
     rewards: pads.Dataset,
     token_statistics: pads.Dataset,
@@ -185,7 +193,11 @@ def draw_run_plots(
     )
 
 
-@step(version=3, prints={terminal_table: ("report_summary",)}, label=("learnability",))
+@step(
+    versions_of=(build_summary, report_page, loss_curve),
+    prints={terminal_table: ("report_summary",)},
+    label=("learnability",),
+)
 def summarise(
     assignments: pads.Dataset,
     rewards: pads.Dataset,

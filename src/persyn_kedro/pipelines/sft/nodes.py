@@ -16,7 +16,12 @@ from persyn_kedro.foundations.settings import Models, Needs, SftSettings, Studen
 log = logging.getLogger(__name__)
 
 
-@step(version=2, needs=Needs.TRAINER | Needs.PROCESSES, spoken={"student": "fine-tuned student"})
+@step(
+    version=2,
+    versions_of=(train_student_job,),
+    needs=Needs.TRAINER | Needs.PROCESSES,
+    spoken={"student": "fine-tuned student"},
+)
 def train_student(
     sft_dataset: pads.Dataset,
     models: Models,
