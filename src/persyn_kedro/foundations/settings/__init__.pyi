@@ -21,7 +21,7 @@ from .plugins import code_identity as code_identity, is_own as is_own
 from .read import (
     GROUPS as GROUPS,
     Settings as Settings,
-    first_sentence as first_sentence,
+    read_group as read_group,
     read_settings as read_settings,
 )
 from .references import models_named as models_named, own_code_named as own_code_named

@@ -80,13 +80,22 @@ def read_settings(raw: Mapping[str, Any]) -> Settings:
             raise PersynError(f"The parameters lack the group {name!r}.")
         if not isinstance(raw[name], kind):  # Kedro's catalog has read it already
             check_values(name, raw[name])
-        try:
-            groups[name] = kind.model_validate(raw[name])
-        except ValidationError as error:
-            raise PersynError(first_sentence(name, error)) from error
+        groups[name] = read_group(name, raw[name])
     settings = Settings(seed, **groups)
     settings.cluster.check_training(settings.sft, settings.train_router)
     return settings
+
+
+def read_group(name: str, raw: Any) -> Any:
+    """Return a group as its model; one that is read already stays as it is.
+
+    Raises:
+        PersynError: one sentence that names the first key which is missing, unknown or bad.
+    """
+    try:
+        return GROUPS[name].model_validate(dict(raw) if isinstance(raw, Mapping) else raw)
+    except ValidationError as error:
+        raise PersynError(_first_sentence(name, error)) from error
 
 
 def _nested(name: str) -> str:
@@ -106,7 +115,7 @@ def _seed(value: Any) -> int:
     return value
 
 
-def first_sentence(group: str, error: ValidationError) -> str:
+def _first_sentence(group: str, error: ValidationError) -> str:
     """Return the first thing wrong in a group of settings, in one sentence."""
     first = error.errors()[0]
     place = first["loc"]
