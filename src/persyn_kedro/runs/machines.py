@@ -42,9 +42,7 @@ def _uses_cluster(needs: Needs, settings: Settings) -> bool:
         return True
     if settings.engine.name != "ray":
         return False
-    models, teachers = settings.models.root, settings.teachers.root.values()
-    local = any(not models[teacher.model].endpoint for teacher in teachers)
-    return Needs.STUDENT in needs or (Needs.TEACHERS in needs and local)
+    return Needs.STUDENT in needs or (Needs.TEACHERS in needs and settings.has_local_teachers)
 
 
 def _check_training(needs: list[Needs], settings: Settings) -> None:

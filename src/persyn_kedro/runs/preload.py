@@ -25,10 +25,7 @@ _ENGINES = {
 
 
 def imports_of(needs: Needs, engine: str, local_teachers: bool = True) -> list[str]:
-    """Return the modules that the children of steps with these ``needs`` import, in order.
-
-    ``local_teachers``: whether any teacher is no endpoint; the student never is one.
-    """
+    """Return the modules that the children of steps with these ``needs`` import, in order."""
     if Needs.HARNESS in needs:  # it sets variables before these are imported
         return []
     wanted = [name for need, names in _LIBRARIES.items() if need in needs for name in names]
@@ -41,6 +38,5 @@ def import_ahead_of(pipeline: Any, settings: Settings) -> None:
     """Have the heavy libraries of this run imported once, when its first model starts."""
     from persyn_kedro.foundations.processes import import_ahead
 
-    models = settings.models.root
-    local = any(not models[t.model].endpoint for t in settings.teachers.root.values())
-    import_ahead(imports_of(needs_of(pipeline.nodes), settings.engine.name, local))
+    needs, local = needs_of(pipeline.nodes), settings.has_local_teachers
+    import_ahead(imports_of(needs, settings.engine.name, local))

@@ -57,6 +57,12 @@ class Settings:
     train_reward_model: TrainRewardModelSettings
     hand_on: HandOnSettings
 
+    @property
+    def has_local_teachers(self) -> bool:
+        """Whether any teacher is no endpoint; the student never is one."""
+        models = self.models.root
+        return any(models[t.model].endpoint is None for t in self.teachers.root.values())
+
 
 GROUPS: dict[str, type[BaseModel]] = {
     name: kind for name, kind in get_type_hints(Settings).items() if name != "seed"
