@@ -29,7 +29,7 @@ def _router() -> Any:
     from persyn_kedro.domain.routers.language_model.router import LanguageModelRouter
     from persyn_kedro.foundations.models.resolve import resolve_model
     from persyn_kedro.foundations.settings.models import ModelSettings
-    from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+    from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 
     settings = TrainRouterSettings(
         kind="language_model", epochs=1, batch_size=BATCH, learning_rate=1e-9, weight_decay=0.0

@@ -19,11 +19,8 @@ import yaml
 
 from persyn_kedro.domain.planning.disk import BYTES_A_TOKEN, COPIES
 from persyn_kedro.foundations.settings.models import Models, Teachers
-from persyn_kedro.foundations.settings.steps import (
-    PrepareSettings,
-    SftSettings,
-    TrainRouterSettings,
-)
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
+from persyn_kedro.foundations.settings.steps import PrepareSettings, SftSettings
 
 CONF = Path(__file__).parent.parent / "conf"
 SETTINGS = ("paper_instruct", "paper_math")

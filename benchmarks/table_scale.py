@@ -105,7 +105,7 @@ def make_inputs(catalog: Any) -> None:
     from persyn_kedro.foundations.tables import schemas
 
     settings = read_settings(catalog.load("parameters"))
-    pool = pool_identity(resolve_recipes(settings["teachers"], settings["models"]))
+    pool = pool_identity(resolve_recipes(settings.teachers, settings.models))
     router = Path("router")
     router.mkdir()
     write_description(router, {"kind": "knn", "teachers": pool})

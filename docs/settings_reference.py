@@ -3,7 +3,7 @@
 import re
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from typing_extensions import is_typeddict
 
 from persyn_kedro.foundations.settings.base import NO_EFFECT
 from persyn_kedro.foundations.settings.read import GROUPS
+from persyn_kedro.foundations.settings.routers import KINDS, TrainRouterSettings
 
 HEAD = """\
 # Settings
@@ -36,21 +37,30 @@ def section(name: str, kind: type[BaseModel]) -> str:
     sentence = re.sub(r"``([^`]*)``", r"`\1`", " ".join((kind.__doc__ or "").split()))
     prefix = f"{name}.<name>" if by_name else name
     lines = [f"## {name}", "", sentence, "", "| key | type | default | meaning | redo |"]
-    return "\n".join([*lines, "|---|---|---|---|---|", *rows(prefix, item), ""])
+    lines += ["|---|---|---|---|---|", *rows(prefix, item.model_fields)]
+    for router, settings in KINDS.items() if kind is TrainRouterSettings else ():
+        own = {k: v for k, v in settings.model_fields.items() if k not in kind.model_fields}
+        lines += rows(prefix, own, meaning=f"{router} only: ")
+    return "\n".join([*lines, ""])
 
 
-def rows(prefix: str, kind: type[BaseModel], effect: bool = True) -> Iterator[str]:
-    """Yield a table's row for each key, those of nested settings too."""
-    for name, field in kind.model_fields.items():
+def rows(
+    prefix: str, fields: Mapping[str, FieldInfo], effect: bool = True, meaning: str = ""
+) -> Iterator[str]:
+    """Yield a table's row for each key, those of nested settings too.
+
+    ``meaning``: what each key's own begins with.
+    """
+    for name, field in fields.items():
         key, own = f"{prefix}.{name}", effect and NO_EFFECT not in field.metadata
         nested, many = _nested(field.annotation)
         if nested is None or field.default is None or many:
-            yield _row(key, field, own)
+            yield _row(key, field, own, meaning)
         if nested is not None:
-            yield from rows(f"{key}[]" if many else key, nested, own)
+            yield from rows(f"{key}[]" if many else key, nested.model_fields, own)
 
 
-def _row(key: str, field: FieldInfo, effect: bool) -> str:
+def _row(key: str, field: FieldInfo, effect: bool, meaning: str) -> str:
     shown = f"**`{key}`**" if field.is_required() else f"`{key}`"
     default = (
         "" if field.is_required() else f"`{_value(field.get_default(call_default_factory=True))}`"
@@ -59,7 +69,7 @@ def _row(key: str, field: FieldInfo, effect: bool) -> str:
         shown,
         f"`{_type(field)}`",
         default,
-        field.description or "",
+        meaning + (field.description or ""),
         "yes" if effect else "no",
     ]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -21,6 +21,7 @@ from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.processes.child import run_in_child
 from persyn_kedro.foundations.processes.fork_server import import_ahead
 from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.steps import SftSettings
 from persyn_kedro.runs.preload import imports_of
 
@@ -46,7 +47,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, ...]]:
     """The arguments of the training but its workspace; its libraries are imported ahead."""
     server = forkserver._forkserver
     server._stop()  # CPython's own, for tests: another file's may be running
-    import_ahead(imports_of({"sft"}, "transformers"))
+    import_ahead(imports_of(Needs.TRAINER, "transformers"))
     directory = tmp_path_factory.mktemp("student") / "model"
     list(run_in_child(make_model, directory, label="the model"))
     settings = ModelSettings(random="chat", dtype="float32")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from persyn_kedro.pipeline_registry import STEPS
+from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.runs.preload import imports_of
 
 SCRIPT = """
@@ -49,9 +49,8 @@ def test_the_server_has_one_thread_and_its_children_as_many_as_ever(
 ) -> None:
     """All that any step imports ahead, at once: a thread that one started would be there."""
     engine = "vllm" if importlib.util.find_spec("vllm") else "transformers"
-    steps = {*STEPS} - {"benchmark"}
-    ahead = imports_of(steps, engine)
-    assert all({*imports_of({step}, engine)} <= {*ahead} for step in steps)
+    ahead = imports_of(~Needs.HARNESS, engine)
+    assert all({*imports_of(need, engine)} <= {*ahead} for need in Needs)
     # OMP_NUM_THREADS would keep NumExpr from what it does by default.
     kept = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     script = tmp_path / "parent.py"

@@ -14,9 +14,8 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import resolve_models
 from persyn_kedro.foundations.processes.ray.cluster import check_reachable
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
-from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.foundations.settings.read import Settings, read_settings
 from persyn_kedro.pipeline_registry import register_pipelines
-from persyn_kedro.runs import machines as machine_checks
 from persyn_kedro.runs.machines import check_machines, needs_check
 from tests.support.settings import SHORTEST
 
@@ -24,7 +23,7 @@ NOBODY = "127.0.0.1:9"
 FAR = {"endpoint": {"url": "http://127.0.0.1:9/v1", "model": "m"}}
 
 
-def settings(**changes: Any) -> dict[str, Any]:
+def settings(**changes: Any) -> Settings:
     raw = {**SHORTEST, "models": {**SHORTEST["models"], "judge": {"local": "j"}}}
     return read_settings({**raw, **changes})
 
@@ -83,12 +82,6 @@ def test_a_step_that_needs_a_cluster_is_refused_without_one(
 )  # fmt: skip
 def test_a_step_that_needs_none_is_not(steps: list[str], changes: dict[str, Any]) -> None:
     check(*steps, cluster=DEAD, **changes)
-
-
-def test_the_steps_that_are_named_are_steps() -> None:
-    names = {n.name for p in register_pipelines().values() for n in p.nodes}
-    tables = [t for n, t in vars(machine_checks).items() if n.startswith("_") and type(t) is set]
-    assert len(tables) == 6 and set.union(*tables) <= names
 
 
 def test_auto_is_the_cluster_that_ray_would_connect_to(
@@ -164,7 +157,7 @@ def test_tied_embeddings_that_do_not_divide_are_refused_once_the_weights_are_her
     monkeypatch.setenv("PERSYN_CACHE", str(tmp_path))
     three = {"training_processes": 3, "sharding": "fsdp"}
     check("sft", cluster=three)
-    resolve_models(settings()["models"], ["a"])
+    resolve_models(settings().models, ["a"])
     with pytest.raises(PersynError, match=r"^Model 'a': 260 rows of tied embeddings cannot be sh"):
         check("sft", cluster=three)
     check("sft", cluster={**three, "sharding": "none"})

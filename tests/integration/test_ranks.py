@@ -14,7 +14,8 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes import ranks
 from persyn_kedro.foundations.processes.ranks import Group, group, run_in_ranks
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
-from persyn_kedro.foundations.settings.steps import SftSettings, TrainRouterSettings
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
+from persyn_kedro.foundations.settings.steps import SftSettings
 from tests.support.processes import is_running
 
 

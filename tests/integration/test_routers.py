@@ -13,12 +13,12 @@ from persyn_kedro.domain.routers.jobs import fit_router_job, read_prompt_job, sc
 from persyn_kedro.domain.routers.language_model.router import LanguageModelRouter
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.domain.routers.registry import load_router, router_class
-from persyn_kedro.domain.routers.saving import check_pool
+from persyn_kedro.domain.routers.saving import check_pool, write_description
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import resolve as weights
 from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings, settings_of_kind
 
 NAN = np.nan
 POOL = [{"teacher": name, "weights_id": f"w{name}", "recipe_id": f"r{name}"} for name in "abc"]
@@ -52,7 +52,7 @@ def fake_embedding(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["linear", "knn"])
 def test_embedding_routers_fit_save_and_load(kind, tiny, fake_embedding, tmp_path):
-    settings = TrainRouterSettings(kind=kind, ridge=0.1, neighbours=4, batch_size=5)
+    settings = settings_of_kind(kind, {"ridge": 0.1, "neighbours": 4, "batch_size": 5})
     saved = tmp_path / "router"
     events = list(fit_router_job(PROMPTS, REWARDS, settings, tiny, 0, POOL, saved))
     assert [event["epoch"] for event in events] == [1]
@@ -65,6 +65,10 @@ def test_embedding_routers_fit_save_and_load(kind, tiny, fake_embedding, tmp_pat
     assert load_router(saved, POOL).predict_scores([]).shape == (0, 3)
     description = json.loads((saved / "router.json").read_text())
     assert (description["kind"], description["n_fit"]) == (kind, 12)
+    # Routers that were saved before each kind had its own keys have those of all.
+    older = {**description["settings"], "epochs": 4, "ridge": 0.1, "neighbours": 4}
+    write_description(saved, {**description, "settings": older})
+    np.testing.assert_array_equal(load_router(saved, POOL).predict_scores(PROMPTS), scores)
     assert description["teachers"] == POOL
 
 
@@ -109,7 +113,7 @@ def test_knn_scores_are_the_means_of_the_neighbours_that_explain_them(
 
 @pytest.mark.parametrize("kind", ["language_model", "linear", "knn"])
 def test_a_fitted_prompt_is_its_own_nearest(kind, tiny, tmp_path):
-    settings = TrainRouterSettings(kind=kind, epochs=1, batch_size=5)
+    settings = settings_of_kind(kind, {"epochs": 1, "batch_size": 5})
     list(fit_router_job(PROMPTS, REWARDS, settings, tiny, 0, POOL, tmp_path / "router"))
     ((scores, near),) = read_prompt_job(PROMPTS[7], PROMPTS, tmp_path / "router", 3)
     assert near.places[0] == 7 and len(near.places) == 3
@@ -125,7 +129,7 @@ def test_with_lose_an_invalid_response_counts_as_no_reward(kind, tiny, fake_embe
     rewards[[0, 3], 0] = NAN  # of four "add" prompts; the other two give it 1
     scores = {
         invalid: router_class(kind)(
-            tiny, TrainRouterSettings(kind=kind, neighbours=4, ridge=1e-3, invalid=invalid)
+            tiny, settings_of_kind(kind, {"neighbours": 4, "ridge": 1e-3, "invalid": invalid})
         )
         .fit(PROMPTS, rewards)
         .predict_scores(PROMPTS[:1])[0]
@@ -222,7 +226,7 @@ def test_language_model_overfits_and_survives_saving(tiny, tmp_path):
 
 @pytest.mark.parametrize("kind", ["language_model", "linear", "knn"])
 def test_a_router_that_is_not_whole_is_refused(kind, tiny, fake_embedding, tmp_path):
-    settings = TrainRouterSettings(kind=kind, epochs=1)
+    settings = settings_of_kind(kind, {"epochs": 1})
     list(fit_router_job(PROMPTS, REWARDS, settings, tiny, 0, POOL, tmp_path / "router"))
     (arrays,) = (tmp_path / "router").glob("[lkc]*.safetensors")  # linear, knn, coefficient_head
     arrays.write_bytes(b"cut off")
@@ -246,7 +250,7 @@ def test_a_prompt_longer_than_the_backbones_context_is_cut(kind, tiny, monkeypat
     config = tiny.directory / "config.json"
     content = json.loads(config.read_text())
     config.write_text(json.dumps({**content, "max_position_embeddings": 64}))
-    settings = TrainRouterSettings(kind=kind, epochs=1, max_prompt_tokens=1024)
+    settings = settings_of_kind(kind, {"epochs": 1, "max_prompt_tokens": 1024})
     prompts = ["z" * 1_000_000, *PROMPTS[1:3]]
     scores = router_class(kind)(tiny, settings).fit(prompts, REWARDS[:3]).predict_scores(prompts)
     assert np.isfinite(scores).all() and max(lengths) == 64

@@ -11,6 +11,7 @@ from kedro.pipeline import Pipeline, node
 from persyn_kedro.pipeline_registry import MAKERS, STEPS, register_pipelines
 from persyn_kedro.pipelines.lazy import LazyPipeline
 from persyn_kedro.runs.preload import imports_of
+from persyn_kedro.runs.records import needs_of
 
 HEAVY = "torch transformers vllm trl peft sklearn datasets accelerate scipy matplotlib openai"
 
@@ -73,10 +74,14 @@ def test_every_registered_pipeline_is_what_its_steps_make() -> None:
 
 
 def test_the_models_processes_import_ahead_what_exists_and_only_what_they_need() -> None:
-    whole = imports_of({*STEPS}, "vllm")
+    def of(*steps: str, engine: str = "vllm") -> list[str]:
+        return imports_of(needs_of([n for step in steps for n in MAKERS[step]().nodes]), engine)
+
+    whole = of(*STEPS)
     assert {"vllm.entrypoints.llm", "trl.trainer.sft_trainer"} <= {*whole}
     # The server leaves out what it cannot import without a word, so a wrong name would hide.
     assert all(importlib.util.find_spec(name) for name in whole if not name.startswith("vllm"))
-    assert "vllm.entrypoints.llm" not in imports_of({*STEPS}, "transformers")
-    assert not [m for m in imports_of({"route"}, "vllm") if m.startswith(("vllm", "trl"))]
-    assert imports_of({"prepare"}, "vllm") == imports_of({"label", "benchmark"}, "vllm") == []
+    assert "vllm.entrypoints.llm" not in of(*STEPS, engine="transformers")
+    assert not [m for m in of("route") if m.startswith(("vllm", "trl"))]
+    assert of("prepare", "plan", "hand_on") == of("label", "benchmark") == []
+    assert of("sft") == of("train_reward_model") and "peft" in of("sft")

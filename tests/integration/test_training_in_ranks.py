@@ -27,7 +27,9 @@ from persyn_kedro.foundations.processes.fork_server import import_ahead
 from persyn_kedro.foundations.processes.ranks import group, run_in_ranks
 from persyn_kedro.foundations.progress import step
 from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.settings.steps import LoraSettings, SftSettings, TrainRouterSettings
+from persyn_kedro.foundations.settings.needs import Needs
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
+from persyn_kedro.foundations.settings.steps import LoraSettings, SftSettings
 from persyn_kedro.runs.preload import imports_of
 from tests.support.processes import is_running
 
@@ -50,7 +52,7 @@ def imported_ahead() -> Iterator[None]:
     """As a run does: else each process of each test would import all libraries anew."""
     server = forkserver._forkserver
     server._stop()  # CPython's own, for tests: another file's may be running
-    import_ahead(imports_of({"sft", "train_router"}, "transformers"))
+    import_ahead(imports_of(Needs.TRAINER | Needs.ROUTER, "transformers"))
     yield
     server._stop()
     import_ahead([])

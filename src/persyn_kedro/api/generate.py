@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.api.pool import Pool, typed
+from persyn_kedro.api.pool import Pool
 from persyn_kedro.api.prompts import prompt_table
 from persyn_kedro.domain.prompts import in_memory, rows_of
 from persyn_kedro.domain.routers import check_assignments, ranked_places
 from persyn_kedro.domain.teachers import make_sure, pool_identity, with_texts
 from persyn_kedro.domain.training_set import exact_checker, routed_generation
-from persyn_kedro.foundations.settings import GenerateSettings
+from persyn_kedro.foundations.settings import read_group
 from persyn_kedro.foundations.tables import RESPONSES
 
 
@@ -39,7 +39,7 @@ def generate(
     Raises:
         PersynError: a bad setting, or assignments of another pool.
     """
-    chosen = typed("generate", GenerateSettings, settings)
+    chosen = read_group("generate", settings)
     check_assignments(assignments.schema, pool_identity(pool.recipes))
     rows = {row["prompt_id"]: row for row in prompt_table(prompts).to_pylist()}
     scored, choices = ranked_places(pads.dataset(assignments), chosen.max_calls)

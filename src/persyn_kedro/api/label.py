@@ -5,14 +5,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from persyn_kedro.api.pool import Pool, typed
+from persyn_kedro.api.pool import Pool
 from persyn_kedro.api.prompts import prompt_table
 from persyn_kedro.domain.learnability import score_responses
 from persyn_kedro.domain.quality import check_can_be_judged, check_quality
 from persyn_kedro.domain.rewards import compute_rewards
 from persyn_kedro.domain.teachers import answer
 from persyn_kedro.foundations.models import resolve_models
-from persyn_kedro.foundations.settings import LabelSettings
+from persyn_kedro.foundations.settings import read_group
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def label(prompts: Any, pool: Pool, **settings: Any) -> Labels:
     Raises:
         PersynError: a bad setting, or no reward could come of these prompts.
     """
-    chosen = typed("label", LabelSettings, settings)
+    chosen = read_group("label", settings)
     table = prompt_table(prompts)
     rows = {row["prompt_id"]: row for row in table.to_pylist()}
     check_can_be_judged(list(rows.values()), chosen)

@@ -6,8 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
 from persyn_kedro.domain.teachers import Recipe, resolve_recipes
 from persyn_kedro.foundations.errors import PersynError
@@ -17,7 +15,7 @@ from persyn_kedro.foundations.settings import (
     Models,
     StudentSettings,
     Teachers,
-    first_sentence,
+    read_group,
     thinks_of,
 )
 
@@ -96,10 +94,10 @@ def pool(
     student = {"model": student} if isinstance(student, str) else student
     engine = {"name": engine} if isinstance(engine, str) else engine
     made = Pool(
-        typed("models", Models, models),
-        typed("teachers", Teachers, teachers),
-        typed("student", StudentSettings, student),
-        typed("engine", EngineSettings, engine),
+        read_group("models", models),
+        read_group("teachers", teachers),
+        read_group("student", student),
+        read_group("engine", engine),
         seed,
         Path(stores),
     )
@@ -109,17 +107,3 @@ def pool(
             raise PersynError(f"{user} is {model!r}, which models does not have.")
     import_ahead(AHEAD)
     return made
-
-
-def typed(name: str, kind: Any, values: Any) -> Any:
-    """Return a group of settings as its model.
-
-    Raises:
-        PersynError: one sentence that names the first bad key.
-    """
-    if isinstance(values, kind):
-        return values
-    try:
-        return kind.model_validate(dict(values))
-    except ValidationError as error:
-        raise PersynError(first_sentence(name, error)) from error

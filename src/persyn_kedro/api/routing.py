@@ -6,13 +6,13 @@ from typing import Any
 import pyarrow as pa
 
 from persyn_kedro.api.label import Labels
-from persyn_kedro.api.pool import Pool, typed
+from persyn_kedro.api.pool import Pool
 from persyn_kedro.api.prompts import prompt_table
 from persyn_kedro.domain.rewards import reward_matrix
 from persyn_kedro.domain.routers import assign, fit_and_save
 from persyn_kedro.domain.teachers import pool_identity
 from persyn_kedro.foundations.models import resolve_models
-from persyn_kedro.foundations.settings import TrainRouterSettings
+from persyn_kedro.foundations.settings import read_group
 
 
 def fit_router(labels: Labels, pool: Pool, directory: str | Path, **settings: Any) -> Path:
@@ -29,7 +29,7 @@ def fit_router(labels: Labels, pool: Pool, directory: str | Path, **settings: An
         PersynError: a bad setting, or rewards that tell no teacher from another.
     """
     given = {"kind": "knn", "backbone": pool.student.model, **settings}
-    chosen = typed("train_router", TrainRouterSettings, given)
+    chosen = read_group("train_router", given)
     texts = {row["prompt_id"]: row["prompt"] for row in labels.prompts.to_pylist()}
     prompt_ids, rewards = reward_matrix(labels.rewards, list(pool.teachers.root))
     backbone = resolve_models(pool.models, [chosen.backbone])[chosen.backbone]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from kedro.framework.cli.project import CONF_SOURCE_HELP, run as kedro_run
@@ -13,6 +13,9 @@ from kedro.framework.session import KedroSession
 from persyn_kedro.cli.errors import one_sentence
 from persyn_kedro.cli.params import PARAMS
 from persyn_kedro.cli.run_options import CONFIG, RUNNER, check_options
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.settings import Settings
 
 
 class _Command(click.Command):
@@ -83,7 +86,7 @@ run = _Command(  # this name is what `python -m persyn_kedro` looks for
 cli.add_command(run)
 
 
-def _open(env: str | None) -> tuple[dict[str, Any], Any]:
+def _open(env: str | None) -> tuple["Settings", Any]:
     """Return the settings and the catalog of an environment."""
     from persyn_kedro.foundations.settings import read_settings
 
@@ -102,11 +105,11 @@ def fetch_models(env: str | None) -> None:
 
     with one_sentence():
         settings, _ = _open(env)
-        models = settings["models"]
-        if settings["train_reward_model"].model not in models.root:
-            del settings["train_reward_model"]  # a default that these settings cannot mean
-        names = [name for group in settings.values() for name in models_named(group)]
-        for model in resolve_models(models, names).values():
+        groups = {**vars(settings)}
+        if settings.train_reward_model.model not in settings.models.root:
+            del groups["train_reward_model"]  # a default that these settings cannot mean
+        names = [name for group in groups.values() for name in models_named(group).values()]
+        for model in resolve_models(settings.models, names).values():
             click.echo(f"{model.name}: {model.weights_id}")
 
 
@@ -123,7 +126,7 @@ def import_responses(file: str, env: str | None) -> None:
 
     with one_sentence():
         settings, catalog = _open(env)
-        recipes = resolve_recipes(settings["teachers"], settings["models"])
+        recipes = resolve_recipes(settings.teachers, settings.models)
         counts = import_into(place(file), recipes, catalog.load("response_store"))
         for teacher, count in counts.items():
             click.echo(f"{teacher}: {count} responses imported")
@@ -190,7 +193,7 @@ def explain(
     logging.getLogger("persyn_kedro").setLevel(logging.WARNING)  # print the answer alone
     with one_sentence():
         settings, catalog = _open(env)
-        suffix = settings["prepare"].source.prompt_suffix
+        suffix = settings.prepare.source.prompt_suffix
         found = explain_prompt(catalog, prompt_id, text, neighbours, load_versions, suffix)
         if as_json:
             parts = {**found.explanation.as_dict(), "versions": found.versions}
@@ -250,7 +253,7 @@ def push(
     with one_sentence():
         settings, catalog = _open(env)
         uploads = publishing.prepare(
-            catalog, settings["models"], dataset_repo, student_repo, allow_unknown_licences
+            catalog, settings.models, dataset_repo, student_repo, allow_unknown_licences
         )
         for upload in uploads:
             click.echo(f"{upload.kind} {upload.repository} ({'public' if public else 'private'}):")
@@ -280,8 +283,8 @@ def show_mask(env: str | None, prompt: str, response: str) -> None:
 
     with one_sentence():
         settings, _ = _open(env)
-        student = settings["student"]
-        model = resolve_models(settings["models"], [student.model])[student.model]
+        student = settings.student
+        model = resolve_models(settings.models, [student.model])[student.model]
         tokenizer = load_tokenizer(model)
         rendered = render(tokenizer, student.system, prompt, response)
         click.echo(coloured(tokenizer, rendered), color=True)  # piped, too

@@ -45,7 +45,7 @@ def reading(
     values = {argument: value for argument, (_, value) in settings.items()}
     handed = hand(values, mark.reads)
     record: Record = {
-        "step_version": mark.version,
+        "step_version": mark.whole_version,
         "parameters": {},
         "models": {},
         "inputs": dict(sorted(inputs.items())),

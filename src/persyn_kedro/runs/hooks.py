@@ -4,15 +4,18 @@ What they need is imported as they are called: every command of Kedro imports th
 """
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
+
+if TYPE_CHECKING:
+    from persyn_kedro.foundations.settings import Settings
 
 
 class ProjectHooks:
     """All hooks of the project but the manifest's."""
 
-    settings: dict[str, Any]
+    settings: "Settings"
 
     @hook_impl
     def after_context_created(self, context: Any) -> None:
@@ -23,7 +26,7 @@ class ProjectHooks:
         loader = context.config_loader
         _export_keys(loader)
         self.settings = read_settings(_merged(loader["parameters"], loader.runtime_params or {}))
-        use_cluster(self.settings["cluster"])
+        use_cluster(self.settings.cluster)
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
@@ -48,32 +51,12 @@ class ProjectHooks:
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
-        from persyn_kedro.domain.reporting import (
-            benchmarks_text,
-            comparison_text,
-            hand_on_text,
-            plan_text,
-            pool_change_text,
-            routers_text,
-            terminal_table,
-        )
+        from persyn_kedro.domain.reporting import pool_change_text
+        from persyn_kedro.foundations.settings import step_of
 
-        texts = {
-            "report_summary": terminal_table,
-            "router_comparison": routers_text,
-            "strategy_comparison": comparison_text,
-            "benchmark_comparison": benchmarks_text,
-            "hand_on_facts": hand_on_text,
-            "hand_on_dataset": lambda directory: f"The training set to hand on: {directory}",
-            "hand_on_arrow": lambda directory: f"The same for load_from_disk: {directory}",
-            "hand_on_student": lambda directory: f"The student to hand on: {directory}",
-        }
-        for name, text in texts.items():
-            if name in pipeline.all_outputs():
-                print(text(catalog.load(name)))
-        if "plan" in pipeline.all_outputs():
-            plan = catalog.load("plan").to_table().to_pylist()
-            print(plan_text(plan, catalog.load("plan_summary")))
+        for node in pipeline.nodes:
+            for text, outputs in step_of(node.func).prints.items():
+                print(text(*map(catalog.load, outputs)))
         change = catalog.load("run_manifest").get("pool_change")  # ManifestHooks has saved it
         if change:
             print(pool_change_text(change))

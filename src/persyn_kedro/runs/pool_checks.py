@@ -10,37 +10,39 @@ from persyn_kedro.domain.routers import router_class
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import check_source, local_directory, read_config
 from persyn_kedro.foundations.settings import (
+    GROUPS,
     LabelSettings,
     Models,
     ModelSettings,
-    StudentSettings,
+    Settings,
     Teachers,
-    TrainRewardModelSettings,
-    TrainRouterSettings,
     is_own,
+    models_named,
 )
+from persyn_kedro.pipeline_registry import register_pipelines
+from persyn_kedro.runs.records import groups_of
 
 
-def check_pool(
-    models: Models,
-    teachers: Teachers,
-    student: StudentSettings,
-    label: LabelSettings,
-    train_router: TrainRouterSettings,
-    asked: bool = True,
-) -> None:
+def check_pool(settings: Settings, groups: Iterable[str] = (), asked: bool = True) -> None:
     """Refuse references to unknown models, and models that are plainly not there.
 
     Nothing is downloaded: a hub model is only looked for when it is first used.
 
+    Args:
+        groups: those that a run reads, beside the main path's, which are always checked.
+        asked: whether teachers are to be asked, so that the keys of servers must be there.
+
     Raises:
         PersynError: names the first such setting.
     """
-    users = {f"teachers.{name}.model": teacher.model for name, teacher in teachers.root.items()}
-    users["student.model"] = student.model
-    users["train_router.backbone"] = train_router.backbone
-    if label.quality.model is not None:
-        users["label.quality.model"] = label.quality.model
+    models, label = settings.models, settings.label
+    read = groups_of(register_pipelines()["__default__"].nodes) | {*groups}
+    users = {
+        f"{group}.{key}": model
+        for group in GROUPS
+        if group in read
+        for key, model in models_named(getattr(settings, group)).items()
+    }
     for user, model in users.items():
         if model not in models.root:
             known = ", ".join(models.root)
@@ -49,8 +51,8 @@ def check_pool(
             raise PersynError(f"{user} is {model!r}, an endpoint: only teachers can be endpoints.")
     for model in dict.fromkeys(users.values()):
         check_source(model, models.root[model], asked)
-    _check_twins(models, teachers)
-    check_own_code(label, [train_router.kind])
+    _check_twins(models, settings.teachers)
+    check_own_code(label, [settings.train_router.kind])
     if label.quality.model is not None:
         _check_reward_model(label.quality.model, models.root[label.quality.model])
 
@@ -66,30 +68,6 @@ def check_own_code(label: LabelSettings, routers: Iterable[str]) -> None:
         quality_function(label.quality.kind)
     for kind in filter(is_own, routers):
         router_class(kind)
-
-
-def check_recipe(models: Models, label: LabelSettings, recipe: TrainRewardModelSettings) -> None:
-    """Refuse settings from which no reward model could be trained.
-
-    Raises:
-        PersynError: names the first such setting.
-    """
-    if label.quality.kind != "exact_answer":
-        raise PersynError(
-            "A reward model is trained on answers that are right or wrong: set label.quality to "
-            "{kind: exact_answer} and label prompts that have references."
-        )
-    if recipe.model not in models.root:
-        known = ", ".join(models.root)
-        raise PersynError(
-            f"train_reward_model.model is {recipe.model!r}, which models does not have ({known})."
-        )
-    if models.root[recipe.model].endpoint:
-        raise PersynError(
-            f"train_reward_model.model is {recipe.model!r}, an endpoint: only teachers can be "
-            "endpoints."
-        )
-    check_source(recipe.model, models.root[recipe.model])
 
 
 def _check_twins(models: Models, teachers: Teachers) -> None:

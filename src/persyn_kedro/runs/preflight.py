@@ -1,10 +1,13 @@
 """Can this run be done? All that can be known before a step is paid for."""
 
+import inspect
+from collections.abc import Iterable
 from typing import Any
+
+from kedro.pipeline.node import Node
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.datasets.handles import StoreHandle
-from persyn_kedro.domain.benchmarks import check_harness
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import (
     ask_anew,
@@ -13,32 +16,15 @@ from persyn_kedro.foundations.models import (
     identify_weights,
 )
 from persyn_kedro.foundations.processes import check_cluster
-from persyn_kedro.foundations.settings import GROUPS
+from persyn_kedro.foundations.settings import GROUPS, Needs, Settings, step_of
 from persyn_kedro.foundations.storage import Place, check_writable
 from persyn_kedro.pipeline_registry import MAKERS
 from persyn_kedro.runs.belonging import check_belonging
-from persyn_kedro.runs.pool_checks import check_own_code, check_pool, check_recipe
-from persyn_kedro.runs.records import models_of
-
-# What a step's missing input is called in the sentence to the user.
-_SPOKEN = {
-    "prompts": "prompts",
-    "splits": "splits",
-    "calibration_set": "calibration set",
-    "rewards": "rewards",
-    "router": "trained router",
-    "assignments": "assignments",
-    "routed_responses": "routed responses",
-    "sft_dataset": "SFT dataset",
-    "student": "fine-tuned student",
-}
-
-_ASK_NOBODY = {"prepare", "plan"}  # steps for which no key is needed
+from persyn_kedro.runs.pool_checks import check_pool
+from persyn_kedro.runs.records import groups_of, models_of, needs_of
 
 
-def check_run(
-    run_params: dict[str, Any], pipeline: Any, catalog: Any, settings: dict[str, Any]
-) -> None:
+def check_run(run_params: dict[str, Any], pipeline: Any, catalog: Any, settings: Settings) -> None:
     """Refuse, in one sentence, a run that cannot be done as it was asked for.
 
     Raises:
@@ -50,17 +36,10 @@ def check_run(
     check_load_versions(run_params.get("load_versions") or {}, pipeline, catalog)
     check_inputs(pipeline, catalog)
     check_belonging(pipeline, catalog)
-    steps = {node.name.partition(".")[0] for node in pipeline.nodes}
-    check_pool(
-        settings["models"],
-        settings["teachers"],
-        settings["student"],
-        settings["label"],
-        settings["train_router"],
-        asked=bool(steps - _ASK_NOBODY),
-    )
-    check_cluster(settings["cluster"], settings["engine"])
-    _check_evidence(pipeline, settings)
+    asked = Needs.TEACHERS in needs_of(pipeline.nodes)
+    check_pool(settings, groups_of(pipeline.nodes), asked)
+    check_cluster(settings.cluster, settings.engine)
+    _check_steps(pipeline.nodes, settings)
     _check_models(pipeline, settings)
 
 
@@ -112,7 +91,7 @@ def check_load_versions(chosen: dict[str, str], pipeline: Any, catalog: Any) -> 
             )
 
 
-def _check_models(pipeline: Any, settings: dict[str, Any]) -> None:
+def _check_models(pipeline: Any, settings: Settings) -> None:
     """Find out what each model of this run is: one that is not there stops it before it pays."""
     ask_anew()
     for name, model in models_of(pipeline, settings).items():
@@ -122,15 +101,13 @@ def _check_models(pipeline: Any, settings: dict[str, Any]) -> None:
         check_known_template(name, model, weights_id)
 
 
-def _check_evidence(pipeline: Any, settings: dict[str, Any]) -> None:
-    """Check what only the steps of ``pipeline_registry.EVIDENCE`` need, before one is begun."""
-    outputs = pipeline.all_outputs()
-    if "reward_model" in outputs:
-        check_recipe(settings["models"], settings["label"], settings["train_reward_model"])
-    if "router_scores" in outputs:
-        check_own_code(settings["label"], settings["compare_routers"].kinds)
-    if outputs & {"benchmark_before", "benchmark_after"}:
-        check_harness(settings["benchmark"])
+def _check_steps(nodes: Iterable[Node], settings: Settings) -> None:
+    """Have each step check the settings that it alone needs, once, before one is begun."""
+    for check in dict.fromkeys(step_of(node.func).check for node in nodes):
+        if check is not None:
+            check(
+                **{group: getattr(settings, group) for group in inspect.signature(check).parameters}
+            )
 
 
 def check_inputs(pipeline: Any, catalog: Any) -> None:
@@ -147,7 +124,8 @@ def check_inputs(pipeline: Any, catalog: Any) -> None:
     first = max(
         (m for m in missing if m in producers), key=lambda m: list(MAKERS).index(producers[m])
     )
-    spoken = _SPOKEN.get(first, first.replace("_", " "))
+    (maker,) = MAKERS[producers[first]]().only_nodes_with_outputs(first).nodes
+    spoken = step_of(maker.func).spoken.get(first, first.replace("_", " "))
     raise PersynError(f"No {spoken}: run `kedro run --pipelines={','.join(steps)}`.")
 
 

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from persyn_kedro.foundations.settings import Needs, Settings
+from persyn_kedro.runs.records import needs_of
+
 _LANGUAGE_MODEL = (
     "torch",
     "transformers.models.auto.modeling_auto",
@@ -9,43 +12,31 @@ _LANGUAGE_MODEL = (
     "transformers.models.llama.modeling_llama",
     "transformers.models.qwen2.modeling_qwen2",
 )
-_TRAINING = (*_LANGUAGE_MODEL, "trl.trainer.sft_trainer", "peft")
-_ROUTER = (*_LANGUAGE_MODEL, "sklearn.linear_model", "sklearn.neighbors")
+_LIBRARIES = {
+    Needs.MODEL: _LANGUAGE_MODEL,
+    Needs.ROUTER: (*_LANGUAGE_MODEL, "sklearn.linear_model", "sklearn.neighbors"),
+    Needs.TRAINER: (*_LANGUAGE_MODEL, "trl.trainer.sft_trainer", "peft"),
+}
 _ENGINES = {
     "vllm": (*_LANGUAGE_MODEL, "vllm.entrypoints.llm"),
     "transformers": _LANGUAGE_MODEL,
     "ray": _LANGUAGE_MODEL,  # not ray itself: it starts threads
 }
-_BY_STEP = {
-    "train_router": _ROUTER,
-    "route": _ROUTER,
-    "compare_routers": _ROUTER,
-    "sft": _TRAINING,
-    "compare": _TRAINING,
-    "train_reward_model": _TRAINING,
-}
-_ASKING = {"label", "generate", "compare_routers"}
-_ASKING_THE_STUDENT = {"evaluate", "compare"}
 
 
-def imports_of(steps: set[str], engine: str, local_teachers: bool = True) -> list[str]:
-    """Return the modules that the children of ``steps`` need with this engine, in order.
-
-    ``local_teachers``: whether any teacher is no endpoint; the student never is one.
-    """
-    if "benchmark" in steps:  # the harness sets variables before these are imported
+def imports_of(needs: Needs, engine: str, local_teachers: bool = True) -> list[str]:
+    """Return the modules that the children of steps with these ``needs`` import, in order."""
+    if Needs.HARNESS in needs:  # it sets variables before these are imported
         return []
-    wanted = [name for step in sorted(steps) for name in _BY_STEP.get(step, ())]
-    if steps & _ASKING_THE_STUDENT or (local_teachers and steps & _ASKING):
+    wanted = [name for need, names in _LIBRARIES.items() if need in needs for name in names]
+    if Needs.STUDENT in needs or (local_teachers and Needs.TEACHERS in needs):
         wanted += _ENGINES.get(engine, ())
     return list(dict.fromkeys(wanted))
 
 
-def import_ahead_of(pipeline: Any, settings: dict[str, Any]) -> None:
+def import_ahead_of(pipeline: Any, settings: Settings) -> None:
     """Have the heavy libraries of this run imported once, when its first model starts."""
     from persyn_kedro.foundations.processes import import_ahead
 
-    steps = {node.name.partition(".")[0] for node in pipeline.nodes}
-    models = settings["models"].root
-    local = any(not models[t.model].endpoint for t in settings["teachers"].root.values())
-    import_ahead(imports_of(steps, settings["engine"].name, local))
+    needs, local = needs_of(pipeline.nodes), settings.has_local_teachers
+    import_ahead(imports_of(needs, settings.engine.name, local))

@@ -1,8 +1,9 @@
 """What made the versions of a catalog's data sets, and what would make them now."""
 
 import inspect
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
+from functools import cache, reduce
+from operator import or_
 from types import MappingProxyType
 from typing import Any
 
@@ -15,8 +16,11 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import model_identity
 from persyn_kedro.foundations.settings import (
     GROUPS,
+    Models,
     ModelSettings,
-    models_used,
+    Needs,
+    Settings,
+    hand,
     read_settings,
     step_of,
 )
@@ -31,12 +35,29 @@ def settings_of(node: Node) -> dict[str, str]:
     return {a: n.removeprefix("params:") for a, n in names if n.startswith("params:")}
 
 
-def models_of(pipeline: Pipeline, settings: dict[str, Any]) -> dict[str, ModelSettings]:
+def groups_of(nodes: Iterable[Node]) -> set[str]:
+    """Return the groups of settings that any of these nodes takes."""
+    return {group for node in nodes for group in settings_of(node).values()}
+
+
+def needs_of(nodes: Iterable[Node]) -> Needs:
+    """Return what any of these nodes needs."""
+    return reduce(or_, (step_of(node.func).needs for node in nodes), Needs.NOTHING)
+
+
+def settings_in(catalog: Any) -> Settings:
+    """Return all settings as a catalog has them."""
+    return read_settings({name: catalog.load(f"params:{name}") for name in [*GROUPS, "seed"]})
+
+
+def models_of(pipeline: Pipeline, settings: Settings) -> dict[str, ModelSettings]:
     """Return the models by name that the pipeline's nodes use."""
-    return models_used(
-        (node.func, {a: settings[group] for a, group in settings_of(node).items()})
-        for node in pipeline.nodes
-    )
+    used: dict[str, ModelSettings] = {}
+    for node in pipeline.nodes:
+        values = {a: getattr(settings, group) for a, group in settings_of(node).items()}
+        for value in hand(values, step_of(node.func).reads).values():
+            used |= value.root if isinstance(value, Models) else {}
+    return used
 
 
 class StepRecords:
@@ -44,15 +65,8 @@ class StepRecords:
 
     def __init__(self, catalog: Any) -> None:
         self._catalog = catalog
-        self._settings = read_settings(
-            {name: catalog.load(f"params:{name}") for name in [*GROUPS, "seed"]}
-        )
+        self.settings = settings_in(catalog)
         self._identify = cache(model_identity)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All groups of settings."""
-        return self._settings
 
     def to_do(self, pipeline: Pipeline, redo: bool = False) -> list[Node]:
         """Return the nodes without a match, and those behind them, which may turn out to have one.
@@ -81,7 +95,8 @@ class StepRecords:
         Args:
             contents: of inputs that are to be others than the newest.
         """
-        settings = {a: (group, self._settings[group]) for a, group in settings_of(node).items()}
+        groups = settings_of(node).items()
+        settings = {a: (group, getattr(self.settings, group)) for a, group in groups}
         inputs = {}
         for name in node.inputs:
             if name in contents:

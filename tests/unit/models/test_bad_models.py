@@ -99,7 +99,7 @@ def test_what_is_allowed_belongs_to_hub_and_local_models() -> None:
 
 def pool(**changes: Any) -> None:
     settings = read_settings({**SHORTEST, **changes})
-    check_pool(*(settings[n] for n in ("models", "teachers", "student", "label", "train_router")))
+    check_pool(settings)
 
 
 @pytest.mark.parametrize("teachers", [{}, {"x": {"model": "a"}}])

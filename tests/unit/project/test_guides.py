@@ -59,9 +59,8 @@ def test_a_guides_settings_are_whole_groups(
     own = yaml.safe_load(text)
     assert own.keys() <= GROUPS.keys()
     settings = read_settings({**base["parameters"], **own})
-    names = ("models", "teachers", "student", "label", "train_router")
-    check_pool(*(settings[name] for name in names))
-    check_own_code(settings["label"], settings["compare_routers"].kinds)
+    check_pool(settings)
+    check_own_code(settings.label, settings.compare_routers.kinds)
 
 
 @pytest.mark.parametrize("guide", guides.GUIDES, ids=lambda guide: guide.stem)

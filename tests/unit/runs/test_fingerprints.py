@@ -9,7 +9,8 @@ from kedro.pipeline import Pipeline
 
 from persyn_kedro.domain.quality import checking
 from persyn_kedro.foundations.models import identities
-from persyn_kedro.foundations.settings.marks import hand, lasting, models_named, step
+from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
+from persyn_kedro.foundations.settings.marks import hand, lasting, step
 from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
@@ -18,12 +19,13 @@ from persyn_kedro.foundations.settings.models import (
     TeacherSettings,
 )
 from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.foundations.settings.references import models_named, own_code_named
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.settings.steps import (
     GenerateSettings,
     LabelSettings,
     PrepareSettings,
     QualitySettings,
-    TrainRouterSettings,
 )
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs.fingerprints import difference, fingerprint, reading
@@ -60,11 +62,20 @@ def test_a_node_sees_what_it_reads_and_the_models_that_this_names() -> None:
 
 def test_models_are_named_by_what_is_read_alone() -> None:
     router = TrainRouterSettings(backbone="c")
-    assert list(models_named(router)) == ["c"]
-    assert list(models_named(router, ("batch_size",))) == []
+    assert models_named(router) == {"backbone": "c"}
+    assert models_named(router, ("batch_size",)) == {}
     quality = QualitySettings(kind="reward_model", model="b")
-    assert list(models_named(LabelSettings(quality=quality), ("quality",))) == ["b"]
-    assert list(models_named(LabelSettings(quality=quality), ("alpha",))) == []
+    assert models_named(LabelSettings(quality=quality), ("quality",)) == {"quality.model": "b"}
+    assert models_named(LabelSettings(quality=quality), ("alpha",)) == {}
+    assert models_named(TEACHERS, ("price",)) == {"x.model": "a", "y.model": "b"}  # read whole
+
+
+def test_code_of_ones_own_is_named_by_what_is_read_where_it_moves_results() -> None:
+    label = LabelSettings(quality=QualitySettings(kind="q.py:f"), learnability="s.py:g")
+    assert own_code_named(label) == ["q.py:f", "s.py:g"]
+    assert own_code_named(label, ("learnability",)) == ["s.py:g"]
+    assert own_code_named(CompareRoutersSettings(kinds=["knn", "r.py:R"])) == ["r.py:R"]
+    assert own_code_named(EngineSettings(name="e.py:engine")) == []  # recorded beside its answers
 
 
 def test_settings_without_effect_are_left_out_and_a_pool_keeps_its_order() -> None:
@@ -175,7 +186,7 @@ def test_every_node_is_marked_and_reads_settings_that_there_are() -> None:
     for made in sum(register_pipelines().values(), Pipeline([])).nodes:
         mark = made.func.step  # type: ignore[attr-defined]
         for argument, fields in mark.reads.items():
-            group = groups[settings_of(made)[argument]]
+            group = getattr(groups, settings_of(made)[argument])
             kinds = {Models: ModelSettings, Teachers: TeacherSettings}
             kind = kinds.get(type(group), type(group))
             assert set(fields) <= set(kind.model_fields), made.name

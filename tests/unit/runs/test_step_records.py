@@ -1,5 +1,6 @@
 """Which versions count as made already, by a pipeline's records: numbers -> doubled -> total."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from persyn_kedro.datasets.documents import JsonDocument
 from persyn_kedro.datasets.model_directory import ModelDirectory
 from persyn_kedro.datasets.parquet_table import ParquetTable
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.settings.marks import Step
 from persyn_kedro.foundations.tables.schemas import with_unsettled
 from persyn_kedro.runs.belonging import pin_versions_behind
 from persyn_kedro.runs.fingerprints import difference
@@ -76,6 +78,19 @@ def test_the_same_content_under_a_new_version_redoes_nothing(tmp_path: Path) -> 
     assert run(tmp_path, "v2") == []
     numbers(tmp_path, "v3", 2, 1)
     assert run(tmp_path, "v3") == ["double", "total"]
+
+
+def test_a_step_is_done_again_once_an_algorithm_of_its_mark_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = Step(versions_of=(total,))  # of this module
+    monkeypatch.setattr(double, "step", mark, raising=False)
+    monkeypatch.setattr(sys.modules[__name__], "VERSION", 1, raising=False)
+    numbers(tmp_path, "v1", 1, 2)
+    run(tmp_path, "v1")
+    assert run(tmp_path, "v2") == []
+    monkeypatch.setattr(sys.modules[__name__], "VERSION", 2)
+    assert run(tmp_path, "v3") == ["double"]  # what it made is the same
 
 
 def test_a_redone_step_whose_content_is_the_same_stops_there(tmp_path: Path) -> None:

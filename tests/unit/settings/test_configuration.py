@@ -41,18 +41,17 @@ def test_an_environment_is_valid(
     ]
     assert set(raw) == {*settings_reader.GROUPS, "seed"}
     settings = settings_reader.read_settings(raw)
-    if judge := settings["label"].quality.model:
-        _make_judge(Path(settings["models"].root[judge].local or ""))
-    references = ("models", "teachers", "student", "label", "train_router")
-    check_pool(*(settings[name] for name in references))
-    assert len(settings["teachers"].root) == pool
+    if judge := settings.label.quality.model:
+        _make_judge(Path(settings.models.root[judge].local or ""))
+    check_pool(settings)
+    assert len(settings.teachers.root) == pool
 
 
 def test_a_cluster_s_settings_are_a_cluster_and_its_data_are_elsewhere() -> None:
     loader = OmegaConfigLoader(str(CONF), base_env="base", default_run_env="base", env="cluster")
     settings = settings_reader.read_settings(loader["parameters"])
-    assert settings["engine"].name == "ray" and settings["cluster"].address == "auto"
-    assert settings["cluster"].gpus == 1
+    assert settings.engine.name == "ray" and settings.cluster.address == "auto"
+    assert settings.cluster.gpus == 1
     assert loader["globals"]["data"].startswith("s3://")
 
 
@@ -138,7 +137,7 @@ def test_a_settings_file_that_cannot_be_read_is_named(tmp_path: Path, content: b
 
 def test_the_students_own_weights_in_the_pool_are_noted_whatever_their_name() -> None:
     settings = settings_reader.read_settings(GOOD)
-    (note,) = pool_notes(*(settings[name] for name in ("models", "teachers", "student")))
+    (note,) = pool_notes(settings.models, settings.teachers, settings.student)
     assert "teacher x, y" in note
 
 
@@ -146,6 +145,4 @@ def test_a_model_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
     models = {**GOOD["models"], "b": {"local": str(tmp_path / "none")}}
     settings = settings_reader.read_settings({**GOOD, "models": models})
     with pytest.raises(PersynError, match="Model 'b': there is no directory"):
-        check_pool(
-            *(settings[n] for n in ("models", "teachers", "student", "label", "train_router"))
-        )
+        check_pool(settings)

@@ -7,6 +7,12 @@ import pytest
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes.ray.cluster import connect
 from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.foundations.settings.routers import (
+    KINDS,
+    PluginRouterSettings,
+    TrainRouterSettings,
+    settings_of_kind,
+)
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs.hooks import ProjectHooks
 from tests.support.nasty_settings import RICH, with_value
@@ -65,6 +71,62 @@ def test_what_is_told(path: tuple[Any, ...], value: Any, sentence: str) -> None:
     assert str(caught.value) == sentence
 
 
+@pytest.mark.parametrize(
+    ("router", "sentence"),
+    [
+        (
+            {"kind": "linear", "neighbours": 4},
+            "Parameter train_router: neighbours is for kind knn, and kind is linear: leave it out.",
+        ),
+        (
+            {"ridge": 1.0},
+            "Parameter train_router: ridge is for kind linear, and kind is language_model: leave "
+            "it out.",
+        ),
+        ({"kind": "knn", "neighbors": 4}, "There is no parameter train_router.neighbors."),
+        (
+            {"kind": "knn", "neighbours": 0},
+            "Parameter train_router.neighbours: Input should be greater than or equal to 1 (it is "
+            "0).",
+        ),
+        (
+            {"kind": "bert"},
+            "Parameter train_router.kind: must be language_model, linear, knn or a file.py:name of "
+            "yours (it is 'bert').",
+        ),
+    ],
+)
+def test_a_router_s_key_is_one_of_its_kind(router: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(PersynError) as caught:
+        read_settings({**RICH, "train_router": router})
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("kind", "own"),
+    [
+        ("language_model", {"epochs": 2, "head_learning_rate": 0.1}),
+        ("linear", {"ridge": 1.0}),
+        ("knn", {"neighbours": 4}),
+        ("mine.py:Router", {"epochs": 2, "ridge": 1.0, "neighbours": 4}),
+    ],
+)
+def test_a_router_has_the_keys_of_its_kind(kind: str, own: dict[str, Any]) -> None:
+    raw = {"kind": kind, "backbone": "a", "batch_size": 3, **own}
+    router = read_settings({**RICH, "train_router": raw}).train_router
+    assert type(router) is KINDS.get(kind, PluginRouterSettings)
+    assert raw.items() <= router.model_dump().items()
+    assert TrainRouterSettings(**raw) == router
+
+
+def test_another_kind_takes_the_keys_that_it_has() -> None:
+    knn = TrainRouterSettings(kind="knn", backbone="a", batch_size=3, neighbours=4)
+    linear = settings_of_kind("linear", knn.model_dump())
+    assert linear == TrainRouterSettings(kind="linear", backbone="a", batch_size=3)
+    own = settings_of_kind("mine.py:Router", knn.model_dump())
+    assert own.model_dump().items() >= {"neighbours": 4, "ridge": None, "epochs": 4}.items()
+
+
 @pytest.mark.parametrize("name", ["top_p", "repetition_penalty"])
 def test_numbers_next_to_nothing_are_refused(name: str) -> None:
     for number in (1e-320, 1e-13, *([1e-4] * (name == "repetition_penalty"))):
@@ -75,7 +137,7 @@ def test_numbers_next_to_nothing_are_refused(name: str) -> None:
 def test_whole_numbers_may_be_written_with_a_point() -> None:
     raw = with_value(("compare", "seeds"), [1.0, 2])
     settings = read_settings({**raw, "seed": 7.0})
-    assert repr(settings["seed"]) == "7" and repr(settings["compare"].seeds) == "[1, 2]"
+    assert repr(settings.seed) == "7" and repr(settings.compare.seeds) == "[1, 2]"
     for bad in (7.5, "7", True, -1.0):
         with pytest.raises(PersynError, match="^Parameter seed must be"):
             read_settings({**RICH, "seed": bad})
@@ -83,7 +145,7 @@ def test_whole_numbers_may_be_written_with_a_point() -> None:
 
 def test_a_seed_with_a_point_reaches_the_steps_as_a_whole_number() -> None:
     node = next(n for n in register_pipelines()["prepare"].nodes if "params:seed" in n.inputs)
-    inputs = {"params:prepare": read_settings(RICH)["prepare"], "params:seed": 7.0}
+    inputs = {"params:prepare": read_settings(RICH).prepare, "params:seed": 7.0}
     assert repr(ProjectHooks().before_node_run(node, inputs)["params:seed"]) == "7"
 
 
@@ -95,14 +157,14 @@ def test_what_ray_alone_refuses_of_a_job_is_one_sentence(monkeypatch: pytest.Mon
     monkeypatch.setattr(ray, "init", lambda runtime_env, **_: RuntimeEnv(**runtime_env))
     raw = {"address": "h:6379", "runtime_env": {"working_dir": 5}}
     with pytest.raises(PersynError, match="cannot be used: `working_dir` must be a string"):
-        connect(read_settings(with_value(("cluster",), raw))["cluster"])
+        connect(read_settings(with_value(("cluster",), raw)).cluster)
 
 
 @pytest.mark.parametrize("character", ["\u3000", "\u202f", "\u200d", "\u200c", "\u00a0"])
 def test_characters_of_other_languages_are_taken(character: str) -> None:
     source = {"file": f"a{character}b.jsonl", "prompt_column": f"a{character}b"}
     settings = read_settings(with_value(("prepare", "source"), source))
-    assert settings["prepare"].source.file == source["file"]
+    assert settings.prepare.source.file == source["file"]
 
 
 @pytest.mark.parametrize("character", ["\n", "\x1b", "\u2028", "\u2029", "\ud800", "\x85"])

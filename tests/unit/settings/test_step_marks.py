@@ -1,8 +1,11 @@
-"""Every field of every settings: a step's fingerprint hangs on those that its mark names alone.
+"""Every step's mark: what it names is there, and what it says is what the step does.
+
+Every field of every settings: a step's fingerprint hangs on those that its mark names alone.
 
 The fields come from the settings' own models, so that a new one is covered as it is added.
 """
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +18,9 @@ from pydantic import BaseModel, RootModel, ValidationError
 from persyn_kedro.foundations.settings.base import NO_EFFECT
 from persyn_kedro.foundations.settings.marks import hand, lasting, step_of
 from persyn_kedro.foundations.settings.models import Models, ModelSettings
-from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.foundations.settings.needs import Needs
+from persyn_kedro.foundations.settings.read import GROUPS, read_settings
+from persyn_kedro.foundations.settings.routers import KINDS
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs import fingerprints
 from persyn_kedro.runs.records import settings_of
@@ -23,13 +28,22 @@ from tests.support.settings import SHORTEST
 
 NODES = sorted(sum(register_pipelines().values(), Pipeline([])).nodes, key=lambda n: n.name)
 OF_MODELS = [node for node in NODES if "models" in settings_of(node).values()]
-SETTINGS = read_settings({**SHORTEST, "train_reward_model": {"model": "a"}})
+SETTINGS = {
+    kind: read_settings(
+        {
+            **SHORTEST,
+            "train_reward_model": {"model": "a"},
+            "train_router": {"kind": kind, "backbone": "a"},
+        }
+    )
+    for kind in (*KINDS, "mine.py:Router")
+}
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the settings themselves as all that a reading holds."""
-    for name in ("source_identity", "harness_identity"):
+    for name in ("source_identity", "harness_identity", "code_identity"):
         monkeypatch.setattr(fingerprints, name, lambda _: None)
 
 
@@ -90,10 +104,24 @@ def changes_of_pool(pool: RootModel) -> Iterator[Change]:
         yield replace(same[0], value=value)
 
 
-@pytest.mark.parametrize("node", NODES, ids=lambda n: n.name)
-def test_a_step_hangs_on_the_settings_that_its_mark_names_and_on_no_others(node: Node) -> None:
+def values_of(node: Node, kind: str = "language_model") -> dict[str, Any]:
+    """Return the node's settings, with a router of this kind."""
+    return {a: getattr(SETTINGS[kind], group) for a, group in settings_of(node).items()}
+
+
+@pytest.mark.parametrize(
+    ("node", "kind"),
+    [
+        pytest.param(node, kind, id=f"{node.name}-{kind}")
+        for node in NODES
+        for kind in (SETTINGS if "train_router" in settings_of(node).values() else ["knn"])
+    ],
+)
+def test_a_step_hangs_on_the_settings_that_its_mark_names_and_on_no_others(
+    node: Node, kind: str
+) -> None:
     reads = step_of(node.func).reads
-    values = {argument: SETTINGS[group] for argument, group in settings_of(node).items()}
+    values = values_of(node, kind)
     before, handed = fingerprint_of(node, values), hand(values, reads)
     for argument, value in values.items():
         if isinstance(value, Models):
@@ -130,7 +158,7 @@ def test_a_step_hangs_on_the_models_that_its_settings_name(node: Node) -> None:
     covered = set()
     for source in SOURCES:
         models = Models({name: ModelSettings(**source) for name in "ab"})
-        values = {argument: SETTINGS[group] for argument, group in settings_of(node).items()}
+        values = values_of(node)
         (argument,) = [name for name, value in values.items() if isinstance(value, Models)]
         values[argument] = models
         named = bool(hand(values, reads)[argument].root)
@@ -141,3 +169,25 @@ def test_a_step_hangs_on_the_models_that_its_settings_name(node: Node) -> None:
             after = {**values, argument: change.value}
             assert (fingerprint_of(node, after) != before) == counts, change.path
     assert covered == set(ModelSettings.model_fields)
+
+
+@pytest.mark.parametrize("node", NODES, ids=lambda n: n.name)
+def test_what_a_mark_names_is_the_steps_own(node: Node) -> None:
+    mark = step_of(node.func)
+    made = {name for other in NODES if other.func is node.func for name in other.outputs}
+    assert mark.spoken.keys() <= made
+    assert {name for names in mark.prints.values() for name in names} <= made
+    if mark.check is not None:
+        assert set(inspect.signature(mark.check).parameters) <= {*GROUPS}
+
+
+@pytest.mark.parametrize("node", NODES, ids=lambda n: n.name)
+def test_what_a_step_is_handed_shows_in_its_needs(node: Node) -> None:
+    needs = step_of(node.func).needs
+    handed = {*inspect.signature(node.func).parameters}
+    asks = {"engine", "seed", "response_store"} <= handed
+    assert (Needs.TEACHERS in needs) == ("ledger" in handed)
+    assert (Needs.STUDENT in needs) == (asks and "ledger" not in handed)
+    assert bool(needs & (Needs.TRAINER | Needs.PROCESSES)) == ("workspace" in handed)
+    assert (Needs.MODEL | Needs.CLUSTER in needs) == ("statistics_store" in handed)
+    assert Needs.ROUTER in needs or "routing_store" not in handed

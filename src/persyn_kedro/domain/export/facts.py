@@ -19,12 +19,8 @@ from persyn_kedro.foundations.models.identities import source_identity
 from persyn_kedro.foundations.models.resolve import identify_weights
 from persyn_kedro.foundations.settings.models import Models, StudentSettings, Teachers, thinks_of
 from persyn_kedro.foundations.settings.plugins import is_own
-from persyn_kedro.foundations.settings.steps import (
-    GenerateSettings,
-    LabelSettings,
-    PromptSource,
-    TrainRouterSettings,
-)
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
+from persyn_kedro.foundations.settings.steps import GenerateSettings, LabelSettings, PromptSource
 
 SEVERAL = "several, listed in the card"
 # weights_id, recipe_id -> what the response store keeps of them

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+VERSION = 1  # raise it when the same inputs make something else
+
 POWER = 0.8  # of seeing the difference that is called detectable
 
 

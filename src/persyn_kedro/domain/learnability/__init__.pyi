@@ -2,3 +2,4 @@
 
 from .scoring import score_responses as score_responses
 from .signals import signal_of as signal_of
+from .statistics import token_statistics as token_statistics

@@ -12,6 +12,8 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.plugins import is_own, load_function
 from persyn_kedro.foundations.tables.schemas import STORED_STATISTICS
 
+VERSION = 1  # raise it when the same inputs make something else
+
 Signal = Callable[[Mapping[str, Any]], float | None]
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
+VERSION = 1  # raise it when the same inputs make something else
+
 Row = dict[str, Any]
 Request = tuple[str, str, str]
 
@@ -28,19 +30,18 @@ _CACHED = 2**19  # logits, in float32 2 MiB
 def scorer_id(student: "ResolvedModel", system: str | None, think: Think) -> str:
     """Return the identity of all that fixes a response's statistics.
 
-    These are the student's weights, its dtype and template, its system prompt, and the
+    These are ``VERSION``, the student's weights, its dtype and template, its system prompt, and the
     response's ``rendering.reading``. Pack and chunk sizes are left out: they move results by
     rounding only (in bfloat16 by as much as bfloat16 is off, docs/performance.md).
     """
-    return settings_id(
-        {
-            "weights_id": student.weights_id,
-            "dtype": student.settings.dtype,
-            "chat_template": student.chat_template,
-            "system": system,
-            "think": think,
-        }
-    )
+    identity = {
+        "weights_id": student.weights_id,
+        "dtype": student.settings.dtype,
+        "chat_template": student.chat_template,
+        "system": system,
+        "think": think,
+    }
+    return settings_id(identity if VERSION == 1 else {**identity, "version": VERSION})
 
 
 def token_statistics(

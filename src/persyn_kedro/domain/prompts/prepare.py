@@ -14,6 +14,8 @@ from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.rows import BLOCK
 from persyn_kedro.foundations.tables.seen_keys import SeenKeys
 
+VERSION = 1  # raise it when the same inputs make something else
+
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)

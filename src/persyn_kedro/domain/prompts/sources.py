@@ -16,6 +16,8 @@ from persyn_kedro.foundations.storage.paths import is_there, place
 from persyn_kedro.foundations.storage.prompt_files import PromptFile, kind_of, prompt_files
 from persyn_kedro.foundations.tables import references
 
+VERSION = 4  # of records.py too: raise it when the same inputs make something else
+
 SHOWN = 3  # names in a sentence
 Named = tuple[str, int, Row]  # the file's or data set's name, the row's number in it, the row
 

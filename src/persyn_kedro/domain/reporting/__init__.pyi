@@ -1,10 +1,13 @@
 """Pages, plots and the terminal: what a run found, for readers."""
 
 from .choice_samples import compare_choices as compare_choices, with_answers as with_answers
-from .comparisons import comparison_page as comparison_page
 from .interactive import plotly_figure as plotly_figure
 from .notes import label_notes as label_notes, pool_notes as pool_notes
-from .page import benchmark_page as benchmark_page, report_page as report_page
+from .page import (
+    benchmark_page as benchmark_page,
+    comparison_page as comparison_page,
+    report_page as report_page,
+)
 from .router_plots import calibration_plot as calibration_plot, learning_curve as learning_curve
 from .run_plots import (
     learnability_against_quality as learnability_against_quality,

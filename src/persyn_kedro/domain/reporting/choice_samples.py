@@ -14,6 +14,8 @@ from persyn_kedro.domain.comparison.strategies.merits import mean_quality
 from persyn_kedro.domain.rewards.reward import TIE
 from persyn_kedro.foundations.tables.references import spoken
 
+VERSION = 1  # raise it when the same inputs make something else
+
 SAMPLES = 4  # of each outcome
 _PARTS = {"holdout": "not seen in training", "fit": "seen in training"}
 _SHOWN = ("quality", "learnability", "quality_normalised", "learnability_normalised", "reward")

@@ -1,28 +1,34 @@
-"""Self-contained pages: the report, the benchmarks, and how any page is made."""
+"""Self-contained pages: the report, the comparison and the benchmarks; all text is escaped."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from persyn_kedro.domain.reporting import (
     benchmark_figures,
     choice_figures,
+    comparison_figures,
     formatting as figures,
     plan_figures,
+    router_plots,
     run_plots,
+    strategy_plots,
 )
 from persyn_kedro.domain.reporting.choice_samples import SAMPLES
 from persyn_kedro.domain.reporting.drawing import svg
 from persyn_kedro.domain.reporting.glossary import GLOSSARY
 
+VERSION = 1  # of the templates too: raise it when the same inputs make something else
+
 
 def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
-    """Return the HTML of the report; all text is escaped.
+    """Return the HTML of the report.
 
     Args:
         summary: of ``summary.build_summary``.
         choices: of ``choice_samples``.
     """
-    return render_page(
+    return _page(
         "report.html.j2",
         summary=summary,
         figures=figures,
@@ -35,14 +41,31 @@ def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
     )
 
 
-def render_page(template: str, **values: Any) -> str:
-    """Return a template of this directory filled in; all values are escaped."""
+def comparison_page(comparison: Mapping[str, Any], routers: Mapping[str, Any]) -> str:
+    """Return the HTML of the comparison, its plots within."""
+    plots = {
+        "tokens": strategy_plots.score_against_tokens(comparison),
+        "alpha": strategy_plots.score_against_alpha(comparison),
+        "allocation": strategy_plots.teachers_by_kind(comparison),
+        "curve": router_plots.learning_curve(routers),
+        "calibration": router_plots.calibration_plot(routers),
+    }
+    return _page(
+        "comparison.html.j2",
+        comparison=comparison,
+        routers=routers,
+        figures=comparison_figures,
+        plots={name: svg(chart) for name, chart in plots.items()},
+    )
+
+
+def benchmark_page(comparison: dict[str, Any]) -> str:
+    """Return the HTML of the benchmarks."""
+    return _page("benchmark.html.j2", comparison=comparison, figures=benchmark_figures)
+
+
+def _page(template: str, **values: Any) -> str:
     from jinja2 import Environment, FileSystemLoader
 
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     return templates.get_template(template).render(**values, glossary=GLOSSARY)
-
-
-def benchmark_page(comparison: dict[str, Any]) -> str:
-    """Return the HTML of the benchmarks; all text is escaped."""
-    return render_page("benchmark.html.j2", comparison=comparison, figures=benchmark_figures)

@@ -5,6 +5,8 @@ from typing import Any
 
 from persyn_kedro.domain.reporting.chart import Chart, Series
 
+VERSION = 1  # raise it when the same inputs make something else
+
 _NO_PREFERENCES = "no language-model router was compared:\nthe others predict rewards"
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from persyn_kedro.domain.comparison.strategies.allocation import ON_CALIBRATION
 from persyn_kedro.domain.reporting.chart import Chart, Series
 
+VERSION = 1  # raise it when the same inputs make something else
+
 
 def score_against_tokens(comparison: Mapping[str, Any]) -> Chart:
     """Show each strategy's score over the teacher tokens that it would have taken alone.

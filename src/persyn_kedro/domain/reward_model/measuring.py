@@ -7,6 +7,8 @@ import numpy as np
 
 from persyn_kedro.domain.intervals.bootstrap import estimate, resampled_counts
 
+VERSION = 1  # raise it when the same inputs make something else
+
 RESAMPLES = 2000
 
 

@@ -6,9 +6,26 @@ from typing import Any
 import pyarrow as pa
 
 from persyn_kedro.domain.training_set.merge import trainable_text
+from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import unit_draw
 from persyn_kedro.foundations.settings.models import Think
+from persyn_kedro.foundations.settings.steps import LabelSettings
 from persyn_kedro.foundations.tables import schemas
+
+VERSION = 1  # raise it when the same inputs make something else
+
+
+def check_pairs(label: LabelSettings) -> None:
+    """Refuse labels that call no answer right or wrong.
+
+    Raises:
+        PersynError: names the setting.
+    """
+    if label.quality.kind != "exact_answer":
+        raise PersynError(
+            "A reward model is trained on answers that are right or wrong: set label.quality to "
+            "{kind: exact_answer} and label prompts that have references."
+        )
 
 
 def preference_pairs(

@@ -14,6 +14,8 @@ from persyn_kedro.foundations.progress.training import train
 from persyn_kedro.foundations.settings.experiments import TrainRewardModelSettings
 from persyn_kedro.foundations.storage.checkpoints import checkpoints_of
 
+VERSION = 1  # raise it when the same inputs make something else
+
 
 def train_reward_model_job(
     pairs: list[dict[str, str]],

@@ -15,6 +15,8 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.steps import LabelSettings
 from persyn_kedro.foundations.tables.schemas import REWARDS
 
+VERSION = 1  # raise it when the same inputs make something else
+
 TIE = 1e-9  # rewards no further apart than this are equal
 
 

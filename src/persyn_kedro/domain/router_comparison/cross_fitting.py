@@ -9,17 +9,31 @@ import pyarrow as pa
 
 from persyn_kedro.domain.rewards.reward import comparable, fitted_rewards, tell_apart
 from persyn_kedro.domain.router_comparison.fitting import Fitting, Prompts, scores_of
+from persyn_kedro.domain.routers.registry import router_class
 from persyn_kedro.domain.stores.tables import RoutingStore
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import unit_draw
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
-from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+from persyn_kedro.foundations.settings.references import own_code_named
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings, settings_of_kind
 from persyn_kedro.foundations.tables import schemas
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
+VERSION = 1  # raise it when the same inputs make something else
+
 log = logging.getLogger(__name__)
+
+
+def check_kinds(compare_routers: CompareRoutersSettings) -> None:
+    """Refuse routers of the user's own that are not there, or are none.
+
+    Raises:
+        PersynError: names the first such.
+    """
+    for kind in own_code_named(compare_routers):
+        router_class(kind)
 
 
 def fold_of(prompt_id: str, folds: int, seed: int) -> int:
@@ -90,7 +104,7 @@ def _fitting(
     drawn = sorted(others, key=lambda i: unit_draw(seed, "curve", ids[i]))
     fitted = sorted(drawn[: max(1, round(size * len(drawn)))])
     return Fitting(
-        train_router.model_copy(update={"kind": kind}),
+        settings_of_kind(kind, train_router.model_dump()),
         backbone,
         seed,
         {ids[i]: prompts[ids[i]] for i in fitted},

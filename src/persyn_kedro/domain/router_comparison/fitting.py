@@ -9,20 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from persyn_kedro.domain.routers import embeddings
-from persyn_kedro.domain.routers.registry import router_class
+from persyn_kedro.domain.routers import embeddings, registry
 from persyn_kedro.domain.stores.tables import RoutingStore
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.processes.child import run_in_child
 from persyn_kedro.foundations.settings.marks import lasting
 from persyn_kedro.foundations.settings.plugins import code_identity
-from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
-
-VERSION = 2  # raised by hand when a router makes something else of the same inputs
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +56,7 @@ class Fitting:
             for prompt_id, row in zip(self.fitted, self.rewards.tolist(), strict=True)
         ]
         return {
-            "version": VERSION,
+            "version": registry.VERSION,
             **code_identity(self.settings.kind),
             "settings": lasting(self.settings),
             "backbone": self.backbone.weights_id,
@@ -102,7 +99,7 @@ def fit_and_score_job(fittings: list[Fitting]) -> Iterator[np.ndarray]:
     """Yield each fitting's (n, K) float32 scores; frozen backbones embed each prompt once."""
     with embeddings.remembered():
         for fitting in fittings:
-            kind = router_class(fitting.settings.kind)
+            kind = registry.router_class(fitting.settings.kind)
             router = kind(fitting.backbone, fitting.settings, fitting.seed)
             router.fit(list(fitting.fitted.values()), fitting.rewards)
             yield router.predict_scores(list(fitting.scored.values()))

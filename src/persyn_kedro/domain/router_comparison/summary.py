@@ -16,6 +16,8 @@ from persyn_kedro.domain.router_comparison.compare import (
 )
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
 
+VERSION = 1  # of compare.py too: raise it when the same inputs make something else
+
 
 def summarise_routers(
     scores: pa.Table,

@@ -12,6 +12,8 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.rows import BLOCK, read_blocks
 
+VERSION = 1  # raise it when the same inputs make something else
+
 POOL_KEY = b"pool"
 
 

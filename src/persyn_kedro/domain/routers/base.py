@@ -13,7 +13,7 @@ from persyn_kedro.domain.rewards.reward import comparable, fitted_rewards
 from persyn_kedro.domain.routers import embeddings, saving
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings, settings_of_kind
 
 if TYPE_CHECKING:
     from typing import Self
@@ -97,7 +97,7 @@ class TeacherRouter(BaseEstimator):
     def load(cls, directory: Path) -> Any:
         """Load what ``save`` wrote."""
         saved = saving.read_description(directory)
-        settings = TrainRouterSettings(**saved["settings"])
+        settings = settings_of_kind(saved["kind"], saved["settings"])
         router = cls(cls._backbone(saved, Path(directory)), settings, saved["seed"])
         router.read_fitted(Path(directory))
         router.n_fit_ = saved["n_fit"]

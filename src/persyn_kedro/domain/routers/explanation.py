@@ -138,8 +138,8 @@ def explain(
         tables.prompts.to_table(), tables.splits.to_table(), tables.rewards.to_table(), description
     )
     if count is None:
-        own = description["settings"]["neighbours"]
-        count = own if description["kind"] == "knn" else NEIGHBOURS
+        knn = description["kind"] == "knn"
+        count = description["settings"]["neighbours"] if knn else NEIGHBOURS
     scores, near = _routed_scores(tables.assignments, prompt["prompt_id"]), None
     routed = scores is not None
     if count or scores is None:
@@ -224,7 +224,7 @@ def _described(description: Mapping[str, Any]) -> dict[str, Any]:
         "backbone": description["backbone"]["name"],
         "n_fit": description["n_fit"],
         "invalid": description["settings"]["invalid"],
-        "neighbours": description["settings"]["neighbours"],
+        "neighbours": description["settings"].get("neighbours"),
     }
 
 

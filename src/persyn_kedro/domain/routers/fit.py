@@ -11,7 +11,7 @@ from persyn_kedro.domain.routers.jobs import fit_router_job
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes.ranks import run_in_ranks
 from persyn_kedro.foundations.processes.target import current
-from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel

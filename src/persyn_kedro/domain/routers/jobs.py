@@ -13,7 +13,7 @@ from persyn_kedro.domain.routers.saving import read_description
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes.ranks import group
 from persyn_kedro.foundations.progress import watching
-from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.storage.mirror import copy_here, not_here
 
 if TYPE_CHECKING:

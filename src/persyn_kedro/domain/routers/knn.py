@@ -8,6 +8,7 @@ import numpy as np
 
 from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.domain.routers.base import TeacherRouter
+from persyn_kedro.foundations.settings.routers import KnnRouterSettings
 
 ARRAYS = "knn.safetensors"
 
@@ -15,6 +16,7 @@ ARRAYS = "knn.safetensors"
 class KnnRouter(TeacherRouter):
     """Scores are mean rewards of the neighbours where the teacher is valid (none: 0)."""
 
+    settings: KnnRouterSettings
     embeddings_: np.ndarray  # (n, hidden) float32
     rewards_: np.ndarray  # (n, K) float64
     scaler_: Any

@@ -8,6 +8,7 @@ import numpy as np
 
 from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.domain.routers.base import TeacherRouter
+from persyn_kedro.foundations.settings.routers import LinearRouterSettings
 
 ARRAYS = "linear.safetensors"
 
@@ -18,6 +19,7 @@ class LinearRouter(TeacherRouter):
     A teacher that is never valid scores 0.
     """
 
+    settings: LinearRouterSettings
     arrays_: dict[str, np.ndarray]  # mean, scale: (hidden,); coefficients: (K, hidden); intercepts
 
     def fit_valid(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:

@@ -7,6 +7,8 @@ import numpy as np
 
 from persyn_kedro.domain.rewards.reward import TIE, comparable
 
+VERSION = 1  # raise it when the same inputs make something else
+
 
 def router_metrics(
     scores_holdout: np.ndarray, rewards_holdout: np.ndarray, rewards_fit: np.ndarray

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.plugins import code_identity
-from persyn_kedro.foundations.settings.steps import TrainRouterSettings
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel

@@ -7,6 +7,8 @@ import numpy as np
 
 from persyn_kedro.domain.intervals.shares import mean_t, newcombe_paired, wilson
 
+VERSION = 1  # raise it when the same inputs make something else
+
 
 def accuracy_summary(
     before: Sequence[float | None], after: Sequence[float | None], confidence: float

@@ -23,6 +23,8 @@ from persyn_kedro.foundations.progress.training import train
 from persyn_kedro.foundations.settings.steps import LoraSettings, SftSettings
 from persyn_kedro.foundations.storage.checkpoints import checkpoints_of
 
+VERSION = 1  # raise it when the same inputs make something else
+
 
 def train_student_job(
     rows: list[dict[str, str]],

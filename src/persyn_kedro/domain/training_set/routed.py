@@ -10,6 +10,8 @@ from persyn_kedro.domain.prompts.chosen import ChosenPrompts
 from persyn_kedro.foundations.settings.steps import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
 
+VERSION = 1  # raise it when the same inputs make something else
+
 Wanted = dict[str, Sequence[tuple[str, str]]]  # {teacher: [(prompt_id, prompt)]}
 # wanted -> (outcomes, calls), tables of schemas.OUTCOMES and CALLS
 Ask = Callable[[Wanted], tuple[pa.Table, pa.Table]]

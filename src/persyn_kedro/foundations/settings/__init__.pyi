@@ -7,15 +7,7 @@ from .experiments import (
     TrainRewardModelSettings as TrainRewardModelSettings,
 )
 from .export import HandOnSettings as HandOnSettings
-from .marks import (
-    hand as hand,
-    lasting as lasting,
-    models_named as models_named,
-    models_used as models_used,
-    own_code_named as own_code_named,
-    step as step,
-    step_of as step_of,
-)
+from .marks import hand as hand, lasting as lasting, step as step, step_of as step_of
 from .models import (
     EngineSettings as EngineSettings,
     Models as Models,
@@ -24,8 +16,19 @@ from .models import (
     Teachers as Teachers,
     thinks_of as thinks_of,
 )
+from .needs import Needs as Needs
 from .plugins import code_identity as code_identity, is_own as is_own
-from .read import GROUPS as GROUPS, first_sentence as first_sentence, read_settings as read_settings
+from .read import (
+    GROUPS as GROUPS,
+    Settings as Settings,
+    read_group as read_group,
+    read_settings as read_settings,
+)
+from .references import models_named as models_named, own_code_named as own_code_named
+from .routers import (
+    TrainRouterSettings as TrainRouterSettings,
+    settings_of_kind as settings_of_kind,
+)
 from .steps import (
     EvaluateSettings as EvaluateSettings,
     GenerateSettings as GenerateSettings,
@@ -34,5 +37,4 @@ from .steps import (
     QualitySettings as QualitySettings,
     RouteSettings as RouteSettings,
     SftSettings as SftSettings,
-    TrainRouterSettings as TrainRouterSettings,
 )

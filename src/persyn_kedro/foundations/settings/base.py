@@ -21,6 +21,8 @@ among them although they move results by rounding.
 """
 FREE_TEXT = "free text"
 """Marks texts that may be empty and have several lines, such as system prompts."""
+MODEL = "model"
+"""Marks texts that name one of ``models``: what reads the field uses that model."""
 
 MAX_SEED = 2**32 - 1  # numpy's, which transformers, lm-eval and reasoning-gym set
 MAX_WHOLE = 2**31 - 1  # of a field without a bound of its own: an int of 32 bits, with its sign
@@ -29,10 +31,11 @@ MIN_FLOAT = 1e-12  # less than this, and not 0, is a slip that rounds to nothing
 MAX_TEXT = 4096  # characters of a line; a path's limit
 
 Seed = Annotated[int, Ge(0), Le(MAX_SEED)]
+ModelName = Annotated[str, MODEL]
 
 
-class Settings(BaseModel):
-    """Base of all settings: unknown keys are errors, values cannot be changed or of other types."""
+class Group(BaseModel):
+    """Base of all groups: unknown keys are errors, values cannot be changed or of other types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -77,7 +80,7 @@ def _check_item(value: Any, field: FieldInfo, kinds: set[Any]) -> None:
         return
     if 0 < value < MIN_FLOAT:
         raise ValueError(f"must be at least {MIN_FLOAT:g}, where it is not 0")
-    if any(isinstance(m, Le | Lt) for m in _metadata(field)):
+    if any(isinstance(m, Le | Lt) for m in marks_of(field)):
         return
     if float in kinds and int not in kinds and not abs(value) <= MAX_FLOAT:
         raise ValueError(f"must be a finite number of at most {MAX_FLOAT:.0f}")
@@ -85,7 +88,7 @@ def _check_item(value: Any, field: FieldInfo, kinds: set[Any]) -> None:
         raise ValueError(f"must be at most {MAX_WHOLE}")
 
 
-def _metadata(field: FieldInfo) -> list[Any]:
+def marks_of(field: FieldInfo) -> list[Any]:
     """Return the marks of a field, and of the items of a list or of what may be left out."""
     inner = [m for arg in typing.get_args(field.annotation) for m in typing.get_args(arg)[1:]]
     return [*field.metadata, *inner]

@@ -7,8 +7,9 @@ from pydantic import ConfigDict, Field, field_validator
 from typing_extensions import TypedDict
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Settings
-from persyn_kedro.foundations.settings.steps import SftSettings, TrainRouterSettings
+from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Group
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
+from persyn_kedro.foundations.settings.steps import SftSettings
 
 WORDS = ("auto", "local")  # in place of an address
 
@@ -41,7 +42,7 @@ class RuntimeEnv(TypedDict, total=False):
     env_vars: dict[str, str]
 
 
-class ClusterSettings(Settings):
+class ClusterSettings(Group):
     """A Ray cluster for models that are asked, scored with or routed with; processes for training.
 
     ``cpus`` and ``gpus`` are those of one actor that scores or routes, and of one worker of a

@@ -5,10 +5,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from persyn_kedro.foundations.settings.base import NO_EFFECT, Settings
+from persyn_kedro.foundations.settings.base import NO_EFFECT, Group
 
 
-class EndpointSettings(Settings):
+class EndpointSettings(Group):
     """An OpenAI-compatible server's model. The key comes from the environment alone."""
 
     url: str = Field(pattern=r"^https?://[^@\s]+$", description="ends in /v1, mostly; no password")

@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from persyn_kedro.foundations.settings.base import NO_EFFECT, Seed, Settings
-from persyn_kedro.foundations.settings.steps import RouterKind
+from persyn_kedro.foundations.settings.base import NO_EFFECT, Group, ModelName, Seed
+from persyn_kedro.foundations.settings.routers import RouterKind
 
 StrategyName = Literal["persyn", "strong", "mix", "family_strong", "car", "random", "oracle"]
 
 
-class CompareRoutersSettings(Settings):
+class CompareRoutersSettings(Group):
     """Routers compared by cross-validation over the whole calibration set.
 
     How a router is fitted stays in ``train_router``; its own kind is always among those compared.
@@ -36,7 +36,7 @@ class CompareRoutersSettings(Settings):
         return self
 
 
-class CompareSettings(Settings):
+class CompareSettings(Group):
     """Which training sets are built, and how students trained on them are compared.
 
     ``alphas`` are PerSyn with another ``label.alpha`` (METHOD's ablations are 0 and 1). ``oracle``
@@ -76,7 +76,7 @@ class CompareSettings(Settings):
         return self
 
 
-class BenchmarkSettings(Settings):
+class BenchmarkSettings(Group):
     """Standard benchmarks by lm-evaluation-harness, of the student before and after.
 
     ``svamp`` is a task of ours; all others are the harness's, or in ``include_path``. (Its
@@ -99,13 +99,13 @@ class BenchmarkSettings(Settings):
     confidence: float = Field(0.95, gt=0, lt=1, description="of the intervals")
 
 
-class TrainRewardModelSettings(Settings):
+class TrainRewardModelSettings(Group):
     """A reward model from verifiable preferences, trained with TRL's RewardTrainer.
 
     ``model`` is any model of the pool's settings; its LM head gives way to a single score.
     """
 
-    model: str = Field("smollm2", description="the base, one of models")
+    model: ModelName = Field("smollm2", description="the base, one of models")
     pairs_per_prompt: int = Field(4, ge=1, description="right against wrong, drawn by the seed")
     epochs: float = Field(2.0, gt=0, description="passes over the pairs")
     batch_size: int = Field(2, ge=1, description="pairs")

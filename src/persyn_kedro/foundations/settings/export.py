@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from persyn_kedro.foundations.settings.base import Settings
+from persyn_kedro.foundations.settings.base import Group
 
 
-class HandOnSettings(Settings):
+class HandOnSettings(Group):
     """What the cards cannot know by themselves. The licences of models are the models' settings."""
 
     name: str = Field(

@@ -1,53 +1,74 @@
-"""What a node reads of its settings: all that it is handed, and what its result hangs on.
+"""What a step is: its version, what it reads of its settings, and all that ``runs`` must know.
 
-A node's function is marked with ``step``. The mark is enforced: every other setting that could
+A node's function is marked with ``step``. What it reads is enforced: every other setting that could
 change its result reaches the function as its default, so that a forgotten one is not obeyed, which
 shows, and never obeyed once and then reused in silence.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, RootModel
 
 from persyn_kedro.foundations.settings.base import NO_EFFECT
-from persyn_kedro.foundations.settings.experiments import (
-    CompareRoutersSettings,
-    TrainRewardModelSettings,
-)
-from persyn_kedro.foundations.settings.models import (
-    Models,
-    ModelSettings,
-    StudentSettings,
-    Teachers,
-)
-from persyn_kedro.foundations.settings.plugins import is_own
-from persyn_kedro.foundations.settings.steps import LabelSettings, TrainRouterSettings
+from persyn_kedro.foundations.settings.models import Models
+from persyn_kedro.foundations.settings.needs import Needs
+from persyn_kedro.foundations.settings.references import models_named
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Step:
-    """A node's own version, and which settings it reads of which argument.
+    """What a node's function is marked with.
 
     Attributes:
-        version: raised by hand when the node's code makes something else of the same inputs.
-        reads: by argument; an argument that is not here is read whole.
+        version: the node's own, raised by hand when its code makes something else of the same
+            inputs.
+        versions_of: functions whose modules' ``VERSION`` count too: the algorithms behind it.
         always: whether it is done in each run: it looks at what is not among its inputs.
+        needs: what its work takes.
+        spoken: by output, what a missing one is called where that is not its name.
+        prints: functions of outputs, whose texts are printed after a run.
+        check: a function of groups of settings, by their names; it refuses those with which the
+            step cannot be done, before a run.
+        reads: by argument; an argument that is not here is read whole.
     """
 
     version: int = 1
-    reads: Mapping[str, tuple[str, ...]] = ()  # type: ignore[assignment]
+    versions_of: tuple[Callable[..., Any], ...] = ()
     always: bool = False
+    needs: Needs = Needs.NOTHING
+    spoken: Mapping[str, str] = field(default_factory=dict)
+    prints: Mapping[Callable[..., str], tuple[str, ...]] = field(default_factory=dict)
+    check: Callable[..., None] | None = None
+    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def whole_version(self) -> int:
+        """The node's own version, raised as often as those behind it were."""
+        modules = {function.__module__ for function in self.versions_of}
+        return self.version + sum(sys.modules[module].VERSION - 1 for module in modules)
 
 
-def step(version: int = 1, always: bool = False, **reads: tuple[str, ...]) -> Callable[[F], F]:
+def step(
+    version: int = 1,
+    *,
+    versions_of: tuple[Callable[..., Any], ...] = (),
+    always: bool = False,
+    needs: Needs = Needs.NOTHING,
+    spoken: Mapping[str, str] | None = None,
+    prints: Mapping[Callable[..., str], tuple[str, ...]] | None = None,
+    check: Callable[..., None] | None = None,
+    **reads: tuple[str, ...],
+) -> Callable[[F], F]:
     """Mark a node's function with its ``Step``."""
 
     def mark(function: F) -> F:
-        function.step = Step(version, reads, always)  # type: ignore[attr-defined]
+        found = Step(version, versions_of, always, needs, spoken or {}, prints or {}, check, reads)
+        function.step = found  # type: ignore[attr-defined]
         return function
 
     return mark
@@ -55,7 +76,7 @@ def step(version: int = 1, always: bool = False, **reads: tuple[str, ...]) -> Ca
 
 def step_of(function: Callable[..., Any]) -> Step:
     """Return a function's mark; without one it is version 1 and reads all that it is given."""
-    return getattr(function, "step", Step(1, {}))
+    return getattr(function, "step", Step())
 
 
 def hand(arguments: Mapping[str, Any], reads: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
@@ -65,25 +86,15 @@ def hand(arguments: Mapping[str, Any], reads: Mapping[str, tuple[str, ...]]) -> 
     ``Models`` keeps those models alone that the other arguments name.
     """
     handed = {a: _only(value, reads.get(a)) for a, value in arguments.items()}
-    named = {m for a, value in arguments.items() for m in models_named(value, reads.get(a))}
+    named = {
+        m for a, value in arguments.items() for m in models_named(value, reads.get(a)).values()
+    }
     for argument, value in handed.items():
         if isinstance(value, Models):
             handed[argument] = Models(
                 {name: model for name, model in value.root.items() if name in named}
             )
     return handed
-
-
-def models_used(
-    functions: Iterable[tuple[Callable[..., Any], Mapping[str, Any]]],
-) -> dict[str, ModelSettings]:
-    """Return the models by name that these functions, with their arguments, would be handed."""
-    used: dict[str, ModelSettings] = {}
-    for function, arguments in functions:
-        for value in hand(arguments, step_of(function).reads).values():
-            if isinstance(value, Models):
-                used.update(value.root)
-    return used
 
 
 def _only(value: Any, fields: tuple[str, ...] | None) -> Any:
@@ -97,38 +108,6 @@ def _only(value: Any, fields: tuple[str, ...] | None) -> Any:
     ]
     defaults = {name: kinds[name].get_default(call_default_factory=True) for name in unread}
     return value.model_copy(update=defaults)
-
-
-def models_named(value: Any, fields: tuple[str, ...] | None = None) -> Iterable[str]:
-    """Return the names of the models that a group of settings uses, as far as it is read."""
-
-    def read(name: str) -> bool:
-        return fields is None or name in fields
-
-    if isinstance(value, Teachers):
-        return [teacher.model for teacher in value.root.values()]
-    if isinstance(value, StudentSettings) and read("model"):
-        return [value.model]
-    if isinstance(value, TrainRouterSettings) and read("backbone"):
-        return [value.backbone]
-    if isinstance(value, TrainRewardModelSettings) and read("model"):
-        return [value.model]
-    if isinstance(value, LabelSettings) and read("quality") and value.quality.model:
-        return [value.quality.model]
-    return []
-
-
-def own_code_named(value: Any, fields: tuple[str, ...] | None = None) -> list[str]:
-    """Return the ``file.py:name`` that a group of settings uses, as far as it is read."""
-    kinds: dict[str, list[str]] = {}
-    if isinstance(value, LabelSettings):
-        kinds = {"quality": [value.quality.kind], "learnability": [value.learnability]}
-    elif isinstance(value, TrainRouterSettings):
-        kinds = {"kind": [value.kind]}
-    elif isinstance(value, CompareRoutersSettings):
-        kinds = {"kinds": value.kinds}
-    read = [kind for name, own in kinds.items() if fields is None or name in fields for kind in own]
-    return [kind for kind in read if is_own(kind)]
 
 
 def lasting(value: Any, fields: tuple[str, ...] | None = None) -> Any:

@@ -8,7 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, JsonValue, RootModel, field_validator, model_validator
 
 from persyn_kedro.foundations.hashing import is_unicode
-from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Seed, Settings, one_line
+from persyn_kedro.foundations.settings.base import (
+    FREE_TEXT,
+    NO_EFFECT,
+    Group,
+    ModelName,
+    Seed,
+    one_line,
+)
 from persyn_kedro.foundations.settings.endpoint import EndpointSettings
 from persyn_kedro.foundations.settings.plugins import kind
 from persyn_kedro.foundations.templates.fixed import RESERVED
@@ -16,7 +23,7 @@ from persyn_kedro.foundations.templates.fixed import RESERVED
 Think = Literal["keep", "strip"]
 
 
-class ModelSettings(Settings):
+class ModelSettings(Group):
     """Where a model comes from (exactly one source) and how to load it.
 
     ``revision`` is a hub commit, or for an endpoint any label of yours for the state it is in.
@@ -130,7 +137,7 @@ def _check_value(name: str, value: JsonValue) -> None:
             _check_value(name, each)
 
 
-class SamplingSettings(Settings):
+class SamplingSettings(Group):
     """How a teacher's tokens are drawn. ``temperature`` 0 is greedy."""
 
     temperature: float = Field(0.0, ge=0, le=100, description="0 is greedy")
@@ -149,7 +156,7 @@ class SamplingSettings(Settings):
         return temperature
 
 
-class Budget(Settings):
+class Budget(Group):
     """What may be spent in one run. Tokens are prompt and completion tokens."""
 
     max_cost: float | None = Field(None, ge=0, le=1e12, description="in the unit of the prices")
@@ -163,10 +170,10 @@ class Budget(Settings):
         return self.max_cost is not None or self.max_tokens is not None
 
 
-class TeacherSettings(Settings):
+class TeacherSettings(Group):
     """A model with its system prompt, sampling, and prices (per million tokens)."""
 
-    model: str = Field(description="one of models")
+    model: ModelName = Field(description="one of models")
     system: Annotated[str | None, FREE_TEXT] = Field(
         None, description="a system message; none: the template's own default"
     )
@@ -219,16 +226,16 @@ def thinks_of(models: Models, teachers: Teachers) -> dict[str, Think]:
     return {name: models.root[t.model].think for name, t in teachers.root.items()}
 
 
-class StudentSettings(Settings):
+class StudentSettings(Group):
     """The model that is trained, with the system prompt used in scoring, SFT and evaluation."""
 
-    model: str = Field(description="one of models")
+    model: ModelName = Field(description="one of models")
     system: Annotated[str | None, FREE_TEXT] = Field(
         None, description="a system message in scoring, fine-tuning and evaluation"
     )
 
 
-class EngineSettings(Settings):
+class EngineSettings(Group):
     """What runs local models. ``chunk_size`` responses are stored at a time."""
 
     name: Annotated[str, kind("vllm", "transformers", "ray"), NO_EFFECT] = Field(

@@ -21,7 +21,11 @@ from persyn_kedro.foundations.errors import PersynError
 _OWN = re.compile(r"(?P<file>[^:]+\.py):(?P<name>[A-Za-z_]\w*)")
 
 
-def kind(*known: str) -> AfterValidator:
+class Kind(AfterValidator):
+    """The check of a setting that may name code of the user's own, by which the field is found."""
+
+
+def kind(*known: str) -> Kind:
     """Return the check of a setting that is one of the ``known`` kinds or ``file.py:name``."""
 
     def check(value: str) -> str:
@@ -34,7 +38,7 @@ def kind(*known: str) -> AfterValidator:
             raise ValueError("code of yours must lie in the project, and be named from there")
         return value
 
-    return AfterValidator(check)
+    return Kind(check)
 
 
 def is_own(kind: str) -> bool:

@@ -1,7 +1,8 @@
 """From the raw parameters to typed groups: the first thing wrong, in one sentence."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
@@ -22,6 +23,7 @@ from persyn_kedro.foundations.settings.models import (
     Teachers,
 )
 from persyn_kedro.foundations.settings.raw_values import check_values, shown, spoken
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.settings.steps import (
     EvaluateSettings,
     GenerateSettings,
@@ -29,35 +31,46 @@ from persyn_kedro.foundations.settings.steps import (
     PrepareSettings,
     RouteSettings,
     SftSettings,
-    TrainRouterSettings,
 )
 
-EVIDENCE: dict[str, type[BaseModel]] = {  # read by steps that no default run has
-    "compare_routers": CompareRoutersSettings,
-    "compare": CompareSettings,
-    "benchmark": BenchmarkSettings,
-    "train_reward_model": TrainRewardModelSettings,
-    "hand_on": HandOnSettings,
-}
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a project: the seed, and a group for each key of ``conf/``."""
+
+    seed: int
+    models: Models
+    teachers: Teachers
+    student: StudentSettings
+    engine: EngineSettings
+    cluster: ClusterSettings
+    prepare: PrepareSettings
+    label: LabelSettings
+    train_router: TrainRouterSettings
+    route: RouteSettings
+    generate: GenerateSettings
+    sft: SftSettings
+    evaluate: EvaluateSettings
+    compare_routers: CompareRoutersSettings
+    compare: CompareSettings
+    benchmark: BenchmarkSettings
+    train_reward_model: TrainRewardModelSettings
+    hand_on: HandOnSettings
+
+    @property
+    def has_local_teachers(self) -> bool:
+        """Whether any teacher is no endpoint; the student never is one."""
+        models = self.models.root
+        return any(models[t.model].endpoint is None for t in self.teachers.root.values())
+
+
 GROUPS: dict[str, type[BaseModel]] = {
-    "models": Models,
-    "teachers": Teachers,
-    "student": StudentSettings,
-    "engine": EngineSettings,
-    "cluster": ClusterSettings,
-    "prepare": PrepareSettings,
-    "label": LabelSettings,
-    "train_router": TrainRouterSettings,
-    "route": RouteSettings,
-    "generate": GenerateSettings,
-    "sft": SftSettings,
-    "evaluate": EvaluateSettings,
-    **EVIDENCE,
+    name: kind for name, kind in get_type_hints(Settings).items() if name != "seed"
 }
 _ALTERNATIVES = ("int", "float", "bool", "str")  # Pydantic's names for them in a field of several
 
 
-def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
+def read_settings(raw: Mapping[str, Any]) -> Settings:
     """Return the groups as their models, and the seed.
 
     Raises:
@@ -66,18 +79,29 @@ def read_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
     for name in raw:
         if "." in str(name):
             raise PersynError(f"There is no parameter {spoken(repr(name))}: {_nested(str(name))}.")
-    settings: dict[str, Any] = {"seed": _seed(raw.get("seed"))}
+    seed = _seed(raw.get("seed"))
+    groups: dict[str, Any] = {}
     for name, kind in GROUPS.items():
         if name not in raw:
             raise PersynError(f"The parameters lack the group {name!r}.")
         if not isinstance(raw[name], kind):  # Kedro's catalog has read it already
             check_values(name, raw[name])
-        try:
-            settings[name] = kind.model_validate(raw[name])
-        except ValidationError as error:
-            raise PersynError(first_sentence(name, error)) from error
-    settings["cluster"].check_training(settings["sft"], settings["train_router"])
+        groups[name] = read_group(name, raw[name])
+    settings = Settings(seed, **groups)
+    settings.cluster.check_training(settings.sft, settings.train_router)
     return settings
+
+
+def read_group(name: str, raw: Any) -> Any:
+    """Return a group as its model; one that is read already stays as it is.
+
+    Raises:
+        PersynError: one sentence that names the first key which is missing, unknown or bad.
+    """
+    try:
+        return GROUPS[name].model_validate(dict(raw) if isinstance(raw, Mapping) else raw)
+    except ValidationError as error:
+        raise PersynError(_first_sentence(name, error)) from error
 
 
 def _nested(name: str) -> str:
@@ -97,7 +121,7 @@ def _seed(value: Any) -> int:
     return value
 
 
-def first_sentence(group: str, error: ValidationError) -> str:
+def _first_sentence(group: str, error: ValidationError) -> str:
     """Return the first thing wrong in a group of settings, in one sentence."""
     first = error.errors()[0]
     place = first["loc"]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Settings
+from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Group, ModelName
 from persyn_kedro.foundations.settings.models import SamplingSettings
 from persyn_kedro.foundations.settings.plugins import kind
 
@@ -12,10 +12,9 @@ Fraction = float
 # Each a name, or file.py:name, code of the user's own (foundations.settings.plugins).
 QualityKind = Annotated[str, kind("exact_answer", "reward_model")]
 SignalKind = Annotated[str, kind("mean_log_likelihood")]
-RouterKind = Annotated[str, kind("language_model", "linear", "knn")]
 
 
-class TaskSettings(Settings):
+class TaskSettings(Group):
     """A reasoning-gym task: how many prompts, and the task's own settings."""
 
     name: str
@@ -23,7 +22,7 @@ class TaskSettings(Settings):
     config: dict[str, int | float | bool | str] = {}
 
 
-class PromptSource(Settings):
+class PromptSource(Group):
     """Exactly one source of prompts. Files have ``prompt`` and, if known, ``reference``.
 
     ``file`` is a path or URL of a file, a directory or a glob (``storage.prompt_files``).
@@ -61,7 +60,7 @@ class PromptSource(Settings):
         return self
 
 
-class PrepareSettings(Settings):
+class PrepareSettings(Group):
     """Source and hash fractions. What is neither calibration nor test is train."""
 
     source: PromptSource
@@ -83,7 +82,7 @@ class PrepareSettings(Settings):
         return self
 
 
-class QualitySettings(Settings):
+class QualitySettings(Group):
     """``exact_answer`` checks against the reference; ``reward_model`` scores the pair.
 
     ``file.py:name`` is a function of the user's own (``domain.quality.own_function``).
@@ -92,7 +91,7 @@ class QualitySettings(Settings):
     kind: QualityKind = Field(
         "exact_answer", description="or file.py:name (domain.quality.own_function)"
     )
-    model: str | None = Field(None, description="the reward model, one of models")
+    model: ModelName | None = Field(None, description="the reward model, one of models")
     batch_size: Annotated[int, NO_EFFECT] = Field(
         1, ge=1, description="reward model: pairs in one forward pass"
     )
@@ -104,7 +103,7 @@ class QualitySettings(Settings):
         return self
 
 
-class LabelSettings(Settings):
+class LabelSettings(Group):
     """Reward r = (1 - alpha) r_q + alpha r_l, and what counts as a valid response."""
 
     alpha: float = Field(
@@ -126,39 +125,7 @@ class LabelSettings(Settings):
     )
 
 
-class TrainRouterSettings(Settings):
-    """Which router, on which backbone, and how it is fitted."""
-
-    kind: RouterKind = Field(
-        "language_model", description="or file.py:name, a domain.routers.base.TeacherRouter"
-    )
-    backbone: str = Field("smollm2", description="the model that reads prompts, one of models")
-    invalid: Literal["leave_out", "lose"] = Field(
-        "leave_out", description="leave_out: no pairs (METHOD.md). lose: to every valid response"
-    )
-    epochs: int = Field(4, ge=1, description="language_model only")
-    batch_size: int = Field(8, ge=1, description="prompts in one step, or in one forward pass")
-    learning_rate: float = Field(
-        1e-5, gt=0, le=1, description="language_model only: of the backbone"
-    )
-    head_learning_rate: float = Field(
-        1e-3, gt=0, le=1, description="language_model only: of the coefficient head"
-    )
-    weight_decay: float = Field(0.01, ge=0, le=1, description="language_model only")
-    warmup_fraction: float = Field(
-        0.1, ge=0, lt=1, description="language_model only: share of the steps"
-    )
-    max_prompt_tokens: int = Field(1024, ge=1, description="longer prompts are cut")
-    ridge: float | None = Field(
-        None,
-        gt=0,
-        le=1e12,
-        description="linear only; None: chosen for each teacher by leave-one-out",
-    )
-    neighbours: int = Field(8, ge=1, description="knn only")
-
-
-class RouteSettings(Settings):
+class RouteSettings(Group):
     """How many prompts one forward pass takes."""
 
     batch_size: Annotated[int, NO_EFFECT] = Field(
@@ -166,7 +133,7 @@ class RouteSettings(Settings):
     )
 
 
-class GenerateSettings(Settings):
+class GenerateSettings(Group):
     """What happens to routed responses that do not match their reference."""
 
     verification: Literal["keep", "drop", "next_choice"] = Field(
@@ -179,7 +146,7 @@ class GenerateSettings(Settings):
     )
 
 
-class LoraSettings(Settings):
+class LoraSettings(Group):
     """PEFT's LoRA adapter over all linear layers, merged when saved."""
 
     rank: int = Field(16, ge=1, description="of the adapter's matrices")
@@ -187,7 +154,7 @@ class LoraSettings(Settings):
     dropout: float = Field(0.0, ge=0, lt=1, description="in the adapter")
 
 
-class SftSettings(Settings):
+class SftSettings(Group):
     """Fine-tuning with TRL. ``lora`` unset: full-parameter."""
 
     epochs: float = Field(2.0, gt=0, description="passes over the training set")
@@ -203,7 +170,7 @@ class SftSettings(Settings):
     lora: LoraSettings | None = Field(None, description="none: full-parameter fine-tuning")
 
 
-class EvaluateSettings(Settings):
+class EvaluateSettings(Group):
     """The student is asked the test prompts before and after, greedily by default."""
 
     sampling: SamplingSettings = SamplingSettings()

@@ -3,20 +3,28 @@
 from pathlib import Path
 from typing import Any
 
-from persyn_kedro.domain.benchmarks import benchmark_job, compare_benchmarks, environment
-from persyn_kedro.domain.reporting import benchmark_page
+from persyn_kedro.domain.benchmarks import (
+    benchmark_job,
+    check_harness,
+    compare_benchmarks,
+    environment,
+)
+from persyn_kedro.domain.reporting import benchmark_page, benchmarks_text
 from persyn_kedro.domain.student import before_or_after
 from persyn_kedro.foundations.processes import run_in_child
 from persyn_kedro.foundations.settings import (
     BenchmarkSettings,
     EngineSettings,
     Models,
+    Needs,
     StudentSettings,
     step,
 )
 
 
 @step(
+    needs=Needs.HARNESS,
+    check=check_harness,
     settings=(
         "tasks",
         "include_path",
@@ -52,7 +60,11 @@ def benchmark(
     return found
 
 
-@step(settings=("confidence",))
+@step(
+    versions_of=(benchmark_page,),
+    prints={benchmarks_text: ("benchmark_comparison",)},
+    settings=("confidence",),
+)
 def compare(
     before: dict[str, Any], after: dict[str, Any], settings: BenchmarkSettings
 ) -> tuple[dict[str, Any], str]:

@@ -7,13 +7,17 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.comparison import (
     PERSYN,
     TrainingSets,
+    allocate,
     allocation_by_kind,
     build_comparison,
     choices_by_strategy,
     price_strategies,
 )
+from persyn_kedro.domain.intervals import certainty, mean_over_prompts
 from persyn_kedro.domain.reporting import (
+    calibration_plot,
     comparison_page,
+    comparison_text,
     plotly_figure,
     score_against_alpha,
     score_against_tokens,
@@ -23,6 +27,8 @@ from persyn_kedro.foundations.settings import CompareSettings, LabelSettings, Te
 
 
 @step(
+    versions_of=(build_comparison, allocate, mean_over_prompts, certainty),
+    prints={comparison_text: ("strategy_comparison",)},
     teachers=("price", "prompt_price"),
     label=("alpha",),
     settings=("resamples", "confidence", "examples"),
@@ -65,7 +71,7 @@ def compare_strategies(
     )
 
 
-@step(version=2)
+@step(version=2, versions_of=(score_against_tokens,))
 def draw_strategy_plots(
     strategy_comparison: dict[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -77,7 +83,10 @@ def draw_strategy_plots(
     )
 
 
-@step(version=2)
+@step(
+    version=2,
+    versions_of=(comparison_page, calibration_plot, score_against_tokens),
+)
 def write_comparison_page(
     strategy_comparison: dict[str, Any], router_comparison: dict[str, Any]
 ) -> str:

@@ -8,7 +8,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.comparison import Setup, check_test_set, run_trials
 from persyn_kedro.domain.prompts import select_prompts
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, TrialStore
-from persyn_kedro.domain.student import Exam
+from persyn_kedro.domain.student import Exam, train_student_job
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.settings import (
     CompareSettings,
@@ -16,6 +16,7 @@ from persyn_kedro.foundations.settings import (
     EvaluateSettings,
     LabelSettings,
     Models,
+    Needs,
     SftSettings,
     StudentSettings,
     step,
@@ -35,7 +36,13 @@ def select_test_set(prompts: pads.Dataset, splits: pads.Dataset, label: LabelSet
     return pa.Table.from_pylist(rows, PROMPTS)
 
 
-@step(evaluate=("sampling",), label=("quality",), settings=("seeds",))
+@step(
+    versions_of=(Setup, train_student_job),
+    needs=Needs.TRAINER | Needs.PROCESSES | Needs.STUDENT | Needs.JUDGE,
+    evaluate=("sampling",),
+    label=("quality",),
+    settings=("seeds",),
+)
 def train_and_test_students(
     strategy_examples: pads.Dataset,
     test_set: pads.Dataset,

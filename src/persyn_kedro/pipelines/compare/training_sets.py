@@ -19,13 +19,19 @@ from persyn_kedro.domain.comparison import (
     strategy_examples,
     strategy_tokens,
 )
+from persyn_kedro.domain.learnability import signal_of
 from persyn_kedro.domain.prompts import select_prompts
-from persyn_kedro.domain.rewards import unsolved_prompts
-from persyn_kedro.domain.routers import check_assignments
+from persyn_kedro.domain.rewards import compute_rewards, unsolved_prompts
+from persyn_kedro.domain.routers import check_assignments, router_class
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, RoutingStore
 from persyn_kedro.domain.student import fits, untrained
 from persyn_kedro.domain.teachers import Ledger, answer, pool_identity, resolve_recipes
-from persyn_kedro.domain.training_set import exact_checker, sum_calls
+from persyn_kedro.domain.training_set import (
+    build_sft_dataset,
+    exact_checker,
+    routed_generation,
+    sum_calls,
+)
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.settings import (
     CompareSettings,
@@ -33,6 +39,7 @@ from persyn_kedro.foundations.settings import (
     GenerateSettings,
     LabelSettings,
     Models,
+    Needs,
     SftSettings,
     StudentSettings,
     Teachers,
@@ -42,7 +49,12 @@ from persyn_kedro.foundations.settings import (
 )
 
 
-@step(label=("alpha", "learnability", "allow_truncated", "unsolved"), settings=("alphas",))
+@step(
+    versions_of=(router_class, compute_rewards, signal_of),
+    needs=Needs.ROUTER,
+    label=("alpha", "learnability", "allow_truncated", "unsolved"),
+    settings=("alphas",),
+)
 def route_at_other_alphas(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -76,6 +88,7 @@ def route_at_other_alphas(
 
 
 @step(
+    versions_of=(allocate, compute_rewards, check_assignments),
     models=("family",),
     label=("alpha",),
     train_router=("kind",),
@@ -124,7 +137,11 @@ def allocate_prompts(
     )
 
 
-@step(label=("allow_truncated",))
+@step(
+    versions_of=(routed_generation,),
+    needs=Needs.TEACHERS,
+    label=("allow_truncated",),
+)
 def generate_strategies(
     prompts: pads.Dataset,
     allocations: pads.Dataset,
@@ -164,7 +181,10 @@ def generate_strategies(
 
 
 @step(
-    label=("allow_truncated", "unsolved"), sft=("max_length",), settings=("examples", "min_share")
+    versions_of=(strategy_examples, unsolved_prompts, fits, build_sft_dataset),
+    label=("allow_truncated", "unsolved"),
+    sft=("max_length",),
+    settings=("examples", "min_share"),
 )
 def build_strategy_examples(
     strategy_responses: pads.Dataset,

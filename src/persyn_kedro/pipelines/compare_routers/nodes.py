@@ -5,21 +5,34 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.reporting import calibration_plot, learning_curve, plotly_figure
+from persyn_kedro.domain.intervals import mean_over_prompts
+from persyn_kedro.domain.reporting import (
+    calibration_plot,
+    learning_curve,
+    plotly_figure,
+    routers_text,
+)
 from persyn_kedro.domain.rewards import reward_matrix
-from persyn_kedro.domain.router_comparison import cross_fit, summarise_routers
+from persyn_kedro.domain.router_comparison import check_kinds, cross_fit, summarise_routers
+from persyn_kedro.domain.routers import router_class, router_metrics
 from persyn_kedro.domain.stores import RoutingStore
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.settings import (
     CompareRoutersSettings,
     Models,
+    Needs,
     Teachers,
     TrainRouterSettings,
     step,
 )
 
 
-@step(settings=("kinds", "folds", "sizes"))
+@step(
+    versions_of=(cross_fit, router_class, reward_matrix),
+    needs=Needs.ROUTER,
+    check=check_kinds,
+    settings=("kinds", "folds", "sizes"),
+)
 def cross_fit_routers(
     calibration_set: pads.Dataset,
     rewards: pads.Dataset,
@@ -44,7 +57,11 @@ def cross_fit_routers(
     )
 
 
-@step(settings=("resamples", "confidence"))
+@step(
+    versions_of=(summarise_routers, router_metrics, reward_matrix, mean_over_prompts),
+    prints={routers_text: ("router_comparison",)},
+    settings=("resamples", "confidence"),
+)
 def measure_routers(
     router_scores: pads.Dataset,
     rewards: pads.Dataset,
@@ -57,7 +74,7 @@ def measure_routers(
     return summarise_routers(router_scores.to_table(), prompt_ids, matrix, settings, seed)
 
 
-@step(version=2)
+@step(version=2, versions_of=(calibration_plot,))
 def draw_router_plots(
     router_comparison: dict[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Any]]:

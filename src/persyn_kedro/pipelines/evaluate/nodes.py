@@ -6,7 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.learnability import score_responses
+from persyn_kedro.domain.intervals import wilson
+from persyn_kedro.domain.learnability import score_responses, token_statistics
 from persyn_kedro.domain.planning import GENERATE, LABEL, against_actual
 from persyn_kedro.domain.prompts import select_prompts
 from persyn_kedro.domain.quality import check_quality
@@ -21,8 +22,10 @@ from persyn_kedro.domain.reporting import (
     report_page,
     reward_against_length,
     teacher_allocation,
+    terminal_table,
     with_answers,
 )
+from persyn_kedro.domain.routers import check_assignments
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
 from persyn_kedro.domain.student import (
     STUDENT,
@@ -36,6 +39,7 @@ from persyn_kedro.foundations.settings import (
     EvaluateSettings,
     LabelSettings,
     Models,
+    Needs,
     QualitySettings,
     StudentSettings,
     Teachers,
@@ -48,7 +52,7 @@ def _test(prompts: pads.Dataset, splits: pads.Dataset) -> list[dict[str, str]]:
     return select_prompts(prompts.to_table(), splits.to_table(), {"test"})
 
 
-@step(settings=("sampling",))
+@step(needs=Needs.STUDENT, settings=("sampling",))
 def answer_test(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -84,7 +88,7 @@ def check_test_answers(
     )
 
 
-@step(label=())
+@step(versions_of=(token_statistics,), needs=Needs.MODEL | Needs.CLUSTER, label=())
 def score_withheld(
     sft_dataset: pads.Dataset,
     routed_responses: pads.Dataset,
@@ -112,7 +116,10 @@ def score_withheld(
     )
 
 
-@step(settings=("confidence",))
+@step(
+    versions_of=(accuracy_summary, wilson),
+    settings=("confidence",),
+)
 def measure_student(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -142,7 +149,10 @@ def _by_prompt(quality: pads.Dataset) -> dict[str, float | None]:
     return {row["prompt_id"]: row["quality"] for row in quality.to_table().to_pylist()}
 
 
-@step(label=("alpha",))
+@step(
+    versions_of=(compare_choices, check_assignments),
+    label=("alpha",),
+)
 def sample_choices(
     assignments: pads.Dataset,
     rewards: pads.Dataset,
@@ -163,7 +173,7 @@ def sample_choices(
     return {"alpha": label.alpha, **answered}
 
 
-@step()
+@step(versions_of=(reward_against_length,))
 def draw_run_plots(
     rewards: pads.Dataset,
     token_statistics: pads.Dataset,
@@ -183,7 +193,11 @@ def draw_run_plots(
     )
 
 
-@step(version=3, label=("learnability",))
+@step(
+    versions_of=(build_summary, report_page, loss_curve),
+    prints={terminal_table: ("report_summary",)},
+    label=("learnability",),
+)
 def summarise(
     assignments: pads.Dataset,
     rewards: pads.Dataset,

@@ -28,6 +28,7 @@ from persyn_kedro.foundations.settings import (
     GenerateSettings,
     LabelSettings,
     Models,
+    Needs,
     StudentSettings,
     Teachers,
     step,
@@ -38,7 +39,11 @@ from persyn_kedro.foundations.tables import TableRows
 SPLITS = {"calibration", "train"}  # test prompts are never generated for
 
 
-@step(label=("allow_truncated",))
+@step(
+    versions_of=(routed_generation, ranked_places),
+    needs=Needs.TEACHERS,
+    label=("allow_truncated",),
+)
 def generate_responses(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -87,7 +92,11 @@ def _routed_prompts(
     return ChosenPrompts(TableRows(prompts, ["prompt"]), ids, rows["row"].to_numpy()), choices
 
 
-@step(label=("allow_truncated", "unsolved"))
+@step(
+    versions_of=(merge_examples, unsolved_prompts),
+    spoken={"sft_dataset": "SFT dataset"},
+    label=("allow_truncated", "unsolved"),
+)
 def build_sft_dataset(
     routed_responses: pads.Dataset,
     prompts: pads.Dataset,

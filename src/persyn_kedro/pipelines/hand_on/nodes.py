@@ -23,6 +23,7 @@ from persyn_kedro.domain.export import (
     teachers_facts,
     unknown_licences,
 )
+from persyn_kedro.domain.reporting import hand_on_text
 from persyn_kedro.domain.stores import ResponseStore
 from persyn_kedro.domain.student import trained
 from persyn_kedro.foundations.settings import (
@@ -42,7 +43,13 @@ from persyn_kedro.foundations.templates import what_is_fixed
 Files = dict[str, str | Path | pa.RecordBatchReader]  # by their names in the directory
 
 
-@step(always=True, models=("license",), prepare=("source",), router=("kind", "invalid"))
+@step(
+    always=True,
+    prints={hand_on_text: ("hand_on_facts",)},
+    models=("license",),
+    prepare=("source",),
+    router=("kind", "invalid"),
+)
 def collect_facts(
     sft_dataset: pads.Dataset,
     routed_responses: pads.Dataset,
@@ -101,7 +108,7 @@ def collect_facts(
     return facts
 
 
-@step()
+@step(prints={"The training set to hand on: {}".format: ("hand_on_dataset",)})
 def write_dataset(facts: dict[str, Any], sft_dataset: pads.Dataset) -> Files:
     """Return the training set's files: its card, LLaMA-Factory's description, and the rows."""
     splits = splits_of(sft_dataset)
@@ -113,13 +120,13 @@ def write_dataset(facts: dict[str, Any], sft_dataset: pads.Dataset) -> Files:
     }
 
 
-@step()
+@step(prints={"The same for load_from_disk: {}".format: ("hand_on_arrow",)})
 def write_arrow(dataset: Path, facts: dict[str, Any]) -> dict[str, Path]:
     """Return the files by split, to be saved as ``datasets.load_from_disk`` opens them."""
     return {split: dataset / FILES[split] for split in facts["rows"]}
 
 
-@step()
+@step(prints={"The student to hand on: {}".format: ("hand_on_student",)})
 def write_student(
     facts: dict[str, Any],
     directory: Path,

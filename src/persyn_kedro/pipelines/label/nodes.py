@@ -5,7 +5,7 @@ import logging
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.learnability import score_responses
+from persyn_kedro.domain.learnability import score_responses, signal_of, token_statistics
 from persyn_kedro.domain.planning import estimate_table, read_prompts
 from persyn_kedro.domain.prompts import select_prompts
 from persyn_kedro.domain.quality import check_can_be_labelled, check_quality
@@ -17,6 +17,7 @@ from persyn_kedro.foundations.settings import (
     EngineSettings,
     LabelSettings,
     Models,
+    Needs,
     StudentSettings,
     Teachers,
     step,
@@ -59,7 +60,7 @@ def estimate_calls(
     return estimate_table(read_prompts(prompts, splits), models, teachers, engine, response_store)
 
 
-@step()
+@step(needs=Needs.TEACHERS)
 def answer_calibration_prompts(
     calibration_set: pads.Dataset,
     models: Models,
@@ -77,7 +78,7 @@ def answer_calibration_prompts(
     return answer(wanted, recipes, response_store, engine, seed, ledger)
 
 
-@step(settings=())
+@step(versions_of=(token_statistics,), needs=Needs.MODEL | Needs.CLUSTER, settings=())
 def score_learnability(
     calibration_responses: pads.Dataset,
     prompts: pads.Dataset,
@@ -100,7 +101,7 @@ def score_learnability(
     )
 
 
-@step(settings=("quality",))
+@step(needs=Needs.JUDGE, settings=("quality",))
 def score_quality(
     calibration_responses: pads.Dataset,
     prompts: pads.Dataset,
@@ -121,7 +122,10 @@ def score_quality(
     )
 
 
-@step(settings=("alpha", "learnability", "allow_truncated", "unsolved"))
+@step(
+    versions_of=(compute_rewards, signal_of),
+    settings=("alpha", "learnability", "allow_truncated", "unsolved"),
+)
 def normalise_rewards(
     calibration_responses: pads.Dataset,
     token_statistics: pads.Dataset,

@@ -8,6 +8,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.planning import Work, make_plan, read_prompts
 from persyn_kedro.domain.prompts import select_prompts
 from persyn_kedro.domain.quality import check_can_be_labelled
+from persyn_kedro.domain.reporting import plan_text
 from persyn_kedro.domain.stores import ResponseStore
 from persyn_kedro.foundations.settings import (
     EngineSettings,
@@ -22,7 +23,16 @@ from persyn_kedro.foundations.settings import (
 )
 
 
-@step(always=True, teachers=("price", "prompt_price"), label=("alpha", "quality"))
+def _text(plan: pads.Dataset, summary: dict[str, Any]) -> str:
+    return plan_text(plan.to_table().to_pylist(), summary)
+
+
+@step(
+    always=True,
+    prints={_text: ("plan", "plan_summary")},
+    teachers=("price", "prompt_price"),
+    label=("alpha", "quality"),
+)
 def plan_run(
     prompts: pads.Dataset,
     splits: pads.Dataset,

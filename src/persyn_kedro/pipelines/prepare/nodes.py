@@ -8,19 +8,23 @@ from persyn_kedro.foundations.settings import PrepareSettings, step
 from persyn_kedro.foundations.tables import read_blocks
 
 
-@step(version=4, settings=("source",))
+@step(
+    versions_of=(read_rows, prepare_prompts),
+    settings=("source",),
+)
 def read_prompts(settings: PrepareSettings, seed: int) -> pa.RecordBatchReader:
     """Return the checked prompts without repeats, streamed (``schemas.PROMPTS``)."""
     return prepare_prompts(read_rows(settings.source, seed))
 
 
 @step(
+    versions_of=(draw_splits,),
     settings=(
         "calibration_fraction",
         "test_fraction",
         "holdout_fraction",
         "withheld_fraction",
-    )
+    ),
 )
 def split_prompts(
     prompts: pads.Dataset, settings: PrepareSettings, seed: int

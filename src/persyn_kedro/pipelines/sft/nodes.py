@@ -11,12 +11,17 @@ from persyn_kedro.domain.student import train_student_job
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.processes import current, run_in_ranks
-from persyn_kedro.foundations.settings import Models, SftSettings, StudentSettings, step
+from persyn_kedro.foundations.settings import Models, Needs, SftSettings, StudentSettings, step
 
 log = logging.getLogger(__name__)
 
 
-@step(version=2)
+@step(
+    version=2,
+    versions_of=(train_student_job,),
+    needs=Needs.TRAINER | Needs.PROCESSES,
+    spoken={"student": "fine-tuned student"},
+)
 def train_student(
     sft_dataset: pads.Dataset,
     models: Models,

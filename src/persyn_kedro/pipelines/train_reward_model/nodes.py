@@ -8,13 +8,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.prompts import select_prompts
 from persyn_kedro.domain.quality import reward_model_scores
 from persyn_kedro.domain.reward_model import (
+    check_pairs,
     preference_accuracy,
     preference_pairs,
     train_reward_model_job,
 )
+from persyn_kedro.domain.training_set import build_sft_dataset
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import resolve_model, resolve_models
@@ -22,6 +25,7 @@ from persyn_kedro.foundations.processes import run_in_child
 from persyn_kedro.foundations.settings import (
     Models,
     ModelSettings,
+    Needs,
     Teachers,
     TrainRewardModelSettings,
     step,
@@ -31,7 +35,10 @@ from persyn_kedro.foundations.settings import (
 log = logging.getLogger(__name__)
 
 
-@step(settings=("pairs_per_prompt",))
+@step(
+    versions_of=(preference_pairs, build_sft_dataset),
+    settings=("pairs_per_prompt",),
+)
 def pair_answers(
     calibration_responses: pads.Dataset,
     quality: pads.Dataset,
@@ -63,7 +70,7 @@ def pair_answers(
     return pairs
 
 
-@step()
+@step(versions_of=(train_reward_model_job,), needs=Needs.TRAINER, check=check_pairs)
 def train_reward_model(
     preference_pairs: pads.Dataset,
     models: Models,
@@ -94,7 +101,11 @@ def train_reward_model(
     return rows_of_curve, workspace / "model"
 
 
-@step(settings=("model", "confidence"))
+@step(
+    versions_of=(preference_accuracy, mean_over_prompts),
+    needs=Needs.MODEL,
+    settings=("model", "confidence"),
+)
 def measure_reward_model(
     directory: Path,
     preference_pairs: pads.Dataset,

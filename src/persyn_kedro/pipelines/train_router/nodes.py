@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.rewards import fitted_rewards
 from persyn_kedro.domain.routers import (
     calibration_examples,
     fit_and_save,
+    router_class,
     router_metrics,
     score_prompts_job,
 )
@@ -16,10 +18,14 @@ from persyn_kedro.domain.teachers import Recipe, pool_identity, resolve_recipes
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.processes import run_in_child
-from persyn_kedro.foundations.settings import Models, Teachers, TrainRouterSettings, step
+from persyn_kedro.foundations.settings import Models, Needs, Teachers, TrainRouterSettings, step
 
 
-@step(version=3)
+@step(
+    versions_of=(router_class, fitted_rewards),
+    needs=Needs.ROUTER | Needs.PROCESSES,
+    spoken={"router": "trained router"},
+)
 def fit_router(
     prompts: pads.Dataset,
     splits: pads.Dataset,
@@ -40,7 +46,11 @@ def fit_router(
     return directory, fit_and_save(texts, matrix, settings, backbone, seed, pool, directory)
 
 
-@step(settings=("batch_size",))
+@step(
+    versions_of=(router_class, router_metrics, fitted_rewards),
+    needs=Needs.ROUTER,
+    settings=("batch_size",),
+)
 def measure_router(
     router: Path,
     prompts: pads.Dataset,

@@ -13,6 +13,8 @@ from persyn_kedro.domain.rewards.reward import reward_matrix
 from persyn_kedro.foundations.settings.experiments import CompareSettings
 from persyn_kedro.foundations.tables import schemas
 
+VERSION = 1  # raise it when the same inputs make something else
+
 Scores = Mapping[str, Sequence[float]]  # the router's, by prompt_id, in the pool's order
 PERSYN, ORACLE, PERSYN_CALIBRATION = "persyn", "oracle", "persyn_calibration"
 FAMILY_STRONG, RANDOM = "family_strong", "random"

@@ -13,6 +13,8 @@ from persyn_kedro.foundations.settings.experiments import CompareSettings
 from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.tables import schemas
 
+VERSION = 1  # raise it when the same inputs make something else
+
 Sets = dict[str, dict[str, dict[str, Any]]]  # by strategy and prompt_id
 Fits = Callable[[str, str], bool]  # (prompt, response): short enough to be trained on
 

@@ -15,6 +15,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes.ranks import group
 from persyn_kedro.foundations.progress import add_tokens, watching
 from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.routers import LanguageModelRouterSettings
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +35,7 @@ class LanguageModelRouter(TeacherRouter):
     """
 
     invalid_reward = -1.0  # pairs have an order alone: below every valid reward, 0 too
+    settings: LanguageModelRouterSettings
     _model: Any
     _tokenizer: Any
     _head: Any

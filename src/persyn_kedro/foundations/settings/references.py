@@ -1,0 +1,43 @@
+"""What settings refer to, found by the annotations of their fields: models, and the user's code."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydantic import BaseModel, RootModel
+
+from persyn_kedro.foundations.settings.base import MODEL, NO_EFFECT, marks_of
+from persyn_kedro.foundations.settings.plugins import Kind, is_own
+
+
+def models_named(value: Any, fields: tuple[str, ...] | None = None) -> dict[str, str]:
+    """Return the models that a group of settings uses, by the keys in it that name them.
+
+    Args:
+        fields: those that are read; None: all.
+    """
+    return dict(_named(value, lambda mark: mark == MODEL, fields))
+
+
+def own_code_named(value: Any, fields: tuple[str, ...] | None = None) -> list[str]:
+    """Return the ``file.py:name`` that a group of settings uses where it moves results."""
+    kinds = _named(value, lambda mark: isinstance(mark, Kind), fields)
+    return [kind for _, kind in kinds if is_own(kind)]
+
+
+def _named(
+    value: Any, wanted: Callable[[Any], bool], fields: tuple[str, ...] | None = None, key: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Yield key and text of each field with a mark that is wanted; a pool is read whole."""
+    if isinstance(value, RootModel):
+        for name, item in value.root.items():
+            yield from _named(item, wanted, None, f"{key}{name}.")
+    elif isinstance(value, BaseModel):
+        for name, field in type(value).model_fields.items():
+            inner = getattr(value, name)
+            if NO_EFFECT in field.metadata or (fields is not None and name not in fields):
+                continue
+            if any(map(wanted, marks_of(field))):
+                texts = inner if isinstance(inner, list) else [inner]
+                yield from ((f"{key}{name}", text) for text in texts if text is not None)
+            else:
+                yield from _named(inner, wanted, None, f"{key}{name}.")
