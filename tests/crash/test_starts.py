@@ -1,6 +1,6 @@
 """A model's process starts to train, again and again, beside others that keep the cores busy.
 
-``PERSYN_STARTS`` says how often (4; ``PERSYN_STARTS=500 pytest tests/crash/test_starts.py``), half
+``PERSYN_STARTS`` says how often (2; ``PERSYN_STARTS=500 pytest tests/crash/test_starts.py``), half
 of them from a checkpoint. One that a fault kills fails the test, and says where.
 """
 
@@ -24,7 +24,7 @@ from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.steps import SftSettings
 from persyn_kedro.runs.preload import imports_of
 
-STARTS = int(os.environ.get("PERSYN_STARTS", "4"))
+STARTS = int(os.environ.get("PERSYN_STARTS", "2"))
 BURNERS = 2
 ROWS = [{"prompt": "2 + 3?", "response": "5"}]
 SETTINGS = SftSettings(epochs=2, batch_size=1, precision="float32")
