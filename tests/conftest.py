@@ -14,10 +14,9 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-from persyn_kedro.foundations.processes import import_ahead
-from persyn_kedro.runs.preload import imports_of
 from tests.support.endpoint import Endpoint, serve
 from tests.support.hosted_teachers import KEY
+from tests.support.processes import import_what_a_run_does
 from tests.support.s3_server import serve_s3
 
 # Machines are noisy: no test depends on time. Nor on chance: a gate that draws anew each time fails
@@ -57,8 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.option.loadscopereorder = False  # else pytest-xdist begins with those of most tests
-    # In-process tests start their models as a run does, from a server that has imported once.
-    import_ahead(imports_of({"label"}, "transformers"))
+    import_what_a_run_does()
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
