@@ -62,6 +62,6 @@ bench: $(STAMP)
 	$(BIN)/kedro fetch-models
 	$(foreach name,$(BENCHMARKS),$(BIN)/python benchmarks/$(name).py --device $(DEVICE) $(sizes_$(name)) &&) true
 
-# SIGKILL at 50 random moments (the test suite does 10), 100 starts of a training (4).
+# SIGKILL at 50 random moments (the test suite does 4), 100 starts of a training (2).
 crash: $(STAMP)
 	PERSYN_KILLS=50 PERSYN_STARTS=100 $(BIN)/pytest tests/crash

@@ -1,6 +1,6 @@
 """A model's process starts to train, again and again, beside others that keep the cores busy.
 
-``PERSYN_STARTS`` says how often (4; ``PERSYN_STARTS=500 pytest tests/crash/test_starts.py``), half
+``PERSYN_STARTS`` says how often (2; ``PERSYN_STARTS=500 pytest tests/crash/test_starts.py``), half
 of them from a checkpoint. One that a fault kills fails the test, and says where.
 """
 
@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,12 @@ from persyn_kedro.domain.student.sft import train_student_job
 from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.processes.child import run_in_child
-from persyn_kedro.foundations.processes.fork_server import import_ahead
 from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.steps import SftSettings
-from persyn_kedro.runs.preload import imports_of
+from tests.support.processes import imported_ahead
 
-STARTS = int(os.environ.get("PERSYN_STARTS", "4"))
+STARTS = int(os.environ.get("PERSYN_STARTS", "2"))
 BURNERS = 2
 ROWS = [{"prompt": "2 + 3?", "response": "5"}]
 SETTINGS = SftSettings(epochs=2, batch_size=1, precision="float32")
@@ -45,15 +43,11 @@ def busy() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, ...]]:
     """The arguments of the training but its workspace; its libraries are imported ahead."""
-    server = forkserver._forkserver
-    server._stop()  # CPython's own, for tests: another file's may be running
-    import_ahead(imports_of(Needs.TRAINER, "transformers"))
-    directory = tmp_path_factory.mktemp("student") / "model"
-    list(run_in_child(make_model, directory, label="the model"))
-    settings = ModelSettings(random="chat", dtype="float32")
-    yield ROWS, ResolvedModel("tiny", directory, "random:chat", settings), None, SETTINGS, 1
-    server._stop()
-    import_ahead([])
+    with imported_ahead(Needs.TRAINER):
+        directory = tmp_path_factory.mktemp("student") / "model"
+        list(run_in_child(make_model, directory, label="the model"))
+        settings = ModelSettings(random="chat", dtype="float32")
+        yield ROWS, ResolvedModel("tiny", directory, "random:chat", settings), None, SETTINGS, 1
 
 
 def make_model(directory: Path) -> Iterator[None]:

@@ -14,7 +14,10 @@ from tests.conftest import Run
 from tests.support.catalog import load
 from tests.support.guided_project import guided_project, with_the_added_teacher, write_settings
 
-JUDGED = "label.quality.kind=reward_model,label.quality.model=judge,train_router.kind=linear"
+JUDGED = (
+    "label.quality.kind=reward_model,label.quality.model=judge,train_router.kind=linear,"
+    "label.learnability=mine/signal.py:worst_window"
+)
 
 
 @pytest.fixture(scope="module")
@@ -116,23 +119,6 @@ def test_an_added_teacher_pays_for_its_calibration_alone_and_the_run_says_what_c
     assert chosen(project) == before
 
 
-def test_another_judge_and_another_router_by_a_setting(project: Run) -> None:
-    done = project(
-        "run", "--env=mine", "--pipelines=label,train_router,route",
-        f"--params={JUDGED},label.learnability=mine/signal.py:worst_window",
-    )  # fmt: skip
-    assert "pool of teachers changed" not in done.stdout
-    quality = {row["quality"] for row in table(project, "quality")}
-    assert len(quality) > 4 and not quality <= {0.0, 1.0}
-    router = load(project.directory, "router", env="mine")
-    assert json.loads((router / "router.json").read_text())["kind"] == "linear"
-    lowest = {r["response_key"]: r["logp"] for r in table(project, "token_statistics")}
-    for row in table(project, "rewards"):  # answers shorter than the window
-        assert row["learnability"] == pytest.approx(
-            np.mean(np.float64(lowest[row["response_key"]]))
-        )
-
-
 def test_the_student_without_a_template_is_trained_with_lora_and_carries_one(project: Run) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -195,20 +181,39 @@ def test_prompts_without_references_are_refused_before_a_teacher_is_paid(project
     assert before and sorted(store.rglob("part-*")) == before
 
 
-def test_students_are_compared_by_the_reward_model_where_there_are_no_references(
-    project: Run,
-) -> None:
+@pytest.fixture(scope="module")
+def judged(project: Run) -> Run:
+    """The project run once more, on prompts without references, by other settings; its last."""
     rows = [{"question": f"Say {i} kind words.", "answer": None} for i in range(30)]
-    (project.directory / "bare.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    done = project(
+    (project.directory / "bare.jsonl").write_text("\n".join(map(json.dumps, rows)))  # type: ignore
+    project.judged = project(  # type: ignore[attr-defined]
         "run", "--env=mine", "--pipelines=prepare,label,train_router,route,compare",
         f"--params=prepare.source.file=bare.jsonl,{JUDGED}",
     )  # fmt: skip
-    comparison = load(project.directory, "strategy_comparison", env="mine")
+    return project
+
+
+def test_another_judge_and_another_router_by_a_setting(judged: Run) -> None:
+    assert "pool of teachers changed" not in judged.judged.stdout  # type: ignore[attr-defined]
+    quality = {row["quality"] for row in table(judged, "quality")}
+    assert len(quality) > 4 and not quality <= {0.0, 1.0}
+    router = load(judged.directory, "router", env="mine")
+    assert json.loads((router / "router.json").read_text())["kind"] == "linear"
+    lowest = {r["response_key"]: r["logp"] for r in table(judged, "token_statistics")}
+    for row in table(judged, "rewards"):  # answers shorter than the window
+        assert row["learnability"] == pytest.approx(
+            np.mean(np.float64(lowest[row["response_key"]]))
+        )
+
+
+def test_students_are_compared_by_the_reward_model_where_there_are_no_references(
+    judged: Run,
+) -> None:
+    comparison = load(judged.directory, "strategy_comparison", env="mine")
     assert comparison["measure"] == "reward" and comparison["seeds"] == [1, 2]
     assert set(comparison["strategies"]) == {"persyn", "strong"}  # alpha 0.4 is PerSyn's own
-    trials = load(project.directory, "trials", env="mine")
+    trials = load(judged.directory, "trials", env="mine")
     assert {row["seed"] for row in trials} == {None, 1, 2}
     own = [row["quality"] for row in trials if row["strategy"] == "persyn"]
     assert comparison["strategies"]["persyn"]["mean"] == pytest.approx(sum(own) / len(own))
-    assert "mean reward of the test answers" in " ".join(done.stdout.split())
+    assert "mean reward of the test answers" in " ".join(judged.judged.stdout.split())  # type: ignore[attr-defined]

@@ -57,12 +57,11 @@ def test_a_list_and_a_text_with_a_comma_reach_the_settings(smoke_project: Run) -
 
 def test_the_largest_seed_prepares_and_trains(smoke_project: Run) -> None:
     """Also where numpy, which takes no larger one, draws with it."""
-    done = smoke_project("run", "--env=smoke", "--pipelines=sft", f"--params=seed={2**32 - 1}")
-    assert "Doing sft." in done.stdout
+    seed = f"--params=seed={2**32 - 1}"
+    done = smoke_project("run", "--env=smoke", "--pipelines=sft", seed, "--redo")
+    assert "Doing sft." in done.stdout and "Skipped" not in done.stdout
     names = "{name: pool_matrix, size: 9}, {name: chain_sum, size: 9}"
     tasks = f"prepare.source.tasks=[{names}]"
-    smoke_project(
-        "run", "--env=smoke", "--nodes=prepare.read_prompts", f"--params=seed={2**32 - 1},{tasks}"
-    )
+    smoke_project("run", "--env=smoke", "--nodes=prepare.read_prompts", f"{seed},{tasks}")
     prompts = load(smoke_project.directory, "prompts")  # type: ignore[attr-defined]
     assert {row["source"] for row in prompts} == {"pool_matrix", "chain_sum"}

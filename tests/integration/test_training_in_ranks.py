@@ -7,7 +7,6 @@ import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +22,13 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.load import load_causal_lm
 from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.resolve import ResolvedModel
-from persyn_kedro.foundations.processes.fork_server import import_ahead
 from persyn_kedro.foundations.processes.ranks import group, run_in_ranks
 from persyn_kedro.foundations.progress import step
 from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.settings.steps import LoraSettings, SftSettings
-from persyn_kedro.runs.preload import imports_of
-from tests.support.processes import is_running
+from tests.support.processes import imported_ahead, is_running
 
 # In batches of 3, the last of an epoch has one row: one of two ranks gets none.
 ROWS = [{"prompt": f"{i} times?", "response": f"{i}, " * (i + 1)} for i in range(7)]
@@ -48,14 +45,10 @@ POOL = [{"teacher": name, "weights_id": f"w{name}", "recipe_id": f"r{name}"} for
 
 
 @pytest.fixture(scope="module", autouse=True)
-def imported_ahead() -> Iterator[None]:
+def libraries() -> Iterator[None]:
     """As a run does: else each process of each test would import all libraries anew."""
-    server = forkserver._forkserver
-    server._stop()  # CPython's own, for tests: another file's may be running
-    import_ahead(imports_of(Needs.TRAINER | Needs.ROUTER, "transformers"))
-    yield
-    server._stop()
-    import_ahead([])
+    with imported_ahead(Needs.TRAINER | Needs.ROUTER):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ models:
   smollm2: {zoo: smollm2, family: smollm2}
   qwen-0_5b: {zoo: qwen2.5-coder-0.5b, family: qwen2.5}
 teachers:
-  qwen-0_5b-brief: {model: qwen-0_5b, sampling: {max_new_tokens: 48}, system: Be brief.}
-  qwen-0_5b-steps: {model: qwen-0_5b, sampling: {max_new_tokens: 96}, system: Go step by step.}
-  smollm2: {model: smollm2, sampling: {max_new_tokens: 48}}
+  qwen-0_5b-brief: {model: qwen-0_5b, sampling: {max_new_tokens: 32}, system: Be brief.}
+  qwen-0_5b-steps: {model: qwen-0_5b, sampling: {max_new_tokens: 48}, system: Go step by step.}
+  smollm2: {model: smollm2, sampling: {max_new_tokens: 24}}
 student: {model: smollm2}
 engine: {name: ENGINE, chunk_size: 8, max_model_len: 512, max_num_seqs: 32}
 prepare:
@@ -28,7 +28,7 @@ prepare:
     prompt_suffix: " Solve it and put the final number in \\\\boxed{}."
     tasks:
       - name: chain_sum
-        size: 24
+        size: 16
         config: {min_terms: 2, max_terms: 2, min_digits: 1, max_digits: 1}
   calibration_fraction: 0.4
   test_fraction: 0.2
@@ -39,7 +39,7 @@ train_router: {kind: language_model, backbone: smollm2, epochs: 1}
 route: {batch_size: 8}
 generate: {verification: keep}
 sft: {epochs: 1, batch_size: 4, max_length: 256}
-evaluate: {sampling: {max_new_tokens: 48}}
+evaluate: {sampling: {max_new_tokens: 24}}
 benchmark: {tasks: [TASK], include_path: tasks, backend: BACKEND, max_length: 256}
 """
 TASK = """\

@@ -37,7 +37,7 @@ def test_many_seeded_prompts_at_once_are_all_answered() -> None:
     """
     sampling = SamplingSettings(temperature=0.7, max_new_tokens=2)
     text = "Count the apples and the pears. " * 10
-    made = [Request(f"{i}", f"{i} {text}", None, sampling, i) for i in range(150)]
+    made = [Request(f"{i}", f"{i} {text}", None, sampling, i) for i in range(70)]
     long = [Request(f"long {i}", 9 * text, None, sampling, i) for i in range(130)]
     model = resolve_model("smollm2", ModelSettings(zoo="smollm2"))
     engine = engine_of(model, EngineSettings(max_model_len=512, max_num_seqs=64))

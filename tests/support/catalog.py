@@ -1,5 +1,6 @@
 """Read a project's catalog as a user would, from its directory."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,18 @@ def versions(directory: Path, file: str, env: str = "smoke") -> list[str]:
 
 def load(directory: Path, dataset: str, env: str = "smoke") -> Any:
     """Return the newest version of ``dataset``; tables as lists of rows."""
+    conf = sorted((directory / "conf").rglob("*.yml"))
+    catalog = _catalog(directory, env, tuple((file, file.stat().st_mtime_ns) for file in conf))
+    catalog[dataset].release()  # it keeps which version was the newest
+    data = catalog.load(dataset)
+    return data.to_table().to_pylist() if hasattr(data, "to_table") else data
+
+
+@lru_cache(maxsize=4)  # to read it again for each table takes longer than the tables
+def _catalog(directory: Path, env: str, configured: tuple[tuple[Path, int], ...]) -> Any:
     bootstrap_project(directory)
     with KedroSession.create(project_path=directory, env=env) as session:
-        data = session.load_context().catalog.load(dataset)
-    return data.to_table().to_pylist() if hasattr(data, "to_table") else data
+        return session.load_context().catalog
 
 
 def versioned(kind: Any, where: str | Path, version: str | None = None) -> Any:
