@@ -64,5 +64,5 @@ def test_the_largest_seed_prepares_and_trains(smoke_project: Run) -> None:
     smoke_project(
         "run", "--env=smoke", "--nodes=prepare.read_prompts", f"--params=seed={2**32 - 1},{tasks}"
     )
-    prompts = load(smoke_project.directory, "prompts")  # type: ignore[attr-defined]
+    prompts = load(smoke_project.directory, "source_prompts")  # type: ignore[attr-defined]
     assert {row["source"] for row in prompts} == {"pool_matrix", "chain_sum"}

@@ -134,13 +134,13 @@ def test_a_changed_prompt_file_is_noticed(tmp_path: Path) -> None:
         + f"prepare: {{source: {{file: {file}}}}}\ntrain_router: {{backbone: tiny-student}}\n"
     )
     first = run("run", "--env=mine", "--pipelines=prepare")
-    assert "Doing prepare.read_prompts: there is no prompts yet" in first.stdout
+    assert "Doing prepare.read_prompts: there is no source_prompts yet" in first.stdout
     again = run("run", "--env=mine", "--pipelines=prepare")
     assert "Doing" not in again.stdout
     file.write_text(file.read_text() + '{"prompt": "one more?"}\n')
     changed = run("run", "--env=mine", "--pipelines=prepare")
     assert "Doing prepare.read_prompts: prompts_read was 'file:" in changed.stdout
-    assert "Doing prepare.split_prompts: prompts changed" in changed.stdout
+    assert "Doing prepare.split_prompts: source_prompts changed" in changed.stdout
 
 
 def test_the_package_runs_as_a_module_too(smoke_project: Run) -> None:

@@ -11,7 +11,6 @@ import pyarrow.dataset as pads
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from persyn_kedro.domain.prompts.chosen import in_memory
 from persyn_kedro.domain.routers import assignment
 from persyn_kedro.domain.routers.assignment import assignments, ranked_places
 from persyn_kedro.domain.teachers.recipe import Recipe
@@ -22,7 +21,7 @@ from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.settings.models import SamplingSettings
 from persyn_kedro.foundations.settings.steps import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
-from tests.support.tables import dataset, sft_rows
+from tests.support.tables import dataset, prompts_of, sft_rows
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
 
@@ -85,7 +84,7 @@ def test_rounds_are_those_of_dictionaries(
         return {**row, "finish_reason": str(finish), "quality": quality}
 
     places = np.array([[TEACHERS.index(t) for t in line] for line in orders]).reshape(-1, 3)
-    rounds = routed_rounds(in_memory(prompts), places, TEACHERS, setting, allow)
+    rounds = routed_rounds(prompts_of(prompts), places, TEACHERS, setting, allow)
     answered = None
     while True:
         try:

@@ -25,7 +25,7 @@ def exact_checker(
     """Return what checks responses to prompts that have a reference, and leaves out the others.
 
     Args:
-        prompts: rows of ``schemas.PROMPTS`` by prompt_id.
+        prompts: rows of ``schemas.SOURCE_PROMPTS`` by prompt_id.
         thinks: each teacher's ``think`` setting.
     """
     with_reference = {p: row for p, row in prompts.items() if row["reference"] is not None}
@@ -48,7 +48,7 @@ def streaming_checker(
     table = prompts.to_table(columns=names)
     with_reference = table["prompt_id"].filter(table["known"])
     rows = np.flatnonzero(table["known"])
-    columns = TableRows(prompts, schemas.PROMPTS.names)
+    columns = TableRows(prompts, schemas.SOURCE_PROMPTS.names)
 
     def check(outcomes: pa.Table) -> pa.Table:
         places = pc.index_in(outcomes["prompt_id"], value_set=with_reference)
