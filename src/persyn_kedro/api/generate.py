@@ -8,12 +8,11 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.api.pool import Pool
 from persyn_kedro.api.prompts import prompt_table
-from persyn_kedro.domain.prompts import find_rows, find_texts, places_of
+from persyn_kedro.domain.prompts import find_texts, places_of
 from persyn_kedro.domain.routers import check_assignments, ranked_places
 from persyn_kedro.domain.teachers import make_sure, pool_identity, with_texts
 from persyn_kedro.domain.training_set import exact_checker, routed_generation
 from persyn_kedro.foundations.settings import read_group
-from persyn_kedro.foundations.tables import RESPONSES
 
 
 def generate(
@@ -43,17 +42,12 @@ def generate(
     table = prompt_table(prompts)
     ids, asked = table["prompt_id"], pads.dataset(table)
     scored, choices = ranked_places(pads.dataset(assignments), chosen.max_calls)
-    rows = find_rows(asked, ids)
 
     def ask(asked: Any) -> tuple[pa.Table, pa.Table]:
         return make_sure(asked, pool.recipes, pool.responses, pool.engine, pool.seed, go_on=True)
 
     def texts(outcomes: pa.Table) -> Iterator[pa.RecordBatch]:
         return with_texts(outcomes, pool.recipes, pool.responses)
-
-    def check(outcomes: pa.Table) -> pa.Table:
-        responses = pa.Table.from_batches(texts(outcomes), RESPONSES)
-        return exact_checker(rows, pool.thinks, pool.quality)(responses)
 
     responses, calls = routed_generation(
         find_texts(asked, ids),
@@ -62,7 +56,7 @@ def generate(
         chosen,
         allow_truncated,
         ask,
-        check,
+        exact_checker(asked, pool.thinks, pool.quality, texts),
         texts,
     )
     return responses.read_all(), calls

@@ -20,7 +20,7 @@ from persyn_kedro.domain.comparison import (
     strategy_tokens,
 )
 from persyn_kedro.domain.learnability import signal_of
-from persyn_kedro.domain.prompts import ANSWERED, find_rows, find_texts, select_ids
+from persyn_kedro.domain.prompts import ANSWERED, find_texts, select_ids
 from persyn_kedro.domain.rewards import compute_rewards, unsolved_prompts
 from persyn_kedro.domain.routers import check_assignments, router_class
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, RoutingStore
@@ -166,7 +166,6 @@ def generate_strategies(
         return responses, calls
 
     choices = choices_by_strategy(allocated)
-    rows = find_rows(source_prompts, allocated["prompt_id"])
     responses, asked = generate_side_by_side(
         find_texts(source_prompts, allocated["prompt_id"]),
         choices,
@@ -174,7 +173,9 @@ def generate_strategies(
         generate,
         label.allow_truncated,
         ask,
-        exact_checker(rows, thinks_of(models, teachers), quality_store),
+        exact_checker(
+            source_prompts, thinks_of(models, teachers), quality_store, pa.Table.to_batches
+        ),
     )
     tokens = strategy_tokens(asked, choices, calibration_responses.to_table(), list(teachers.root))
     return responses, tokens, sum_calls(made, list(teachers.root))

@@ -20,8 +20,8 @@ from persyn_kedro.domain.teachers import (
 from persyn_kedro.domain.training_set import (
     Wanted,
     build_sft_dataset as merge_examples,
+    exact_checker,
     routed_generation,
-    streaming_checker,
 )
 from persyn_kedro.foundations.settings import (
     EngineSettings,
@@ -72,7 +72,7 @@ def generate_responses(
         settings,
         label.allow_truncated,
         ask,
-        streaming_checker(prompts, thinks_of(models, teachers), quality_store, texts),
+        exact_checker(prompts, thinks_of(models, teachers), quality_store, texts),
         texts,
     )
 
