@@ -80,6 +80,15 @@ def test_a_run_that_changes_nothing_does_nothing_and_prints_the_same_table(kedro
             "prepare.test_fraction=0.21",
             {"prepare.split_prompts": "prepare.test_fraction was 0.2, is 0.21"},
         ),
+        (
+            "prepare,label",
+            "prepare.withheld_fraction=0.9",
+            {  # the source is not read again, and of the calibration prompts nothing is done again
+                "prepare.split_prompts": "prepare.withheld_fraction was 0.3, is 0.9",
+                "label.select_calibration_set": "prompts changed",
+                "label.estimate_calls": "prompts changed",
+            },
+        ),
         ("evaluate", "evaluate.confidence=0.9", {
             "evaluate.measure_student": "evaluate.confidence was 0.95, is 0.9",
             "evaluate.summarise": "evaluation_metrics changed",
