@@ -155,7 +155,9 @@ def test_what_a_step_looks_up_by_id_is_handed_to_it_as_ids_and_texts_alone(
     names = texts_of(node)
     assert len(names) == len(step_of(node.func).texts)
     prompts = dataset([{"prompt_id": "p", "prompt": "t", "reference": "r"}], schemas.SOURCE_PROMPTS)
-    groups = {f"params:{group}": getattr(SETTINGS["knn"], group) for group in settings_of(node).values()}
+    groups = {
+        f"params:{group}": getattr(SETTINGS["knn"], group) for group in settings_of(node).values()
+    }
     handed = ProjectHooks().before_node_run(node, {**groups, **dict.fromkeys(names, prompts)})
     for name in names:
         assert handed[name].to_table().to_pylist() == [{"prompt_id": "p", "prompt": "t"}]
