@@ -103,8 +103,8 @@ class StepRecords:
         """
         groups = settings_of(node).items()
         settings = {a: (group, getattr(self.settings, group)) for a, group in groups}
-        inputs = {}
-        for name in [n for n in node.inputs if n not in texts_of(node)]:
+        inputs, looked_up = {}, texts_of(node)
+        for name in [n for n in node.inputs if n not in looked_up]:
             if name in contents:
                 inputs[name] = contents[name]
             elif (dataset := self._versioned(name)) is not None:

@@ -1,6 +1,5 @@
 """Prompts: where they come from, how they are split, and how one is found."""
 
-from .chosen import ChosenPrompts as ChosenPrompts
 from .find import find_prompt as find_prompt, prompt_of_text as prompt_of_text, some_ids as some_ids
 from .prepare import prepare_prompts as prepare_prompts, split_prompts as split_prompts
 from .select import (

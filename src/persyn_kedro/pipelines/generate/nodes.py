@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.prompts import ANSWERED, ChosenPrompts, places_of, select_ids, select_texts
+from persyn_kedro.domain.prompts import ANSWERED, places_of, select_ids, select_texts
 from persyn_kedro.domain.rewards import unsolved_prompts
 from persyn_kedro.domain.routers import check_assignments, ranked_places
 from persyn_kedro.domain.stores import QualityStore, ResponseStore
@@ -57,7 +56,8 @@ def generate_responses(
     """Return the routed responses of calibration and train prompts, streamed, and the calls."""
     recipes = resolve_recipes(teachers, models)
     check_assignments(assignments.schema, pool_identity(recipes))
-    chosen, choices = _routed_prompts(prompts, assignments, settings.max_calls)
+    chosen = select_texts(prompts, ANSWERED)
+    scored, choices = ranked_places(assignments, settings.max_calls)
 
     def ask(wanted: Wanted) -> tuple[pa.Table, pa.Table]:
         return make_sure(wanted, recipes, response_store, engine, seed, ledger, go_on=True)
@@ -67,7 +67,7 @@ def generate_responses(
 
     return routed_generation(
         chosen,
-        choices,
+        choices[places_of(chosen.ids, scored)],
         list(teachers.root),
         settings,
         label.allow_truncated,
@@ -75,15 +75,6 @@ def generate_responses(
         exact_checker(prompts, thinks_of(models, teachers), quality_store, texts),
         texts,
     )
-
-
-def _routed_prompts(
-    prompts: pads.Dataset, assignments: pads.Dataset, most: int
-) -> tuple[ChosenPrompts, np.ndarray]:
-    """Return the prompts to answer, and for each the places of its teachers (``ranked_places``)."""
-    chosen = select_texts(prompts, ANSWERED)
-    scored, choices = ranked_places(assignments, most)
-    return chosen, choices[places_of(chosen.ids, scored)]
 
 
 @step(
