@@ -111,7 +111,7 @@ def make_inputs(catalog: Any) -> None:
     write_description(router, {"kind": "knn", "teachers": pool})
     catalog.save("router", router)
     calibration = pads.field("split") == "calibration"
-    ids = catalog.load("splits").to_table(columns=["prompt_id"], filter=calibration)["prompt_id"]
+    ids = catalog.load("prompts").to_table(columns=["prompt_id"], filter=calibration)["prompt_id"]
     rewards = np.random.default_rng(1).uniform(size=(len(ids), len(TEACHERS)))
 
     def rows() -> Iterator[pa.RecordBatch]:
@@ -215,7 +215,7 @@ def check_whole(catalog: Any) -> None:
     """Raise unless every prompt that is not a test prompt has its answer, once."""
     import pyarrow.compute as pc
 
-    wanted = catalog.load("splits").count_rows(filter=pc.field("split") != "test")
+    wanted = catalog.load("prompts").count_rows(filter=pc.field("split") != "test")
     answers = catalog.load("routed_responses").to_table(columns=["prompt_id"])["prompt_id"]
     if not wanted == len(answers) == len(answers.unique()):
         raise SystemExit(f"{wanted} prompts to answer, {len(answers)} answers")

@@ -144,7 +144,7 @@ def read(project: Path, name: str, pattern: str) -> list[dict]:
 
 def split_sizes(project: Path, name: str) -> Counter[str]:
     """Return how many prompts each split has."""
-    rows = read(project, name, "02_intermediate/splits.parquet/*/splits.parquet")
+    rows = read(project, name, "02_intermediate/prompts.parquet/*/prompts.parquet")
     return Counter(row["split"] for row in rows)
 
 

@@ -130,7 +130,7 @@ def test_an_interrupt_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None
         # A background job is born deaf to Ctrl-C, and so would be this run.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    while not list((tmp_path / "data" / "smoke").glob("02_intermediate/splits.parquet/2*")):
+    while not list((tmp_path / "data" / "smoke").glob("02_intermediate/prompts.parquet/2*")):
         assert run.poll() is None
         time.sleep(0.05)
     time.sleep(1)  # a child is starting or answering

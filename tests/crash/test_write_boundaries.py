@@ -35,7 +35,7 @@ train_router: {{backbone: tiny}}
 """
 NODES = "prepare.read_prompts,prepare.split_prompts,label.select_calibration_set," \
     "label.answer_calibration_prompts"  # fmt: skip
-TABLES = ("prompts", "splits", "calibration_set", "calibration_responses")
+TABLES = ("source_prompts", "prompts", "calibration_set", "calibration_responses")
 
 
 def make(directory: Path, url: str) -> Run:

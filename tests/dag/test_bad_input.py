@@ -157,7 +157,7 @@ def test_whatever_a_prompt_holds_the_run_goes_on_and_counts_what_it_sets_aside(
     table = load(tmp_path, "prompts", "bad")
     assert [r["prompt"] for r in table] == prompts  # kept to the byte
     texts = {r["prompt_id"]: r["prompt"] for r in table}
-    splits = {r["prompt_id"]: r["split"] for r in load(tmp_path, "splits", "bad")}
+    splits = {r["prompt_id"]: r["split"] for r in table}
 
     answers = load(tmp_path, "calibration_responses", "bad")
     calibration = [p for p, s in splits.items() if s == "calibration"]

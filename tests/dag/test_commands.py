@@ -35,7 +35,8 @@ def test_a_row_is_traced_to_what_made_it(smoke_project: Run) -> None:
     assert chain["router"]["choice"] == chain["response"]["teacher"] == row["teacher"]
     assert chain["response"]["response_key"] == row["response_key"]
     assert chain["teacher"]["sampling"]["max_new_tokens"] in (8, 12)
-    assert set(chain["versions"]) >= {"prompts", "splits", "router", "assignments", "sft_dataset"}
+    behind = {"source_prompts", "prompts", "router", "assignments", "sft_dataset"}
+    assert set(chain["versions"]) >= behind
     for name, version in chain["versions"].items():  # each was made from just these
         made = json.loads(next(root.glob(f"*/{name}*/{version}/made_by.json")).read_text())
         for source in made["input_versions"].keys() & {"router", "assignments", "rewards"}:
@@ -48,7 +49,7 @@ def test_a_prompt_is_explained_by_the_tables_behind_its_assignment(smoke_project
     """A calibration prompt that the router was fitted on, given by its text."""
     data = smoke_project.directory / "data" / "smoke"
     (fit, *_) = (
-        r["prompt_id"] for r in load(smoke_project.directory, "splits") if r["part"] == "fit"
+        r["prompt_id"] for r in load(smoke_project.directory, "prompts") if r["part"] == "fit"
     )
     (prompt,) = (r for r in load(smoke_project.directory, "prompts") if r["prompt_id"] == fit)
     done = smoke_project("explain", "--env=smoke", f"--text={prompt['prompt']}", "--json")

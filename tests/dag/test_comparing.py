@@ -33,7 +33,7 @@ def test_all_strategies_are_trained_on_the_same_prompts(project: Run) -> None:
     examples = by_strategy(rows(project, "strategy_examples"))
     whole = {"persyn", "persyn_alpha_1", "strong", "random"}
     assert set(examples) == {*whole, "oracle", "persyn_calibration"}
-    split = {row["prompt_id"]: row for row in rows(project, "splits")}
+    split = {row["prompt_id"]: row for row in rows(project, "prompts")}
     trained = {
         p for p, row in split.items() if row["split"] != "test" and row["part"] != "withheld"
     }
@@ -47,7 +47,7 @@ def test_all_strategies_are_trained_on_the_same_prompts(project: Run) -> None:
 
 
 def test_every_student_answers_the_same_test_prompts(project: Run) -> None:
-    test = {row["prompt_id"] for row in rows(project, "splits") if row["split"] == "test"}
+    test = {row["prompt_id"] for row in rows(project, "prompts") if row["split"] == "test"}
     trials = rows(project, "trials")
     for name, own in by_strategy(trials).items():
         assert {row["seed"] for row in own} == ({None} if name == "untrained" else {1})

@@ -20,8 +20,8 @@ def test_the_tour_runs_draws_its_plots_and_ends_with_an_explanation(
     outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
     text = "".join(output.get("text", "") for output in outputs)
-    splits = load(smoke_project.directory, "splits")
-    held_out = next(row["prompt_id"] for row in splits if row["part"] == "holdout")
+    prompts = load(smoke_project.directory, "prompts")
+    held_out = next(row["prompt_id"] for row in prompts if row["part"] == "holdout")
     assert f"Prompt {held_out}: a calibration prompt held out" in text
     assert "Nearest prompts that the router was fitted on" in text
 

@@ -10,7 +10,7 @@ from tests.support.catalog import load
 from tests.support.same_data import differences, newest_data
 
 STEPS = "--pipelines=prepare,label"
-MADE = {"prompts", "splits", "calibration_set", "estimate", "calibration_responses",
+MADE = {"source_prompts", "prompts", "calibration_set", "estimate", "calibration_responses",
         "calibration_calls", "token_statistics", "quality", "rewards"}  # fmt: skip
 
 

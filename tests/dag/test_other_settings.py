@@ -77,7 +77,7 @@ def take_out(project: Run) -> Iterator[Callable[[], None]]:
 
 def chosen(project: Run) -> dict[str, str]:
     """Return the teacher of each prompt that teachers answer."""
-    test = {r["prompt_id"] for r in table(project, "splits") if r["split"] == "test"}
+    test = {r["prompt_id"] for r in table(project, "prompts") if r["split"] == "test"}
     rows = table(project, "assignments")
     return {r["prompt_id"]: r["teacher"] for r in rows if r["prompt_id"] not in test}
 
@@ -147,8 +147,8 @@ def test_a_pool_that_changed_since_is_refused(project: Run) -> None:
 def test_wrong_answers_are_left_out_and_each_call_counted(
     project: Run, verification: str, asked: int
 ) -> None:
-    splits = load(project.directory, "splits", env="mine")
-    routed = sum(row["split"] in ("calibration", "train") for row in splits)
+    prompts = load(project.directory, "prompts", env="mine")
+    routed = sum(row["split"] in ("calibration", "train") for row in prompts)
     project(
         "run",
         "--env=mine",

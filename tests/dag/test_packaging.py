@@ -75,8 +75,8 @@ def test_the_wheel_runs_in_an_empty_directory(
     assert "Doing prepare.split_prompts" in done.stdout
     assert "usage data" not in done.stdout and "Loading data" not in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
-    (splits,) = tmp_path.glob("data/smoke/02_intermediate/splits.parquet/*/splits.parquet")
-    assert set(pd.read_parquet(splits)["split"]) == {"calibration", "train", "test"}
+    (prompts,) = tmp_path.glob("data/smoke/02_intermediate/prompts.parquet/*/prompts.parquet")
+    assert set(pd.read_parquet(prompts)["split"]) == {"calibration", "train", "test"}
 
     other = run("trace", "0123", conf, "--env=smoke")
     assert other.returncode == 1

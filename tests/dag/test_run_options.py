@@ -63,5 +63,5 @@ def test_the_largest_seed_prepares_and_trains(smoke_project: Run) -> None:
     names = "{name: pool_matrix, size: 9}, {name: chain_sum, size: 9}"
     tasks = f"prepare.source.tasks=[{names}]"
     smoke_project("run", "--env=smoke", "--nodes=prepare.read_prompts", f"{seed},{tasks}")
-    prompts = load(smoke_project.directory, "prompts")  # type: ignore[attr-defined]
+    prompts = load(smoke_project.directory, "source_prompts")  # type: ignore[attr-defined]
     assert {row["source"] for row in prompts} == {"pool_matrix", "chain_sum"}

@@ -71,6 +71,15 @@ def test_a_run_that_changes_nothing_does_nothing_and_prints_the_same_table(kedro
             "prepare.test_fraction=0.21",
             {"prepare.split_prompts": "prepare.test_fraction was 0.2, is 0.21"},
         ),
+        (
+            "prepare,label",
+            "prepare.withheld_fraction=0.9",
+            {  # the source is not read again, and of the calibration prompts nothing is done again
+                "prepare.split_prompts": "prepare.withheld_fraction was 0.3, is 0.9",
+                "label.select_calibration_set": "prompts changed",
+                "label.estimate_calls": "prompts changed",
+            },
+        ),
         ("evaluate", "evaluate.confidence=0.9", {
             "evaluate.measure_student": "evaluate.confidence was 0.95, is 0.9",
             "evaluate.summarise": "evaluation_metrics changed",
@@ -135,13 +144,13 @@ def test_a_changed_prompt_file_is_noticed(tmp_path: Path) -> None:
         + f"prepare: {{source: {{file: {file}}}}}\ntrain_router: {{backbone: tiny-student}}\n"
     )
     first = run("run", "--env=mine", "--pipelines=prepare")
-    assert "Doing prepare.read_prompts: there is no prompts yet" in first.stdout
+    assert "Doing prepare.read_prompts: there is no source_prompts yet" in first.stdout
     again = run("run", "--env=mine", "--pipelines=prepare")
     assert "Doing" not in again.stdout
     file.write_text(file.read_text() + '{"prompt": "one more?"}\n')
     changed = run("run", "--env=mine", "--pipelines=prepare")
     assert "Doing prepare.read_prompts: prompts_read was 'file:" in changed.stdout
-    assert "Doing prepare.split_prompts: prompts changed" in changed.stdout
+    assert "Doing prepare.split_prompts: source_prompts changed" in changed.stdout
 
 
 def test_the_package_runs_as_a_module_too(smoke_project: Run) -> None:

@@ -51,9 +51,9 @@ def test_a_run_into_a_pipe_redraws_nothing_and_sums_up_each_step(smoke_project: 
 
 def test_calls_on_an_empty_store_follow_the_formula(smoke_project: Run) -> None:
     """METHOD section 4: K n + (N - n) calls, against K N for Generate-then-Select."""
-    splits = load(smoke_project.directory, "splits")
-    n = sum(row["split"] == "calibration" for row in splits)
-    train = sum(row["split"] == "train" for row in splits)
+    prompts = load(smoke_project.directory, "prompts")
+    n = sum(row["split"] == "calibration" for row in prompts)
+    train = sum(row["split"] == "train" for row in prompts)
     calibration = load(smoke_project.directory, "calibration_calls")
     routed = load(smoke_project.directory, "routed_calls")
     assert n > 0 and train > 0
@@ -94,7 +94,8 @@ def test_each_prompt_is_answered_by_the_teacher_with_the_highest_score(smoke_pro
 
 
 def test_test_prompts_are_never_answered_by_a_teacher(smoke_project: Run) -> None:
-    test = {r["prompt_id"] for r in load(smoke_project.directory, "splits") if r["split"] == "test"}
+    prompts = load(smoke_project.directory, "prompts")
+    test = {r["prompt_id"] for r in prompts if r["split"] == "test"}
     for table in ("calibration_responses", "routed_responses", "sft_dataset"):
         rows = load(smoke_project.directory, table)
         assert rows and not test & {row["prompt_id"] for row in rows}

@@ -33,16 +33,16 @@ def sentence(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_a_step_alone_says_which_inputs_are_of_other_prompts_and_what_to_do(project: Run) -> None:
-    old, new = versions(project.directory, "prompts.parquet")
+    old, new = versions(project.directory, "source_prompts.parquet")
     done = project("run", "--env=smoke", *SCORE, check=False)
     assert "Doing" not in done.stdout
     assert sentence(done) == (
         "Error: The inputs of label.score_quality do not belong together, as calibration_responses "
-        f"({old}) was not made from the newest prompts ({new}): run `kedro run "
+        f"({old}) was not made from the newest source_prompts ({new}): run `kedro run "
         "--pipelines=label`, or take those that belong together with "
-        f"--load-versions=prompts:{old}."
+        f"--load-versions=source_prompts:{old}."
     )
-    done = project("run", "--env=smoke", *SCORE, f"--load-versions=prompts:{old}", "--redo")
+    done = project("run", "--env=smoke", *SCORE, f"--load-versions=source_prompts:{old}", "--redo")
     assert "Done label.score_quality" in done.stdout
 
 
@@ -51,7 +51,8 @@ def test_every_node_of_the_main_path_is_held_to_it(project: Run) -> None:
     with KedroSession.create(project_path=project.directory, env="smoke") as session:
         catalog = session.load_context().catalog
     whole = register_pipelines()["__default__"]
-    later = whole.from_inputs("prompts", "splits").all_outputs() - {"prompts", "splits"}
+    made = {"source_prompts", "prompts"}
+    later = whole.from_inputs(*made).all_outputs() - made
     refused = set()
     for node in whole.nodes:
         try:
@@ -60,9 +61,7 @@ def test_every_node_of_the_main_path_is_held_to_it(project: Run) -> None:
             assert str(error).startswith(f"The inputs of {node.name} do not belong together, as ")
             refused.add(node.name)
     assert refused == {
-        node.name
-        for node in whole.nodes
-        if {"prompts", "splits"} & set(node.inputs) and later & set(node.inputs)
+        node.name for node in whole.nodes if made & set(node.inputs) and later & set(node.inputs)
     }
 
 
@@ -70,7 +69,7 @@ def test_every_node_of_the_main_path_is_held_to_it(project: Run) -> None:
     ("options", "node"),
     [
         (["--pipelines=evaluate"], "evaluate.answer_test_after"),
-        (["--pipelines=compare"], "compare.route_at_other_alphas"),
+        (["--pipelines=compare"], "compare_routers.cross_fit_routers"),
         (["--pipelines=hand_on"], "hand_on.collect_facts"),
     ],
 )
@@ -84,8 +83,8 @@ def test_steps_that_measure_and_hand_on_are_held_to_it(
 def test_what_a_run_makes_itself_is_held_to_it(project: Run) -> None:
     nodes = "--nodes=prepare.read_prompts,label.score_quality"
     done = project("run", "--env=smoke", nodes, "--params=seed=9", check=False)
-    new = versions(project.directory, "prompts.parquet")[-1]
-    assert f"was not made from the newest prompts ({new}): run `" in sentence(done)
+    new = versions(project.directory, "source_prompts.parquet")[-1]
+    assert f"was not made from the newest source_prompts ({new}): run `" in sentence(done)
     assert "Done prepare.read_prompts" in done.stdout  # that much was known only then
     assert "Doing label.score_quality" not in done.stdout
     project("run", "--env=smoke", "--pipelines=prepare", "--params=seed=8")

@@ -288,18 +288,19 @@ def test_equal_rewards_are_refused_before_a_model_is_loaded(tmp_path, monkeypatc
     models = Models({n: ModelSettings(random="chat", random_seed=i) for i, n in enumerate("ab")})
     teachers = Teachers({"x": {"model": "a"}, "y": {"model": "b"}})
     recipes = resolve_recipes(teachers, models)
-    prompts = [{"prompt_id": p, "prompt": p} for p in ("p", "q")]
-    splits = [{"prompt_id": p, "split": "calibration", "part": "fit"} for p in ("p", "q")]
+    prompts = [
+        {"prompt_id": p, "prompt": p, "split": "calibration", "part": "fit"} for p in ("p", "q")
+    ]
     rewards = [
         {
             "prompt_id": p, "teacher": r.teacher, "response_key": r.response_key(p),
             "reward": 0.5, "valid": True,
         } for p in ("p", "q") for r in recipes
     ]  # fmt: skip
-    kinds = (schemas.PROMPTS, schemas.SPLITS, schemas.REWARDS)
+    kinds = (schemas.PROMPTS, schemas.REWARDS)
     tables = [
         pads.dataset(pa.Table.from_pylist(rows, kind))
-        for rows, kind in zip((prompts, splits, rewards), kinds, strict=True)
+        for rows, kind in zip((prompts, rewards), kinds, strict=True)
     ]
     with pytest.raises(PersynError, match="All teachers have equal rewards on every prompt"):
         nodes.fit_router(*tables, models, teachers, TrainRouterSettings(backbone="a"), 0, tmp_path)

@@ -5,6 +5,7 @@ a new step too, can be run by the project's own runner and its records looked at
 """
 
 from collections.abc import Callable
+from inspect import Parameter, Signature
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from kedro.pipeline.node import Node
 
 from persyn_kedro.datasets.documents import JsonDocument
 from persyn_kedro.foundations.hashing import text_id
+from persyn_kedro.foundations.settings.marks import Step
 from persyn_kedro.pipeline_registry import MAKERS
+from persyn_kedro.runs.records import texts_of
 from persyn_kedro.runs.runner import ResumingRunner
 from tests.support.settings import SHORTEST
 
@@ -33,6 +36,10 @@ def _fake(real: Node, alike: Callable[[str], bool]) -> Node:
         return [f"{name} of {seed} and {'' if alike(name) else text}" for name in real.outputs]
 
     inputs = [name for name in real.inputs if name in TABLES]
+    work.__signature__ = Signature(  # type: ignore[attr-defined]
+        [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ["seed", *inputs]]
+    )
+    work.step = Step(texts=tuple(texts_of(real)))  # type: ignore[attr-defined]
     return node(work, ["params:seed", *inputs], real.outputs, name=real.name)
 
 

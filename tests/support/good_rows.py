@@ -13,6 +13,13 @@ from persyn_kedro.foundations.tables.registry import COLUMNS
 
 ID, OTHER_ID, KEY = text_id("p"), text_id("q"), text_id("k")
 NAN, INF = float("nan"), float("inf")
+PROMPT = {
+    "prompt_id": ID,
+    "prompt": "2+2?",
+    "reference": "4",
+    "source": "p.jsonl",
+    "metadata": "{}",
+}
 ANSWER = {"prompt_id": ID, "teacher": "a", "response_key": KEY}
 RESPONSE = {
     **ANSWER,
@@ -51,22 +58,10 @@ USER, SYSTEM = {"role": "user", "content": "2+2?"}, {"role": "system", "content"
 ASSISTANT = {"role": "assistant", "content": "4"}
 # One good row of each table, and what other good rows have instead.
 GOOD: dict[str, dict[str, Any]] = {
-    "prompts": {
-        "prompt_id": ID,
-        "prompt": "2+2?",
-        "reference": "4",
-        "source": "p.jsonl",
-        "metadata": "{}",
-    },
-    "test_set": {
-        "prompt_id": ID,
-        "prompt": "2+2?",
-        "reference": "4",
-        "source": "p.jsonl",
-        "metadata": None,
-    },
-    "splits": {"prompt_id": ID, "split": "calibration", "part": "fit"},
-    "calibration_set": {"prompt_id": ID, "prompt": "2+2?"},
+    "source_prompts": PROMPT,
+    "prompts": {**PROMPT, "split": "calibration", "part": "fit"},
+    "calibration_set": {"prompt_id": ID},
+    "test_set": {"prompt_id": ID},
     "responses": RESPONSE,
     "calls": CALLS,
     "plan": {

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
+from persyn_kedro.domain.prompts.chosen import ChosenPrompts
+from persyn_kedro.domain.prompts.select import find_texts
 from persyn_kedro.domain.training_set.merge import build_sft_dataset
 from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.tables import schemas
@@ -15,6 +17,12 @@ from persyn_kedro.foundations.tables import schemas
 
 def dataset(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pads.Dataset:
     return pads.dataset(pa.Table.from_pylist(list(rows), schema))
+
+
+def prompts_of(texts: Mapping[str, str]) -> ChosenPrompts:
+    """Return prompts, by prompt_id, as the steps are handed them."""
+    rows = [{"prompt_id": prompt_id, "prompt": text} for prompt_id, text in texts.items()]
+    return find_texts(dataset(rows, schemas.SOURCE_PROMPTS), pa.array(texts, pa.string()))
 
 
 def on_disk(path: Path, table: pa.Table) -> pads.Dataset:
@@ -37,7 +45,6 @@ def sft_rows(
     chosen = {
         "row": pa.array(range(len(prompts)), pa.int64()),
         "prompt_id": pa.array(prompts, pa.string()),
-        "split": pa.array([None] * len(prompts), pa.string()),
         "part": pa.array([p["part"] for p in prompts.values()], pa.string()),
     }
     reader = build_sft_dataset(

@@ -3,18 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.api.pool import Pool
 from persyn_kedro.api.prompts import prompt_table
-from persyn_kedro.domain.prompts import in_memory, rows_of
+from persyn_kedro.domain.prompts import find_texts, places_of
 from persyn_kedro.domain.routers import check_assignments, ranked_places
 from persyn_kedro.domain.teachers import make_sure, pool_identity, with_texts
 from persyn_kedro.domain.training_set import exact_checker, routed_generation
 from persyn_kedro.foundations.settings import read_group
-from persyn_kedro.foundations.tables import RESPONSES
 
 
 def generate(
@@ -41,10 +39,9 @@ def generate(
     """
     chosen = read_group("generate", settings)
     check_assignments(assignments.schema, pool_identity(pool.recipes))
-    rows = {row["prompt_id"]: row for row in prompt_table(prompts).to_pylist()}
+    table = prompt_table(prompts)
+    ids, asked = table["prompt_id"], pads.dataset(table)
     scored, choices = ranked_places(pads.dataset(assignments), chosen.max_calls)
-    places = rows_of(pa.array(list(rows), pa.string()), scored)
-    wanted = in_memory({prompt_id: row["prompt"] for prompt_id, row in rows.items()})
 
     def ask(asked: Any) -> tuple[pa.Table, pa.Table]:
         return make_sure(asked, pool.recipes, pool.responses, pool.engine, pool.seed, go_on=True)
@@ -52,18 +49,14 @@ def generate(
     def texts(outcomes: pa.Table) -> Iterator[pa.RecordBatch]:
         return with_texts(outcomes, pool.recipes, pool.responses)
 
-    def check(outcomes: pa.Table) -> pa.Table:
-        responses = pa.Table.from_batches(texts(outcomes), RESPONSES)
-        return exact_checker(rows, pool.thinks, pool.quality)(responses)
-
     responses, calls = routed_generation(
-        wanted,
-        np.asarray(choices)[places],
+        find_texts(asked, ids),
+        choices[places_of(ids, scored)],
         list(pool.teachers.root),
         chosen,
         allow_truncated,
         ask,
-        check,
+        exact_checker(asked, pool.thinks, pool.quality, texts),
         texts,
     )
     return responses.read_all(), calls

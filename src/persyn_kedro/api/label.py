@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset as pads
 
 from persyn_kedro.api.pool import Pool
 from persyn_kedro.api.prompts import prompt_table
 from persyn_kedro.domain.learnability import score_responses
+from persyn_kedro.domain.prompts import find_rows, find_texts
 from persyn_kedro.domain.quality import check_can_be_judged, check_quality
 from persyn_kedro.domain.rewards import compute_rewards
 from persyn_kedro.domain.teachers import answer
@@ -51,17 +53,16 @@ def label(prompts: Any, pool: Pool, **settings: Any) -> Labels:
     """
     chosen = read_group("label", settings)
     table = prompt_table(prompts)
-    rows = {row["prompt_id"]: row for row in table.to_pylist()}
+    rows = find_rows(pads.dataset(table), table["prompt_id"])
     check_can_be_judged(list(rows.values()), chosen)
-    pairs = [(prompt_id, row["prompt"]) for prompt_id, row in rows.items()]
-    wanted = {recipe.teacher: pairs for recipe in pool.recipes}
+    asked = find_texts(pads.dataset(table), table["prompt_id"])
+    wanted = {recipe.teacher: asked for recipe in pool.recipes}
     responses, calls = answer(wanted, pool.recipes, pool.responses, pool.engine, pool.seed)
     judge, student = chosen.quality.model, pool.student
     models = resolve_models(pool.models, [student.model, *([judge] if judge else [])])
-    texts = dict(pairs)
     statistics = score_responses(
         responses,
-        texts,
+        dict(asked),
         pool.thinks,
         models[student.model],
         student.system,

@@ -10,7 +10,7 @@ from persyn_kedro.foundations.errors import PersynError
 
 
 def prompt_table(prompts: Any) -> pa.Table:
-    """Return ``schemas.PROMPTS`` of prompts; repeated ones are left out.
+    """Return ``schemas.SOURCE_PROMPTS`` of prompts; repeated ones are left out.
 
     Args:
         prompts: texts, mappings with ``prompt`` and, if known, ``reference``, or an Arrow table or

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset as pads
 
 from persyn_kedro.api.label import Labels
 from persyn_kedro.api.pool import Pool
 from persyn_kedro.api.prompts import prompt_table
+from persyn_kedro.domain.prompts import find_texts
 from persyn_kedro.domain.rewards import reward_matrix
 from persyn_kedro.domain.routers import assign, fit_and_save
 from persyn_kedro.domain.teachers import pool_identity
@@ -30,11 +32,11 @@ def fit_router(labels: Labels, pool: Pool, directory: str | Path, **settings: An
     """
     given = {"kind": "knn", "backbone": pool.student.model, **settings}
     chosen = read_group("train_router", given)
-    texts = {row["prompt_id"]: row["prompt"] for row in labels.prompts.to_pylist()}
     prompt_ids, rewards = reward_matrix(labels.rewards, list(pool.teachers.root))
     backbone = resolve_models(pool.models, [chosen.backbone])[chosen.backbone]
+    asked = find_texts(pads.dataset(labels.prompts), pa.array(prompt_ids, pa.string()))
     fit_and_save(
-        [texts[prompt_id] for prompt_id in prompt_ids],
+        [text for _, text in asked],
         rewards,
         chosen,
         backbone,

@@ -38,16 +38,18 @@ class ProjectHooks:
 
     @hook_impl
     def before_node_run(self, node: Any, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Hand the node those settings alone that it is marked to read (``settings.step``)."""
+        """Hand the node those settings and texts alone that it is marked to read (``step``)."""
         from persyn_kedro.foundations.settings import hand, step_of
-        from persyn_kedro.runs.records import settings_of
+        from persyn_kedro.foundations.tables import texts_alone
+        from persyn_kedro.runs.records import settings_of, texts_of
 
         groups = settings_of(node)
         settings = {argument: inputs[f"params:{group}"] for argument, group in groups.items()}
         if "seed" in settings:
             settings["seed"] = int(settings["seed"])  # 7.0 is 7, as in every other setting
         handed = hand(settings, step_of(node.func).reads)
-        return {f"params:{groups[argument]}": value for argument, value in handed.items()}
+        texts = {name: texts_alone(inputs[name]) for name in texts_of(node)}
+        return {f"params:{groups[argument]}": value for argument, value in handed.items()} | texts
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Any, catalog: Any) -> None:

@@ -27,8 +27,7 @@ def find_pool_change(
     if not pool_difference(*pools):
         return None
     before, now = (_routed(assignments, catalog.get("router_metrics"), v) for v in pair)
-    splits = catalog.load("splits").to_table(columns=["prompt_id", "split"])
-    return pool_change(before, now, splits, calls)
+    return pool_change(before, now, catalog.load("prompts"), calls)
 
 
 def _versions(

@@ -35,6 +35,12 @@ def settings_of(node: Node) -> dict[str, str]:
     return {a: n.removeprefix("params:") for a, n in names if n.startswith("params:")}
 
 
+def texts_of(node: Node) -> list[str]:
+    """Return the tables of which a node reads prompts' texts alone (``step``'s ``texts``)."""
+    names = zip(inspect.signature(node.func).parameters, node.inputs, strict=False)
+    return [name for argument, name in names if argument in step_of(node.func).texts]
+
+
 def groups_of(nodes: Iterable[Node]) -> set[str]:
     """Return the groups of settings that any of these nodes takes."""
     return {group for node in nodes for group in settings_of(node).values()}
@@ -97,8 +103,8 @@ class StepRecords:
         """
         groups = settings_of(node).items()
         settings = {a: (group, getattr(self.settings, group)) for a, group in groups}
-        inputs = {}
-        for name in node.inputs:
+        inputs, looked_up = {}, texts_of(node)
+        for name in [n for n in node.inputs if n not in looked_up]:
             if name in contents:
                 inputs[name] = contents[name]
             elif (dataset := self._versioned(name)) is not None:

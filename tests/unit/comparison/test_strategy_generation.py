@@ -8,6 +8,7 @@ from persyn_kedro.domain.comparison.strategies import choices
 from persyn_kedro.domain.comparison.strategies.generation import generate_side_by_side
 from persyn_kedro.foundations.settings.steps import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
+from tests.support.tables import prompts_of
 
 TEACHERS = ["big", "middle", "small"]
 IDS = ["p0", "p1", "p2"]
@@ -35,7 +36,7 @@ def generated(
         ]
         return pa.Table.from_pylist(rows, schemas.QUALITY)
 
-    prompts = {p: f"text of {p}" for p in IDS}
+    prompts = prompts_of({p: f"text of {p}" for p in IDS})
     table, asked = generate_side_by_side(
         prompts, allocation, TEACHERS, GenerateSettings(**settings), False, ask, check
     )

@@ -29,13 +29,12 @@ SPLITS = ["calibration"] * 2 + ["train"] * 4 + ["test"] * 3
 IDS = [text_id(f"{i}") for i in range(len(SPLITS))]
 
 
-def tables() -> tuple[Any, Any]:
-    prompts = dataset([{"prompt_id": i, "prompt": PROMPT} for i in IDS], schemas.PROMPTS)
+def prompts() -> Any:
     rows = [
-        {"prompt_id": i, "split": split, "part": "fit"}
+        {"prompt_id": i, "prompt": PROMPT, "split": split, "part": "fit"}
         for i, split in zip(IDS, SPLITS, strict=True)
     ]
-    return prompts, dataset(rows, schemas.SPLITS)
+    return read_prompts(dataset(rows, schemas.PROMPTS))
 
 
 def work(**generate: Any) -> Work:
@@ -96,7 +95,7 @@ def by_place(plan: pa.Table) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def test_calls_tokens_and_costs_on_an_empty_store(tmp_path: Path) -> None:
-    asked = read_prompts(*tables())
+    asked = prompts()
     plan, summary = make_plan(asked, None, work(), ResponseStore(tmp_path))
     rows = by_place(plan)
     dear = rows["label", "dear"]
@@ -117,7 +116,7 @@ def test_calls_tokens_and_costs_on_an_empty_store(tmp_path: Path) -> None:
 
 
 def test_what_the_store_holds_costs_nothing_and_tells_how_long_answers_are(tmp_path: Path) -> None:
-    store, asked = ResponseStore(tmp_path), read_prompts(*tables())
+    store, asked = ResponseStore(tmp_path), prompts()
     store_answers(store, work(), "dear", [IDS[0], IDS[2], text_id("of another run")])
     rows = by_place(make_plan(asked, None, work(), store)[0])
     assert rows["label", "dear"]["calls"] == 1 and rows["label", "cheap"]["calls"] == 2
@@ -131,7 +130,7 @@ def test_what_the_store_holds_costs_nothing_and_tells_how_long_answers_are(tmp_p
 
 @pytest.mark.usefixtures("only_tokenizers")
 def test_the_estimate_depends_on_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked, store, given = read_prompts(*tables()), ResponseStore(tmp_path / "s"), work()
+    asked, store, given = prompts(), ResponseStore(tmp_path / "s"), work()
     pool = {name: t.model_copy(update={"model": "tiny"}) for name, t in given.teachers.root.items()}
     given = Work(**{**vars(given), "teachers": Teachers(root=pool)})
 
@@ -150,14 +149,14 @@ def test_the_estimate_depends_on_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_imported_answers_need_no_call_and_tell_no_length(tmp_path: Path) -> None:
-    store, asked = ResponseStore(tmp_path), read_prompts(*tables())
+    store, asked = ResponseStore(tmp_path), prompts()
     store_answers(store, work(), "dear", [IDS[0]], "import")
     row = by_place(make_plan(asked, None, work(), store)[0])["label", "dear"]
     assert (row["calls"], row["prompt_tokens"], row["completion_tokens"]) == (1, 26, 200)
 
 
 def test_at_most_holds_whatever_the_router_chooses(tmp_path: Path) -> None:
-    asked = read_prompts(*tables())
+    asked = prompts()
     plan, summary = make_plan(asked, None, work(), ResponseStore(tmp_path))
     label = sum(r["most_cost"] for r in plan.to_pylist() if r["step"] == "label")
     all_to_dear = 4 * (26 * 2 + 200 * 10) / 1e6
@@ -166,7 +165,7 @@ def test_at_most_holds_whatever_the_router_chooses(tmp_path: Path) -> None:
 
 
 def test_where_a_router_has_chosen_its_choice_counts(tmp_path: Path) -> None:
-    store, asked = ResponseStore(tmp_path), read_prompts(*tables())
+    store, asked = ResponseStore(tmp_path), prompts()
     store_answers(store, work(), "dear", [IDS[2]])
     chosen = ["dear", "dear", "dear", "dear", "dear", "cheap", "cheap", "cheap", "cheap"]
     rows = [{"prompt_id": i, "teacher": t} for i, t in zip(IDS, chosen, strict=True)]
@@ -182,7 +181,7 @@ def test_where_a_router_has_chosen_its_choice_counts(tmp_path: Path) -> None:
 
 def test_another_pools_choices_do_not_count(tmp_path: Path) -> None:
     """Also where the teachers are called the same: here one has another system prompt now."""
-    asked, now = read_prompts(*tables()), work()
+    asked, now = prompts(), work()
     recipes = make_recipes(now.teachers, resolve_models(now.models, ["far"]))
     rows = [{"prompt_id": i, "teacher": "dear"} for i in IDS]
     assignments = dataset(rows, with_pool(pool_identity(recipes)))
@@ -201,7 +200,7 @@ def test_two_teachers_of_one_recipe_are_asked_once(tmp_path: Path) -> None:
     teachers = twice.teachers.root
     both = Teachers(root={"one": teachers["cheap"], "two": teachers["cheap"]})
     twice = Work(**{**vars(twice), "teachers": both})
-    rows = by_place(make_plan(read_prompts(*tables()), None, twice, ResponseStore(tmp_path))[0])
+    rows = by_place(make_plan(prompts(), None, twice, ResponseStore(tmp_path))[0])
     assert rows["label", "one"]["calls"] == 2 and rows["label", "two"]["calls"] == 0
 
 
@@ -212,7 +211,7 @@ def test_no_model_is_fetched_and_what_is_not_there_is_said(
     absent = work(verification="next_choice", max_calls=3)
     models = Models.model_validate({"tiny": {"zoo": "smollm2"}, "far": absent.models.root["far"]})
     absent = Work(**{**vars(absent), "models": models})
-    summary = make_plan(read_prompts(*tables()), None, absent, ResponseStore(tmp_path / "s"))[1]
+    summary = make_plan(prompts(), None, absent, ResponseStore(tmp_path / "s"))[1]
     assert not (tmp_path / "cache" / "zoo").exists()
     assert summary["disk"]["models to fetch"] == 4 * 93e6 and summary["disk"]["student"] is None
     assert any(note.startswith("Not fetched yet: tiny.") for note in summary["notes"])
@@ -220,7 +219,7 @@ def test_no_model_is_fetched_and_what_is_not_there_is_said(
 
 
 def test_estimate_stands_beside_what_was_done(tmp_path: Path) -> None:
-    asked = read_prompts(*tables())
+    asked = prompts()
     estimate = make_plan(asked, None, work(), ResponseStore(tmp_path))[0]
     call = dict.fromkeys((f.name for f in schemas.CALLS), 0)
     made = pa.Table.from_pylist(

@@ -36,10 +36,11 @@ def test_every_prompt_is_kept_once_and_has_one_place(prompts: list[str], seed: i
     ids = table["prompt_id"].to_pylist()
     assert len(set(ids)) == len(ids)
     source = PromptSource(file="p.jsonl")
-    splits = split_prompts(ids, PrepareSettings(source=source), seed).read_all().to_pylist()
-    assert [s["prompt_id"] for s in splits] == ids
+    batches, place = table.to_batches(), PrepareSettings(source=source)
+    split = split_prompts(batches, place, seed).read_all()
+    assert split.select(table.column_names) == table
     parts = {"calibration": {"fit", "holdout"}, "train": {"sft", "withheld"}, "test": {None}}
-    assert all(s["part"] in parts[s["split"]] for s in splits)
+    assert all(s["part"] in parts[s["split"]] for s in split.to_pylist())
 
 
 @given(TEXT, HALF, TEXT)

@@ -56,8 +56,8 @@ def test_prompts_and_splits_are_made_as_they_are_read() -> None:
     prompts = preparation.prepare_prompts(rows())
     assert len(prompts.read_next_batch()) == 64 == read
     place = PrepareSettings(source=PromptSource(file="p.jsonl"))
-    ids = (row["prompt"] for row in rows())
-    assert len(preparation.split_prompts(ids, place, 0).read_next_batch()) == 64 == read
+    split = preparation.split_prompts(preparation.prepare_prompts(rows()), place, 0)
+    assert len(split.read_next_batch()) == 64 == read
 
 
 def test_assignments_are_made_as_scores_come() -> None:

@@ -1,7 +1,9 @@
 """Prompts: identity, repeats, splits that never move, and unreadable files."""
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -17,18 +19,25 @@ def settings(**values: float) -> PrepareSettings:
     return PrepareSettings(source=PromptSource(file="unused.jsonl"), **values)
 
 
+def placed(texts: Iterable[str], chosen: PrepareSettings, seed: int) -> list[dict[str, Any]]:
+    """Return rows of ``schemas.PROMPTS`` of these prompts."""
+    row = {"reference": None, "source": "x", "metadata": None}
+    prompts = prepare_prompts([{**row, "prompt": text} for text in texts])
+    return split_prompts(prompts, chosen, seed).read_all().to_pylist()
+
+
 @given(st.lists(st.uuids(), min_size=2, unique=True), st.integers(0, 5))
 def test_adding_prompts_never_moves_old_ones(ids: list, seed: int) -> None:
     names = [str(i) for i in ids]
-    few = split_prompts(names[: len(names) // 2], settings(), seed).read_all().to_pylist()
-    many = split_prompts(reversed(names), settings(), seed).read_all().to_pylist()
+    few = placed(names[: len(names) // 2], settings(), seed)
+    many = placed(reversed(names), settings(), seed)
     places = {row["prompt_id"]: row for row in many}
     assert all(places[row["prompt_id"]] == row for row in few)
 
 
 def test_the_fractions_are_kept() -> None:
     chosen = settings(calibration_fraction=0.3, test_fraction=0.2)
-    rows = split_prompts([str(i) for i in range(20_000)], chosen, 0).read_all().to_pylist()
+    rows = placed(map(str, range(20_000)), chosen, 0)
     share = {s: sum(r["split"] == s for r in rows) / 20_000 for s in ("calibration", "test")}
     assert share == pytest.approx({"calibration": 0.3, "test": 0.2}, abs=0.015)
 

@@ -32,7 +32,7 @@ def make_summary(
 ) -> dict[str, Any]:
     """A run in which teacher k answers ``OF_TEACHER[k]`` prompts with 10 (k + 1) tokens each."""
     split = ["calibration"] * CALIBRATION + ["train"] * TRAIN + ["test"] * TEST
-    splits = [{"prompt_id": f"p{i}", "split": s} for i, s in enumerate(split)]
+    prompts = [{"prompt_id": f"p{i}", "split": s} for i, s in enumerate(split)]
     chosen = [t for t, n in zip(teachers, OF_TEACHER, strict=False) for _ in range(n)]
     chosen += [teachers[0]] * (len(split) - len(chosen))  # the router ranks test prompts too
     assigned = [{"prompt_id": f"p{i}", "teacher": t} for i, t in enumerate(chosen)]
@@ -56,7 +56,7 @@ def make_summary(
         table(calls, schemas.CALLS),
         table(routed, schemas.CALLS),
         table(answered, schemas.ROUTED_RESPONSES),
-        table(splits, schemas.SPLITS),
+        dataset(prompts, schemas.PROMPTS),
         table([{"prompt_id": "p0", "part": "sft"}], schemas.SFT_DATASET),
         router_metrics(scores, reward, random.random((20, len(teachers)))),
         {
@@ -84,10 +84,11 @@ def answered(prompts: dict[str, dict[str, Any]], teachers: list[str] = POOL[:2])
         for t, r in zip(teachers, row["rewards"], strict=True)
     ]  # fmt: skip
     assigned = [{"prompt_id": p, "teacher": row["choice"]} for p, row in prompts.items()]
-    splits = [
-        {"prompt_id": p, "split": "calibration", "part": r["part"]} for p, r in prompts.items()
-    ]
-    asked = [{"prompt_id": p, "prompt": f"What of {p}?", "source": "made up"} for p in prompts]
+    asked = [
+        {"prompt_id": p, "prompt": f"What of {p}?", "source": "made up", "split": "calibration",
+         "part": row["part"]}
+        for p, row in prompts.items()
+    ]  # fmt: skip
     said = [
         {**{k: r[k] for k in ("prompt_id", "teacher")}, "finish_reason": "stop",
          "response": prompts[r["prompt_id"]].get("response", f"{r['teacher']} on {r['prompt_id']}")}
@@ -96,7 +97,7 @@ def answered(prompts: dict[str, dict[str, Any]], teachers: list[str] = POOL[:2])
     compared = compare_choices(
         table(assigned, schemas.ASSIGNMENTS),
         table(rewards, schemas.REWARDS),
-        table(splits, schemas.SPLITS),
+        dataset(asked, schemas.PROMPTS),
         teachers,
     )
     return {"alpha": 0.4} | with_answers(

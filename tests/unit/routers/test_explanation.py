@@ -63,13 +63,12 @@ def tables(tmp_path) -> RouterTables:
     )
     return RouterTables(
         router,
-        dataset([{"prompt_id": p, "prompt": t} for p, t in TEXTS.items()], schemas.PROMPTS),
         dataset(
             [
-                {"prompt_id": p, "split": s, "part": q}
-                for p, (s, q) in zip(TEXTS, places, strict=True)
+                {"prompt_id": p, "prompt": t, "split": s, "part": q}
+                for (p, t), (s, q) in zip(TEXTS.items(), places, strict=True)
             ],
-            schemas.SPLITS,
+            schemas.PROMPTS,
         ),
         dataset(rewards, schemas.REWARDS),
         pads.dataset(list(assignments(list(TEXTS), [scores], "abc"))),

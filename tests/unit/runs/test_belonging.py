@@ -171,7 +171,7 @@ def _appending(work):  # type: ignore[no-untyped-def]
 
 def test_versions_put_there_by_hand_are_taken_as_they_are(project: Path) -> None:
     data = catalog(project, "v2")
-    data["prompts"].save("my own")
+    data["source_prompts"].save("my own")
     alone = Pipeline([NODES["label.score_quality"]])
     assert refused(alone, project) is not None  # that the answers are others' is known
     data["calibration_responses"].save("my own")
@@ -185,9 +185,9 @@ def test_versions_that_the_user_chose_are_held_to_it_too(project: Path) -> None:
     sentence = refused(alone, project, assignments="v1")
     assert sentence is not None
     chosen = versions_of(sentence)
-    assert chosen == {"assignments": "v1", "prompts": "v1", "splits": "v1"}
+    assert chosen == {"assignments": "v1", "prompts": "v1"}
     assert refused(alone, project, **chosen) is None
-    sentence = refused(alone, project, assignments="v1", splits="v2")
+    sentence = refused(alone, project, assignments="v1", prompts="v2")
     assert sentence is not None and sentence.endswith(": leave out --load-versions.")
 
 
@@ -239,5 +239,5 @@ def test_many_versions_alike_are_no_more_to_search(project: Path) -> None:
         return Ancestry.origins(ancestry, name)
 
     ancestry.origins = count  # type: ignore[method-assign]
-    assert ancestry.clash({"prompts": "v2", "evaluation_metrics": "v1"}) is not None
+    assert ancestry.clash({"source_prompts": "v2", "evaluation_metrics": "v1"}) is not None
     assert read < 200

@@ -4,12 +4,12 @@ import pyarrow as pa
 
 from persyn_kedro.domain.reporting.terminal import pool_change_text
 from persyn_kedro.domain.routers.pool_changes import Routed, pool_change
+from persyn_kedro.foundations.tables import schemas
+from tests.support.tables import dataset
 
-SPLITS = pa.table(
-    {
-        "prompt_id": list("pqrstu"),
-        "split": ["calibration", "train", "train", "train", "test", "train"],
-    }
+SPLITS = ["calibration", "train", "train", "train", "test", "train"]
+PROMPTS = dataset(
+    [{"prompt_id": p, "split": s} for p, s in zip("pqrstu", SPLITS, strict=True)], schemas.PROMPTS
 )
 
 
@@ -26,7 +26,7 @@ def test_moves_calls_and_regret_of_an_added_teacher() -> None:
         "label": [{"teacher": "c", "calls": 1, "cost": 2.0}],
         "generate": [{"teacher": "c", "calls": 2}, {"teacher": "a", "seconds": 1.0}],
     }
-    change = pool_change(routed("aabab", "ab", 0.5), routed("accbc", "abc", 0.125), SPLITS, calls)
+    change = pool_change(routed("aabab", "ab", 0.5), routed("accbc", "abc", 0.125), PROMPTS, calls)
     assert change["difference"] == "'c' was added"
     assert change["prompts"] == 4  # s is a test prompt, u was never routed
     moves = [{"from": "a", "to": "b", "prompts": 1}, {"from": "a", "to": "c", "prompts": 1},
@@ -44,7 +44,7 @@ def test_moves_calls_and_regret_of_an_added_teacher() -> None:
 
 
 def test_a_removed_teacher_and_what_could_not_be_measured() -> None:
-    change = pool_change(routed("abc", "abc"), routed("aaa", "ab", 0.5), SPLITS, {})
+    change = pool_change(routed("abc", "abc"), routed("aaa", "ab", 0.5), PROMPTS, {})
     assert change["difference"] == "'c' was removed"
     assert [(r["teacher"], r["before"], r["now"]) for r in change["teachers"]] == [
         ("a", 1, 3), ("b", 1, 0), ("c", 1, 0),

@@ -15,7 +15,7 @@ from persyn_kedro.datasets.documents import JsonDocument
 from persyn_kedro.datasets.model_directory import ModelDirectory
 from persyn_kedro.datasets.parquet_table import ParquetTable
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.marks import Step
+from persyn_kedro.foundations.settings.marks import Step, step
 from persyn_kedro.foundations.tables.schemas import with_unsettled
 from persyn_kedro.runs.belonging import pin_versions_behind
 from persyn_kedro.runs.fingerprints import difference
@@ -195,6 +195,23 @@ def test_an_import_has_the_steps_that_read_the_store_done_again(tmp_path: Path) 
     data.load("response_store").note_import({"t": 3})
     after = StepRecords(data).reading(pipeline.nodes[0])
     assert difference(before, after) == "response_store changed"
+
+
+def test_other_prompts_than_those_looked_up_by_id_redo_nothing(tmp_path: Path) -> None:
+    @step(texts=("prompts",))
+    def lengths(ids: Any, prompts: Any) -> int:
+        return 0
+
+    look_up = node(lengths, ["numbers", "total"], "length", name="look_up")
+    numbers(tmp_path, "v1", 1)
+    data = catalog(tmp_path, "v1")
+    data.save("total", 1)
+    before = StepRecords(data).reading(look_up)
+    assert set(before["inputs"]) == {"numbers"}
+    catalog(tmp_path, "v2").save("total", 2)
+    assert StepRecords(catalog(tmp_path, "v3")).reading(look_up) == before
+    numbers(tmp_path, "v3", 2)
+    assert StepRecords(catalog(tmp_path, "v4")).reading(look_up) != before
 
 
 def test_a_model_directory_is_given_up_only_once_its_version_is_there(

@@ -21,10 +21,13 @@ from persyn_kedro.foundations.settings.models import Models, ModelSettings
 from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.read import GROUPS, read_settings
 from persyn_kedro.foundations.settings.routers import KINDS
+from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs import fingerprints
-from persyn_kedro.runs.records import settings_of
+from persyn_kedro.runs.hooks import ProjectHooks
+from persyn_kedro.runs.records import settings_of, texts_of
 from tests.support.settings import SHORTEST
+from tests.support.tables import dataset
 
 NODES = sorted(sum(register_pipelines().values(), Pipeline([])).nodes, key=lambda n: n.name)
 OF_MODELS = [node for node in NODES if "models" in settings_of(node).values()]
@@ -138,6 +141,26 @@ def test_a_step_hangs_on_the_settings_that_its_mark_names_and_on_no_others(
             required = not pool and type(value).model_fields[change.field].is_required()
             if change.lasts and not counts and not required:
                 assert hand(after, reads)[argument] == handed[argument], where
+
+
+LOOK_UP = [node for node in NODES if step_of(node.func).texts]
+
+
+@pytest.mark.parametrize("node", LOOK_UP, ids=lambda n: n.name)
+def test_what_a_step_looks_up_by_id_is_handed_to_it_as_ids_and_texts_alone(
+    node: Node,
+) -> None:
+    """Whatever else of the prompts it read, a change of that would not redo it."""
+    assert set(step_of(node.func).texts) < set(inspect.signature(node.func).parameters)
+    names = texts_of(node)
+    assert len(names) == len(step_of(node.func).texts)
+    prompts = dataset([{"prompt_id": "p", "prompt": "t", "reference": "r"}], schemas.SOURCE_PROMPTS)
+    groups = {
+        f"params:{group}": getattr(SETTINGS["knn"], group) for group in settings_of(node).values()
+    }
+    handed = ProjectHooks().before_node_run(node, {**groups, **dict.fromkeys(names, prompts)})
+    for name in names:
+        assert handed[name].to_table().to_pylist() == [{"prompt_id": "p", "prompt": "t"}]
 
 
 SOURCES: list[dict[str, Any]] = [

@@ -11,17 +11,25 @@ from hypothesis import given, settings, strategies as st
 
 from persyn_kedro.domain.prompts import prepare as preparation
 from persyn_kedro.domain.prompts.chosen import ChosenPrompts
-from persyn_kedro.domain.prompts.select import select_prompts
+from persyn_kedro.domain.prompts.select import (
+    find_rows,
+    find_texts,
+    select_ids,
+    select_rows,
+    select_texts,
+)
 from persyn_kedro.domain.routers.assignment import ranked
+from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.rows import TableRows, TextColumn, read_blocks
 from persyn_kedro.foundations.tables.seen_keys import SeenKeys
-from tests.support.tables import on_disk
+from tests.support.tables import dataset, on_disk
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
 
 FEW = settings(max_examples=60)
+PLACES = [("train", "sft"), ("train", "withheld"), ("test", None)]
 
 
 @given(st.lists(st.lists(st.text("ab", max_size=4)), max_size=6))
@@ -98,15 +106,58 @@ def test_blocks_follow_the_table(tmp_path: Path) -> None:
     assert ranked(np.array([[1.0, 2.0, 2.0]]), 3).tolist() == [[1, 2, 0]]
 
 
-@given(st.permutations(range(6)), st.lists(st.sampled_from(["train", "test"]), min_size=6))
+@given(
+    st.permutations(range(6)),
+    st.lists(
+        st.sampled_from([("train", "sft"), ("train", "withheld"), ("test", None)]), min_size=6
+    ),
+)
 @FEW
-def test_selected_prompts_are_those_of_a_dictionary(order: list[int], places: list[str]) -> None:
-    prompts = pa.table({"prompt_id": [str(i) for i in order], "prompt": ["?"] * 6})
-    rows = [{"prompt_id": str(i), "split": places[i], "part": None} for i in range(6)]
-    found = select_prompts(prompts, pa.Table.from_pylist(rows, schemas.SPLITS), {"train"})
-    assert [r["prompt_id"] for r in found] == [str(i) for i in order if places[i] == "train"]
-    with pytest.raises(KeyError):
-        select_prompts(prompts, pa.Table.from_pylist(rows[1:], schemas.SPLITS), {"train"})
+def test_selected_prompts_are_those_of_a_dictionary(
+    order: list[int], places: list[tuple[str, str | None]]
+) -> None:
+    rows = [
+        {"prompt_id": f"p{i}", "prompt": f"t{i}", "split": places[i][0], "part": places[i][1]}
+        for i in order
+    ]
+    prompts = dataset(rows, schemas.PROMPTS)
+    for splits, parts in ((["train"], None), (["train", "test"], None), (["train"], ["sft"])):
+        chosen = [
+            (row_number, row)
+            for row_number, row in enumerate(rows)
+            if row["split"] in splits and (parts is None or row["part"] in parts)
+        ]
+        assert select_ids(prompts, splits, parts).to_pylist() == [
+            {"row": n, "prompt_id": row["prompt_id"], "part": row["part"]} for n, row in chosen
+        ]
+        columns = ["prompt_id", "part"]
+        assert select_rows(prompts, splits, parts, columns) == [
+            {name: row[name] for name in columns} for _, row in chosen
+        ]
+        texts = select_texts(prompts, splits, parts)
+        assert list(texts) == [(row["prompt_id"], row["prompt"]) for _, row in chosen]
+
+
+@given(st.permutations(range(6)), st.lists(st.integers(0, 5)))
+@FEW
+def test_found_prompts_are_those_of_a_dictionary(order: list[int], asked: list[int]) -> None:
+    prompts = dataset([{"prompt_id": f"p{i}", "prompt": f"t{i}"} for i in order], schemas.PROMPTS)
+    ids = pa.array([f"p{i}" for i in asked], pa.string())
+    once = list(dict.fromkeys(asked))
+    assert list(find_texts(prompts, ids)) == [(f"p{i}", f"t{i}") for i in once]
+    empty = dict.fromkeys(("reference", "source", "metadata"))
+    assert find_rows(prompts, ids) == {
+        f"p{i}": {"prompt_id": f"p{i}", "prompt": f"t{i}", **empty} for i in asked
+    }
+    with pytest.raises(KeyError, match="p7"):
+        find_texts(prompts, pa.array(["p7"]))
+
+
+def test_prompts_of_an_older_program_are_told_from_those_with_splits() -> None:
+    older = dataset([{"prompt_id": "p", "prompt": "t"}], schemas.SOURCE_PROMPTS)
+    for select in (select_ids, select_rows, select_texts):
+        with pytest.raises(PersynError, match="no splits yet: run `kedro run --pipelines=prepare`"):
+            select(older, ["train"])
 
 
 @given(st.lists(st.sampled_from("abcdef") | st.text(min_size=1).filter(str.strip), min_size=1))

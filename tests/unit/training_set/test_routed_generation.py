@@ -11,18 +11,18 @@ import pyarrow.dataset as pads
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from persyn_kedro.domain.prompts.chosen import in_memory
+from persyn_kedro.domain.quality.checking import check_quality
 from persyn_kedro.domain.routers import assignment
 from persyn_kedro.domain.routers.assignment import assignments, ranked_places
 from persyn_kedro.domain.teachers.recipe import Recipe
-from persyn_kedro.domain.training_set.checking import exact_checker, streaming_checker
+from persyn_kedro.domain.training_set.checking import EXACT, exact_checker
 from persyn_kedro.domain.training_set.merge import is_trainable, trainable_text
 from persyn_kedro.domain.training_set.routed import routed_rounds
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.settings.models import SamplingSettings
 from persyn_kedro.foundations.settings.steps import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
-from tests.support.tables import dataset, sft_rows
+from tests.support.tables import dataset, prompts_of, sft_rows
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
 
@@ -85,7 +85,7 @@ def test_rounds_are_those_of_dictionaries(
         return {**row, "finish_reason": str(finish), "quality": quality}
 
     places = np.array([[TEACHERS.index(t) for t in line] for line in orders]).reshape(-1, 3)
-    rounds = routed_rounds(in_memory(prompts), places, TEACHERS, setting, allow)
+    rounds = routed_rounds(prompts_of(prompts), places, TEACHERS, setting, allow)
     answered = None
     while True:
         try:
@@ -170,7 +170,9 @@ def test_quality_of_blocks_is_that_of_the_whole(tmp_path: Path) -> None:
     by_id = {
         row["prompt_id"]: row for row in dataset(prompts, schemas.PROMPTS).to_table().to_pylist()
     }
-    whole = exact_checker(by_id, {"a": "keep"}, QualityStore(tmp_path / "whole"))(table)
+    mask = [by_id[p]["reference"] is not None for p in table["prompt_id"].to_pylist()]
+    store = QualityStore(tmp_path / "whole")
+    whole = check_quality(table.filter(pa.array(mask)), by_id, {"a": "keep"}, EXACT, None, store)
 
     def texts(outcomes: pa.Table) -> Iterator[pa.RecordBatch]:
         own = {row["response_key"]: row for row in rows}
@@ -179,9 +181,13 @@ def test_quality_of_blocks_is_that_of_the_whole(tmp_path: Path) -> None:
             yield pa.RecordBatch.from_pylist([own[k] for k in keys], schemas.RESPONSES)
 
     store = QualityStore(tmp_path / "blocks")
-    check = streaming_checker(dataset(prompts, schemas.PROMPTS), {"a": "keep"}, store, texts)
+    check = exact_checker(dataset(prompts, schemas.PROMPTS), {"a": "keep"}, store, texts)
     for _ in range(2):  # checked, then known
         assert check(table.select(schemas.OUTCOMES.names)).equals(whole)
+    check = exact_checker(
+        dataset(prompts, schemas.PROMPTS), {"a": "keep"}, store, pa.Table.to_batches
+    )
+    assert check(table).equals(whole)  # the texts are at hand
 
 
 def test_places_of_scores_are_ranked_as_teachers_are() -> None:

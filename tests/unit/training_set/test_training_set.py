@@ -7,12 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from persyn_kedro.domain.prompts.chosen import in_memory
 from persyn_kedro.domain.routers.assignment import ranked
 from persyn_kedro.domain.training_set.routed import routed_generation
 from persyn_kedro.foundations.settings.steps import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
-from tests.support.tables import sft_rows
+from tests.support.tables import prompts_of, sft_rows
 
 TEACHERS = ["strong", "middle", "weak"]
 # p1: weak first and right; p2: weak first and wrong, strong right; p3: nobody is right.
@@ -54,7 +53,7 @@ def run(
         rows = [{**row, "response": f"of {row['response_key']}"} for row in outcomes.to_pylist()]
         yield pa.RecordBatch.from_pylist(rows, schemas.RESPONSES)
 
-    prompts = in_memory({p: f"text of {p}" for p in SCORES})
+    prompts = prompts_of({p: f"text of {p}" for p in SCORES})
     choices = ranked(np.array(list(SCORES.values())), settings.max_calls)
     responses, calls = routed_generation(
         prompts, choices, TEACHERS, settings, False, ask, check, texts

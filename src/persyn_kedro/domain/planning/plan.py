@@ -12,6 +12,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.planning import calls as planned
 from persyn_kedro.domain.planning.disk import disk_needed
 from persyn_kedro.domain.planning.lengths import SAMPLE, lengths_of
+from persyn_kedro.domain.prompts.select import ANSWERED, select_ids, select_texts
 from persyn_kedro.domain.routers.assignment import pool_of
 from persyn_kedro.domain.routers.saving import pool_difference
 from persyn_kedro.domain.stores.tables import ResponseStore
@@ -26,7 +27,6 @@ from persyn_kedro.foundations.settings.models import (
     Teachers,
 )
 from persyn_kedro.foundations.settings.steps import EvaluateSettings, GenerateSettings, SftSettings
-from persyn_kedro.foundations.tables.rows import TableRows
 from persyn_kedro.foundations.tables.schemas import PLAN
 
 
@@ -43,20 +43,15 @@ class Work:
     evaluate: EvaluateSettings
 
 
-def read_prompts(prompts: pads.Dataset, splits: pads.Dataset) -> planned.Prompts:
+def read_prompts(prompts: pads.Dataset) -> planned.Prompts:
     """Return the prompts' ids by split, and some of their texts; never all of the texts."""
-    ids = prompts.to_table(columns=["prompt_id"])["prompt_id"].combine_chunks()
-    table = splits.to_table(columns=["prompt_id", "split"])
+    asked = select_texts(prompts, ANSWERED)
+    some = np.linspace(0, len(asked) - 1, min(SAMPLE, len(asked))).astype(int)
     by_split = {
-        name: table.filter(pc.equal(table["split"], name))["prompt_id"].combine_chunks()
+        name: select_ids(prompts, [name])["prompt_id"].combine_chunks()
         for name in ("calibration", "train", "test")
     }
-    asked = pa.concat_arrays([by_split["calibration"], by_split["train"]])
-    places = np.flatnonzero(pc.is_in(ids, value_set=asked).to_numpy(zero_copy_only=False))
-    some = places[np.linspace(0, len(places) - 1, min(SAMPLE, len(places))).astype(int)]
-    blocks = TableRows(prompts, ["prompt"]).blocks(some)
-    sample = [text for _, block in blocks for text in block["prompt"].to_pylist()]
-    return planned.Prompts(**by_split, sample=sample)
+    return planned.Prompts(**by_split, sample=[text for _, text in asked.at(some)])
 
 
 def routed_prompts(

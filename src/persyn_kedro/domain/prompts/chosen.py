@@ -1,11 +1,10 @@
 """Some prompts of a table on disk, in an order of their own."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as pads
 
 from persyn_kedro.foundations.tables.rows import TableRows
 
@@ -43,13 +42,6 @@ class ChosenPrompts(Sequence[Any]):
             return list(self.at(np.arange(len(self))[place]))
         row = self.rows[[place]]
         return self._ids[int(row[0])].as_py(), self._table.take(row)["prompt"][0].as_py()
-
-
-def in_memory(texts: Mapping[str, str]) -> ChosenPrompts:
-    """Return prompts that are at hand, by prompt_id."""
-    table = pads.dataset(pa.table({"prompt": pa.array(texts.values(), pa.string())}))
-    ids = pa.array(texts, pa.string())
-    return ChosenPrompts(TableRows(table, ["prompt"]), ids, np.arange(len(ids)))
 
 
 def prompt_ids(pairs: Sequence[tuple[str, str]]) -> pa.Array:

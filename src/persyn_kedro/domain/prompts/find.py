@@ -9,7 +9,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode, text_id
 
-COLUMNS = ["prompt_id", "prompt", "reference", "metadata"]
+COLUMNS = ["prompt_id", "prompt", "reference", "metadata", "split", "part"]
 SHOWN = 3  # ids in a sentence
 
 

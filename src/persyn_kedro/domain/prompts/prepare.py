@@ -1,4 +1,4 @@
-"""From raw rows to the tables of prompts and splits."""
+"""From raw rows to the prompts of the source, and to their splits."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -25,12 +25,12 @@ def prepare_prompts(rows: Iterable[dict[str, Any]]) -> pa.RecordBatchReader:
     """Give each row its content-hash ``prompt_id`` and drop repeated prompts (the first stays).
 
     Returns:
-        Batches of ``schemas.PROMPTS``, in the order of ``rows``, which are read as these are.
+        Batches of ``schemas.SOURCE_PROMPTS``, in the order of ``rows``, read as these are.
 
     Raises:
         PersynError: while they are read: a prompt is blank, or there is none.
     """
-    return pa.RecordBatchReader.from_batches(schemas.PROMPTS, _new_prompts(rows))
+    return pa.RecordBatchReader.from_batches(schemas.SOURCE_PROMPTS, _new_prompts(rows))
 
 
 def _new_prompts(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
@@ -48,7 +48,7 @@ def _new_prompts(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
         kept += len(new)
         bare += sum(row["reference"] is None for _, row in new)
         records = [{"prompt_id": prompt_id, **row} for prompt_id, row in new]
-        yield pa.RecordBatch.from_pylist(records, schemas.PROMPTS)
+        yield pa.RecordBatch.from_pylist(records, schemas.SOURCE_PROMPTS)
     if not kept:
         raise PersynError("The prompt source holds no prompts.")
     if total > kept:
@@ -58,20 +58,20 @@ def _new_prompts(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
 
 
 def split_prompts(
-    prompt_ids: Iterable[str], settings: PrepareSettings, seed: int
+    prompts: Iterable[pa.RecordBatch], settings: PrepareSettings, seed: int
 ) -> pa.RecordBatchReader:
     """Draw calibration, train and test by a hash of seed and prompt, and each one's part.
 
     A prompt's place depends on nothing but itself, so adding prompts never moves old ones.
 
+    Args:
+        prompts: batches of ``schemas.SOURCE_PROMPTS``.
+
     Returns:
-        Batches of ``schemas.SPLITS``.
+        Batches of ``schemas.PROMPTS``, made as ``prompts`` are read.
     """
-    batches = (
-        pa.RecordBatch.from_pylist([_place(i, settings, seed) for i in block], schemas.SPLITS)
-        for block in _blocks(prompt_ids)
-    )
-    return pa.RecordBatchReader.from_batches(schemas.SPLITS, batches)
+    batches = (_placed(batch, settings, seed) for batch in prompts)
+    return pa.RecordBatchReader.from_batches(schemas.PROMPTS, batches)
 
 
 def _blocks(items: Iterable[T]) -> Iterator[list[T]]:
@@ -80,14 +80,18 @@ def _blocks(items: Iterable[T]) -> Iterator[list[T]]:
         yield block
 
 
-def _place(prompt_id: str, settings: PrepareSettings, seed: int) -> dict[str, str | None]:
+def _placed(prompts: pa.RecordBatch, settings: PrepareSettings, seed: int) -> pa.RecordBatch:
+    places = [_place(i, settings, seed) for i in prompts["prompt_id"].to_pylist()]
+    added = (pa.array([place[n] for place in places], pa.string()) for n in range(2))
+    return pa.RecordBatch.from_arrays([*prompts.columns, *added], schema=schemas.PROMPTS)
+
+
+def _place(prompt_id: str, settings: PrepareSettings, seed: int) -> tuple[str, str | None]:
+    """Return a prompt's split and part."""
     draw = unit_draw(seed, "split", prompt_id)
     inner = unit_draw(seed, "part", prompt_id)
-    part: str | None
     if draw < settings.test_fraction:
-        split, part = "test", None
-    elif draw < settings.test_fraction + settings.calibration_fraction:
-        split, part = "calibration", "holdout" if inner < settings.holdout_fraction else "fit"
-    else:
-        split, part = "train", "withheld" if inner < settings.withheld_fraction else "sft"
-    return {"prompt_id": prompt_id, "split": split, "part": part}
+        return "test", None
+    if draw < settings.test_fraction + settings.calibration_fraction:
+        return "calibration", "holdout" if inner < settings.holdout_fraction else "fit"
+    return "train", "withheld" if inner < settings.withheld_fraction else "sft"

@@ -1,43 +1,86 @@
-"""Prompts of a split, in the table's order."""
+"""The prompts of a split, or with given ids: their ids, their rows, and their texts read lazily.
 
-from collections.abc import Collection
+All are in the table's order, or in that of the ids.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as pads
+
+from persyn_kedro.domain.prompts.chosen import ChosenPrompts
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.rows import TableRows, read_blocks
+
+CALIBRATION, TEST = ("calibration",), ("test",)
+ANSWERED = ("calibration", "train")  # the teachers never answer a test prompt
 
 
-def select_prompts(
-    prompts: pa.Table, splits: pa.Table, split: Collection[str], part: Collection[str] | None = None
-) -> list[dict[str, str]]:
-    """Return the rows of ``prompts`` in the given splits (and parts), with split and part added."""
-    chosen = select_rows(prompts["prompt_id"], splits, split, part)
-    rows = prompts.take(chosen["row"])
-    for name in ("split", "part"):
-        rows = rows.append_column(name, chosen[name])
-    return rows.to_pylist()
+def select_ids(
+    prompts: pads.Dataset, splits: Collection[str], parts: Collection[str] | None = None
+) -> pa.Table:
+    """Return the ids of the prompts in the given splits (and parts), without their texts.
+
+    Args:
+        prompts: ``schemas.PROMPTS``.
+
+    Returns:
+        ``row``, the place in ``prompts``, rising (int64); ``prompt_id`` and ``part``.
+    """
+    columns = {name: pads.field(name) for name in ("prompt_id", "part")}
+    table = prompts.to_table(columns={**columns, "chosen": _within(prompts, splits, parts)})
+    chosen = table.filter(table["chosen"]).select(list(columns))
+    return chosen.add_column(0, "row", [pa.array(np.flatnonzero(table["chosen"]))])
 
 
 def select_rows(
-    prompt_ids: pa.Array | pa.ChunkedArray,
-    splits: pa.Table,
-    split: Collection[str],
-    part: Collection[str] | None = None,
-) -> pa.Table:
-    """Return which of the prompts are in the given splits (and parts).
+    prompts: pads.Dataset,
+    splits: Collection[str],
+    parts: Collection[str] | None = None,
+    columns: Sequence[str] = schemas.PROMPTS.names,
+) -> list[dict[str, Any]]:
+    """Return the rows of the prompts in the given splits (and parts).
 
-    Returns:
-        ``row``, the place in ``prompt_ids``, rising (int64); ``prompt_id``, ``split`` and ``part``.
+    For few: all of them are in memory.
     """
-    places = splits.take(rows_of(prompt_ids, splits["prompt_id"]))
-    mask = pc.is_in(places["split"], value_set=pa.array(split, pa.string()))
-    if part is not None:
-        mask = pc.and_(mask, pc.is_in(places["part"], value_set=pa.array(part, pa.string())))
-    rows = pa.array(np.flatnonzero(mask))
-    return places.filter(mask).select(["prompt_id", "split", "part"]).add_column(0, "row", [rows])
+    blocks = read_blocks(prompts, columns, _within(prompts, splits, parts))
+    return [row for block in blocks for row in block.to_pylist()]
 
 
-def rows_of(ids: pa.Array | pa.ChunkedArray, among: pa.ChunkedArray) -> np.ndarray:
+def select_texts(
+    prompts: pads.Dataset, splits: Collection[str], parts: Collection[str] | None = None
+) -> ChosenPrompts:
+    """Return the prompts in the given splits (and parts), their texts read as they are needed."""
+    columns = {"prompt_id": pads.field("prompt_id"), "chosen": _within(prompts, splits, parts)}
+    table = prompts.to_table(columns=columns)
+    return _lazily(prompts, table["prompt_id"], np.flatnonzero(table["chosen"]))
+
+
+def find_texts(prompts: pads.Dataset, ids: pa.Array | pa.ChunkedArray) -> ChosenPrompts:
+    """Return the prompts with these ids, each once, their texts read as they are needed.
+
+    Raises:
+        KeyError: one of them is not there.
+    """
+    all_ids = prompts.to_table(columns=["prompt_id"])["prompt_id"]
+    return _lazily(prompts, all_ids, places_of(pc.unique(ids), all_ids))
+
+
+def find_rows(prompts: pads.Dataset, ids: pa.Array | pa.ChunkedArray) -> dict[str, dict[str, Any]]:
+    """Return the prompts with these ids as rows of ``schemas.SOURCE_PROMPTS``, by prompt_id.
+
+    For few: all of them are in memory.
+    """
+    wanted = pads.field("prompt_id").isin(pc.unique(ids))
+    blocks = read_blocks(prompts, schemas.SOURCE_PROMPTS.names, wanted)
+    return {row["prompt_id"]: row for block in blocks for row in block.to_pylist()}
+
+
+def places_of(ids: pa.Array | pa.ChunkedArray, among: pa.ChunkedArray) -> np.ndarray:
     """Return where each of the ids is among others, all different, (n,) int32.
 
     Raises:
@@ -46,7 +89,25 @@ def rows_of(ids: pa.Array | pa.ChunkedArray, among: pa.ChunkedArray) -> np.ndarr
     chunked = ids if isinstance(ids, pa.ChunkedArray) else pa.chunked_array([ids])
     if chunked.equals(among):  # tables of one order: no index of all is needed
         return np.arange(len(ids), dtype=np.int32)
-    rows = pc.index_in(ids, value_set=among)
-    if rows.null_count:
-        raise KeyError(ids.filter(pc.is_null(rows))[0].as_py())
-    return rows.to_numpy()
+    places = pc.index_in(ids, value_set=among)
+    if places.null_count:
+        raise KeyError(ids.filter(pc.is_null(places))[0].as_py())
+    return places.to_numpy()
+
+
+def _lazily(prompts: pads.Dataset, ids: pa.ChunkedArray, rows: np.ndarray) -> ChosenPrompts:
+    return ChosenPrompts(TableRows(prompts, ["prompt"]), ids.combine_chunks(), rows)
+
+
+def _within(
+    prompts: pads.Dataset, splits: Collection[str], parts: Collection[str] | None
+) -> pads.Expression:
+    """Return the filter of splits and parts.
+
+    Raises:
+        PersynError: the prompts have none: older programs kept them in a table of their own.
+    """
+    if "split" not in prompts.schema.names:
+        raise PersynError("The prompts have no splits yet: run `kedro run --pipelines=prepare`.")
+    found = pads.field("split").isin(list(splits))
+    return found if parts is None else found & pads.field("part").isin(list(parts))

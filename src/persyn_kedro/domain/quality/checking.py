@@ -47,7 +47,7 @@ def check_quality(
 
     Args:
         responses: rows of ``schemas.RESPONSES``.
-        prompts: rows of ``schemas.PROMPTS`` by prompt_id.
+        prompts: rows of ``schemas.SOURCE_PROMPTS`` by prompt_id.
         thinks: each teacher's ``think`` setting.
         reward_model: set if and only if ``settings.kind`` is ``reward_model``.
         stored: what ``stored_quality`` returned, for who checks many tables.

@@ -11,6 +11,7 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.comparison.strategies.choices import by_merit
 from persyn_kedro.domain.comparison.strategies.merits import mean_quality
+from persyn_kedro.domain.prompts.select import ANSWERED, find_rows, select_ids
 from persyn_kedro.domain.rewards.reward import TIE
 from persyn_kedro.foundations.tables.references import spoken
 
@@ -24,7 +25,7 @@ Row = Mapping[str, Any]
 
 
 def compare_choices(
-    assignments: pa.Table, rewards: pa.Table, splits: pa.Table, teachers: Sequence[str]
+    assignments: pa.Table, rewards: pa.Table, prompts: pads.Dataset, teachers: Sequence[str]
 ) -> dict[str, Any]:
     """Return how the router's choices compare with always asking the strongest teacher.
 
@@ -34,7 +35,7 @@ def compare_choices(
     Args:
         assignments: ``schemas.ASSIGNMENTS``.
         rewards: ``schemas.REWARDS``.
-        splits: ``schemas.SPLITS``.
+        prompts: ``schemas.PROMPTS``.
         teachers: the pool in the settings' order.
 
     Returns:
@@ -47,7 +48,8 @@ def compare_choices(
     """
     quality = mean_quality(rewards, teachers)
     chosen = {r["prompt_id"]: r["teacher"] for r in _rows(assignments, "prompt_id", "teacher")}
-    part_of = {r["prompt_id"]: r["part"] for r in splits.to_pylist() if r["split"] != "test"}
+    asked = select_ids(prompts, ANSWERED).to_pydict()
+    part_of = dict(zip(asked["prompt_id"], asked["part"], strict=True))
     routed = [prompt_id for prompt_id in part_of if prompt_id in chosen]
     strongest = by_merit(quality, teachers)[0] if quality else None
     reward = {
@@ -109,7 +111,7 @@ def with_answers(
     """
     ids = pa.array([sample["prompt_id"] for sample in comparison["samples"]], pa.string())
     own = pads.field("prompt_id").isin(ids)
-    texts = {r["prompt_id"]: r for r in prompts.to_table(filter=own).to_pylist()}
+    texts = find_rows(prompts, ids)
     chosen = {r["prompt_id"]: r["teacher"] for r in assignments.to_table(filter=own).to_pylist()}
     worth = _by_place(rewards.to_table(filter=own))
     answers = _by_place(calibration_responses.to_table(filter=own))

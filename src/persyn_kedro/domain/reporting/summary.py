@@ -4,6 +4,10 @@ from collections import Counter
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+
+from persyn_kedro.domain.prompts.select import ANSWERED, select_ids
 
 VERSION = 3  # raise it when the same inputs make something else
 
@@ -16,7 +20,7 @@ def build_summary(
     calibration_calls: pa.Table,
     routed_calls: pa.Table,
     routed_responses: pa.Table,
-    splits: pa.Table,
+    prompts: pads.Dataset,
     sft_dataset: pa.Table,
     router_metrics: dict[str, Any],
     evaluation_metrics: dict[str, Any],
@@ -24,10 +28,12 @@ def build_summary(
     notes: list[str],
 ) -> dict[str, Any]:
     """Return teachers, calls, router, student and notes, from the tables of a run."""
-    split_of = {row["prompt_id"]: row["split"] for row in splits.to_pylist()}
-    counts = Counter(split_of.values())
+    counts = {
+        name: prompts.count_rows(filter=pads.field("split") == name)
+        for name in ("calibration", "train", "test")
+    }
     return {
-        "prompts": {name: counts[name] for name in ("calibration", "train", "test")},
+        "prompts": counts,
         "sft_examples": Counter(sft_dataset["part"].to_pylist()),
         "teachers": _teachers(
             assignments,
@@ -35,7 +41,7 @@ def build_summary(
             calibration_calls,
             routed_calls,
             routed_responses,
-            split_of,
+            select_ids(prompts, ANSWERED)["prompt_id"],
             teachers,
         ),
         "calls": _calls(calibration_calls, routed_calls, counts, len(teachers)),
@@ -54,14 +60,11 @@ def _teachers(
     calibration_calls: pa.Table,
     routed_calls: pa.Table,
     routed_responses: pa.Table,
-    split_of: dict[str, str],
+    asked: pa.ChunkedArray,
     teachers: list[str],
 ) -> list[dict[str, Any]]:
-    routed = Counter(
-        row["teacher"]
-        for row in assignments.select(["prompt_id", "teacher"]).to_pylist()
-        if split_of[row["prompt_id"]] != "test"
-    )
+    of_asked = pc.is_in(assignments["prompt_id"], value_set=asked)
+    routed = Counter(assignments["teacher"].filter(of_asked).to_pylist())
     tokens: Counter[str] = Counter()
     responses: Counter[str] = Counter()
     for row in routed_responses.select(["teacher", "completion_tokens"]).to_pylist():
@@ -98,7 +101,7 @@ def _means(rewards: pa.Table, teacher: str, columns: tuple[str, ...]) -> dict[st
 
 
 def _calls(
-    calibration_calls: pa.Table, routed_calls: pa.Table, counts: Counter[str], pool: int
+    calibration_calls: pa.Table, routed_calls: pa.Table, counts: dict[str, int], pool: int
 ) -> dict[str, float]:
     """METHOD section 4: K n + (N - n) on an empty store, against K N for Generate-then-Select."""
     n, total = counts["calibration"], counts["calibration"] + counts["train"]

@@ -43,7 +43,7 @@ def preference_pairs(
     Args:
         responses: rows of ``schemas.RESPONSES``.
         quality: rows of ``schemas.QUALITY``, 0 or 1.
-        prompts: the calibration prompts, rows of ``schemas.PROMPTS`` with ``part``.
+        prompts: the calibration prompts, rows of ``schemas.PROMPTS``.
         thinks: each teacher's ``think`` setting.
     """
     texts = _texts_by_verdict(responses, quality, thinks)

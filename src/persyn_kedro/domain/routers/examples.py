@@ -5,20 +5,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as pads
 
-from persyn_kedro.domain.prompts.select import select_prompts
+from persyn_kedro.domain.prompts.select import CALIBRATION, select_rows
 from persyn_kedro.domain.rewards.reward import comparable, fitted_rewards, reward_matrix
 from persyn_kedro.foundations.errors import PersynError
 
 
 def calibration_examples(
-    prompts: pa.Table, splits: pa.Table, rewards: pa.Table, teachers: Sequence[str], part: str
+    prompts: pads.Dataset, rewards: pa.Table, teachers: Sequence[str], part: str
 ) -> tuple[list[dict[str, str]], np.ndarray]:
     """Return the calibration prompts of a part, and their (n, K) rewards, NaN where invalid.
 
     The prompts are in the table's order; ``part`` is fit or holdout.
     """
-    rows = select_prompts(prompts, splits, {"calibration"}, {part})
+    rows = select_rows(prompts, CALIBRATION, [part], ["prompt_id", "prompt"])
     prompt_ids, matrix = reward_matrix(rewards, teachers)
     place = {prompt_id: i for i, prompt_id in enumerate(prompt_ids)}
     rows = [row for row in rows if row["prompt_id"] in place]
@@ -26,19 +27,19 @@ def calibration_examples(
 
 
 def fitted_examples(
-    prompts: pa.Table, splits: pa.Table, rewards: pa.Table, description: dict[str, Any]
+    prompts: pads.Dataset, rewards: pa.Table, description: dict[str, Any]
 ) -> tuple[list[dict[str, str]], np.ndarray]:
     """Return the prompts that a saved router was fitted on, and their (n, K) true rewards.
 
     Args:
-        prompts: with ``splits`` and ``rewards``, in the versions that the router was made from.
+        prompts: with ``rewards``, in the versions that the router was made from.
         description: its ``router.json``.
 
     Raises:
         PersynError: it was fitted on another number of prompts.
     """
     teachers = [member["teacher"] for member in description["teachers"]]
-    rows, matrix = calibration_examples(prompts, splits, rewards, teachers, "fit")
+    rows, matrix = calibration_examples(prompts, rewards, teachers, "fit")
     kept = np.flatnonzero(comparable(fitted_rewards(matrix, description["settings"]["invalid"])))
     if len(kept) != description["n_fit"]:
         raise PersynError(

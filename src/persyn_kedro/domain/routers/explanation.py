@@ -111,7 +111,6 @@ class RouterTables:
 
     router: Path
     prompts: pads.Dataset
-    splits: pads.Dataset
     rewards: pads.Dataset
     assignments: pads.Dataset | None
     response_store: ResponseStore
@@ -134,9 +133,7 @@ def explain(
         PersynError: no whole router there, or the tables are not those that it was fitted on.
     """
     description = read_description(tables.router)
-    fitted = fitted_examples(
-        tables.prompts.to_table(), tables.splits.to_table(), tables.rewards.to_table(), description
-    )
+    fitted = fitted_examples(tables.prompts, tables.rewards.to_table(), description)
     if count is None:
         knn = description["kind"] == "knn"
         count = description["settings"]["neighbours"] if knn else NEIGHBOURS
@@ -154,7 +151,8 @@ def explain(
         prompt["prompt_id"],
         prompt["prompt"],
         spoken(prompt),
-        **_place(tables.splits, prompt["prompt_id"]),
+        prompt["split"],
+        prompt["part"],
         routed=routed,
         router=_described(description),
         teachers=scored_teachers(prompt["prompt_id"], scores, description["teachers"], tables),
@@ -211,11 +209,6 @@ def _response(store: ResponseStore, member: Mapping[str, str], prompt_id: str) -
     rows = store.read(shelf, ["prompt_id", "sample_index", "response", "finish_reason"])
     wanted = (pc.field("prompt_id") == prompt_id) & (pc.field("sample_index") == 0)
     return next(iter(rows.filter(wanted).to_pylist()), {})
-
-
-def _place(splits: pads.Dataset, prompt_id: str) -> dict[str, str | None]:
-    row = next(iter(_rows(splits, prompt_id)), {})
-    return {"split": row.get("split"), "part": row.get("part")}
 
 
 def _described(description: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.dataset as pads
 
+from persyn_kedro.domain.prompts.select import ANSWERED, select_ids
 from persyn_kedro.domain.routers.saving import Pool, pool_difference
 
 
@@ -28,7 +29,7 @@ class Routed:
 def pool_change(
     before: Routed,
     now: Routed,
-    splits: pa.Table,
+    prompts: pads.Dataset,
     calls: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> dict[str, Any]:
     """Return what changed with the pool, JSON-able.
@@ -36,10 +37,10 @@ def pool_change(
     Prompts count where teachers answer them (calibration and train) and both times routed them.
 
     Args:
-        splits: columns ``prompt_id`` and ``split``, as of now.
+        prompts: ``schemas.PROMPTS``, as of now.
         calls: by step, for each teacher ``{"teacher", "calls", …}`` of this run alone.
     """
-    moves = _moves(before.choices, now.choices, splits)
+    moves = _moves(before.choices, now.choices, prompts)
     names = dict.fromkeys(m["teacher"] for m in [*now.pool, *before.pool])
     return {
         "difference": pool_difference(before.pool, now.pool),
@@ -59,9 +60,9 @@ def pool_change(
     }
 
 
-def _moves(before: pa.Table, now: pa.Table, splits: pa.Table) -> list[dict[str, Any]]:
+def _moves(before: pa.Table, now: pa.Table, prompts: pads.Dataset) -> list[dict[str, Any]]:
     """Return how many prompts went from which teacher to which, the most first."""
-    answered = splits.filter(pc.not_equal(splits["split"], "test")).select(["prompt_id"])
+    answered = select_ids(prompts, ANSWERED).select(["prompt_id"])
     both = (
         answered.join(before.rename_columns(["prompt_id", "from"]), "prompt_id", join_type="inner")
         .join(now.rename_columns(["prompt_id", "to"]), "prompt_id", join_type="inner")

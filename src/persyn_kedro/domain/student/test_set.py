@@ -18,7 +18,7 @@ STUDENT = "student"  # what the column `teacher` of its own answers says
 
 @dataclass(frozen=True)
 class Exam:
-    """The test prompts (rows of ``schemas.PROMPTS``), and how the student is asked them."""
+    """The test prompts (rows of ``schemas.SOURCE_PROMPTS``), and how the student is asked them."""
 
     prompts: Sequence[Mapping[str, Any]]
     student: StudentSettings

@@ -1,8 +1,5 @@
 """Checking generated answers against the references that their prompts carry."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,35 +17,20 @@ EXACT = QualitySettings(kind="exact_answer")
 
 
 def exact_checker(
-    prompts: Mapping[str, dict[str, Any]], thinks: dict[str, Think], store: QualityStore
+    prompts: pads.Dataset, thinks: dict[str, Think], store: QualityStore, texts: Texts
 ) -> Check:
     """Return what checks responses to prompts that have a reference, and leaves out the others.
 
     Args:
-        prompts: rows of ``schemas.PROMPTS`` by prompt_id.
+        prompts: ``schemas.PROMPTS`` or ``SOURCE_PROMPTS``, read block by block.
         thinks: each teacher's ``think`` setting.
+        texts: reads the texts of OUTCOMES; of RESPONSES, which have them, ``pa.Table.to_batches``.
     """
-    with_reference = {p: row for p, row in prompts.items() if row["reference"] is not None}
-
-    def check(responses: pa.Table) -> pa.Table:
-        mask = [p in with_reference for p in responses["prompt_id"].to_pylist()]
-        checkable = responses.filter(pa.array(mask, pa.bool_()))
-        if not len(checkable):
-            return schemas.QUALITY.empty_table()
-        return check_quality(checkable, with_reference, thinks, EXACT, None, store)
-
-    return check
-
-
-def streaming_checker(
-    prompts: pads.Dataset, thinks: dict[str, Think], store: QualityStore, texts: Texts
-) -> Check:
-    """As ``exact_checker``, of OUTCOMES: their texts and the prompts are read block by block."""
     names = {"prompt_id": pads.field("prompt_id"), "known": pads.field("reference").is_valid()}
     table = prompts.to_table(columns=names)
     with_reference = table["prompt_id"].filter(table["known"])
     rows = np.flatnonzero(table["known"])
-    columns = TableRows(prompts, schemas.PROMPTS.names)
+    columns = TableRows(prompts, schemas.SOURCE_PROMPTS.names)
 
     def check(outcomes: pa.Table) -> pa.Table:
         places = pc.index_in(outcomes["prompt_id"], value_set=with_reference)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.prompts.select import rows_of
+from persyn_kedro.domain.prompts.select import places_of
 from persyn_kedro.foundations.models.rendering import visible_text
 from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.tables import schemas
@@ -36,7 +36,7 @@ def build_sft_dataset(
     Args:
         routed: rows of ``schemas.ROUTED_RESPONSES``, one for a prompt, in any order; read without
             holding them where they are teacher by teacher in the prompts' order.
-        chosen: which of ``prompts``, as ``selection.select_rows`` returns it.
+        chosen: which of ``prompts``, as ``prompts.select_ids`` returns it.
         rewards: rows of ``schemas.REWARDS``, known for calibration prompts.
         thinks: each teacher's ``think`` setting.
         system: the student's own system prompt.
@@ -49,7 +49,7 @@ def build_sft_dataset(
     ids, teachers = chosen["prompt_id"], answers["teacher"].take(chosen["answer"])
     chosen = chosen.append_column("reward", _rewards_of(ids, teachers, rewards))
     scored = assignments.to_table(columns=["prompt_id"])["prompt_id"]
-    chosen = chosen.append_column("assignment", pa.array(rows_of(ids, scored)))
+    chosen = chosen.append_column("assignment", pa.array(places_of(ids, scored)))
     give_back()  # all that it was put together from
     sources = (
         TableRows(prompts, ["prompt"]),

@@ -40,7 +40,7 @@ def trace(prompt_id: str, load: Load) -> dict[str, Any]:
             "reference": spoken(prompt),
             "source": prompt["source"],
         },
-        "split": _only(load("splits"), full)["split"],
+        "split": prompt["split"],
         "router": {
             "scores": dict(zip(teachers, assignment["scores"], strict=True)),
             "choice": assignment["teacher"],

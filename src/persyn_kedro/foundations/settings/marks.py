@@ -34,6 +34,9 @@ class Step:
         prints: functions of outputs, whose texts are printed after a run.
         check: a function of groups of settings, by their names; it refuses those with which the
             step cannot be done, before a run.
+        texts: tables of prompts, by argument, of which it reads the texts alone, of those ids that
+            another input has. An id is the hash of its text: which prompts there are beside them,
+            or what else is known of them, does not change the result.
         reads: by argument; an argument that is not here is read whole.
     """
 
@@ -44,6 +47,7 @@ class Step:
     spoken: Mapping[str, str] = field(default_factory=dict)
     prints: Mapping[Callable[..., str], tuple[str, ...]] = field(default_factory=dict)
     check: Callable[..., None] | None = None
+    texts: tuple[str, ...] = ()
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -62,12 +66,15 @@ def step(
     spoken: Mapping[str, str] | None = None,
     prints: Mapping[Callable[..., str], tuple[str, ...]] | None = None,
     check: Callable[..., None] | None = None,
+    texts: tuple[str, ...] = (),
     **reads: tuple[str, ...],
 ) -> Callable[[F], F]:
     """Mark a node's function with its ``Step``."""
 
     def mark(function: F) -> F:
-        found = Step(version, versions_of, always, needs, spoken or {}, prints or {}, check, reads)
+        found = Step(
+            version, versions_of, always, needs, spoken or {}, prints or {}, check, texts, reads
+        )
         function.step = found  # type: ignore[attr-defined]
         return function
 

@@ -9,10 +9,12 @@ from .rows import (
     TableRows as TableRows,
     TextColumn as TextColumn,
     read_blocks as read_blocks,
+    texts_alone as texts_alone,
 )
 from .schemas import (
     CALIBRATION_SET as CALIBRATION_SET,
-    PROMPTS as PROMPTS,
     RESPONSES as RESPONSES,
+    SOURCE_PROMPTS as SOURCE_PROMPTS,
+    TEST_SET as TEST_SET,
     unsettled_rows as unsettled_rows,
 )

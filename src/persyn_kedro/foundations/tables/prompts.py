@@ -6,8 +6,8 @@ from persyn_kedro.foundations.tables.declare import Between, Table, anything, he
 
 _PLACES = ["calibration/fit", "calibration/holdout", "train/sft", "train/withheld", "test/"]
 
-PROMPTS = Table(
-    "prompts",
+SOURCE_PROMPTS = Table(
+    "source_prompts",
     ["prompt_id"],
     [
         hex_id("prompt_id", "foundations.hashing.text_id of the prompt"),
@@ -17,12 +17,11 @@ PROMPTS = Table(
         anything("metadata", pa.string(), "JSON: a reasoning-gym entry, or null"),
     ],
 )
-TEST_SET = Table("test_set", PROMPTS.key, PROMPTS.columns)
-SPLITS = Table(
-    "splits",
-    ["prompt_id"],
+PROMPTS = Table(
+    "prompts",
+    SOURCE_PROMPTS.key,
     [
-        hex_id("prompt_id"),
+        *SOURCE_PROMPTS.columns,
         one_of("split", "calibration", "train", "test"),
         anything("part", pa.string(), "fit | holdout, sft | withheld, null of test"),
     ],
@@ -34,7 +33,8 @@ SPLITS = Table(
         )
     ],
 )
-# The prompts that every teacher answers.
-CALIBRATION_SET = Table("calibration_set", ["prompt_id"], [hex_id("prompt_id"), text("prompt")])
+# Ids alone, which are hashes of the texts: what is made from them is not redone for other prompts.
+CALIBRATION_SET = Table("calibration_set", ["prompt_id"], [hex_id("prompt_id")])
+TEST_SET = Table("test_set", ["prompt_id"], [hex_id("prompt_id")])
 
-TABLES = [PROMPTS, TEST_SET, SPLITS, CALIBRATION_SET]
+TABLES = [SOURCE_PROMPTS, PROMPTS, CALIBRATION_SET, TEST_SET]

@@ -102,14 +102,30 @@ class TextColumn(Sequence[str]):
         self.__init__(*state)  # type: ignore[misc]
 
 
-def read_blocks(dataset: pads.Dataset, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield a table's batches in order, with no more than two of them read ahead."""
+def read_blocks(
+    dataset: pads.Dataset, columns: Sequence[str], rows: pads.Expression | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield a table's batches in order, with no more than two of them read ahead.
+
+    Args:
+        rows: a filter; None: all rows.
+    """
     for batch in dataset.to_batches(
-        columns=list(columns), batch_size=BLOCK, batch_readahead=2, fragment_readahead=1
+        columns=list(columns),
+        filter=rows,
+        batch_size=BLOCK,
+        batch_readahead=2,
+        fragment_readahead=1,
     ):
         yield batch
         del batch
         give_back()
+
+
+def texts_alone(prompts: pads.Dataset) -> pads.Dataset:
+    """Return a table of prompts with no column but their ids and texts."""
+    columns = [prompts.schema.field(name) for name in ("prompt_id", "prompt")]
+    return prompts.replace_schema(pa.schema(columns))
 
 
 def _row_groups(fragment: pads.Fragment) -> list[pads.Fragment]:

@@ -4,9 +4,8 @@ import pyarrow as pa
 
 from persyn_kedro.foundations.tables import answers, comparisons, labels, prompts, routing, training
 
-PROMPTS = prompts.PROMPTS.schema
-SPLITS = prompts.SPLITS.schema
-CALIBRATION_SET = prompts.CALIBRATION_SET.schema
+SOURCE_PROMPTS, PROMPTS = prompts.SOURCE_PROMPTS.schema, prompts.PROMPTS.schema
+CALIBRATION_SET, TEST_SET = prompts.CALIBRATION_SET.schema, prompts.TEST_SET.schema
 RESPONSES = answers.RESPONSES.schema
 ROUTED_RESPONSES = answers.ROUTED_RESPONSES.schema
 STORED_RESPONSES = answers.STORED_RESPONSES

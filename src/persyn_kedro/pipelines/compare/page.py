@@ -40,7 +40,7 @@ def compare_strategies(
     example_notes: dict[str, Any],
     allocations: pads.Dataset,
     strategy_notes: dict[str, Any],
-    prompts: pads.Dataset,
+    source_prompts: pads.Dataset,
     router_comparison: dict[str, Any],
     teachers: Teachers,
     label: LabelSettings,
@@ -48,6 +48,7 @@ def compare_strategies(
     seed: int,
 ) -> dict[str, Any]:
     """Return the comparison's content: scores, costs, allocations, verdicts."""
+    asked = source_prompts.to_table(columns=["prompt_id", "source"]).to_pydict()
     return build_comparison(
         trials.to_table(),
         TrainingSets(
@@ -61,7 +62,7 @@ def compare_strategies(
         ),
         allocation_by_kind(
             choices_by_strategy(allocations.to_table())[PERSYN],
-            {row["prompt_id"]: row["source"] for row in prompts.to_table().to_pylist()},
+            dict(zip(asked["prompt_id"], asked["source"], strict=True)),
             list(teachers.root),
         ),
         router_comparison,

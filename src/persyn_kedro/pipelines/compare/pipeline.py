@@ -8,7 +8,7 @@ from persyn_kedro.pipelines.described import node
 _TRAINING_SETS = [
     node(
         students.select_test_set,
-        ["prompts", "splits", "params:label"],
+        ["prompts", "params:label"],
         "test_set",
         name="select_test_set",
         does="Takes the test prompts that all compared students answer.",
@@ -17,7 +17,6 @@ _TRAINING_SETS = [
         training_sets.route_at_other_alphas,
         [
             "prompts",
-            "splits",
             "calibration_responses",
             "token_statistics",
             "quality",
@@ -37,7 +36,6 @@ _TRAINING_SETS = [
         training_sets.allocate_prompts,
         [
             "prompts",
-            "splits",
             "rewards",
             "token_statistics",
             "assignments",
@@ -58,7 +56,7 @@ _TRAINING_SETS = [
     node(
         training_sets.generate_strategies,
         [
-            "prompts",
+            "source_prompts",
             "allocations",
             "calibration_responses",
             "params:models",
@@ -81,7 +79,7 @@ _TRAINING_SETS = [
         [
             "strategy_responses",
             "allocations",
-            "prompts",
+            "source_prompts",
             "rewards",
             "params:models",
             "params:teachers",
@@ -102,6 +100,7 @@ _STUDENTS = [
         [
             "strategy_examples",
             "test_set",
+            "source_prompts",
             "params:models",
             "params:student",
             "params:sft",
@@ -129,7 +128,7 @@ _STUDENTS = [
             "example_notes",
             "allocations",
             "strategy_notes",
-            "prompts",
+            "source_prompts",
             "router_comparison",
             "params:teachers",
             "params:label",

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.comparison import Setup, check_test_set, run_trials
-from persyn_kedro.domain.prompts import select_prompts
+from persyn_kedro.domain.prompts import TEST, find_rows, select_rows
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, TrialStore
 from persyn_kedro.domain.student import Exam, train_student_job
 from persyn_kedro.foundations.models import resolve_models
@@ -21,19 +21,19 @@ from persyn_kedro.foundations.settings import (
     StudentSettings,
     step,
 )
-from persyn_kedro.foundations.tables import PROMPTS
+from persyn_kedro.foundations.tables import TEST_SET
 
 
 @step(label=("quality",))
-def select_test_set(prompts: pads.Dataset, splits: pads.Dataset, label: LabelSettings) -> pa.Table:
-    """Return the prompts that all students answer (``schemas.PROMPTS``).
+def select_test_set(prompts: pads.Dataset, label: LabelSettings) -> pa.Table:
+    """Return the ids of the prompts that all students answer (``schemas.TEST_SET``).
 
     Raises:
         PersynError: students could not be compared on them; nothing is paid for or trained yet.
     """
-    rows = select_prompts(prompts.to_table(), splits.to_table(), {"test"})
+    rows = select_rows(prompts, TEST, columns=["prompt_id", "reference"])
     check_test_set(rows, label.quality)
-    return pa.Table.from_pylist(rows, PROMPTS)
+    return pa.Table.from_pylist(rows, TEST_SET)
 
 
 @step(
@@ -46,6 +46,7 @@ def select_test_set(prompts: pads.Dataset, splits: pads.Dataset, label: LabelSet
 def train_and_test_students(
     strategy_examples: pads.Dataset,
     test_set: pads.Dataset,
+    source_prompts: pads.Dataset,
     models: Models,
     student: StudentSettings,
     sft: SftSettings,
@@ -60,7 +61,7 @@ def train_and_test_students(
     workspace: Path,
 ) -> pa.Table:
     """Return the test answers' quality of a student for each strategy and seed (``TRIALS``)."""
-    test = test_set.to_table().to_pylist()
+    test = list(find_rows(source_prompts, test_set.to_table()["prompt_id"]).values())
     judge = label.quality.model
     return run_trials(
         strategy_examples.to_table(),

@@ -20,7 +20,7 @@ from persyn_kedro.domain.comparison import (
     strategy_tokens,
 )
 from persyn_kedro.domain.learnability import signal_of
-from persyn_kedro.domain.prompts import select_prompts
+from persyn_kedro.domain.prompts import ANSWERED, find_texts, select_ids
 from persyn_kedro.domain.rewards import compute_rewards, unsolved_prompts
 from persyn_kedro.domain.routers import check_assignments, router_class
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, RoutingStore
@@ -48,6 +48,8 @@ from persyn_kedro.foundations.settings import (
     thinks_of,
 )
 
+TRAINED_ON = ("fit", "holdout", "sft")  # the parts of the prompts, none withheld
+
 
 @step(
     versions_of=(router_class, compute_rewards, signal_of),
@@ -57,7 +59,6 @@ from persyn_kedro.foundations.settings import (
 )
 def route_at_other_alphas(
     prompts: pads.Dataset,
-    splits: pads.Dataset,
     calibration_responses: pads.Dataset,
     token_statistics: pads.Dataset,
     quality: pads.Dataset,
@@ -72,7 +73,7 @@ def route_at_other_alphas(
     """Return the scores of routers trained at other alphas (``schemas.ALPHA_SCORES``)."""
     return score_at_alphas(
         _other_alphas(settings, label),
-        select_prompts(prompts.to_table(), splits.to_table(), {"calibration", "train"}),
+        prompts,
         Labelled(
             calibration_responses.to_table(),
             token_statistics.to_table(),
@@ -96,7 +97,6 @@ def route_at_other_alphas(
 )
 def allocate_prompts(
     prompts: pads.Dataset,
-    splits: pads.Dataset,
     rewards: pads.Dataset,
     token_statistics: pads.Dataset,
     assignments: pads.Dataset,
@@ -112,14 +112,13 @@ def allocate_prompts(
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return who answers what under each strategy, and what to know of the strategies."""
     check_assignments(assignments.schema, pool_identity(resolve_recipes(teachers, models)))
-    rows = select_prompts(prompts.to_table(), splits.to_table(), {"calibration", "train"})
     held_out = [
         row
         for row in router_scores.to_table().to_pylist()
         if row["kind"] == train_router.kind and row["size"] == 1.0
     ]
     return allocate(
-        [row["prompt_id"] for row in rows if row["part"] != "withheld"],
+        select_ids(prompts, ANSWERED, TRAINED_ON)["prompt_id"].to_pylist(),
         Pool(
             list(teachers.root),
             {name: models.root[t.model].family for name, t in teachers.root.items()},
@@ -143,7 +142,7 @@ def allocate_prompts(
     label=("allow_truncated",),
 )
 def generate_strategies(
-    prompts: pads.Dataset,
+    source_prompts: pads.Dataset,
     allocations: pads.Dataset,
     calibration_responses: pads.Dataset,
     models: Models,
@@ -158,7 +157,7 @@ def generate_strategies(
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Return the responses of all strategies, what each takes alone, and the calls made now."""
     recipes = resolve_recipes(teachers, models)
-    rows = {row["prompt_id"]: row for row in prompts.to_table().to_pylist()}
+    allocated = allocations.to_table()
     made = []
 
     def ask(wanted: dict[str, list[tuple[str, str]]]) -> tuple[pa.Table, pa.Table]:
@@ -166,15 +165,17 @@ def generate_strategies(
         made.append(calls)
         return responses, calls
 
-    choices = choices_by_strategy(allocations.to_table())
+    choices = choices_by_strategy(allocated)
     responses, asked = generate_side_by_side(
-        {prompt_id: row["prompt"] for prompt_id, row in rows.items()},
+        find_texts(source_prompts, allocated["prompt_id"]),
         choices,
         list(teachers.root),
         generate,
         label.allow_truncated,
         ask,
-        exact_checker(rows, thinks_of(models, teachers), quality_store),
+        exact_checker(
+            source_prompts, thinks_of(models, teachers), quality_store, pa.Table.to_batches
+        ),
     )
     tokens = strategy_tokens(asked, choices, calibration_responses.to_table(), list(teachers.root))
     return responses, tokens, sum_calls(made, list(teachers.root))
@@ -189,7 +190,7 @@ def generate_strategies(
 def build_strategy_examples(
     strategy_responses: pads.Dataset,
     allocations: pads.Dataset,
-    prompts: pads.Dataset,
+    source_prompts: pads.Dataset,
     rewards: pads.Dataset,
     models: Models,
     teachers: Teachers,
@@ -200,6 +201,7 @@ def build_strategy_examples(
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return the strategies' training sets (``STRATEGY_EXAMPLES``), and what was left out."""
     unsolved = unsolved_prompts(rewards.to_table()) if label.unsolved == "leave_out" else ()
+    allocated = allocations.to_table()
     from persyn_kedro.foundations.models import load_tokenizer
 
     tokenizer = load_tokenizer(untrained(models, student))
@@ -211,9 +213,9 @@ def build_strategy_examples(
         strategy_responses.to_table(),
         {
             name: [prompt_id for prompt_id in own if prompt_id not in unsolved]
-            for name, own in choices_by_strategy(allocations.to_table()).items()
+            for name, own in choices_by_strategy(allocated).items()
         },
-        {row["prompt_id"]: row["prompt"] for row in prompts.to_table().to_pylist()},
+        dict(find_texts(source_prompts, allocated["prompt_id"])),
         Trainable(thinks_of(models, teachers), label.allow_truncated, short_enough),
         settings,
     )

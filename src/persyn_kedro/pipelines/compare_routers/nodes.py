@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.intervals import mean_over_prompts
+from persyn_kedro.domain.prompts import find_texts
 from persyn_kedro.domain.reporting import (
     calibration_plot,
     learning_curve,
@@ -31,10 +32,12 @@ from persyn_kedro.foundations.settings import (
     versions_of=(cross_fit, router_class, reward_matrix),
     needs=Needs.ROUTER,
     check=check_kinds,
+    texts=("source_prompts",),
     settings=("kinds", "folds", "sizes"),
 )
 def cross_fit_routers(
     calibration_set: pads.Dataset,
+    source_prompts: pads.Dataset,
     rewards: pads.Dataset,
     models: Models,
     teachers: Teachers,
@@ -44,7 +47,7 @@ def cross_fit_routers(
     routing_store: RoutingStore,
 ) -> pa.Table:
     """Return each calibration prompt's scores by routers not fitted on it (``ROUTER_SCORES``)."""
-    texts = {row["prompt_id"]: row["prompt"] for row in calibration_set.to_table().to_pylist()}
+    texts = dict(find_texts(source_prompts, calibration_set.to_table()["prompt_id"]))
     prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
     return cross_fit(
         {prompt_id: texts[prompt_id] for prompt_id in prompt_ids},

@@ -14,6 +14,7 @@ def create_pipeline() -> Pipeline:
                 nodes.cross_fit_routers,
                 [
                     "calibration_set",
+                    "source_prompts",
                     "rewards",
                     "params:models",
                     "params:teachers",

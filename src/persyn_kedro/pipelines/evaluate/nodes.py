@@ -9,7 +9,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.intervals import wilson
 from persyn_kedro.domain.learnability import score_responses, token_statistics
 from persyn_kedro.domain.planning import GENERATE, LABEL, against_actual
-from persyn_kedro.domain.prompts import select_prompts
+from persyn_kedro.domain.prompts import TEST, find_rows, find_texts, select_rows
 from persyn_kedro.domain.quality import check_quality
 from persyn_kedro.domain.reporting import (
     build_summary,
@@ -48,14 +48,9 @@ from persyn_kedro.foundations.settings import (
 )
 
 
-def _test(prompts: pads.Dataset, splits: pads.Dataset) -> list[dict[str, str]]:
-    return select_prompts(prompts.to_table(), splits.to_table(), {"test"})
-
-
 @step(needs=Needs.STUDENT, settings=("sampling",))
 def answer_test(
     prompts: pads.Dataset,
-    splits: pads.Dataset,
     models: Models,
     student: StudentSettings,
     engine: EngineSettings,
@@ -65,22 +60,23 @@ def answer_test(
     directory: Path | None = None,
 ) -> pa.Table:
     """Return the student's answers to the test prompts, trained if ``directory`` is given."""
-    exam = Exam(_test(prompts, splits), student, settings, engine, seed)
+    exam = Exam(select_rows(prompts, TEST), student, settings, engine, seed)
     return exam.ask(before_or_after(models, student, directory), response_store)
 
 
 @step()
 def check_test_answers(
     test_responses: pads.Dataset,
-    prompts: pads.Dataset,
+    source_prompts: pads.Dataset,
     models: Models,
     student: StudentSettings,
     quality_store: QualityStore,
 ) -> pa.Table:
     """Return the exact-match quality of the student's test answers."""
+    responses = test_responses.to_table()
     return check_quality(
-        test_responses.to_table(),
-        {row["prompt_id"]: row for row in prompts.to_table().to_pylist()},
+        responses,
+        find_rows(source_prompts, responses["prompt_id"]),
         {STUDENT: models.root[student.model].think},
         QualitySettings(),
         None,
@@ -88,11 +84,16 @@ def check_test_answers(
     )
 
 
-@step(versions_of=(token_statistics,), needs=Needs.MODEL | Needs.CLUSTER, label=())
+@step(
+    versions_of=(token_statistics,),
+    needs=Needs.MODEL | Needs.CLUSTER,
+    texts=("source_prompts",),
+    label=(),
+)
 def score_withheld(
     sft_dataset: pads.Dataset,
     routed_responses: pads.Dataset,
-    prompts: pads.Dataset,
+    source_prompts: pads.Dataset,
     models: Models,
     teachers: Teachers,
     student: StudentSettings,
@@ -105,9 +106,10 @@ def score_withheld(
     withheld = {row["response_key"] for row in rows if row["part"] == "withheld"}
     responses = routed_responses.to_table()
     mask = [key in withheld for key in responses["response_key"].to_pylist()]
+    responses = responses.filter(pa.array(mask, pa.bool_()))
     return score_responses(
-        responses.filter(pa.array(mask, pa.bool_())),
-        {row["prompt_id"]: row["prompt"] for row in prompts.to_table().to_pylist()},
+        responses,
+        dict(find_texts(source_prompts, responses["prompt_id"])),
         thinks_of(models, teachers),
         before_or_after(models, student, directory),
         student.system,
@@ -122,7 +124,6 @@ def score_withheld(
 )
 def measure_student(
     prompts: pads.Dataset,
-    splits: pads.Dataset,
     quality_before: pads.Dataset,
     quality_after: pads.Dataset,
     statistics_before: pads.Dataset,
@@ -131,7 +132,8 @@ def measure_student(
 ) -> dict[str, Any]:
     """Return accuracy and NLL before and after, with n and intervals."""
     before, after = _by_prompt(quality_before), _by_prompt(quality_after)
-    ids = [row["prompt_id"] for row in _test(prompts, splits) if row["reference"] is not None]
+    rows = select_rows(prompts, TEST, columns=["prompt_id", "reference"])
+    ids = [row["prompt_id"] for row in rows if row["reference"] is not None]
     return {
         # An answer that failed or never came is not in the table: it is unknown, never wrong.
         "accuracy": accuracy_summary(
@@ -156,7 +158,6 @@ def _by_prompt(quality: pads.Dataset) -> dict[str, float | None]:
 def sample_choices(
     assignments: pads.Dataset,
     rewards: pads.Dataset,
-    splits: pads.Dataset,
     prompts: pads.Dataset,
     calibration_responses: pads.Dataset,
     teachers: Teachers,
@@ -166,7 +167,7 @@ def sample_choices(
     comparison = compare_choices(
         assignments.to_table(columns=["prompt_id", "teacher"]),
         rewards.to_table(),
-        splits.to_table(),
+        prompts,
         list(teachers.root),
     )
     answered = with_answers(comparison, assignments, rewards, prompts, calibration_responses)
@@ -204,7 +205,7 @@ def summarise(
     calibration_calls: pads.Dataset,
     routed_calls: pads.Dataset,
     routed_responses: pads.Dataset,
-    splits: pads.Dataset,
+    prompts: pads.Dataset,
     sft_dataset: pads.Dataset,
     router_metrics: dict[str, Any],
     evaluation_metrics: dict[str, Any],
@@ -222,7 +223,7 @@ def summarise(
         calibration_calls.to_table(),
         routed_calls.to_table(),
         routed_responses.to_table(),
-        splits.to_table(),
+        prompts,
         sft_dataset.to_table(),
         router_metrics,
         evaluation_metrics,

@@ -7,7 +7,6 @@ from persyn_kedro.pipelines.evaluate import nodes
 
 _ASK = [
     "prompts",
-    "splits",
     "params:models",
     "params:student",
     "params:engine",
@@ -15,11 +14,11 @@ _ASK = [
     "params:seed",
     "response_store",
 ]
-_CHECK = ["prompts", "params:models", "params:student", "quality_store"]
+_CHECK = ["source_prompts", "params:models", "params:student", "quality_store"]
 _SCORE = [
     "sft_dataset",
     "routed_responses",
-    "prompts",
+    "source_prompts",
     "params:models",
     "params:teachers",
     "params:student",
@@ -80,7 +79,6 @@ def create_pipeline() -> Pipeline:
                 nodes.measure_student,
                 [
                     "prompts",
-                    "splits",
                     "test_quality_before",
                     "test_quality_after",
                     "withheld_statistics_before",
@@ -97,7 +95,6 @@ def create_pipeline() -> Pipeline:
                 [
                     "assignments",
                     "rewards",
-                    "splits",
                     "prompts",
                     "calibration_responses",
                     "params:teachers",
@@ -116,7 +113,7 @@ def create_pipeline() -> Pipeline:
                     "calibration_calls",
                     "routed_calls",
                     "routed_responses",
-                    "splits",
+                    "prompts",
                     "sft_dataset",
                     "router_metrics",
                     "evaluation_metrics",

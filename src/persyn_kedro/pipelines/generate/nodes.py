@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.prompts import ChosenPrompts, rows_of, select_rows
+from persyn_kedro.domain.prompts import ANSWERED, places_of, select_ids, select_texts
 from persyn_kedro.domain.rewards import unsolved_prompts
 from persyn_kedro.domain.routers import check_assignments, ranked_places
 from persyn_kedro.domain.stores import QualityStore, ResponseStore
@@ -20,8 +19,8 @@ from persyn_kedro.domain.teachers import (
 from persyn_kedro.domain.training_set import (
     Wanted,
     build_sft_dataset as merge_examples,
+    exact_checker,
     routed_generation,
-    streaming_checker,
 )
 from persyn_kedro.foundations.settings import (
     EngineSettings,
@@ -34,9 +33,6 @@ from persyn_kedro.foundations.settings import (
     step,
     thinks_of,
 )
-from persyn_kedro.foundations.tables import TableRows
-
-SPLITS = {"calibration", "train"}  # test prompts are never generated for
 
 
 @step(
@@ -46,7 +42,6 @@ SPLITS = {"calibration", "train"}  # test prompts are never generated for
 )
 def generate_responses(
     prompts: pads.Dataset,
-    splits: pads.Dataset,
     assignments: pads.Dataset,
     models: Models,
     teachers: Teachers,
@@ -61,7 +56,8 @@ def generate_responses(
     """Return the routed responses of calibration and train prompts, streamed, and the calls."""
     recipes = resolve_recipes(teachers, models)
     check_assignments(assignments.schema, pool_identity(recipes))
-    chosen, choices = _routed_prompts(prompts, splits, assignments, settings.max_calls)
+    chosen = select_texts(prompts, ANSWERED)
+    scored, choices = ranked_places(assignments, settings.max_calls)
 
     def ask(wanted: Wanted) -> tuple[pa.Table, pa.Table]:
         return make_sure(wanted, recipes, response_store, engine, seed, ledger, go_on=True)
@@ -71,25 +67,14 @@ def generate_responses(
 
     return routed_generation(
         chosen,
-        choices,
+        choices[places_of(chosen.ids, scored)],
         list(teachers.root),
         settings,
         label.allow_truncated,
         ask,
-        streaming_checker(prompts, thinks_of(models, teachers), quality_store, texts),
+        exact_checker(prompts, thinks_of(models, teachers), quality_store, texts),
         texts,
     )
-
-
-def _routed_prompts(
-    prompts: pads.Dataset, splits: pads.Dataset, assignments: pads.Dataset, most: int
-) -> tuple[ChosenPrompts, np.ndarray]:
-    """Return the prompts to answer, and for each the places of its teachers (``ranked_places``)."""
-    ids = prompts.to_table(columns=["prompt_id"])["prompt_id"].combine_chunks()
-    rows = select_rows(ids, splits.to_table(), SPLITS)
-    scored, choices = ranked_places(assignments, most)
-    choices = choices[rows_of(rows["prompt_id"], scored)]
-    return ChosenPrompts(TableRows(prompts, ["prompt"]), ids, rows["row"].to_numpy()), choices
 
 
 @step(
@@ -100,7 +85,6 @@ def _routed_prompts(
 def build_sft_dataset(
     routed_responses: pads.Dataset,
     prompts: pads.Dataset,
-    splits: pads.Dataset,
     assignments: pads.Dataset,
     rewards: pads.Dataset,
     models: Models,
@@ -109,14 +93,13 @@ def build_sft_dataset(
     label: LabelSettings,
 ) -> pa.RecordBatchReader:
     """Return the merged training set, streamed (``schemas.SFT_DATASET``)."""
-    ids = prompts.to_table(columns=["prompt_id"])["prompt_id"]
     unsolved: frozenset[str] = frozenset()
     if label.unsolved == "leave_out":
         unsolved = unsolved_prompts(rewards.to_table(columns=["prompt_id", "valid"]))
     return merge_examples(
         routed_responses,
         prompts,
-        select_rows(ids, splits.to_table(), SPLITS),
+        select_ids(prompts, ANSWERED),
         assignments,
         rewards,
         thinks_of(models, teachers),

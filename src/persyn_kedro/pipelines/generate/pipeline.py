@@ -14,7 +14,6 @@ def create_pipeline() -> Pipeline:
                 nodes.generate_responses,
                 [
                     "prompts",
-                    "splits",
                     "assignments",
                     "params:models",
                     "params:teachers",
@@ -36,7 +35,6 @@ def create_pipeline() -> Pipeline:
                 [
                     "routed_responses",
                     "prompts",
-                    "splits",
                     "assignments",
                     "rewards",
                     "params:models",

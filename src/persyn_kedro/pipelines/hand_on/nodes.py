@@ -53,7 +53,7 @@ Files = dict[str, str | Path | pa.RecordBatchReader]  # by their names in the di
 def collect_facts(
     sft_dataset: pads.Dataset,
     routed_responses: pads.Dataset,
-    prompts: pads.Dataset,
+    source_prompts: pads.Dataset,
     report_summary: dict[str, Any],
     models: Models,
     teachers: Teachers,
@@ -90,7 +90,7 @@ def collect_facts(
             response_store.identity,
         ),
         "prompts": prompts_facts(
-            prompts.to_table(columns=["prompt_id", "source"]),
+            source_prompts.to_table(columns=["prompt_id", "source"]),
             set(rows["prompt_id"].to_pylist()),
             prepare.source,
             settings.prompts_license,

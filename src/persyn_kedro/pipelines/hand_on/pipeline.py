@@ -15,7 +15,7 @@ def create_pipeline() -> Pipeline:
                 [
                     "sft_dataset",
                     "routed_responses",
-                    "prompts",
+                    "source_prompts",
                     "report_summary",
                     "params:models",
                     "params:teachers",

@@ -7,7 +7,7 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.learnability import score_responses, signal_of, token_statistics
 from persyn_kedro.domain.planning import estimate_table, read_prompts
-from persyn_kedro.domain.prompts import select_prompts
+from persyn_kedro.domain.prompts import CALIBRATION, find_rows, find_texts, select_rows
 from persyn_kedro.domain.quality import check_can_be_labelled, check_quality
 from persyn_kedro.domain.rewards import compute_rewards, never_valid
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
@@ -29,15 +29,13 @@ log = logging.getLogger(__name__)
 
 
 @step(settings=("alpha", "quality"))
-def select_calibration_set(
-    prompts: pads.Dataset, splits: pads.Dataset, settings: LabelSettings
-) -> pa.Table:
-    """Return the prompts that every teacher answers (``schemas.CALIBRATION_SET``).
+def select_calibration_set(prompts: pads.Dataset, settings: LabelSettings) -> pa.Table:
+    """Return the ids of the prompts that every teacher answers (``schemas.CALIBRATION_SET``).
 
     Raises:
         PersynError: no reward could come of them; no teacher is paid yet.
     """
-    rows = select_prompts(prompts.to_table(), splits.to_table(), {"calibration"})
+    rows = select_rows(prompts, CALIBRATION, columns=["prompt_id", "part", "reference"])
     check_can_be_labelled(rows, settings)
     return pa.Table.from_pylist(rows, CALIBRATION_SET)
 
@@ -45,7 +43,6 @@ def select_calibration_set(
 @step()
 def estimate_calls(
     prompts: pads.Dataset,
-    splits: pads.Dataset,
     models: Models,
     teachers: Teachers,
     engine: EngineSettings,
@@ -57,12 +54,13 @@ def estimate_calls(
     the store holds is no part of its record: like the calls' own table, it is an account of one
     moment, and made after the calls it would say nothing of them (so keep its version).
     """
-    return estimate_table(read_prompts(prompts, splits), models, teachers, engine, response_store)
+    return estimate_table(read_prompts(prompts), models, teachers, engine, response_store)
 
 
-@step(needs=Needs.TEACHERS)
+@step(needs=Needs.TEACHERS, texts=("source_prompts",))
 def answer_calibration_prompts(
     calibration_set: pads.Dataset,
+    source_prompts: pads.Dataset,
     models: Models,
     teachers: Teachers,
     engine: EngineSettings,
@@ -71,17 +69,21 @@ def answer_calibration_prompts(
     ledger: Ledger,
 ) -> tuple[pa.Table, pa.Table]:
     """Return K responses for each calibration prompt, and the calls that were made for them."""
-    rows = calibration_set.to_table().to_pylist()
-    pairs = [(row["prompt_id"], row["prompt"]) for row in rows]
+    prompts = find_texts(source_prompts, calibration_set.to_table()["prompt_id"])
     recipes = resolve_recipes(teachers, models)
-    wanted = {recipe.teacher: pairs for recipe in recipes}
+    wanted = {recipe.teacher: prompts for recipe in recipes}
     return answer(wanted, recipes, response_store, engine, seed, ledger)
 
 
-@step(versions_of=(token_statistics,), needs=Needs.MODEL | Needs.CLUSTER, settings=())
+@step(
+    versions_of=(token_statistics,),
+    needs=Needs.MODEL | Needs.CLUSTER,
+    texts=("source_prompts",),
+    settings=(),
+)
 def score_learnability(
     calibration_responses: pads.Dataset,
-    prompts: pads.Dataset,
+    source_prompts: pads.Dataset,
     models: Models,
     teachers: Teachers,
     student: StudentSettings,
@@ -89,10 +91,10 @@ def score_learnability(
     statistics_store: StatisticsStore,
 ) -> pa.Table:
     """Return the student's token statistics of each response (``schemas.TOKEN_STATISTICS``)."""
-    texts = {row["prompt_id"]: row["prompt"] for row in prompts.to_table().to_pylist()}
+    responses = calibration_responses.to_table()
     return score_responses(
-        calibration_responses.to_table(),
-        texts,
+        responses,
+        dict(find_texts(source_prompts, responses["prompt_id"])),
         thinks_of(models, teachers),
         resolve_models(models, [student.model])[student.model],
         student.system,
@@ -104,17 +106,17 @@ def score_learnability(
 @step(needs=Needs.JUDGE, settings=("quality",))
 def score_quality(
     calibration_responses: pads.Dataset,
-    prompts: pads.Dataset,
+    source_prompts: pads.Dataset,
     models: Models,
     teachers: Teachers,
     settings: LabelSettings,
     quality_store: QualityStore,
 ) -> pa.Table:
     """Return the quality of each response (``schemas.QUALITY``)."""
-    name = settings.quality.model
+    responses, name = calibration_responses.to_table(), settings.quality.model
     return check_quality(
-        calibration_responses.to_table(),
-        {row["prompt_id"]: row for row in prompts.to_table().to_pylist()},
+        responses,
+        find_rows(source_prompts, responses["prompt_id"]),
         thinks_of(models, teachers),
         settings.quality,
         resolve_models(models, [name])[name] if name else None,

@@ -1,4 +1,4 @@
-"""prompts, splits -> calibration_set -> its responses -> token_statistics, quality -> rewards."""
+"""prompts -> calibration_set -> its responses -> token_statistics, quality -> rewards."""
 
 from kedro.pipeline import Pipeline
 
@@ -12,7 +12,7 @@ def create_pipeline() -> Pipeline:
         [
             node(
                 nodes.select_calibration_set,
-                ["prompts", "splits", "params:label"],
+                ["prompts", "params:label"],
                 "calibration_set",
                 name="select_calibration_set",
                 does="Takes the calibration prompts: the few that every teacher answers.",
@@ -21,7 +21,6 @@ def create_pipeline() -> Pipeline:
                 nodes.estimate_calls,
                 [
                     "prompts",
-                    "splits",
                     "params:models",
                     "params:teachers",
                     "params:engine",
@@ -35,6 +34,7 @@ def create_pipeline() -> Pipeline:
                 nodes.answer_calibration_prompts,
                 [
                     "calibration_set",
+                    "source_prompts",
                     "params:models",
                     "params:teachers",
                     "params:engine",
@@ -51,7 +51,7 @@ def create_pipeline() -> Pipeline:
                 nodes.score_learnability,
                 [
                     "calibration_responses",
-                    "prompts",
+                    "source_prompts",
                     "params:models",
                     "params:teachers",
                     "params:student",
@@ -67,7 +67,7 @@ def create_pipeline() -> Pipeline:
                 nodes.score_quality,
                 [
                     "calibration_responses",
-                    "prompts",
+                    "source_prompts",
                     "params:models",
                     "params:teachers",
                     "params:label",

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.planning import Work, make_plan, read_prompts
-from persyn_kedro.domain.prompts import select_prompts
+from persyn_kedro.domain.prompts import CALIBRATION, select_rows
 from persyn_kedro.domain.quality import check_can_be_labelled
 from persyn_kedro.domain.reporting import plan_text
 from persyn_kedro.domain.stores import ResponseStore
@@ -35,7 +35,6 @@ def _text(plan: pads.Dataset, summary: dict[str, Any]) -> str:
 )
 def plan_run(
     prompts: pads.Dataset,
-    splits: pads.Dataset,
     routed_before: pads.Dataset | None,
     models: Models,
     teachers: Teachers,
@@ -52,7 +51,7 @@ def plan_run(
     Raises:
         PersynError: no reward could come of these calibration prompts.
     """
-    rows = select_prompts(prompts.to_table(), splits.to_table(), {"calibration"})
+    rows = select_rows(prompts, CALIBRATION, columns=["part", "reference"])
     check_can_be_labelled(rows, label)  # the run would refuse them too
     work = Work(models, teachers, student, engine, generate, sft, evaluate)
-    return make_plan(read_prompts(prompts, splits), routed_before, work, response_store)
+    return make_plan(read_prompts(prompts), routed_before, work, response_store)

@@ -1,4 +1,4 @@
-"""prompts, splits, stores -> plan."""
+"""prompts, stores -> plan."""
 
 from kedro.pipeline import Pipeline
 
@@ -14,7 +14,6 @@ def create_pipeline() -> Pipeline:
                 nodes.plan_run,
                 [
                     "prompts",
-                    "splits",
                     "routed_before",
                     "params:models",
                     "params:teachers",

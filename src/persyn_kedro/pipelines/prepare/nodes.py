@@ -5,7 +5,7 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.prompts import prepare_prompts, read_rows, split_prompts as draw_splits
 from persyn_kedro.foundations.settings import PrepareSettings, step
-from persyn_kedro.foundations.tables import read_blocks
+from persyn_kedro.foundations.tables import SOURCE_PROMPTS, read_blocks
 
 
 @step(
@@ -13,7 +13,7 @@ from persyn_kedro.foundations.tables import read_blocks
     settings=("source",),
 )
 def read_prompts(settings: PrepareSettings, seed: int) -> pa.RecordBatchReader:
-    """Return the checked prompts without repeats, streamed (``schemas.PROMPTS``)."""
+    """Return the checked prompts without repeats, streamed (``schemas.SOURCE_PROMPTS``)."""
     return prepare_prompts(read_rows(settings.source, seed))
 
 
@@ -27,9 +27,7 @@ def read_prompts(settings: PrepareSettings, seed: int) -> pa.RecordBatchReader:
     ),
 )
 def split_prompts(
-    prompts: pads.Dataset, settings: PrepareSettings, seed: int
+    source_prompts: pads.Dataset, settings: PrepareSettings, seed: int
 ) -> pa.RecordBatchReader:
-    """Return each prompt's split and part (``schemas.SPLITS``)."""
-    blocks = read_blocks(prompts, ["prompt_id"])
-    ids = (prompt_id for block in blocks for prompt_id in block["prompt_id"].to_pylist())
-    return draw_splits(ids, settings, seed)
+    """Return the prompts with split and part, streamed (``schemas.PROMPTS``)."""
+    return draw_splits(read_blocks(source_prompts, SOURCE_PROMPTS.names), settings, seed)

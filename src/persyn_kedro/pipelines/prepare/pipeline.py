@@ -1,4 +1,4 @@
-"""prompts source -> prompts, splits."""
+"""The source of the prompts -> source_prompts -> prompts, each with its split and part."""
 
 from kedro.pipeline import Pipeline
 
@@ -13,15 +13,15 @@ def create_pipeline() -> Pipeline:
             node(
                 nodes.read_prompts,
                 ["params:prepare", "params:seed"],
-                "prompts",
+                "source_prompts",
                 name="read_prompts",
                 does="Reads the prompts from a file, a hub or task generators, checks each row "
                 "and leaves repeats out.",
             ),
             node(
                 nodes.split_prompts,
-                ["prompts", "params:prepare", "params:seed"],
-                "splits",
+                ["source_prompts", "params:prepare", "params:seed"],
+                "prompts",
                 name="split_prompts",
                 does="Gives each prompt, by a hash of its text, to calibration, train or test, "
                 "and to a part of it.",

@@ -17,9 +17,16 @@ from persyn_kedro.foundations.tables import TextColumn
     needs=Needs.ROUTER | Needs.CLUSTER,
 )
 def route_prompts(
-    prompts: pads.Dataset, router: Path, models: Models, teachers: Teachers, settings: RouteSettings
+    source_prompts: pads.Dataset,
+    router: Path,
+    models: Models,
+    teachers: Teachers,
+    settings: RouteSettings,
 ) -> pa.RecordBatchReader:
-    """Return scores and the chosen teacher of every prompt, streamed (``schemas.ASSIGNMENTS``)."""
+    """Return scores and the chosen teacher of every prompt, streamed (``schemas.ASSIGNMENTS``).
+
+    Whichever split a prompt is in: another split scores none of them again.
+    """
     pool = pool_identity(resolve_recipes(teachers, models))
-    ids, texts = TextColumn(prompts, "prompt_id"), TextColumn(prompts, "prompt")
+    ids, texts = TextColumn(source_prompts, "prompt_id"), TextColumn(source_prompts, "prompt")
     return assign(ids, texts, router, pool, settings.batch_size)

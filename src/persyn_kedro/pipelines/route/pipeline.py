@@ -1,4 +1,4 @@
-"""prompts, router -> assignments."""
+"""source_prompts, router -> assignments."""
 
 from kedro.pipeline import Pipeline
 
@@ -12,7 +12,13 @@ def create_pipeline() -> Pipeline:
         [
             node(
                 nodes.route_prompts,
-                ["prompts", "router", "params:models", "params:teachers", "params:route"],
+                [
+                    "source_prompts",
+                    "router",
+                    "params:models",
+                    "params:teachers",
+                    "params:route",
+                ],
                 "assignments",
                 name="route_prompts",
                 does="Scores every teacher for every prompt in one pass, and sends the prompt to "

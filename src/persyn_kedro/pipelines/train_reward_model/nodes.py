@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.intervals import mean_over_prompts
-from persyn_kedro.domain.prompts import select_prompts
+from persyn_kedro.domain.prompts import CALIBRATION, select_rows
 from persyn_kedro.domain.quality import reward_model_scores
 from persyn_kedro.domain.reward_model import (
     check_pairs,
@@ -43,7 +43,6 @@ def pair_answers(
     calibration_responses: pads.Dataset,
     quality: pads.Dataset,
     prompts: pads.Dataset,
-    splits: pads.Dataset,
     models: Models,
     teachers: Teachers,
     settings: TrainRewardModelSettings,
@@ -57,7 +56,7 @@ def pair_answers(
     pairs = preference_pairs(
         calibration_responses.to_table(),
         quality.to_table(),
-        select_prompts(prompts.to_table(), splits.to_table(), {"calibration"}),
+        select_rows(prompts, CALIBRATION, columns=["prompt_id", "prompt", "part"]),
         thinks_of(models, teachers),
         settings.pairs_per_prompt,
         seed,

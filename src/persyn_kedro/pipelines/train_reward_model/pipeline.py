@@ -16,7 +16,6 @@ def create_pipeline() -> Pipeline:
                     "calibration_responses",
                     "quality",
                     "prompts",
-                    "splits",
                     "params:models",
                     "params:teachers",
                     "params:train_reward_model",

@@ -28,7 +28,6 @@ from persyn_kedro.foundations.settings import Models, Needs, Teachers, TrainRout
 )
 def fit_router(
     prompts: pads.Dataset,
-    splits: pads.Dataset,
     rewards: pads.Dataset,
     models: Models,
     teachers: Teachers,
@@ -39,7 +38,7 @@ def fit_router(
     """Return the router's directory and its loss by epoch."""
     recipes = resolve_recipes(teachers, models)
     _check_rewards(rewards, recipes)
-    texts, matrix = _examples(prompts, splits, rewards, teachers, "fit")
+    texts, matrix = _examples(prompts, rewards, teachers, "fit")
     directory = workspace / "router"
     backbone = resolve_models(models, [settings.backbone])[settings.backbone]
     pool = pool_identity(recipes)
@@ -54,15 +53,14 @@ def fit_router(
 def measure_router(
     router: Path,
     prompts: pads.Dataset,
-    splits: pads.Dataset,
     rewards: pads.Dataset,
     models: Models,
     teachers: Teachers,
     settings: TrainRouterSettings,
 ) -> dict[str, Any]:
     """Return Hit@k and regret of router, constant and random on the held-out prompts."""
-    texts, held_out = _examples(prompts, splits, rewards, teachers, "holdout")
-    _, fitted = _examples(prompts, splits, rewards, teachers, "fit")
+    texts, held_out = _examples(prompts, rewards, teachers, "holdout")
+    _, fitted = _examples(prompts, rewards, teachers, "fit")
     batches = run_in_child(
         score_prompts_job,
         texts,
@@ -90,15 +88,10 @@ def _check_rewards(rewards: pads.Dataset, recipes: list[Recipe]) -> None:
 
 
 def _examples(
-    prompts: pads.Dataset,
-    splits: pads.Dataset,
-    rewards: pads.Dataset,
-    teachers: Teachers,
-    part: str,
+    prompts: pads.Dataset, rewards: pads.Dataset, teachers: Teachers, part: str
 ) -> tuple[list[str], np.ndarray]:
     """Return the texts and the (n, K) rewards of the calibration prompts of one part."""
-    tables = prompts.to_table(), splits.to_table(), rewards.to_table()
-    rows, matrix = calibration_examples(*tables, list(teachers.root), part)
+    rows, matrix = calibration_examples(prompts, rewards.to_table(), list(teachers.root), part)
     if not rows:
         raise PersynError(
             f"No calibration prompt falls into the router's {part} part: add prompts or raise "

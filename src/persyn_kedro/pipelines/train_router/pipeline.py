@@ -5,14 +5,7 @@ from kedro.pipeline import Pipeline
 from persyn_kedro.pipelines.described import node
 from persyn_kedro.pipelines.train_router import nodes
 
-_EXAMPLES = [
-    "prompts",
-    "splits",
-    "rewards",
-    "params:models",
-    "params:teachers",
-    "params:train_router",
-]
+_EXAMPLES = ["prompts", "rewards", "params:models", "params:teachers", "params:train_router"]
 
 
 def create_pipeline() -> Pipeline:

@@ -1,13 +1,15 @@
 """PerSyn at other alphas: rewards mixed anew, a router for each, nothing asked again."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as pads
 
+from persyn_kedro.domain.prompts.select import ANSWERED, CALIBRATION, select_ids, select_texts
 from persyn_kedro.domain.rewards.reward import (
     comparable,
     compute_rewards,
@@ -48,7 +50,7 @@ class Labelled:
 
 def score_at_alphas(
     alphas: Sequence[float],
-    rows: Sequence[Mapping[str, Any]],
+    prompts: pads.Dataset,
     labelled: Labelled,
     train_router: TrainRouterSettings,
     backbone: "ResolvedModel",
@@ -58,10 +60,10 @@ def score_at_alphas(
     """Return ``schemas.ALPHA_SCORES``; an alpha at which no rewards differ is left out.
 
     Args:
-        rows: of ``schemas.PROMPTS`` with split and part, calibration and train.
+        prompts: ``schemas.PROMPTS``; test prompts are not scored.
     """
-    texts = {row["prompt_id"]: row["prompt"] for row in rows}
-    fit = {r["prompt_id"] for r in rows if r["split"] == "calibration" and r["part"] == "fit"}
+    texts = dict(select_texts(prompts, ANSWERED))
+    fit = set(select_ids(prompts, CALIBRATION, ["fit"])["prompt_id"].to_pylist())
     fittings: dict[float, Fitting] = {}
     for alpha in alphas:
         prompt_ids, matrix = labelled.rewards_at(alpha)

@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from persyn_kedro.domain.comparison.strategies.choices import Choices, choice_places
-from persyn_kedro.domain.prompts.chosen import in_memory
+from persyn_kedro.domain.prompts.chosen import ChosenPrompts
+from persyn_kedro.domain.prompts.select import places_of
 from persyn_kedro.domain.training_set.routed import Check, Rounds, Wanted, routed_rounds
 from persyn_kedro.foundations.settings.steps import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
@@ -24,7 +25,7 @@ Asked = dict[str, list[dict[str, Any]]]  # by strategy, all responses that it ha
 
 
 def generate_side_by_side(
-    prompts: Mapping[str, str],
+    prompts: ChosenPrompts,
     choices: Mapping[str, Choices],
     teachers: list[str],
     settings: GenerateSettings,
@@ -35,7 +36,7 @@ def generate_side_by_side(
     """Return the kept responses, and all that each strategy asked for.
 
     Args:
-        prompts: text by prompt_id.
+        prompts: all that any strategy has.
         choices: by strategy; each may have other prompts.
 
     Returns:
@@ -45,8 +46,9 @@ def generate_side_by_side(
     running: dict[str, Rounds] = {}
     wants: dict[str, Wanted] = {}
     kept: dict[str, pa.Table] = {}
+    among = pa.chunked_array([prompts.ids])
     for name, chosen in choices.items():
-        own = in_memory({prompt_id: prompts[prompt_id] for prompt_id in chosen})
+        own = prompts.at(places_of(pa.array(chosen, pa.string()), among))
         places = choice_places(chosen.values(), teachers)
         running[name] = routed_rounds(own, places, teachers, settings, allow_truncated)
         _advance(name, running, wants, kept, None)
