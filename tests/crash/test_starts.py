@@ -73,7 +73,7 @@ def left(after: str, *arguments: Any) -> Iterator[int]:
     yield from steps
 
 
-def test_no_start_of_a_training_dies(busy: None, work: tuple[Any, ...], tmp_path: Path) -> None:
+def test_no_start_of_a_training_dies(work: tuple[Any, ...], busy: None, tmp_path: Path) -> None:
     half, workspace = tmp_path / "half", tmp_path / "workspace"
     assert list(run_in_child(left, "_save_checkpoint", *work, half, label="half")) == [1]
     for start in range(STARTS):

@@ -3,12 +3,14 @@
 The teachers are endpoints on loopback, so that a run takes no model and its calls can be counted.
 """
 
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +77,8 @@ def undisturbed(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) ->
 def run_and_die(directory: Path, when: str, count: int) -> int:
     """Run in a fork that is killed at its ``count``-th ``os.replace``; return how it ended.
 
-    What was to be put in place lies in the file ``boundary``.
+    What was to be put in place lies in the file ``boundary``. What it had ``imported`` is imported
+    here, so that the next need not.
     """
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
@@ -84,7 +87,11 @@ def run_and_die(directory: Path, when: str, count: int) -> int:
 
     pid = os.fork()
     if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        for name in (directory / "imported").read_text().split():
+            with suppress(ImportError):
+                importlib.import_module(name)
+        return ended
     code = 1
     try:
         os.chdir(directory)
@@ -102,6 +109,7 @@ def run_and_die(directory: Path, when: str, count: int) -> int:
                 replace(source, target)
             if met == count:
                 (directory / "boundary").write_text(str(target))
+                (directory / "imported").write_text("\n".join(sys.modules))
                 os.kill(os.getpid(), signal.SIGKILL)
 
         bootstrap_project(directory)

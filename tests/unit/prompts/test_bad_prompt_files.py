@@ -76,6 +76,30 @@ def test_a_bad_file_is_one_sentence(tmp_path: Path, name: str, data: bytes, sent
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "prompts.jsonl holds no prompts."),
+        (
+            b'{"question": "a", "answer": 1}\n',
+            "Row 1 of prompts.jsonl has no text in column 'prompt' (its columns: question, answer)",
+        ),
+        (b'{"prompt": "caf\xe9"}\n', "prompts.jsonl is not UTF-8"),
+        (b'{"prompt": "a"}\n{"prompt": null}\n', "Row 2 of prompts.jsonl has no text"),
+        (b'{"prompt": "a"}\n{"prompt": " \\t\\u00a0"}\n', "Prompt 2 of prompts.jsonl is empty"),
+        (b'{"prompt": "a\\ud83d"}\n', "Row 1 of prompts.jsonl holds half a character"),
+    ],
+)
+def test_a_bad_jsonl_file_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("prompts.jsonl").write_bytes(data)
+    with pytest.raises(PersynError) as refused:
+        read("prompts.jsonl")
+    assert sentence in str(refused.value) and "\n" not in str(refused.value)
+
+
 def test_of_several_files_the_bad_one_is_named_and_its_own_row(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"prompt": "a"}\n')
     (tmp_path / "b.csv").write_text("prompt,reference\nb,1\n ,2\n")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from persyn_kedro.cli.params import parse_params
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes.ray.cluster import connect
 from persyn_kedro.foundations.settings.read import read_settings
@@ -14,7 +15,7 @@ from persyn_kedro.foundations.settings.routers import (
     settings_of_kind,
 )
 from persyn_kedro.pipeline_registry import register_pipelines
-from persyn_kedro.runs.hooks import ProjectHooks
+from persyn_kedro.runs.hooks import ProjectHooks, _merged
 from tests.support.nasty_settings import RICH, with_value
 
 
@@ -125,6 +126,24 @@ def test_another_kind_takes_the_keys_that_it_has() -> None:
     assert linear == TrainRouterSettings(kind="linear", backbone="a", batch_size=3)
     own = settings_of_kind("mine.py:Router", knn.model_dump())
     assert own.model_dump().items() >= {"neighbours": 4, "ridge": None, "epochs": 4}.items()
+
+
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [
+        ("seed=abc", "seed must be a whole number"),
+        ("seed=-1", "seed must be from 0 to 4294967295 (it is -1)"),
+        ("sft.learning_rate=.inf", "sft.learning_rate must be a finite number"),
+        ("sft.learning_rate=inf", "sft.learning_rate: Input should be a valid number"),
+        ("label.alpha=true", "label.alpha: Input should be a valid number (it is True)"),
+        ("compare.seeds=[1,-2]", "compare.seeds.1: Input should be greater than or equal to 0"),
+    ],
+)
+def test_what_is_told_of_a_value_of_the_command_line(params: str, sentence: str) -> None:
+    """As read from ``--params``: tests/dag/test_refused_runs.py shows that it stops a run."""
+    with pytest.raises(PersynError) as caught:
+        read_settings(_merged(RICH, parse_params(params)))
+    assert sentence in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["top_p", "repetition_penalty"])
