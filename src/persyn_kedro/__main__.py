@@ -1,7 +1,7 @@
 """``python -m persyn_kedro``: the packaged project's ``kedro run``, and its other commands.
 
-The packaged project has no directory of its own: ``data`` and, without ``--conf-source``, ``conf``
-are those of the working directory.
+The packaged project has no directory of its own: it reads and writes ``data`` in the working
+directory, and reads ``conf`` there too unless ``--conf-source`` names another.
 """
 
 import os
@@ -11,11 +11,11 @@ from typing import Any
 
 
 def main(*args: Any, **kwargs: Any) -> Any:
-    """Run the project, or its command that the first word names: ``trace``, ``prune``, …"""
+    """Run the project, or the command named by the first argument: ``trace``, ``prune``, …"""
     package = Path(__file__).parent
-    if not Path("conf/logging.yml").is_file():  # Kedro's own would read [/INST] as a style tag
+    if not Path("conf/logging.yml").is_file():  # Kedro's default would read [/INST] as a style tag
         os.environ.setdefault("KEDRO_LOGGING_CONFIG", str(package / "logging.yml"))
-    from kedro.framework.project import configure_project  # reads the variable as it is imported
+    from kedro.framework.project import configure_project  # reads the variable on import
 
     configure_project(package.name)
     from persyn_kedro.cli import cli, run

@@ -10,7 +10,7 @@ from persyn_kedro.pipelines.lazy import LazyPipeline
 
 
 def _step(name: str) -> Callable[[], Pipeline]:
-    """Return what makes the pipeline of this folder, whose nodes are imported only then."""
+    """Return a function that builds a folder's pipeline and imports its nodes only then."""
 
     @cache
     def create() -> Pipeline:
@@ -25,8 +25,7 @@ STEPS: dict[str, Callable[[], Pipeline]] = {
 }
 
 
-# Steps that measure, the recipe of a reward model, and what is made for others: run only where
-# they are asked for.
+# Steps that only measure, the reward model's training, and exports: they run only when named.
 EVIDENCE: dict[str, Callable[[], Pipeline]] = {
     "compare_routers": _step("compare_routers"),
     "compare": lambda: EVIDENCE["compare_routers"]() + MAKERS["compare"](),
@@ -37,7 +36,7 @@ EVIDENCE: dict[str, Callable[[], Pipeline]] = {
 }
 
 
-# What each step makes, in the order in which data flows: by this a missing input is explained.
+# What each step makes, in the order in which data flows: used to explain a missing input.
 MAKERS: dict[str, Callable[[], Pipeline]] = {
     **STEPS,
     **EVIDENCE,
@@ -47,7 +46,7 @@ MAKERS: dict[str, Callable[[], Pipeline]] = {
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return every step by its folder's name, and ``__default__``: all but those that measure."""
+    """Return each step by its folder's name, and ``__default__``: the steps run by default."""
     pipelines: dict[str, Pipeline] = {
         name: LazyPipeline(create) for name, create in {**STEPS, **EVIDENCE}.items()
     }

@@ -6,5 +6,5 @@ from persyn_kedro.runs.manifest import ManifestHooks
 
 HOOKS = (ProjectHooks(), ManifestHooks(), LineageHooks())
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}
-# .telemetry says so for `kedro`; what is packaged has no such file.
+# The .telemetry file says so for `kedro`; the packaged project has no such file.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)

@@ -137,5 +137,5 @@ def test_an_interrupt_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None
     run.send_signal(signal.SIGINT)
     output, _ = run.communicate(timeout=60)
     assert run.returncode == 130, output[-2000:]
-    assert "every answer so far is kept" in output
+    assert "all answers so far are saved" in output
     assert "Traceback" not in output

@@ -168,7 +168,7 @@ def test_a_full_disk_is_one_sentence_and_costs_nothing_that_was_stored(
         done = run("run", "--env=far", f"--nodes={NODES}", check=False)
         assert done.returncode == 1, done.stdout
         (line,) = [x for x in done.stderr.splitlines() if x.startswith("Error: ")]
-        assert "No space left" in line and "same command goes on" in line
+        assert "No space left" in line and "run the same command to resume" in line
         assert "Traceback" not in done.stderr
         kept, asked = set(stored_keys(tmp_path)), len(endpoint.bodies)
         assert 0 < len(kept) < len(stored_keys(undisturbed))

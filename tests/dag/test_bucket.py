@@ -44,7 +44,7 @@ def test_a_second_run_in_a_bucket_skips_all_and_the_commands_work(in_a_bucket: R
     prompt = load(directory, "sft_dataset")[0]["prompt_id"]
     assert "teacher" in in_a_bucket("trace", prompt[:10], "--env=smoke").stdout
     assert "margin" in in_a_bucket("explain", prompt[:10], "--env=smoke").stdout
-    assert "would go" in in_a_bucket("prune", "--env=smoke", "--keep=1").stdout
+    assert "would be removed" in in_a_bucket("prune", "--env=smoke", "--keep=1").stdout
     shown = json.loads((directory / ".viz" / "stats.json").read_text())
     assert shown["sft_dataset"]["rows"] == len(load(directory, "sft_dataset"))
 

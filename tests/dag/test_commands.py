@@ -79,16 +79,16 @@ def test_a_new_prompt_is_explained_without_asking_a_teacher(smoke_project: Run) 
     before = sorted(store.rglob("*"))
     done = smoke_project("explain", "--env=smoke", "--text=Never seen?", "--neighbours=2")
     text = " ".join(done.stdout.split())
-    assert "a new prompt, in no table" in text and "asked just now" in text
+    assert "a new prompt, not in any table" in text and "computed now" in text
     assert "the choice's response has more reward than the runner-up's" in text
     assert "#2" in text and "#3" not in text
-    assert "Responses: none is stored" in text and sorted(store.rglob("*")) == before
+    assert "Responses: none are stored" in text and sorted(store.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        ([], "Error: Which prompt? Give either the beginning of a prompt_id (there are "),
+        ([], "Error: Which prompt? Give a prompt_id or its prefix (known: "),
         (["zz", "--load-versions=router:1999"], "router has no version 1999; the newest are 2"),
         (["zz", "--env=base"], "No trained router: run `kedro run --pipelines=prepare,label,tr"),
     ],

@@ -135,7 +135,7 @@ def test_a_comparison_without_test_prompts_is_refused_before_a_teacher_is_asked(
     run = make_project(tmp_path)
     done = run("run", "--env=smoke", STEPS, "--params=prepare.test_fraction=0", check=False)
     assert done.returncode == 1
-    assert "There is no test prompt to compare students on" in done.stderr
+    assert "There are no test prompts to compare students on" in done.stderr
     assert "responses to generate" not in done.stdout
 
 

@@ -15,7 +15,7 @@ from tests.support.hub import serve
 def handed_on(smoke_project: Run) -> dict[str, Path]:
     """Hand on what the smoke run made; the tiny models have no licences."""
     done = smoke_project("run", "--env=smoke", "--pipelines=hand_on")
-    assert "Licence of the whole: unknown. Not known: teacher " in " ".join(done.stdout.split())
+    assert "Overall licence: unknown. Missing licences: teacher " in " ".join(done.stdout.split())
     names = ("hand_on_dataset", "hand_on_arrow", "hand_on_student")
     return {name: load(smoke_project.directory, name) for name in names}
 
@@ -65,14 +65,14 @@ def test_a_push_sends_what_is_handed_on_and_only_when_told(
     with serve() as hub:
         where = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_secret"}
         done = smoke_project(*push, "--yes", check=False, **where)
-        assert done.returncode == 1 and "Licences are not known of teacher " in done.stderr
+        assert done.returncode == 1 and "Unknown licences: teacher " in done.stderr
         assert "(models.tiny-student.license)" in done.stderr and "Traceback" not in done.stderr
         push.append("--allow-unknown-licences")
         done = smoke_project(*push, **where)
-        assert "nothing of it sent; with --yes it is" in done.stdout
+        assert "would be uploaded; add --yes to upload" in done.stdout
         assert not hub.requests  # not even asked
         done = smoke_project(*push, "--yes", **where)
-    assert f"Sent: {hub.url}/datasets/me/data" in done.stdout
+    assert f"Uploaded: {hub.url}/datasets/me/data" in done.stdout
     assert hub.private == {("dataset", "me/data"): True, ("model", "me/student"): True}
     dataset, student = hub.commits["dataset", "me/data"], hub.commits["model", "me/student"]
     data = {"data/train.parquet", "data/withheld.parquet"}

@@ -103,7 +103,7 @@ def test_an_added_teacher_pays_for_its_calibration_alone_and_the_run_says_what_c
     told = " ".join(done.stdout.split())
     assert "Doing train_router.fit_router: teachers.hosted is new" in told
     assert "The pool of teachers changed: 'hosted' was added." in told
-    assert f"{moved.total()} of {len(now)} prompts have another teacher than before: " in told
+    assert f"{moved.total()} of {len(now)} prompts have a different teacher than before: " in told
     change = load(project.directory, "run_manifest", env="mine")["pool_change"]
     assert [row for row in change["teachers"] if row["teacher"] == "hosted"] == [
         {"teacher": "hosted", "before": 0, "now": moved["hosted"], "calibration_calls": n,

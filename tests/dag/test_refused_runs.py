@@ -31,7 +31,7 @@ def test_a_missing_input_names_the_steps_to_run(
         ("label.alpha=1.5", "label.alpha"),
         ("sft.alhpa=0.5", "There is no parameter sft.alhpa."),
         ("compare.seeds=[1,2", "--params: 'compare.seeds=[1,2' cannot be read"),
-        ("student.system=Be brief, please.", "--params: 'please.' is no key=value"),
+        ("student.system=Be brief, please.", "--params: 'please.' is not key=value"),
         ("lable.alpha=0.5", "group 'lable'"),
         ("student.model=nobody", "nobody"),
         ("train_router.backbone=nobody", "train_router.backbone is 'nobody'"),
@@ -63,17 +63,23 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
-        ("--runner=ParallelRunner", "a runner of its own, which skips the steps"),
-        ("--runner=SequentialRunner", "a runner of its own"),
-        ("--runner=kedro.runner.ThreadRunner", "one model in memory at a time; leave --runner out"),
-        ("--runner=Nope", "--runner: there is no 'Nope'; leave it out."),
-        ("--runner=nowhere.Nope", "--runner: there is no 'nowhere.Nope'; leave it out."),
+        ("--runner=ParallelRunner", "its own runner, which skips steps that are up to date"),
+        ("--runner=SequentialRunner", "this project has its own runner"),
+        (
+            "--runner=kedro.runner.ThreadRunner",
+            "one model in memory at a time. Leave --runner out.",
+        ),
+        ("--runner=Nope", "--runner: unknown runner 'Nope'; leave the option out."),
+        ("--runner=nowhere.Nope", "--runner: unknown runner 'nowhere.Nope'; leave the option out."),
         ("--config=run.yml", "--runner=ThreadRunner cannot be used"),
-        ("--config=none.yml", "none.yml is no YAML"),
-        ("--config=empty.yml", "empty.yml must have `run:` with options of it below."),
-        ("--async", "--async is not for this project"),
-        ("--only-missing-outputs", "a step whose result is there"),
-        ("--runner-params=max_workers=4", "--runner-params: the project's own runner has none"),
+        ("--config=none.yml", "none.yml is not valid YAML"),
+        ("--config=empty.yml", "empty.yml needs a key `run:` with the options below it."),
+        ("--async", "--async is not supported"),
+        ("--only-missing-outputs", "a step whose result was made from the same settings"),
+        (
+            "--runner-params=max_workers=4",
+            "--runner-params is not supported: the project's runner takes none",
+        ),
         ("--nodes=nope", "nope"),
         ("--from-nodes=nope", "nope"),
         ("--to-nodes=nope", "nope"),
@@ -100,7 +106,7 @@ def test_an_option_that_cannot_work_is_one_sentence(empty: Run, option: str, sen
 def test_an_unknown_pipeline_is_one_sentence(smoke_project: Run) -> None:
     done = smoke_project("run", "--env=smoke", "--pipelines=labl", check=False)
     assert done.returncode == 1
-    assert "Error: There is no pipeline 'labl'; there are prepare, label" in done.stderr
+    assert "Error: Unknown pipeline 'labl'; available: prepare, label" in done.stderr
 
 
 @pytest.mark.parametrize(

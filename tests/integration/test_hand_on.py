@@ -183,7 +183,7 @@ def test_the_data_sets_card_reads_as_the_hub_reads_it() -> None:
     row = "| t | owner/model at 0123 | apache-2.0 | its card on the hub | 2 | 1 | 100.0 % |"
     assert row in card.text
     assert "````text\nSay ```a``` | b\n````" in card.text
-    assert "one for each teacher of the pool in this order: t, u" in card.text
+    assert "one per teacher of the pool in this order: t, u" in card.text
     assert "| router | 50.0 % | 0.100 |" in card.text and "A note." in card.text
 
 
@@ -205,11 +205,12 @@ def test_the_students_card_has_its_scores_with_intervals() -> None:
     assert "n = 44, interval [36.0 %, 64.0 %]" in result.metric_name
     assert "| test accuracy | 44 | 25.0 % [15.0 %, 40.0 %] | 50.0 % [36.0 %" in card.text
     assert "1 longer than 1024 tokens left out" in card.text and "<s>{prompt}" in card.text
-    assert "Whenever" not in card.text
+    assert "Its template keeps" not in card.text
     fixed = {"enable_thinking": False, "effort": "low", "strftime_now": "2025-03-05"}
     told = student_card(FACTS, metrics, SftSettings(), curve, "<s>{prompt}", fixed)
     named = "enable_thinking is `false`, effort is `low`, the date is `2025-03-05`."
-    assert f"its template has these as they were in training: {named}" in told
+    assert "Its template keeps these values from training" in told
+    assert f"whenever and wherever it is served: {named}" in told
 
 
 @pytest.mark.parametrize(
@@ -244,7 +245,7 @@ def test_licences_come_from_the_settings_or_with_the_weights(tmp_path: Path) -> 
     (tmp_path / "README.md").write_text("---\nlicense: llama3.1\n---\n")
     assert licence(local=str(tmp_path)) == ("llama3.1", "its card")
     spoken = origins.spoken_model(ModelSettings(endpoint=endpoint), "endpoint:https://secret.host")
-    assert spoken == "big, asked over the network"
+    assert spoken == "big, called over the network"
     assert origins.prompts_licence(PromptSource(file="p.jsonl"), None, None).name is None
 
 
@@ -260,9 +261,9 @@ def test_an_answer_of_another_model_than_the_settings_have_is_refused() -> None:
 
     (found,) = facts("t", "random:chat-0-v1")
     assert (found["rows"], found["share"], found["system"]) == (1, 1.0, "S")
-    with pytest.raises(PersynError, match="'t' answered with another model than models.m"):
+    with pytest.raises(PersynError, match="'t' answered with a different model than models.m"):
         facts("t", "random:chat-1-v1")
-    with pytest.raises(PersynError, match="answers of 'x', which teachers lacks"):
+    with pytest.raises(PersynError, match="answers by 'x', which is not in teachers"):
         facts("x", "random:chat-0-v1")
 
 

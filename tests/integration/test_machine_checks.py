@@ -93,7 +93,9 @@ def test_auto_is_the_cluster_that_ray_would_connect_to(
     auto = ClusterSettings(address="auto")
     monkeypatch.setattr(services, "find_gcs_addresses", gcs_addresses(set()))
     monkeypatch.setattr(services, "find_bootstrap_address", lambda _: None)
-    with pytest.raises(PersynError, match=r"'auto': none was started on this machine \(`ray star"):
+    with pytest.raises(
+        PersynError, match=r"'auto': none was started on this machine \(see `ray star"
+    ):
         check_reachable(auto)
     monkeypatch.setattr(services, "find_gcs_addresses", gcs_addresses({NOBODY}))  # it has died
     with pytest.raises(PersynError, match="^No Ray cluster answers at cluster.address 'auto': "):
@@ -104,7 +106,9 @@ def test_auto_is_the_cluster_that_ray_would_connect_to(
     for address in (None, "local"):
         check_reachable(ClusterSettings(address=address))
     monkeypatch.setattr(services, "find_node_ids", set)
-    with pytest.raises(PersynError, match=f"is no node of Ray, .*'{listening}' must be: `ray s"):
+    with pytest.raises(
+        PersynError, match=f"is not a Ray node, which .*'{listening}' requires. `ray s"
+    ):
         check_reachable(ClusterSettings(address=listening))
     monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
     with pytest.raises(PersynError, match=r"'auto' \(RAY_ADDRESS is 'ray://head:10001'\): Ray Cli"):

@@ -94,7 +94,7 @@ def test_a_step_that_breaks_off_says_what_it_did(
         with step("label.answer"), watching("vllm big", 3, "calls") as watch:
             watch.advance(cost=0.5)
             raise KeyboardInterrupt
-    assert told(caplog) == ["Broke off label.answer after 0.0 s: 1 calls, cost 0.5"]
+    assert told(caplog) == ["Stopped label.answer after 0.0 s: 1 calls, cost 0.5"]
     with step("next"):
         pass
     assert told(caplog)[1:] == ["Done next in 0.0 s"], "nothing of the last step is left"
@@ -253,7 +253,7 @@ def test_on_a_terminal_one_line_is_redrawn_below_the_log() -> None:
 
 def test_ctrl_c_leaves_a_clean_terminal() -> None:
     text = in_terminal("wait", until=lambda text: "a line printed" in text)
-    assert "Broke off label.answer after" in text and "KeyboardInterrupt" in text
+    assert "Stopped label.answer after" in text and "KeyboardInterrupt" in text
     assert not any("3/4" in line for line in screen(text))
     assert cursor_is_shown(text)
 

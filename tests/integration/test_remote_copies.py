@@ -45,7 +45,7 @@ def test_a_copy_whose_url_is_longer_than_a_file_name_is_found_again(
     assert copy_here(copy) == copy and (copy / "config.json").is_file()
     shutil.rmtree(tmp_path / "cache")
     (place(where) / "1" / "m" / "config.json").unlink()
-    with pytest.raises(PersynError, match="é/remote-v1/.*does not exist, or is empty"):
+    with pytest.raises(PersynError, match="é/remote-v1/.*does not exist or is empty"):
         copy_here(copy)
 
 

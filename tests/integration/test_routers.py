@@ -230,10 +230,10 @@ def test_a_router_that_is_not_whole_is_refused(kind, tiny, fake_embedding, tmp_p
     list(fit_router_job(PROMPTS, REWARDS, settings, tiny, 0, POOL, tmp_path / "router"))
     (arrays,) = (tmp_path / "router").glob("[lkc]*.safetensors")  # linear, knn, coefficient_head
     arrays.write_bytes(b"cut off")
-    with pytest.raises(PersynError, match=r"the router in .*/router is not whole: "):
+    with pytest.raises(PersynError, match=r"The router in .*/router is corrupt: "):
         load_router(tmp_path / "router", POOL)
     arrays.unlink()
-    with pytest.raises(PersynError, match=r"the router in .*/router is not whole: "):
+    with pytest.raises(PersynError, match=r"The router in .*/router is corrupt: "):
         load_router(tmp_path / "router", POOL)
 
 

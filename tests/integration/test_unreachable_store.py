@@ -88,7 +88,7 @@ def test_a_table_that_is_lost_while_it_is_read_is_one_sentence(
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(PersynError, match="nothing:// needs a package that is not here"):
+    with pytest.raises(PersynError, match="nothing:// needs a package that is not installed"):
         place("nothing://x/y")
     monkeypatch.setitem(sys.modules, "s3fs", None)
     monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)

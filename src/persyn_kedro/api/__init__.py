@@ -1,1 +1,1 @@
-"""The job as functions for notebooks and scripts: no Kedro project is needed."""
+"""The job as functions for notebooks and scripts; no Kedro project is needed."""

@@ -1,4 +1,4 @@
-"""Each teacher answers only its own prompts (METHOD.md, section 4)."""
+"""Each teacher answers only the prompts routed to it (METHOD.md, section 4)."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,13 +25,13 @@ def generate(
 ) -> tuple[pa.Table, pa.Table]:
     """Return the routed responses (``schemas.ROUTED_RESPONSES``) and the calls (``schemas.CALLS``).
 
-    Answers that the store has are not paid for again.
+    Answers that the store already has are not paid for again.
 
     Args:
         prompts: as for :func:`prompt_table`.
         assignments: what :func:`route` returned for these prompts.
-        pool: the pool that they were routed for.
-        allow_truncated: whether a truncated answer may be trained on.
+        pool: the pool that the prompts were routed for.
+        allow_truncated: whether the student may be trained on truncated answers.
         settings: of ``generate``, such as ``verification="next_choice"``.
 
     Raises:

@@ -19,15 +19,15 @@ from persyn_kedro.foundations.settings import read_group
 
 @dataclass(frozen=True)
 class Labels:
-    """What labelling found, as Arrow tables of ``foundations.tables``.
+    """The result of labelling, as Arrow tables of ``foundations.tables``.
 
     Attributes:
         prompts: the prompts, with their ``prompt_id``.
         responses: K of each prompt.
         statistics: the student's token statistics of each response; sums in nats.
-        quality: of each response; null is unknown.
+        quality: of each response; null where unknown.
         rewards: quality, learnability and the reward, one row for each prompt and teacher.
-        calls: for each teacher the calls made now, their tokens and cost.
+        calls: the calls made now, their tokens and cost, for each teacher.
     """
 
     prompts: pa.Table
@@ -41,7 +41,7 @@ class Labels:
 def label(prompts: Any, pool: Pool, **settings: Any) -> Labels:
     """Have every teacher answer every prompt, and score the answers.
 
-    What the stores have is neither paid for nor computed again.
+    Nothing that the stores already have is paid for or computed again.
 
     Args:
         prompts: as for :func:`prompt_table`.
@@ -49,7 +49,7 @@ def label(prompts: Any, pool: Pool, **settings: Any) -> Labels:
         settings: of ``label``, such as ``alpha=0.4`` or ``quality={"kind": "exact_answer"}``.
 
     Raises:
-        PersynError: a bad setting, or no reward could come of these prompts.
+        PersynError: a bad setting, or these prompts cannot give a reward.
     """
     chosen = read_group("label", settings)
     table = prompt_table(prompts)

@@ -1,4 +1,4 @@
-"""A pool of teachers with its student: settings, checked once, that all other calls take."""
+"""A pool of teachers with its student: settings, validated once, that the other calls take."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from persyn_kedro.foundations.settings import (
     thinks_of,
 )
 
-# What models' processes import: once, in the process that they are forked from.
+# What the models' processes import: once, in the process that they are forked from.
 AHEAD = (
     "torch",
     "transformers.models.auto.modeling_auto",
@@ -30,9 +30,9 @@ AHEAD = (
 
 @dataclass(frozen=True)
 class Pool:
-    """Teachers, their models and the student, with the stores that keep what was paid for.
+    """Teachers, their models and the student, with the stores of answers and scores.
 
-    Made by :func:`pool`. Attributes are typed settings, as `conf/` has them.
+    Made by :func:`pool`. The attributes are typed settings, as in `conf/`.
     """
 
     models: Models
@@ -44,12 +44,12 @@ class Pool:
 
     @cached_property
     def recipes(self) -> list[Recipe]:
-        """The teachers with their models, which are fetched when first needed."""
+        """The teachers with their models, which are fetched on first use."""
         return resolve_recipes(self.teachers, self.models)
 
     @property
     def thinks(self) -> dict[str, Any]:
-        """Whether each teacher's ``<think>`` text is kept."""
+        """Whether the ``<think>`` text of each teacher is kept."""
         return thinks_of(self.models, self.teachers)
 
     @property
@@ -77,19 +77,19 @@ def pool(
     seed: int = 0,
     stores: str | Path = "data/stores",
 ) -> Pool:
-    """Return a pool from settings as ``conf/`` has them.
+    """Return a pool from settings in the form of ``conf/``.
 
     Args:
         models: by name, such as ``{"small": {"hub": "Qwen/Qwen2.5-0.5B"}}``.
         teachers: by name, such as ``{"brief": {"model": "small", "system": "Be brief."}}``; their
             order breaks ties.
         student: a model's name, or ``{"model": …, "system": …}``.
-        engine: what runs local models: its name, or all of its settings.
+        engine: what runs local models: its name, or all its settings.
         seed: of sampled answers and of the router.
-        stores: a directory. A Kedro project's ``data/stores`` is shared with it.
+        stores: a directory; a Kedro project's ``data/stores`` can be shared.
 
     Raises:
-        PersynError: one sentence that names the first bad key.
+        PersynError: names the first bad key.
     """
     student = {"model": student} if isinstance(student, str) else student
     engine = {"name": engine} if isinstance(engine, str) else engine
@@ -104,6 +104,6 @@ def pool(
     used = {f"teachers.{name}.model": t.model for name, t in made.teachers.root.items()}
     for user, model in {**used, "student.model": made.student.model}.items():
         if model not in made.models.root:
-            raise PersynError(f"{user} is {model!r}, which models does not have.")
+            raise PersynError(f"{user} is {model!r}, which is not in models.")
     import_ahead(AHEAD)
     return made

@@ -1,4 +1,4 @@
-"""Prompts as people have them, as the table that the steps take."""
+"""Prompts in any common form, as the table that the steps take."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,14 +10,14 @@ from persyn_kedro.foundations.errors import PersynError
 
 
 def prompt_table(prompts: Any) -> pa.Table:
-    """Return ``schemas.SOURCE_PROMPTS`` of prompts; repeated ones are left out.
+    """Return prompts as ``schemas.SOURCE_PROMPTS``, without duplicates.
 
     Args:
         prompts: texts, mappings with ``prompt`` and, if known, ``reference``, or an Arrow table or
-            pandas frame with these columns.
+            pandas data frame with these columns.
 
     Raises:
-        PersynError: a row has no prompt, or one that is empty.
+        PersynError: a row has no prompt, or an empty one.
     """
     return prepare_prompts(map(_row, enumerate(_rows(prompts), 1))).read_all()
 
@@ -25,7 +25,7 @@ def prompt_table(prompts: Any) -> pa.Table:
 def _rows(prompts: Any) -> Iterable[Any]:
     if isinstance(prompts, pa.Table):
         return prompts.to_pylist()
-    if hasattr(prompts, "to_dict"):  # a pandas frame
+    if hasattr(prompts, "to_dict"):  # a pandas data frame
         return pa.Table.from_pandas(prompts, preserve_index=False).to_pylist()
     return prompts
 

@@ -23,12 +23,12 @@ def fit_router(labels: Labels, pool: Pool, directory: str | Path, **settings: An
     Args:
         labels: what :func:`label` returned for this pool.
         pool: teachers and student.
-        directory: where the router is saved; one that is there is replaced.
-        settings: of ``train_router``, such as ``kind="knn"`` or ``backbone="small"``, which is
-            the student's model where it is left out.
+        directory: where to save the router; an existing one is replaced.
+        settings: of ``train_router``, such as ``kind="knn"`` or ``backbone="small"`` (default: the
+            student's model).
 
     Raises:
-        PersynError: a bad setting, or rewards that tell no teacher from another.
+        PersynError: a bad setting, or rewards that do not tell the teachers apart.
     """
     given = {"kind": "knn", "backbone": pool.student.model, **settings}
     chosen = read_group("train_router", given)
@@ -48,16 +48,16 @@ def fit_router(labels: Labels, pool: Pool, directory: str | Path, **settings: An
 
 
 def route(prompts: Any, router: str | Path, pool: Pool, batch_size: int = 16) -> pa.Table:
-    """Return the teacher of each prompt, with all scores (``schemas.ASSIGNMENTS``).
+    """Return the teacher for each prompt, with all scores (``schemas.ASSIGNMENTS``).
 
     Args:
         prompts: as for :func:`prompt_table`.
         router: what :func:`fit_router` returned.
         pool: the pool that it was fitted for.
-        batch_size: prompts of one forward pass.
+        batch_size: prompts per forward pass.
 
     Raises:
-        PersynError: no router there, or it was fitted for another pool.
+        PersynError: the router does not exist, or was fitted for another pool.
     """
     table = prompt_table(prompts)
     ids, texts = table["prompt_id"].to_pylist(), table["prompt"].to_pylist()

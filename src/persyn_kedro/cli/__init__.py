@@ -1,4 +1,4 @@
-"""The project's commands, as Kedro looks for them."""
+"""The project's commands, where Kedro looks for them."""
 
 from persyn_kedro.cli.commands import cli, run
 

@@ -1,4 +1,4 @@
-"""The project's commands: ``run`` with one-sentence errors, and those that Kedro has not."""
+"""The project's commands: ``run`` with one-sentence errors, and those that Kedro lacks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Command(click.Command):
-    """Shows what Kedro refuses as a sentence: its own error shows "NoneType: None"."""
+    """Shows what Kedro refuses as a sentence; Kedro itself would print "NoneType: None"."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with _kedro_sentence():
@@ -39,7 +39,7 @@ def _kedro_sentence() -> Iterator[None]:
 
 
 class _Commands(click.Group):
-    """Gives each command ``--conf-source``, which ``run`` has from Kedro and ``_open`` reads."""
+    """Gives each command the ``--conf-source`` option of ``run``, which ``_open`` reads."""
 
     command_class = _Command
 
@@ -73,15 +73,13 @@ def _run(redo: bool, **kwargs: Any) -> Any:
         return callback(**kwargs)
 
 
-_REDO = click.Option(
-    ["--redo"], is_flag=True, help="Skip no step, also where its result is there already."
-)
+_REDO = click.Option(["--redo"], is_flag=True, help="Re-run every step, even if up to date.")
 _OURS = {"params": PARAMS, "config": CONFIG}
 run = _Command(  # this name is what `python -m persyn_kedro` looks for
     "run",
     callback=_run,
     params=[*(_OURS.get(str(p.name), p) for p in kedro_run.params), _REDO],
-    help="Run the pipeline: the steps whose result is not there yet.",
+    help="Run the pipeline; steps that are up to date are skipped.",
 )
 cli.add_command(run)
 
@@ -97,7 +95,7 @@ def _open(env: str | None) -> tuple["Settings", Any]:
 
 
 @cli.command("fetch-models")
-@click.option("--env", "-e", default=None, help="Kedro environment whose models are fetched.")
+@click.option("--env", "-e", default=None, help="Kedro environment whose models to fetch.")
 def fetch_models(env: str | None) -> None:
     """Fetch and convert every model that the settings use."""
     from persyn_kedro.foundations.models import resolve_models
@@ -107,7 +105,7 @@ def fetch_models(env: str | None) -> None:
         settings, _ = _open(env)
         groups = {**vars(settings)}
         if settings.train_reward_model.model not in settings.models.root:
-            del groups["train_reward_model"]  # a default that these settings cannot mean
+            del groups["train_reward_model"]  # its default is not among these models
         names = [name for group in groups.values() for name in models_named(group).values()]
         for model in resolve_models(settings.models, names).values():
             click.echo(f"{model.name}: {model.weights_id}")
@@ -115,11 +113,11 @@ def fetch_models(env: str | None) -> None:
 
 @cli.command("import-responses")
 @click.argument("file")
-@click.option("--env", "-e", default=None, help="Kedro environment whose teachers are meant.")
+@click.option("--env", "-e", default=None, help="Kedro environment that names the teachers.")
 def import_responses(file: str, env: str | None) -> None:
-    """Put answers that you already have into the response store: they are never paid for again.
+    """Import answers that you already have into the response store; no API call repeats them.
 
-    FILE, a path or an fsspec URL, is JSONL with prompt (as it is asked), teacher and response.
+    FILE, a path or an fsspec URL, is JSONL with prompt (exactly as sent), teacher and response.
     """
     from persyn_kedro.domain.teachers import import_responses as import_into, resolve_recipes
     from persyn_kedro.foundations.storage import place
@@ -136,9 +134,9 @@ def import_responses(file: str, env: str | None) -> None:
 @click.argument("prompt_id")
 @click.option("--env", "-e", default=None)
 def trace(prompt_id: str, env: str | None) -> None:
-    """Print what made the training row of a prompt: source, scores, teacher, response.
+    """Print how a prompt's training row was made: source, scores, teacher, response.
 
-    PROMPT_ID may be cut short as long as it is the beginning of just one.
+    PROMPT_ID may be abbreviated to a prefix that matches one prompt.
     """
     import json
 
@@ -155,22 +153,22 @@ def trace(prompt_id: str, env: str | None) -> None:
 @cli.command("lineage")
 @click.option("--env", "-e", default=None)
 def lineage(env: str | None) -> None:
-    """Write the lineage as a static site with previews and statistics: build/index.html."""
+    """Write the lineage, with previews and statistics, as a static site: build/index.html."""
     from persyn_kedro.runs.lineage import build_site
 
     with one_sentence():
         _, catalog = _open(env)
         page = build_site(Path.cwd(), catalog, env)
-        click.echo(f"{page}: show it with `python -m http.server --directory {page.parent}`")
+        click.echo(f"Wrote {page}. To view it: `python -m http.server --directory {page.parent}`")
 
 
 @cli.command("explain")
 @click.argument("prompt_id", required=False)
-@click.option("--text", help="A prompt as it is asked, in place of an id; it may be a new one.")
+@click.option("--text", help="The text of a prompt, instead of its id; may be new.")
 @click.option("--env", "-e", default=None)
-@click.option("--neighbours", type=click.IntRange(0), help="Nearest calibration prompts to show.")
-@click.option("--full", is_flag=True, help="Show the whole of long responses.")
-@click.option("--json", "as_json", is_flag=True, help="For machines: all of it as JSON.")
+@click.option("--neighbours", type=click.IntRange(0), help="Nearest prompts to show.")
+@click.option("--full", is_flag=True, help="Do not shorten long responses.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def explain(
     prompt_id: str | None,
     text: str | None,
@@ -182,7 +180,7 @@ def explain(
 ) -> None:
     """Explain why a prompt goes to its teacher: scores, margin, nearest calibration prompts.
 
-    PROMPT_ID may be cut short as long as it is the beginning of just one. No teacher is asked.
+    PROMPT_ID may be abbreviated to a prefix that matches one prompt. Makes no API calls.
     """
     import json
     import logging
@@ -190,7 +188,7 @@ def explain(
     from persyn_kedro.cli.explain import explain_prompt
     from persyn_kedro.domain.reporting import explanation_text
 
-    logging.getLogger("persyn_kedro").setLevel(logging.WARNING)  # print the answer alone
+    logging.getLogger("persyn_kedro").setLevel(logging.WARNING)  # print only the answer
     with one_sentence():
         settings, catalog = _open(env)
         suffix = settings.prepare.source.prompt_suffix
@@ -202,18 +200,18 @@ def explain(
             click.echo(explanation_text(found.explanation, found.notes, None if full else 400))
 
 
-# The same option as `kedro run` has.
+# The same option as in `kedro run`.
 explain.params.append(next(p for p in kedro_run.params if p.name == "load_versions"))
 
 
 @cli.command("prune")
 @click.option("--env", "-e", default=None)
-@click.option("--keep", default=3, show_default=True, type=click.IntRange(1), help="newest to stay")
-@click.option("--yes", is_flag=True, help="Remove; without it only what would go is shown.")
+@click.option("--keep", default=3, show_default=True, type=click.IntRange(1), help="newest kept")
+@click.option("--yes", is_flag=True, help="Remove them; otherwise only list what would be removed.")
 def prune(env: str | None, keep: int, yes: bool) -> None:
-    """Remove old versions, but none that a kept one was made from. Stores are never touched.
+    """Remove old versions, except those that kept ones were made from. Stores are never touched.
 
-    Run it while no other run is under way: the unfinished version of a running one would go.
+    Do not run this during another run: it would remove that run's unfinished versions.
     """
     from persyn_kedro.cli.prune import removable, remove
 
@@ -225,16 +223,16 @@ def prune(env: str | None, keep: int, yes: bool) -> None:
         total = f"{len(items)} versions, {sum(item.size for item in items) / 2**20:.1f} MiB"
         if yes:
             remove(items)
-        click.echo(f"{total} {'removed' if yes else 'would go; with --yes they do'}")
+        click.echo(f"{total} {'removed' if yes else 'would be removed; add --yes to remove them'}")
 
 
 @cli.command("push")
 @click.option("--env", "-e", default=None)
-@click.option("--dataset-repo", metavar="OWNER/NAME", help="Where the training set goes.")
-@click.option("--student-repo", metavar="OWNER/NAME", help="Where the student goes.")
-@click.option("--public", is_flag=True, help="For everybody to see; without it private.")
+@click.option("--dataset-repo", metavar="OWNER/NAME", help="Repository for the training set.")
+@click.option("--student-repo", metavar="OWNER/NAME", help="Repository for the student.")
+@click.option("--public", is_flag=True, help="Make the repositories public (default: private).")
 @click.option("--allow-unknown-licences", is_flag=True)
-@click.option("--yes", is_flag=True, help="Send; without it only what would be sent is shown.")
+@click.option("--yes", is_flag=True, help="Upload; otherwise only list what would be uploaded.")
 def push(
     env: str | None,
     dataset_repo: str | None,
@@ -243,9 +241,9 @@ def push(
     allow_unknown_licences: bool,
     yes: bool,
 ) -> None:
-    """Send what `kedro run --pipelines=hand_on` made to the Hugging Face hub.
+    """Upload what `kedro run --pipelines=hand_on` made to the Hugging Face Hub.
 
-    The token is HF_TOKEN's, from the environment or conf/local/credentials.yml.
+    The token is read from HF_TOKEN, in the environment or conf/local/credentials.yml.
     """
     from persyn_kedro.cli import publish as publishing
     from persyn_kedro.domain.export import push as send
@@ -261,11 +259,11 @@ def push(
                 click.echo(f"  {name}")
         size = sum(upload.size for upload in uploads) / 2**20
         if not yes:
-            click.echo(f"{size:.1f} MiB, nothing of it sent; with --yes it is.")
+            click.echo(f"{size:.1f} MiB would be uploaded; add --yes to upload.")
             return
         token = publishing.token()
         for upload in uploads:
-            click.echo(f"Sent: {send(upload, not public, token)}")
+            click.echo(f"Uploaded: {send(upload, not public, token)}")
 
 
 @cli.command("show-mask")
@@ -273,7 +271,7 @@ def push(
 @click.option("--prompt", required=True)
 @click.option("--response", required=True)
 def show_mask(env: str | None, prompt: str, response: str) -> None:
-    """Show in colour which tokens of a pair the student is trained on."""
+    """Show in colour which tokens of a prompt and response the student is trained on."""
     from persyn_kedro.foundations.models import (
         load_tokenizer,
         render,
@@ -287,4 +285,4 @@ def show_mask(env: str | None, prompt: str, response: str) -> None:
         model = resolve_models(settings.models, [student.model])[student.model]
         tokenizer = load_tokenizer(model)
         rendered = render(tokenizer, student.system, prompt, response)
-        click.echo(coloured(tokenizer, rendered), color=True)  # piped, too
+        click.echo(coloured(tokenizer, rendered), color=True)  # even into a pipe

@@ -1,4 +1,4 @@
-"""Errors of the user's making, said in one sentence."""
+"""The user's errors, printed as one sentence."""
 
 import errno
 import os
@@ -18,12 +18,12 @@ from persyn_kedro.foundations.errors import Interrupted, PersynError, full_disk,
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Show an error of the user's making as ``Error: …``, one sentence, and exit with 1."""
+    """Print a user's error as ``Error: …`` in one sentence, and exit with 1."""
     try:
         yield
     except (KeyboardInterrupt, Interrupted):
         click.echo(
-            "Interrupted: every answer so far is kept. The same command goes on from here.",
+            "Interrupted: all answers so far are saved. Run the same command to resume.",
             err=True,
         )
         raise click.exceptions.Exit(130) from None
@@ -34,13 +34,13 @@ def one_sentence() -> Iterator[None]:
     except (YAMLError, UnicodeDecodeError) as error:
         raise click.ClickException(yaml_sentence(error, Path("conf"))) from error
     except ValueError as error:
-        # A key in two files of one environment; a whole number of thousands of digits.
+        # A key in two files of one environment; an integer of thousands of digits.
         if not str(error).startswith(("Duplicate keys found", "Exceeds the limit")):
             raise
         raise click.ClickException(" ".join(str(error).split())) from error
     except (DatasetError, OSError) as error:
         cause: BaseException | None = error
-        while isinstance(cause, DatasetError):  # Kedro wraps what a table raises as it is saved
+        while isinstance(cause, DatasetError):  # Kedro wraps a table's error
             cause = cause.__cause__
         sentence = full_disk(cause)
         if isinstance(cause, OSError) and cause.errno == errno.ENAMETOOLONG:

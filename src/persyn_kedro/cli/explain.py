@@ -1,4 +1,4 @@
-"""A prompt explained from the catalog: which router, which versions, which prompt."""
+"""Explain a prompt from the catalog: find its router, the versions and the prompt."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -16,7 +16,7 @@ from persyn_kedro.runs.preflight import check_inputs, check_load_versions
 
 @dataclass(frozen=True)
 class Explained:
-    """An explanation, the versions of the data sets behind it, and remarks."""
+    """An explanation, the versions of the datasets behind it, and notes."""
 
     explanation: Explanation
     versions: dict[str, str]
@@ -31,12 +31,12 @@ def explain_prompt(
     load_versions: Mapping[str, str] | None = None,
     suffix: str = "",
 ) -> Explained:
-    """Explain a prompt, given by the beginning of its id or by its text, and pin the versions.
+    """Explain a prompt, given by a prefix of its id or by its text, and pin the versions.
 
     Args:
         neighbours: as ``count`` of ``domain.routers.explanation.explain``.
         load_versions: as in ``pin_router``.
-        suffix: that all prompts of the source end with.
+        suffix: the end of every prompt of the source.
 
     Raises:
         PersynError: no such prompt, router or version.
@@ -51,33 +51,33 @@ def explain_prompt(
     tables = RouterTables(**{"assignments": None, **loaded})
     if (prompt_id is None) == (text is None):
         raise PersynError(
-            "Which prompt? Give either the beginning of a prompt_id (there are "
-            f"{some_ids(tables.prompts)}, …) or --text."
+            "Which prompt? Give a prompt_id or its prefix (known: "
+            f"{some_ids(tables.prompts)}, …), or --text."
         )
     if text is None:
         prompt = find_prompt(tables.prompts, str(prompt_id))
     else:
         prompt = prompt_of_text(tables.prompts, text)
         if not text.endswith(suffix):
-            notes.append(f'The router knows prompts that end with "{suffix}"; this one does not.')
+            notes.append(f'The router knows prompts that end in "{suffix}"; this one does not.')
     return Explained(explain(prompt, tables, neighbours), versions, notes)
 
 
 def pin_router(chosen: Mapping[str, str], catalog: Any) -> tuple[dict[str, str], list[str]]:
-    """Pin a router, the assignments that it made, if any, and all behind them.
+    """Pin a router, the assignments that it made, if any, and everything behind them.
 
     Args:
-        chosen: a version of ``assignments`` or of ``router``; empty: the newest assignments, or
-            where there are none the newest router.
+        chosen: a version of ``assignments`` or of ``router``; if empty, the newest assignments, or
+        without any the newest router.
 
     Returns:
-        The pinned versions, without ``assignments`` where the router has made none, and remarks.
+        The pinned versions, without ``assignments`` if the router has made none, and notes.
 
     Raises:
-        PersynError: another data set is chosen, or what was made from what is not known.
+        PersynError: another dataset is chosen, or the origin of a version is unknown.
     """
     if not chosen.keys() <= {"assignments", "router"} or len(chosen) > 1:
-        raise PersynError("--load-versions: give one version, of assignments or of router.")
+        raise PersynError("--load-versions takes one version here, of assignments or of router.")
     newest = catalog.get("router").newest()
     for name, version in chosen.items():
         catalog.get(name).pin(version)
@@ -88,7 +88,7 @@ def pin_router(chosen: Mapping[str, str], catalog: Any) -> tuple[dict[str, str],
     if chosen or router.record(newest)["content"] == router.record(versions["router"])["content"]:
         return versions, []
     return versions, [
-        f"The newest router ({newest}) has made no assignments yet; this is the one that made the "
-        "newest ones. Run `kedro run --pipelines=route`, or ask the new one with "
+        f"The newest router ({newest}) has made no assignments yet; this one made the newest "
+        "assignments. Run `kedro run --pipelines=route`, or use the newest router with "
         f"--load-versions=router:{newest}."
     ]

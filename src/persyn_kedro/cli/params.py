@@ -1,6 +1,6 @@
-"""``--params`` with any value that YAML can write in a line: lists, and texts that hold commas.
+"""``--params`` with any value that YAML writes on one line: lists, and strings with commas.
 
-Kedro splits at every comma. Here one inside quotes or brackets belongs to the value.
+Kedro splits at every comma. Here a comma inside quotes or brackets belongs to the value.
 """
 
 from typing import Any
@@ -14,23 +14,23 @@ from persyn_kedro.cli.errors import one_sentence
 from persyn_kedro.foundations.errors import PersynError
 
 _HOW = (
-    "write key=value,key=value, with a text that holds a comma in quotes, a list in brackets, and "
-    "all in quotes for the shell (--params='key=\"one, two\",key=[1,2]')"
+    "write key=value,key=value; put strings that contain a comma in quotes, lists in brackets, "
+    "and all of it in quotes for the shell (--params='key=\"one, two\",key=[1,2]')"
 )
 
 
 def parse_params(text: str) -> dict[str, Any]:
-    """Return the nested settings that ``a.b=1,c=[2, 3],d="e, f"`` says; values are YAML.
+    """Return the nested settings of ``a.b=1,c=[2, 3],d="e, f"``; values are YAML.
 
     Raises:
-        PersynError: names the piece that cannot be read.
+        PersynError: names the part that cannot be read.
     """
     items = []
     rest = text.lstrip()
     while rest:
         key, equals, value = rest.partition("=")
         if not equals or not key.strip() or "," in key:
-            raise PersynError(f"--params: {_short(rest)} is no key=value; {_HOW}.")
+            raise PersynError(f"--params: {_short(rest)} is not key=value; {_HOW}.")
         end = _end_of_value(value, key)
         items.append(f"{key.strip()}={value[:end].strip()}")
         rest = value[end + 1 :].lstrip()
@@ -58,12 +58,12 @@ def _end_of_value(text: str, key: str) -> int:
     except yaml.YAMLError as error:
         raise _unreadable(f"{key.strip()}={text}", error) from error
     if end is None:
-        raise _unreadable(f"{key.strip()}={text}", ValueError("a bracket is not closed"))
+        raise _unreadable(f"{key.strip()}={text}", ValueError("unclosed bracket"))
     blank = len(text[end:]) - len(text[end:].lstrip())
     if text[end + blank :] and text[end + blank] != ",":
         raise PersynError(
-            f"--params: after {_short(f'{key.strip()}={text[:end]}')} there is "
-            f"{_short(text[end:])} in place of a comma; {_HOW}."
+            f"--params: expected a comma after {_short(f'{key.strip()}={text[:end]}')}, got "
+            f"{_short(text[end:])}; {_HOW}."
         )
     return end + blank
 
@@ -76,9 +76,9 @@ def _nested(items: list[str]) -> dict[str, Any]:
             raise _unreadable(item, error) from error
     try:
         nested = OmegaConf.to_container(OmegaConf.from_dotlist(items))
-    except (OmegaConfBaseException, ValueError) as error:  # one key is another's group
+    except (OmegaConfBaseException, ValueError) as error:  # one key is the parent of another
         raise _unreadable(",".join(items), error) from error
-    assert isinstance(nested, dict)  # noqa: S101 - a dot list's
+    assert isinstance(nested, dict)  # noqa: S101 - a dot list makes a dict
     return {str(key): value for key, value in nested.items()}
 
 
@@ -97,16 +97,16 @@ def _callback(context: click.Context, param: click.Parameter, value: Any) -> dic
 
 
 def _of_config(params: Any) -> dict[str, Any]:
-    """Return what a --config file has under ``params``, with dotted keys nested as above.
+    """Return the ``params`` of a --config file, with dotted keys nested as above.
 
     Raises:
-        PersynError: it is no mapping of names, or names the key that cannot be read.
+        PersynError: it is not a mapping of names, or a key (which is named) cannot be read.
     """
     if params is None:
         return {}
     if not isinstance(params, dict) or not all(isinstance(key, str) for key in params):
         raise PersynError(
-            "--config: `params` must be a mapping, or text as --params takes (it is "
+            "--config: `params` must be a mapping, or a string in the form of --params (got "
             f"{_short(str(params))})."
         )
     nested = OmegaConf.create()
@@ -119,7 +119,7 @@ def _of_config(params: Any) -> dict[str, Any]:
                 f"--config: {_short(key)} in `params` cannot be read ({why})."
             ) from error
     found = OmegaConf.to_container(nested)
-    assert isinstance(found, dict)  # noqa: S101 - as it was made
+    assert isinstance(found, dict)  # noqa: S101 - made from a dict
     return {str(key): value for key, value in found.items()}
 
 
@@ -128,7 +128,7 @@ PARAMS = click.Option(
     type=click.UNPROCESSED,
     default="",
     callback=_callback,
-    help="Settings for this run, as group.key=value,group.key=value. Values are YAML: a list in "
-    "brackets (--params='compare.seeds=[1,2]'), a text with a comma in quotes "
+    help="Settings for this run, as group.key=value,group.key=value. Values are YAML: lists in "
+    "brackets (--params='compare.seeds=[1,2]'), strings that contain a comma in quotes "
     "(--params='student.system=\"Be brief, please.\"').",
 )

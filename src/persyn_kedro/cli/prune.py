@@ -1,4 +1,4 @@
-"""Which old versions can go: all but the newest of each data set and what those were made from."""
+"""Which old versions can be removed: all but the newest of each dataset and their ancestors."""
 
 import shutil
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from persyn_kedro.foundations.storage import Place, is_local
 
 @dataclass(frozen=True)
 class Removable:
-    """A version that nothing kept was made from, or what a killed save left."""
+    """A version that nothing kept was made from, or the remains of a killed save."""
 
     dataset: str
     version: str
@@ -19,14 +19,14 @@ class Removable:
 
     @property
     def size(self) -> int:
-        """Bytes that no other version shares (linked files are counted where they stay)."""
+        """Bytes that no other version shares (linked files count for the versions that stay)."""
         files = [f.stat() for f in self.directory.rglob("*") if f.is_file()]
         alone = 1 if is_local(self.directory) else 0
         return sum(f.st_size for f in files if f.st_nlink == alone)
 
 
 def removable(catalog: Any, keep: int) -> list[Removable]:
-    """Return what can go if the ``keep`` newest versions of each data set stay. Stores never do."""
+    """Return what can be removed if each dataset keeps its ``keep`` newest versions; no stores."""
     datasets = {
         name: dataset
         for name in catalog.keys()
@@ -56,15 +56,15 @@ def _kept(
         kept.add((name, version))
         record = dataset.record(version)
         queue += record.get("input_versions", {}).items()
-        queue.append(("run_manifest", record.get("run")))  # of the run that made it
+        queue.append(("run_manifest", record.get("run")))  # the run that made it
     return kept
 
 
 def remove(items: list[Removable]) -> None:
-    """Delete them. A version is hidden first, so that it is whole or gone, never half there."""
+    """Delete versions. Each is hidden first, so that it is complete or gone, never partly there."""
     for item in items:
         if not isinstance(item.directory, Path):
-            (item.directory / RECORD_FILE).unlink(missing_ok=True)  # it is no version any more
+            (item.directory / RECORD_FILE).unlink(missing_ok=True)  # no longer a version
             item.directory.fs.rm(item.directory.path, recursive=True)
             continue
         hidden = item.directory.with_name(f".partial-{item.version.removeprefix('.partial-')}")

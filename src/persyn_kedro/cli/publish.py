@@ -1,4 +1,4 @@
-"""What `kedro push` would send: the newest versions of what was handed on, and whether it may."""
+"""What `kedro push` would upload: the newest exports, and whether they may be uploaded."""
 
 import os
 from pathlib import Path
@@ -20,19 +20,19 @@ def prepare(
     student_repo: str | None,
     allow_unknown_licences: bool,
 ) -> list[Upload]:
-    """Return the uploads to the repositories that are given.
+    """Return the uploads to the given repositories.
 
     Raises:
-        PersynError: there is nothing to hand on, it is not of one run, a licence is not known, or
-            a file holds a key or a path of this machine.
+        PersynError: nothing was exported, the exports are of different runs, a licence is unknown,
+        or a file contains a key or a path of this machine.
     """
     if not dataset_repo and not student_repo:
-        raise PersynError("Say where to: --dataset-repo=owner/name, --student-repo=owner/name.")
+        raise PersynError("Where to? Give --dataset-repo=owner/name, --student-repo=owner/name.")
     chosen = {"hand_on_dataset": dataset_repo, "hand_on_student": student_repo}
     facts = _facts(catalog, [name for name, repository in chosen.items() if repository])
     if facts["unknown"] and not allow_unknown_licences:
         raise PersynError(
-            f"Licences are not known of {', '.join(facts['unknown'])}: set them and run "
+            f"Unknown licences: {', '.join(facts['unknown'])}. Set them and run "
             "`kedro run --pipelines=hand_on`, or push with --allow-unknown-licences."
         )
     places = [
@@ -49,7 +49,7 @@ def token() -> str:
     """Return the hub's token, from the environment or credentials.yml, never from a login.
 
     Raises:
-        PersynError: it is not set.
+        PersynError: there is none.
     """
     if not os.environ.get(TOKEN):
         raise PersynError(
@@ -60,7 +60,7 @@ def token() -> str:
 
 
 def _facts(catalog: Any, names: list[str]) -> dict[str, Any]:
-    """Return the facts that all of these were made from."""
+    """Return the facts that all of these exports were made from."""
     ancestry = Ancestry(catalog)
     newest = ancestry.loaded(names)
     for name in names:
@@ -77,7 +77,7 @@ def _facts(catalog: Any, names: list[str]) -> dict[str, Any]:
 
 
 def _secrets(models: Models) -> dict[str, str]:
-    """Return what must not be sent, by what it is."""
+    """Return what must not be uploaded, by what it is."""
     keys = {m.endpoint.api_key_env for m in models.root.values() if m.endpoint} - {None}
     found = {
         f"the key {name}": os.environ.get(str(name), "")

@@ -1,4 +1,4 @@
-"""Which of Kedro's options ``run`` takes, and why not the others: one sentence each."""
+"""Which of Kedro's options ``run`` accepts, and one sentence for each that it does not."""
 
 from typing import Any
 
@@ -25,15 +25,15 @@ _FILTERS = {
 
 
 def _read_config(context: click.Context, param: click.Parameter, value: Any) -> Any:
-    """Have Kedro read the file of ``--config``; what is wrong with it is one sentence."""
+    """Let Kedro read the file of ``--config``, and report what is wrong with it in one sentence."""
     try:
         return _config_file_callback(context, param, value)
     except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         told = getattr(error, "problem", None) or " ".join(str(error).split())
-        raise click.ClickException(f"--config: {value} is no YAML ({told}).") from error
+        raise click.ClickException(f"--config: {value} is not valid YAML ({told}).") from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise click.ClickException(
-            f"--config: {value} must have `{context.info_name}:` with options of it below."
+            f"--config: {value} needs a key `{context.info_name}:` with the options below it."
         ) from error
 
 
@@ -46,28 +46,29 @@ CONFIG = click.Option(
 
 
 def check_options(options: dict[str, Any]) -> None:
-    """Refuse what cannot be run as it is asked for, before the settings are read.
+    """Refuse options that this project cannot honour, before the settings are read.
 
     Raises:
-        PersynError: names the option, and what to do in its place.
+        PersynError: names the option and what to do instead.
     """
     if options["is_async"]:
         raise PersynError(
-            "--async is not for this project: its tables are read and written piece by piece as a "
-            "step goes on, so there is no loading or saving that threads could do meanwhile."
+            "--async is not supported: steps read and write their tables piece by piece as they "
+            "run, so threads would have nothing to load or save in the meantime. Leave it out."
         )
     if options["only_missing_outputs"]:
         raise PersynError(
-            "--only-missing-outputs is not for this project, as it looks at whether a result is "
-            "there and not at what made it; leave it out: a step whose result is there, made from "
-            "the same settings and inputs, is skipped anyway."
+            "--only-missing-outputs is not supported: it checks whether a result exists, not what "
+            "made it. Leave it out: a step whose result was made from the same settings and "
+            "inputs is skipped anyway."
         )
     own_runner = options["runner"] not in (None, RUNNER)
     if own_runner:
         _check_runner(options["runner"])
     elif options["runner_params"]:
         raise PersynError(
-            "--runner-params: the project's own runner has none; to skip no step, use --redo."
+            "--runner-params is not supported: the project's runner takes none. To re-run every "
+            "step, use --redo."
         )
     _check_nodes(options)
 
@@ -78,19 +79,18 @@ def _check_runner(name: str) -> None:
     try:
         kind = load_obj(name, "kedro.runner")
     except (ImportError, AttributeError, ValueError) as error:
-        raise PersynError(f"--runner: there is no {name!r}; leave it out.") from error
+        raise PersynError(f"--runner: unknown runner {name!r}; leave the option out.") from error
     if not (isinstance(kind, type) and issubclass(kind, ResumingRunner)):
         raise PersynError(
-            f"--runner={name} cannot be used: this project has a runner of its own, which skips "
-            "the steps whose result is there, writes down what made each, and has one model in "
-            "memory at a time; leave --runner out (prompts are answered at the same time all the "
-            "same, in batches, by all endpoints at once, and on the machines of a cluster if "
-            "cluster.address names one)."
+            f"--runner={name} is not supported: this project has its own runner, which skips steps "
+            "that are up to date, records what made each result, and holds one model in memory at "
+            "a time. Leave --runner out. (Prompts are answered in parallel anyway: in batches, by "
+            "all endpoints at once, and on the nodes of a cluster if cluster.address names one.)"
         )
 
 
 def _check_nodes(options: dict[str, Any]) -> None:
-    """Refuse pipelines, nodes, data sets and tags that are not there."""
+    """Refuse unknown pipelines, nodes, datasets and tags."""
     from kedro.pipeline import Pipeline
 
     from persyn_kedro.pipeline_registry import register_pipelines
@@ -99,7 +99,7 @@ def _check_nodes(options: dict[str, Any]) -> None:
     asked = [n for n in (options.get("pipeline"), *(options.get("pipelines") or ())) if n]
     for name in asked:
         if name not in known:
-            raise PersynError(f"There is no pipeline {name!r}; there are {', '.join(known)}.")
+            raise PersynError(f"Unknown pipeline {name!r}; available: {', '.join(known)}.")
     filters = {kedro: options[name] for name, kedro in _FILTERS.items() if options.get(name)}
     if not filters:
         return  # without importing the nodes
@@ -108,6 +108,4 @@ def _check_nodes(options: dict[str, Any]) -> None:
         whole.filter(**filters)
     except ValueError as error:
         told = " ".join(str(error).split()).rstrip(".")
-        raise PersynError(
-            f"{told}; `kedro registry describe` lists the nodes of a pipeline."
-        ) from error
+        raise PersynError(f"{told}. `kedro registry describe` lists a pipeline's nodes.") from error

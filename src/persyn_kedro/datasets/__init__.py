@@ -1,1 +1,1 @@
-"""Kedro datasets of this project: atomic, versioned, local."""
+"""Kedro datasets of this project: atomic, versioned, on a disk or in an object store."""

@@ -1,4 +1,4 @@
-"""A versioned dataset whose half-written version can never be the latest."""
+"""A versioned dataset whose incomplete version can never be the latest."""
 
 import hashlib
 import json
@@ -32,12 +32,12 @@ RECORD_FILE = "made_by.json"
 class AtomicVersionedDataset(AbstractVersionedDataset):
     """Writes ``<filepath>/.partial-<version>/<name>``, then renames it to ``<filepath>/<version>``.
 
-    The rename is atomic, and a hidden directory is no version to Kedro: a killed save leaves no
-    trace in ``exists()`` or in "latest". An object store, where ``filepath`` is an fsspec URL,
-    renames nothing: there the record beside the data is written last, and is what makes a version.
+    The rename is atomic, and Kedro does not see a hidden directory as a version: a killed save
+    leaves no trace in ``exists()`` or in "latest". An object store (``filepath`` is an fsspec URL)
+    cannot rename; there the record beside the data is written last, and makes it a version.
 
-    Beside the data lies ``made_by.json``: the hash of the content, how many rows a further run
-    would ask for again (``unsettled``), and what a runner put into ``self.maker`` before the save.
+    Beside the data lies ``made_by.json``: the hash of the content, the number of rows that another
+    run would ask for again (``unsettled``), and what a runner put into ``self.maker`` beforehand.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
             super().__init__(PurePosixPath(self._root), version)
         else:
             super().__init__(PurePosixPath(self._root.path), version, self._is_whole)
-        self._records: dict[str, dict[str, Any]] = {}  # of an object store: they never change
+        self._records: dict[str, dict[str, Any]] = {}  # in an object store; they never change
         self.metadata = metadata
         self.maker: dict[str, Any] = {}
 
@@ -62,14 +62,14 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
 
     @abstractmethod
     def _read(self, path: Place) -> Any:
-        """Read what ``_write`` wrote, wherever it is now."""
+        """Read what ``_write`` wrote, wherever it lies now."""
 
     def _unsettled(self, data: Any) -> int:
-        """Return how many rows of ``data`` a further run would ask for again."""
+        """Return how many rows of ``data`` another run would ask for again."""
         return 0
 
     def _saved(self, data: Any) -> None:
-        """Tidy up what ``data`` left, now that it is a version."""
+        """Clean up what ``data`` left behind, now that it is a version."""
 
     def load(self) -> Any:
         path = self.place_of(self._get_load_path())
@@ -104,13 +104,13 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
             self._write(data, written)
             record = self._record_of(data, written)
             with one_sentence_of(self._root):
-                if target.parent.exists():  # what a killed save of this version left
+                if target.parent.exists():  # remains of a killed save
                     target.fs.rm(target.parent.path, recursive=True)
                 send(written, target)
                 target.fs.pipe_file((target.parent / RECORD_FILE).path, record.encode("utf-8"))
 
     def _record_of(self, data: Any, written: Path) -> str:
-        """Return the text of the version's record."""
+        """Return the version's record as text."""
         record = {
             **self.maker,
             "content": content_hash(written),
@@ -124,7 +124,7 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
         return self._root
 
     def place_of(self, path: PurePosixPath | str) -> Place:
-        """Return the place of a path that Kedro made of ``filepath``."""
+        """Return the place of a path that Kedro derived from ``filepath``."""
         if is_local(self._root):
             return Path(path)
         return self._root / PurePosixPath(path).relative_to(self._filepath).as_posix()
@@ -143,10 +143,10 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
             return (self.place_of(path).parent / RECORD_FILE).exists()
 
     def _get_versions(self) -> list[str]:
-        """Return the paths of all versions, the newest first: Kedro's, and ours, start from it."""
+        """Return the paths of all versions, newest first; Kedro's methods and ours build on it."""
         if is_local(self._root):
             return super()._get_versions()
-        with one_sentence_of(self._root):  # one flat listing, not one for each version
+        with one_sentence_of(self._root):  # one flat listing, not one per version
             paths = self._root.fs.find(self._root.path)
         files = map(PurePosixPath, paths)
         inside = [f.relative_to(self._filepath).parts for f in files if self._filepath in f.parents]
@@ -154,23 +154,23 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
         return [str(self._get_versioned_path(version)) for version in found]
 
     def versions(self) -> list[str]:
-        """Return all versions, the newest first."""
+        """Return all versions, newest first."""
         return [Path(path).parent.name for path in self._get_versions()]
 
     def newest(self) -> str | None:
-        """Return the newest version, or the one that is pinned; None where there is none."""
+        """Return the pinned version or else the newest; None if there is none."""
         try:
             return self.resolve_load_version()
         except VersionNotFoundError:
             return None
 
     def load_version(self, version: str) -> Any:
-        """Load a version other than the one that is pinned or the newest."""
+        """Load a version, whichever is pinned."""
         with one_sentence_of(self._root):
             return self._read(self.place_of(self._get_versioned_path(version)))
 
     def record(self, version: str) -> dict[str, Any]:
-        """Return what made a version; of a foreign one its content alone."""
+        """Return what made a version; for a foreign version only its content hash."""
         directory = self.place_of(self._get_versioned_path(version)).parent
         if not isinstance(directory, Path):
             return self._remote_record(version, directory)
@@ -188,7 +188,7 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
 
     @property
     def is_pinned(self) -> bool:
-        """Whether one version was chosen to be loaded."""
+        """Whether a version was chosen to be loaded."""
         return self._version is not None and self._version.load is not None
 
     def pin(self, version: str) -> None:
@@ -199,7 +199,7 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
     def renew(self, version: str) -> str:
         """Make an older version the newest, as this run's own; return its new name.
 
-        Files are linked, so it takes no room; where they cannot be linked they are copied, in an
+        Files are linked, which takes no space; where they cannot be linked they are copied, in an
         object store by the store itself.
         """
         source = self.place_of(self._get_versioned_path(version)).parent
@@ -220,9 +220,9 @@ class AtomicVersionedDataset(AbstractVersionedDataset):
         try:
             path = self._get_load_path()
             return Path(path).exists() if is_local(self._root) else self._is_whole(str(path))
-        except PersynError:  # an object store did not answer
+        except PersynError:  # an object store does not answer
             raise
-        except Exception:  # Kedro raises a DatasetError where there is no version yet
+        except Exception:  # Kedro raises a DatasetError if there is no version yet
             return False
 
     def _describe(self) -> dict[str, Any]:
@@ -240,7 +240,7 @@ def content_hash(path: Path) -> str:
 
 
 def link(source: str, target: str) -> None:
-    """Link a file, or copy it where links cannot be made."""
+    """Link a file, or copy it where links are not possible."""
     try:
         os.link(source, target)
     except OSError:

@@ -12,7 +12,7 @@ from persyn_kedro.foundations.storage import Place
 
 
 class JsonDocument(AtomicVersionedDataset):
-    """A JSON-able value; indented, keys in the order given."""
+    """A JSON-able value, indented, keys in the given order."""
 
     def _write(self, data: Any, path: Path) -> None:
         path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -26,10 +26,10 @@ class JsonDocument(AtomicVersionedDataset):
 
 
 class Figures(JsonDocument):
-    """A JSON document of figures, which Kedro-Viz shows as a table."""
+    """A JSON document of figures, shown as a table in Kedro-Viz."""
 
     def preview(self) -> TablePreview:  # type: ignore[override]
-        """Return a row for each figure: where it stands in the document, and its value."""
+        """Return a row for each figure: its path in the document, and its value."""
         if not self.exists():
             return preview_table([NOT_MADE], [])
         return preview_table(*table_of_figures(self.load()))
@@ -56,7 +56,7 @@ class HtmlPage(AtomicVersionedDataset):
         return path.read_text(encoding="utf-8")
 
     def preview(self) -> TablePreview:
-        """Return where the newest page lies: Kedro-Viz would show it without its style."""
+        """Return the path of the newest page: Kedro-Viz would show it without its style."""
         if not self.exists():
             return preview_table([NOT_MADE], [])
         shown = self.place_of(self._get_load_path())

@@ -1,4 +1,4 @@
-"""Directories made for others: files of several kinds under one roof, written once."""
+"""Exported directories: files of several kinds, written once."""
 
 import shutil
 import tempfile
@@ -14,7 +14,7 @@ from persyn_kedro.datasets.model_directory import ModelDirectory
 
 
 class HandOnDirectory(ModelDirectory):
-    """Loads the path; saves files by their names in it.
+    """Loads the path; saves files by their names in the directory.
 
     A text is written as UTF-8, a stream of record batches as Parquet, and a path is linked.
     """
@@ -34,11 +34,11 @@ class HandOnDirectory(ModelDirectory):
                         writer.write_batch(batch)
 
     def _saved(self, data: Any) -> None:
-        """Leave what was given: others use it too."""
+        """Leave the given files: others use them too."""
 
 
 class ArrowDirectory(HandOnDirectory):
-    """Saves Parquet files by split as a ``DatasetDict`` that ``load_from_disk`` opens."""
+    """Saves Parquet files, by split, as a ``DatasetDict`` that ``load_from_disk`` opens."""
 
     def _write(self, data: Any, path: Path) -> None:
         from datasets import Dataset, DatasetDict, disable_progress_bars
@@ -48,6 +48,6 @@ class ArrowDirectory(HandOnDirectory):
         splits = {}
         for split, file in data.items():
             splits[split] = Dataset.from_parquet(str(file), cache_dir=cache)
-            splits[split].info.download_checksums = None  # holds this machine's paths
+            splits[split].info.download_checksums = None  # contains paths of this machine
         DatasetDict(splits).save_to_disk(path)
         shutil.rmtree(cache)

@@ -1,4 +1,4 @@
-"""Catalog entries whose load gives a handle: the stores, and a workspace for training."""
+"""Catalog entries that load as handles: the stores, and a workspace for training."""
 
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,11 @@ _STORES: dict[str, Any] = {
 }
 
 
-_HELD: dict[Path, Any] = {}  # a lock that nobody refers to would be given back at once
+_HELD: dict[Path, Any] = {}  # an unreferenced lock would be released at once
 
 
 class StoreHandle(AbstractDataset):
-    """An append-only, content-addressed store. Nodes use it as an input only."""
+    """An append-only, content-addressed store. Nodes only take it as an input."""
 
     def __init__(self, *, filepath: str, kind: str, metadata: dict[str, Any] | None = None) -> None:
         self._filepath, self._kind, self.metadata = filepath, kind, metadata
@@ -44,7 +44,7 @@ class StoreHandle(AbstractDataset):
         return place(self._filepath)
 
     def save(self, data: Any) -> None:
-        raise DatasetError("a store is appended to by nodes, never saved")
+        raise DatasetError("Nodes append to a store; it cannot be saved.")
 
     def _exists(self) -> bool:
         return True
@@ -54,7 +54,7 @@ class StoreHandle(AbstractDataset):
 
 
 class LedgerHandle(AbstractDataset):
-    """What this run has spent on teachers: one ledger for all its nodes, gone with the run."""
+    """What this run has spent on teachers: one ledger for all its nodes, discarded afterwards."""
 
     def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
         self._ledger, self.metadata = Ledger(), metadata
@@ -63,7 +63,7 @@ class LedgerHandle(AbstractDataset):
         return self._ledger
 
     def save(self, data: Any) -> None:
-        raise DatasetError("a ledger is booked in by nodes, never saved")
+        raise DatasetError("Nodes add to a ledger; it cannot be saved.")
 
     def _exists(self) -> bool:
         return True
@@ -73,10 +73,10 @@ class LedgerHandle(AbstractDataset):
 
 
 class Workspace(AbstractDataset):
-    """A directory for checkpoints and half-built models, outside every version, on a local disk.
+    """A directory for checkpoints and unfinished models, outside all versions, on a local disk.
 
-    One process at a time has it, from the first load to its end. (The stores need no lock: each
-    append is a file of its own.) Of an fsspec URL it is a directory in the cache of models.
+    One process at a time holds it, from its first load until it exits. (The stores need no lock:
+    each append is a file of its own.) For an fsspec URL it is a directory in the model cache.
     """
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
@@ -97,13 +97,13 @@ class Workspace(AbstractDataset):
             lock.acquire(timeout=0)
         except Timeout:
             raise PersynError(
-                f"Another run is training in {self._filepath}: wait until it has ended."
+                f"Another run is training in {self._filepath}; wait until it ends."
             ) from None
         _HELD[self._filepath] = lock
         return self._filepath
 
     def save(self, data: Any) -> None:
-        raise DatasetError("a workspace is written to by training, never saved")
+        raise DatasetError("Training writes to a workspace; it cannot be saved.")
 
     def _exists(self) -> bool:
         return True

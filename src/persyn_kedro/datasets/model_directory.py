@@ -1,4 +1,4 @@
-"""Directories of model files, handed from step to step as paths."""
+"""Directories of model files, passed between steps as paths."""
 
 import json
 import shutil
@@ -12,9 +12,9 @@ from persyn_kedro.foundations.storage import Place, local_copy
 
 
 class ModelDirectory(AtomicVersionedDataset):
-    """Loads the path, as ``from_pretrained`` and vLLM want it; saves by moving one in.
+    """Loads the path, as ``from_pretrained`` and vLLM want it; saves by moving a directory in.
 
-    The directory that is given is gone only once the version is there.
+    The given directory disappears only once the version exists.
     """
 
     def _write(self, data: Path, path: Path) -> None:
@@ -22,14 +22,14 @@ class ModelDirectory(AtomicVersionedDataset):
 
     def _saved(self, data: Path) -> None:
         shutil.rmtree(data)
-        # They would make the model again were it not here; they are several times its size.
+        # They could only rebuild the model, which is saved, and are several times its size.
         shutil.rmtree(data.parent / "checkpoints", ignore_errors=True)
 
     def _read(self, path: Place) -> Path:
         return local_copy(path)
 
     def preview(self) -> JSONPreview:
-        """Return the names and sizes of the files for Kedro-Viz."""
+        """Return the files' names and sizes for Kedro-Viz."""
         if not self.exists():
             return JSONPreview(json.dumps(NOT_MADE))
         root = self.place_of(self._get_load_path())

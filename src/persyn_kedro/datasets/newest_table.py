@@ -1,4 +1,4 @@
-"""Another entry's newest version, if it has one: for what only looks at what there is."""
+"""Another entry's newest version, if any: for steps that use whatever exists."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from persyn_kedro.datasets.parquet_table import ParquetTable
 
 
 class NewestTable(AbstractDataset):
-    """Loads the newest table of a versioned ``ParquetTable`` at ``filepath``, None without one."""
+    """Loads the newest table of a versioned ``ParquetTable`` at ``filepath``, or None."""
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         self._filepath, self.metadata = filepath, metadata
@@ -24,7 +24,7 @@ class NewestTable(AbstractDataset):
         return table.load_version(newest)
 
     def save(self, data: Any) -> None:
-        raise DatasetError("this entry is another one's newest version, never saved")
+        raise DatasetError("This entry reads another entry's newest version; it cannot be saved.")
 
     def _exists(self) -> bool:
         return True

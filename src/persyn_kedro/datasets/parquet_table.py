@@ -29,10 +29,10 @@ ROW_GROUP = BLOCK
 class ParquetTable(AtomicVersionedDataset):
     """Loads a lazy ``pyarrow.dataset.Dataset``; saves a ``pa.Table`` or a ``pa.RecordBatchReader``.
 
-    Neither way is the whole table in memory unless the node asks for it with ``to_table()``.
+    The full table is in memory only if the node asks for it with ``to_table()``.
 
-    With ``table``, one of ``table_rules.COLUMNS``, a table that breaks its rules is not saved:
-    a PersynError says where. Without it nothing is checked.
+    With ``table``, one of ``foundations.tables.COLUMNS``, a table that breaks its rules is not
+    saved: a PersynError says where. Without it nothing is checked.
     """
 
     def __init__(
@@ -45,11 +45,12 @@ class ParquetTable(AtomicVersionedDataset):
     ) -> None:
         super().__init__(filepath=filepath, version=version, metadata=metadata)
         if table is not None and table not in COLUMNS:
-            raise PersynError(f"There is no table {table!r}; there are {', '.join(COLUMNS)}.")
+            raise PersynError(f"Unknown table {table!r}; available: {', '.join(COLUMNS)}.")
         self._table = table
 
     def _write(self, data: pa.Table | pa.RecordBatchReader, path: Path) -> None:
-        # Not with Kedro's `validator:`, which sees what is passed to save: a stream is read once.
+        # Not with Kedro's `validator:`, which sees what is passed to save: a stream is read only
+        # once.
         check = TableCheck(self._table, path.stem, data.schema) if self._table else None
         batches = data.to_batches() if isinstance(data, pa.Table) else data
         with pq.ParquetWriter(path, data.schema) as writer:
@@ -64,7 +65,7 @@ class ParquetTable(AtomicVersionedDataset):
 
     def _read(self, path: Place) -> pads.Dataset:
         if isinstance(path, Path):
-            # What is read ahead of a file is held until the file's end: here, all of a table.
+            # Arrow holds what it reads ahead until the end of the file: here, the entire table.
             return pads.dataset(path, format=pads.ParquetFileFormat(pre_buffer=False))
         return pads.dataset(path.path, format="parquet", filesystem=telling(path))
 
@@ -81,13 +82,13 @@ class ParquetTable(AtomicVersionedDataset):
         with path.open("rb") as file:
             footer = pq.read_metadata(file)
         size = path.stat().st_size
-        # The schema's names, not the footer's columns: those are the leaves of nested ones.
+        # The schema's names, not the footer's columns: those are the leaves of nested columns.
         columns = len(footer.schema.to_arrow_schema().names)
         return {"rows": footer.num_rows, "columns": columns, "file_size": size}
 
 
 def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Join and cut batches to ``ROW_GROUP`` rows each: the bytes hang on the rows alone.
+    """Join and slice batches into ``ROW_GROUP`` rows each: the bytes depend only on the rows.
 
     A row group for each small batch would make a file of headers.
     """

@@ -1,22 +1,22 @@
-"""What Kedro-Viz is given to show of a data set."""
+"""What Kedro-Viz shows of a dataset."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kedro_datasets._typing import TablePreview
 
-NOT_MADE = "not made yet: the step that makes it has not been run"
-_CUT = 300  # characters of a cell
+NOT_MADE = "not made yet: run the step that makes it"
+_CUT = 300  # characters per cell
 
 
 def preview_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> TablePreview:
-    """Return a table whose cells are text, long ones cut."""
+    """Return a table whose cells are text, long ones shortened."""
     shown = [[shown_cell(cell) for cell in row] for row in rows]
     return TablePreview({"index": list(range(len(rows))), "columns": list(columns), "data": shown})
 
 
 def shown_cell(value: Any) -> str:
-    """Return a cell as text: a dash where there is nothing, four digits of a fraction."""
+    """Return a cell as text: a dash for nothing, fractions with four digits."""
     if value is None:
         return "–"
     if isinstance(value, float):
@@ -28,7 +28,7 @@ def shown_cell(value: Any) -> str:
 
 
 def table_of_figures(document: Any) -> tuple[list[str], list[list[Any]]]:
-    """Return a list of records as it is, and of anything else a row for each figure in it."""
+    """Return a list of records as it is, and anything else as a row for each figure in it."""
     if isinstance(document, list) and all(isinstance(row, Mapping) for row in document):
         columns = list(dict.fromkeys(name for row in document for name in row))
         return columns, [[row.get(name) for name in columns] for row in document]

@@ -1,4 +1,4 @@
-"""The one error type whose message is written for the user of the command line."""
+"""The one error type whose message is written for the user."""
 
 import errno
 import os
@@ -7,29 +7,29 @@ from pathlib import Path
 
 
 class PersynError(Exception):
-    """Bad input, settings or state, told in one sentence that names the file, row or key.
+    """Bad input, settings or state, described in one sentence that names the file, row or key.
 
-    Raised by the domain; the project's ``run`` command prints the sentence and exits with 1.
+    Raised by the domain; the ``run`` command prints the sentence and exits with 1.
     """
 
 
 class Interrupted(PersynError):
-    """Ctrl-C, as an exception that hooks are told of."""
+    """Ctrl-C, as an exception that reaches hooks."""
 
 
 def full_disk(error: BaseException | None) -> str | None:
-    """Return the sentence for an error that a full disk caused, None for any other."""
+    """Return the sentence for an error caused by a full disk, None for any other error."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         told = os.strerror(error.errno) + (f" ({error.filename})" if error.filename else "")
     elif re.search(r"os error 28\b|No space left on device", str(error)):  # safetensors', torch's
         told = os.strerror(errno.ENOSPC)
     else:
         return None
-    return f"{told}: what was stored is kept; make room, and the same command goes on from here."
+    return f"{told}: what was stored is safe. Free some space, then run the same command to resume."
 
 
 def yaml_sentence(error: Exception, directory: Path) -> str:
-    """Say which file in ``directory`` is no YAML, or has a key twice, and where.
+    """Say which file in ``directory`` is not valid YAML, or repeats a key, and where.
 
     Kedro's error does not name the file, so each is read again.
     """

@@ -1,4 +1,4 @@
-"""Content hashes: identities of prompts and settings, and seeded draws that never move."""
+"""Content hashes: identities of prompts and settings, and stable seeded draws."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ def text_id(text: str) -> str:
 
 
 def is_unicode(text: str) -> bool:
-    """Tell whether a text has no half characters (lone surrogates), which no file can hold."""
+    """Return whether a text is free of lone surrogates, which no file can store."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -22,24 +22,24 @@ def is_unicode(text: str) -> bool:
 
 
 def as_unicode(text: str) -> str:
-    """Return ``text`` with U+FFFD in place of each half character."""
+    """Return ``text`` with U+FFFD in place of each lone surrogate."""
     return text if is_unicode(text) else re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def settings_id(settings: Mapping[str, Any]) -> str:
-    """Return the 32 hex digits that identify a JSON-able mapping, whatever its key order."""
+    """Return the 32 hex digits that identify a JSON-able mapping, in any key order."""
     return text_id(json.dumps(settings, sort_keys=True, ensure_ascii=False))
 
 
 def unit_draw(seed: int, purpose: str, item_id: str) -> float:
-    """Return a number in [0, 1) fixed by seed, purpose and item alone.
+    """Return a number in [0, 1) that depends on seed, purpose and item only.
 
-    Adding other items cannot change it, which keeps splits stable as prompts are added.
+    Adding other items does not change it, so splits stay stable as prompts are added.
     """
     digest = hashlib.sha256(f"{seed}:{purpose}:{item_id}".encode()).digest()
     return int.from_bytes(digest[:7], "big") / 2**56
 
 
 def seed_for(seed: int, purpose: str, item_id: str) -> int:
-    """Return a 31-bit seed of an item's own, for sampling that does not depend on order."""
+    """Return an item's own 31-bit seed, for sampling that does not depend on order."""
     return int(unit_draw(seed, purpose, item_id) * 2**31)

@@ -174,12 +174,12 @@ def test_verdicts_say_plainly_who_wins() -> None:
     )
     open_ = told(car=(-0.01, -0.06, 0.04))
     assert "not shown to be better than that of car (PerSyn +1.0 points)" in open_
-    assert "below 5.0 points would have been missed more than once in five times" in open_
+    assert "below 5.0 points would have been missed more than one time in five" in open_
     # Equal scores of other students are no win; equal students are told in a note.
     assert "not shown to be better than that of strong" in told(strong=(0.0, 0.0, 0.0))
     assert told(same={"strong": "persyn"}, strong=(0.0, 0.0, 0.0)) == ""
     assert told(persyn_alpha_0=(0.1, 0.05, 0.2)) == ""  # an ablation is no rival
-    assert "one seed only" in told(seeds=1, strong=(-0.1, -0.2, -0.05))
+    assert "only one seed" in told(seeds=1, strong=(-0.1, -0.2, -0.05))
 
 
 def test_nothing_is_said_of_students_that_could_not_be_judged() -> None:
@@ -192,7 +192,7 @@ def test_nothing_is_said_of_students_that_could_not_be_judged() -> None:
         None,
     )
     assert verdicts(found, {}) == [
-        "Nothing can be said of PerSyn: too few test answers could be judged."
+        "Nothing can be said about PerSyn: too few test answers could be judged."
     ]
 
 
@@ -240,9 +240,9 @@ def test_the_summary_has_alphas_allocation_and_notes() -> None:
     assert found["strategies"]["strong"]["teacher"] == "c"
     assert found["measure"] == "exact"
     notes = " ".join(found["notes"])
-    assert "Left out: car, as it cannot be." in notes
-    assert "2 of 3 prompts are trained on" in notes
-    assert "strong has the fewest such answers, 2" in notes
+    assert "car is left out: it cannot be." in notes
+    assert "2 of 3 prompts are used for training" in notes
+    assert "strong has the fewest usable answers, 2" in notes
     assert "persyn_alpha_1 has the same training set as persyn" in notes
     assert found["verdicts"][-1] == "The router says nothing."
 

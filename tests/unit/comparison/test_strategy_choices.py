@@ -105,7 +105,7 @@ def test_without_a_family_the_strategy_is_left_out_with_its_reason() -> None:
     found, notes = allocated(family=None)
     assert "family_strong" not in found
     assert (
-        "no teacher of known quality is of the student's family"
+        "no teacher of known quality belongs to the student's family"
         in notes["left_out"]["family_strong"]
     )
 

@@ -91,8 +91,8 @@ def test_a_strategy_with_next_to_nothing_is_left_out_instead_of_the_prompts() ->
     found, notes = examples_of({"persyn": every, "mix": weak, "car": dict.fromkeys(IDS, "error")})
     assert found == {"persyn": IDS}
     assert notes["left_out"] == {
-        "mix": "only 1 of its 3 answers may be trained on",
-        "car": "only 0 of its 3 answers may be trained on",
+        "mix": "only 1 of its 3 answers are usable",
+        "car": "only 0 of its 3 answers are usable",
     }
     assert set(examples_of({"persyn": every, "mix": weak}, min_share=0.3)[0]) == {"persyn", "mix"}
     with pytest.raises(PersynError, match="PerSyn cannot be compared: only 1 of its 3 answers"):

@@ -26,7 +26,7 @@ def directory(path: Path, config: dict[str, Any] | None = None, *files: str) -> 
 @pytest.mark.parametrize("file", ["pytorch_model.bin", "model.pt", "w.pth", "last.ckpt"])
 def test_pickled_weights_are_refused_unless_allowed(tmp_path: Path, file: str) -> None:
     path = directory(tmp_path, None, file)
-    with pytest.raises(PersynError, match=f"pickled weights alone \\({file}\\).*allow_pickle"):
+    with pytest.raises(PersynError, match=f"only pickled weights \\({file}\\).*allow_pickle"):
         weights.check_source("m", ModelSettings(local=str(path)))
     allowed = ModelSettings(local=str(path), allow_pickle=True)
     weights.check_source("m", allowed)
@@ -73,7 +73,7 @@ def test_code_of_a_tokenizer_is_refused_unless_allowed_or_not_needed(tmp_path: P
     path = directory(tmp_path, {"model_type": "mine"}, "model.safetensors", "tokenization.py")
     own = {"auto_map": {"AutoTokenizer": ["tokenization.Mine", None]}, "tokenizer_class": "Mine"}
     (path / "tokenizer_config.json").write_text(json.dumps(own))
-    with pytest.raises(PersynError, match=f"{tmp_path} brings code .*allow_remote_code"):
+    with pytest.raises(PersynError, match=f"{tmp_path} contains code .*allow_remote_code"):
         weights.check_source("m", ModelSettings(local=str(path)))
     weights.check_source("m", ModelSettings(local=str(path), allow_remote_code=True))
     known = {**own, "tokenizer_class": "PreTrainedTokenizerFast"}
@@ -88,7 +88,7 @@ def test_settings_files_that_are_no_json_objects_are_named(
 ) -> None:
     path = directory(tmp_path, None, "model.safetensors")
     (path / name).write_text(text)
-    with pytest.raises(PersynError, match=f"Model 'm': .*/{name} is no JSON object"):
+    with pytest.raises(PersynError, match=f"Model 'm': .*/{name} is not a JSON object"):
         weights.check_source("m", ModelSettings(local=str(path)))
 
 

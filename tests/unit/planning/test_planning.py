@@ -141,7 +141,7 @@ def test_the_estimate_depends_on_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_p
     empty = estimate("one")
     assert empty == estimate("one")  # the model and its tokenizer, of a token a byte, are there now
     assert (empty["label", "dear"]["prompt_tokens"], empty["label", "dear"]["calls"]) == (52, 2)
-    assert empty["label", "dear"]["basis"].startswith("4 bytes a token, and max_new_tokens: ")
+    assert empty["label", "dear"]["basis"].startswith("4 bytes per token, and max_new_tokens: ")
     store_answers(store, given, "dear", [IDS[0], IDS[1]], model="tiny")
     known = estimate("two")
     assert known == estimate("two")

@@ -64,9 +64,9 @@ def test_decimals_of_a_column_are_written_without_needless_zeros() -> None:
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        ('{"text": "a", "start": 1}', "row 1 of p.jsonl is an object .its keys: text, start."),
-        ('["a", ["b"]]', "row 1 of p.jsonl is a list with lists or objects in it"),
-        ('[{"a": 1}]', "row 1 of p.jsonl is a list with lists or objects in it"),
+        ('{"text": "a", "start": 1}', "row 1 of p.jsonl is an object .keys: text, start."),
+        ('["a", ["b"]]', "row 1 of p.jsonl is a list that contains lists or objects"),
+        ('[{"a": 1}]', "row 1 of p.jsonl is a list that contains lists or objects"),
         ('["a", "\\udc00"]', "row 1 of p.jsonl holds half a character"),
     ],
 )

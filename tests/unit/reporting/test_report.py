@@ -149,7 +149,7 @@ def test_samples_hold_both_answers_unseen_prompts_first() -> None:
 def test_a_router_that_always_asks_the_strongest_is_said_to() -> None:
     same = {name: {**row, "choice": STRONG} for name, row in CHOICES.items()}
     page = report_page(make_summary(), answered(same))
-    assert "the router chose the strongest teacher for each of the 5" in page
+    assert "the router chose the strongest teacher for all 5" in page
     assert 'class="sample"' not in page
     assert 'class="sample"' in report_page(make_summary(), answered(CHOICES))
 
@@ -182,10 +182,10 @@ def test_calls_are_set_against_generate_then_select() -> None:
 
 
 def test_a_useless_router_is_called_one() -> None:
-    said = "does not beat the constant"
+    said = "does not beat always choosing the best teacher"
     assert said in " ".join(make_summary(beats=False)["notes"])
     assert said not in " ".join(make_summary(beats=True)["notes"])
-    assert "could not be measured" in " ".join(make_summary(holdout=0)["notes"])
+    assert "was not measured" in " ".join(make_summary(holdout=0)["notes"])
 
 
 def test_a_teacher_with_many_invalid_responses_is_named() -> None:
@@ -197,10 +197,10 @@ def test_a_teacher_with_many_invalid_responses_is_named() -> None:
 @pytest.mark.parametrize("holdout", [0, 8])
 @pytest.mark.parametrize("pool", [POOL[:2], POOL[:3], POOL])
 def test_every_figure_is_drawn_within_the_width(pool: list[str], holdout: int) -> None:
-    summary = make_summary(pool, ("The pool holds the student's own model. " * 5,), holdout)
+    summary = make_summary(pool, ("The pool contains the student's own model. " * 5,), holdout)
     text = terminal_table(summary)
     assert max(map(len, text.splitlines())) <= 100
-    for words in [*pool, str(summary["calls"]["generate_then_select"]), "The pool holds"]:
+    for words in [*pool, str(summary["calls"]["generate_then_select"]), "The pool contains"]:
         page = report_page(summary, answered(CHOICES))
         assert words in text and words in page.replace("&#39;", "'")
 

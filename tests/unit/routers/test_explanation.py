@@ -139,7 +139,7 @@ def test_all_alternatives_of_a_reference_are_shown(tables: RouterTables) -> None
 def test_tables_of_another_fit_are_refused(tables: RouterTables) -> None:
     fewer = tables.rewards.to_table().slice(3)
     other = RouterTables(**{**vars(tables), "rewards": pads.dataset(fewer)})
-    with pytest.raises(PersynError, match="fitted on 2 prompts, but by these tables .* on 1"):
+    with pytest.raises(PersynError, match="fitted on 2 prompts, but these tables have 1"):
         explain(find_prompt(tables.prompts, FIT[0]), other, 0)
 
 

@@ -39,8 +39,13 @@ def test_moves_calls_and_regret_of_an_added_teacher() -> None:
     ]
     told = " ".join(pool_change_text(change).split())
     assert "The pool of teachers changed: 'c' was added." in told
-    assert "3 of 4 prompts have another teacher than before: 1 from a to b, 1 from a to c" in told
-    assert "was 0.500 (n = 4; 0.250 for always the best teacher) and is 0.125 (n = 4" in told
+    assert (
+        "3 of 4 prompts have a different teacher than before: 1 from a to b, 1 from a to c" in told
+    )
+    assert (
+        "was 0.500 (n = 4; 0.250 when always choosing the best teacher) and is now 0.125 (n = 4"
+        in told
+    )
 
 
 def test_a_removed_teacher_and_what_could_not_be_measured() -> None:

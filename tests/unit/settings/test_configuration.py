@@ -144,5 +144,5 @@ def test_the_students_own_weights_in_the_pool_are_noted_whatever_their_name() ->
 def test_a_model_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
     models = {**GOOD["models"], "b": {"local": str(tmp_path / "none")}}
     settings = settings_reader.read_settings({**GOOD, "models": models})
-    with pytest.raises(PersynError, match="Model 'b': there is no directory"):
+    with pytest.raises(PersynError, match="Model 'b': no such directory"):
         check_pool(settings)

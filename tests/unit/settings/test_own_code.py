@@ -73,11 +73,11 @@ def test_a_file_that_holds_no_such_function_is_one_sentence(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("class R: ...\n", "r.py:R is no subclass of persyn_kedro.domain.routers.base.Teach"),
+        ("class R: ...\n", "r.py:R is not a subclass of persyn_kedro.domain.routers.base.Teach"),
         (
             "from persyn_kedro.domain.routers.base import TeacherRouter\n"
             "class R(TeacherRouter):\n    def write_fitted(self, directory): ...\n",
-            "r.py:R lacks fit_valid, read_fitted, score_batches",
+            "r.py:R does not implement fit_valid, read_fitted, score_batches",
         ),
     ],
 )
@@ -132,7 +132,7 @@ def test_what_cannot_be_told_is_unknown_and_asked_again(caplog: pytest.LogCaptur
         assert judged("n", "i", "t", "x", "y") == [None, None, 1.0, None, None]
     assert "q.py:quality failed on 2 responses" in caplog.text and "KeyError: 'x'" in caplog.text
     write("q.py", "def quality(p, r, reference):\n    return 'good'")
-    with pytest.raises(PersynError, match="q.py:quality returned 'good': a quality is a number"):
+    with pytest.raises(PersynError, match="q.py:quality returned 'good'; it must return a number"):
         judged("n")
 
 
@@ -189,5 +189,5 @@ def test_a_router_that_another_state_of_its_file_fitted_is_refused() -> None:
     write("r.py", "R = 1\n")
     saved = {"kind": "r.py:R", "own_code": {"name": "R", "sha256": "0"}, "teachers": []}
     write_description(Path("."), saved)
-    with pytest.raises(PersynError, match="fitted by another state of r.py:R: train it again"):
+    with pytest.raises(PersynError, match="fitted with another version of r.py:R. Train it again"):
         load_router(Path("."), [])

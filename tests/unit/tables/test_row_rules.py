@@ -193,5 +193,5 @@ def test_a_row_that_breaks_a_rule_is_refused(
     kind: str, column: str, change: dict[str, Any]
 ) -> None:
     sentence = refusal(kind, rows_of(kind, another(kind)), rows_of(kind, change))
-    assert sentence.startswith(f"Table {kind} is not saved: {column} must ")
+    assert sentence.startswith(f"Table {kind} was not saved: {column} must ")
     assert " in row 2 (" in sentence

@@ -22,7 +22,7 @@ from tests.support.good_rows import GOOD, ID, check, refusal, rows_of
 def test_the_sentence_names_table_column_rule_value_and_row() -> None:
     sentence = refusal("rewards", rows_of("rewards", {"teacher": "b"}, {"reward": 1.5}))
     assert sentence == (
-        "Table rewards is not saved: reward must be null or from 0 to 1, but is 1.5 in row 2 "
+        "Table rewards was not saved: reward must be null or from 0 to 1, but is 1.5 in row 2 "
         f"(prompt_id {ID}, teacher a)."
     )
 
@@ -35,7 +35,7 @@ def test_every_table_of_the_catalog_names_its_rules() -> None:
 
 
 def test_rules_that_are_not_there_are_refused() -> None:
-    with pytest.raises(PersynError, match="no table 'reward'"):
+    with pytest.raises(PersynError, match="Unknown table 'reward'"):
         ParquetTable(filepath="rewards.parquet", table="reward")
 
 

@@ -53,7 +53,7 @@ def test_scores_have_one_length(kind: str, pieces: int) -> None:
     table = rows_of(kind, {}, {**another(kind), "scores": [1.0, 2.0, 3.0]})
     parts = [table] if pieces == 1 else [table.slice(0, 1), table.slice(1)]
     sentence = refusal(kind, *parts)
-    assert "scores must have one length in all rows (2)" in sentence
+    assert "scores must have the same length in all rows (2)" in sentence
     assert f"in row 2 (prompt_id {OTHER_ID})" in sentence
 
 
@@ -71,5 +71,5 @@ def test_columns_are_exactly_the_tables(kind: str) -> None:
     if last:  # one column has one order
         wrongs.append((pa.schema([good.field(last), *list(good)[:-1]]), 1))
     for wrong, place in wrongs:
-        with pytest.raises(PersynError, match=f"{kind} is not saved: column {place} must be "):
+        with pytest.raises(PersynError, match=f"{kind} was not saved: column {place} must be "):
             TableCheck(kind, kind, wrong)

@@ -152,7 +152,7 @@ def test_what_looks_like_dice_is_let_through() -> None:
         "m", "{# lipsum | random #} | random {{ messages | map(attribute='role') | join }}"
     )
     check_template("m", "{% generation %}{{ ['a'] | map('upper') | join }}{% endgeneration %}")
-    with pytest.raises(PersynError, match="^The chat template of model 'm' is no Jinja: "):
+    with pytest.raises(PersynError, match="^The chat template of 'm' is not valid Jinja: "):
         check_template("m", "{% if %}")
 
 

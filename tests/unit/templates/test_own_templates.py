@@ -85,14 +85,14 @@ def test_a_date_that_no_template_reads_is_refused_before_teachers_are_paid() -> 
     [
         ("chat_template.jinja", b"caf\xe9", "is not UTF-8: .* at byte 3"),
         ("tokenizer_config.json", b"caf\xe9", "is not UTF-8: .* at byte 3"),
-        ("tokenizer_config.json", b"{", "is no JSON: "),
-        ("tokenizer_config.json", b"[" * 100_000, "is no JSON: "),
-        ("tokenizer_config.json", b"[1]", "is no JSON object with settings"),
-        ("tokenizer_config.json", b'{"chat_template": 5}', "chat_template .* is no text"),
+        ("tokenizer_config.json", b"{", "is not valid JSON: "),
+        ("tokenizer_config.json", b"[" * 100_000, "is not valid JSON: "),
+        ("tokenizer_config.json", b"[1]", "is not a JSON object"),
+        ("tokenizer_config.json", b'{"chat_template": 5}', "chat_template .* is not a string"),
         (
             "tokenizer_config.json",
             b'{"chat_template": [{"name": "default", "template": 5}]}',
-            "chat_template .* is no text",
+            "chat_template .* is not a string",
         ),
     ],
 )

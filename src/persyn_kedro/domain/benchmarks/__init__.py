@@ -1,4 +1,4 @@
-"""Public benchmarks by lm-evaluation-harness, before and after."""
+"""Public benchmarks through lm-evaluation-harness, before and after training."""
 
 import lazy_loader
 

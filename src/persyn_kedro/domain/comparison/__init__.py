@@ -1,4 +1,4 @@
-"""Strategies compared: what each trains a student on, and how that student does."""
+"""Compare strategies: what each trains a student on, and how that student performs."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What the comparison says, as one JSON-able value that terminal, plots and page draw."""
+"""The comparison's result, as one JSON-able value for terminal, plots and page."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from persyn_kedro.domain.comparison.students import compare_students, verdicts
 from persyn_kedro.foundations.settings.experiments import CompareSettings
 from persyn_kedro.foundations.settings.steps import LabelSettings
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class TrainingSets:
 
     Attributes:
         examples: rows of ``schemas.STRATEGY_EXAMPLES``.
-        costs: ``strategies.costs.price_strategies``' value.
-        notes: ``strategies.allocation.allocate``'s and ``examples.strategy_examples``' second
-            values, together.
+        costs: the result of ``strategies.costs.price_strategies``.
+        notes: the second results of ``strategies.allocation.allocate`` and
+            ``examples.strategy_examples``, merged.
     """
 
     examples: pa.Table
@@ -49,7 +49,7 @@ def build_comparison(
 
     Args:
         trials: rows of ``schemas.TRIALS``.
-        allocation: ``allocation_by_kind``'s, of PerSyn.
+        allocation: from ``allocation_by_kind``, for PerSyn.
     """
     students = compare_students(trials, settings, seed)
     exact = all(q in (None, 0.0, 1.0) for q in trials["quality"].to_pylist())
@@ -75,7 +75,7 @@ def build_comparison(
 
 
 def _alphas(figures: Mapping[str, Any], label: LabelSettings) -> list[dict[str, Any]]:
-    """Return PerSyn's figures by rising alpha."""
+    """Return PerSyn's figures by ascending alpha."""
     prefix = alpha_name(0)[:-1]
     found = {float(n.removeprefix(prefix)): n for n in figures if n.startswith(prefix)}
     return [
@@ -97,7 +97,7 @@ def allocation_by_kind(
 
 
 def _same_sets(examples: pa.Table) -> dict[str, str]:
-    """Return the strategies that have an earlier one's training set, by name."""
+    """Return the strategies that share an earlier one's training set, by name."""
     sets: dict[str, list[str]] = {}
     for row in examples.select(["strategy", "response_key"]).to_pylist():
         sets.setdefault(row["strategy"], []).append(row["response_key"])
@@ -116,22 +116,22 @@ def _notes(
     notes: Mapping[str, Any],
     settings: CompareSettings,
 ) -> list[str]:
-    found = [f"Left out: {name}, as {why}." for name, why in notes["left_out"].items()]
+    found = [f"{name} is left out: {why}." for name, why in notes["left_out"].items()]
     asked, usable = notes["prompts"][PERSYN], notes["usable"]
     if settings.examples == "common" and counts[PERSYN] < asked:
         least = min((n for n in counts if n not in ON_CALIBRATION), key=lambda n: usable[n])
         found.append(
-            f"{counts[PERSYN]} of {asked} prompts are trained on: those whose answer may be "
-            f"trained on in every strategy. {least} has the fewest such answers, {usable[least]} "
-            "(compare.examples: own gives each all it has)."
+            f"{counts[PERSYN]} of {asked} prompts are used for training: those whose answer is "
+            f"usable in every strategy. {least} has the fewest usable answers, {usable[least]} "
+            "(set compare.examples to own to give each strategy all of its answers)."
         )
     found += [
-        f"{name} has the same training set as {owner}, so its student is the same."
+        f"{name} has the same training set as {owner}, and so the same student."
         for name, owner in same.items()
     ]
     if PERSYN_CALIBRATION in counts:
         found.append(
             "oracle is compared with persyn_calibration: both are trained on the calibration "
-            "prompts alone, each routed by a router that was not fitted on it."
+            "prompts only, each routed by a router that was not fitted on it."
         )
     return found

@@ -15,16 +15,16 @@ UNTRAINED = "untrained"
 
 
 def compare_students(trials: pa.Table, settings: CompareSettings, seed: int) -> dict[str, Any]:
-    """Return each strategy's score and its difference to PerSyn.
+    """Return each strategy's score and its difference from PerSyn.
 
-    Test prompts of unknown quality for any student are left out for all and counted. Each interval
-    is for itself: with many strategies some will miss.
+    Test prompts whose quality is unknown for any student are left out for all, and counted. The
+    intervals are not corrected for multiple comparisons: with many strategies some will miss.
 
     Returns:
         dict: ``{"n", "unknown", "seeds", "confidence", "untrained", "strategies": {name: …}}``. A
-        strategy has ``mean``, ``by_seed``, ``spread`` (standard deviation over seeds, None for
-        one), ``tokens`` (mean length of its students' answers) and, but for the reference itself,
-        ``reference`` and ``difference`` (see ``_difference``).
+            strategy has ``mean``, ``by_seed``, ``spread`` (standard deviation over seeds, None for
+            one), ``tokens`` (mean length of its students' answers) and, except for the reference,
+            ``reference`` and ``difference`` (see ``_difference``).
     """
     scores, lengths, seeds, unknown = _matrices(trials)
     untrained = scores.pop(UNTRAINED, None)
@@ -54,12 +54,12 @@ def compare_students(trials: pa.Table, settings: CompareSettings, seed: int) -> 
 
 
 def _difference(pairs: np.ndarray, settings: CompareSettings, seed: int) -> dict[str, Any] | None:
-    """Return the mean of (seeds, prompts) paired differences, and how sure it is.
+    """Return the mean of (seeds, prompts) paired differences, and its uncertainty.
 
-    ``interval`` is a paired bootstrap over prompts: it holds for these very students.
-    ``with_seeds`` allows for other trainings too (None for one seed), and ``detectable`` is the
-    smallest true difference that this would have shown in four cases of five. None without two
-    prompts.
+    ``interval`` is a paired bootstrap over prompts: it holds for these particular students.
+    ``with_seeds`` also allows for other trainings (None for one seed), and ``detectable`` is the
+    smallest true difference that would have been found with a probability of 80%. None with fewer
+    than two prompts.
     """
     over_prompts = mean_over_prompts(
         pairs.mean(axis=0), settings.resamples, settings.confidence, seed
@@ -106,12 +106,12 @@ def _number(value: float) -> float | None:
 def verdicts(
     comparison: Mapping[str, Any], same: Mapping[str, str], unit: str = "points"
 ) -> list[str]:
-    """Say in plain sentences where PerSyn wins, where it does not, and what could be seen.
+    """Say in plain sentences where PerSyn wins, where it does not, and what was detectable.
 
     Args:
         comparison: what ``compare_students`` returns.
-        same: strategies with another one's training set, which have its students.
-        unit: ``points`` (of a hundred) or the name of a score that is told as it is.
+        same: strategies that share another one's training set, and so its students.
+        unit: ``points`` (out of a hundred) or the name of a score that is shown as is.
     """
     rivals = {
         name: figures
@@ -124,7 +124,7 @@ def verdicts(
         return []
     told = {n: f["difference"] for n, f in rivals.items() if f["difference"] is not None}
     if not told:
-        return ["Nothing can be said of PerSyn: too few test answers could be judged."]
+        return ["Nothing can be said about PerSyn: too few test answers could be judged."]
     scale = 100 if unit == "points" else 1
     groups: dict[str, list[str]] = {"better": [], "worse": [], "open": []}
     for name, difference in told.items():
@@ -134,7 +134,7 @@ def verdicts(
 
 
 def _standing(difference: Mapping[str, Any]) -> str:
-    """Tell how PerSyn stands against a strategy, by the interval that allows for other seeds."""
+    """Return how PerSyn compares with a strategy, by the interval that allows for other seeds."""
     low, high = difference["with_seeds"] or difference["interval"]
     return "better" if high < 0 else "worse" if low > 0 else "open"
 
@@ -154,11 +154,11 @@ def _sentences(
         )
     if groups["open"] and detectable:
         sentences.append(
-            f"A true difference below {detectable:.1f} {unit} would have been missed more than "
-            "once in five times with these prompts and seeds."
+            f"With these prompts and seeds, a true difference below {detectable:.1f} {unit} would "
+            "have been missed more than one time in five."
         )
     if len(comparison["seeds"]) == 1:
         sentences.append(
-            "Each student was trained with one seed only: another training could turn any of this."
+            "Each student was trained with only one seed: another seed could reverse any of this."
         )
     return sentences

@@ -1,8 +1,8 @@
-"""A trial: the student is trained on one set with one seed and answers the test prompts.
+"""A trial: the student is trained on one set with one seed, and answers the test prompts.
 
-What a trial is, is hashed (:attr:`Trial.trial_id`), and its answers are kept: trials of equal
-training sets are one, and an interrupted comparison goes on after the last finished trial, or from
-the last checkpoint within one.
+A trial's identity is a hash (:attr:`Trial.trial_id`), and its answers are stored: trials with
+equal training sets are the same trial, and an interrupted comparison resumes after the last
+finished trial, or within one from the last checkpoint.
 """
 
 import logging
@@ -24,14 +24,14 @@ from persyn_kedro.foundations.processes.target import current
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.steps import SftSettings
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What all trials of a comparison share."""
+    """What all trials of a comparison have in common."""
 
     models: Models
     sft: SftSettings
@@ -39,12 +39,12 @@ class Setup:
 
     @property
     def untrained(self) -> ResolvedModel:
-        """The student from which all trials start."""
+        """The student that all trials start from."""
         return untrained(self.models, self.exam.student)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """All that a trial's answers hang on, but its training set and its seed."""
+        """Everything that a trial's answers depend on, except its training set and its seed."""
         model = self.untrained
         recipe = self.exam.recipe(model)
         return {
@@ -60,7 +60,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Trial:
-    """Training rows (prompt, response as trained on) and the training's seed."""
+    """Training rows (prompt and response, as trained on) and the training's seed."""
 
     setup: Setup
     rows: Sequence[Mapping[str, str]]
@@ -68,7 +68,7 @@ class Trial:
 
     @cached_property
     def trial_id(self) -> str:
-        """The identity under which the trial's answers are found again."""
+        """The identity that the trial's answers are stored under."""
         rows = [[row["prompt"], row["response"]] for row in self.rows]
         return settings_id({**self.setup.identity, "rows": rows, "seed": self.seed})
 
@@ -81,9 +81,9 @@ def finished_trials(store: TrialStore) -> dict[str, dict[str, Any]]:
 def run_trial(
     trial: Trial, workspace: Path, responses: ResponseStore, store: TrialStore
 ) -> dict[str, Any]:
-    """Train and ask the student, keep its answers, and return the row of ``STORED_TRIALS``.
+    """Train the student, let it answer, store the answers, and return a row of ``STORED_TRIALS``.
 
-    Answers that failed are kept as such, and are not asked for again: the student is gone.
+    Failed answers are stored as failed and not asked for again: the student no longer exists.
     """
     setup = trial.setup
     curve = run_in_ranks(
@@ -98,9 +98,9 @@ def run_trial(
         sharding=current().sharding,
         label="fine-tuning a student",
     )
-    left_out = list(curve)[0]["left_out"]  # the model is there once the curve has ended
+    left_out = list(curve)[0]["left_out"]  # the model is complete once the curve has ended
     if left_out:
-        log.warning("%d of %d training rows are too long: left out", left_out, len(trial.rows))
+        log.warning("Left out %d of %d training rows: too long", left_out, len(trial.rows))
     model = trained(setup.models, setup.exam.student, workspace / "model")
     setup.exam.ask(model, responses)
     recipe = setup.exam.recipe(model)

@@ -1,4 +1,4 @@
-"""A student for each strategy and seed, trained from the same start, on the same test prompts."""
+"""A student for each strategy and seed, from the same start, on the same test prompts."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -30,17 +30,17 @@ Stores = tuple[ResponseStore, QualityStore, TrialStore]
 
 
 def check_test_set(test_prompts: Sequence[Mapping[str, Any]], quality: QualitySettings) -> None:
-    """Refuse a comparison that could measure nothing, before a router or a student is trained.
+    """Refuse a comparison that cannot measure anything, before a router or student is trained.
 
     Raises:
         PersynError: no test prompts, or none that can be judged.
     """
     if not test_prompts:
-        raise PersynError("There is no test prompt to compare students on: raise "
+        raise PersynError("There are no test prompts to compare students on: raise "
                           "prepare.test_fraction, or add prompts.")  # fmt: skip
     if quality.kind == "exact_answer" and all(r["reference"] is None for r in test_prompts):
         raise PersynError(
-            "No test prompt has a reference to check the students' answers against: add them, or "
+            "No test prompt has a reference to check the students' answers against: add some, or "
             "set label.quality to {kind: reward_model, model: …}."
         )
 
@@ -48,7 +48,7 @@ def check_test_set(test_prompts: Sequence[Mapping[str, Any]], quality: QualitySe
 def measure_of(
     test_prompts: Sequence[Mapping[str, Any]], quality: QualitySettings
 ) -> QualitySettings:
-    """Return how students' answers are judged: exactly where references are known."""
+    """Return how students' answers are judged: exactly, if references are known."""
     if any(row["reference"] is not None for row in test_prompts):
         return QualitySettings(kind="exact_answer")
     return quality
@@ -65,12 +65,12 @@ def run_trials(
 ) -> pa.Table:
     """Return ``schemas.TRIALS``: the untrained student's rows, then each strategy's and seed's.
 
-    Seed by seed, so that an interrupted comparison has whole seeds. Strategies with the same
-    training set share their students, which are trained once.
+    Runs seed by seed, so that an interrupted comparison has complete seeds. Strategies with the
+    same training set share their students, which are trained once.
 
     Args:
         examples: rows of ``schemas.STRATEGY_EXAMPLES``.
-        reward_model: set if answers are judged by one.
+        reward_model: set if it judges the answers.
     """
     responses, qualities, trials = stores
     sets: dict[str, list[dict[str, str]]] = {}
@@ -89,7 +89,7 @@ def run_trials(
             row = finished_trials(trials).get(trial.trial_id)
             found = trial_answers(row, prompt_ids, responses) if row else []
             there = len(found) == len(prompt_ids)
-            if not there:  # or a part of the response store was lost
+            if not there:  # or part of the response store was lost
                 log.info("Student %d of %d: %s, seed %d", place, len(plan), name, seed)
                 row = run_trial(trial, workspace, responses, trials)
                 found = trial_answers(row, prompt_ids, responses)
@@ -108,7 +108,7 @@ def _judged(
     reward_model: ResolvedModel | None,
     store: QualityStore,
 ) -> pa.Table:
-    """Return the trials with their answers' quality; what failed is unknown."""
+    """Return the trials with their answers' quality; unknown for failed ones."""
     once = {row["response_key"]: row for rows in answers.values() for row in rows}
     table = pa.Table.from_pylist(
         [{**row, "teacher": STUDENT} for row in once.values()], schemas.RESPONSES

@@ -1,4 +1,4 @@
-"""The training set and the student for others: files, cards, the hub."""
+"""Export the training set and the student: files, cards, the hub."""
 
 import lazy_loader
 

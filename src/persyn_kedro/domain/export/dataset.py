@@ -1,4 +1,4 @@
-"""The training set's card: a README.md with the front matter that the hub reads."""
+"""The training set's card: a README.md with front matter for the hub."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from persyn_kedro.domain.export.markdown import code, table
 from persyn_kedro.domain.export.rows import FILES
 from persyn_kedro.domain.reporting import formatting as figures
 
-PLACE = "path/to/this/directory"  # in the cards' examples; a push puts the repository there
+PLACE = "path/to/this/directory"  # in the cards' examples; a push replaces it by the repository
 TAGS = ["synthetic", "distillation", "sft", "trl", "llama-factory", "persyn"]
 _SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M")]
 
@@ -52,12 +52,12 @@ def dataset_card(facts: dict[str, Any]) -> str:
 
 
 def size_category(rows: int) -> str:
-    """Return the hub's name of the data set's size."""
+    """Return the hub's name for the dataset's size."""
     return next((name for most, name in _SIZES if rows < most), "n>1M")
 
 
 def _teachers(teachers: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    columns = ["teacher", "model", "licence of the model", "told by", "rows", "withheld", "share"]
+    columns = ["teacher", "model", "licence of the model", "source", "rows", "withheld", "share"]
     rows = [
         [
             t["teacher"],

@@ -1,4 +1,4 @@
-"""What both cards say of the training set: whose answers, under which licences, how chosen."""
+"""Facts for both cards: whose answers, under which licences, chosen how."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.settings.steps import GenerateSettings, LabelSettings, PromptSource
 
 SEVERAL = "several, listed in the card"
-# weights_id, recipe_id -> what the response store keeps of them
+# weights_id, recipe_id -> what the response store records about them
 Identity = Callable[[str, str], dict[str, Any]]
 
 
@@ -34,14 +34,15 @@ def teachers_facts(
     teachers: Teachers,
     identity: Identity,
 ) -> list[dict[str, Any]]:
-    """Return, most training rows first, each teacher with rows: model, licence, system prompt.
+    """Return each teacher with rows, most rows first: model, licence, system prompt.
 
     Args:
         sft_dataset: columns ``response_key`` and ``part``.
         routed_responses: columns ``response_key``, ``teacher``, ``weights_id``, ``recipe_id``.
 
     Raises:
-        PersynError: answers are of a teacher that the settings lack, or have with another model.
+        PersynError: answers are by a teacher that is not in the settings, or has another model
+            there.
     """
     columns = ("teacher", "weights_id", "recipe_id")
     made_by = {
@@ -76,12 +77,12 @@ def teachers_facts(
 
 def _model_of(teacher: str, weights_id: str, models: Models, teachers: Teachers) -> str:
     if teacher not in teachers.root:
-        raise PersynError(f"The training set has answers of {teacher!r}, which teachers lacks.")
+        raise PersynError(f"The training set has answers by {teacher!r}, which is not in teachers.")
     model = teachers.root[teacher].model
     if identify_weights(model, models.root[model]) != weights_id:
         raise PersynError(
-            f"Teacher {teacher!r} answered with another model than models.{model} is now: run "
-            "`kedro run` first, or set it back, so that the card names the right one."
+            f"Teacher {teacher!r} answered with a different model than models.{model} is now. Run "
+            "`kedro run` first, or restore the setting, so that the card names the right model."
         )
     return model
 
@@ -108,7 +109,7 @@ def prompts_facts(
 
 
 def student_facts(models: Models, student: StudentSettings) -> dict[str, Any]:
-    """Return what the student is before it is trained."""
+    """Return facts about the student before training."""
     settings = models.root[student.model]
     weights_id = identify_weights(student.model, settings)
     return {
@@ -127,7 +128,7 @@ def method_facts(
     router: TrainRouterSettings,
     generate: GenerateSettings,
 ) -> dict[str, Any]:
-    """Return the settings that decide what is in the training set."""
+    """Return the settings that determine the training set."""
     thinks = thinks_of(models, teachers)
     return {
         "alpha": label.alpha,
@@ -152,11 +153,11 @@ def _quality(label: LabelSettings) -> str:
     if is_own(label.quality.kind):
         return _OWN.format(label.quality.kind)
     judge = label.quality.model
-    return f"the score of a reward model ({judge})" if judge else "an exact right answer"
+    return f"the score of a reward model ({judge})" if judge else "an exactly right answer"
 
 
 def licence_of_all(names: Iterable[str | None]) -> str | None:
-    """Return the one licence that all have, ``SEVERAL``, or None if one is not known."""
+    """Return the one licence that all share, ``SEVERAL``, or None if one is unknown."""
     found = set(names)
     if None in found:
         return None
@@ -164,7 +165,7 @@ def licence_of_all(names: Iterable[str | None]) -> str | None:
 
 
 def unknown_licences(facts: dict[str, Any]) -> list[str]:
-    """Say of whom no licence is known, and which setting would tell it."""
+    """Return whose licences are unknown, each with the setting that would give it."""
     found = [
         f"teacher {t['teacher']} (models.{t['model_setting']}.license)"
         for t in facts["teachers"]

@@ -1,4 +1,4 @@
-"""Licences by the names that the hub's cards know."""
+"""Licences by their names on the hub's cards."""
 
 import re
 from typing import Any
@@ -20,13 +20,13 @@ HUB_NAMES = frozenset(
 
 
 def spelled(name: str) -> str:
-    """Return the name as the hub spells it, where it is one of the hub's; else as it is."""
+    """Return the name in the hub's spelling if it is one of the hub's; else unchanged."""
     known = name.strip().lower()
     return known if known in HUB_NAMES else name.strip()
 
 
 def front_matter(name: str | None) -> dict[str, Any]:
-    """Return a card's fields for a licence; None is an unknown one."""
+    """Return a card's fields for a licence; None means unknown."""
     if name is None:
         return {"license": "unknown"}
     if name in HUB_NAMES:

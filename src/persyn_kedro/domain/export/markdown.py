@@ -1,17 +1,17 @@
-"""Text of users and models as Markdown that shows it as it is."""
+"""Markdown that shows texts of users and models verbatim."""
 
 import re
 from collections.abc import Sequence
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table; bars and line ends within a cell are taken out of its way."""
+    """Return a table; vertical bars and line breaks within a cell are escaped."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
 
 
 def code(text: str) -> str:
-    """Return text between fences, which are longer than any within it."""
+    """Return text between fences that are longer than any fence within it."""
     longest = max([2, *(len(run) for run in re.findall("`+", text))])
     fence = "`" * (longest + 1)
     return f"{fence}text\n{text}\n{fence}"

@@ -1,6 +1,6 @@
 """Where models and prompts come from, in words for strangers, and under which licence.
 
-No path and no address of a server is among them: they are this machine's own affair.
+Local paths and server addresses are left out: they are private to this machine.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Licence:
-    """A licence, None where it is not known, and who says so."""
+    """A licence, None if unknown, and the source of that information."""
 
     name: str | None
     told_by: str
@@ -30,7 +30,7 @@ UNKNOWN = Licence(None, "nobody")
 
 
 def model_licence(settings: ModelSettings, weights_id: str) -> Licence:
-    """Return the settings' licence of a model, else the one that came with its weights."""
+    """Return a model's licence from the settings, or else the one that came with its weights."""
     if settings.license:
         return Licence(spelled(settings.license), "the settings")
     if settings.zoo:
@@ -47,26 +47,26 @@ def model_licence(settings: ModelSettings, weights_id: str) -> Licence:
 
 
 def prompts_licence(source: "PromptSource", commit: str | None, given: str | None) -> Licence:
-    """Return the settings' licence of the prompts, else the one that their source gives.
+    """Return the prompts' licence from the settings, or else the one that their source gives.
 
     Args:
-        commit: of a hub data set.
+        commit: of a hub dataset.
     """
     if given:
         return Licence(spelled(given), "the settings")
     if source.tasks:
-        return Licence("apache-2.0", "reasoning-gym, which makes them")
+        return Licence("apache-2.0", "reasoning-gym, which generates them")
     found = hub_licence(str(source.hub), commit, "dataset") if source.hub else None
     return Licence(spelled(found), "its card on the hub") if found else UNKNOWN
 
 
 def hub_model(settings: ModelSettings) -> str | None:
-    """Return the hub's name of a model, or of the one that it was converted from."""
+    """Return a model's name on the hub, or that of the model it was converted from."""
     return zoo_model(settings.zoo).origin if settings.zoo else settings.hub
 
 
 def spoken_model(settings: ModelSettings, weights_id: str) -> str:
-    """Return what a model is, for a card."""
+    """Return a description of a model for a card."""
     kind, _, identity = weights_id.partition(":")
     if settings.zoo:
         return f"{hub_model(settings)}, from a GGUF file (SHA-256 {identity[:12]}…)"
@@ -74,14 +74,14 @@ def spoken_model(settings: ModelSettings, weights_id: str) -> str:
         return f"{settings.hub} at {identity.rpartition('@')[2][:12]}"
     if settings.endpoint:
         at = f" at {settings.revision}" if settings.revision else ""
-        return f"{settings.endpoint.model}{at}, asked over the network"
+        return f"{settings.endpoint.model}{at}, called over the network"
     if settings.random:
-        return "random weights, for tests alone"
+        return "random weights, for tests only"
     return f"a {'GGUF file' if kind == 'gguf' else 'local model'} (SHA-256 {identity[:12]}…)"
 
 
 def spoken_source(source: "PromptSource", commit: str | None) -> str:
-    """Return where prompts come from, for a card."""
+    """Return a description of the prompts' source for a card."""
     if source.hub:
         config = f" ({source.hub_config})" if source.hub_config else ""
         return f"{source.hub}{config}, split {source.hub_split}, at {(commit or '?')[:12]}"
@@ -99,7 +99,7 @@ def _card_beside(directory: Path) -> str | None:
         return None
     try:
         return card_licence(ModelCard.load(card, ignore_metadata_errors=True).data)
-    except ValueError:  # no front matter that could be read
+    except ValueError:  # no readable front matter
         return None
 
 

@@ -1,4 +1,4 @@
-"""The training set as files that ``datasets``, TRL and LLaMA-Factory read as they are."""
+"""The training set as files that ``datasets``, TRL and LLaMA-Factory read unchanged."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,14 +11,14 @@ from persyn_kedro.foundations.tables.rows import BLOCK
 from persyn_kedro.foundations.tables.schemas import MESSAGES, SFT_DATASET
 
 FILES = {"train": "data/train.parquet", "withheld": "data/withheld.parquet"}  # by split
-PARTS = {"train": "sft", "withheld": "withheld"}  # what `part` is in a split
-# `prompt` and `completion` are TRL's, which then trains on the completion alone; LLaMA-Factory
-# wants a conversation in one column.
+PARTS = {"train": "sft", "withheld": "withheld"}  # the `part` of each split
+# `prompt` and `completion` are TRL's names, which make it train on the completion only;
+# LLaMA-Factory wants a conversation in one column.
 HANDED_ON = SFT_DATASET.insert(2, pa.field("messages", MESSAGES))
 
 
 def splits_of(sft_dataset: pads.Dataset) -> dict[str, pa.RecordBatchReader]:
-    """Return a stream of ``HANDED_ON`` for each split that has rows, in their order."""
+    """Return a stream of ``HANDED_ON`` for each split with rows, in order."""
     parts = set(sft_dataset.to_table(columns=["part"])["part"].unique().to_pylist())
     return {
         split: pa.RecordBatchReader.from_batches(HANDED_ON, _batches(sft_dataset, part))
@@ -39,8 +39,8 @@ def _batches(sft_dataset: pads.Dataset, part: str) -> Iterator[pa.RecordBatch]:
 def llama_factory_info(name: str, splits: list[str]) -> dict[str, Any]:
     """Return LLaMA-Factory's ``dataset_info.json`` for the files of these splits.
 
-    ``train`` has the name itself, another split the name with its own after it. The keys are those
-    of LLaMA-Factory's data/README.md: sharegpt's formatting, with the roles of OpenAI's messages.
+    ``train`` gets the plain name, another split the name with its own as a suffix. The keys are
+    from LLaMA-Factory's data/README.md: sharegpt formatting, with the roles of OpenAI's messages.
     """
     tags = {
         "role_tag": "role",

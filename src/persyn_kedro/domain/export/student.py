@@ -1,4 +1,4 @@
-"""The student's card: a README.md with the front matter that the hub reads."""
+"""The student's card: a README.md with front matter for the hub."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,8 +30,8 @@ def student_card(
         facts: as the step ``hand_on`` collects them.
         metrics: ``evaluation_metrics``: accuracy and NLL before and after.
         curve: the training curve; its first item has ``left_out``.
-        example: a training row with ``{prompt}`` and ``{response}`` in their places.
-        fixed: what is fixed in the student's template (``fixed_templates.what_is_fixed``).
+        example: a training row with ``{prompt}`` and ``{response}`` as placeholders.
+        fixed: what is fixed in the student's template (``templates.fixed.what_is_fixed``).
     """
     from huggingface_hub import ModelCard, ModelCardData
 
@@ -88,7 +88,7 @@ def _results(facts: dict[str, Any], accuracy: dict[str, Any]) -> Any:
 
 
 def example_of(student: ResolvedModel, system: str | None) -> str:
-    """Return a training row as the student reads it, special tokens included."""
+    """Return a training row as the student reads it, including special tokens."""
     from persyn_kedro.foundations.models.load import load_tokenizer
 
     tokenizer = load_tokenizer(student)

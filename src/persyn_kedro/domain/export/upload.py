@@ -1,4 +1,4 @@
-"""Publishing what was handed on: which files go where, and sending them to the hub."""
+"""Publish exports: decide which files go where, and upload them to the hub."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from persyn_kedro.domain.export.dataset import PLACE
 from persyn_kedro.foundations.errors import PersynError
 
 CARD = "README.md"
-_PACKED = {".parquet", ".safetensors"}  # no text could be found in their bytes
+_PACKED = {".parquet", ".safetensors"}  # compressed: a text search would find nothing
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A hub repository and the files that go into it, by their names there."""
+    """A hub repository and its files, by their names there."""
 
     repository: str
     kind: Literal["dataset", "model"]
@@ -22,7 +22,7 @@ class Upload:
 
     @property
     def size(self) -> int:
-        """Bytes to be sent."""
+        """Bytes to upload."""
         return sum(
             len(f) if isinstance(f, bytes) else f.stat().st_size for f in self.files.values()
         )
@@ -32,7 +32,7 @@ def uploads(dataset: tuple[str, Path] | None, student: tuple[str, Path] | None) 
     """Yield the uploads of (repository, directory); the cards name the repositories.
 
     Raises:
-        PersynError: a repository's name is none.
+        PersynError: a repository has an invalid name.
     """
     if dataset:
         repository, directory = dataset
@@ -45,13 +45,13 @@ def uploads(dataset: tuple[str, Path] | None, student: tuple[str, Path] | None) 
 
 
 def check_secrets(upload: Upload, secrets: Mapping[str, str]) -> None:
-    """Refuse to send a file that holds one of the ``secrets`` (what it is: the text).
+    """Refuse to upload a file that contains one of the ``secrets`` (description: text).
 
-    Looked at are cards, configurations, templates and tokenizers; not weights and tables, whose
+    Cards, configurations, templates and tokenizers are searched, but not weights and tables, whose
     bytes are compressed.
 
     Raises:
-        PersynError: names the file and what it holds, not the text.
+        PersynError: names the file and what it contains, but not the text.
     """
     for name, file in upload.files.items():
         if Path(name).suffix in _PACKED:
@@ -59,15 +59,15 @@ def check_secrets(upload: Upload, secrets: Mapping[str, str]) -> None:
         content = file if isinstance(file, bytes) else file.read_bytes()
         for what, text in secrets.items():
             if len(text) > 3 and text.encode() in content:
-                raise PersynError(f"{name} for {upload.repository} holds {what}: nothing was sent.")
+                raise PersynError(f"{name} for {upload.repository} contains {what}; not uploaded.")
 
 
 def push(upload: Upload, private: bool, token: str) -> str:
-    """Send the files in one commit, to a new repository or one that is there; return its address.
+    """Upload the files in one commit to a new or existing repository; return its address.
 
     Raises:
-        PersynError: the repository has another visibility than is asked for, or the hub could not
-            be reached or refused. One commit: it is there whole, or not at all.
+        PersynError: the repository has a different visibility, or the hub is unreachable or
+            refuses. It is one commit, so all files are there, or none.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import RepositoryNotFoundError
@@ -86,7 +86,7 @@ def push(upload: Upload, private: bool, token: str) -> str:
         done = hub.create_commit(name, operations, commit_message=message, repo_type=kind)
     except PersynError:
         raise
-    except Exception as error:  # those of the hub and those of its connection share no base
+    except Exception as error:  # the hub's and the connection's share no base
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise PersynError(f"Pushing to {name} failed: {reason[0]}") from error
     return str(done.repo_url)
@@ -96,10 +96,8 @@ def _check_visibility(repository: str, info: Any, private: bool) -> None:
     if bool(info.private) == private:
         return
     if private:
-        raise PersynError(f"{repository} is public on the hub: add --public if that is meant.")
-    raise PersynError(
-        f"{repository} is private on the hub: change that there, or leave out --public."
-    )
+        raise PersynError(f"{repository} is public on the hub. If that is intended, add --public.")
+    raise PersynError(f"{repository} is private on the hub. Change that there, or omit --public.")
 
 
 def _named(repository: str) -> str:
@@ -109,9 +107,9 @@ def _named(repository: str) -> str:
     try:
         validate_repo_id(repository)
     except HFValidationError as error:
-        raise PersynError(f"{repository!r} cannot name a repository: {error}") from error
+        raise PersynError(f"{repository!r} is not a valid repository name: {error}") from error
     if repository.count("/") != 1:
-        raise PersynError(f"A repository is named owner/name, not {repository!r}.")
+        raise PersynError(f"A repository name has the form owner/name, unlike {repository!r}.")
     return repository
 
 

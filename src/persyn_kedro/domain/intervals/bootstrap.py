@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Estimate:
     standard_error: float
 
     def as_dict(self) -> dict[str, float | list[float]]:
-        """Return it as JSON."""
+        """Return it as a JSON-able dict."""
         return {
             "value": self.value,
             "interval": [self.low, self.high],
@@ -40,7 +40,7 @@ def estimate(value: float, draws: np.ndarray, confidence: float) -> Estimate:
 def mean_over_prompts(
     values: np.ndarray, resamples: int, confidence: float, seed: int
 ) -> Estimate | None:
-    """Return the mean of (n,) values, one for each prompt, prompts resampled; None for n = 0."""
+    """Return the mean of (n,) values, one per prompt, resampling prompts; None for n = 0."""
     if not len(values):
         return None
     counts = resampled_counts(len(values), resamples, np.random.default_rng(seed))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 
 def wilson(successes: float, n: int, confidence: float) -> tuple[float, float] | None:
@@ -26,8 +26,9 @@ def newcombe_paired(
     """Return the score interval of the difference of two paired shares, after - before.
 
     Newcombe 1998 (Statistics in Medicine 17:2635), method 10: Wilson's limits of both shares,
-    joined by their correlation, continuity-corrected where it is positive. ``before`` and
-    ``after`` are 0 or 1. Unlike a t interval it has width where no answer changed. None for n = 0.
+    combined using their correlation, with a continuity correction if it is positive. ``before`` and
+    ``after`` are 0 or 1. Unlike a t interval it has width even if no answer changed. None for n =
+    0.
     """
     n = len(before)
     if n == 0:
@@ -63,9 +64,9 @@ def _phi(both: int, won: int, lost: int, neither: int) -> float:
 
 
 def mean_t(values: Sequence[float], confidence: float) -> tuple[float, float] | None:
-    """Return Student's t interval of a mean; None below two values.
+    """Return Student's t interval of a mean; None for fewer than two values.
 
-    Of paired differences it is the paired interval.
+    For paired differences it is the paired interval.
     """
     from scipy.stats import t
 

@@ -1,7 +1,7 @@
-"""How sure a mean over seeds and prompts is: a two-way layout without replicates.
+"""The uncertainty of a mean over seeds and prompts: a two-way layout without replicates.
 
-A student's score on a prompt varies with the prompt, with the training's seed and with both
-together. The variance of the mean is estimated from the three mean squares (as in an analysis of
+A student's score on a prompt varies with the prompt, with the training seed and with their
+combination. The variance of the mean is estimated from the three mean squares (an analysis of
 variance with two crossed random factors); the degrees of freedom are Satterthwaite's.
 """
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
-POWER = 0.8  # of seeing the difference that is called detectable
+POWER = 0.8  # probability of finding a difference that is called detectable
 
 
 @dataclass(frozen=True)
 class Certainty:
-    """An interval of the mean, and the smallest true mean that would mostly have been seen."""
+    """An interval of the mean, and the smallest true mean that would usually have been found."""
 
     low: float
     high: float
@@ -26,8 +26,8 @@ class Certainty:
 def certainty(values: np.ndarray, confidence: float) -> Certainty | None:
     """Return the interval of the mean of (seeds, prompts) values, here paired differences.
 
-    With one seed it can only be that over prompts: it holds for this one training. None with fewer
-    than two prompts. A mean beyond ``detectable`` is told from 0 in four cases of five.
+    With one seed it covers prompts only: it holds for this one training. None with fewer than two
+    prompts. A mean beyond ``detectable`` is distinguished from 0 in four cases out of five.
     """
     from scipy.stats import norm, t
 
@@ -55,7 +55,7 @@ def _variance_of_the_mean(values: np.ndarray) -> tuple[float, float]:
     of_seeds = prompts * values.mean(axis=1).var(ddof=1)
     rest = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
     of_rest = float((rest**2).sum()) / ((seeds - 1) * (prompts - 1))
-    # No less than the prompts' own part: the seeds' may come out below nothing by chance.
+    # At least the prompts' own part: by chance, the seeds' part may come out negative.
     variance = max(of_seeds + of_prompts - of_rest, of_prompts) / size
     if variance == 0:
         return 0.0, 1.0

@@ -1,4 +1,4 @@
-"""Token statistics of many responses: from the store where known, from the student where not."""
+"""Token statistics of many responses: from the store if known, else from the student."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.settings.steps import LabelSettings
 from persyn_kedro.foundations.tables import schemas
 
-BLOCK = 64  # responses that are scored, and stored, together
+BLOCK = 64  # responses scored and stored together
 UNIT = "responses scored"
 _logger = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ def score_responses(
     for row in rows:
         if row["teacher"] not in thinks:
             raise PersynError(
-                f"Teacher {row['teacher']!r} of the responses is not in the settings: run "
-                "`kedro run --pipelines=label,train_router,route,generate`."
+                f"The responses contain teacher {row['teacher']!r}, which is not in the settings. "
+                "Run `kedro run --pipelines=label,train_router,route,generate`."
             )
     places = [(r["response_key"], reading(r["response"], thinks[r["teacher"]])) for r in rows]
     shelves = _shelves(student, system, store, {think for _, think in places})
@@ -58,9 +58,7 @@ def score_responses(
         for r in store.read(shelf).to_pylist()
     }
     lacking = [pair for pair in zip(places, rows, strict=True) if pair[0] not in known]
-    lacking.sort(
-        key=lambda pair: pair[1]["prompt_id"]
-    )  # one prompt's responses are scored together
+    lacking.sort(key=lambda pair: pair[1]["prompt_id"])  # a prompt's responses are scored together
     missing = {
         place: (
             r["response_key"],
@@ -102,7 +100,7 @@ def _score(
     store: StatisticsStore,
     settings: LabelSettings,
 ) -> Iterator[tuple[Place, dict[str, Any]]]:
-    """Yield what the store lacked, stored block by block as each is finished."""
+    """Yield what the store lacked; each block is stored as soon as it is finished."""
     label, places = f"scoring with {student.name}", list(missing)
     blocks = spread(
         student_scorer,
@@ -131,16 +129,16 @@ def _tokens(row: Mapping[str, Any]) -> int:
 
 
 def _is_unscored(row: Mapping[str, Any]) -> bool:
-    """Tell whether a response was too long for the student's context."""
+    """Return whether a response was too long for the student's context."""
     return bool(row["tokens"]) and row["sum_logp"] is None
 
 
 def _report(student: str, rows: list[dict[str, Any]]) -> None:
-    """Say how many responses do not fit in the student's context: they have no learnability."""
+    """Log how many responses do not fit the student's context: they have no learnability."""
     unscored = sum(map(_is_unscored, rows))
     if unscored:
         _logger.warning(
-            "%d of %d responses are too long for the context of %s: they are not scored",
+            "%d of %d responses are too long for the context of %s and were not scored",
             unscored,
             len(rows),
             student,

@@ -1,4 +1,4 @@
-"""What the student thinks of each response's tokens, from one packed forward pass."""
+"""The student's statistics of each response's tokens, from one packed forward pass."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 Row = dict[str, Any]
 Request = tuple[str, str, str]
 
 RANK_LIMIT = 100
-_CACHED = 2**19  # logits, in float32 2 MiB
+_CACHED = 2**19  # logits; 2 MiB in float32
 
 
 def scorer_id(student: "ResolvedModel", system: str | None, think: Think) -> str:
-    """Return the identity of all that fixes a response's statistics.
+    """Return the identity of everything that determines a response's statistics.
 
     These are ``VERSION``, the student's weights, its dtype and template, its system prompt, and the
-    response's ``rendering.reading``. Pack and chunk sizes are left out: they move results by
-    rounding only (in bfloat16 by as much as bfloat16 is off, docs/performance.md).
+    response's ``rendering.reading``. Pack and chunk sizes are left out: they change results
+    only by rounding (in bfloat16 by as much as bfloat16 itself is off, docs/performance.md).
     """
     identity = {
         "weights_id": student.weights_id,
@@ -52,7 +52,7 @@ def token_statistics(
     pack_tokens: int = 2048,
     vocabulary_chunk: int = 256,
 ) -> Iterator[Row]:
-    """As ``student_scorer``, for one load of the student."""
+    """As ``student_scorer``, loading the student for one call."""
     yield from student_scorer(student, system, dtype, pack_tokens, vocabulary_chunk)(requests)
 
 
@@ -63,20 +63,20 @@ def student_scorer(
     pack_tokens: int = 2048,
     vocabulary_chunk: int = 256,
 ) -> Callable[[Iterable[Request]], Iterator[Row]]:
-    """Load the student; return what turns requests into their statistics.
+    """Load the student; return a function from requests to their statistics.
 
     It yields one row of STORED_STATISTICS for each (response_key, prompt, visible text), in order.
 
-    Every token of the response is scored, from the first, the end-of-turn token is not (METHOD.md,
-    section 1; sums in nats, float64). Statistics are null where the text is empty or,
+    Every token of the response is scored, including the first, but not the end-of-turn token
+    (METHOD.md, section 1; sums in nats, float64). Statistics are null if the text is empty or,
     with the prompt, longer than the student's context.
 
     Responses run together, about ``pack_tokens`` tokens at once, without padding; a prompt that
-    follows itself is computed once. Logits of ``vocabulary_chunk`` positions exist at once,
-    computed in the model's dtype and normalised in float32; never those of a whole response.
+    repeats the one before is computed once. Logits exist for ``vocabulary_chunk`` positions at a
+    time, computed in the model's dtype and normalised in float32; never for a full response.
 
     Raises:
-        PersynError: the student's head computes more than this function knows of.
+        PersynError: the student's head computes something that this function does not support.
     """
     from persyn_kedro.foundations.models.load import load_causal_lm, load_tokenizer
     from persyn_kedro.foundations.models.resolve import here
@@ -104,7 +104,7 @@ def student_scorer(
 def _batches(
     rendered: Iterable[tuple[str, Rendered]], pack_tokens: int
 ) -> Iterator[list[tuple[str, Rendered]]]:
-    """Yield runs of items that together reach ``pack_tokens`` tokens, a repeated prompt once."""
+    """Yield runs of items that together reach ``pack_tokens`` tokens, counting repeats once."""
     batch: list[tuple[str, Rendered]] = []
     tokens, prompt_ids = 0, None
     for key, item in rendered:
@@ -154,11 +154,11 @@ def _score(model: "PreTrainedModel", batch: list[Rendered], chunk: int, packs: b
 def _packed_states(model: "PreTrainedModel", batch: list[Rendered]) -> "Tensor":
     """Return the states (all responses' tokens, width) that predict them, from one packed row."""
     families: list[Family] = []
-    rows: list[int] = []  # a response's first token is predicted by the prompt's last
+    rows: list[int] = []  # the prompt's last token predicts the response's first
     end = 0
     for prompt_ids, items in groupby(batch, key=lambda item: item.prompt_ids):
         responses = [item.response_ids for item in items]
-        alone = len(responses) == 1  # then one sequence: computed just as a plain forward does
+        alone = len(responses) == 1  # then one sequence, computed exactly like a plain forward
         families.append(([], [prompt_ids + responses[0]]) if alone else (prompt_ids, responses))
         end += len(prompt_ids)
         last = end - 1
@@ -169,7 +169,7 @@ def _packed_states(model: "PreTrainedModel", batch: list[Rendered]) -> "Tensor":
 
 
 def _single_states(model: "PreTrainedModel", batch: Sequence[Rendered]) -> "Tensor":
-    """Return what ``_packed_states`` does, from one forward pass for each response."""
+    """Return what ``_packed_states`` does, from one forward pass per response."""
     import torch
 
     states = []
@@ -196,14 +196,14 @@ def _sums(logp: "Tensor", rank: "Tensor", p2: "Tensor") -> Row:
 def _chunk_statistics(logits: "Tensor", true: "Tensor") -> tuple["Tensor", "Tensor", "Tensor"]:
     """Return log p, rank (from 1) of the true tokens and the sum of p squared, each (positions).
 
-    On a CPU a few rows at a time, which stay in its cache through all passes.
+    On a CPU a few rows at a time, so that they stay in its cache through all passes.
     """
     import torch
 
     rows = len(true) if logits.is_cuda else max(1, _CACHED // logits.shape[-1])
     logp, p2 = (torch.empty(len(true), device=true.device) for _ in range(2))
     rank = torch.empty_like(true)
-    for start in range(0, len(true), rows):  # kept in place: small tensors would split the heap
+    for start in range(0, len(true), rows):  # in place: small tensors would fragment the heap
         at = slice(start, start + rows)
         logp[at], rank[at], p2[at] = _block_statistics(logits[at], true[at])
     return logp, rank, p2
@@ -212,7 +212,7 @@ def _chunk_statistics(logits: "Tensor", true: "Tensor") -> tuple["Tensor", "Tens
 def _block_statistics(logits: "Tensor", true: "Tensor") -> tuple["Tensor", "Tensor", "Tensor"]:
     import torch
 
-    logits = logits.float()  # first: comparing and finding the largest are slow in bfloat16
+    logits = logits.float()  # first: comparisons and maxima are slow in bfloat16
     chosen = logits.gather(-1, true[:, None])
     rank = 1 + torch.count_nonzero(logits > chosen, dim=-1)
     top = logits.amax(dim=-1, keepdim=True)
@@ -228,7 +228,7 @@ def _hidden_states(model: "PreTrainedModel", input_ids: "Tensor") -> "Tensor":
 
 
 def _logits(model: "PreTrainedModel", hidden: "Tensor") -> "Tensor":
-    """Return the logits (..., vocabulary) in the model's dtype, soft-capped where it caps them."""
+    """Return the logits (..., vocabulary) in the model's dtype, soft-capped if the model does."""
     logits = model.get_output_embeddings()(hidden)
     cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
     return logits if cap is None else (logits / cap).tanh() * cap

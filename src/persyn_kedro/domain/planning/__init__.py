@@ -1,4 +1,4 @@
-"""What a run would take: calls, tokens, cost and disk."""
+"""What a run would need: calls, tokens, cost and disk."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What was estimated against what was done."""
+"""Compare the estimate with what was used."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ def against_actual(estimate: pa.Table, made: Mapping[str, pa.Table]) -> list[dic
     rows = []
     for row in estimate.to_pylist():
         done = actual.get((row["step"], row["teacher"]))
-        if done is None:  # the student's own
+        if done is None:  # the student's own calls
             continue
         rows.append(
             {

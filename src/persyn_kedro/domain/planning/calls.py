@@ -1,4 +1,4 @@
-"""The calls that a run will make, teacher by teacher, from settings, prompts and the store."""
+"""The calls that a run will make, per teacher, from settings, prompts and the store."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -40,14 +40,14 @@ class Prompts:
 
 @dataclass(frozen=True)
 class Known:
-    """A teacher, the prompts that the store has answers to, and the tokens of a call."""
+    """A teacher, the prompts that the store has answers to, and the tokens per call."""
 
     recipe: Recipe
     prompt_ids: pa.Array
     lengths: Lengths
 
     def lacking(self, ids: pa.Array) -> int:
-        """Return how many of these prompts are to be asked."""
+        """Return how many of these prompts the store lacks."""
         return len(ids) - (pc.sum(pc.is_in(ids, value_set=self.prompt_ids)).as_py() or 0)
 
     def row(self, step: str, responses: float, calls: float) -> dict[str, Any]:
@@ -70,10 +70,10 @@ class Known:
 
 
 def models_at_hand(models: Models, names: Sequence[str]) -> tuple[dict[str, ResolvedModel], list]:
-    """Return the models by name without fetching one, and the names of those not on this disk.
+    """Return the models by name without fetching any, and the names of those not on this disk.
 
-    One that is not there has no template or tokenizer yet, so that the store's answers of it are
-    not found: its calls are all counted.
+    An absent model has no template or tokenizer yet, so its answers in the store are not found: all
+    its calls are counted.
     """
     found: dict[str, ResolvedModel] = {}
     absent = []
@@ -96,7 +96,7 @@ def known_teachers(
     engine: EngineSettings,
     sample: Sequence[str],
 ) -> list[Known]:
-    """Return the pool with what the store has of each, in the settings' order."""
+    """Return the pool with what the store has from each, in the settings' order."""
     known = []
     for recipe in make_recipes(teachers, dict(models)):
         answered = answered_prompts(recipe, store, engine)
@@ -111,11 +111,11 @@ def plan_calls(
     """Return rows of PLAN: every teacher's calibration calls, then the routed ones.
 
     METHOD section 4: K n + (N - n) calls on an empty store. The calibration prompts' routed answers
-    are among those of the labelling, so they take no call.
+    are among those from labelling, so they need no call.
 
     Args:
-        routed: by teacher the train prompts that a router sent to it; None where none has: then
-            each prompt is as likely to go to one teacher as to another.
+        routed: by teacher, the train prompts that a router sent to it; None without a router: then
+            each prompt is equally likely to go to any teacher.
     """
     rows = [
         k.row(LABEL, len(prompts.calibration), lacking)
@@ -133,7 +133,7 @@ def plan_calls(
 
 
 def _once(pool: Sequence[Known], wanted: Sequence[pa.Array]) -> list[int]:
-    """Return each teacher's calls; what two teachers of one recipe both want is asked once."""
+    """Return each teacher's calls; what two teachers with one recipe both want is asked once."""
     asked: dict[str, list[pa.Array]] = {}
     counts = []
     for known, ids in zip(pool, wanted, strict=True):
@@ -163,7 +163,7 @@ def most_cost(
     prompts: Prompts,
     routed: Mapping[str, pa.Array] | None,
 ) -> float:
-    """Return what the calls of these rows of PLAN cost at most, whatever a router will choose."""
+    """Return the maximum cost of the calls in these rows of PLAN, whatever a router chooses."""
     if routed is not None:
         return totals(rows)["most_cost"]
     label = totals([row for row in rows if row["step"] == LABEL])["most_cost"]

@@ -1,4 +1,4 @@
-"""How much room a run will take on the disk, by item, in bytes; None where it is not known."""
+"""How much disk space a run will need, by item, in bytes; None if unknown."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,9 +7,9 @@ from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.steps import SftSettings
 
-BYTES_A_TOKEN = 5  # of an answer's text with its row, about
-COPIES = 3  # an answer lies in the store, in its step's table and in the training set
-CONVERTED = 4  # bfloat16 safetensors over the 4 to 8 bits of a zoo model's file, with that file
+BYTES_A_TOKEN = 5  # approximate, for an answer's text and its row
+COPIES = 3  # an answer is in the store, its step's table and the training set
+CONVERTED = 4  # bfloat16 safetensors plus the file, relative to its 4 to 8 bits
 
 
 def disk_needed(
@@ -19,11 +19,11 @@ def disk_needed(
     sft: SftSettings,
     completion_tokens: float,
 ) -> dict[str, float | None]:
-    """Return bytes of what is yet to be written.
+    """Return the bytes still to be written.
 
-    ``models to fetch`` is None if a hub's or a GGUF file's model is among them: their sizes are not
-    known here. The student counts as saved once, beside one checkpoint with AdamW's two moments in
-    float32 while it trains (LoRA: the merged student alone).
+    ``models to fetch`` is None if it includes a model from a hub or a GGUF file, whose size is
+    unknown here. The student counts as one saved model, plus one checkpoint with AdamW's two
+    moments in float32 during training (with LoRA: only the merged student).
     """
     return {
         "models to fetch": _to_fetch(models, absent),
@@ -60,5 +60,5 @@ def _checkpoint(student: ResolvedModel, sft: SftSettings) -> float:
 
 
 def total_bytes(items: Mapping[str, Any]) -> float:
-    """Return the sum of what is known."""
+    """Return the sum of the known items."""
     return float(sum(size or 0.0 for size in items.values()))

@@ -1,6 +1,6 @@
-"""How many tokens a call will take: by the answers that are known, else at its worst.
+"""How many tokens a call will take: from known answers, or else the maximum.
 
-No tokenizer counts, whether or not one is on this disk: what the cache holds is no input of a step.
+No tokenizer counts them, even if one is on this disk: the cache is not an input of a step.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from persyn_kedro.domain.teachers.import_answers import IMPORTED
 from persyn_kedro.domain.teachers.recipe import Recipe
 
 SAMPLE = 200  # prompts whose tokens are counted
-TEMPLATE = 16  # tokens that a chat template adds, about
-BYTES_A_TOKEN = 4  # about, of English
-UNKNOWN = f"{BYTES_A_TOKEN} bytes a token, and max_new_tokens: no answer is known yet"
+TEMPLATE = 16  # approximate tokens that a chat template adds
+BYTES_A_TOKEN = 4  # approximate, for English
+UNKNOWN = f"{BYTES_A_TOKEN} bytes per token, and max_new_tokens: no answer is known yet"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Lengths:
         prompt: its prompt, with system message and template.
         completion: its expected answer.
         most: the longest answer that the settings allow.
-        basis: what ``prompt`` and ``completion`` go by, for the reader.
+        basis: what ``prompt`` and ``completion`` are based on, for the reader.
     """
 
     prompt: float
@@ -40,11 +40,11 @@ def lengths_of(recipe: Recipe, answered: pa.Table, sample: Sequence[str]) -> Len
     """Return the tokens of a call.
 
     Args:
-        answered: what the store has of this recipe, as STORED_OUTCOMES.
+        answered: what the store has for this recipe, as STORED_OUTCOMES.
         sample: some of the prompts.
     """
     good = answered.filter(pc.is_null(answered["error"]))
-    good = good.filter(pc.not_equal(good["engine"], IMPORTED))  # what these took is not known
+    good = good.filter(pc.not_equal(good["engine"], IMPORTED))  # their tokens are unknown
     most = recipe.sampling.max_new_tokens
     if not len(good):
         tokens = prompt_tokens(recipe, sample)
@@ -56,7 +56,7 @@ def lengths_of(recipe: Recipe, answered: pa.Table, sample: Sequence[str]) -> Len
 
 
 def prompt_tokens(recipe: Recipe, sample: Sequence[str]) -> float:
-    """Return about how many tokens a prompt has in the mean, by the bytes of UTF-8."""
+    """Return the approximate mean number of tokens per prompt, from its UTF-8 bytes."""
     if not sample:
         return 0.0
     tokens = mean(_tokens(text) for text in sample)

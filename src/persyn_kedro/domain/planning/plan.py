@@ -1,4 +1,4 @@
-"""A run's plan: calls and tokens by step and teacher, what they cost, and the rest in sums."""
+"""A run's plan: calls, tokens and cost by step and teacher, and totals for the rest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from persyn_kedro.foundations.tables.schemas import PLAN
 
 @dataclass(frozen=True)
 class Work:
-    """The settings that decide how much there is to do."""
+    """The settings that determine how much work there is."""
 
     models: Models
     teachers: Teachers
@@ -44,7 +44,7 @@ class Work:
 
 
 def read_prompts(prompts: pads.Dataset) -> planned.Prompts:
-    """Return the prompts' ids by split, and some of their texts; never all of the texts."""
+    """Return the prompts' ids by split, and a sample of their texts; never all texts."""
     asked = select_texts(prompts, ANSWERED)
     some = np.linspace(0, len(asked) - 1, min(SAMPLE, len(asked))).astype(int)
     by_split = {
@@ -57,10 +57,10 @@ def read_prompts(prompts: pads.Dataset) -> planned.Prompts:
 def routed_prompts(
     assignments: pads.Dataset, prompts: planned.Prompts, pool: Sequence[planned.Known]
 ) -> dict[str, pa.Array] | None:
-    """Return by teacher the train prompts that a router sent to it (of ASSIGNMENTS).
+    """Return by teacher the train prompts that a router sent to it (from ASSIGNMENTS).
 
-    None where they are another pool's, the same names with other models, prompts or sampling too,
-    or where a train prompt is not among them.
+    None if they are for another pool (including the same names with other models, prompts or
+    sampling), or lack a train prompt.
     """
     recipes = [known.recipe for known in pool]
     if pool_difference(pool_of(assignments.schema), pool_identity(recipes)):
@@ -82,10 +82,10 @@ def estimate_table(
     engine: EngineSettings,
     store: ResponseStore,
 ) -> pa.Table:
-    """Return PLAN of the teachers' calls, as no router has chosen yet.
+    """Return PLAN of the teachers' calls, before a router has chosen.
 
-    The models are fetched: without a model's chat template the store's answers of it are not found,
-    so that the table would hang on what this disk's cache holds.
+    The models are fetched: without a model's chat template its answers in the store are not found,
+    so the table would depend on what this disk's cache contains.
     """
     found = resolve_models(models, [t.model for t in teachers.root.values()])
     pool = planned.known_teachers(teachers, found, store, engine, prompts.sample)
@@ -98,9 +98,9 @@ def make_plan(
     work: Work,
     store: ResponseStore,
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Return PLAN, and what it comes to: sums, comparison, the student's work, disk, notes.
+    """Return PLAN, and its summary: sums, comparison, the student's work, disk, notes.
 
-    ``assignments``: the newest, if there are any; another pool's do not count.
+    ``assignments``: the newest, if any; another pool's are ignored.
     """
     names = [t.model for t in work.teachers.root.values()]
     models, absent = planned.models_at_hand(work.models, [*names, work.student.model])
@@ -138,7 +138,7 @@ def make_plan(
 def _exam(
     student: Any, prompts: planned.Prompts, work: Work, store: ResponseStore
 ) -> list[dict[str, Any]]:
-    """Return the student's own calls: before, as far as the store lacks them, and after, all."""
+    """Return the student's own calls: before training those the store lacks, after it all."""
     recipe = Recipe(STUDENT, student, work.student.system, work.evaluate.sampling)
     answered = answered_prompts(recipe, store, work.engine)
     lengths = lengths_of(recipe, answered, prompts.sample)
@@ -154,12 +154,12 @@ def _notes(absent: Sequence[str], work: Work, routed: bool) -> list[str]:
     priced = any(t.price or t.prompt_price for t in work.teachers.root.values())
     if routed:
         notes.append(
-            "The routed calls are by the newest router's choices: one that is trained anew, as "
-            "after a change of the rewards, may choose otherwise."
+            "The routed calls follow the newest router's choices. A router that is trained again, "
+            "for example after the rewards change, may choose differently."
         )
     if absent:
         notes.append(
-            f"Not fetched yet: {', '.join(absent)}. What the store may have of them is not seen."
+            f"Not fetched yet: {', '.join(absent)}. Their answers in the store are not counted."
         )
     if work.generate.verification == "next_choice":
         most = work.generate.max_calls
@@ -169,5 +169,5 @@ def _notes(absent: Sequence[str], work: Work, routed: bool) -> list[str]:
     if work.generate.on_failure == "next_choice":
         notes.append("generate.on_failure is next_choice: failed calls go to another teacher.")
     if not priced:
-        notes.append("No price is set (teachers.<name>.price and prompt_price): costs are 0.")
+        notes.append("No prices are set (teachers.<name>.price and prompt_price): costs are 0.")
     return notes

@@ -1,4 +1,4 @@
-"""Quality of many responses: from the store where known, checked or scored where not."""
+"""Quality of many responses: from the store if known, else checked or scored."""
 
 import logging
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.references import accepted
 
 _CHUNK = 256
-_BLOCK = 64  # about as many answers are judged together
+_BLOCK = 64  # about this many answers are judged together
 UNIT = "answers judged"
 _logger = logging.getLogger(__name__)
 
@@ -43,14 +43,14 @@ def check_quality(
     store: QualityStore,
     stored: pa.Table | None = None,
 ) -> pa.Table:
-    """Return the quality of each response that is not an error; null is unknown.
+    """Return the quality of each response that is not an error; null if unknown.
 
     Args:
         responses: rows of ``schemas.RESPONSES``.
         prompts: rows of ``schemas.SOURCE_PROMPTS`` by prompt_id.
         thinks: each teacher's ``think`` setting.
         reward_model: set if and only if ``settings.kind`` is ``reward_model``.
-        stored: what ``stored_quality`` returned, for who checks many tables.
+        stored: what ``stored_quality`` returned, for a caller that checks many tables.
 
     Returns:
         A table of ``schemas.QUALITY``.
@@ -79,13 +79,13 @@ def check_quality(
             [
                 {"response_key": k, "reference_id": r, "quality": q}
                 for (k, r), q in chunk
-                if q is not None or reward_model  # one that failed may be mended
+                if q is not None or reward_model  # one that failed may be fixed by now
             ],
         )
     unknown = sum(known[key] is None for key in keys)
     if reward_model and unknown:
         _logger.warning(
-            "%d of %d responses got no finite score from reward model %s: their quality is unknown",
+            "%d of %d responses got no finite score from reward model %s; their quality is unknown",
             unknown,
             len(keys),
             reward_model.name,
@@ -105,33 +105,33 @@ def check_quality(
 def stored_quality(
     settings: QualitySettings, reward_model: ResolvedModel | None, store: QualityStore
 ) -> pa.Table:
-    """Return all that the store has of this way of judging (``schemas.STORED_QUALITY``)."""
+    """Return all that the store has from this way of judging (``schemas.STORED_QUALITY``)."""
     return store.read(settings_id(_scorer(settings, reward_model)))
 
 
 def check_can_be_labelled(prompts: list[dict[str, Any]], settings: LabelSettings) -> None:
-    """Raise a PersynError if no reward could come of these calibration prompts.
+    """Raise a PersynError if these calibration prompts cannot give a reward.
 
-    Called before any teacher is paid.
+    Called before any API call.
     """
     parts = {prompt["part"] for prompt in prompts}
     for part, fraction in (("fit", "calibration"), ("holdout", "holdout")):
         if part not in parts:
             raise PersynError(
-                f"No calibration prompt falls into the router's {part} part: add prompts or raise "
+                f"No calibration prompt falls into the router's {part} part. Add prompts or raise "
                 f"prepare.{fraction}_fraction."
             )
     check_can_be_judged(prompts, settings)
 
 
 def check_can_be_judged(prompts: list[dict[str, Any]], settings: LabelSettings) -> None:
-    """Raise a PersynError if answers are to be checked, and no prompt has a reference."""
+    """Raise a PersynError if answers are to be checked, but no prompt has a reference."""
     exact = settings.quality.kind == "exact_answer" and settings.alpha < 1
     if exact and all(prompt["reference"] is None for prompt in prompts):
         raise PersynError(
-            "No calibration prompt has a reference to check answers against: add a `reference` to "
+            "No calibration prompt has a reference to check answers against. Add a `reference` to "
             "the prompts, set label.quality to {kind: reward_model, model: …}, or set "
-            "label.alpha to 1 (learnability alone)."
+            "label.alpha to 1 (learnability only)."
         )
 
 
@@ -149,7 +149,7 @@ def _scorer(settings: QualitySettings, reward_model: ResolvedModel | None) -> di
 
 
 def exact_scorer() -> dict[str, str]:
-    """Return what decides whether an answer is right: of the store's shelf, and of records."""
+    """Return what decides whether an answer is right, for the store's shelf and for records."""
     return {
         "kind": "exact_answer",
         "version": str(VERSION),
@@ -159,7 +159,7 @@ def exact_scorer() -> dict[str, str]:
 
 
 def _key(row: dict[str, Any], prompt: dict[str, Any], think: Think) -> Key:
-    """Identify a response as read, and what it is checked against: mended ones are new."""
+    """Identify a response as read, and what it is checked against: a changed one is new."""
     checked = {
         "reference": prompt["reference"],
         "metadata": prompt["metadata"],
@@ -207,7 +207,7 @@ def _checked(
 
 
 def _exact(response: str, prompt: dict[str, Any]) -> float | None:
-    """Return 1 if one of the alternatives is right, and unknown only if none is and one is that."""
+    """Return 1 if one of the alternatives is right; unknown if none is and one is unknown."""
     several = accepted(prompt)
     if len(several) < 2:
         return exact_answer_quality(

@@ -1,4 +1,4 @@
-"""Quality 1 or 0: is the response's final answer the reference (METHOD.md, section 1)."""
+"""Quality 1 or 0: whether the final answer matches the reference (METHOD.md, section 1)."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from persyn_kedro.domain.quality.answers.quantities import read_quantity
 from persyn_kedro.domain.quality.answers.sentences import denies, stated_number, without_reason
 
 TIMEOUT_SECONDS = 5
-VERSION = 3  # raised by hand when an answer is judged in another way
+VERSION = 3  # raise it when answers are judged differently
 
 _logger = logging.getLogger(__name__)
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?(?![\w])")
@@ -32,8 +32,8 @@ def exact_answer_quality(
 
     A reasoning-gym prompt (its entry is in ``metadata``) is scored by its task's own function, any
     other by the form of its reference: a number, choice, set, formula, word. ``response`` is the
-    visible text. None stands for no reference, and for a verifier that crashed or took over
-    ``TIMEOUT_SECONDS``; there is no time limit off the main thread, where signals cannot be set.
+    visible text. None means no reference, or a verifier that crashed or took over
+    ``TIMEOUT_SECONDS``; off the main thread, where signals cannot be set, there is no time limit.
     """
     if reference is None:
         return None
@@ -47,12 +47,12 @@ def exact_answer_quality(
 
 
 def extract_answer(text: str, numeric: bool) -> str:
-    r"""Return the final answer that ``text`` states, in plain characters where that is possible.
+    r"""Return the final answer that ``text`` states, in plain characters if possible.
 
     It is what ``final_answer`` finds: the last box, tag or ``####`` line, else the last "the answer
     is …", else the last sentence; empty if that only says what the answer is not. A ``numeric``
-    answer that holds one number and other characters, such as ``$1,250$ dollars``, is that number;
-    of a sentence it is the last number, unless that is one of "41 or 42".
+    answer that contains one number and other characters, such as ``$1,250$ dollars``, is that
+    number; in a sentence it is the last number, unless that is one of "41 or 42".
     """
     final = final_answer(text, numeric)
     if final is None:
@@ -72,8 +72,8 @@ def _guarded(source: str, verify: Callable[[], bool]) -> float | None:
     in_main = threading.current_thread() is threading.main_thread()
     try:
         return float(timeout(TIMEOUT_SECONDS if in_main else None)(verify)())
-    except (Exception, TimeoutException) as error:  # a verifier may raise anything: unknown, not 0
-        _logger.warning("the verifier of %s failed: %s: %s", source, type(error).__name__, error)
+    except (Exception, TimeoutException) as error:  # may raise anything: unknown, not 0
+        _logger.warning("The verifier of %s failed: %s: %s", source, type(error).__name__, error)
         return None
 
 
@@ -82,7 +82,7 @@ def _task_answer(text: str, reference: str, entry: dict[str, Any]) -> bool:
     score = _task_scorer(entry["metadata"]["source_dataset"])
     if answer and score(answer, entry) >= 1.0:
         return True
-    # Tasks compare words letter by letter: a full stop or a capital is no wrong answer.
+    # Tasks compare words letter by letter: a full stop or a capital is not a wrong answer.
     same_word = words(answer) == words(reference) and not _NUMBER.search(reference)
     return same_word and score(reference, entry) >= 1.0
 
@@ -95,7 +95,7 @@ def _task_scorer(name: str) -> Callable[[str, dict[str, Any]], float]:
 
 
 def _plain_answer(text: str, reference: str, entry: dict[str, Any]) -> bool:
-    if "####" in reference or "\\boxed" in reference:  # a whole solution, as GSM8K has them
+    if "####" in reference or "\\boxed" in reference:  # a full solution, as in GSM8K
         stated = final_answer(reference)
         reference = stated.text if stated else reference
     numeric = is_figure(reference)
@@ -108,9 +108,9 @@ def _plain_answer(text: str, reference: str, entry: dict[str, Any]) -> bool:
 
 
 def _says(final: Final, reference: str) -> bool:
-    """Tell whether the number that a sentence states is the reference ("12 apples are left")."""
+    """Return whether the number that a sentence states is the reference ("12 apples are left")."""
     raw = without_reason(final.text) if final.stated else final.text
-    text = clean(_EXCLAIMED.sub("", raw))  # "It is 5!" is no factorial, $5!$ is
+    text = clean(_EXCLAIMED.sub("", raw))  # "It is 5!" is not a factorial, $5!$ is
     if date := last_date(text):
         return not denies(text) and same_answer(date, reference)
     found = stated_number(text, final.stated)

@@ -1,4 +1,4 @@
-"""Quality by a function of the user's own: ``quality(prompt, response, reference)``."""
+"""Quality by a user's function: ``quality(prompt, response, reference)``."""
 
 import logging
 import math
@@ -17,7 +17,7 @@ def quality_function(kind: str) -> Callable[[str, str, str | None], Any]:
     """Return the function that ``kind`` names.
 
     Raises:
-        PersynError: it is not there, or does not take three arguments.
+        PersynError: it does not exist, or does not take three arguments.
     """
     return load_function(kind, "prompt", "response", "reference")
 
@@ -27,9 +27,9 @@ def function_scores(
 ) -> Iterator[tuple[Key, float | None]]:
     """Yield (key, quality) for each (key, prompt, visible response, references), in order.
 
-    A quality is any finite number, the higher the better; of several references each is tried, and
-    the highest counts. It is None (unknown) where for each of them the function says so, gives NaN
-    or an infinite number, or raises. Without a reference it is handed None.
+    A quality is any finite number, higher is better; with several references each is tried, and
+    the highest counts. It is None (unknown) if for each of them the function says so, gives NaN or
+    an infinite number, or raises. Without a reference the function gets None.
 
     Raises:
         PersynError: the function returned something else.
@@ -43,7 +43,7 @@ def function_scores(
         for reference in tried:
             try:
                 value = judge(prompt, response, reference)
-            except Exception as error:  # it may raise anything: unknown, not 0
+            except Exception as error:  # it may raise anything; then unknown, not 0
                 failed = failed or f"{type(error).__name__}: {error}"
                 continue
             number = _number(value, kind)
@@ -52,7 +52,7 @@ def function_scores(
         yield key, max(found, default=None)
     if failures:
         log.warning(
-            "%s failed on %d responses, whose quality is unknown; the first time with %s",
+            "%s failed on %d responses, whose quality is unknown; the first error: %s",
             kind,
             len(failures),
             failures[0],
@@ -63,5 +63,5 @@ def _number(value: Any, kind: str) -> float | None:
     if value is None:
         return None
     if not isinstance(value, Real):
-        raise PersynError(f"{kind} returned {value!r}: a quality is a number, or None.")
+        raise PersynError(f"{kind} returned {value!r}; it must return a number or None.")
     return float(value) if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Quality as a reward model's scalar for the chat-rendered pair of prompt and response."""
+"""Quality as a reward model's scalar for the chat-rendered prompt and response."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -20,21 +20,21 @@ Key = TypeVar("Key")
 def reward_model_scores(
     requests: Iterable[tuple[Key, str, str]], model: "ResolvedModel", batch_size: int = 1
 ) -> Iterator[tuple[Key, float | None]]:
-    """As ``reward_scorer``, for one load of the model."""
+    """As ``reward_scorer``, loading the model for one call."""
     yield from reward_scorer(model, batch_size)(requests)
 
 
 def reward_scorer(
     model: "ResolvedModel", batch_size: int = 1
 ) -> Callable[[Iterable[tuple[Key, str, str]]], Iterator[tuple[Key, float | None]]]:
-    """Load the model; return what yields (key, score) for each (key, prompt, response), in order.
+    """Load the model; return a function from (key, prompt, response) to (key, score), in order.
 
-    The pair is rendered by the reward model's own chat template, closed as the template closes an
-    answer; ``response`` is the visible text. The score is None where the response is empty, does
-    not fit in the model's context, or gets NaN or an infinite score.
+    The pair is rendered by the reward model's own chat template, ended as the template ends an
+    answer; ``response`` is the visible text. The score is None if the response is empty, does not
+    fit the model's context, or gets NaN or an infinite score.
 
     Raises:
-        PersynError: the model is no sequence classifier with a single label.
+        PersynError: the model is not a sequence classifier with a single label.
     """
     from persyn_kedro.foundations.models.load import load_tokenizer
     from persyn_kedro.foundations.models.resolve import here
@@ -76,7 +76,7 @@ def _load_classifier(model: "ResolvedModel") -> "PreTrainedModel":
 
 
 def pair_ids(tokenizer: "PreTrainedTokenizerBase", prompt: str, response: str) -> list[int]:
-    """Return the ids by which a reward model judges a pair, none for an empty response."""
+    """Return the ids by which a reward model judges a pair; none for an empty response."""
     if not response:
         return []
     rendered = render(tokenizer, None, prompt, response)
@@ -94,7 +94,7 @@ def _scores(classifier: "PreTrainedModel", batch: list[list[int]]) -> list[float
     if not batch:
         return []
     # The classifier reads its head at the last id that is not padding. Models whose padding is
-    # also their end of turn would then read one token early, so the padding is an unused id.
+    # also their end of turn would then read one token too early, so the padding is an unused id.
     padding = next(i for i in range(len(set().union(*batch)) + 1) if not any(i in b for b in batch))
     classifier.config.get_text_config().pad_token_id = padding
     input_ids = torch.nn.utils.rnn.pad_sequence(

@@ -1,4 +1,4 @@
-"""Pages, plots and the terminal: what a run found, for readers."""
+"""Pages, plots and terminal texts: a run's results, for readers."""
 
 import lazy_loader
 

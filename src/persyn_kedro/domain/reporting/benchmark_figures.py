@@ -10,7 +10,7 @@ TASK_COLUMNS = ["task", "version", "shots", "configuration"]
 
 
 def benchmark_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
-    """Return the cells under ``BENCHMARK_COLUMNS``."""
+    """Return the cells of ``BENCHMARK_COLUMNS``."""
     return [
         [
             row["task"],
@@ -28,13 +28,14 @@ def benchmark_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
 def benchmark_meaning(comparison: Mapping[str, Any]) -> str:
     """Return what the columns mean."""
     return (
-        f"In brackets {percent(comparison['confidence'])} intervals from the harness's standard "
-        "errors; the difference's takes before and after as independent, so it is rather too wide."
+        f"In brackets: {percent(comparison['confidence'])} intervals from the harness's standard "
+        "errors. The difference's interval treats before and after as independent, so it is too "
+        "wide."
     )
 
 
 def task_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
-    """Return each task's version, number of shots and the hash of its whole configuration."""
+    """Return each task's version, number of shots and the hash of its full configuration."""
     return [
         [
             name,

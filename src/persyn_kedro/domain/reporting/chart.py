@@ -1,4 +1,4 @@
-"""What a plot shows, apart from how it is drawn: ``interactive.py`` and ``drawing.py`` do that."""
+"""What a plot shows, apart from how ``interactive.py`` and ``drawing.py`` draw it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ _PER_LAP = len(_COLOURS)
 
 @dataclass(frozen=True)
 class Series:
-    """Points with one colour and one line in the legend.
+    """Points with one colour and one entry in the legend.
 
     Attributes:
         line, dots: whether the points are joined, and whether they are marked.
-        low, high: of each point; a band around a line, bars where there is none.
-        back_to: of each point, an x to which a thin line goes back.
-        weight: of each point, what its area stands for.
-        notes: of each point, what the pointer is told beside x and y.
-        square: marked otherwise than its neighbours.
+        low, high: of each point; drawn as a band around a line, else as bars.
+        back_to: of each point, an x to which a thin line leads back.
+        weight: of each point, shown by its area.
+        notes: of each point, shown on hover beside x and y.
+        square: whether it has a different marker than its neighbours.
     """
 
     name: str
@@ -35,15 +35,15 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """Axes with series on them, or horizontal bars that are stacked.
+    """Axes with series on them, or stacked horizontal bars.
 
     Attributes:
         levels: names of horizontal lines, and their y.
         bars: for each part its lengths, in the order of ``rows``.
         diagonal: the name of a dashed line from (0, 0) to (1, 1).
         empty: why there is nothing to draw.
-        x_range, y_range: None where the data decide.
-        from_zero: x begins at 0.
+        x_range, y_range: None if the data decide.
+        from_zero: whether x begins at 0.
     """
 
     title: str
@@ -61,10 +61,10 @@ class Chart:
 
 
 def colour(place: int) -> str:
-    """Return the colour of the so manieth thing."""
+    """Return the colour for the given index."""
     return _COLOURS[place % _PER_LAP]
 
 
 def lap(place: int) -> int:
-    """Return how often the colours were used up before: another mark tells the laps apart."""
+    """Return how often all colours were used before: each lap has its own marker."""
     return place // _PER_LAP

@@ -1,6 +1,6 @@
-"""Where the router's choice is not the strongest teacher: how often, who is right, and samples.
+"""Where the router does not choose the strongest teacher: how often, who is right, and samples.
 
-On calibration prompts every teacher has answered, so both sides' true rewards are known.
+Every teacher answered the calibration prompts, so both sides' true rewards are known there.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from persyn_kedro.domain.prompts.select import ANSWERED, find_rows, select_ids
 from persyn_kedro.domain.rewards.reward import TIE
 from persyn_kedro.foundations.tables.references import spoken
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 SAMPLES = 4  # of each outcome
 _PARTS = {"holdout": "not seen in training", "fit": "seen in training"}
@@ -29,8 +29,8 @@ def compare_choices(
 ) -> dict[str, Any]:
     """Return how the router's choices compare with always asking the strongest teacher.
 
-    The strongest is Strong's: the highest mean quality on the calibration set (METHOD.md).
-    ``holdout`` are the calibration prompts on which the router was not trained.
+    The strongest teacher has the highest mean quality on the calibration set (METHOD.md, Strong).
+    ``holdout`` are the calibration prompts that the router was not fitted on.
 
     Args:
         assignments: ``schemas.ASSIGNMENTS``.
@@ -39,12 +39,12 @@ def compare_choices(
         teachers: the pool in the settings' order.
 
     Returns:
-        ``strongest`` (a teacher, None where no quality is known), ``prompts`` (calibration and
-        train ones), ``elsewhere`` (those of them sent to another teacher), ``parts`` (by part n,
-        same, better, worse, equal and gain) and ``samples`` (prompt ids). The gain is the mean
-        of the router's reward minus the strongest's, an invalid answer's being 0. The samples are
-        the first ``SAMPLES`` better and worse ones by part (unseen prompts first) and
-        then by prompt id, a hash: drawn, not picked.
+        ``strongest`` (a teacher, None if no quality is known), ``prompts`` (calibration and train),
+        ``elsewhere`` (those sent to another teacher), ``parts`` (by part: n, same, better, worse,
+        equal and gain) and ``samples`` (prompt ids). The gain is the mean of the router's reward
+        minus the strongest's; an invalid answer has 0. The samples are the first ``SAMPLES`` better
+        and worse ones by part (unseen prompts first) and then by prompt id, a hash: drawn at
+        random, not hand-picked.
     """
     quality = mean_quality(rewards, teachers)
     chosen = {r["prompt_id"]: r["teacher"] for r in _rows(assignments, "prompt_id", "teacher")}
@@ -107,7 +107,7 @@ def with_answers(
 ) -> dict[str, Any]:
     """Return the comparison with each sample's prompt, and both sides' answers and rewards.
 
-    Of the tables only the samples' rows are read: answers may be more than memory holds.
+    Only the samples' rows are read: all answers may not fit into memory.
     """
     ids = pa.array([sample["prompt_id"] for sample in comparison["samples"]], pa.string())
     own = pads.field("prompt_id").isin(ids)

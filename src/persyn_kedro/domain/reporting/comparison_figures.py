@@ -16,30 +16,31 @@ MEANS = {
     "strong": "always the teacher with the best mean quality",
     "mix": "a share of the prompts to the best teacher, the rest to the weakest, at random",
     "family_strong": "always the best teacher of the student's own family",
-    "car": "always the one teacher with the best mixture of quality and likelihood to the student",
+    "car": "always the teacher with the best mix of quality and likelihood under the student",
     "random": "a random teacher for each prompt",
     "oracle": "the truly best answer to each calibration prompt (needs them all)",
-    "persyn_calibration": "PerSyn on the calibration prompts alone, to set beside oracle",
+    "persyn_calibration": "PerSyn on the calibration prompts only, to compare with oracle",
 }
 STRATEGY_MEANING = (
     "Score: {measure}, mean over seeds; ± is the standard deviation over seeds. To PerSyn: the "
     "difference with its {confidence} interval, a paired bootstrap over test prompts, which holds "
-    "for these very students; the last column allows for other trainings too. Each interval is for "
-    "itself: of many, some miss."
+    "for these particular students; the last column also allows for other trainings. The intervals "
+    "are not corrected for multiple comparisons: with many, some will miss."
 )
 COST_MEANING = (
-    "What each strategy would have taken on its own, from an empty store: for its training set, "
-    "and with the calibration answers by which it chooses. Tokens: of completions."
+    "What each strategy would have used by itself, starting with an empty store: for its training "
+    "set, and including the calibration answers that it chooses by. Tokens: of completions."
 )
 ROUTER_MEANING = (
-    "Each calibration prompt is scored by a router that was not fitted on it. AUC: of telling the "
-    "better of two teachers. Regret: mean reward lost to the best teacher, and what that is more "
-    "(+) or less than the constant's; in brackets {confidence} intervals over prompts."
+    "Each calibration prompt is scored by a router that was not fitted on it. AUC: for ranking "
+    "the better of two teachers higher. Regret: mean reward lost to the best teacher, and its "
+    "difference from the constant's (below 0 is better); in brackets: {confidence} intervals over "
+    "prompts."
 )
 
 
 def strategy_meaning(comparison: Mapping[str, Any]) -> str:
-    """Return what the columns of the strategies mean."""
+    """Return the meaning of the strategies' columns."""
     exact = comparison["measure"] == "exact"
     return STRATEGY_MEANING.format(
         measure="exact matches on the test prompts"
@@ -50,7 +51,7 @@ def strategy_meaning(comparison: Mapping[str, Any]) -> str:
 
 
 def legend(comparison: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what each compared strategy is."""
+    """Return a description of each compared strategy."""
     return [
         (name, MEANS.get(name) or f"PerSyn with alpha = {name.removeprefix('persyn_alpha_')}")
         for name in comparison["strategies"]
@@ -58,7 +59,7 @@ def legend(comparison: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def strategy_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
-    """Return the cells under ``STRATEGY_COLUMNS``, the untrained student first."""
+    """Return the cells of ``STRATEGY_COLUMNS``, the untrained student first."""
     score = percent if comparison["measure"] == "exact" else number
     rows = [["untrained", "", score(comparison["untrained"]), "", "", ""]]
     for name, row in comparison["strategies"].items():
@@ -75,7 +76,7 @@ def strategy_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
 
 
 def cost_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
-    """Return the cells under ``COST_COLUMNS``."""
+    """Return the cells of ``COST_COLUMNS``."""
     names = ("calls", "completion_tokens", "prompt_tokens")
     return [
         [
@@ -106,14 +107,14 @@ def _signed(show: Any) -> Any:
 
 
 def router_columns(comparison: Mapping[str, Any]) -> list[str]:
-    """Return the heads of ``router_rows``."""
+    """Return the column headings of ``router_rows``."""
     hits = list(dict.fromkeys(["hit@1", shown_hit(comparison)]))
     head = f"router (n = {comparison['n']}, {comparison['folds']} folds)"
     return [head, *(hit.title() for hit in hits), "AUC", "regret", "to constant"]
 
 
 def router_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
-    """Return one row for each router, the constant, chance and the oracle."""
+    """Return a row for each router, the constant, chance and the oracle."""
     hits = list(dict.fromkeys(["hit@1", shown_hit(comparison)]))
     rows = []
     for name, row in comparison["routers"].items():
@@ -134,5 +135,5 @@ def _estimate(found: Mapping[str, Any] | None, show: Any) -> str:
 
 
 def router_meaning(comparison: Mapping[str, Any]) -> str:
-    """Return what the columns of the routers mean."""
+    """Return the meaning of the routers' columns."""
     return ROUTER_MEANING.format(confidence=percent(comparison["confidence"]))

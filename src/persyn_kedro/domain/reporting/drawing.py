@@ -1,6 +1,6 @@
-"""Charts as SVG within a page: its text has the page's colour, so it is right in light and dark.
+"""Charts as SVG within a page; their text takes the page's colour, in light and dark mode.
 
-The same chart gives the same text, whatever matplotlibrc is on the machine.
+The same chart gives the same SVG, whatever matplotlibrc the machine has.
 """
 
 import re
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MARKS, _HATCHES = ["o", "^", "v", "D", "P", "X"], ["", "///", "...", "xxx"]
-_INK = "#010203"  # stands for the page's own colour until the drawing is done
+_INK = "#010203"  # placeholder for the page's own colour
 _LEVELS = ["--", ":", "-."]
 _SETTINGS: dict[Any, Any] = {
-    "svg.fonttype": "none",  # text stays text: small, and found by a search
+    "svg.fonttype": "none",  # text stays text: small and searchable
     "svg.hashsalt": "persyn",
-    "text.parse_math": False,  # a name may hold a dollar sign
+    "text.parse_math": False,  # a name may contain a dollar sign
     **dict.fromkeys(
         ["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"], _INK
     ),
@@ -26,7 +26,7 @@ _SETTINGS: dict[Any, Any] = {
 
 
 def svg(chart: Chart, width: float = 7.0, height: float = 4.2) -> str:
-    """Return the chart as an ``<svg>`` element; all text in it is escaped."""
+    """Return the chart as an ``<svg>`` element; all its text is escaped."""
     from matplotlib import rc_context, rcParamsDefault
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

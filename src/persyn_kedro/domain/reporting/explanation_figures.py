@@ -1,4 +1,4 @@
-"""An explanation's figures as text, and in words what they mean for each kind of router."""
+"""An explanation's figures as text, with their meaning for each kind of router."""
 
 import math
 
@@ -17,25 +17,25 @@ _PLACES = {
 
 
 def place_words(explanation: Explanation) -> str:
-    """Return what kind of prompt it is."""
+    """Return a description of the prompt's split and part."""
     if explanation.split is None:
-        return "a new prompt, in no table"
+        return "a new prompt, not in any table"
     return _PLACES.get(str(explanation.part), f"a {explanation.split} prompt")
 
 
 def router_words(explanation: Explanation) -> str:
     """Return which router gave the scores, and when."""
     router = explanation.router
-    when = "as it routed the prompt" if explanation.routed else "asked just now"
+    when = "when it routed the prompt" if explanation.routed else "computed now"
     kind = KINDS.get(router["kind"], f"router {router['kind']}")
     return (
-        f"Scores: of the {kind} on {router['backbone']}, fitted on "
+        f"Scores: from the {kind} on {router['backbone']}, fitted on "
         f"{router['n_fit']} calibration prompts, {when}."
     )
 
 
 def teacher_rows(explanation: Explanation) -> list[list[str]]:
-    """Return the cells under ``TEACHER_COLUMNS``."""
+    """Return the cells of ``TEACHER_COLUMNS``."""
     return [
         [t.teacher, *map(number, (t.score, t.reward, t.quality, t.learnability))]
         for t in explanation.teachers
@@ -47,7 +47,7 @@ def choice_words(explanation: Explanation) -> str:
     margin, runner_up = explanation.margin, explanation.teachers[1].teacher
     if margin == 0:
         choice = (
-            f"Choice: {explanation.choice}, no better than {runner_up}: of equal scores the first "
+            f"Choice: {explanation.choice}, tied with {runner_up}; of equal scores the first "
             "in the settings' order wins."
         )
     else:
@@ -68,35 +68,35 @@ def _margin_meaning(explanation: Explanation) -> str:
             "is a difference of predicted rewards."
         )
     if router["kind"] != "language_model":
-        return "What a margin means is for this router of one's own to say."
+        return "What a margin means depends on this custom router."
     return (
-        "A score alone means nothing, a difference is log-odds (Bradley-Terry): the router gives "
-        f"a probability of {100 / (1 + math.exp(-margin)):.1f} % that the choice's response has "
-        "more reward than the runner-up's."
+        "A single score means nothing; a difference is in log-odds (Bradley-Terry). The router "
+        f"gives a probability of {100 / (1 + math.exp(-margin)):.1f} % that the choice's response "
+        "has more reward than the runner-up's."
     )
 
 
 def reward_words(explanation: Explanation) -> str:
-    """Return how the choice did in truth, empty where the prompt was never labelled."""
+    """Return how the choice actually did; empty if the prompt was never labelled."""
     known = {t.teacher: t.reward for t in explanation.teachers if t.reward is not None}
     if not known:
         return ""
     best = max(known, key=lambda name: known[name])
     lost = known[best] - known.get(explanation.choice, 0.0)  # invalid: 0 (METHOD.md, 1)
     if lost <= TIE:
-        return "In truth no teacher had more reward than the choice."
-    return f"In truth {best} had the highest reward, {lost:.3f} more than the choice."
+        return "In fact no teacher had a higher reward than the choice."
+    return f"In fact {best} had the highest reward, {lost:.3f} more than the choice."
 
 
 def neighbour_columns(explanation: Explanation) -> list[str]:
-    """Return the heads of ``neighbour_rows``."""
+    """Return the column headings of ``neighbour_rows``."""
     return ["teacher", "score", *(f"#{i + 1}" for i in range(len(explanation.neighbours)))]
 
 
 def neighbour_rows(explanation: Explanation) -> list[list[str]]:
     """Return for each teacher its score and its true rewards on the neighbours, the best starred.
 
-    Below them the neighbours' similarities.
+    The last row has the neighbours' similarities.
     """
     near = explanation.neighbours
     rewards = [
@@ -107,7 +107,7 @@ def neighbour_rows(explanation: Explanation) -> list[list[str]]:
 
 
 def itself(explanation: Explanation, neighbour: Neighbour) -> str:
-    """Say so where a neighbour is the prompt that is explained: its score saw its own rewards."""
+    """Mark a neighbour that is the explained prompt itself: its score saw its own rewards."""
     same = neighbour.prompt_id == explanation.prompt_id
     return "(this prompt itself, which the router was fitted on) " if same else ""
 
@@ -118,7 +118,7 @@ def _starred(neighbour: Neighbour, teacher: str) -> str:
 
 
 def neighbour_words(explanation: Explanation) -> str:
-    """Return what the neighbours are to this kind of router."""
+    """Return what the neighbours mean for this kind of router."""
     router, count = explanation.router, len(explanation.neighbours)
     if router["kind"] == "knn":
         own = min(router["neighbours"], router["n_fit"])
@@ -128,23 +128,24 @@ def neighbour_words(explanation: Explanation) -> str:
             else f"The router's reasons are its {own} nearest prompts: a score is their mean"
         )
         invalid = {"lose": "counted as 0", "leave_out": "left out of the mean"}[router["invalid"]]
-        nearness += f" (–: invalid, {invalid}). Near by the mean-pooled embeddings that it compares"
+        nearness += f" (–: invalid, {invalid}). Nearest by the mean-pooled embeddings it compares"
     elif router["kind"] == "linear":
         nearness = (
-            "The router averages no neighbours: these show what it could learn from (–: invalid). "
-            "Near by the mean-pooled embeddings that it reads"
+            "The router does not average neighbours: these show what it could learn from (–: "
+            "invalid). Nearest by the mean-pooled embeddings that it reads"
         )
     elif router["kind"] == "language_model":
         nearness = (
-            "The router averages no neighbours: these show what it could learn from (–: invalid). "
-            "Near by the fitted backbone's last hidden states, which its head reads"
+            "The router does not average neighbours: these show what it could learn from (–: "
+            "invalid). Nearest by the fitted backbone's last hidden states, which its head "
+            "reads"
         )
     else:
         nearness = (
-            "What a router of one's own goes by is not known here: these show what it could learn "
-            "from (–: invalid). Near by the backbone's mean-pooled embeddings"
+            "How this custom router decides is unknown here: these show what it could learn "
+            "from (–: invalid). Nearest by the backbone's mean-pooled embeddings"
         )
     return (
-        f"Starred: the best of a prompt. {nearness}, standardised; in order of Euclidean distance. "
-        "Similarity: cosine."
+        f"Starred: the best teacher for a prompt. {nearness}, standardised; in order of Euclidean "
+        "distance. Similarity: cosine."
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Return a rounded number, or a dash where there is none."""
+    """Return a rounded number, or a dash for None."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
@@ -38,7 +38,7 @@ def router_rows(router: dict[str, Any]) -> list[list[str]]:
 
 
 def shown_hits(router: dict[str, Any]) -> list[str]:
-    """Return ``hit@1`` and ``hit@3``, or the largest k that a smaller pool has beside 1."""
+    """Return ``hit@1`` and ``hit@3``, or the largest k above 1 in a smaller pool."""
     hits = [key for key in router["router"] if key.startswith("hit@")]
     last = "hit@3" if "hit@3" in hits else hits[-1]
     return list(dict.fromkeys(["hit@1", last]))
@@ -64,7 +64,7 @@ def student_rows(student: dict[str, Any]) -> list[list[str]]:
 
 
 def teacher_rows(teachers: list[dict[str, Any]]) -> list[list[str]]:
-    """Return the cells under ``TEACHER_COLUMNS``."""
+    """Return the cells of ``TEACHER_COLUMNS``."""
     return [
         [
             t["teacher"],
@@ -96,24 +96,24 @@ MEANING = {
         "calibration": "answers to calibration prompts",
         "routed": "answers chosen for training",
         "tokens": "of the chosen answers",
-        "calls": "answers asked for in this run (what the store held is free)",
-        "reward": "0 to 1, normalised within a prompt; mean over the calibration answers, as the "
-        "next two",
+        "calls": "answers requested in this run (those in the store are free)",
+        "reward": "0 to 1, normalised within a prompt; mean over the calibration answers, as are "
+        "the next two",
         "quality": "1 for a right answer, or a reward model's score",
-        "learnability": "the student's mean token log-likelihood, nats; nearer to 0 is easier "
+        "learnability": "the student's mean token log-likelihood in nats; closer to 0 is easier "
         "(label.learnability may name another signal)",
     },
     "router": {
-        "Hit@k": "the prompt's best teacher is among the k first choices",
+        "Hit@k": "how often the prompt's best teacher is among the first k choices",
         "regret": "mean reward lost to the best teacher; lower is better",
     },
     "pool": {
         "prompts before, now": "calibration and train, by the router's choice",
-        "calls": "made in this run (what the store held is free)",
+        "calls": "made in this run (answers in the store are free)",
     },
     "student": {
         "test accuracy": "exact match",
-        "withheld NLL": "nats a token, of answers kept out of training; lower is better",
+        "withheld NLL": "nats per token, on answers withheld from training; lower is better",
     },
 }
 POOL_COLUMNS = ["teacher", "prompts before", "now", "calibration calls", "routed calls"]
@@ -121,27 +121,27 @@ STUDENT_COLUMNS = ["student", "n", "before", "after", "difference"]
 
 
 def pool_rows(change: dict[str, Any]) -> list[list[str]]:
-    """Return the cells under ``POOL_COLUMNS``."""
+    """Return the cells of ``POOL_COLUMNS``."""
     names = ("before", "now", "calibration_calls", "routed_calls")
     return [[t["teacher"], *(str(t[name]) for name in names)] for t in change["teachers"]]
 
 
 def regret_sentences(router: dict[str, Any]) -> list[str]:
-    """Say how the router's regret was and is, where both times it could be measured."""
+    """Say what the router's regret was before and is now, if it was measured both times."""
     before, now = router["before"], router["now"]
     if not (before and before["n"] and now and now["n"]):
         return []
     return [
         f"The router's regret on held-out prompts was {number(before['router'])} (n = "
-        f"{before['n']}; {number(before['constant'])} for always the best teacher) and is "
-        f"{number(now['router'])} (n = {now['n']}; {number(now['constant'])}): each to the best "
-        "teacher of its own pool, so the two say how well prompts are routed, not how good the "
-        "pool is."
+        f"{before['n']}; {number(before['constant'])} when always choosing the best teacher) and "
+        f"is now {number(now['router'])} (n = {now['n']}; {number(now['constant'])}). Each is "
+        "relative to the best teacher of its own pool, so they show how well prompts are routed, "
+        "not how good the pool is."
     ]
 
 
 def router_columns(router: dict[str, Any]) -> list[str]:
-    """Return the heads of ``router_rows``."""
+    """Return the column headings of ``router_rows``."""
     return [
         f"held-out prompts (n = {router['n']})",
         *(hit.title() for hit in shown_hits(router)),
@@ -150,15 +150,15 @@ def router_columns(router: dict[str, Any]) -> list[str]:
 
 
 def in_words(meaning: dict[str, str]) -> str:
-    """Return the meanings of a table as running text."""
+    """Return the meanings of a table's columns as running text."""
     return " ".join(f"{name[0].upper()}{name[1:]}: {text}." for name, text in meaning.items())
 
 
 def in_short(summary: dict[str, Any]) -> list[str]:
-    """Return what a hurried reader should know: the cost, the router, the student."""
+    """Return the essentials for a hurried reader: the cost, the router, the student."""
     calls, router, accuracy = summary["calls"], summary["router"], summary["student"]["accuracy"]
     said = [
-        f"From an empty store this takes {calls['on_an_empty_store']} teacher calls; having every "
+        f"With an empty store this takes {calls['on_an_empty_store']} teacher calls; having every "
         f"teacher answer every prompt takes {calls['generate_then_select']}.",
     ]
     if accuracy["n"] and accuracy["difference_interval"]:
@@ -172,7 +172,8 @@ def in_short(summary: dict[str, Any]) -> list[str]:
     if router["n"]:
         said.append(
             f"On {router['n']} calibration prompts that it did not see in training, the router "
-            f"loses {number(router['router']['regret'])} of the reward to the best teacher; always "
-            f"asking {router['constant_teacher']} loses {number(router['constant']['regret'])}."
+            f"loses {number(router['router']['regret'])} of reward against the best teacher; "
+            f"always choosing {router['constant_teacher']} loses "
+            f"{number(router['constant']['regret'])}."
         )
     return said

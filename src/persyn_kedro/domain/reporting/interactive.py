@@ -1,4 +1,4 @@
-"""Charts as Plotly figures, which Kedro-Viz shows: one can zoom, and ask each point what it is."""
+"""Charts as Plotly figures for Kedro-Viz, with zoom and details on hover."""
 
 from typing import TYPE_CHECKING, Any
 

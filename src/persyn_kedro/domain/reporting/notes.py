@@ -1,4 +1,4 @@
-"""Remarks about labels and pool that a reader of the report should know."""
+"""Notes about labels and pool for the report's readers."""
 
 from persyn_kedro.foundations.models.resolve import identify_weights
 from persyn_kedro.foundations.settings.models import Models, StudentSettings, Teachers
@@ -7,21 +7,21 @@ from persyn_kedro.foundations.settings.steps import LabelSettings
 
 
 def label_notes(label: LabelSettings) -> list[str]:
-    """Return remarks about the labels that a reader of the report should know."""
+    """Return notes about the labels for the report's readers."""
     if not is_own(label.learnability):
         return []
-    return [f"Learnability is {label.learnability}'s, in its own unit."]
+    return [f"Learnability is computed by {label.learnability}, in its own unit."]
 
 
 def pool_notes(models: Models, teachers: Teachers, student: StudentSettings) -> list[str]:
-    """Return remarks about the pool that a reader of the report should know."""
+    """Return notes about the pool for the report's readers."""
     own, used = _weights(models, student.model), teachers.root.items()
     same = [name for name, t in used if _weights(models, t.model) == own]
     if not same:
         return []
     return [
-        f"The pool holds the student's own model (teacher {', '.join(same)}): its text is the "
-        "likeliest to the student by construction, so learnability favours it where quality ties."
+        f"The pool contains the student's own model (teacher {', '.join(same)}). The student finds "
+        "its text the most likely by construction, so learnability favours it at equal quality."
     ]
 
 

@@ -18,7 +18,7 @@ from persyn_kedro.domain.reporting.choice_samples import SAMPLES
 from persyn_kedro.domain.reporting.drawing import svg
 from persyn_kedro.domain.reporting.glossary import GLOSSARY
 
-VERSION = 1  # of the templates too: raise it when the same inputs make something else
+VERSION = 1  # of the templates too: raise it when the same inputs give another result
 
 
 def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
@@ -42,7 +42,7 @@ def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
 
 
 def comparison_page(comparison: Mapping[str, Any], routers: Mapping[str, Any]) -> str:
-    """Return the HTML of the comparison, its plots within."""
+    """Return the HTML of the comparison, including its plots."""
     plots = {
         "tokens": strategy_plots.score_against_tokens(comparison),
         "alpha": strategy_plots.score_against_alpha(comparison),

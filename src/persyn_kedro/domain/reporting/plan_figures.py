@@ -1,4 +1,4 @@
-"""A plan's figures as rows of text: the terminal and the page draw them."""
+"""A plan's figures as rows of text, for the terminal and the page."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,18 +15,18 @@ SPOKEN = {"label": "calibration", "generate": "routed", "evaluate": "test"}
 MEANING = {
     "plan": {
         "answers": "wanted",
-        "calls": "those that the store lacks; routed ones before routing: equal shares; the "
-        "trained student's: all",
-        "tokens": "of the answers, as long as this teacher's known ones; with none known, at most",
+        "calls": "those that the store lacks; before routing, the routed ones are equal shares; "
+        "for the trained student, all",
+        "tokens": "of the answers, as long as this teacher's known ones; if none is known, at most",
         "at most": "every answer as long as max_new_tokens allows; in the last row, for all "
-        "teachers, the cost also if the router sends every prompt to the dearest",
+        "teachers, including the cost if the router sends every prompt to the most expensive one",
         "cost": "in the prices' currency",
     },
     "actual": {
-        "calls, tokens, cost": "estimated before the first call, answers at their longest "
-        "(max_new_tokens) where none of this teacher was known; routed ones as equal shares, for "
-        "no router had chosen yet",
-        "made, used, spent": "by the step's last run; what the store held took nothing",
+        "calls, tokens, cost": "estimated before the first call, with answers of maximum length "
+        "(max_new_tokens) if none of this teacher was known, and equal shares of routed calls, "
+        "as no router had chosen yet",
+        "made, used, spent": "by the step's last run; answers in the store were free",
     },
 }
 
@@ -38,7 +38,7 @@ def plan_rows(table: Sequence[dict[str, Any]], totals: dict[str, float]) -> list
 
 
 def actual_rows(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Return estimate beside actual, and the sums."""
+    """Return estimated and actual amounts side by side, and the sums."""
     names = [name for name in rows[0] if name not in ("step", "teacher")] if rows else []
     sums = {name: sum(row[name] for row in rows) for name in names}
     total = [{"step": "", "teacher": "all", **sums}] if rows else []
@@ -58,24 +58,24 @@ def actual_rows(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
 
 
 def sentences(summary: dict[str, Any]) -> list[str]:
-    """Return what the plan comes to besides its table."""
+    """Return what the plan contains besides its table."""
     now, all_of_all = summary["now"], summary["generate_then_select"]
     found = [
         f"Teacher calls: {count(now['calls'])}; Generate-then-Select {count(all_of_all['calls'])}, "
         f"with {count(all_of_all['completion_tokens'])} tokens of answers (at most "
         f"{count(all_of_all['most_completion_tokens'])}) and cost {money(all_of_all['cost'])} "
-        f"(at most {money(all_of_all['most_cost'])}), on an empty store.",
+        f"(at most {money(all_of_all['most_cost'])}), with an empty store.",
     ]
     if summary["routed_cost_range"] and any(summary["routed_cost_range"]):
         low, high = (money(cost) for cost in summary["routed_cost_range"])
-        found.append(f"The routed calls cost {low} to {high}, as the router will choose.")
+        found.append(f"The routed calls cost {low} to {high}, depending on the router's choices.")
     student = summary["student"]
     found.append(
-        f"If it is all done anew, the student reads {count(student['tokens_to_score'])} tokens to "
-        f"score answers, and {count(student['tokens_to_train_on'])} in training, about."
+        f"If everything is redone, the student reads about {count(student['tokens_to_score'])} "
+        f"tokens to score answers and {count(student['tokens_to_train_on'])} in training."
     )
     items = "; ".join(f"{name} {size(value)}" for name, value in summary["disk"].items())
-    found.append(f"Disk: {size(total_bytes(summary['disk']))} as far as is known ({items}).")
+    found.append(f"Disk: at least {size(total_bytes(summary['disk']))} ({items}).")
     return found
 
 
@@ -85,14 +85,14 @@ def count(value: float) -> str:
 
 
 def money(value: float) -> str:
-    """Return an amount of money, of no currency."""
+    """Return an amount of money, without a currency."""
     return f"{value:.4g}"
 
 
 def size(value: float | None) -> str:
-    """Return bytes in words."""
+    """Return a number of bytes with its unit."""
     if value is None:
-        return "not known"
+        return "unknown"
     return f"{value / 2**30:.2f} GiB" if value >= 2**27 else f"{value / 2**20:.1f} MiB"
 
 

@@ -1,13 +1,13 @@
-"""The compared routers: calibration, and what more calibration prompts bring."""
+"""Plots of the compared routers: calibration, and the effect of more calibration prompts."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from persyn_kedro.domain.reporting.chart import Chart, Series
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
-_NO_PREFERENCES = "no language-model router was compared:\nthe others predict rewards"
+_NO_PREFERENCES = "no language-model router was compared;\nthe others predict rewards"
 
 
 def calibration_plot(comparison: Mapping[str, Any]) -> Chart:
@@ -34,7 +34,7 @@ def calibration_plot(comparison: Mapping[str, Any]) -> Chart:
 
 
 def learning_curve(comparison: Mapping[str, Any]) -> Chart:
-    """Show Hit@k of each kind against the number of prompts fitted on."""
+    """Show Hit@k of each kind against the number of prompts it was fitted on."""
     curve, routers = comparison["curve"], comparison["routers"]
     hit = shown_hit(comparison)
     return Chart(
@@ -61,5 +61,5 @@ def _of_kind(curve: list[dict[str, Any]], kind: str, hit: str) -> Series:
 
 
 def shown_hit(comparison: Mapping[str, Any]) -> str:
-    """Return ``hit@3``, or the largest k that a smaller pool has."""
+    """Return ``hit@3``, or the largest k in a smaller pool."""
     return f"hit@{max(1, min(3, comparison['teachers'] - 1))}"

@@ -1,4 +1,4 @@
-"""A run's own plots: what the teachers' answers are worth, who answers, how the student learnt."""
+"""A run's plots: rewards of the teachers' answers, who answers, the student's training."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from persyn_kedro.domain.reporting.chart import Chart, Series
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
-MOST_POINTS = 400  # of one teacher: a browser draws no hundred thousand at once
+MOST_POINTS = 400  # per teacher; a browser cannot draw a hundred thousand
 
 
 def reward_against_length(
@@ -19,7 +19,7 @@ def reward_against_length(
 
     Args:
         rewards: ``schemas.REWARDS``.
-        tokens: of each response key, the answer's length in the student's tokens.
+        tokens: by response key, the answer's length in the student's tokens.
     """
     rows = [row for row in rewards.to_pylist() if row["valid"] and tokens.get(row["response_key"])]
     series = []
@@ -50,7 +50,7 @@ def learnability_against_quality(teachers: Sequence[Mapping[str, Any]]) -> Chart
     return Chart(
         "The strongest teacher need not be the easiest to learn from",
         "mean quality of its calibration answers",
-        "mean learnability (nats a token)",
+        "mean learnability (nats per token)",
         [
             Series(
                 t["teacher"],
@@ -77,22 +77,22 @@ def teacher_allocation(teachers: Sequence[Mapping[str, Any]]) -> Chart:
 
 
 def loss_curve(curve: Sequence[Mapping[str, Any]]) -> Chart:
-    """Show the student's training loss (nats a token) step by step."""
+    """Show the student's training loss (nats per token) by step."""
     rows = [row for row in curve if row.get("loss") is not None]
     series = Series(
         "training loss", [row["step"] for row in rows], [row["loss"] for row in rows], line=True
     )
     return Chart(
-        "How the student learnt",
+        "How the student learned",
         "training step",
-        "loss (nats a token)",
+        "loss (nats per token)",
         [series] if rows else [],
         empty=None if rows else "no loss was logged",
     )
 
 
 def _thinned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return at most ``MOST_POINTS`` rows, evenly spread over those given."""
+    """Return at most ``MOST_POINTS`` of the rows, evenly spaced."""
     if len(rows) <= MOST_POINTS:
         return rows
     return [rows[i * len(rows) // MOST_POINTS] for i in range(MOST_POINTS)]

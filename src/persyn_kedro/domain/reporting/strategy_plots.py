@@ -1,4 +1,4 @@
-"""The compared strategies: score against tokens, score against alpha, who teaches what."""
+"""Plots of the compared strategies: score by tokens, score by alpha, teachers by kind."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 from persyn_kedro.domain.comparison.strategies.allocation import ON_CALIBRATION
 from persyn_kedro.domain.reporting.chart import Chart, Series
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 
 def score_against_tokens(comparison: Mapping[str, Any]) -> Chart:
-    """Show each strategy's score over the teacher tokens that it would have taken alone.
+    """Show each strategy's score over the teacher tokens that it would have used alone.
 
-    A dot stands at all tokens, a line goes back to those of the training set alone: who knows
-    beforehand which teacher to choose needs no calibration answers.
+    A dot shows all tokens; a line leads back to those of the training set only, the cost if the
+    choice of teacher needs no calibration answers.
     """
     untrained = comparison["untrained"]
     return Chart(
-        "What the students score, and what it takes",
+        "The students' scores, and their costs",
         "teacher tokens (completion)",
         _score(comparison),
         [
@@ -37,7 +37,7 @@ def score_against_tokens(comparison: Mapping[str, Any]) -> Chart:
 
 
 def score_against_alpha(comparison: Mapping[str, Any]) -> Chart:
-    """Show PerSyn's score over alpha: 0 is quality alone, 1 learnability alone."""
+    """Show PerSyn's score over alpha: 0 is only quality, 1 only learnability."""
     rows = [row for row in comparison["alphas"] if row["mean"] is not None]
     enough = len(rows) > 1
     series = Series(
@@ -48,18 +48,18 @@ def score_against_alpha(comparison: Mapping[str, Any]) -> Chart:
         "α (0: quality, 1: learnability)",
         _score(comparison),
         [series] if enough else [],
-        empty=None if enough else "compare.alphas gives no second α",
+        empty=None if enough else "compare.alphas has no second α",
         x_range=(-0.05, 1.05),
     )
 
 
 def teachers_by_kind(comparison: Mapping[str, Any]) -> Chart:
-    """Show, for each kind of prompt, to which teachers PerSyn sent it."""
+    """Show, for each kind of prompt, which teachers PerSyn chose."""
     rows = comparison["allocation"]
     teachers = [name for name in rows[0] if name != "kind"] if rows else []
     totals = [sum(row[teacher] for teacher in teachers) for row in rows]
     return Chart(
-        "Whom PerSyn asked",
+        "Whom PerSyn chose",
         "share of the kind's prompts",
         "",
         rows=[f"{row['kind']} ({total})" for row, total in zip(rows, totals, strict=True)],

@@ -1,4 +1,4 @@
-"""What the report says, as one JSON-able value: the terminal and the page only draw it."""
+"""The report's content, as one JSON-able value that the terminal and the page draw."""
 
 from collections import Counter
 from typing import Any
@@ -9,9 +9,9 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.prompts.select import ANSWERED, select_ids
 
-VERSION = 3  # raise it when the same inputs make something else
+VERSION = 3  # raise it when the same inputs give another result
 
-MANY = 0.25  # share of invalid responses that a reader should know of
+MANY = 0.25  # share of invalid responses that deserves a note
 
 
 def build_summary(
@@ -27,7 +27,7 @@ def build_summary(
     teachers: list[str],
     notes: list[str],
 ) -> dict[str, Any]:
-    """Return teachers, calls, router, student and notes, from the tables of a run."""
+    """Return teachers, calls, router, student and notes, from a run's tables."""
     counts = {
         name: prompts.count_rows(filter=pads.field("split") == name)
         for name in ("calibration", "train", "test")
@@ -103,7 +103,7 @@ def _means(rewards: pa.Table, teacher: str, columns: tuple[str, ...]) -> dict[st
 def _calls(
     calibration_calls: pa.Table, routed_calls: pa.Table, counts: dict[str, int], pool: int
 ) -> dict[str, float]:
-    """METHOD section 4: K n + (N - n) on an empty store, against K N for Generate-then-Select."""
+    """METHOD section 4: K n + (N - n) with an empty store, against K N for Generate-then-Select."""
     n, total = counts["calibration"], counts["calibration"] + counts["train"]
     tables = (calibration_calls, routed_calls)
     return {
@@ -115,7 +115,7 @@ def _calls(
 
 
 def _validity_notes(rewards: pa.Table, teachers: list[str]) -> list[str]:
-    """Name the teachers many of whose responses are in no comparison (METHOD section 1)."""
+    """Name teachers with many responses that are in no comparison (METHOD section 1)."""
     rows = rewards.select(["teacher", "valid"]).to_pylist()
     notes = []
     for teacher in teachers:
@@ -124,18 +124,18 @@ def _validity_notes(rewards: pa.Table, teachers: list[str]) -> list[str]:
         if invalid >= MANY:
             notes.append(
                 f"{100 * invalid:.0f} % of {teacher}'s calibration responses are invalid (failed, "
-                "empty or cut off): they are in no comparison, so where they are usual the "
-                "router's score of this teacher means little (train_router.invalid: lose mends it)."
+                "empty or cut off) and in no comparison, so the router's score of this teacher "
+                "means little on similar prompts. Setting train_router.invalid to lose fixes that."
             )
     return notes
 
 
 def _router_notes(metrics: dict[str, Any]) -> list[str]:
     if metrics["n"] == 0:
-        return ["No held-out prompt had two valid teachers: the router could not be measured."]
+        return ["No held-out prompt had two valid teachers, so the router was not measured."]
     if metrics["beats_constant"]:
         return []
     return [
-        "The router does not beat the constant choice of the best teacher on the held-out prompts: "
-        "here routing is not worth its trouble yet (more calibration prompts may change that)."
+        "The router does not beat always choosing the best teacher on the held-out prompts: "
+        "routing is not worthwhile here yet. More calibration prompts may change that."
     ]

@@ -41,7 +41,7 @@ def terminal_table(summary: dict[str, Any]) -> str:
 
 
 def _prose(text: str) -> str:
-    return textwrap.fill(text, _WIDTH, break_on_hyphens=False)  # they may be commands
+    return textwrap.fill(text, _WIDTH, break_on_hyphens=False)  # words may be commands
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:
@@ -57,7 +57,7 @@ def _table(columns: list[str], rows: list[list[str]]) -> str:
 
 
 def plan_text(plan: list[dict[str, Any]], summary: dict[str, Any]) -> str:
-    """Return a plan as plain text: its table, and what it comes to."""
+    """Return a plan as plain text: its table, and the sentences about it."""
     parts = [
         _table(plan_figures.PLAN_COLUMNS, plan_figures.plan_rows(plan, summary["now"])),
         _prose(figures.in_words(plan_figures.MEANING["plan"])),
@@ -68,7 +68,7 @@ def plan_text(plan: list[dict[str, Any]], summary: dict[str, Any]) -> str:
 
 
 def pool_change_text(change: dict[str, Any]) -> str:
-    """Return what another pool of teachers changed as plain text."""
+    """Return what a changed pool of teachers changed, as plain text."""
     moved = sum(m["prompts"] for m in change["moves"])
     moves = ", ".join(f"{m['prompts']} from {m['from']} to {m['to']}" for m in change["moves"])
     parts = [
@@ -76,7 +76,7 @@ def pool_change_text(change: dict[str, Any]) -> str:
         _table(figures.POOL_COLUMNS, figures.pool_rows(change)),
         _prose(figures.in_words(figures.MEANING["pool"])),
         _prose(
-            f"{moved} of {change['prompts']} prompts have another teacher than before"
+            f"{moved} of {change['prompts']} prompts have a different teacher than before"
             + (f": {moves}." if moves else ".")
         ),
         *(_prose(sentence) for sentence in figures.regret_sentences(change["router"])),
@@ -120,8 +120,8 @@ def benchmarks_text(comparison: dict[str, Any]) -> str:
 def hand_on_text(facts: dict[str, Any]) -> str:
     """Return what a publisher must know first: the rows and the licences."""
     rows = ", ".join(f"{n} rows in {split}" for split, n in facts["rows"].items())
-    unknown = f" Not known: {'; '.join(facts['unknown'])}." if facts["unknown"] else ""
-    return _prose(f"{rows}. Licence of the whole: {facts['licence'] or 'unknown'}.{unknown}")
+    unknown = f" Missing licences: {'; '.join(facts['unknown'])}." if facts["unknown"] else ""
+    return _prose(f"{rows}. Overall licence: {facts['licence'] or 'unknown'}.{unknown}")
 
 
 def explanation_text(
@@ -129,7 +129,7 @@ def explanation_text(
 ) -> str:
     """Return the explanation of a prompt's choice of teacher as plain text.
 
-    ``longest``: characters of a response that are shown; None: all.
+    ``longest``: characters of each response to show; None: all.
     """
     parts = [
         f"Prompt {explanation.prompt_id}: {explanation_figures.place_words(explanation)}\n"
@@ -171,7 +171,7 @@ def _neighbours(explanation: Explanation) -> list[str]:
 def _responses(explanation: Explanation, longest: int | None) -> list[str]:
     stored = [t for t in explanation.teachers if t.response]
     if not stored:
-        return ["Responses: none is stored, and explaining asks no teacher."]
+        return ["Responses: none are stored, and explaining makes no API calls."]
     parts = ["Responses in the store:"]
     for teacher in stored:
         text = teacher.response or ""
@@ -183,7 +183,7 @@ def _responses(explanation: Explanation, longest: int | None) -> list[str]:
 
 
 def _indented(text: str) -> str:
-    """Return the text's own lines, wrapped and indented by two."""
+    """Return the text's lines, wrapped and indented by two."""
     lines = [
         textwrap.fill(line, _WIDTH, initial_indent="  ", subsequent_indent="  ")
         for line in text.strip().splitlines()

@@ -1,4 +1,4 @@
-"""A reward model trained from right and wrong calibration answers."""
+"""A reward model trained on right and wrong calibration answers."""
 
 import lazy_loader
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from persyn_kedro.domain.intervals.bootstrap import estimate, resampled_counts
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 RESAMPLES = 2000
 
@@ -20,14 +20,14 @@ def preference_accuracy(
     confidence: float,
     seed: int,
 ) -> dict[str, Any]:
-    """Return the share of pairs in which the right answer scores higher; a tie is a half.
+    """Return the share of pairs in which the right answer scores higher; a tie counts half.
 
-    Beside it stands what preferring the shorter answer would have got: a model that learnt nothing
-    but length has no more. Pairs without both scores are left out. Intervals resample prompts, not
-    pairs: those of one prompt are alike.
+    Also returned is the share for preferring the shorter answer: a model that learned nothing but
+    length does no better. Pairs without both scores are left out. Intervals resample prompts, not
+    pairs: the pairs of one prompt are alike.
 
     Args:
-        lengths: characters of the right and of the wrong answer.
+        lengths: characters of the right and the wrong answer.
     """
     kept = [i for i, pair in enumerate(zip(chosen, rejected, strict=True)) if None not in pair]
     margins = np.array([chosen[i] - rejected[i] for i in kept], dtype=np.float64)  # type: ignore[operator]

@@ -12,18 +12,18 @@ from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.settings.steps import LabelSettings
 from persyn_kedro.foundations.tables import schemas
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 
 def check_pairs(label: LabelSettings) -> None:
-    """Refuse labels that call no answer right or wrong.
+    """Refuse labels that do not say which answers are right.
 
     Raises:
         PersynError: names the setting.
     """
     if label.quality.kind != "exact_answer":
         raise PersynError(
-            "A reward model is trained on answers that are right or wrong: set label.quality to "
+            "A reward model is trained on answers known to be right or wrong. Set label.quality to "
             "{kind: exact_answer} and label prompts that have references."
         )
 
@@ -36,9 +36,9 @@ def preference_pairs(
     per_prompt: int,
     seed: int,
 ) -> pa.Table:
-    """Return ``schemas.PREFERENCE_PAIRS``: up to ``per_prompt`` pairs of each prompt.
+    """Return ``schemas.PREFERENCE_PAIRS``: up to ``per_prompt`` pairs per prompt.
 
-    Responses that failed, were cut off or are empty are in no pair; equal texts count once.
+    Failed, truncated or empty responses are in no pair; equal texts count once.
 
     Args:
         responses: rows of ``schemas.RESPONSES``.
@@ -66,7 +66,7 @@ def preference_pairs(
 def _texts_by_verdict(
     responses: pa.Table, quality: pa.Table, thinks: Mapping[str, Think]
 ) -> dict[tuple[str, float], dict[str, None]]:
-    """Return the different right (1) and wrong (0) texts of each prompt, in the table's order."""
+    """Return the distinct right (1) and wrong (0) texts of each prompt, in the table's order."""
     known = {row["response_key"]: row["quality"] for row in quality.to_pylist()}
     texts: dict[tuple[str, float], dict[str, None]] = {}
     for row in responses.to_pylist():

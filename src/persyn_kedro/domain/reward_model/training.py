@@ -1,4 +1,4 @@
-"""A reward model trained with TRL's RewardTrainer on the ids by which it will be asked."""
+"""A reward model trained with TRL's RewardTrainer on the same ids that it will score."""
 
 import math
 import shutil
@@ -14,7 +14,7 @@ from persyn_kedro.foundations.progress.training import train
 from persyn_kedro.foundations.settings.experiments import TrainRewardModelSettings
 from persyn_kedro.foundations.storage.checkpoints import checkpoints_of
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 
 def train_reward_model_job(
@@ -26,9 +26,9 @@ def train_reward_model_job(
 ) -> Iterator[dict[str, Any]]:
     """Train on ``pairs`` (prompt, chosen, rejected), save to ``workspace/model``, yield the curve.
 
-    The first item is ``{"left_out": n}``, the pairs that are too long.
+    The first item is ``{"left_out": n}``, the number of pairs that are too long.
     The loss is Bradley-Terry's: -log sigmoid(score of the chosen - score of the rejected). Pairs
-    of which one side is longer than ``settings.max_length`` tokens are left out. Runs in a child.
+    with a side longer than ``settings.max_length`` tokens are left out. Runs in a child process.
 
     Raises:
         PersynError: no pair is short enough.
@@ -39,7 +39,7 @@ def train_reward_model_job(
     examples = _examples(tokenizer, pairs, settings.max_length)
     if not examples:
         raise PersynError(
-            f"No preference pair fits into train_reward_model.max_length = {settings.max_length}."
+            f"No preference pair fits in train_reward_model.max_length = {settings.max_length}."
         )
     yield {"left_out": len(pairs) - len(examples)}
     identity = {
@@ -102,7 +102,7 @@ def _trainer(
         gradient_accumulation_steps=settings.gradient_accumulation,
         learning_rate=settings.learning_rate,
         warmup_steps=int(settings.warmup_fraction * steps),
-        max_length=None,  # too long pairs are left out above
+        max_length=None,  # pairs that are too long are left out above
         bf16=settings.precision == "bfloat16_autocast",
         gradient_checkpointing=False,
         use_cpu=not torch.cuda.is_available(),
@@ -122,22 +122,22 @@ def _trainer(
         train_dataset=Dataset.from_list(examples),
         processing_class=tokenizer,
     )
-    trainer.remove_callback(PrinterCallback)  # a line for each step; the curve has them all
+    trainer.remove_callback(PrinterCallback)  # prints a line per step; the curve has them all
     return trainer
 
 
 def _padding(tokenizer: Any, examples: Sequence[dict[str, list[int]]]) -> str:
-    """Return a token that no example holds.
+    """Return a token that no example contains.
 
-    The score is read at the last token that is not padding: with a padding that is also the end of
-    turn, as many models have, it would be read one token early.
+    The score is read at the last token that is not padding: if the padding were also the end of
+    turn, as in many models, it would be read one token too early.
     """
     used = set().union(*(ids for example in examples for ids in example.values()))
     return tokenizer.convert_ids_to_tokens(next(i for i in range(len(tokenizer)) if i not in used))
 
 
 def _save(trainer: Any, model: ResolvedModel, directory: Path) -> None:
-    """Save what ``quality.reward_model`` loads; the tokenizer as it was, with its own padding."""
+    """Save what ``quality.reward_model`` loads, with the tokenizer's original padding."""
     import torch
 
     from persyn_kedro.foundations.models.load import load_tokenizer

@@ -15,17 +15,17 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.steps import LabelSettings
 from persyn_kedro.foundations.tables.schemas import REWARDS
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
-TIE = 1e-9  # rewards no further apart than this are equal
+TIE = 1e-9  # rewards that differ by no more than this are equal
 
 
 def normalise(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Min-max each prompt's valid values to [0, 1].
 
-    ``values`` and ``valid`` are (n, K), a row for each prompt, a column for each teacher. A row
-    without range gives 0.5 everywhere. What is invalid or not finite is left out of the range and
-    is NaN in the (n, K) float64 result.
+    ``values`` and ``valid`` are (n, K), a row per prompt and a column per teacher. A row without
+    range gives 0.5 everywhere. Invalid or non-finite values are left out of the range and are NaN
+    in the (n, K) float64 result.
     """
     values = np.asarray(values, dtype=np.float64)
     used = np.asarray(valid, dtype=bool) & np.isfinite(values)
@@ -41,9 +41,9 @@ def fitted_rewards(
 ) -> np.ndarray:
     """Return the (n, K) rewards that a router is fitted on.
 
-    With ``lose`` [ours] an invalid response counts as ``as_reward``: a router that sees a teacher's
-    valid responses alone takes it for better than it is, for where its answers are often cut off,
-    those that are not tend to be the good ones. A prompt without a valid teacher stays NaN.
+    With ``lose`` [ours] an invalid response counts as ``as_reward``: a router that sees only a
+    teacher's valid responses overestimates it, because if its answers are often truncated, those
+    that are not tend to be the good ones. A prompt without a valid teacher stays NaN.
     """
     if invalid == "leave_out":
         return rewards
@@ -66,12 +66,12 @@ def compute_rewards(
     """Return r = (1 - alpha) r_q + alpha r_l of every prompt and teacher, as a REWARDS table.
 
     Learnability is the signal ``settings.learnability`` of the student's token statistics. Rows are
-    ordered by prompt id, then by ``teachers``; a teacher that did not answer has an invalid
-    row, and those of teachers not in ``teachers`` are ignored. Quality and statistics are found by
-    response key.
+    ordered by prompt id, then by ``teachers``; a teacher that did not answer has an invalid row,
+    and teachers not in ``teachers`` are ignored. Quality and statistics are looked up by response
+    key.
 
     Raises:
-        PersynError: two responses of one teacher to one prompt, or the signal failed.
+        PersynError: a teacher has two responses to one prompt, or the signal failed.
     """
     signal, read = signal_of(settings.learnability)
     prompt_ids = sorted(set(responses.column("prompt_id").to_pylist()))
@@ -121,13 +121,13 @@ def never_valid(rewards: pa.Table) -> list[str]:
 
 
 def unsolved_prompts(rewards: pa.Table) -> frozenset[str]:
-    """Return the calibration prompts that labelling left out: no response of theirs is valid."""
+    """Return the calibration prompts that labelling left out: none of their responses is valid."""
     prompts = rewards.group_by("prompt_id").aggregate([("valid", "any")])
     return frozenset(prompts.filter(pc.invert(prompts["valid_any"]))["prompt_id"].to_pylist())
 
 
 def tell_apart(rewards: np.ndarray) -> bool:
-    """Tell whether any prompt of the (n, K) rewards has two valid ones that differ."""
+    """Return whether any prompt of the (n, K) rewards has two valid ones that differ."""
     low = np.where(np.isfinite(rewards), rewards, np.inf).min(axis=1)
     high = np.where(np.isfinite(rewards), rewards, -np.inf).max(axis=1)
     return bool((high - low > TIE).any())
@@ -161,7 +161,7 @@ def _responses_by_place(
         if row["teacher"] not in teachers:
             continue
         if place in found:
-            raise PersynError(f"teacher {place[1]!r} has two responses to prompt {place[0]}.")
+            raise PersynError(f"Teacher {place[1]!r} has two responses to prompt {place[0]}.")
         found[place] = row
     return found
 
@@ -173,16 +173,16 @@ def _number(value: float | None) -> float:
 def _usable(
     row: Mapping[str, Any], statistic: Mapping[str, Any] | None, settings: LabelSettings
 ) -> bool:
-    """Tell whether there is a response: not failed, not empty, not truncated where that matters."""
+    """Return whether a response is usable: not failed or empty, nor truncated unless allowed."""
     if not row.get("response") or row["finish_reason"] == "error":
         return False
     if statistic is not None and not statistic["tokens"]:
-        return False  # nothing is left once thinking is stripped
+        return False  # nothing is left after stripping the thinking
     return row["finish_reason"] != "length" or settings.allow_truncated
 
 
 def _solved(quality: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Return (n,) bool: some valid response's quality is known and the best of them is not 0."""
+    """Return (n,) bool: some valid response's quality is known, and the best is not 0."""
     known = np.where(valid & np.isfinite(quality), quality, -np.inf).max(axis=1)
     return np.isfinite(known) & (known != 0)
 

@@ -1,4 +1,4 @@
-"""Routers compared on prompts that they were not fitted on."""
+"""Compare routers on prompts that they were not fitted on."""
 
 import lazy_loader
 

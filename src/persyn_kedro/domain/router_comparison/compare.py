@@ -1,7 +1,7 @@
 """Routers compared on prompts that they were not fitted on, with intervals.
 
-METHOD.md, section 2: Hit@k and mean reward regret; beside them the area under the ROC curve of
-pair preferences (does the router rank the better of two teachers higher).
+METHOD.md, section 2: Hit@k and mean reward regret; also the area under the ROC curve of pair
+preferences (does the router rank the better of two teachers higher).
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ CONSTANT, RANDOM, ORACLE = "constant", "random", "oracle"
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How intervals are made."""
+    """How intervals are computed."""
 
     resamples: int
     confidence: float
@@ -27,7 +27,7 @@ class Bootstrap:
 
 
 def constant_scores(rewards: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """Return (n, K): in each fold, minus the place in the other folds' order by mean reward."""
+    """Return (n, K): in each fold, minus the rank in the other folds' order by mean reward."""
     scores = np.zeros(rewards.shape)
     for fold in np.unique(folds):
         ranking = constant_ranking(rewards[folds != fold])
@@ -46,12 +46,12 @@ def measure_scores(
     """Return Hit@k (k < K), regret and AUC of each router, with intervals.
 
     Args:
-        scores: by router (n, K); ``CONSTANT`` must be among them. Chance and oracle are added.
-        rewards: (n, K) float64, NaN invalid; every prompt has two or more valid teachers.
+        scores: by router (n, K); must contain ``CONSTANT``. Chance and oracle are added.
+        rewards: (n, K) float64, NaN if invalid; every prompt has two or more valid teachers.
 
     Returns:
-        dict: By router ``{"hit@1": estimate, …, "regret": estimate, "auc": estimate}``, and against
-        the constant ``"regret_to_constant"``: the mean paired difference, below 0 if better.
+        dict: By router ``{"hit@1": estimate, …, "regret": estimate, "auc": estimate}``, and
+        ``"regret_to_constant"``: the mean paired difference from the constant, below 0 if better.
     """
     per_prompt = {name: _per_prompt(s, rewards) for name, s in scores.items()}
     per_prompt[RANDOM] = _by_chance(rewards)
@@ -68,10 +68,10 @@ def measure_scores(
 
 
 def pair_auc(scores: np.ndarray, rewards: np.ndarray, bootstrap: Bootstrap) -> Any:
-    """Return the AUC of telling the better of two teachers, prompts resampled; None without pairs.
+    """Return the AUC for ranking two teachers, resampling prompts; None without pairs.
 
-    Each pair of unequal rewards counts in both orders, so the pool's order has no say. With d the
-    score of the better minus that of the worse, the AUC is P(d_i + d_j > 0) over all two pairs.
+    Each pair of unequal rewards counts in both orders, so the pool's order has no influence. With d
+    the score of the better minus that of the worse, the AUC is P(d_i + d_j > 0) over all two pairs.
     """
     margins = _margins(scores, rewards)
     counts = np.array([len(d) for d in margins])
@@ -83,7 +83,7 @@ def pair_auc(scores: np.ndarray, rewards: np.ndarray, bootstrap: Bootstrap) -> A
     level = np.searchsorted(-flat[mirrored], flat, side="right")
 
     def auc(weights: np.ndarray) -> float:
-        """Count, for each pair, the weight of those whose mirror image lies below; ties half."""
+        """For each pair, sum the weights of those whose mirror image is below; ties count half."""
         own = weights[owner]
         sums = np.concatenate([[0.0], np.cumsum(own[mirrored])])
         return float(own @ (sums[below] + sums[level])) / (2 * sums[-1] ** 2)
@@ -96,10 +96,10 @@ def pair_auc(scores: np.ndarray, rewards: np.ndarray, bootstrap: Bootstrap) -> A
 
 
 def pair_calibration(scores: np.ndarray, rewards: np.ndarray, bins: int = 10) -> list[dict]:
-    """Return, by bins of the predicted P(B better than A), what share of pairs B won.
+    """Return, by bins of the predicted P(B better than A), the share of pairs that B won.
 
-    P = sigmoid(score_B - score_A) (METHOD.md, section 2), so only a Bradley-Terry router's scores
-    mean it. Ties count half; each pair counts in both orders. Empty bins are left out.
+    P = sigmoid(score_B - score_A) (METHOD.md, section 2), which only holds for a Bradley-Terry
+    router's scores. Ties count half; each pair counts in both orders. Empty bins are left out.
     """
     found = [
         (probability, target)
@@ -138,7 +138,7 @@ def _margins(scores: np.ndarray, rewards: np.ndarray) -> list[np.ndarray]:
     """Return for each prompt the score margins of the better over the worse of each pair."""
     found = []
     for row, reward in zip(scores.astype(np.float64), rewards, strict=True):
-        better = reward[:, None] - reward[None, :] > TIE  # NaN compares false
+        better = reward[:, None] - reward[None, :] > TIE  # comparisons with NaN are false
         found.append((row[:, None] - row[None, :])[better])
     return found
 
@@ -155,7 +155,7 @@ def _per_prompt(scores: np.ndarray, rewards: np.ndarray) -> dict[str, np.ndarray
 
 
 def _by_chance(rewards: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the exact expectation of a random order, prompt by prompt."""
+    """Return the exact expectation of a random order, for each prompt."""
     from math import comb
 
     count = rewards.shape[1]

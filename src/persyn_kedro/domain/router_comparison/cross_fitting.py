@@ -21,13 +21,13 @@ from persyn_kedro.foundations.tables import schemas
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 log = logging.getLogger(__name__)
 
 
 def check_kinds(compare_routers: CompareRoutersSettings) -> None:
-    """Refuse routers of the user's own that are not there, or are none.
+    """Refuse routers of the user's own that do not exist or are not routers.
 
     Raises:
         PersynError: names the first such.
@@ -37,7 +37,7 @@ def check_kinds(compare_routers: CompareRoutersSettings) -> None:
 
 
 def fold_of(prompt_id: str, folds: int, seed: int) -> int:
-    """Return a prompt's fold, fixed by seed and prompt alone."""
+    """Return a prompt's fold, which depends only on seed and prompt."""
     return int(unit_draw(seed, "fold", prompt_id) * folds)
 
 
@@ -52,15 +52,15 @@ def cross_fit(
 ) -> pa.Table:
     """Return ``schemas.ROUTER_SCORES``: every kind and size of router on every prompt.
 
-    In each fold a router is fitted on a share (``size``) of the other folds' prompts, the smaller
-    shares within the larger ones.
+    In each fold a router is fitted on a share (``size``) of the other folds' prompts; smaller
+    shares are subsets of larger ones.
 
     Args:
         prompts: the calibration prompts' texts by prompt_id.
-        rewards: (n, K) float64 in their order, NaN invalid.
+        rewards: (n, K) float64 in their order, NaN if invalid.
 
     Raises:
-        PersynError: a fold's others have nothing to route by.
+        PersynError: all rewards are equal outside some fold.
     """
     plans = [
         (kind, size, fold)
@@ -114,20 +114,20 @@ def _fitting(
 
 
 def _usable(fittings: Sequence[Fitting], plans: Sequence[tuple[str, float, int]]) -> list[int]:
-    """Return the places of the fittings to do: whole sizes, on rewards that differ.
+    """Return the indices of the fittings to run: complete sizes, with rewards that differ.
 
-    A small set may leave a fold empty: that one has nothing to score.
+    In a small set a fold may be empty: it has nothing to score.
     """
     too_small = {
         plans[i][1] for i, f in enumerate(fittings) if f.scored and not tell_apart(_fitted(f))
     }
     if 1.0 in too_small:
         raise PersynError(
-            "Without one fold of the calibration prompts no two teachers' rewards differ: there is "
-            "nothing to compare routers on; add calibration prompts."
+            "All teachers' rewards are equal outside one fold of the calibration prompts, so "
+            "routers cannot be compared. Add calibration prompts."
         )
     for size in sorted(too_small):
-        log.warning("Learning curve: on %g of the prompts no rewards differ: left out", size)
+        log.warning("Learning curve: left out %g of the prompts, where all rewards are equal", size)
     return [i for i, f in enumerate(fittings) if f.scored and plans[i][1] not in too_small]
 
 

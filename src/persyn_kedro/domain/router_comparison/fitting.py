@@ -1,4 +1,4 @@
-"""Routers fitted only for their scores of some prompts: never fitted twice in the same way."""
+"""Routers fitted only for their scores of some prompts; no fit is ever repeated."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -28,12 +28,12 @@ Prompts = dict[str, str]  # text by prompt_id
 
 @dataclass(frozen=True)
 class Fitting:
-    """A router to fit on some prompts, and the prompts that it is to score.
+    """A router to fit on some prompts, and the prompts to score.
 
     Attributes:
         fitted: the prompts fitted on.
-        rewards: (n, K) float64, NaN invalid, in the order of ``fitted``.
-        scored: the prompts whose scores are wanted.
+        rewards: (n, K) float64, NaN if invalid, in the order of ``fitted``.
+        scored: the prompts to score.
     """
 
     settings: TrainRouterSettings
@@ -45,12 +45,12 @@ class Fitting:
 
     @cached_property
     def shelf(self) -> str:
-        """The routing store's shelf: all that the scores hang on, but the scored prompts."""
+        """The routing store's shelf: all that the scores depend on, except the prompts scored."""
         return settings_id(self.identity)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the shelf holds, in words and hashes."""
+        """The shelf's contents, in words and hashes."""
         rows = [
             [prompt_id, [None if np.isnan(r) else r for r in row]]
             for prompt_id, row in zip(self.fitted, self.rewards.tolist(), strict=True)
@@ -69,7 +69,7 @@ class Fitting:
 def scores_of(fittings: Sequence[Fitting], store: RoutingStore) -> list[dict[str, list[float]]]:
     """Return each fitting's scores by prompt_id, (K,) float32 values in the rewards' order.
 
-    What the store lacks is fitted in a child process, one after the other, and stored at once.
+    What the store lacks is fitted in a child process, one by one, and stored immediately.
     """
     known = [_stored(fitting, store) for fitting in fittings]
     missing = [i for i, f in enumerate(fittings) if not f.scored.keys() <= known[i].keys()]
@@ -91,7 +91,7 @@ def scores_of(fittings: Sequence[Fitting], store: RoutingStore) -> list[dict[str
             store.describe(fitting.shelf, fitting.identity)
             store.append(fitting.shelf, rows)
             known[place].update({row["prompt_id"]: row["scores"] for row in rows})
-            log.info("fitted a %s router on %d prompts", fitting.settings.kind, len(fitting.fitted))
+            log.info("Fitted a %s router on %d prompts", fitting.settings.kind, len(fitting.fitted))
     return known
 
 

@@ -1,4 +1,4 @@
-"""What the compared routers are worth, as one JSON-able value."""
+"""The compared routers' results, as one JSON-able value."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from persyn_kedro.domain.router_comparison.compare import (
 )
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
 
-VERSION = 1  # of compare.py too: raise it when the same inputs make something else
+VERSION = 1  # of compare.py too: raise it when the same inputs give another result
 
 
 def summarise_routers(
@@ -30,13 +30,13 @@ def summarise_routers(
 
     Args:
         scores: rows of ``schemas.ROUTER_SCORES``.
-        rewards: (n, K) float64 in the order of ``prompt_ids``, NaN invalid.
+        rewards: (n, K) float64 in the order of ``prompt_ids``, NaN if invalid.
 
     Returns:
         dict: ``{"n", "teachers", "folds", "routers": {name: figures of measure_scores}, "curve":
         [{"kind", "size", "fitted_on", **figures}], "calibration": bins of the language-model
-        router, "verdicts": [sentence]}``. Without prompts of two valid teachers n is 0 and the rest
-        is empty.
+        router, "verdicts": [sentence]}``. Without a prompt with two valid teachers, n is 0 and the
+        rest is empty.
     """
     rows = scores.to_pylist()
     folds = {row["prompt_id"]: row["fold"] for row in rows}
@@ -67,7 +67,7 @@ def summarise_routers(
     }
 
 
-_NOTHING = "No calibration prompt has two valid teachers: the routers could not be compared."
+_NOTHING = "No calibration prompt has two valid teachers, so routers cannot be compared."
 
 
 def _by_plan(
@@ -106,16 +106,16 @@ def _curve(
 
 
 def _verdict(kind: str, figures: Mapping[str, Any]) -> str:
-    """Say plainly whether a router is worth more than the constant teacher."""
+    """Say plainly whether a router is better than the constant teacher."""
     difference = figures["regret_to_constant"]
     low, high = difference["interval"]
     told = f"{difference['value']:+.3f} [{low:+.3f}, {high:+.3f}]"
     name = kind.replace("_", "-")
     if high < 0:
-        return f"The {name} router is better than always the best teacher: regret {told}."
+        return f"The {name} router is better than always choosing the best teacher: regret {told}."
     if low > 0:
-        return f"The {name} router is worse than always the best teacher: regret {told}."
+        return f"The {name} router is worse than always choosing the best teacher: regret {told}."
     return (
-        f"The {name} router is no better than always the best teacher, as far as can be told: "
+        f"The {name} router is not shown to be better than always choosing the best teacher: "
         f"regret {told}."
     )

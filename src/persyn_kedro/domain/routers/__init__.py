@@ -1,4 +1,4 @@
-"""Routers: estimators from prompts to one score for each teacher."""
+"""Routers: estimators from prompts to one score per teacher."""
 
 import lazy_loader
 

@@ -12,23 +12,23 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.rows import BLOCK, read_blocks
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 POOL_KEY = b"pool"
 
 
 def with_pool(pool: Pool) -> pa.Schema:
-    """Return ``schemas.ASSIGNMENTS`` with the pool whose order the scores have."""
+    """Return ``schemas.ASSIGNMENTS`` with a note of the pool whose order the scores have."""
     return schemas.ASSIGNMENTS.with_metadata({POOL_KEY: json.dumps(list(pool))})
 
 
 def pool_of(schema: pa.Schema) -> Pool:
-    """Return the pool that ``with_pool`` noted (empty where it did not)."""
+    """Return the pool noted by ``with_pool``, or an empty one."""
     return json.loads((schema.metadata or {}).get(POOL_KEY, b"[]"))
 
 
 def check_assignments(schema: pa.Schema, pool: Pool) -> None:
-    """Refuse assignments that were made for another pool of teachers.
+    """Refuse assignments made for another pool of teachers.
 
     Raises:
         PersynError: names what changed.
@@ -36,7 +36,7 @@ def check_assignments(schema: pa.Schema, pool: Pool) -> None:
     difference = pool_difference(pool_of(schema), pool)
     if difference:
         raise PersynError(
-            f"The assignments were made for another pool of teachers ({difference}): run "
+            f"The assignments were made for another pool of teachers ({difference}). Run "
             "`kedro run --pipelines=label,train_router,route`."
         )
 
@@ -44,7 +44,7 @@ def check_assignments(schema: pa.Schema, pool: Pool) -> None:
 def assignments(
     prompt_ids: Sequence[str], score_batches: Iterable[np.ndarray], teachers: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
-    """Yield batches of ``schemas.ASSIGNMENTS``, of ``BLOCK`` rows or a batch's.
+    """Yield batches of ``schemas.ASSIGNMENTS``, of at least ``BLOCK`` rows each except the last.
 
     Args:
         prompt_ids: in the order of the scores' rows.
@@ -55,7 +55,7 @@ def assignments(
         ids = prompt_ids[start : start + len(scores)]
         start += len(scores)
         best_two = np.sort(scores, axis=1)[:, -2:]
-        # argmax takes the first of equals: ties go to the settings' order.
+        # argmax takes the first of a tie, so ties go to the settings' order.
         best = pa.array(teachers, pa.string()).take(pa.array(scores.argmax(axis=1)))
         ends = np.arange(len(scores) + 1, dtype=np.int32) * scores.shape[1]
         columns = [
@@ -82,7 +82,7 @@ def _joined(batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def ranked_places(assignments: pads.Dataset, most: int) -> tuple[pa.ChunkedArray, np.ndarray]:
-    """Return the prompt_ids of assignments, and for each ``ranked`` of its scores."""
+    """Return the prompt_ids of assignments, and ``ranked`` of each one's scores."""
     ids, places = [], [np.empty((0, most), np.int16)]
     for block in read_blocks(assignments, ["prompt_id", "scores"]):
         if len(block):
@@ -94,7 +94,7 @@ def ranked_places(assignments: pads.Dataset, most: int) -> tuple[pa.ChunkedArray
 
 
 def ranked(scores: np.ndarray, most: int) -> np.ndarray:
-    """Return the places of the ``most`` highest of (n, K) scores, as (n, ``most``) int16.
+    """Return the indices of the ``most`` highest of (n, K) scores, as (n, ``most``) int16.
 
     The highest comes first; ties go to the settings' order.
     """

@@ -1,4 +1,4 @@
-"""What all routers are: scikit-learn estimators from prompts to one score for each teacher."""
+"""The base of all routers: scikit-learn estimators from prompts to one score per teacher."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 class TeacherRouter(BaseEstimator):
     """A scikit-learn estimator: clone it, search over ``settings``, cross-validate its ``score``.
 
-    A router is the four methods at the end: it is fitted, it scores, it is saved and loaded.
+    A router consists of the four methods at the end: it is fitted, scores, is saved and loaded.
 
     Attributes:
-        n_fit_: prompts with two or more valid teachers, which it was fitted on.
+        n_fit_: number of prompts with two or more valid teachers, on which it was fitted.
         n_teachers_: K, the columns of the rewards.
-        workspace: where a fit may keep checkpoints; one that takes long goes on from them.
+        workspace: where a fit may keep checkpoints; a long fit resumes from them.
     """
 
-    invalid_reward: ClassVar[float] = 0.0  # as the metrics count it (METHOD.md, 1)
+    invalid_reward: ClassVar[float] = 0.0  # as in the metrics (METHOD.md, 1)
     workspace: Path | None = None
     n_fit_: int
     n_teachers_: int
@@ -45,9 +45,9 @@ class TeacherRouter(BaseEstimator):
         self.seed = seed
 
     def fit(self, prompts: Sequence[str], rewards: np.ndarray) -> "Self":
-        """Fit on prompts and their (n, K) rewards, NaN where invalid.
+        """Fit on prompts and their (n, K) rewards, NaN if invalid.
 
-        With ``settings.invalid`` ``lose`` an invalid response counts as ``invalid_reward``.
+        If ``settings.invalid`` is ``lose``, an invalid response counts as ``invalid_reward``.
 
         Raises:
             PersynError: no prompt has two valid teachers.
@@ -61,7 +61,7 @@ class TeacherRouter(BaseEstimator):
         rewards = fitted_rewards(rewards, self.settings.invalid, self.invalid_reward)
         kept = np.flatnonzero(comparable(rewards))
         if not len(kept):
-            raise PersynError("the router cannot be fitted: no prompt has two valid teachers.")
+            raise PersynError("The router cannot be fitted: no prompt has two valid teachers.")
         self.n_teachers_ = rewards.shape[1]
         yield from self.fit_valid(
             [prompts[i] for i in kept.tolist()], np.asarray(rewards[kept], dtype=np.float64)
@@ -69,13 +69,13 @@ class TeacherRouter(BaseEstimator):
         self.n_fit_ = len(kept)
 
     def predict_scores(self, prompts: Sequence[str]) -> np.ndarray:
-        """Return the (n, K) float32 scores; the highest is the teacher to ask."""
+        """Return the (n, K) float32 scores; the highest is the teacher to choose."""
         check_is_fitted(self, "n_fit_")
         empty = np.empty((0, self.n_teachers_), dtype=np.float32)
         return np.concatenate([empty, *self.score_batches(prompts, self.settings.batch_size)])
 
     def predict(self, prompts: Sequence[str]) -> np.ndarray:
-        """Return the (n,) index of the teacher to ask; ties go to the first."""
+        """Return the (n,) index of the teacher to choose; ties go to the first."""
         return self.predict_scores(prompts).argmax(axis=1)
 
     def score(self, prompts: Sequence[str], rewards: np.ndarray) -> float:
@@ -105,7 +105,7 @@ class TeacherRouter(BaseEstimator):
 
     @classmethod
     def _backbone(cls, saved: dict[str, Any], directory: Path) -> "ResolvedModel":
-        """Return the backbone of a saved router, found again through its settings."""
+        """Return a saved router's backbone, resolved from its settings."""
         return saving.resolve_backbone(saved)
 
     @abstractmethod
@@ -113,15 +113,15 @@ class TeacherRouter(BaseEstimator):
         """Yield (b, K) float32 scores, in prompt order."""
 
     def points(self, prompts: Sequence[str]) -> np.ndarray:
-        """Return the (n, d) float32 points that stand for prompts where their scores are explained.
+        """Return the (n, d) float32 points that represent prompts in explanations.
 
-        Here the backbone's mean-pooled embeddings.
+        Here, the backbone's mean-pooled embeddings.
         """
         batch, longest = self.settings.batch_size, self.settings.max_prompt_tokens
         return embeddings.embed(self.backbone, prompts, batch, longest)
 
     def fitted_points(self, prompts: Sequence[str]) -> np.ndarray:
-        """Return the (n, d) points of the very prompts, in order, that it was fitted on."""
+        """Return the (n, d) points of the prompts that it was fitted on, in order."""
         return self.points(prompts)
 
     @abstractmethod
@@ -133,8 +133,8 @@ class TeacherRouter(BaseEstimator):
 
     @abstractmethod
     def write_fitted(self, directory: Path) -> None:
-        """Write what ``read_fitted`` needs; backbone, settings and seed are written already."""
+        """Write what ``read_fitted`` needs; backbone, settings and seed are already written."""
 
     @abstractmethod
     def read_fitted(self, directory: Path) -> None:
-        """Set what was fitted, and ``n_teachers_``, from what ``write_fitted`` wrote."""
+        """Set the fitted state, and ``n_teachers_``, from what ``write_fitted`` wrote."""

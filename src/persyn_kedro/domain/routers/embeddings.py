@@ -38,14 +38,14 @@ def load_backbone(backbone: "ResolvedModel") -> tuple[Any, Any]:
 
 
 def encode(tokenizer: Any, prompts: Sequence[str], max_tokens: int) -> list[list[int]]:
-    """Return each rendered prompt's token ids, cut on the left to the last ``max_tokens``."""
+    """Return each rendered prompt's token ids, truncated on the left to the last ``max_tokens``."""
     from persyn_kedro.foundations.models.rendering import render_prompt
 
     return [render_prompt(tokenizer, None, prompt)[-max_tokens:] for prompt in prompts]
 
 
 def longest(model: Any, max_tokens: int) -> int:
-    """Return how many tokens of a prompt the backbone reads: its context, if that is shorter."""
+    """Return how many tokens of a prompt the backbone reads: at most its context."""
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     return min(max_tokens, context or max_tokens)
 
@@ -53,7 +53,7 @@ def longest(model: Any, max_tokens: int) -> int:
 def hidden_states(model: Any, ids: Sequence[list[int]]) -> list["torch.Tensor"]:
     """Return the last hidden states (tokens, hidden), float32, of each prompt of a batch.
 
-    The batch runs as one packed row, or prompt by prompt where the model cannot be packed.
+    The batch runs as one packed row, or prompt by prompt if the model cannot be packed.
     """
     import torch
 
@@ -67,7 +67,7 @@ def hidden_states(model: Any, ids: Sequence[list[int]]) -> list["torch.Tensor"]:
     ]
 
 
-# By weights_id and chat template, the one used last.
+# The one used last, by weights_id and chat template.
 _loaded: dict[tuple[str, str], tuple[Any, Any]] | None = None
 
 
@@ -78,7 +78,7 @@ def keep_loaded() -> None:
 
 
 def _frozen(backbone: "ResolvedModel") -> tuple[Any, Any]:
-    """Return the backbone and its tokenizer, loaded anew unless it is kept."""
+    """Return the backbone and its tokenizer, loaded again unless it is kept."""
     global _loaded
     key = (backbone.weights_id, backbone.chat_template)
     kept = (_loaded or {}).get(key)
@@ -95,7 +95,7 @@ _memory: ContextVar[dict[tuple, np.ndarray] | None] = ContextVar("embeddings", d
 
 @contextmanager
 def remembered() -> Iterator[None]:
-    """Embed each prompt once within this context, and load no model for those known already."""
+    """Embed each prompt once within this context; load no model for prompts already embedded."""
     token = _memory.set({})
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a router is fitted on and measured on: calibration prompts and their rewards."""
+"""The data a router is fitted and measured on: calibration prompts and their rewards."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from persyn_kedro.foundations.errors import PersynError
 def calibration_examples(
     prompts: pads.Dataset, rewards: pa.Table, teachers: Sequence[str], part: str
 ) -> tuple[list[dict[str, str]], np.ndarray]:
-    """Return the calibration prompts of a part, and their (n, K) rewards, NaN where invalid.
+    """Return the calibration prompts of a part, and their (n, K) rewards, NaN if invalid.
 
     The prompts are in the table's order; ``part`` is fit or holdout.
     """
@@ -36,14 +36,14 @@ def fitted_examples(
         description: its ``router.json``.
 
     Raises:
-        PersynError: it was fitted on another number of prompts.
+        PersynError: it was fitted on a different number of prompts.
     """
     teachers = [member["teacher"] for member in description["teachers"]]
     rows, matrix = calibration_examples(prompts, rewards, teachers, "fit")
     kept = np.flatnonzero(comparable(fitted_rewards(matrix, description["settings"]["invalid"])))
     if len(kept) != description["n_fit"]:
         raise PersynError(
-            f"The router was fitted on {description['n_fit']} prompts, but by these tables it "
-            f"would have been on {len(kept)}: they do not belong together."
+            f"The router was fitted on {description['n_fit']} prompts, but these tables have "
+            f"{len(kept)}: they do not belong together."
         )
     return [rows[i] for i in kept], matrix[kept]

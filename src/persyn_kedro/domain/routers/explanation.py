@@ -21,17 +21,17 @@ from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.processes.child import run_in_child
 from persyn_kedro.foundations.tables.references import spoken
 
-NEIGHBOURS = 5  # shown where the router itself uses none
+NEIGHBOURS = 5  # shown if the router itself uses none
 
 
 @dataclass(frozen=True)
 class ScoredTeacher:
-    """A teacher of the pool, as the router sees it and as it truly did.
+    """A teacher of the pool: the router's scores, and its true results.
 
     Attributes:
-        reward: the true one, with quality and learnability (nats a token): of a calibration prompt
-            alone, and None where the response is invalid or the term unknown.
-        response: as it is stored, None where none is.
+        reward: the true one, with quality and learnability (nats per token); only for calibration
+            prompts, and None if the response is invalid or the term unknown.
+        response: as stored, or None.
     """
 
     teacher: str
@@ -50,7 +50,7 @@ class Neighbour:
     Attributes:
         distance: Euclidean, between points standardised over the fitted prompts.
         similarity: cosine of the angle between these points.
-        rewards: the true ones by teacher, in the pool's order; None where invalid.
+        rewards: the true ones by teacher, in the pool's order; None if invalid.
         best: the teachers whose rewards tie for the highest.
     """
 
@@ -64,11 +64,11 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What the router made of a prompt.
+    """The router's decision on a prompt.
 
     Attributes:
-        split, part: None for a prompt that is in no table.
-        routed: whether the scores are those of the assignments; else the router was asked now.
+        split, part: None for a prompt that is not in a table.
+        routed: whether the scores are from the assignments; otherwise the router computed them now.
         router: kind, backbone, invalid, neighbours (the kNN router's own number) and n_fit.
         teachers: the highest score first; ties in the pool's order.
         neighbours: the nearest first.
@@ -86,7 +86,7 @@ class Explanation:
 
     @property
     def choice(self) -> str:
-        """The teacher that is asked."""
+        """The chosen teacher."""
         return self.teachers[0].teacher
 
     @property
@@ -96,7 +96,7 @@ class Explanation:
         return float(np.float32(first.score) - np.float32(second.score))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it all as JSON-able values."""
+        """Return everything as JSON-able values."""
         chosen = {"choice": self.choice, "runner_up": self.teachers[1].teacher}
         return {**asdict(self), **chosen, "margin": self.margin}
 
@@ -105,8 +105,8 @@ class Explanation:
 class RouterTables:
     """A router's directory, and the tables in the versions that belong to it.
 
-    ``assignments`` are those that it made, None where it has made none. Fields have the names of
-    the catalog's data sets.
+    ``assignments`` are those that it made, or None. Fields have the names of the catalog's
+    datasets.
     """
 
     router: Path
@@ -119,18 +119,18 @@ class RouterTables:
 def explain(
     prompt: Mapping[str, Any], tables: RouterTables, count: int | None = None
 ) -> Explanation:
-    """Explain a prompt's choice of teacher. No teacher is asked.
+    """Explain a prompt's choice of teacher. Makes no API calls.
 
-    The router runs in a process of its own. kNN has kept the embeddings of the prompts that it was
+    The router runs in its own process. kNN has kept the embeddings of the prompts that it was
     fitted on; the other kinds pass them all through the backbone again.
 
     Args:
-        prompt: as ``prompts.lookup`` gives it.
+        prompt: as returned by ``prompts.find``.
         count: of neighbours; None: the kNN router's own number, ``NEIGHBOURS`` for the others. With
-            0 a prompt that is routed needs no model.
+            0, a prompt that was routed needs no model.
 
     Raises:
-        PersynError: no whole router there, or the tables are not those that it was fitted on.
+        PersynError: the router is missing or incomplete, or was fitted on other tables.
     """
     description = read_description(tables.router)
     fitted = fitted_examples(tables.prompts, tables.rewards.to_table(), description)
@@ -163,7 +163,7 @@ def explain(
 def scored_teachers(
     prompt_id: str, scores: np.ndarray, pool: Pool, tables: RouterTables
 ) -> list[ScoredTeacher]:
-    """Return the pool by falling score, (K,) float32 in its order, with what is known of each."""
+    """Return the pool by descending score, (K,) float32 in its order, with the facts on each."""
     rewards = {row["teacher"]: row for row in _rows(tables.rewards, prompt_id)}
     found = []
     for k in ranked(scores[None], len(pool))[0]:
@@ -178,7 +178,7 @@ def scored_teachers(
 def neighbours(
     near: Nearest, rows: Sequence[Mapping[str, str]], rewards: np.ndarray, teachers: Sequence[str]
 ) -> list[Neighbour]:
-    """Return the nearest of the fitted prompts with their true rewards, (n, K), NaN invalid."""
+    """Return the nearest fitted prompts with their true rewards, (n, K), NaN if invalid."""
     best = oracles(rewards)
     return [
         Neighbour(
@@ -204,7 +204,7 @@ def _routed_scores(assignments: pads.Dataset | None, prompt_id: str) -> np.ndarr
 
 
 def _response(store: ResponseStore, member: Mapping[str, str], prompt_id: str) -> dict[str, Any]:
-    """Return a teacher's stored response, an empty dictionary where there is none."""
+    """Return a teacher's stored response, or an empty dict."""
     shelf = settings_id({name: member[name] for name in ("weights_id", "recipe_id")})
     rows = store.read(shelf, ["prompt_id", "sample_index", "response", "finish_reason"])
     wanted = (pc.field("prompt_id") == prompt_id) & (pc.field("sample_index") == 0)

@@ -1,4 +1,4 @@
-"""Fit a router in processes of its own, and keep it with the pool it was fitted for."""
+"""Fit a router in its own processes, and save it with the pool it was fitted for."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,8 +29,8 @@ def fit_and_save(
     """Fit a router, save it in ``directory`` and return its loss by epoch.
 
     Args:
-        texts: n prompts as they are asked.
-        rewards: (n, K), NaN where invalid, K in the order of ``pool``.
+        texts: n prompts as sent to teachers.
+        rewards: (n, K), NaN if invalid, K in the order of ``pool``.
         pool: ``teachers.recipe.pool_identity``.
 
     Raises:
@@ -38,10 +38,10 @@ def fit_and_save(
     """
     if not tell_apart(fitted_rewards(rewards, settings.invalid)):
         raise PersynError(
-            "All teachers have equal rewards on every prompt that the router is fitted on: there "
-            "is nothing to route by. Change label.alpha, or add prompts on which they differ."
+            "All teachers have equal rewards on every prompt that the router is fitted on, so it "
+            "has nothing to learn. Change label.alpha, or add prompts on which they differ."
         )
-    # The others have no weights to train: they are fitted at once.
+    # The others have no weights to train and are fitted in one go.
     processes = current().training_processes if settings.kind == "language_model" else 1
     curve = run_in_ranks(
         fit_router_job,

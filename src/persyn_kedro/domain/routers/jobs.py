@@ -1,4 +1,4 @@
-"""The routers' work as generators at module level, for ``foundations.processes.child``."""
+"""The routers' work as module-level generators, for ``foundations.processes.child``."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -29,16 +29,16 @@ def fit_router_job(
     pool: list[dict[str, Any]],
     directory: Path,
 ) -> Iterator[dict[str, float]]:
-    """Fit a router on (n, K) rewards, NaN invalid, yield each epoch's loss, then save it.
+    """Fit a router on (n, K) rewards, NaN if invalid; yield each epoch's loss, then save it.
 
-    A language model is trained by all ranks of a group (``foundations.processes.ranks``) together.
+    A language model is trained by all ranks of a group (``foundations.processes.ranks``).
 
     Raises:
-        PersynError: the rewards' columns are not the pool, or nothing can be fitted.
+        PersynError: the rewards' columns do not match the pool, or no fit is possible.
     """
     if rewards.shape != (len(prompts), len(pool)):
         raise PersynError(
-            f"rewards of shape {rewards.shape} do not fit {len(prompts)} prompts "
+            f"Rewards of shape {rewards.shape} do not match {len(prompts)} prompts "
             f"and {len(pool)} teachers."
         )
     router = router_class(settings.kind)(backbone, settings, seed)
@@ -54,7 +54,7 @@ def score_prompts_job(
     """Yield (b, K) float32 scores of ``batch_size`` prompts at a time, in prompt order.
 
     Raises:
-        PersynError: no router there, or one fitted for another pool.
+        PersynError: the router is missing, or was fitted for another pool.
     """
     with watching("scoring prompts", len(prompts), "prompts") as watch:
         for scores in prompt_scorer(directory, pool, batch_size)(prompts):
@@ -65,10 +65,10 @@ def score_prompts_job(
 def prompt_scorer(
     directory: Path, pool: list[dict[str, Any]], batch_size: int
 ) -> Callable[[Sequence[str]], Iterator[np.ndarray]]:
-    """Load the router; return what yields prompts' scores as ``score_prompts_job`` does.
+    """Load the router; return a function that yields scores as ``score_prompts_job`` does.
 
     Raises:
-        PersynError: no router there, or one fitted for another pool.
+        PersynError: the router is missing, or was fitted for another pool.
     """
     directory = copy_here(directory)
     if not directory.exists():
@@ -85,13 +85,13 @@ def prompt_scorer(
 def read_prompt_job(
     prompt: str, fitted: Sequence[str], directory: Path, count: int
 ) -> Iterator[tuple[np.ndarray, Nearest | None]]:
-    """Yield a prompt's (K,) float32 scores and the ``count`` nearest prompts, None for none.
+    """Yield a prompt's (K,) float32 scores and the ``count`` nearest prompts (None for 0).
 
-    ``fitted`` are the very prompts, in order, that the router was fitted on. It is taken for the
-    pool that it was fitted for, whatever the settings are now: it is asked for its own reasons.
+    ``fitted`` are the prompts that the router was fitted on, in order. The router is loaded for the
+    pool that it was fitted for, whatever the settings are now: its own reasons are wanted.
 
     Raises:
-        PersynError: no whole router there.
+        PersynError: the router is missing or incomplete.
     """
     with embeddings.remembered():  # the backbone is loaded once
         pool = read_description(directory)["teachers"]

@@ -14,7 +14,7 @@ ARRAYS = "knn.safetensors"
 
 
 class KnnRouter(TeacherRouter):
-    """Scores are mean rewards of the neighbours where the teacher is valid (none: 0)."""
+    """Scores are mean rewards over the neighbours for which the teacher is valid (0 if none)."""
 
     settings: KnnRouterSettings
     embeddings_: np.ndarray  # (n, hidden) float32
@@ -23,7 +23,7 @@ class KnnRouter(TeacherRouter):
     regressor_: Any
 
     def fit_valid(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
-        """Fit in one go and yield one ``{"epoch", "loss"}``: the mean squared error."""
+        """Fit in one step; yield one ``{"epoch", "loss"}``: the mean squared error."""
         points = self.points(prompts)
         self._fit_arrays(points, rewards)
         yield {"epoch": 1, "loss": float(np.nanmean((self._scores(points) - rewards) ** 2))}
@@ -35,7 +35,7 @@ class KnnRouter(TeacherRouter):
             yield self._scores(points)
 
     def fitted_points(self, prompts: Sequence[str]) -> np.ndarray:
-        """Return the embeddings that it keeps."""
+        """Return the stored embeddings."""
         return self.embeddings_
 
     def write_fitted(self, directory: Path) -> None:
@@ -65,7 +65,7 @@ class KnnRouter(TeacherRouter):
         self.regressor_.fit(self.scaler_.transform(points.astype(np.float64)), targets)
 
     def _scores(self, points: np.ndarray) -> np.ndarray:
-        """Divide the neighbours' mean reward by their mean validity: the mean of the valid."""
+        """Divide the neighbours' mean reward by their mean validity: the mean over valid ones."""
         means = self.regressor_.predict(self.scaler_.transform(points.astype(np.float64)))
         total, share = np.split(means, 2, axis=1)
         scores = np.divide(total, share, out=np.zeros_like(total), where=share > 0)

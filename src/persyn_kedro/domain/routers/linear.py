@@ -1,4 +1,4 @@
-"""A router of one ridge regression a teacher on frozen prompt embeddings."""
+"""A router with one ridge regression per teacher on frozen prompt embeddings."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ class LinearRouter(TeacherRouter):
     arrays_: dict[str, np.ndarray]  # mean, scale: (hidden,); coefficients: (K, hidden); intercepts
 
     def fit_valid(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
-        """Fit in one go and yield one ``{"epoch", "loss"}``: the mean squared error."""
+        """Fit in one step; yield one ``{"epoch", "loss"}``: the mean squared error."""
         from sklearn.preprocessing import StandardScaler
 
         points = self.points(prompts).astype(np.float64)
@@ -47,7 +47,7 @@ class LinearRouter(TeacherRouter):
         """Return the regression to fit: embeddings have more columns than there are prompts."""
         from sklearn.linear_model import Ridge, RidgeCV
 
-        if self.settings.ridge is not None or prompts < 2:  # nothing could be left out
+        if self.settings.ridge is not None or prompts < 2:  # leave-one-out needs two
             return Ridge(alpha=self.settings.ridge or 1.0)
         return RidgeCV(alphas=np.logspace(0, 5, 11))  # leave-one-out, in closed form
 

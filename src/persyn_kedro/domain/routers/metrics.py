@@ -1,4 +1,4 @@
-"""How good a router's choices are on held-out prompts, beside a constant and a random choice."""
+"""The quality of a router's choices on held-out prompts, against a constant and chance."""
 
 from math import comb
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from persyn_kedro.domain.rewards.reward import TIE, comparable
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 
 def router_metrics(
@@ -15,10 +15,10 @@ def router_metrics(
 ) -> dict[str, Any]:
     """Return Hit@k (k < K) and mean reward regret of the router, the constant and chance.
 
-    All arrays are (prompts, K), rewards NaN where invalid. Only prompts with two valid teachers
-    count (``n``). Hit@k: an oracle teacher, ties included, is among the top k. Choosing an invalid
-    teacher misses, with r = 0. The constant ranks the teachers by mean r on the fit prompts,
-    invalid again 0 (``constant_index`` is its first). Chance is an exact expectation.
+    All arrays are (prompts, K), rewards NaN if invalid. Only prompts with two valid teachers count
+    (``n``). Hit@k: an oracle teacher, including ties, is among the top k. Choosing an invalid
+    teacher is a miss, with r = 0. The constant ranks the teachers by mean r on the fit prompts,
+    again with 0 for invalid (``constant_index`` is its first). Chance is an exact expectation.
     ``beats_constant``: the router's regret is lower. Without prompts, None.
     """
     kept = comparable(rewards_holdout)
@@ -42,7 +42,7 @@ def router_metrics(
 
 
 def constant_ranking(rewards: np.ndarray) -> np.ndarray:
-    """Return the (K,) teacher indices by falling mean reward; ties keep the settings' order.
+    """Return the (K,) teacher indices by descending mean reward; ties keep the settings' order.
 
     Prompts with fewer than two valid teachers are left out; an invalid response counts as r = 0.
     """
@@ -78,7 +78,7 @@ def _random_metrics(rewards: np.ndarray) -> dict[str, float | None]:
 
 
 def reward_gaps(rewards: np.ndarray) -> np.ndarray:
-    """Return (n, K): what choosing each teacher loses to the oracle; an invalid one has r = 0."""
+    """Return (n, K): what choosing each teacher loses to the oracle, with r = 0 if invalid."""
     filled = np.nan_to_num(rewards, nan=0.0)
     return filled.max(axis=1, keepdims=True) - filled
 

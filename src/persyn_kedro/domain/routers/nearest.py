@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Nearest:
-    """Places among the fitted prompts, the nearest first.
+    """Indices of the fitted prompts, nearest first.
 
     Attributes:
         places: (k,) int.
@@ -23,7 +23,7 @@ class Nearest:
 def nearest(point: np.ndarray, fitted: np.ndarray, count: int) -> Nearest:
     """Return the ``count`` nearest (at most all) of (n, d) points to a (d,) point.
 
-    Points are standardised and compared as the kNN router does it, so its neighbours are these.
+    Points are standardised and compared as in the kNN router, so its neighbours are the same.
     """
     from sklearn.neighbors import NearestNeighbors
     from sklearn.preprocessing import StandardScaler

@@ -1,4 +1,4 @@
-"""What another pool of teachers changed: who answers which prompt, and how well the router does."""
+"""What a changed pool of teachers changed: who answers what, and how good the routing is."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from persyn_kedro.domain.routers.saving import Pool, pool_difference
 
 @dataclass(frozen=True)
 class Routed:
-    """Where prompts went at one time.
+    """Where prompts went in one run of the router.
 
     Attributes:
         pool: the teachers, in the settings' order.
         choices: columns ``prompt_id`` and ``teacher``.
-        metrics: the router's, of ``metrics.router_metrics``, where they are known.
+        metrics: the router's, from ``metrics.router_metrics``, if known.
     """
 
     pool: Pool
@@ -34,11 +34,11 @@ def pool_change(
 ) -> dict[str, Any]:
     """Return what changed with the pool, JSON-able.
 
-    Prompts count where teachers answer them (calibration and train) and both times routed them.
+    Only prompts that teachers answer (calibration and train) and both routers routed count.
 
     Args:
         prompts: ``schemas.PROMPTS``, as of now.
-        calls: by step, for each teacher ``{"teacher", "calls", …}`` of this run alone.
+        calls: by step, for each teacher ``{"teacher", "calls", …}`` of this run only.
     """
     moves = _moves(before.choices, now.choices, prompts)
     names = dict.fromkeys(m["teacher"] for m in [*now.pool, *before.pool])
@@ -61,7 +61,7 @@ def pool_change(
 
 
 def _moves(before: pa.Table, now: pa.Table, prompts: pads.Dataset) -> list[dict[str, Any]]:
-    """Return how many prompts went from which teacher to which, the most first."""
+    """Return how many prompts moved from which teacher to which, most first."""
     answered = select_ids(prompts, ANSWERED).select(["prompt_id"])
     both = (
         answered.join(before.rename_columns(["prompt_id", "from"]), "prompt_id", join_type="inner")

@@ -1,6 +1,6 @@
-"""The kinds of router by name: which class, and saved ones loaded as what they are.
+"""The kinds of router by name: their classes, and how saved ones are loaded.
 
-Naming a kind needs neither torch nor scikit-learn: a class is imported once it is used.
+Naming a kind needs neither torch nor scikit-learn: a class is imported on first use.
 """
 
 import shutil
@@ -14,14 +14,14 @@ from persyn_kedro.foundations.settings.plugins import code_identity, load_own
 if TYPE_CHECKING:
     from persyn_kedro.domain.routers.base import TeacherRouter
 
-VERSION = 3  # of every kind: raise it when one makes something else of the same inputs
+VERSION = 3  # of every kind: raise it when the same inputs give another result
 
 
 def router_class(kind: str) -> Any:
     """Return the class of a kind of router.
 
     Raises:
-        PersynError: one of the user's own that is not there, or is no router.
+        PersynError: a class of the user's own does not exist or is not a router.
     """
     if kind == "language_model":
         from persyn_kedro.domain.routers.language_model.router import LanguageModelRouter
@@ -43,18 +43,18 @@ def _own_class(kind: str) -> Any:
 
     found = load_own(kind)
     if not (isinstance(found, type) and issubclass(found, TeacherRouter)):
-        raise PersynError(f"{kind} is no subclass of {TeacherRouter.__module__}.TeacherRouter.")
+        raise PersynError(f"{kind} is not a subclass of {TeacherRouter.__module__}.TeacherRouter.")
     members = {name: getattr(found, name) for name in dir(TeacherRouter)}
     lacking = [n for n, own in members.items() if getattr(own, "__isabstractmethod__", False)]
     if lacking:
-        raise PersynError(f"{kind} lacks {', '.join(lacking)}.")
+        raise PersynError(f"{kind} does not implement {', '.join(lacking)}.")
     return found
 
 
 def save_router(router: "TeacherRouter", directory: Path, pool: Pool) -> None:
-    """Save ``router`` with the pool it was fitted for; ``router.json`` is complete last."""
+    """Save ``router`` with the pool it was fitted for; ``router.json`` is written last."""
     directory = Path(directory)
-    shutil.rmtree(directory, ignore_errors=True)  # what a killed run left may be linked elsewhere
+    shutil.rmtree(directory, ignore_errors=True)  # remains of a killed run may be linked elsewhere
     directory.mkdir(parents=True)
     router.save(directory)
     write_description(directory, {**read_description(directory), "teachers": list(pool)})
@@ -64,8 +64,8 @@ def load_router(directory: Path, pool: Pool) -> "TeacherRouter":
     """Load a router, refusing one that was fitted for another pool.
 
     Raises:
-        PersynError: no whole router there, or the pool or the user's own code differs; the message
-            names the difference.
+        PersynError: the router is missing or incomplete, or the pool or the user's own code
+            differs (the message names the difference).
     """
     from safetensors import SafetensorError
 
@@ -74,10 +74,10 @@ def load_router(directory: Path, pool: Pool) -> "TeacherRouter":
     kind = saved["kind"]
     if saved.get("own_code", {}) != code_identity(kind):
         raise PersynError(
-            f"The router in {directory} was fitted by another state of {kind}: train it again."
+            f"The router in {directory} was fitted with another version of {kind}. Train it again."
         )
     try:
         return router_class(kind).load(Path(directory))
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise PersynError(f"the router in {directory} is not whole: {reason[0]}") from error
+        raise PersynError(f"The router in {directory} is corrupt: {reason[0]}") from error

@@ -14,7 +14,7 @@ from persyn_kedro.domain.routers.saving import check_pool
 from persyn_kedro.foundations.processes.map_blocks import flat, spread
 from persyn_kedro.foundations.progress import watching
 
-BLOCK = 512  # about as many prompts are scored between two words of progress
+BLOCK = 512  # about this many prompts are scored between progress reports
 
 
 def assign(
@@ -28,13 +28,13 @@ def assign(
 
     Args:
         prompt_ids: n of them.
-        texts: the n prompts as they are asked.
+        texts: the n prompts as sent to teachers.
         router: a saved router's directory.
         pool: ``teachers.recipe.pool_identity``: the teachers, in the order of the scores.
-        batch_size: prompts of one forward pass.
+        batch_size: prompts per forward pass.
 
     Raises:
-        PersynError: no router there, or it was fitted for another pool.
+        PersynError: the router is missing, or was fitted for another pool.
     """
     check_pool(router, pool)
     block = batch_size * max(1, BLOCK // batch_size)

@@ -1,4 +1,4 @@
-"""A saved router's directory: ``router.json`` beside the weights, tied to one pool of teachers.
+"""A saved router's directory: ``router.json`` beside the weights, tied to a pool of teachers.
 
 Reading and checking need neither torch nor scikit-learn.
 """
@@ -28,12 +28,12 @@ def check_pool(directory: Path, pool: Pool) -> None:
     """
     saved = read_description(directory).get("teachers")
     if saved is None:
-        raise PersynError(f"{directory} holds a router saved without its pool of teachers.")
+        raise PersynError(f"The router in {directory} was saved without its pool of teachers.")
     difference = pool_difference(saved, pool)
     if difference:
         raise PersynError(
-            f"the router in {directory} was fitted for another pool of teachers "
-            f"({difference}): train the router again."
+            f"The router in {directory} was fitted for another pool of teachers "
+            f"({difference}). Train the router again."
         )
 
 
@@ -41,13 +41,13 @@ def read_description(directory: Path) -> dict[str, Any]:
     """Return the contents of ``router.json``.
 
     Raises:
-        PersynError: it is missing or is not a JSON object with a kind.
+        PersynError: it is missing, or is not a JSON object with a kind.
     """
     path = Path(directory) / DESCRIPTION
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise PersynError(f"no router in {directory}: {DESCRIPTION} is missing.") from None
+        raise PersynError(f"No router in {directory}: {DESCRIPTION} is missing.") from None
     except (OSError, ValueError) as error:
         raise PersynError(f"{path} cannot be read: {error}.") from error
     if not isinstance(description, dict) or "kind" not in description:
@@ -56,7 +56,7 @@ def read_description(directory: Path) -> dict[str, Any]:
 
 
 def write_description(directory: Path, description: dict[str, Any]) -> None:
-    """Write ``router.json`` in one step."""
+    """Write ``router.json`` atomically."""
     draft = Path(directory) / f"{DESCRIPTION}.tmp"
     draft.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     draft.replace(Path(directory) / DESCRIPTION)
@@ -65,7 +65,7 @@ def write_description(directory: Path, description: dict[str, Any]) -> None:
 def describe(
     backbone: "ResolvedModel", settings: TrainRouterSettings, seed: int, n_fit: int
 ) -> dict[str, Any]:
-    """Return what all kinds of router write; ``n_fit`` counts the prompts fitted on."""
+    """Return the description that all kinds of router write; ``n_fit`` counts fitted prompts."""
     return {
         "kind": settings.kind,
         "own_code": code_identity(settings.kind),
@@ -81,10 +81,10 @@ def describe(
 
 
 def resolve_backbone(description: dict[str, Any]) -> "ResolvedModel":
-    """Find again the backbone that a linear or knn router embeds with.
+    """Resolve the backbone that a linear or kNN router embeds with.
 
     Raises:
-        PersynError: its weights are no longer those the router was fitted on.
+        PersynError: its weights are not those that the router was fitted on.
     """
     from persyn_kedro.foundations.models import resolve as weights
 
@@ -92,14 +92,14 @@ def resolve_backbone(description: dict[str, Any]) -> "ResolvedModel":
     found = weights.resolve_model(saved["name"], ModelSettings(**saved["settings"]))
     if found.weights_id != saved["weights_id"]:
         raise PersynError(
-            f"the router's backbone {saved['name']!r} has other weights than it was fitted on: "
-            "train the router again."
+            f"The router's backbone {saved['name']!r} has different weights than it was fitted on. "
+            "Train the router again."
         )
     return found
 
 
 def pool_difference(saved: Pool, pool: Pool) -> str:
-    """Return in words what changed between two pools, or nothing."""
+    """Return in words what changed between two pools, "" if nothing."""
     before = {entry["teacher"]: entry for entry in saved}
     now = {entry["teacher"]: entry for entry in pool}
     parts = [f"{name!r} was added" for name in now if name not in before]

@@ -26,15 +26,15 @@ from persyn_kedro.foundations.storage.paths import Place, is_local, one_sentence
 log = logging.getLogger(__name__)
 
 IDENTITY_FILE = "identity.json"
-REMOTE_READS = 16  # parts of an object store that are read at once
+REMOTE_READS = 16  # parts read from an object store at once
 
 
 class PartStore:
     """Rows of one schema under ``root/<shelf>/part-*.parquet``, later parts after earlier ones.
 
-    A part is complete or not there: on a disk it is written under a temporary name, flushed and
-    renamed, in an object store it is one upload. Of the rows of one ``key`` the last counts, but
-    where the schema has an ``error`` column a row without error is never replaced by one with.
+    A part is complete or absent: on a disk it is written under a temporary name, flushed and
+    renamed, in an object store it is one upload. Of several rows with one ``key`` the last counts,
+    except that, if the schema has an ``error`` column, an error never replaces a success.
     """
 
     def __init__(self, root: Place, schema: pa.Schema, key: Sequence[str] = ("response_key",)):
@@ -43,21 +43,21 @@ class PartStore:
         self.key = tuple(key)
 
     def append(self, shelf: str, rows: list[dict[str, Any]]) -> None:
-        """Add ``rows`` to the shelf in one part file; no rows, no file."""
+        """Add ``rows`` to the shelf in one part file; without rows there is no file."""
         if rows:
             table = pa.Table.from_pylist(rows, schema=self.schema)
             name = f"part-{time.time_ns():020d}-{uuid.uuid4().hex[:12]}.parquet"
             _write_atomically(self._shelf(shelf) / name, lambda file: pq.write_table(table, file))
 
     def read(self, shelf: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return the shelf's rows, one for each key, with ``columns`` (default: all).
+        """Return the shelf's rows, one per key, with ``columns`` (default: all).
 
-        The table is empty where the shelf does not exist.
+        The table is empty if the shelf does not exist.
 
-        A part that is no whole Parquet file is named, set aside, and counts as missing.
+        A part that is not a complete Parquet file is logged, set aside, and counts as missing.
 
         Raises:
-            PersynError: if a part lacks a column: it was written by another version.
+            PersynError: a part lacks a column: it was written by another version.
         """
         columns = list(self.schema.names if columns is None else columns)
         deciding = [*self.key, *(["error"] if "error" in self.schema.names else [])]
@@ -68,7 +68,7 @@ class PartStore:
         paths = sorted(found, key=lambda path: path.name)
         if is_local(self.root):
             read = [_read_part(path, schema) for path in paths]
-        else:  # each takes a while to begin
+        else:  # each has a high latency
             with ThreadPoolExecutor(REMOTE_READS) as pool:
                 read = list(pool.map(_read_part, paths, repeat(schema)))
         parts = [part for part in read if part is not None]
@@ -86,13 +86,13 @@ class PartStore:
             _write_atomically(path, lambda file: file.write(text.encode("utf-8")))
 
     def imported(self) -> str:
-        """Return an identity of all that was put in by hand, empty if nothing was."""
+        """Return an identity of everything that was imported by hand, or ""."""
         with one_sentence_of(self.root):
             marks = sorted(path.name for path in self.root.glob("import-*.json"))
         return settings_id({"imports": marks}) if marks else ""
 
     def note_import(self, counts: Mapping[str, int]) -> None:
-        """Remember that rows were put in by hand: steps that read them are done again."""
+        """Record that rows were imported by hand: steps that read them are redone."""
         path = self.root / f"import-{time.time_ns():020d}-{uuid.uuid4().hex[:12]}.json"
         text = json.dumps(counts, ensure_ascii=False)
         _write_atomically(path, lambda file: file.write(text.encode("utf-8")))
@@ -113,11 +113,11 @@ class PartStore:
         best = best.aggregate([("row", "max"), ("good", "max")])
         chosen = np.zeros(len(table), dtype=bool)
         chosen[pc.coalesce(best["good_max"], best["row_max"]).to_numpy()] = True
-        return table.filter(pa.array(chosen))  # take would join the texts, over 2 GiB in vain
+        return table.filter(pa.array(chosen))  # take would concatenate texts, and fail over 2 GiB
 
 
 def _read_part(path: Place, schema: pa.Schema) -> pa.Table | None:
-    with one_sentence_of(path):  # a store that does not answer has damaged nothing
+    with one_sentence_of(path):  # an unreachable store is not a damaged part
         source = path if is_local(path) else pa.BufferReader(path.fs.cat_file(path.path))
     try:
         with pq.ParquetFile(source) as file:
@@ -126,14 +126,14 @@ def _read_part(path: Place, schema: pa.Schema) -> pa.Table | None:
         raise
     except (pa.ArrowException, OSError) as error:
         aside = path.with_suffix(".corrupt")
-        with suppress(FileNotFoundError):  # another run was quicker
-            path.rename(aside)  # type: ignore[arg-type]  # both are of one kind
-        log.warning("%s is damaged (%s): set aside as %s", path, error, aside.name)
+        with suppress(FileNotFoundError):  # another run was faster
+            path.rename(aside)  # type: ignore[arg-type]  # both have the same type
+        log.warning("%s is damaged (%s) and was set aside as %s", path, error, aside.name)
         return None
     try:
         return table.select(schema.names).cast(schema)
     except (pa.ArrowException, KeyError) as error:
-        raise PersynError(f"{path} cannot be read as a part of its store: {error}") from error
+        raise PersynError(f"{path} cannot be read as part of its store: {error}") from error
 
 
 def _write_atomically(path: Place, write: Callable[[Any], Any]) -> None:
@@ -141,7 +141,7 @@ def _write_atomically(path: Place, write: Callable[[Any], Any]) -> None:
         whole = io.BytesIO()
         write(whole)
         with one_sentence_of(path):
-            path.fs.pipe_file(path.path, whole.getvalue())  # all of it or nothing; open() is not
+            path.fs.pipe_file(path.path, whole.getvalue())  # atomic, unlike open()
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")

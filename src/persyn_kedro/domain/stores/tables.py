@@ -1,4 +1,4 @@
-"""The stores by what they hold. Each is append-only, and never holds a row twice."""
+"""The stores by content. Each is append-only, and never stores a row twice."""
 
 import json
 from typing import Any
@@ -14,13 +14,13 @@ from persyn_kedro.foundations.tables.schemas import (
     STORED_TRIALS,
 )
 
-TRIALS = "trials"  # the one shelf of a TrialStore
+TRIALS = "trials"  # the only shelf of a TrialStore
 
 
 class ResponseStore(PartStore):
     """Responses that were paid for once, shared by every student, alpha and run.
 
-    STORED_RESPONSES, a shelf for each ``teachers.recipe.Recipe.shelf``.
+    STORED_RESPONSES, with a shelf for each ``teachers.recipe.Recipe.shelf``.
     """
 
     def __init__(self, root: Place):
@@ -36,7 +36,7 @@ class ResponseStore(PartStore):
 class StatisticsStore(PartStore):
     """A student's token statistics of responses, computed once for each student.
 
-    STORED_STATISTICS, a shelf for each ``learnability.statistics.scorer_id``.
+    STORED_STATISTICS, with a shelf for each ``learnability.statistics.scorer_id``.
     """
 
     def __init__(self, root: Place):
@@ -46,7 +46,7 @@ class StatisticsStore(PartStore):
 class QualityStore(PartStore):
     """Quality of responses, computed once for each way of judging and each reference.
 
-    STORED_QUALITY, a shelf for each quality settings' id. Null quality is unknown, never 0.
+    STORED_QUALITY, with a shelf for each id of quality settings. A null quality is unknown, not 0.
     """
 
     def __init__(self, root: Place):
@@ -54,9 +54,9 @@ class QualityStore(PartStore):
 
 
 class RoutingStore(PartStore):
-    """Scores of routers that were fitted once: another run, or a killed one, finds them again.
+    """Scores of routers that were fitted once, for other runs and after a kill.
 
-    STORED_SCORES, a shelf for each ``router_comparison.fitting.Fitting.shelf``.
+    STORED_SCORES, with a shelf for each ``router_comparison.fitting.Fitting.shelf``.
     """
 
     def __init__(self, root: Place):
@@ -64,9 +64,9 @@ class RoutingStore(PartStore):
 
 
 class TrialStore(PartStore):
-    """Students that were trained and tested: never trained twice in the same way.
+    """Students that were trained and tested; the same training is never repeated.
 
-    STORED_TRIALS on one shelf, a row for each ``comparison.trial.Trial.trial_id``.
+    STORED_TRIALS on one shelf, with a row for each ``comparison.trial.Trial.trial_id``.
     """
 
     def __init__(self, root: Place):

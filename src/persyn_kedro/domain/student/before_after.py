@@ -7,12 +7,12 @@ from persyn_kedro.foundations.settings.models import Models, ModelSettings, Stud
 
 
 def untrained(models: Models, student: StudentSettings) -> ResolvedModel:
-    """Return the student as it was."""
+    """Return the student before training."""
     return resolve_models(models, [student.model])[student.model]
 
 
 def trained(models: Models, student: StudentSettings, directory: Path) -> ResolvedModel:
-    """Return the student in ``directory``: with the dtype and think setting of its origin."""
+    """Return the student in ``directory``, with the original's dtype and think setting."""
     origin = models.root[student.model]
     settings = ModelSettings(
         local=str(directory),
@@ -26,5 +26,5 @@ def trained(models: Models, student: StudentSettings, directory: Path) -> Resolv
 def before_or_after(
     models: Models, student: StudentSettings, directory: Path | None
 ) -> ResolvedModel:
-    """Return the student trained in ``directory``; without one, as it was."""
+    """Return the student trained in ``directory``; without one, the original."""
     return trained(models, student, directory) if directory else untrained(models, student)

@@ -1,7 +1,7 @@
-"""The SFT trainer as one of several processes: its batches, losses and files are those of one.
+"""The SFT trainer as one of several processes, with one process's batches, losses and files.
 
-Each process draws every whole batch, as one process does, and trains on its share of it. So neither
-the order of the data nor a checkpoint depends on how many processes there are.
+Each process draws every complete batch, like a single process, and trains on its share of it. So
+neither the data order nor a checkpoint depends on the number of processes.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Collator = Callable[[list[Example]], dict[str, Any]]
 def share_of(collator: Collator, group: Group) -> Collator:
     """Return ``collator`` for this process's share of each batch.
 
-    A process whose share is empty (the last batch may have fewer rows than there are processes)
+    A process with an empty share (the last batch may have fewer rows than there are processes)
     takes part in the step with a row without labels, which adds nothing to loss or gradients.
     """
 
@@ -35,16 +35,16 @@ def _without_labels(example: Example) -> Example:
 
 
 def group_trainer(trainer: type) -> type:
-    """Return a trainer's class that trains on whole batches in each process of a group."""
+    """Return a trainer class that gets complete batches in each process of a group."""
     from accelerate.data_loader import BatchSamplerShard
 
     class GroupTrainer(trainer):
-        """``trainer`` whose collator, not whose sampler, gives each process its share."""
+        """``trainer`` whose collator, not its sampler, gives each process its share."""
 
         def get_train_dataloader(self) -> Any:
             loader = super().get_train_dataloader()
             sampler = loader.batch_sampler
-            if isinstance(sampler, BatchSamplerShard):  # let every batch through, as it is
+            if isinstance(sampler, BatchSamplerShard):  # pass every batch through unchanged
                 sampler.num_processes, sampler.process_index, sampler.even_batches = 1, 0, False
             return loader
 
@@ -52,18 +52,18 @@ def group_trainer(trainer: type) -> type:
 
 
 def sharded_trainer(trainer: type) -> type:
-    """Return a trainer's class for parameters of ``fully_shard``.
+    """Return a trainer class for parameters of ``fully_shard``.
 
-    Its checkpoints have the files of any other: gathered as they are saved, cut as they are read.
+    Its checkpoints have the usual files: gathered when saved, sharded when loaded.
     """
     import torch
     from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
     from transformers.trainer_utils import SaveStrategy
 
     class ShardedTrainer(trainer):
-        """``trainer`` with whole optimizer states in its checkpoints.
+        """``trainer`` with complete optimizer states in its checkpoints.
 
-        Transformers' own refuses to make any: it would save rank 0's part alone.
+        Transformers refuses to make any: it would save only rank 0's part.
         """
 
         def __init__(self, *given: Any, args: Any, **more: Any) -> None:
@@ -72,7 +72,7 @@ def sharded_trainer(trainer: type) -> type:
             self.args.save_strategy = wanted
 
         def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-            """Do nothing: the model was loaded from the checkpoint, each part where it belongs."""
+            """Do nothing: the model was loaded from the checkpoint, each part in its place."""
 
         def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
             state = _gathered(self.optimizer.state_dict(), self.args.should_save)
@@ -95,24 +95,24 @@ def sharded_trainer(trainer: type) -> type:
 
 
 def save_sharded(model: Any, directory: Path) -> None:
-    """Save what ``save_pretrained`` saves of a whole model; all processes take part, rank 0 writes.
+    """Save what ``save_pretrained`` saves of a full model; all processes take part, rank 0 writes.
 
-    Transformers' own way writes tied weights twice.
+    Transformers' own method writes tied weights twice.
     """
     from transformers.distributed.utils import gather_full_state_dict
 
     state = gather_full_state_dict(model)
-    if state:  # rank 0's alone has anything
+    if state:  # only rank 0 has anything
         for name in model.all_tied_weights_keys:
             state.pop(name, None)
-        model.config.distributed_config = None  # the state is whole: nothing is to be gathered
+        model.config.distributed_config = None  # the state is complete: nothing to gather
         model.save_pretrained(directory, state_dict=state)
 
 
 def _gathered(state: dict[str, Any], keep: bool) -> dict[str, Any]:
-    """Return an optimizer's state with whole tensors on the CPU; all processes take part.
+    """Return an optimizer's state with full tensors on the CPU; all processes take part.
 
-    Without ``keep`` one tensor at a time is in memory.
+    Without ``keep``, only one tensor at a time is in memory.
     """
     from torch.distributed.tensor import DTensor
 
@@ -127,13 +127,13 @@ def _gathered(state: dict[str, Any], keep: bool) -> dict[str, Any]:
 
 
 def _cut(state: dict[str, Any], groups: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return an optimizer's state of whole tensors, cut as the parameters of ``groups`` are."""
+    """Return an optimizer's state of full tensors, sharded like the parameters of ``groups``."""
     from torch.distributed.tensor import distribute_tensor
 
     parameters = [parameter for group in groups for parameter in group["params"]]
 
     def part(value: Any, parameter: Any) -> Any:
-        if value.shape != parameter.shape:  # the count of steps
+        if value.shape != parameter.shape:  # the step count
             return value
         mesh, placements = parameter.device_mesh, parameter.placements
         return distribute_tensor(value, mesh, placements, src_data_rank=None)

@@ -7,13 +7,13 @@ import numpy as np
 
 from persyn_kedro.domain.intervals.shares import mean_t, newcombe_paired, wilson
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 
 def accuracy_summary(
     before: Sequence[float | None], after: Sequence[float | None], confidence: float
 ) -> dict[str, Any]:
-    """Return exact-match accuracy before and after over the same prompts.
+    """Return exact-match accuracy before and after, over the same prompts.
 
     Prompts whose quality is unknown (None) before or after are left out and counted.
     """
@@ -31,10 +31,10 @@ def accuracy_summary(
 def nll_summary(
     before: Sequence[dict[str, Any]], after: Sequence[dict[str, Any]], confidence: float
 ) -> dict[str, Any]:
-    """Return the mean over responses of NLL a token (nats), before and after.
+    """Return the mean over responses of NLL per token (nats), before and after.
 
     Args:
-        before: rows of ``schemas.TOKEN_STATISTICS``; ``after`` holds the same responses.
+        before: rows of ``schemas.TOKEN_STATISTICS``; ``after`` has the same responses.
     """
     first, second = _nll_by_response(before), _nll_by_response(after)
     pairs = [(first[key], second[key]) for key in first if key in second]

@@ -1,4 +1,4 @@
-"""TRL's SFT trainer on packed rows: nothing is padded, logits exist at completion tokens only."""
+"""TRL's SFT trainer on packed rows: no padding, and logits at completion tokens only."""
 
 import inspect
 from typing import TYPE_CHECKING, Any
@@ -8,12 +8,12 @@ from persyn_kedro.foundations.models.packing import pack, use_packing
 if TYPE_CHECKING:
     import torch
 
-IGNORED = -100  # PyTorch's cross-entropy leaves these labels out
-_ROWS_AT_ONCE = 64  # of logits in float32: they stay in the processor's cache
+IGNORED = -100  # PyTorch's cross-entropy ignores these labels
+_ROWS_AT_ONCE = 64  # rows of float32 logits; they stay in the processor's cache
 
 
 def packable(model: Any) -> bool:
-    """Switch ``model`` to packed attention; tell whether it can be trained on packed rows."""
+    """Switch ``model`` to packed attention; return whether it can be trained on packed rows."""
     return "logits_to_keep" in inspect.signature(model.forward).parameters and use_packing(model)
 
 
@@ -32,14 +32,14 @@ def collate(examples: list[dict[str, list[int]]]) -> dict[str, Any]:
 
 
 def packed_trainer() -> Any:
-    """Return the trainer's class (made here, because importing TRL takes seconds)."""
+    """Return the trainer class (defined here because importing TRL takes seconds)."""
     from trl import SFTTrainer
 
     class PackedTrainer(SFTTrainer):
-        """``SFTTrainer`` with its loss, the same up to rounding, for packed rows on a CPU.
+        """``SFTTrainer`` with the same loss, up to rounding, for packed rows on a CPU.
 
-        TRL's fused head is a Triton kernel on a GPU, where it is kept; without one it takes more
-        than a third of a step.
+        On a GPU, TRL's fused head is a Triton kernel and is kept; without one it takes more than a
+        third of a step.
         """
 
         def compute_loss(
@@ -57,7 +57,7 @@ def packed_trainer() -> Any:
             output = model(**given, logits_to_keep=kept, use_cache=False)
             loss = summed_cross_entropy(output.logits[0], targets[kept])
             loss = loss / (len(kept) if num_items_in_batch is None else num_items_in_batch)
-            loss = loss * self.args.world_size  # a group's gradients and losses are averaged
+            loss = loss * self.args.world_size  # a group averages gradients and losses
             return (loss, output) if return_outputs else loss
 
     return PackedTrainer
@@ -66,8 +66,8 @@ def packed_trainer() -> Any:
 def summed_cross_entropy(logits: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
     """Return the cross-entropy of (rows, vocabulary) logits, in nats, summed in float32.
 
-    The gradient is written over ``logits``, which must not be used again: no second matrix of
-    that size exists.
+    The gradient overwrites ``logits``, which must not be used again: there is never a second matrix
+    of that size.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning of the student with TRL, on the ids and mask of our one rendering."""
+"""Supervised fine-tuning of the student with TRL, on our own rendering's ids and mask."""
 
 import math
 import shutil
@@ -23,7 +23,7 @@ from persyn_kedro.foundations.progress.training import train
 from persyn_kedro.foundations.settings.steps import LoraSettings, SftSettings
 from persyn_kedro.foundations.storage.checkpoints import checkpoints_of
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 
 def train_student_job(
@@ -37,22 +37,22 @@ def train_student_job(
     """Fine-tune on ``rows`` (prompt, visible text), save to ``workspace/model``, yield the curve.
 
     The first item is ``{"left_out": n}``: rows longer than ``settings.max_length`` tokens. Then
-    one ``{"step", "epoch", "loss", "learning_rate"}`` for each optimizer step. Runs in a child, or
-    in several that train together (``foundations.processes.ranks``): ``settings.batch_size`` rows
-    are one batch of them all, and whatever their number they resume each other's checkpoints.
+    one ``{"step", "epoch", "loss", "learning_rate"}`` per optimizer step. Runs in a child process,
+    or in several that train together (``foundations.processes.ranks``): ``settings.batch_size``
+    rows are one batch for all of them, and any number of them can resume each other's checkpoints.
 
     Raises:
-        PersynError: no row is short enough, or an adapter is to be trained on sharded weights.
+        PersynError: no row is short enough, or a LoRA adapter was asked for with sharded weights.
     """
     from persyn_kedro.foundations.models.load import load_tokenizer
 
     mine = group()
     if mine.sharded and settings.lora:
-        raise PersynError("sft.lora: an adapter is not trained on weights that are sharded.")
+        raise PersynError("sft.lora does not work on sharded weights: set cluster.sharding: none.")
     tokenizer = load_tokenizer(student)
     examples = training_examples(tokenizer, rows, system, settings.max_length)
     if not examples:
-        raise PersynError(f"No training row fits into sft.max_length = {settings.max_length}.")
+        raise PersynError(f"No training row fits in sft.max_length = {settings.max_length}.")
     yield {"left_out": len(rows) - len(examples)}
     identity = {
         "rows": settings_id({"examples": examples}),
@@ -62,7 +62,7 @@ def train_student_job(
     }
     if mine.rank == 0:
         checkpoints_of(workspace, settings_id(identity))
-    mine.barrier()  # the others find what rank 0 has left
+    mine.barrier()  # the others see what rank 0 left
     checkpoints = workspace / "checkpoints"
     newest = _newest(checkpoints)
     if mine.sharded and newest:
@@ -76,7 +76,7 @@ def train_student_job(
 
 
 def fits(tokenizer: Any, system: str | None, prompt: str, response: str, max_length: int) -> bool:
-    """Tell whether ``training_examples`` keeps this row."""
+    """Return whether ``training_examples`` keeps this row."""
     return len(render(tokenizer, system, prompt, response).input_ids) <= max_length
 
 
@@ -123,7 +123,7 @@ def _trainer(
     packs = packable(model)
     trainer = _trainer_class(packs, mine)(
         model=model,
-        data_collator=collate if packs else None,  # None: TRL's, which pads
+        data_collator=collate if packs else None,  # None: TRL's own, which pads
         args=_arguments(settings, seed, checkpoints, _warmup_steps(settings, len(examples)), packs),
         train_dataset=Dataset.from_list(examples),
         processing_class=tokenizer,
@@ -131,7 +131,7 @@ def _trainer(
     )
     if mine.size > 1:
         trainer.data_collator = share_of(trainer.data_collator, mine)
-    trainer.remove_callback(PrinterCallback)  # a line for each step; the curve has them all
+    trainer.remove_callback(PrinterCallback)  # prints a line per step; the curve has them all
     return trainer
 
 
@@ -144,7 +144,7 @@ def _trainer_class(packs: bool, mine: Group) -> Any:
 
 
 def _warmup_steps(settings: SftSettings, examples: int) -> int:
-    """Return the share of the steps, rounded down: a run of one step must not be all warm-up."""
+    """Return the warm-up's share of the steps, rounded down: a single step must not be warm-up."""
     a_step = settings.batch_size * settings.gradient_accumulation
     return int(settings.warmup_fraction * settings.epochs * math.ceil(examples / a_step))
 
@@ -162,7 +162,7 @@ def _arguments(
         gradient_accumulation_steps=settings.gradient_accumulation,
         learning_rate=settings.learning_rate,
         warmup_steps=warmup_steps,
-        max_length=None,  # too long rows are left out above, never cut
+        max_length=None,  # rows that are too long are left out above, never cut
         dataset_kwargs={"skip_prepare_dataset": True},  # ids and labels are ours
         gradient_checkpointing=settings.gradient_checkpointing,
         bf16=settings.precision == "bfloat16_autocast",
@@ -192,7 +192,7 @@ def _lora(settings: LoraSettings) -> Any:
 
 
 def _save(trainer: Any, tokenizer: Any, dtype: str, directory: Path, mine: Group) -> None:
-    """Save what ``from_pretrained`` and vLLM load, the adapter merged, the template included."""
+    """Save what ``from_pretrained`` and vLLM load, with the adapter merged and the template."""
     import torch
 
     if mine.rank == 0:
@@ -214,7 +214,7 @@ def _save(trainer: Any, tokenizer: Any, dtype: str, directory: Path, mine: Group
 
 
 def _stop_at_end_of_turn(generation: Any, tokenizer: Any) -> None:
-    """Add the trained end of turn to the stops: it need not be the tokenizer's end of text."""
+    """Add the trained end of turn to the stops: it may differ from the tokenizer's end of text."""
     stops = generation.eos_token_id
     stops = [] if stops is None else [stops] if isinstance(stops, int) else stops
     generation.eos_token_id = list(dict.fromkeys([*end_of_turn_ids(tokenizer), *stops]))

@@ -1,4 +1,4 @@
-"""Checking generated answers against the references that their prompts carry."""
+"""Check generated answers against their prompts' references."""
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ EXACT = QualitySettings(kind="exact_answer")
 def exact_checker(
     prompts: pads.Dataset, thinks: dict[str, Think], store: QualityStore, texts: Texts
 ) -> Check:
-    """Return what checks responses to prompts that have a reference, and leaves out the others.
+    """Return a function that checks responses to prompts with a reference, and omits the others.
 
     Args:
         prompts: ``schemas.PROMPTS`` or ``SOURCE_PROMPTS``, read block by block.

@@ -1,4 +1,4 @@
-"""The merged training set, in the conversational form that TRL and others read."""
+"""The merged training set, in the conversational format of TRL and others."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.memory import give_back
 from persyn_kedro.foundations.tables.rows import BLOCK, TableRows
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 
 def build_sft_dataset(
@@ -34,8 +34,8 @@ def build_sft_dataset(
     Left out: errors, empty responses, truncated ones unless allowed, and ``unsolved`` prompts.
 
     Args:
-        routed: rows of ``schemas.ROUTED_RESPONSES``, one for a prompt, in any order; read without
-            holding them where they are teacher by teacher in the prompts' order.
+        routed: rows of ``schemas.ROUTED_RESPONSES``, one per prompt, in any order; streamed if they
+            are ordered by teacher and then like the prompts.
         chosen: which of ``prompts``, as ``prompts.select_ids`` returns it.
         rewards: rows of ``schemas.REWARDS``, known for calibration prompts.
         thinks: each teacher's ``think`` setting.
@@ -50,7 +50,7 @@ def build_sft_dataset(
     chosen = chosen.append_column("reward", _rewards_of(ids, teachers, rewards))
     scored = assignments.to_table(columns=["prompt_id"])["prompt_id"]
     chosen = chosen.append_column("assignment", pa.array(places_of(ids, scored)))
-    give_back()  # all that it was put together from
+    give_back()  # everything that it was built from
     sources = (
         TableRows(prompts, ["prompt"]),
         TableRows(routed, ["teacher", "response", "finish_reason", "response_key"]),
@@ -64,7 +64,7 @@ def build_sft_dataset(
 
 
 def trainable_text(row: Mapping[str, Any], think: Think, allow_truncated: bool) -> str | None:
-    """Return what a student is trained on of a response, None where that is nothing."""
+    """Return the text of a response to train on, None if it is unusable."""
     if not is_trainable(row, allow_truncated):
         return None
     text = visible_text(row["response"], think)
@@ -72,14 +72,14 @@ def trainable_text(row: Mapping[str, Any], think: Think, allow_truncated: bool) 
 
 
 def is_trainable(row: Mapping[str, Any], allow_truncated: bool) -> bool:
-    """Tell whether a response ended by itself, or by its length where that is allowed."""
+    """Return whether a response ended by itself, or was truncated if that is allowed."""
     return row["finish_reason"] == "stop" or (allow_truncated and row["finish_reason"] == "length")
 
 
 def _rewards_of(
     prompt_ids: pa.ChunkedArray, teachers: pa.ChunkedArray, rewards: pads.Dataset
 ) -> pa.Array:
-    """Return the reward of each prompt's teacher, (n,) float64, null where it is not known."""
+    """Return the reward of each prompt's teacher, (n,) float64, null if unknown."""
     values, known = np.zeros(len(prompt_ids)), np.zeros(len(prompt_ids), dtype=bool)
     table = rewards.to_table(columns=["prompt_id", "teacher", "reward"])
     scored = np.flatnonzero(pc.is_in(prompt_ids, value_set=pc.unique(table["prompt_id"])))
@@ -108,7 +108,7 @@ def _examples(
     usable = pa.array([text is not None for text in texts], pa.bool_())
     chosen, answers = chosen.filter(usable), answers.filter(usable)
     asked = prompts.take(chosen["row"].to_numpy())["prompt"].to_pylist()
-    # Calibration prompts are trained on too; only withheld ones are kept out.
+    # Calibration prompts are trained on too; only withheld prompts are left out.
     withheld = pc.fill_null(pc.equal(chosen["part"], "withheld"), False)
     columns = {
         "prompt": _messages(system=None if system is None else [system] * len(asked), user=asked),
@@ -125,7 +125,7 @@ def _examples(
 
 
 def _messages(**texts: list[str] | None) -> pa.Array:
-    """Return a list of messages for each row, from the (n,) texts of each role that there is."""
+    """Return a list of messages per row, from the (n,) texts of each role that is present."""
     given = {role: own for role, own in texts.items() if own is not None}
     rows = len(next(iter(given.values())))
     contents = pa.array([t for own in zip(*given.values(), strict=True) for t in own], pa.string())

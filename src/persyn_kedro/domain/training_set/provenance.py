@@ -1,4 +1,4 @@
-"""The whole chain behind one row of the training set."""
+"""The full chain behind one row of the training set."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,11 +13,11 @@ Load = Callable[[str], Any]
 
 
 def trace(prompt_id: str, load: Load) -> dict[str, Any]:
-    """Return what made the training row of a prompt.
+    """Return the origin of a prompt's training row.
 
     Args:
-        prompt_id: whole, or the beginning of just one.
-        load: gives a catalog's dataset by name, in the versions that belong together.
+        prompt_id: complete, or a unique prefix.
+        load: returns a catalog dataset by name, in the versions that belong together.
 
     Raises:
         PersynError: no row or several rows begin with this id.
@@ -27,7 +27,8 @@ def trace(prompt_id: str, load: Load) -> dict[str, Any]:
     found = set(dataset.to_table(columns=["prompt_id"], filter=begun)["prompt_id"].to_pylist())
     if len(found) != 1:
         raise PersynError(
-            f"{len(found)} rows of sft_dataset have a prompt_id that begins with {prompt_id!r}."
+            f"{len(found)} rows of sft_dataset have a prompt_id that begins with {prompt_id!r}; "
+            "give the beginning of exactly one."
         )
     (full,) = found
     row, response = _only(dataset, full), _only(load("routed_responses"), full)
@@ -66,7 +67,7 @@ def _only(dataset: Any, prompt_id: str) -> dict[str, Any]:
     rows = _rows(dataset, prompt_id)
     if len(rows) != 1:
         raise PersynError(
-            f"The tables do not belong together: one of them has {len(rows)} rows of prompt "
+            f"The tables do not belong together: one of them has {len(rows)} rows for prompt "
             f"{prompt_id}. Run the later steps again."
         )
     return rows[0]

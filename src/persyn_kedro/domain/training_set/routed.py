@@ -1,4 +1,4 @@
-"""Ask each teacher its own prompts, and verify the answers where the settings say so."""
+"""Send each teacher its own prompts, and verify the answers if the settings say so."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 
@@ -10,14 +10,14 @@ from persyn_kedro.domain.prompts.chosen import ChosenPrompts
 from persyn_kedro.foundations.settings.steps import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 Wanted = dict[str, Sequence[tuple[str, str]]]  # {teacher: [(prompt_id, prompt)]}
 # wanted -> (outcomes, calls), tables of schemas.OUTCOMES and CALLS
 Ask = Callable[[Wanted], tuple[pa.Table, pa.Table]]
 # responses or outcomes -> table of schemas.QUALITY
 Check = Callable[[pa.Table], pa.Table]
-# rows of schemas.OUTCOMES -> the same of schemas.RESPONSES, read again
+# rows of schemas.OUTCOMES -> the same rows of schemas.RESPONSES, read again
 Texts = Callable[[pa.Table], Iterator[pa.RecordBatch]]
 Rounds = Generator[Wanted, tuple[pa.Table, pa.Table], pa.Table]
 
@@ -34,8 +34,8 @@ def routed_generation(
 ) -> tuple[pa.RecordBatchReader, pa.Table]:
     """Return ``schemas.ROUTED_RESPONSES``, streamed, and the ``schemas.CALLS`` of this run.
 
-    The rules are those of ``routed_rounds``. All is asked before the first row is read; until
-    then, and after, only OUTCOMES are in memory.
+    The rules are those of ``routed_rounds``. Everything is generated before the first row is read;
+    before and after that, only OUTCOMES are in memory.
 
     Args:
         choices: as for ``routed_rounds``.
@@ -74,18 +74,17 @@ def routed_rounds(
     settings: GenerateSettings,
     allow_truncated: bool,
 ) -> Rounds:
-    """Yield, round by round, what each teacher is to be asked; return the rows to keep.
+    """Yield, round by round, what to ask each teacher; return the rows to keep.
 
-    Each round is sent its responses, with or without their texts, a row for each prompt, and their
-    quality. With ``verification`` ``next_choice`` a prompt whose answer is wrong, or cannot be
-    trained on, goes to its next choices, up to ``max_calls`` in all, each counted; the last answer
-    is left out if it is wrong too. With ``drop`` wrong answers are left out. Unknown quality is
-    kept. With ``on_failure`` ``next_choice`` a prompt that its teacher could not answer goes on
-    too.
-
+    Each round is sent its responses, with or without their texts, one row per prompt, and their
+    quality. If ``verification`` is ``next_choice``, a prompt whose answer is wrong or unusable goes
+    to its next choices, up to ``max_calls`` in total, each counted; the last answer is left out if
+    it is wrong too. With ``drop``, wrong answers are left out. Unknown quality is kept. If
+    ``on_failure`` is ``next_choice``, a prompt that its teacher failed to answer also goes to the
+    next.
     Args:
-        choices: (n, R) int, for each prompt the places in ``teachers`` of those to ask, the first
-            one first; -1 where there are no more.
+        choices: (n, R) int, for each prompt the indices in ``teachers`` of those to ask, in order;
+            -1 after the last.
 
     Returns:
         ``rank``, ``quality`` and the responses' columns.
@@ -107,7 +106,7 @@ def routed_rounds(
 
 
 def _rejected(rows: pa.Table, settings: GenerateSettings, allow_truncated: bool) -> pa.Array:
-    """Tell of each row, as bool, whether its prompt is left out or goes on."""
+    """Return for each row, as bool, whether its prompt is left out or goes to the next choice."""
     failed = pc.equal(rows["finish_reason"], "error")
     if settings.verification == "keep":
         return failed if settings.on_failure == "next_choice" else pc.less(rows["rank"], 0)

@@ -1,4 +1,4 @@
-"""Models: found, fetched, loaded, and their chats rendered."""
+"""Models: resolve, fetch and load them, and render their chats."""
 
 import lazy_loader
 

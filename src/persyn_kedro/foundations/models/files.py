@@ -1,4 +1,4 @@
-"""Which files of a model directory are read: safetensors, no code, unless settings allow it."""
+"""Which files of a model directory are read: safetensors and no code, unless allowed."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ CODE = ("*.py",)
 
 
 def file_patterns(settings: ModelSettings) -> list[str]:
-    """Return the names of the files that are fetched, read and hashed."""
+    """Return the names of the files to fetch, read and hash."""
     pickles = PICKLES if settings.allow_pickle else ()
     return [*SAFE, *pickles, *(CODE if settings.allow_remote_code else ())]
 
@@ -20,7 +20,7 @@ def file_patterns(settings: ModelSettings) -> list[str]:
 def local_directory(settings: ModelSettings) -> Path:
     """Return a local model's directory.
 
-    Where ``local`` is one of the catalog's (``data/06_models/student``), its newest version.
+    If ``local`` is a catalog entry (``data/06_models/student``), that is its newest version.
     """
     directory = Path(settings.local or "").expanduser()
     if not (directory / "config.json").is_file():
@@ -31,36 +31,36 @@ def local_directory(settings: ModelSettings) -> Path:
 
 
 def check_directory(what: str, directory: Path, settings: ModelSettings) -> None:
-    """Refuse what is no model directory, or holds what the settings do not allow.
+    """Refuse a directory without a model, or with what the settings do not allow.
 
     Raises:
-        PersynError: names the directory and, where there is one, the setting that allows it.
+        PersynError: names the directory and, if there is one, the setting that would allow it.
     """
     if not directory.is_dir():
-        raise PersynError(f"{what}: there is no directory {directory}.")
+        raise PersynError(f"{what}: no such directory: {directory}.")
     if not (directory / "config.json").is_file():
         raise PersynError(f"{what}: {directory} has no config.json.")
     for name in ("config.json", "tokenizer_config.json"):
         if (directory / name).is_file() and not _read_object(directory / name):
-            raise PersynError(f"{what}: {directory / name} is no JSON object with settings.")
+            raise PersynError(f"{what}: {directory / name} is not a JSON object.")
     pickles = sorted(p.name for pattern in PICKLES for p in directory.glob(pattern))
     if not any(directory.glob("*.safetensors")):
         if not pickles:
             raise PersynError(f"{what}: {directory} has no *.safetensors.")
         if not settings.allow_pickle:
             raise PersynError(
-                f"{what}: {directory} has pickled weights alone ({pickles[0]}), which can run code "
+                f"{what}: {directory} has only pickled weights ({pickles[0]}), which can run code "
                 "when they are read: convert them to safetensors, or set the model's allow_pickle."
             )
     if not settings.allow_remote_code and _needs_remote_code(directory):
         raise PersynError(
-            f"{what}: {directory} brings code of its own (auto_map in its config.json or "
-            "tokenizer_config.json): set the model's allow_remote_code to run it."
+            f"{what}: {directory} contains code of its own (auto_map in its config.json or "
+            "tokenizer_config.json); set the model's allow_remote_code to run it."
         )
 
 
 def read_config(directory: Path) -> dict:
-    """Return the directory's config.json ({} where it is no JSON object)."""
+    """Return the directory's config.json ({} if it is not a JSON object)."""
     return _read_object(directory / "config.json")
 
 
@@ -73,9 +73,9 @@ def _read_object(path: Path) -> dict:
 
 
 def _needs_remote_code(directory: Path) -> bool:
-    """Tell whether Transformers itself lacks the model or its tokenizer.
+    """Return whether Transformers itself lacks the model or its tokenizer.
 
-    Where it has them, code beside the weights is not run.
+    If it has them, code beside the weights is not run.
     """
     config = read_config(directory)
     tokenizer = _read_object(directory / "tokenizer_config.json")
@@ -89,7 +89,7 @@ def _needs_remote_code(directory: Path) -> bool:
 
 
 def _has_tokenizer(config: dict, tokenizer: dict) -> bool:
-    """Tell whether Transformers has the tokenizer, by the model's type or its own class."""
+    """Return whether Transformers has the tokenizer, by the model's type or the tokenizer class."""
     from transformers.models.auto.tokenization_auto import (
         TOKENIZER_MAPPING_NAMES,
         tokenizer_class_from_name,

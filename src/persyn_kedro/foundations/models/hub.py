@@ -1,4 +1,4 @@
-"""Hub repositories: which commit a name stands for now."""
+"""Hub repositories: which commit a name currently stands for."""
 
 import re
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from persyn_kedro.foundations.errors import PersynError
 COMMIT = re.compile("[0-9a-f]{40}")
 
 
-@lru_cache  # a run sees one state of the hub: ``ask_anew``
+@lru_cache  # a run sees one state of the hub; see ``ask_anew``
 def hub_commit(name: str, revision: str | None, kind: Literal["model", "dataset"]) -> str:
-    """Return the commit that a revision of a hub repository now is (the cache's, if offline).
+    """Return the commit that a revision of a hub repository points to (the cached one, if offline).
 
-    A commit that is in the cache is believed without asking the hub.
+    A commit id that is in the cache is used without asking the hub.
 
     Raises:
-        PersynError: the hub does not have it, or cannot be reached and the cache lacks it.
+        PersynError: it is not on the hub, or the hub is unreachable and the cache lacks it.
     """
     import huggingface_hub
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
@@ -28,35 +28,35 @@ def hub_commit(name: str, revision: str | None, kind: Literal["model", "dataset"
         return cached
     try:
         info = huggingface_hub.HfApi().repo_info(name, revision=revision, repo_type=kind)
-    except Exception as error:  # those of the hub and those of its connection share no base
+    except Exception as error:  # the hub's and the connection's share no base
         if cached and not isinstance(error, (RepositoryNotFoundError, RevisionNotFoundError)):
             return cached
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise PersynError(f"Hub {kind} {name!r} cannot be found: {reason[0]}") from error
+        raise PersynError(f"Hub {kind} {name!r} was not found: {reason[0]}") from error
     if not COMMIT.fullmatch(info.sha or ""):
-        raise PersynError(f"Hub {kind} {name!r} came without a commit.")
+        raise PersynError(f"Hub {kind} {name!r} has no commit id.")
     return str(info.sha)
 
 
 def cached_model(name: str, commit: str) -> Path | None:
-    """Return the directory of a hub model whose files are in the cache; ask nobody."""
+    """Return the directory of a cached hub model; makes no request."""
     import huggingface_hub
 
     try:
         found = huggingface_hub.snapshot_download(name, revision=commit, local_files_only=True)
-    except (OSError, ValueError):  # the hub's own errors are among these
+    except (OSError, ValueError):  # includes the hub's own errors
         return None
     return Path(found)
 
 
-@lru_cache  # a model that has none of the files is asked for them once a run
+@lru_cache  # asks once per run for a model without the files
 def fetch_files(name: str, commit: str, files: tuple[str, ...]) -> Path:
     """Return a hub model's directory in the cache, with those of these files that the model has.
 
-    The cache is believed where it has one of them; else the hub says whether there is any.
+    If the cache has one of them it is trusted; otherwise the hub is asked.
 
     Raises:
-        PersynError: they are not in the cache, and the hub cannot be asked.
+        PersynError: they are not in the cache, and the hub is unreachable.
     """
     import huggingface_hub
 
@@ -67,16 +67,16 @@ def fetch_files(name: str, commit: str, files: tuple[str, ...]) -> Path:
         found = Path(
             huggingface_hub.snapshot_download(name, revision=commit, allow_patterns=list(files))
         )
-        if not _has_any(found, files):  # also what it returns where the hub is out of reach
+        if not _has_any(found, files):  # also the result when the hub is unreachable
             huggingface_hub.HfApi().repo_info(name, revision=commit)
-    except Exception as error:  # those of the hub and those of its connection share no base
+    except Exception as error:  # the hub's and the connection's share no base
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise PersynError(f"Hub model {name!r} could not be fetched: {reason[0]}") from error
     return found
 
 
 def ask_anew() -> None:
-    """Forget what the hub said: a run sees the state of the hub as it begins."""
+    """Forget what the hub said: each run sees the hub's state at its start."""
     hub_commit.cache_clear()
     fetch_files.cache_clear()
 
@@ -86,18 +86,18 @@ def _has_any(directory: Path, files: Sequence[str]) -> bool:
 
 
 def hub_licence(name: str, revision: str | None, kind: Literal["model", "dataset"]) -> str | None:
-    """Return the licence that a hub repository's card gives; None if none, or the hub is away."""
+    """Return the licence on a hub repository's card; None if none, or the hub is unreachable."""
     import huggingface_hub
 
     try:
         info = huggingface_hub.HfApi().repo_info(name, revision=revision, repo_type=kind)
-    except Exception:  # those of the hub and those of its connection share no base
+    except Exception:  # the hub's and the connection's share no base
         return None
     return card_licence(getattr(info, "card_data", None))
 
 
 def card_licence(card: Any) -> str | None:
-    """Return the licence of a card's data (``huggingface_hub.CardData``), None if it gives none."""
+    """Return the licence in a card's data (``huggingface_hub.CardData``), or None."""
     licence = getattr(card, "license", None)
     if licence == "other":
         licence = getattr(card, "license_name", None)

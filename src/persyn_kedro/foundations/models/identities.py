@@ -1,4 +1,4 @@
-"""What a model or a prompt source is, found out without fetching it."""
+"""The identity of a model or a prompt source, found without fetching it."""
 
 import hashlib
 from importlib.metadata import PackageNotFoundError, version
@@ -19,13 +19,12 @@ _TEMPLATE = {"template_date", "template_arguments"}
 
 
 def model_identity(name: str, settings: ModelSettings) -> dict[str, Any]:
-    """Return ``weights_id`` and the settings that change what the model says.
+    """Return ``weights_id`` and the settings that change the model's answers.
 
-    The template's date and arguments are among them where the template reads a date, and where
-    there are arguments.
+    The template's date is included if the template reads a date, its arguments if there are any.
 
     Raises:
-        PersynError: the model is not there.
+        PersynError: the model does not exist.
     """
     rest = {k: v for k, v in lasting(settings).items() if k not in _SOURCE | _TEMPLATE}
     weights_id = identify_weights(name, settings)
@@ -41,7 +40,7 @@ def harness_identity(settings: BenchmarkSettings) -> dict[str, str]:
     """Return the harness's version and the content of the user's own task files."""
     try:
         found = {"lm-eval": version("lm-eval")}
-    except PackageNotFoundError:  # refused before it is used
+    except PackageNotFoundError:  # refused before use
         found = {}
     root = Path(settings.include_path) if settings.include_path else None
     for path in sorted(root.rglob("*")) if root and root.is_dir() else ():
@@ -53,9 +52,9 @@ def harness_identity(settings: BenchmarkSettings) -> dict[str, str]:
 
 
 def source_identity(source: PromptSource) -> str | None:
-    """Return the content of what prompts are read from.
+    """Return the identity of what prompts are read from.
 
-    That is files' SHA-256, a hub data set's commit, or the version of what makes tasks.
+    That is the files' SHA-256, a hub dataset's commit, or the version of the task generator.
     """
     if source.file is not None:
         digest = files_content(source.file)

@@ -20,7 +20,7 @@ def device() -> Literal["cuda", "cpu"]:
 
 
 def source_options(resolved: "ResolvedModel") -> dict[str, bool | None]:
-    """Return the options of every ``from_pretrained``: safetensors and no remote code, or what is
+    """Return the options of every ``from_pretrained``: safetensors and no remote code, unless
     allowed."""
     settings = resolved.settings
     return {
@@ -31,7 +31,7 @@ def source_options(resolved: "ResolvedModel") -> dict[str, bool | None]:
 
 @contextmanager
 def readable(resolved: "ResolvedModel") -> Iterator[None]:
-    """Turn what Transformers says of files it cannot read into one sentence.
+    """Turn Transformers' error about files it cannot read into one sentence.
 
     Raises:
         PersynError: names the model and its directory.
@@ -64,9 +64,9 @@ def load_causal_lm(
 ) -> "PreTrainedModel":
     """Return the language model, in evaluation mode, on ``device``.
 
-    ``dtype`` is a torch type's name (default: the settings' one). With several ``shards``, one a
-    process of the ``torch.distributed`` group, each process reads its own from the files alone, and
-    the parameters are those of torch's ``fully_shard``.
+    ``dtype`` is a torch type's name (default: as in the settings). With several ``shards``, one
+    for each process of the ``torch.distributed`` group, each process reads only its own from the
+    files, and the parameters are those of torch's ``fully_shard``.
 
     Raises:
         PersynError: the files cannot be read, or the weights cannot be sharded.
@@ -94,9 +94,9 @@ def _sharding(resolved: "ResolvedModel", shards: int) -> dict[str, Any]:
 
 
 def check_shards(resolved: "ResolvedModel", shards: int) -> None:
-    """Refuse tied embeddings whose rows do not divide; no weights are read.
+    """Refuse tied embeddings whose rows cannot be divided evenly; reads no weights.
 
-    Transformers ties them after each was sharded, and what pads them then keeps them apart in
+    Transformers ties them after each was sharded; their padding would then keep them separate in
     training.
 
     Raises:
@@ -111,7 +111,7 @@ def check_shards(resolved: "ResolvedModel", shards: int) -> None:
     rows = config.get_text_config().vocab_size
     if getattr(config, "tie_word_embeddings", False) and rows % shards:
         raise PersynError(
-            f"Model {resolved.name!r}: {rows} rows of tied embeddings cannot be sharded between "
-            f"{shards} processes; set cluster.training_processes to one that divides them, or "
+            f"Model {resolved.name!r}: {rows} rows of tied embeddings cannot be divided among "
+            f"{shards} processes; set cluster.training_processes to a divisor of {rows}, or "
             "cluster.sharding to none."
         )

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-_CACHED = 2**17  # numbers, in float32 512 KiB
+_CACHED = 2**17  # numbers; 512 KiB in float32
 
 
 def norms_by_rows(model: Any) -> None:
     """Make a CPU model's RMS and layer norms run block by block, with the same bits. No gradients.
 
-    A norm treats each row on its own, but as single operations over a long row of tokens each of
-    its passes goes through memory (docs/performance.md).
+    A norm treats each row independently, but on a long row of tokens each of its passes goes
+    through main memory (docs/performance.md).
     """
     if model.device.type != "cpu":
         return
@@ -39,7 +39,7 @@ def _by_rows(forward: Callable[..., "torch.Tensor"], cached: int) -> Callable[..
 
 
 def _is_by_row(module: Any) -> bool:
-    """Whether ``module`` gives (1, tokens, width) the same bits and type block by block."""
+    """Return whether ``module`` gives (1, tokens, width) the same bits and type block by block."""
     import torch
 
     weight = getattr(module, "weight", None)

@@ -1,7 +1,7 @@
-"""Many sequences in one row, without padding: attention alone sees where each begins and ends.
+"""Many sequences in one row, without padding: only attention knows where each begins and ends.
 
-All other layers treat each token on its own, so they run on the whole row at once. Sequences with
-the same beginning (one prompt, K responses) share it: it is computed once.
+All other layers treat each token independently, so they run on the full row at once. Sequences
+with a common prefix (one prompt, K responses) share it: it is computed once.
 """
 
 import math
@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-ATTENTION = "persyn_packed"  # the name under which transformers knows our attention
-SHORT = 512  # up to here the CPU's fused kernel has a backward slower than plain products
+ATTENTION = "persyn_packed"  # our attention's name in transformers
+SHORT = 512  # up to here the CPU's fused kernel has a slower backward pass than plain products
 Segment = tuple[int, int, int, int]
 Family = tuple[list[int], Sequence[list[int]]]
 
 
 class CannotPack(Exception):
-    """A model's attention has a part that packing does not know of."""
+    """A model's attention has a part that packing does not support."""
 
 
 @dataclass(frozen=True)
 class Pack:
     """A row of token ids with their positions in the sequences they belong to.
 
-    A segment is ``(start, stop, shared_start, shared_stop)``: tokens ``start:stop`` of the row go
-    on from tokens ``shared_start:shared_stop`` (empty where they begin a sequence).
+    A segment is ``(start, stop, shared_start, shared_stop)``: tokens ``start:stop`` of the row
+    continue tokens ``shared_start:shared_stop`` (empty if they begin a sequence).
     """
 
     input_ids: list[int]
@@ -36,7 +36,7 @@ class Pack:
 
 
 def pack(families: Iterable[Family]) -> Pack:
-    """Lay out ``(beginning, continuations)`` one after the other; a beginning may be empty."""
+    """Lay out each ``(beginning, continuations)`` in sequence; a beginning may be empty."""
     ids: list[int] = []
     positions: list[int] = []
     segments: list[Segment] = []
@@ -67,16 +67,16 @@ def hidden_states(base_model: Any, packed: Pack) -> "torch.Tensor":
 
 
 def is_packed(model: Any) -> bool:
-    """Tell whether ``use_packing`` gave ``model`` the attention of packed rows."""
+    """Return whether ``use_packing`` gave ``model`` the attention for packed rows."""
     return model.config._attn_implementation == ATTENTION
 
 
 def use_packing(model: Any) -> bool:
-    """Give ``model`` the attention of packed rows, if its results stay the same; tell whether.
+    """Give ``model`` the attention for packed rows if its results stay the same; return whether.
 
     The hidden states of a short packed row are compared with those of its sequences one by one: a
     model that mixes tokens by other means (a state space, a convolution) keeps its own attention.
-    Of a sharded model it is the logits: its weights are gathered as it is run as a whole.
+    For a sharded model the logits are compared: its weights are only gathered for a full forward.
     """
     import torch
     from transformers import AttentionInterface
@@ -109,7 +109,7 @@ def use_packing(model: Any) -> bool:
         _reshard(model)
     AttentionInterface.register(ATTENTION, _attention)
     if getattr(model.config.get_text_config(), "sliding_window", None) and windows <= {None}:
-        found = None  # its window reaches it by a mask, which packing leaves out
+        found = None  # its window is applied by a mask, which packing omits
     # The row: 3 shared tokens, continuations of 2 and of 4, a sequence of 3.
     rows = ([0, 1, 2, 3, 4], [0, 1, 2, 5, 6, 7, 8], [9, 10, 11])
     if found is not None and all(_same(found[r], w) for r, w in zip(rows, wanted, strict=True)):
@@ -119,7 +119,7 @@ def use_packing(model: Any) -> bool:
 
 
 def _reshard(model: Any) -> None:
-    """Cut again what a pass without a backward left whole: an optimizer is made of the parts."""
+    """Shard again what a pass without a backward left unsharded: the optimizer needs the shards."""
     from torch.distributed.fsdp import FSDPModule
 
     for module in model.modules():
@@ -128,10 +128,10 @@ def _reshard(model: Any) -> None:
 
 
 def _depends_on_the_row(config: Any) -> bool:
-    """Whether a token's states depend on more of the row than its own sequence.
+    """Return whether a token's states depend on more of the row than its own sequence.
 
-    Some rotary embeddings change with the row's longest position, chunked attention with a token's
-    place in it. The short row of the probe would not show either.
+    Some rotary embeddings change with the row's highest position, chunked attention with a
+    token's place in it. The probe's short row would show neither.
     """
     rope = getattr(config, "rope_parameters", None) or {}
     kinds = {part.get("rope_type") for part in (rope, *rope.values()) if isinstance(part, dict)}
@@ -163,8 +163,8 @@ def _attention(
 ) -> tuple["torch.Tensor", None]:
     """Attend within each segment; shapes are those of transformers: (1, heads, tokens, width).
 
-    A continuation's queries run with its beginning's before them: the causal kernel then needs no
-    mask, and computing a short beginning's attention again costs less than a mask does.
+    A continuation's queries run together with its prefix's: the causal kernel then needs no mask,
+    and computing a short prefix's attention again costs less than a mask.
     """
     import torch
 
@@ -201,7 +201,7 @@ def _causal_attention(
     windowed = sliding_window is not None and length > sliding_window
     half = query.dtype != torch.float32
     if groups > 1 and query.device.type != "cpu" and (windowed or not half):
-        # A GPU's fused kernels know fewer key heads in half precision and without a mask alone.
+        # In half precision a GPU's fused kernels support fewer key heads only without a mask.
         key, value = (t.repeat_interleave(groups, dim=1) for t in (key, value))
         groups = 1
     window = _visible(length, sliding_window or length, query.device) if windowed else None

@@ -1,4 +1,4 @@
-"""Tiny models with random weights, for running everything; what they say means nothing."""
+"""Tiny models with random weights, for running everything; their answers are meaningless."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -32,7 +32,7 @@ def make_random_model(directory: Path, kind: Literal["chat", "base"], seed: int)
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=1,
-        head_dim=32,  # the smallest that vLLM has a kernel for
+        head_dim=32,  # the smallest with a vLLM kernel
         max_position_embeddings=4096,
         initializer_range=0.2,  # large enough that answers differ from prompt to prompt
         tie_word_embeddings=True,
@@ -50,7 +50,7 @@ def make_random_model(directory: Path, kind: Literal["chat", "base"], seed: int)
 def byte_tokenizer(kind: Literal["chat", "base"]) -> "PreTrainedTokenizerFast":
     """Return a tokenizer with one token for each of the 256 bytes and four special ones.
 
-    ``chat`` has a ChatML template, ``base`` none.
+    ``chat`` has a ChatML template, ``base`` has none.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast

@@ -1,9 +1,9 @@
 """Token ids of a prompt and its response, the same in scoring, fine-tuning and generation.
 
-Ids are the rendered prompt, the response tokenised on its own, the end-of-turn token (METHOD.md,
-section 1). Special tokens come from the template alone: a ``<|im_end|>`` that a user or a teacher
-wrote stays text. Tokenizers come from ``loading.load_tokenizer``: their templates have date and
-arguments fixed (``fixed_templates``), so that ids are a function of the messages.
+The ids are the rendered prompt, the response tokenised separately, and the end-of-turn token
+(METHOD.md, section 1). Only the template adds special tokens: a ``<|im_end|>`` that a user or a
+teacher wrote stays text. Tokenizers come from ``load.load_tokenizer``: their templates have date
+and arguments fixed (``templates.fixed``), so that ids are a function of the messages.
 """
 
 import re
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 Message = dict[str, str]
 
-# What an expression in a template may raise besides.
+# What else an expression in a template may raise.
 _TEMPLATE_FAULTS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+>")  # in Python's text of an object that has none
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+>")  # in the repr of an object without its own
 _SENTINELS = {role: f"persyn{role}sentinel7391" for role in ("system", "user", "assistant")}
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """Token ids in three parts; only the last two are trained on."""
+    """Token ids in three parts; the loss covers only the last two."""
 
     prompt_ids: list[int]
     response_ids: list[int]
@@ -42,7 +42,7 @@ class Rendered:
 
     @property
     def completion_mask(self) -> list[int]:
-        """0 for each prompt token, 1 for each token of the response and of the end of turn."""
+        """0 for each prompt token, 1 for each token of the response and the end of turn."""
         return [0] * len(self.prompt_ids) + [1] * (len(self.response_ids) + len(self.end_ids))
 
 
@@ -51,7 +51,7 @@ def render(
 ) -> Rendered:
     """Return the ids of one prompt with its response.
 
-    ``system`` None sends no system message, so that the template's own default applies.
+    With ``system`` None no system message is sent, so that the template's own default applies.
 
     Raises:
         PersynError: the template refuses the messages or rewrites their text.
@@ -68,11 +68,12 @@ def render_prompt(
 ) -> list[int]:
     """Return the ids up to where the assistant's answer begins.
 
-    A prompt without a special token's string is tokenised whole, as chat servers do. One with such
-    a string is tokenised in pieces: the template's own, then each text with special tokens split.
+    A prompt without the text of a special token is tokenised in one piece, as chat servers do. One
+    with such a text is tokenised in pieces: the template's parts, and each text with special
+    tokens split.
 
     Raises:
-        PersynError: as for ``render``, and where the prompt renders to nothing.
+        PersynError: as for ``render``, or the prompt renders to nothing.
     """
     texts = _texts(system, prompt)
     rendered = _apply_template(tokenizer, texts, generation_prompt=True)
@@ -81,25 +82,25 @@ def render_prompt(
     else:
         ids = _template_ids(tokenizer, rendered)
     if not ids:
-        raise PersynError("The chat template renders a prompt to no tokens at all.")
+        raise PersynError("The chat template renders a prompt to no tokens.")
     return ids
 
 
 def closing_ids(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
-    """Return the ids of all that the template puts after an assistant's answer (may be none)."""
+    """Return the ids of everything that the template puts after an assistant's answer."""
     texts = {"user": _SENTINELS["user"], "assistant": _SENTINELS["assistant"]}
     rendered = _apply_template(tokenizer, texts, generation_prompt=False)
     _, found, tail = rendered.rpartition(_SENTINELS["assistant"])
     if not found:
-        raise PersynError("The chat template leaves out the assistant's message.")
+        raise PersynError("The chat template omits the assistant's message.")
     return _template_ids(tokenizer, tail)
 
 
 def end_of_turn_ids(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
-    """Return the one id that ends an answer.
+    """Return the single id that ends an answer.
 
     It is the first special token that the template puts after an answer (``<|im_end|>`` for
-    ChatML), else the tokenizer's end-of-text token.
+    ChatML), or else the tokenizer's end-of-text token.
 
     Raises:
         PersynError: there is neither.
@@ -114,7 +115,7 @@ def end_of_turn_ids(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
 
 
 def reading(response: str, think: Think) -> Think:
-    """Return ``think`` where it changes the text, else ``keep``: what scores are filed under."""
+    """Return ``think`` if it changes the text, else ``keep``: scores are stored under this."""
     return think if visible_text(response, think) != response else "keep"
 
 
@@ -122,10 +123,10 @@ def visible_text(response: str, think: Think) -> str:
     """Return ``response``, without its thinking if ``think`` is ``strip``.
 
     ``think`` is the setting of the model that wrote the response. Scoring, fine-tuning and answer
-    checking all see this text and no other.
+    checking see only this text.
 
-    Thinking is every ``<think>…</think>``, all before a ``</think>`` that was opened in the prompt,
-    and all after a ``<think>`` that truncation left open.
+    Thinking is every ``<think>…</think>``, everything before a ``</think>`` that the prompt opened,
+    and everything after a ``<think>`` that truncation left open.
     """
     if think == "keep" or not re.search(r"</?think>", response):
         return response
@@ -163,12 +164,12 @@ def _apply_template(
             tokenize=False,
         )
     except (TemplateError, *_TEMPLATE_FAULTS) as error:
-        raise PersynError(f"The chat template refuses messages of {roles}: {error}") from error
+        raise PersynError(f"The chat template rejects messages of {roles}: {error}") from error
     for address in _ADDRESS.findall(rendered):
         if not any(address in text for text in texts.values()):
             raise PersynError(
-                f"The chat template writes an object's place in memory, which differs from run to "
-                f"run, where messages are of {roles}."
+                f"The chat template prints an object's memory address, which differs in every run, "
+                f"for messages of {roles}."
             )
     return rendered
 
@@ -176,7 +177,7 @@ def _apply_template(
 def _pieces(
     tokenizer: "PreTrainedTokenizerBase", texts: dict[str, str], rendered: str
 ) -> Iterator[list[int]]:
-    """Yield the ids of each piece of the template and of each text between them."""
+    """Yield the ids of each part of the template and of each text between them."""
     skeleton = _apply_template(
         tokenizer, {role: _SENTINELS[role] for role in texts}, generation_prompt=True
     )
@@ -193,14 +194,14 @@ def _pieces(
 def _texts_as_rendered(
     pieces: list[str], roles: dict[str, str], texts: dict[str, str], rendered: str
 ) -> dict[str, str]:
-    """Return the texts as the template prints them: unchanged, or with the ends stripped."""
+    """Return the texts as the template prints them: unchanged, or with whitespace stripped."""
     for choice in product(*((text, text.strip()) for text in texts.values())):
         candidate = dict(zip(texts, choice, strict=True))
         if "".join(candidate[roles[p]] if p in roles else p for p in pieces) == rendered:
             return candidate
     raise PersynError(
-        "The chat template rewrites a message that holds a special token's text, "
-        "which therefore cannot be kept as text."
+        "The chat template rewrites a message that contains the text of a special token, "
+        "so it cannot be kept as text."
     )
 
 

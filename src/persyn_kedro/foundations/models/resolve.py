@@ -1,4 +1,4 @@
-"""From a model's settings to a directory of safetensors, and to the identity of what is in it."""
+"""From a model's settings to a directory of safetensors, and to the identity of its weights."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ from persyn_kedro.foundations.storage.mirror import copy_here, not_here
 
 @dataclass(frozen=True)
 class ResolvedModel:
-    """A model that is on disk.
+    """A model on disk.
 
     Attributes:
         name: its name in the settings; never part of an identity.
@@ -36,35 +36,35 @@ class ResolvedModel:
 
     @cached_property
     def chat_template(self) -> str:
-        """The Jinja template in effect, as ``template_in_effect`` has it.
+        """The Jinja template in effect, from ``template_in_effect``.
 
-        For the same model and settings it is the same: date and arguments are part of it.
+        It depends only on model and settings: date and arguments are part of it.
 
         Raises:
-            PersynError: it is no Jinja, or throws dice.
+            PersynError: it is not valid Jinja, or draws random numbers.
         """
         return template_in_effect(self.name, self.directory, self.settings)
 
 
 def resolve_models(models: Models, names: Iterable[str]) -> dict[str, ResolvedModel]:
-    """Resolve the models of these names, each once.
+    """Resolve the models with these names, each once.
 
     Raises:
-        PersynError: a name that the settings lack, or as for ``resolve_model``.
+        PersynError: unknown name, or as for ``resolve_model``.
     """
     wanted = list(dict.fromkeys(names))
     for name in wanted:
         if name not in models.root:
             known = ", ".join(models.root) or "none"
-            raise PersynError(f"The settings have no model {name!r}; they have {known}.")
+            raise PersynError(f"Unknown model {name!r}; the settings have {known}.")
     return {name: resolve_model(name, models.root[name]) for name in wanted}
 
 
 def resolve_model(name: str, settings: ModelSettings) -> ResolvedModel:
-    """Return the model's directory and identity; fetch, convert or make it where missing.
+    """Return the model's directory and identity; fetch, convert or make it if missing.
 
     Raises:
-        PersynError: the source does not exist or does not hold a model.
+        PersynError: the source does not exist or does not contain a model.
     """
     weights_id = identify_weights(name, settings)
     if settings.zoo:
@@ -83,10 +83,10 @@ def resolve_model(name: str, settings: ModelSettings) -> ResolvedModel:
 
 
 def here(model: ResolvedModel) -> ResolvedModel:
-    """Return the model where this machine has it: another node of a cluster may have found it.
+    """Return the model on this machine: another node of a cluster may have resolved it.
 
     Raises:
-        PersynError: this machine cannot have it, or would have other weights.
+        PersynError: this machine cannot get it, or has other weights.
     """
     directory = copy_here(model.directory)
     if (directory / "config.json").is_file():
@@ -94,7 +94,7 @@ def here(model: ResolvedModel) -> ResolvedModel:
     settings = model.settings
     if settings.local and not directory.exists():
         raise not_here(directory)
-    if settings.hub:  # the very commit
+    if settings.hub:  # exactly this commit
         settings = settings.model_copy(update={"revision": model.weights_id.rpartition("@")[2]})
     try:
         found = resolve_model(model.name, settings)
@@ -102,17 +102,17 @@ def here(model: ResolvedModel) -> ResolvedModel:
         raise PersynError(f"Node {socket.gethostname()} of the cluster: {error}") from error
     if found.weights_id != model.weights_id:
         raise PersynError(
-            f"Node {socket.gethostname()} of the cluster has other weights of {model.name!r} than "
-            "the node that the run was started on."
+            f"Node {socket.gethostname()} of the cluster has different weights for {model.name!r} "
+            "than the node that started the run."
         )
     return replace(found, settings=model.settings)
 
 
 def identify_weights(name: str, settings: ModelSettings) -> str:
-    """Return what ``resolve_model`` will call ``weights_id``, fetching and converting nothing.
+    """Return the ``weights_id`` that ``resolve_model`` will give; fetch and convert nothing.
 
     Raises:
-        PersynError: the source does not exist or does not hold a model.
+        PersynError: the source does not exist or does not contain a model.
     """
     from persyn_kedro.foundations.models.gguf.conversion import check_gguf
     from persyn_kedro.foundations.models.zoo import zoo_model
@@ -133,7 +133,7 @@ def identify_weights(name: str, settings: ModelSettings) -> str:
 
 
 def find_model(name: str, settings: ModelSettings) -> ResolvedModel | None:
-    """Return the model if it is on this disk already; fetch, convert and make nothing.
+    """Return the model if it is on this disk; fetch, convert and make nothing.
 
     Raises:
         PersynError: as ``identify_weights``.
@@ -158,30 +158,30 @@ def find_model(name: str, settings: ModelSettings) -> ResolvedModel | None:
 
 
 def check_hub_files(settings: ModelSettings, commit: str) -> None:
-    """Refuse a hub model without safetensors before anything is fetched or paid for.
+    """Refuse a hub model without safetensors, before any download or API call.
 
     Raises:
-        PersynError: it has pickled weights alone, or none. (If the hub cannot be asked, the cache
-            has the model, and loading it tells.)
+        PersynError: it has only pickled weights, or none. (If the hub is unreachable, the cache has
+            the model, and loading it will tell.)
     """
     import huggingface_hub
 
     try:
         files = huggingface_hub.HfApi().list_repo_files(str(settings.hub), revision=commit)
-    except Exception:  # those of the hub and those of its connection share no base
+    except Exception:  # the hub's and the connection's share no base
         return
     if settings.allow_pickle or any(name.endswith(".safetensors") for name in files):
         return
     raise PersynError(
-        f"Hub model {settings.hub!r} has no safetensors: set the model's allow_pickle if you trust "
-        "its pickled weights, which can run code when they are read."
+        f"Hub model {settings.hub!r} has no safetensors. If you trust its pickled weights, which "
+        "can run code when they are read, set the model's allow_pickle."
     )
 
 
 def check_source(name: str, settings: ModelSettings, asked: bool = True) -> None:
-    """Raise a PersynError if a zoo, local or GGUF model is not there; fetch nothing.
+    """Raise a PersynError if a zoo, local or GGUF model does not exist; fetch nothing.
 
-    So too if a model that is to be ``asked`` lacks its key.
+    Also raised if a model that is to be ``asked`` has no API key.
     """
     from persyn_kedro.foundations.models.gguf.conversion import check_gguf
     from persyn_kedro.foundations.models.zoo import zoo_model
@@ -195,7 +195,7 @@ def check_source(name: str, settings: ModelSettings, asked: bool = True) -> None
     elif asked and settings.endpoint and settings.endpoint.api_key_env:
         if not os.environ.get(settings.endpoint.api_key_env):
             raise PersynError(
-                f"Model {name!r} needs its key in the environment variable "
+                f"Model {name!r} needs an API key in the environment variable "
                 f"{settings.endpoint.api_key_env}, which is not set."
             )
 
@@ -233,7 +233,7 @@ def _hub(model: str, commit: str, settings: ModelSettings) -> Path:
                 ignore_patterns=["*/*"],
             )
         )
-    except (OSError, ValueError) as error:  # the hub's own errors are among these
+    except (OSError, ValueError) as error:  # includes the hub's own errors
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise PersynError(f"Hub model {model!r} could not be fetched: {reason[0]}") from error
     check_directory(f"Hub model {model!r}", directory, settings)
@@ -248,9 +248,9 @@ def _local_id(name: str, directory: Path, settings: ModelSettings) -> str:
 
 
 def _endpoint_id(settings: ModelSettings) -> str:
-    """Identify the model that a server offers, as far as it can be known from here."""
+    """Identify the model behind a server, as well as a client can."""
     endpoint = settings.endpoint
-    assert endpoint is not None  # noqa: S101 - the caller looked
+    assert endpoint is not None  # noqa: S101 - checked by the caller
     revision = f"@{settings.revision}" if settings.revision else ""
     return f"endpoint:{endpoint.url.rstrip('/')}#{endpoint.model}{revision}"
 
@@ -259,7 +259,7 @@ def _random(settings: ModelSettings) -> Path:
     from persyn_kedro.foundations.models.random import make_random_model
 
     kind, seed = settings.random, settings.random_seed
-    assert kind is not None  # noqa: S101 - the settings have exactly one source
+    assert kind is not None  # noqa: S101 - the settings name exactly one source
 
     def build(directory: Path) -> None:
         make_random_model(directory, kind, seed)

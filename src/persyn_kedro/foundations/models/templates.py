@@ -1,4 +1,4 @@
-"""The chat template of a model: where it is found, and whether it can read the clock."""
+"""The chat template of a model: where it comes from, and whether it reads the clock."""
 
 import json
 import mmap
@@ -23,12 +23,12 @@ _GGUF_STRING = 8
 
 
 def template_in_effect(name: str, directory: Path, settings: ModelSettings) -> str:
-    """Return the settings' template, else the model's own, else the base one, all in it fixed.
+    """Return the settings' template, else the model's own, else the base one, with inputs fixed.
 
-    With it, the messages alone decide what is rendered (``fixed_templates``).
+    What is rendered then depends only on the messages (``templates.fixed``).
 
     Raises:
-        PersynError: it is no Jinja, or throws dice.
+        PersynError: it is not valid Jinja, or draws random numbers.
     """
     if settings.endpoint:
         told = json.dumps(settings.template_arguments, sort_keys=True, ensure_ascii=False)
@@ -39,7 +39,7 @@ def template_in_effect(name: str, directory: Path, settings: ModelSettings) -> s
 
 
 def own_template(directory: Path) -> str | None:
-    """Return the template beside a model's weights, None where it has none.
+    """Return the template beside a model's weights, or None.
 
     Raises:
         PersynError: names the file that cannot be read.
@@ -52,15 +52,15 @@ def own_template(directory: Path) -> str | None:
     try:
         settings = json.loads(_text(config))
     except (ValueError, RecursionError) as error:
-        raise PersynError(f"{config} is no JSON: {error}.") from error
+        raise PersynError(f"{config} is not valid JSON: {error}.") from error
     if not isinstance(settings, dict):
-        raise PersynError(f"{config} is no JSON object with settings.")
+        raise PersynError(f"{config} is not a JSON object.")
     template = settings.get("chat_template")
-    if isinstance(template, list):  # several named ones, which Transformers takes
+    if isinstance(template, list):  # several named ones, as Transformers allows
         named = [t for t in template if isinstance(t, dict) and t.get("name") == "default"]
         template = named[-1].get("template") if named else None
     if template is not None and not isinstance(template, str):
-        raise PersynError(f"The chat_template in {config} is no text.")
+        raise PersynError(f"The chat_template in {config} is not a string.")
     return template
 
 
@@ -72,10 +72,10 @@ def _text(path: Path) -> str:
 
 
 def date_in_effect(settings: ModelSettings, weights_id: str) -> str | None:
-    """Return the date that a model's template reads, None where it reads none; fetch no weights.
+    """Return the date that a model's template reads, or None; fetch no weights.
 
     Raises:
-        PersynError: the hub has the model, but not its template now.
+        PersynError: the model is cached, but its template can no longer be fetched.
     """
     template = _known_template(settings, weights_id)
     if not reads_clock(template):
@@ -87,16 +87,15 @@ def check_known_template(name: str, settings: ModelSettings, weights_id: str) ->
     """As ``check_template``, before any weights are fetched.
 
     Raises:
-        PersynError: also where the settings give a date that the template does not ask for.
+        PersynError: also if the settings give a date that the template does not read.
     """
     template = _known_template(settings, weights_id)
     check_template(name, template)
     if settings.template_date and not reads_clock(template):
         raise PersynError(
             f"Parameter models.{name}.template_date: this model's chat template does not read the "
-            "clock, so that a date would change nothing; leave it out, or, where the template "
-            "takes a date by name, set it in template_arguments (Llama 3.1's is {date_string: 26 "
-            "Jul 2024})."
+            "clock, so a date has no effect. Leave it out or, if the template takes a date by "
+            "name, set it in template_arguments (for Llama 3.1: {date_string: 26 Jul 2024})."
         )
 
 
@@ -112,11 +111,11 @@ def _named_template(settings: ModelSettings, weights_id: str) -> str | None:
     if settings.hub:
         commit = weights_id.rpartition("@")[2]
         return own_template(fetch_files(settings.hub, commit, (FILE, CONFIG)))
-    return None  # an endpoint's is not known, and those of the zoo and of tests read no clock
+    return None  # an endpoint's is unknown; the zoo's and the tests' read no clock
 
 
 def _template_in_gguf(path: Path) -> str | None:
-    """Return a GGUF file's template, found in the raw bytes (as ``gguf_conversion.adds_bos``)."""
+    """Return a GGUF file's template, found in the raw bytes (see ``conversion.adds_bos``)."""
     entry = len(_IN_GGUF).to_bytes(8, "little") + _IN_GGUF + _GGUF_STRING.to_bytes(4, "little")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         start = data.find(entry)

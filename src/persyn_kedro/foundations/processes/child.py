@@ -1,4 +1,4 @@
-"""Run a generator function in a process of its own, so that its memory is all returned after it."""
+"""Run a generator function in its own process, so that all its memory is returned afterwards."""
 
 import atexit
 import ctypes
@@ -42,19 +42,19 @@ _stopping: ContextVar[threading.Event | None] = ContextVar("stopping", default=N
 
 
 class Ended(Exception):
-    """The work was called off (``stop_with``)."""
+    """The work was stopped (``stop_with``)."""
 
 
 def stop_with(event: threading.Event) -> None:
-    """End this thread's children, with ``Ended``, once the event is set."""
+    """Stop this thread's children, with ``Ended``, once the event is set."""
     _stopping.set(event)
 
 
 def check_stopped() -> None:
-    """Raise ``Ended`` if this thread's work was called off."""
+    """Raise ``Ended`` if this thread's work was stopped."""
     stopping = _stopping.get()
     if stopping is not None and stopping.is_set():
-        raise Ended("called off")
+        raise Ended("stopped")
 
 
 def run_in_child(
@@ -66,18 +66,18 @@ def run_in_child(
 ) -> Generator[T, None, None]:
     """Yield the items of ``function(*args)``, a module-level generator function, as they come.
 
-    Where there is a ``feed``, the function gets an iterator of its items before ``args``: they are
-    sent some at a time, as it goes through them.
+    With a ``feed``, the function gets an iterator over its items before ``args``: they are sent in
+    groups, as the function consumes them.
 
-    The child has this process's environment and ``env``, set before the function's module is
-    imported (what ``import_ahead`` imported has not seen ``env``). The child ends with this
-    generator, however that ends, and with the parent. Wrap it in ``contextlib.closing``
-    where items may be left unread.
+    The child has this process's environment and ``env``, which is set before the function's module
+    is imported (but after the imports of ``import_ahead``). The child ends when this generator
+    ends, for any reason, and with the parent. Wrap the generator in ``contextlib.closing`` if it
+    may not be exhausted.
 
     Raises:
-        Ended: the thread was told to stop.
-        PersynError: with the child's own sentence, or if the child died.
-        RuntimeError: with the child's traceback, for any other exception in it.
+        Ended: the thread was stopped.
+        PersynError: the child's own error, or the child died.
+        RuntimeError: any other exception in the child, with its traceback.
     """
     child = start_child(function, args, env or {}, label, fed=feed is not None)
     stop = child.stop
@@ -107,12 +107,12 @@ def run_in_child(
 
 
 def _feed(receiver: Connection, items: list[Any]) -> None:
-    with suppress(OSError):  # that the child has died is heard next
+    with suppress(OSError):  # the child died: receive() reports it next
         receiver.send(items)
 
 
 def _check_end(kind: str, payload: Any, label: str) -> None:
-    """Raise what a child says last, unless it has come to its end."""
+    """Raise the child's last message, unless it finished."""
     if kind == "refused":
         raise PersynError(payload)
     if kind == "failed":
@@ -121,11 +121,11 @@ def _check_end(kind: str, payload: Any, label: str) -> None:
 
 @dataclass(frozen=True)
 class Child:
-    """A child as its parent sees it.
+    """A child process as its parent sees it.
 
     Attributes:
-        pipe: what it says, and the way to feed it.
-        faults: what it writes as a fault kills it (``fault_traces``).
+        pipe: its messages, and the way to feed it.
+        faults: what it writes if a fault kills it (``fault_traces``).
         label: its name in messages.
     """
 
@@ -135,14 +135,14 @@ class Child:
     label: str
 
     def receive(self) -> tuple[str, Any, int]:
-        """Return what it says next: ``(kind, payload, peak memory in bytes)``.
+        """Return the child's next message: ``(kind, payload, peak memory in bytes)``.
 
         ``kind`` is item, more (of its feed is wanted), progress, end, refused (a sentence) or
         failed (a traceback).
 
         Raises:
-            Ended: this thread was told to stop.
-            PersynError: the child died; if of a fault, its tracebacks follow the sentence.
+            Ended: this thread was stopped.
+            PersynError: the child died; after a fault, its tracebacks follow the sentence.
         """
         stopping = _stopping.get()
         try:
@@ -155,7 +155,7 @@ class Child:
             raise PersynError(f"{told}\n{read_faults(self.faults)}".strip()) from None
 
     def stop(self) -> None:
-        """End it, at worst by force. Safe to call twice, and before it was started."""
+        """End it, if need be by force. May be called twice, or before it was started."""
         if self.process.pid is None:
             return
         for force in (self.process.terminate, self.process.kill):
@@ -164,7 +164,7 @@ class Child:
                 self.process.join(STOP_SECONDS)
 
     def close(self) -> None:
-        """Hear no more of it."""
+        """Ignore its messages from now on."""
         self.pipe.close()
         self.faults.close()
 
@@ -180,7 +180,7 @@ def start_child(
     receiver, sender = multiprocessing.get_context(METHOD).Pipe(duplex=fed)
     faults, writer = open_faults()
     work = pickle.dumps((function, args, fed))
-    named = b"__main__" in work  # what is defined there is pickled by this name
+    named = b"__main__" in work  # what it defines is pickled by this name
     process = start_process(_serve, (sender, writer, work), env, main=named)
     sender.close()
     writer.close()
@@ -189,7 +189,7 @@ def start_child(
 
 def _ending(exit_code: int | None) -> str:
     if exit_code is None:
-        return "closed its pipe and hangs"
+        return "closed its pipe but has not exited"
     if exit_code >= 0:
         return f"died with exit code {exit_code}"
     hint = ", often for lack of memory" if exit_code == -signal.SIGKILL else ""
@@ -197,7 +197,7 @@ def _ending(exit_code: int | None) -> str:
 
 
 class _Teller:
-    """The child's end of the pipe: one of its threads speaks at a time."""
+    """The child's end of the pipe: one thread writes at a time."""
 
     def __init__(self, sender: Connection) -> None:
         self._sender, self._lock = sender, threading.Lock()
@@ -229,13 +229,13 @@ def _serve(environment: Environment, sender: Connection, faults: Connection, wor
     except Exception as error:
         sentence = full_disk(error)
         message = ("refused", sentence) if sentence else ("failed", traceback.format_exc())
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left to close: end without a word
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left to close: end silently
     teller.say(*message)
     sender.close()
 
 
 def _leave(*_: Any) -> None:
-    """End on a signal as an exception does, so that generators close."""
+    """Turn a signal into an exception, so that generators close."""
     progress.mute()
     sys.exit(0)
 
@@ -243,7 +243,7 @@ def _leave(*_: Any) -> None:
 def _die_with_parent() -> None:
     """End with the parent: a thread waits for it. On Linux the server's end kills this process too.
 
-    The server does not end with the parent as long as a child lives, so it is not enough.
+    That does not suffice: the server does not end with the parent while a child lives.
     """
     guardian = multiprocessing.parent_process()
     assert guardian is not None  # noqa: S101 - this is a child
@@ -258,9 +258,9 @@ def _die_with_parent() -> None:
 
 
 def _peak_memory() -> int:
-    """Return this process's largest resident size so far, in bytes (0 where unknown).
+    """Return this process's largest resident size so far, in bytes (0 if unknown).
 
-    Linux's getrusage also counts the parent's memory at the fork, so /proc comes first.
+    Linux's getrusage also counts the parent's memory at the fork, so /proc is read first.
     """
     try:
         with open("/proc/self/status", encoding="ascii", errors="replace") as status:

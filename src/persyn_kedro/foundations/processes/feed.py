@@ -1,23 +1,23 @@
-"""Items that a process is sent as it goes through them, some at a time."""
+"""Items sent to a process in groups, as it consumes them."""
 
 import queue
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-AT_ONCE = 256  # items; the next are on their way while these are gone through
+AT_ONCE = 256  # items; the next group is on its way while this one is consumed
 
 
 class Feed(Iterator[Any]):
-    """The receiving end. A thread takes what comes, so that the sender never waits for long.
+    """The receiving end. A thread takes what arrives, so that the sender never waits for long.
 
-    It would otherwise wait in ``send`` for a process that waits in ``send`` itself.
+    Otherwise it could wait in ``send`` for a process that itself waits in ``send``.
     """
 
     def __init__(self, receive: Callable[[], list[Any]], ask: Callable[[], None]) -> None:
-        """``ask`` has the other end send the next items, ``receive`` waits for them.
+        """``ask`` makes the other end send the next items, ``receive`` waits for them.
 
-        No items mean that there are no more.
+        An empty list means that there are no more.
         """
         self._receive, self._ask = receive, ask
         self._blocks: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
@@ -43,7 +43,7 @@ class Feed(Iterator[Any]):
         while True:
             try:
                 block = self._receive()
-            except Exception as error:  # else who goes through the items would wait for ever
+            except Exception as error:  # otherwise the consumer would wait forever
                 self._blocks.put(error)
                 return
             self._blocks.put(block)

@@ -1,8 +1,8 @@
-"""Start child processes; on Linux they are forked from one server that has imported once for all.
+"""Start child processes; on Linux they are forked from a server that has imported everything once.
 
-The server (``multiprocessing``'s) has imported the heavy libraries (``import_ahead``) and done
-nothing else: it has no model, no CUDA context, and one thread. A child would have none of the
-others, but whatever they held or had half done. Elsewhere each child is spawned.
+The server (``multiprocessing``'s) has imported the heavy libraries (``import_ahead``) and nothing
+more: it has no model, no CUDA context, and one thread. (A child has none of its parent's other
+threads, only the locks and state that they left behind.) On other systems each child is spawned.
 """
 
 import logging
@@ -21,9 +21,9 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-# Forking after Apple's libraries were loaded is not safe.
+# Forking after Apple's libraries are loaded is unsafe.
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-# Defaults of the children; what the user exported stays.
+# Defaults for the children; what the user exported wins.
 QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
@@ -32,24 +32,25 @@ QUIET = {
     "VLLM_CONFIGURE_LOGGING": "0",
     "VLLM_NO_USAGE_STATS": "1",
 }
-# The server's alone, whatever the user exported: libraries that would start threads as they are
-# imported. Arrow does not use its jemalloc by default; NumExpr comes with pandas where something
-# else has installed it. (OpenBLAS ends its threads before a fork; each child starts its own.)
+# For the server alone, whatever the user exported: libraries that would start threads on import.
+# Arrow does not use its jemalloc by default; NumExpr comes with pandas if something else has
+# installed it. (OpenBLAS ends its threads before a fork; each child starts its own.)
 SERVER = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
     "NUMEXPR_NUM_THREADS": "1",
-    "PYTHONFAULTHANDLER": "1",  # for faults in an import, and before a child has set its own up
+    "PYTHONFAULTHANDLER": "1",  # for faults on import, before a child sets up its own
 }
 TRIES = 20
-_starting = threading.Lock()  # children may be started by several threads
-_known: set[str] = set()  # names in the environment that the server was started with
+_starting = threading.Lock()  # several threads may start children
+_known: set[str] = set()  # names in the server's environment at its start
 
 
 def import_ahead(modules: Iterable[str]) -> None:
-    """Have ``modules`` imported once, in the process from which all children are forked.
+    """Import ``modules`` once, in the process from which all children are forked.
 
-    It starts with the first child; later calls change nothing. No module of this package may be
-    among them: the server does not know the parent's ``sys.path``, so it might find another copy.
+    That process starts with the first child; later calls change nothing. No module of this package
+    may be among them: the server does not know the parent's ``sys.path`` and might find another
+    copy.
     """
     multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
 
@@ -59,12 +60,11 @@ def start_process(
 ) -> BaseProcess:
     """Start ``target(environment, *args)`` as a process; ``env`` is added to its environment.
 
-    ``main``: whether it needs the parent's main module. If that is Kedro's command, Kedro comes
-    with it, and all that Kedro imports: Flask, where it is installed, with which vLLM cannot start
-    on a CPU.
+    ``main``: whether it needs the parent's main module. If that is Kedro's command, Kedro is
+    imported, with everything it imports: Flask, for example, with which vLLM cannot start on a CPU.
 
-    A library that breaks as it is imported ahead breaks the step that needs it, no other: the
-    server is then started again without any.
+    A library that fails to be imported ahead breaks only the step that needs it: the server is
+    then restarted without any.
     """
     with _starting:
         with nullcontext() if main else _without_main():
@@ -87,7 +87,7 @@ def _start(
             return process
         except (EOFError, ConnectionError):
             if attempt == 0:
-                log.warning("A library could not be imported ahead: each step imports its own.")
+                log.warning("A library could not be imported ahead; each step now imports its own.")
             elif attempt == TRIES - 1:
                 raise
             import_ahead([])
@@ -97,9 +97,9 @@ def _start(
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Start children that do not import the parent's main module first: an empty one stands in.
+    """Start children that do not first import the parent's main module: an empty one stands in.
 
-    Its own names stay as they are: Ray, too, looks at its file.
+    The real module keeps its names: Ray looks at its file too.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -110,23 +110,23 @@ def _without_main() -> Iterator[None]:
 
 
 class Environment:
-    """The variables that a child is to have: its parent's, with what imports ahead have added."""
+    """A child's environment variables: its parent's, and those that imports ahead have set."""
 
     def __init__(self, variables: Mapping[str, str], known: frozenset[str]) -> None:
         self._variables, self._known = dict(variables), known
 
     def apply(self) -> None:
-        """Make them this process's. Libraries set some as they are imported, vLLM for CUDA's sake:
-        those, which the server had not at its start, stay unless the parent has them."""
+        """Apply them to this process. Libraries set some on import, such as vLLM for CUDA: those,
+        unknown to the server at its start, stay unless the parent has them."""
         for name in os.environ.keys() & self._known - self._variables.keys():
             del os.environ[name]
         os.environ.update(self._variables)
 
 
 def _start_server() -> None:
-    """Start the server that forks, if it is not there: deaf to Ctrl-C, with quiet libraries.
+    """Start the server that forks, if it is not running: it ignores Ctrl-C, and is quiet.
 
-    Its parent stops it. A Ctrl-C that comes in these moments is kept for the parent.
+    Its parent stops it. A Ctrl-C that arrives meanwhile is kept for the parent.
     """
     before = dict(os.environ)
     main = threading.current_thread() is threading.main_thread()

@@ -1,6 +1,6 @@
-"""One function over many blocks of items: in a child process, or by actors of a Ray cluster.
+"""Apply one function to many blocks of items: in a child process, or by actors of a Ray cluster.
 
-The blocks are the same in both, so the results are: what runs together hangs on them alone.
+Both use the same blocks, so results agree: they depend only on what is computed together.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -26,16 +26,16 @@ def spread(
     label: str,
     in_order: bool = True,
 ) -> Generator[tuple[int, list[R]], None, None]:
-    """Yield the first item's place and the results of each block of ``block`` items.
+    """Yield the position of the first item and the results of each block of ``block`` items.
 
-    ``make(*args)`` loads a model and returns what turns a block into its results: once in a child
-    process, or once in each of ``cluster.actors`` actors. All of it must be picklable.
+    ``make(*args)`` loads a model and returns a function from a block to its results: once in a
+    child process, or once in each of ``cluster.actors`` actors. All of it must be picklable.
 
     Args:
-        in_order: False to have the blocks as they are finished.
+        in_order: False to yield blocks as they are finished.
 
     Raises:
-        PersynError: the worker's own sentence, or a process died.
+        PersynError: the worker's own error, or a process died.
     """
     settings = cluster.current()
     if settings.address is None:
@@ -50,7 +50,7 @@ def spread(
 
 
 def flat(blocks: Iterable[tuple[int, list[R]]]) -> Iterator[R]:
-    """Yield the results of blocks that come in order."""
+    """Yield the results of blocks that arrive in order."""
     for _, results in blocks:
         yield from results
 

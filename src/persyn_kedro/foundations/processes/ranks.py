@@ -2,7 +2,7 @@
 
 Each process is a rank of one ``torch.distributed`` group (NCCL between GPUs, Gloo between CPUs),
 which Transformers' trainer, accelerate and ``fully_shard`` find there. The ranks meet over a file
-and talk over the loopback alone.
+and communicate over the loopback interface only.
 """
 
 import atexit
@@ -31,7 +31,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}
-GRACE_SECONDS = 5.0  # for the cause: when a rank dies, the others fail too, some of them sooner
+GRACE_SECONDS = 5.0  # to find the cause: when a rank dies the others fail too, some sooner
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Group:
     """The processes that train together, as one of them sees them.
 
     Attributes:
-        rank: this process's place; rank 0 alone tells, and writes what is not written by all.
-        size: how many there are.
-        sharded: whether each holds a part of the weights, by torch's ``fully_shard``.
+        rank: this process's number; only rank 0 reports progress and writes shared files.
+        size: the number of processes.
+        sharded: whether each holds a part of the weights (torch's ``fully_shard``).
     """
 
     rank: int = 0
@@ -56,7 +56,7 @@ class Group:
             distributed.barrier()
 
     def total(self, value: "torch.Tensor") -> "torch.Tensor":
-        """Return the sum of all ranks' values, without gradient."""
+        """Return the sum of all ranks' values, without a gradient."""
         from torch import distributed
 
         total = value.detach().clone()
@@ -65,9 +65,9 @@ class Group:
         return total
 
     def share(self, sizes: list[int]) -> list[int]:
-        """Return which items of a batch are this rank's: all ranks' sums of sizes are much alike.
+        """Return which items of a batch are this rank's: the ranks' sums of sizes are about equal.
 
-        The longest are given away first, each to the rank that has least. A rank may get none.
+        The longest are assigned first, each to the rank that has least. A rank may get none.
         """
         given: list[list[int]] = [[] for _ in range(self.size)]
         sums = [0] * self.size
@@ -82,7 +82,7 @@ _group = Group()
 
 
 def group() -> Group:
-    """Return the group of which this process is a rank: it alone, unless ``run_in_ranks`` says."""
+    """Return the group of which this process is a rank: just itself outside ``run_in_ranks``."""
     return _group
 
 
@@ -95,11 +95,11 @@ def run_in_ranks(
 ) -> Generator[T, None, None]:
     """Yield the items of ``function(*args)`` on rank 0; every rank runs the function to its end.
 
-    With one process this is ``run_in_child``. No rank outlives another, nor this process.
+    With one process this is ``run_in_child``. No rank outlives another, or this process.
 
     Raises:
-        PersynError: with a rank's own sentence, or if a rank died.
-        RuntimeError: with a rank's traceback, for any other exception in it.
+        PersynError: a rank's own error, or a rank died.
+        RuntimeError: any other exception in a rank, with its traceback.
     """
     if processes == 1:
         yield from run_in_child(function, *args, label=label)
@@ -154,7 +154,7 @@ def _items(ranks: Sequence[_Rank]) -> Iterator[Any]:
 
 
 def _raise_the_cause(running: list[_Rank]) -> None:
-    """Raise the sentence of a rank that refused or died: that another failed then says nothing."""
+    """Raise the error of the rank that refused or died; the others only failed as a consequence."""
     until = time.monotonic() + GRACE_SECONDS
     while running and (left := until - time.monotonic()) > 0:
         for rank in _ready(running, left):
@@ -166,13 +166,13 @@ def _raise_the_cause(running: list[_Rank]) -> None:
 
 
 def _ready(ranks: Sequence[_Rank], seconds: float | None) -> list[_Rank]:
-    """Return the ranks that have said something, or died; wait for one."""
+    """Return the ranks that have sent something, or died; wait for one."""
     found = wait([rank.child.pipe for rank in ranks], seconds)
     return [rank for rank in ranks if rank.child.pipe in found]
 
 
 def _stop(ranks: Sequence[_Rank]) -> None:
-    """End all ranks at once: one that waits for another is deaf to anything but SIGKILL."""
+    """End all ranks at once: a rank that waits for another ignores anything but SIGKILL."""
     for rank in ranks:
         rank.child.process.kill()
     for rank in ranks:
@@ -200,18 +200,18 @@ def _be_rank(
 
 
 def check_gpus(processes: int) -> None:
-    """Refuse more processes than this machine has GPUs, if it has any; CUDA is not initialised.
+    """Refuse more processes than this machine has GPUs, if it has any; does not initialise CUDA.
 
     Raises:
-        PersynError: says how many there are.
+        PersynError: says how many GPUs there are.
     """
     import torch
 
     found = torch.cuda.device_count()
     if 0 < found < processes:
         raise PersynError(
-            f"cluster.training_processes = {processes}, and this machine has {found} GPUs: each "
-            "process trains on one of its own."
+            f"cluster.training_processes is {processes}, but this machine has {found} GPUs and "
+            "each process needs its own. Lower it."
         )
 
 
@@ -226,7 +226,7 @@ def _join(mine: Group, store: Path) -> None:
         backend = "cpu:gloo,cuda:nccl"
     threads = max(1, torch.get_num_threads() // mine.size)
     torch.set_num_threads(threads)
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # unset, accelerate would choose another number
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # if unset, accelerate would choose another number
     distributed.init_process_group(
         backend,
         init_method=f"file://{store}",
@@ -237,7 +237,7 @@ def _join(mine: Group, store: Path) -> None:
 
 
 def _leave() -> None:
-    """Leave the group together: a rank that is through must not close its connections early."""
+    """Leave the group together: a rank that is done must not close its connections early."""
     from torch import distributed
 
     distributed.barrier()
@@ -245,7 +245,7 @@ def _leave() -> None:
 
 
 def _variables(mine: Group) -> dict[str, str]:
-    """Return what accelerate and Transformers read of a launcher."""
+    """Return the variables that accelerate and Transformers expect from a launcher."""
     loopback = LOOPBACK.get(sys.platform)
     return {
         "RANK": str(mine.rank),

@@ -1,6 +1,6 @@
-"""Where the heavy steps of this run go: set once for the process, as a runner is.
+"""Where the heavy steps of this run are computed: set once per process, like a runner.
 
-It changes nothing that a step makes, so it is no node's input.
+It does not change any result, so it is not an input of a node.
 """
 
 from collections.abc import Iterator
@@ -12,19 +12,19 @@ _current = ClusterSettings()
 
 
 def current() -> ClusterSettings:
-    """Return the settings in force: this machine's own processes, unless ``use`` said other."""
+    """Return the settings in force; by default, processes on this machine."""
     return _current
 
 
 def use(settings: ClusterSettings) -> None:
-    """Put settings in force for this process."""
+    """Apply settings to this process."""
     global _current
     _current = settings
 
 
 @contextmanager
 def using(settings: ClusterSettings) -> Iterator[None]:
-    """Put settings in force within a ``with`` block."""
+    """Apply settings within a ``with`` block."""
     before = _current
     use(settings)
     try:

@@ -1,4 +1,4 @@
-"""How far the work is: one line on a terminal, a line a minute in a log, a summary of each step."""
+"""Progress: one line on a terminal, a line a minute in a log, a summary of each step."""
 
 from persyn_kedro.foundations.progress.report import (
     Event,

@@ -1,4 +1,4 @@
-"""What was done of a piece of work, in words."""
+"""How much of a piece of work is done, in words."""
 
 import time
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Work:
-    """What a watch has seen. ``done`` holds ``items``, those skipped, and those of earlier runs."""
+    """What a watch has counted; ``done`` includes ``items``, skipped ones and earlier runs'."""
 
     label: str
     total: int | None
@@ -21,7 +21,7 @@ class Work:
     note: str = ""
     seconds: float = 0.0
     begun: float = field(default_factory=lambda: time.monotonic())
-    last: float = 0.0  # when an item was done
+    last: float = 0.0  # when the last item was done
 
     def add(self, items: int = 0, skipped: int = 0, note: str = "", **more: float) -> None:
         self.items += items
@@ -37,13 +37,13 @@ class Work:
         self.begun = time.monotonic()
 
     def counts(self) -> str:
-        """Return how far it is among other work: that around it."""
+        """Return its progress among the work around it."""
         return f"{self.done:,}" + ("" if self.total is None else f"/{self.total:,}")
 
     def line(self) -> str:
-        """Return how far it is, how fast, what it took, and how long it will take still."""
+        """Return its progress, speed, consumption and remaining time."""
         seconds = time.monotonic() - self.begun
-        if self.items:  # up to the last one, or to where the next was due
+        if self.items:  # until the last item, or until the next was due
             seconds = max(self.last - self.begun, seconds * self.items / (self.items + 1))
         if self.items and self.total:
             when = f"{clock(seconds * max(0, self.total - self.done) / self.items)} left"
@@ -54,7 +54,7 @@ class Work:
         return f"{self.label}: {', '.join(filter(None, parts))}"
 
     def summary(self) -> str:
-        """Return what was done, as a part of the step's summary."""
+        """Return what was done, as part of the step's summary."""
         kind = "completion tokens" if self.prompt_tokens else "tokens"
         rate, *amounts = self._amounts(self.seconds, kind)
         if self.prompt_tokens:
@@ -82,7 +82,7 @@ def _rate(amount: float, seconds: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Return minutes:seconds, with hours where there are any."""
+    """Return minutes:seconds, with hours if there are any."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -1,7 +1,7 @@
-"""How far the work is: one line on a terminal, a line a minute in a log, a summary of each step.
+"""Progress: one line on a terminal, a line a minute in a log, a summary of each step.
 
-What happens in a child process is told to its parent (``foundations.processes.child``). Rates leave
-out the loading of models. Nothing of this reaches a result.
+A child process reports to its parent (``foundations.processes.child``). Rates exclude the loading
+of models. Nothing here affects a result.
 """
 
 import logging
@@ -20,31 +20,31 @@ from persyn_kedro.foundations.progress.terminal_line import TerminalLine, write_
 
 T = TypeVar("T")
 
-TOLD_EVERY = 60.0  # seconds between lines where there is no terminal
+TOLD_EVERY = 60.0  # seconds between lines without a terminal
 
 log = logging.getLogger(__package__)
 
-Event = tuple[str, str, dict[str, Any]]  # what happened, to which watch ("": the innermost), how
+Event = tuple[str, str, dict[str, Any]]  # event, watch ("": the innermost), details
 
 
 @dataclass(frozen=True)
 class Watch:
-    """A piece of work under way, to be told of what is done."""
+    """A piece of work in progress; report to it what is done."""
 
     name: str
 
     def begin(self, total: int | None = None, done: int = 0) -> None:
-        """Say that the models are loaded, and how much there is and was done before."""
+        """Report that the models are loaded, how much work there is, and how much is done."""
         _tell("begin", self.name, total=total, done=done)
 
     def advance(self, items: int = 1, note: str = "", **more: float) -> None:
-        """Add what was done since.
+        """Report what was done since the last report.
 
         Args:
             items: in the watch's unit.
-            note: shown as it is, such as the loss.
-            more: ``skipped`` items that took nothing, ``tokens`` (of responses, or trained on),
-                ``prompt_tokens``, ``cost``, ``failed`` items, skipped ones too.
+            note: shown as is, such as the loss.
+            more: ``skipped`` items that took no work, ``tokens`` (of responses, or trained on),
+                ``prompt_tokens``, ``cost``, ``failed`` items, including skipped ones.
         """
         _tell("advance", self.name, items=items, note=note, **more)
 
@@ -54,7 +54,7 @@ class Watch:
         tokens: Callable[[T], int] = lambda item: 0,
         failed: Callable[[T], bool] = lambda item: False,
     ) -> Iterator[T]:
-        """Yield the items, each of them as one that is done."""
+        """Yield the items, counting each as done."""
         for item in items:
             self.advance(tokens=tokens(item), failed=failed(item))
             yield item
@@ -62,7 +62,7 @@ class Watch:
 
 @contextmanager
 def watching(label: str, total: int | None, unit: str) -> Iterator[Watch]:
-    """Watch a piece of work; ``unit`` names its items, in the plural."""
+    """Watch a piece of work; ``unit`` is the plural name of its items."""
     watch = Watch(f"{os.getpid()}-{next(_numbers)}")
     _tell("open", watch.name, label=label, total=total, unit=unit)
     around = _innermost.set(watch.name)
@@ -76,10 +76,10 @@ def watching(label: str, total: int | None, unit: str) -> Iterator[Watch]:
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
-    """Watch a step: at its end, whatever that is, a summary is logged."""
+    """Watch a step; a summary is logged when it ends, for any reason."""
     begun = time.monotonic()
     _board.start(name)
-    ending = "Broke off {} after"
+    ending = "Stopped {} after"
     try:
         yield
         ending = "Done {} in"
@@ -90,38 +90,38 @@ def step(name: str) -> Iterator[None]:
 
 
 def loaded() -> None:
-    """Say that the model for the innermost watch is loaded: rates are counted from here."""
+    """Report that the innermost watch's model is loaded: rates count from here."""
     _tell("begin", "")
 
 
 def add_tokens(tokens: int) -> None:
-    """Add to the innermost watch's tokens."""
+    """Add tokens to the innermost watch."""
     _tell("advance", "", tokens=tokens)
 
 
 def came_from_store(items: int, unit: str) -> None:
-    """Add to the step's summary what did not have to be done."""
+    """Add to the step's summary the items that did not have to be computed."""
     if items:
         _tell("stored", unit, items=items)
 
 
 def tell_parent(send: Callable[[Event], None]) -> None:
-    """In a child: send all that happens to the parent, which calls :func:`hear`."""
+    """In a child: send every event to the parent, which calls :func:`hear`."""
     global _hear
     _hear = send
     write_over_the_line()
 
 
 def mute() -> None:
-    """In a child that is being ended: nobody reads any more, and a full pipe would hold it up."""
+    """In a child that is being ended: send nothing more, as a full pipe would block it."""
     global _hear
     _hear = lambda event: None  # noqa: E731
 
 
 def hear(event: Event, pid: int | None = None) -> None:
-    """Take what happened, here or in the child ``pid`` of this thread."""
+    """Process an event, from here or from child ``pid`` of this thread."""
     kind, name, facts = event
-    if not name:  # the child's own innermost watch, or that of the thread that runs it
+    if not name:  # the child's innermost watch, or that of the thread that runs it
         own = [watch for watch in _board.names() if watch.startswith(f"{pid}-")]
         name = own[-1] if own else _innermost.get()
     _hear((kind, name, facts))
@@ -135,12 +135,12 @@ def forget(pid: int | None) -> None:
 
 
 class _Board:
-    """All work under way in this process and its children, and the line that tells of it."""
+    """All work in progress in this process and its children, and the line that shows it."""
 
     def __init__(self) -> None:
         self._works: dict[str, Work] = {}
         self._step: Work | None = None
-        self._counts: dict[str, Work] = {}  # of the step, by unit
+        self._counts: dict[str, Work] = {}  # the step's totals, by unit
         self._line = TerminalLine(self._text, self._share)
         self._told = 0.0
         self._lock = threading.RLock()
@@ -162,7 +162,7 @@ class _Board:
         return "; ".join(work.summary() for work in self._counts.values())
 
     def hear(self, event: Event) -> None:
-        with self._lock:  # several threads may ask models
+        with self._lock:  # several threads may call models
             self._take(*event)
 
     def _take(self, kind: str, name: str, facts: dict[str, Any]) -> None:
@@ -197,7 +197,7 @@ class _Board:
         return self._counts.setdefault(unit, Work("", None, unit))
 
     def _log(self) -> None:
-        """Without a terminal, say how far it is once in ``TOLD_EVERY`` seconds."""
+        """Without a terminal, log the progress once every ``TOLD_EVERY`` seconds."""
         now = time.monotonic()
         if not self._line.is_shown and now - self._told >= TOLD_EVERY:
             self._told = now
@@ -212,11 +212,11 @@ class _Board:
         return "".join(around) + works[-1].line()
 
     def _show(self) -> None:
-        """Draw the line while something is under way, if there is a terminal to draw it on."""
+        """Draw the line while work is in progress, if there is a terminal."""
         self._line.show(bool(self._works or self._step))
 
     def _share(self) -> tuple[int, int] | None:
-        """Return how much is done, and of how much."""
+        """Return how much is done, and out of how much."""
         work = next(reversed(list(self._works.values())), None)
         return (work.done, work.total) if work and work.total else None
 

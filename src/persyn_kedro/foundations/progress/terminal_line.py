@@ -1,4 +1,4 @@
-"""A line at the bottom of the terminal that is redrawn in place, by rich, below the log."""
+"""A line at the bottom of the terminal, redrawn in place by rich below the log."""
 
 import multiprocessing
 import sys
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 BAR_WIDTH = 12
-WIDE = 100  # columns of a terminal that has room for a bar
-ERASE = "\r\x1b[2K"  # the line that the cursor is on
+WIDE = 100  # columns that leave room for a bar
+ERASE = "\r\x1b[2K"  # erases the cursor's line
 
 
 class TerminalLine:
-    """The line: ``text()``, and a bar where ``share()`` tells (done, total)."""
+    """The line: ``text()``, and a bar if ``share()`` returns (done, total)."""
 
     def __init__(
         self, text: Callable[[], str], share: Callable[[], tuple[int, int] | None]
@@ -28,14 +28,14 @@ class TerminalLine:
         return self._live is not None
 
     def show(self, wanted: bool) -> None:
-        """Draw the line from now on, if there is a terminal, or take it away."""
+        """Start drawing the line, if there is a terminal, or remove it."""
         if wanted and self._live is None and _has_terminal():
             from rich.live import Live
 
-            # On the console of the log's handler, so that neither tears the other.
+            # On the log handler's console, so that neither garbles the other.
             self._live = Live(get_renderable=self._render, transient=True)
             self._live.start(refresh=True)
-            self._live.console.show_cursor(True)  # a killed run cannot bring it back
+            self._live.console.show_cursor(True)  # a killed run could not restore it
         elif self._live is not None and not wanted:
             self._live.stop()
             self._live = None
@@ -59,9 +59,9 @@ class TerminalLine:
 
 
 def write_over_the_line() -> None:
-    """In a child: what is written to the terminal takes the place of the parent's line.
+    """In a child: what is written to the terminal replaces the parent's line.
 
-    The parent draws it again below.
+    The parent redraws the line below it.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -70,7 +70,7 @@ def write_over_the_line() -> None:
 
 
 class _OverTheLine:
-    """A terminal's stream: what is written erases the line that it begins on."""
+    """A terminal's stream; each write first erases the line that it starts on."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream, self._at_start = stream, True
@@ -90,9 +90,9 @@ class _OverTheLine:
 
 
 def _has_terminal() -> bool:
-    """Tell whether the log goes to a terminal on which a line can be redrawn.
+    """Return whether the log goes to a terminal on which a line can be redrawn.
 
-    rich alone takes $FORCE_COLOR, which CI sets, for one.
+    rich takes $FORCE_COLOR, which CI sets, for a terminal.
     """
     if multiprocessing.parent_process() is not None:
         return False

@@ -1,4 +1,4 @@
-"""Training with Transformers' trainer, each step of which is told to ``foundations.progress``."""
+"""Training with Transformers' trainer, reporting each step to ``foundations.progress``."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from persyn_kedro.foundations.progress import watching
 
 
 def train(trainer: Any, label: str, resume: bool) -> None:
-    """Train, if ``resume`` is set from the newest checkpoint."""
+    """Train; with ``resume``, start from the newest checkpoint."""
     from transformers import TrainerCallback
 
     with watching(label, None, "training steps") as watch:
@@ -19,7 +19,7 @@ def train(trainer: Any, label: str, resume: bool) -> None:
                 watch.begin(state.max_steps, state.global_step)
 
             def on_log(self, args: Any, state: Any, control: Any, logs: Any, **_: Any) -> None:
-                if "loss" in logs:  # not the summary at the end
+                if "loss" in logs:  # not the final summary
                     tokens = state.num_input_tokens_seen
                     watch.advance(tokens=tokens - self.tokens, note=f"loss {logs['loss']:.3f}")
                     self.tokens = tokens

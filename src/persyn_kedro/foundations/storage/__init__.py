@@ -1,4 +1,4 @@
-"""Where things lie: paths and object stores, the cache, checkpoints."""
+"""Where data lies: paths and object stores, the cache, checkpoints."""
 
 import lazy_loader
 

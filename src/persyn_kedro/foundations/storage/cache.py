@@ -1,4 +1,4 @@
-"""Where fetched and converted models are kept: directories that are whole, and files' hashes."""
+"""The cache of fetched and converted models: complete directories, and files' hashes."""
 
 import hashlib
 import os
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from persyn_kedro.foundations.hashing import text_id
 
-VERSION = "v1"  # of what this package writes into the cache; part of the directories' names
+VERSION = "v1"  # of the cache's contents; part of its directories' names
 FINISHED = "_SUCCESS"
 
 
 def cache_directory() -> Path:
-    """Return where fetched and converted models are kept ($PERSYN_CACHE or ~/.cache/...)."""
+    """Return the directory of fetched and converted models ($PERSYN_CACHE or ~/.cache/...)."""
     chosen = os.environ.get("PERSYN_CACHE")
     return Path(chosen) if chosen else Path.home() / ".cache" / "persyn-kedro"
 
@@ -22,7 +22,7 @@ def cache_directory() -> Path:
 def finished(kind: str, name: str, build: Callable[[Path], None]) -> Path:
     """Return the cache's directory of this name, built beside it and moved there if missing.
 
-    So a directory of that name is always whole. Two builders at once: the first one wins.
+    A directory of that name is therefore always complete. If two build it, the first one wins.
     """
     final = place_of(kind, name)
     if (final / FINISHED).is_file():
@@ -48,14 +48,14 @@ def _move(building: Path, final: Path) -> None:
     except OSError:
         if (final / FINISHED).is_file():
             return
-        shutil.rmtree(final)  # a remnant without the last file, not of our making
+        shutil.rmtree(final)  # an incomplete remnant that we did not make
         os.replace(building, final)
 
 
 def file_sha256(path: Path) -> str:
-    """Return the file's SHA-256, remembered in the cache by its path, size and times.
+    """Return the file's SHA-256, remembered in the cache by path, size and times.
 
-    A copy may keep the size and the time of its content (``cp -p``), never that of its status.
+    A copy may keep a file's size and mtime (``cp -p``), but never its ctime.
     """
     status = path.stat()
     key = text_id(f"{path.resolve()}:{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}")

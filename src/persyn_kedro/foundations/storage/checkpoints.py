@@ -1,11 +1,11 @@
-"""Checkpoints of a training that may be killed: found again by what the training is."""
+"""Checkpoints of trainings that may be killed, found by the training's identity."""
 
 import shutil
 from pathlib import Path
 
 
 def checkpoints_of(workspace: Path, fingerprint: str) -> Path:
-    """Return the checkpoints' directory, emptied unless it belongs to this very training."""
+    """Return the checkpoint directory, emptied unless it belongs to this training."""
     directory = workspace / "checkpoints"
     mark = directory / "fingerprint"
     if not mark.is_file() or mark.read_text() != fingerprint:
@@ -13,7 +13,7 @@ def checkpoints_of(workspace: Path, fingerprint: str) -> Path:
         directory.mkdir(parents=True)
         mark.write_text(fingerprint)
     for checkpoint in directory.glob("checkpoint-*"):
-        # The trainer writes this file last: without it the save was cut off.
+        # The trainer writes this file last: without it the save is incomplete.
         if not (checkpoint / "trainer_state.json").is_file():
             shutil.rmtree(checkpoint)
     return directory

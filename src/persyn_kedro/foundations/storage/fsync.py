@@ -1,11 +1,11 @@
-"""What is on disk once it is said to be, also after a power cut."""
+"""Flush files to disk, so that they survive a power cut."""
 
 import os
 from pathlib import Path
 
 
 def flush_tree(directory: Path) -> None:
-    """Flush a directory's files and directories."""
+    """Flush all files and directories of a directory."""
     for path in directory.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
@@ -16,7 +16,7 @@ def flush_tree(directory: Path) -> None:
 
 
 def flush_directory(directory: Path) -> None:
-    """Make the names in a directory last; not all systems can."""
+    """Make the names in a directory durable; not all systems can."""
     try:
         descriptor = os.open(directory, os.O_RDONLY)
     except OSError:

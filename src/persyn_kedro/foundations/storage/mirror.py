@@ -1,7 +1,7 @@
-"""Local copies of directories that are kept in an object store: fetched once, whole or not there.
+"""Local copies of directories in an object store: fetched once, complete or absent.
 
-What loads models wants a directory on a disk. A copy's path tells where it came from, so that
-another node of a cluster, which lacks it, can fetch its own.
+Model loaders want a directory on a disk. A copy's path tells where it came from, so that another
+node of a cluster, which lacks it, can fetch its own.
 """
 
 import socket
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 KIND = "remote"
 INSIDE = "copy"
-LONGEST = 200  # bytes of a name; disks allow 255, and a copy that is being made has a longer one
+LONGEST = 200  # bytes per name; disks allow 255, and an unfinished copy's is longer
 
 
 def local_copy(directory: Place) -> Path:
-    """Return a directory on this machine's disk: the same, or a copy of what never changes."""
+    """Return a directory on this machine's disk: the same, or a copy if it is remote."""
     if is_local(directory):
         return directory
     quoted = quote(str(directory), safe="")
@@ -31,7 +31,7 @@ def local_copy(directory: Place) -> Path:
 
 
 def copy_here(path: Path) -> Path:
-    """Return a directory that another machine had, fetched where it was a copy and is missing.
+    """Return a directory that another machine had; fetch it if it is a missing copy.
 
     Raises:
         PersynError: it cannot be fetched here.
@@ -46,10 +46,11 @@ def copy_here(path: Path) -> Path:
 
 
 def not_here(path: Path) -> PersynError:
-    """Return the refusal of what a run made, or was given, on a disk that another node lacks."""
+    """Return the error for a path, made or given to a run, that this node's disk lacks."""
     return PersynError(
-        f"There is no {path} on {socket.gethostname()}. (Of a cluster of several machines, `data` "
-        "must be a URL, or a disk that all see at one path, as must `local` models.)"
+        f"{path} does not exist on {socket.gethostname()}. (On a cluster of several machines, "
+        "`data` and the paths of `local` models must be URLs, or on a disk that all nodes share "
+        "at one path.)"
     )
 
 
@@ -58,12 +59,12 @@ def send(source: Path, target: "UPath") -> None:
     files = [source] if source.is_file() else [p for p in source.rglob("*") if p.is_file()]
     for file in files:
         goal = target if file == source else target / file.relative_to(source).as_posix()
-        # Not through open(): its close would leave the half that was written as an object.
+        # Not through open(): closing it would store the part that was written as an object.
         goal.fs.put_file(str(file), goal.path)
 
 
 def copy_within(source: "UPath", target: "UPath", last: str) -> None:
-    """Have an object store copy a directory's files, the one named ``last`` after all others."""
+    """Let an object store copy a directory's files, the one named ``last`` after all others."""
     for name in sorted(_files(source), key=lambda name: name == last):
         source.fs.copy((source / name).path, (target / name).path)
 
@@ -72,7 +73,7 @@ def _fetch(source: "UPath", target: Path) -> None:
     target.mkdir()
     names = _files(source)
     if not names:
-        raise PersynError(f"{source} does not exist, or is empty.")
+        raise PersynError(f"{source} does not exist or is empty.")
     for name in names:
         goal = target / name
         goal.parent.mkdir(parents=True, exist_ok=True)
@@ -80,6 +81,6 @@ def _fetch(source: "UPath", target: Path) -> None:
 
 
 def _files(directory: "UPath") -> list[str]:
-    """Return the names of a directory's files, from it on."""
+    """Return the names of a directory's files, relative to it."""
     found = [path for path in directory.rglob("*") if path.is_file()]
     return [str(path.relative_to(directory)) for path in found]

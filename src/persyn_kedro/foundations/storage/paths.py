@@ -1,4 +1,4 @@
-"""Directories on this machine's disk, or in an object store by fsspec URL."""
+"""Paths on this machine's disk, or in an object store by fsspec URL."""
 
 import uuid
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
     from upath import UPath
 
-Place: TypeAlias = "Path | UPath"  # what both have: /, name, parent, exists, open, glob, read_text
+Place: TypeAlias = "Path | UPath"  # both have /, name, parent, exists, open, glob, read_text
 _LOCAL = ("file", "local")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 _PROBE = ".reachable-{}"
@@ -22,7 +22,7 @@ def place(where: "str | Place") -> Place:
     """Return the place of a path or an fsspec URL, such as s3://bucket/prefix.
 
     Raises:
-        PersynError: nothing that is installed speaks the URL's protocol.
+        PersynError: no installed package supports the URL's protocol.
     """
     if not isinstance(where, str):
         return where
@@ -39,17 +39,17 @@ def place(where: "str | Place") -> Place:
         _ = found.fs
     except (ImportError, ValueError) as error:
         how = f": pip install -e '.[{_EXTRAS[protocol]}]'" if protocol in _EXTRAS else ""
-        raise PersynError(f"{protocol}:// needs a package that is not here{how}.") from error
+        raise PersynError(f"{protocol}:// needs a package that is not installed{how}.") from error
     return found
 
 
 def is_local(where: Place) -> "TypeIs[Path]":
-    """Tell whether a place is on a disk of this machine."""
+    """Return whether a place is on a disk of this machine."""
     return isinstance(where, Path)
 
 
 def is_there(file: Place) -> bool:
-    """Tell whether there is a file.
+    """Return whether a file exists.
 
     Raises:
         PersynError: as ``one_sentence_of``.
@@ -60,16 +60,16 @@ def is_there(file: Place) -> bool:
 
 @contextmanager
 def one_sentence_of(where: Place) -> Iterator[None]:
-    """Raise what an object store says within, if it is no answer, as one sentence.
+    """Raise an object store's errors, other than a missing file, as one sentence.
 
     Raises:
-        PersynError: it cannot be reached, there is no such bucket, or the keys are not good.
+        PersynError: it cannot be reached, the bucket does not exist, or the keys are invalid.
     """
     try:
         yield
     except PersynError:
         raise
-    except Exception as error:  # those of botocore, aiohttp and fsspec share no base
+    except Exception as error:  # botocore's, aiohttp's and fsspec's share no base
         if is_local(where):
             raise
         said = str(error).strip().splitlines() or [type(error).__name__]
@@ -77,7 +77,7 @@ def one_sentence_of(where: Place) -> Iterator[None]:
 
 
 def check_writable(where: Place) -> None:
-    """Refuse an object store that nothing can be written to: a small object is put and removed.
+    """Refuse an object store that is not writable: a small object is put and removed.
 
     Raises:
         PersynError: as ``one_sentence_of``.
@@ -85,6 +85,6 @@ def check_writable(where: Place) -> None:
     if is_local(where):
         return
     with one_sentence_of(where):
-        probe = where / _PROBE.format(uuid.uuid4().hex)  # two runs may look at once
+        probe = where / _PROBE.format(uuid.uuid4().hex)  # two runs may check at once
         probe.write_bytes(b"")
         probe.unlink()

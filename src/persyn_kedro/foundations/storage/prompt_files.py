@@ -1,4 +1,4 @@
-"""Which files a prompt source names: one file, a directory's, or those that match a glob."""
+"""Which files a prompt source names: one file, those of a directory, or matches of a glob."""
 
 import glob
 import hashlib
@@ -13,14 +13,14 @@ _MAGIC = set("*?[")
 
 
 class PromptFile(NamedTuple):
-    """A file, and what it is called: a path from the directory or the glob's fixed part on."""
+    """A file and its name: its path relative to the directory or the glob's fixed part."""
 
     place: Place
     name: str
 
 
 def kind_of(name: str) -> tuple[str, str | None] | None:
-    """Return the kind (one of ``KINDS``) and pyarrow's name of the compression, None if unknown."""
+    """Return the kind (one of ``KINDS``) and pyarrow's name of the compression, or None."""
     path = PurePosixPath(name)
     compression = COMPRESSIONS.get(path.suffix.lower())
     kind = PurePosixPath(path.stem).suffix if compression else path.suffix
@@ -28,10 +28,10 @@ def kind_of(name: str) -> tuple[str, str | None] | None:
 
 
 def prompt_files(file: str) -> list[PromptFile]:
-    """Return the files that a path or URL names, by name; none where nothing is there.
+    """Return the files that a path or URL names, sorted by name; none if nothing is there.
 
-    One file is itself, whatever its kind. Of a directory (with those in it) and a glob, files
-    with a name or directory that begins with ``.`` or ``_``, such as ``_SUCCESS``, are no data.
+    A single file is taken whatever its kind. In a directory (searched recursively) or a glob,
+    files or directories whose names begin with ``.`` or ``_``, such as ``_SUCCESS``, are skipped.
 
     Raises:
         PersynError: an object store does not answer.
@@ -53,7 +53,7 @@ def prompt_files(file: str) -> list[PromptFile]:
 
 
 def files_content(file: str) -> str | None:
-    """Return a SHA-256 of what is there: of one file its own, of several that of names and files.
+    """Return a SHA-256 of the content: of a single file, or of several files' names and contents.
 
     None if there are none.
     """
@@ -86,7 +86,7 @@ def _matching(pattern: Place) -> tuple[str, list[str]]:
 
 
 def _fixed(pattern: str) -> str:
-    """Return a glob's directories up to the first that holds a special character."""
+    """Return a glob's directories up to the first special character."""
     start = min(pattern.index(sign) for sign in _MAGIC if sign in pattern)
     return pattern[: pattern.rfind("/", 0, start) + 1]
 
@@ -99,7 +99,7 @@ def _place_at(like: Place, path: str) -> Place:
 
 def _digest(path: Place) -> str:
     digest = hashlib.sha256()
-    with one_sentence_of(path), path.open("rb") as data:  # read anew: a copy may keep size and time
+    with one_sentence_of(path), path.open("rb") as data:  # a copy may keep size and time
         while block := data.read(2**20):
             digest.update(block)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Tables of teachers' answers and of what they take."""
+"""Tables of teachers' answers and their costs."""
 
 import pyarrow as pa
 
@@ -26,11 +26,11 @@ RESPONSE = [
     count("prompt_tokens", pa.int32()),
     count("completion_tokens", pa.int32()),
     anything("error", pa.string()),
-    anything("engine", pa.string(), "null where the teacher was not asked"),
+    anything("engine", pa.string(), "null if the teacher was not called"),
 ]
 FAILED_SAYS_WHY = Between(
     "error",
-    "must be set if and only if finish_reason is error",
+    "must be set exactly when finish_reason is error",
     lambda f: f["error"].notna() == (f["finish_reason"] == "error"),
 )
 RESPONSES = Table(
@@ -47,8 +47,8 @@ ROUTED_RESPONSES = Table(
     [FAILED_SAYS_WHY],
 )
 STORED_RESPONSES = pa.schema([(column.name, column.type) for column in RESPONSE])
-# How a response ended, for as many as there are prompts: what memory is to hold of each. Texts may
-# be more than it holds; the other columns are the same for all of a teacher's.
+# How responses ended, for all prompts at once: what memory holds of each. Their texts may not fit
+# into memory, and the other columns are the same for all of a teacher's responses.
 WORD = pa.dictionary(pa.int16(), pa.string())
 STORED_OUTCOMES = pa.schema(
     [
@@ -72,14 +72,12 @@ CALLS = Table(
         count("calls", pa.int64(), "made in this run; the rest came from the store"),
         count("prompt_tokens", pa.int64(), "of the calls made"),
         count("completion_tokens", pa.int64()),
-        count("errors", pa.int64(), "in this run, those set aside before a call too"),
+        count("errors", pa.int64(), "in this run, including those set aside before a call"),
         count("cost", pa.float64()),
     ],
     [
-        Between("calls", "must be no more than responses", lambda f: f["calls"] <= f["responses"]),
-        Between(
-            "errors", "must be no more than responses", lambda f: f["errors"] <= f["responses"]
-        ),
+        Between("calls", "must not exceed responses", lambda f: f["calls"] <= f["responses"]),
+        Between("errors", "must not exceed responses", lambda f: f["errors"] <= f["responses"]),
     ],
 )
 PLAN = Table(
@@ -87,25 +85,25 @@ PLAN = Table(
     ["step", "teacher"],
     [
         text("step", "label, generate or evaluate"),
-        text("teacher", "evaluate: the student, before and after"),
-        count("responses", pa.float64(), "wanted; expected where no router has chosen yet"),
-        count("calls", pa.float64(), "of these the store lacks"),
+        text("teacher", "for evaluate: the student, before and after"),
+        count("responses", pa.float64(), "wanted; an expectation if no router has chosen yet"),
+        count("calls", pa.float64(), "those that the store lacks"),
         count("prompt_tokens", pa.float64(), "of the calls"),
         count("completion_tokens", pa.float64(), "expected"),
         count("most_completion_tokens", pa.float64(), "all calls at max_new_tokens"),
         count("cost", pa.float64()),
         count("most_cost", pa.float64()),
-        text("basis", "what the expected completion tokens go by"),
+        text("basis", "what the expected completion tokens are based on"),
     ],
     [
         Between(
             "calls",
-            "must be no more than responses",
+            "must not exceed responses",
             lambda f: f["calls"] <= f["responses"] + ROUNDING,
         ),
         Between(
             "completion_tokens",
-            "must be no more than most_completion_tokens",
+            "must not exceed most_completion_tokens",
             lambda f: f["completion_tokens"] <= f["most_completion_tokens"] + ROUNDING,
         ),
     ],

@@ -1,4 +1,4 @@
-"""Checking a table's rows, piece by piece, as they are saved."""
+"""Checks a table's rows, piece by piece, as they are saved."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 class TableCheck:
-    """Checks the rows of one table, piece by piece in their order.
+    """Checks the rows of one table, piece by piece in order.
 
-    Between pieces it remembers a hash of each row's key and nothing else that grows.
+    Between pieces it remembers a hash of each row's key; nothing else grows.
     """
 
     def __init__(self, kind: str, name: str, columns: pa.Schema) -> None:
-        """Take the rules of the table ``kind`` (one of ``TABLES``); errors call it ``name``.
+        """Take the rules of table ``kind`` (one of ``TABLES``); errors call it ``name``.
 
         Raises:
-            PersynError: ``columns`` are not exactly the table's; metadata does not count.
+            PersynError: ``columns`` are not exactly the table's; metadata is ignored.
         """
         self._name, self._rules = name, TABLES[kind].checks
         self._rows = 0
         self._keys = SeenKeys()
-        self._width: int | None = None  # how many scores a row has
+        self._width: int | None = None  # scores per row
         _check_columns(name, columns, TABLES[kind].schema)
 
     def check(self, rows: pa.Table) -> None:
@@ -40,7 +40,7 @@ class TableCheck:
         import pandas as pd
         from pandera.errors import SchemaError
 
-        frame = rows.to_pandas(types_mapper=pd.ArrowDtype)  # tells null from NaN
+        frame = rows.to_pandas(types_mapper=pd.ArrowDtype)  # distinguishes null from NaN
         try:
             self._rules.validate(frame)
         except SchemaError as error:
@@ -50,7 +50,7 @@ class TableCheck:
         self._rows += len(frame)
 
     def _check_keys(self, frame: "pd.DataFrame") -> None:
-        """Refuse a key of an earlier piece; pandera has found repeats within this one."""
+        """Refuse a key of an earlier piece; pandera finds repeats within one."""
         keys = zip(*(frame[name].tolist() for name in self._key), strict=True)
         known = self._keys.known([repr(key) for key in keys])
         if known.any():
@@ -64,7 +64,7 @@ class TableCheck:
         self._width = int(widths[0]) if self._width is None else self._width
         wrong = widths != self._width
         if wrong.any():
-            rule = f"must have one length in all rows ({self._width})"
+            rule = f"must have the same length in all rows ({self._width})"
             raise self._refusal(frame, "scores", rule, int(wrong.argmax()))
 
     def _refusal(self, frame: "pd.DataFrame", column: str, rule: str, row: int) -> PersynError:
@@ -74,7 +74,7 @@ class TableCheck:
         )
         place = ", ".join(f"{name} {_shown(found[name])}" for name in self._key)
         return PersynError(
-            f"Table {self._name} is not saved: {column} {rule}, but is {value} in row "
+            f"Table {self._name} was not saved: {column} {rule}, but is {value} in row "
             f"{self._rows + row + 1} ({place})."
         )
 
@@ -94,17 +94,17 @@ def _check_columns(name: str, found: pa.Schema, wanted: pa.Schema) -> None:
         place, there = len(wanted), str(found.field(len(wanted)))
     expected = str(wanted.field(place)) if place < len(wanted) else "none"
     raise PersynError(
-        f"Table {name} is not saved: column {place + 1} must be {expected}, but is {there}."
+        f"Table {name} was not saved: column {place + 1} must be {expected}, but is {there}."
     )
 
 
 def _broken(error: "SchemaError") -> tuple[str, str, int]:
-    """Return the column and the rule that pandera found broken, and the first row that does it."""
+    """Return the column, the rule that pandera found broken, and the first row that breaks it."""
     from pandera.errors import SchemaErrorReason
     from pandera.pandas import Check, Column
 
     if error.reason_code == SchemaErrorReason.CHECK_ERROR:
-        raise error  # a rule that fails itself
+        raise error  # the rule itself failed
     row = int(error.failure_cases["index"].min())
     if error.reason_code == SchemaErrorReason.DUPLICATES:
         return " and ".join(error.schema.unique), "must be unique", row

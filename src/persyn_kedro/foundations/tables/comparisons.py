@@ -24,7 +24,7 @@ ALLOCATIONS = Table(
         Column(
             "choices",
             pa.list_(pa.string()),
-            "the teachers to ask, the first one first",
+            "the teachers to ask, in order",
             "must name one or more teachers",
             lambda s: s.list.len() >= 1,
         ),
@@ -43,17 +43,13 @@ STRATEGY_TOKENS = Table(
     [
         text("strategy"),
         text("teacher"),
-        *(count(name, pa.int64(), "of the training set alone") for name in SPENT),
+        *(count(name, pa.int64(), "of the training set only") for name in SPENT),
         *(
-            count(f"whole_{name}", pa.int64(), "with the calibration answers that choosing needs")
+            count(f"whole_{name}", pa.int64(), "including the calibration answers needed to choose")
             for name in SPENT
         ),
     ],
-    [
-        Between(
-            "whole_calls", "must be no less than calls", lambda f: f["whole_calls"] >= f["calls"]
-        )
-    ],
+    [Between("whole_calls", "must be at least calls", lambda f: f["whole_calls"] >= f["calls"])],
 )
 STRATEGY_EXAMPLES = Table(
     "strategy_examples",
@@ -73,15 +69,15 @@ TRIALS = Table(
     ["strategy", "seed", "prompt_id"],
     [
         text("strategy"),
-        anything("seed", pa.int64(), "null: untrained"),
+        anything("seed", pa.int64(), "null if untrained"),
         hex_id("prompt_id"),
         hex_id("response_key"),
         one_of("finish_reason", "stop", "length", "error"),
         count("completion_tokens", pa.int32()),
-        finite("quality", "null is unknown"),
+        finite("quality", "null if unknown"),
     ],
 )
-# A student that was trained and has answered the test prompts: where its answers are stored.
+# A trained student that has answered the test prompts, and where its answers are stored.
 STORED_TRIALS = pa.schema(
     [("trial_id", pa.string()), ("weights_id", pa.string()), ("recipe_id", pa.string())]
 )

@@ -1,7 +1,7 @@
-"""How a table is declared: a line a column, with its type, its meaning and its rule.
+"""How a table is declared: one line per column, with its type, meaning and rule.
 
-Rules see pandas columns in which null is told from NaN. Pandera is imported where rules are used:
-reading the catalog must stay quick.
+Rules see pandas columns in which null differs from NaN. Pandera is imported only where rules are
+used: reading the catalog must stay fast.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from pandera.pandas import Check, DataFrameSchema
 
-ROUNDING = 1e-9  # of rewards
+ROUNDING = 1e-9  # in rewards
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: ``holds`` tells of its values whether they keep to the rule that ``says`` names."""
+    """A column: ``holds`` returns which values obey the rule that ``says`` states."""
 
     name: str
     type: pa.DataType
@@ -30,7 +30,7 @@ class Column:
     null: bool = False
 
     def check(self) -> Any:
-        """Return the rule as pandera's."""
+        """Return the rule as a pandera check."""
         from pandera.pandas import Check, Column as Rule
 
         checks = [Check(self.holds, error=self.says, n_failure_cases=1)] if self.holds else []
@@ -39,14 +39,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Between:
-    """A rule between columns, told of ``column``; where it cannot be known it is broken."""
+    """A rule between columns, reported for ``column``; broken where its result is unknown."""
 
     column: str
     says: str
     holds: Callable[["pd.DataFrame"], Any]
 
     def check(self) -> "Check":
-        """Return the rule as pandera's."""
+        """Return the rule as a pandera check."""
         from pandera.pandas import Check
 
         def known(frame: "pd.DataFrame") -> Any:
@@ -57,7 +57,7 @@ class Between:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that passes between steps; no two rows share the columns of its ``key``."""
+    """A table passed between steps; no two rows have the same ``key``."""
 
     name: str
     key: Sequence[str]
@@ -71,7 +71,7 @@ class Table:
 
     @cached_property
     def checks(self) -> "DataFrameSchema":
-        """All rules, as pandera's."""
+        """All rules, as a pandera schema."""
         from pandera.pandas import DataFrameSchema
 
         return DataFrameSchema(
@@ -88,23 +88,23 @@ def anything(name: str, kind: pa.DataType, meaning: str = "") -> Column:
 
 
 def given(name: str, kind: pa.DataType, meaning: str = "") -> Column:
-    """Declare a column of any value but null."""
+    """Declare a column of any value, but not null."""
     return Column(name, kind, meaning)
 
 
 def hex_id(name: str, meaning: str = "", null: bool = False) -> Column:
     """Declare a column of identities (``foundations.hashing``)."""
-    says = "must be 32 lower hex digits"
+    says = "must be 32 lower-case hex digits"
     return Column(name, pa.string(), meaning, says, lambda s: s.str.fullmatch("[0-9a-f]{32}"), null)
 
 
 def text(name: str, meaning: str = "") -> Column:
-    """Declare a column of text that says something."""
+    """Declare a column of text that is not blank."""
     return Column(name, pa.string(), meaning, "must not be blank", lambda s: s.str.strip() != "")
 
 
 def one_of(name: str, *values: str) -> Column:
-    """Declare a column of these words alone."""
+    """Declare a column that allows only these words."""
     says = f"must be one of {', '.join(values)}"
     return Column(name, pa.string(), "", says, lambda s: s.isin(values))
 
@@ -129,9 +129,7 @@ def finite(name: str, meaning: str = "") -> Column:
     )
 
 
-def scores(
-    name: str = "scores", meaning: str = "one for each teacher, in the pool's order"
-) -> Column:
+def scores(name: str = "scores", meaning: str = "one per teacher, in the pool's order") -> Column:
     """Declare a column of lists of scores."""
 
     def holds(scores: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Tables of what answers are worth: the student's statistics, quality, rewards."""
+"""Tables of what answers are worth: the student's statistics, quality and rewards."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     Rule = Callable[[pd.DataFrame], Any]
 
-LOGP_ROUNDING = 1e-6  # nats; of log-likelihoods, which float32 may leave above 0
-SUM_ROUNDING = 1e-3  # a token; of sums of float32 probabilities
+LOGP_ROUNDING = 1e-6  # nats; float32 may round log-likelihoods above 0
+SUM_ROUNDING = 1e-3  # per token; for sums of float32 probabilities
 
 ANSWER = [hex_id("prompt_id"), text("teacher"), hex_id("response_key")]
 STATISTICS = [
-    count("tokens", pa.int32(), "of the response; 0 where it is empty: then the rest is null"),
+    count("tokens", pa.int32(), "of the response; 0 if it is empty, then the rest is null"),
     anything("sum_logp", pa.float64(), "nats"),
     anything("sum_rank_100", pa.float64(), "sum of min(rank, 100), rank of the true token from 1"),
     anything("sum_p2", pa.float64(), "sum over positions of sum over vocabulary of p squared"),
@@ -36,7 +36,7 @@ STATISTICS = [
     anything("logp", pa.list_(pa.float16())),
 ]
 _MOST = 1 + SUM_ROUNDING
-# NaN passes where a model's own logits were NaN: such a response has no reward.
+# NaN passes if the model's own logits were NaN: such a response has no reward.
 _SUMS: dict[str, tuple[str, "Rule"]] = {
     "sum_logp": ("must be 0 or less", lambda f: ~(f["sum_logp"] > LOGP_ROUNDING)),
     "sum_rank_100": (
@@ -52,7 +52,7 @@ _SUMS: dict[str, tuple[str, "Rule"]] = {
         lambda f: ~((f["sum_p_true"] < 0) | (f["sum_p_true"] > _MOST * f["tokens"])),
     ),
     "logp": (
-        "must have a number for each of the tokens",
+        "must have one number per token",
         lambda f: (f["logp"].list.len() == f["tokens"]) & (f["tokens"] > 0),
     ),
 }
@@ -67,7 +67,7 @@ def _or_null(name: str, holds: "Rule") -> "Rule":
 
 
 def _null_unless_valid(name: str) -> Between:
-    return Between(name, "must be null where valid is false", lambda f: f[name].isna() | f["valid"])
+    return Between(name, "must be null if valid is false", lambda f: f[name].isna() | f["valid"])
 
 
 def _number(name: str, meaning: str) -> Column:
@@ -79,7 +79,7 @@ TOKEN_STATISTICS = Table(
     ["prompt_id", "teacher"],
     [*ANSWER, *STATISTICS],
     [
-        *(Between(n, "must be null where logp is, and only there", _as_logp(n)) for n in _SUMS),
+        *(Between(n, "must be null exactly where logp is", _as_logp(n)) for n in _SUMS),
         *(Between(n, says, _or_null(n, holds)) for n, (says, holds) in _SUMS.items()),
     ],
 )
@@ -87,7 +87,7 @@ STORED_STATISTICS = pa.schema(
     [("response_key", pa.string()), *((column.name, column.type) for column in STATISTICS)]
 )
 QUALITY = Table(
-    "quality", ["prompt_id", "teacher"], [*ANSWER, finite("quality", "null is unknown")]
+    "quality", ["prompt_id", "teacher"], [*ANSWER, finite("quality", "null if unknown")]
 )
 STORED_QUALITY = pa.schema(
     [("response_key", pa.string()), ("reference_id", pa.string()), ("quality", pa.float64())]
@@ -97,18 +97,18 @@ REWARDS = Table(
     ["prompt_id", "teacher"],
     [
         *ANSWER[:2],
-        hex_id("response_key", "null of a teacher that did not answer", null=True),
-        _number("quality", "null is unknown"),
-        _number("learnability", "in the signal's unit; nats a token"),
+        hex_id("response_key", "null if the teacher did not answer", null=True),
+        _number("quality", "null if unknown"),
+        _number("learnability", "in the signal's unit, such as nats per token"),
         share("quality_normalised"),
         share("learnability_normalised"),
-        share("reward", "null where invalid"),
+        share("reward", "null if invalid"),
         given("valid", pa.bool_()),
     ],
     [
         Between(
             "reward",
-            "must be set if and only if valid is true",
+            "must be set exactly when valid is true",
             lambda f: f["reward"].notna() == f["valid"],
         ),
         _null_unless_valid("quality_normalised"),

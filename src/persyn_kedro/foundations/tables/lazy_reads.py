@@ -1,4 +1,4 @@
-"""An object store's tables are read while a step runs: what it says then is one sentence."""
+"""Lazy reads from an object store: an error while a step runs becomes one sentence."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def telling(file: "UPath") -> PyFileSystem:
-    """Return the file's store for pyarrow; it can be handed to another process.
+    """Return the file's store for pyarrow; it can be passed to another process.
 
-    Whatever reads it, in whichever thread, gets a PersynError where the store does not answer.
+    Whatever reads it, in whichever thread, gets a PersynError if the store does not answer.
     """
     return PyFileSystem(_Handler(file))
 
@@ -32,7 +32,7 @@ class _Handler(FSSpecHandler):
 
 
 class _Told:
-    """A file of fsspec whose reads raise one sentence."""
+    """An fsspec file whose read errors become one sentence."""
 
     def __init__(self, file: Any, where: "UPath") -> None:
         self._file, self._where = file, where

@@ -1,19 +1,19 @@
-"""Give back to the machine what was used for tables and is free."""
+"""Return the free memory that tables used to the operating system."""
 
 import ctypes
 import sys
 
 
 def give_back() -> None:
-    """Do so now. Allocators keep free pages in case they are wanted again, often most of all.
+    """Do so now. Allocators keep freed pages for reuse, often most of the memory.
 
-    It takes less than a millisecond where little is free, some for hundreds of megabytes: done
-    between steps and blocks, and where a long wait begins.
+    It takes less than a millisecond if little is free, a few for hundreds of megabytes: done
+    between steps and blocks, and before a long wait.
     """
     import pyarrow as pa
 
     pa.default_memory_pool().release_unused()
-    if sys.platform == "linux":  # where the C library has it (musl's has not)
+    if sys.platform == "linux":  # if the C library has it (musl does not)
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
             trim(0)

@@ -12,7 +12,7 @@ SOURCE_PROMPTS = Table(
     [
         hex_id("prompt_id", "foundations.hashing.text_id of the prompt"),
         text("prompt"),
-        anything("reference", pa.string(), "null where none is known"),
+        anything("reference", pa.string(), "null if unknown"),
         text("source", "file name, hub id or reasoning-gym task"),
         anything("metadata", pa.string(), "JSON: a reasoning-gym entry, or null"),
     ],
@@ -23,7 +23,7 @@ PROMPTS = Table(
     [
         *SOURCE_PROMPTS.columns,
         one_of("split", "calibration", "train", "test"),
-        anything("part", pa.string(), "fit | holdout, sft | withheld, null of test"),
+        anything("part", pa.string(), "fit | holdout, sft | withheld, null for test"),
     ],
     [
         Between(
@@ -33,7 +33,7 @@ PROMPTS = Table(
         )
     ],
 )
-# Ids alone, which are hashes of the texts: what is made from them is not redone for other prompts.
+# Only ids, which are hashes of the texts: a change in other prompts does not redo what uses them.
 CALIBRATION_SET = Table("calibration_set", ["prompt_id"], [hex_id("prompt_id")])
 TEST_SET = Table("test_set", ["prompt_id"], [hex_id("prompt_id")])
 

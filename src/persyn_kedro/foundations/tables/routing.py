@@ -28,18 +28,18 @@ ASSIGNMENTS = Table(
         ),
     ],
 )
-# The router's scores at other alphas than label.alpha.
+# The router's scores at alphas other than label.alpha.
 ALPHA_SCORES = Table(
     "alpha_scores", ["alpha", "prompt_id"], [share("alpha"), hex_id("prompt_id"), scores()]
 )
-# Routers compared: scores of each prompt by a router that was not fitted on it.
+# Router comparison: scores of each prompt by a router that was not fitted on it.
 ROUTER_SCORES = Table(
     "router_scores",
     ["kind", "size", "prompt_id"],
     [
         text("kind"),
-        share("size", "of the other folds' prompts that it was fitted on"),
-        count("fitted_on", pa.int64(), "prompts with two valid teachers among them"),
+        share("size", "of the other folds' prompts, that the router was fitted on"),
+        count("fitted_on", pa.int64(), "those with two valid teachers"),
         count("fold", pa.int32()),
         hex_id("prompt_id"),
         scores(),

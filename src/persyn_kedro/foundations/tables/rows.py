@@ -10,15 +10,15 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.foundations.tables.memory import give_back
 
-BLOCK = 16_384  # rows; also those of a row group that this project writes
+BLOCK = 16_384  # rows; also of the row groups that this project writes
 FEW = 1024
 
 
 class TableRows:
     """Columns of a table on disk whose rows are read by number, a row group at a time.
 
-    The row groups that one call used are held for the next: rows that are asked for in order, or
-    from several places each in order, are read once, and few are in memory.
+    The row groups that one call used are kept for the next: rows read in order, or from several
+    places each in order, are read only once, with few of them in memory.
     """
 
     def __init__(self, dataset: pads.Dataset, columns: Sequence[str]) -> None:
@@ -32,19 +32,19 @@ class TableRows:
         return int(self._starts[-1])
 
     def apart(self) -> "TableRows":
-        """Return the same, for a reader of its own: another thread, or rows in another order."""
+        """Return an independent reader: for another thread, or rows in another order."""
         other = copy.copy(self)
         other._held = {}
         return other
 
     def take(self, rows: np.ndarray) -> pa.Table:
-        """Return the rows of these numbers, (b,) int, in their order."""
+        """Return the rows with these numbers, (b,) int, in their order."""
         pieces = np.searchsorted(self._starts, rows, side="right") - 1
         order = np.argsort(pieces, kind="stable")
         used, begins = np.unique(pieces[order], return_index=True)
         shares = np.split(order, begins[1:]) if len(used) else []
         held: dict[int, pa.Table] = {}
-        before = self._held  # another thread may put its own there
+        before = self._held  # another thread may replace it
         parts = [self._schema.empty_table()]
         for piece, places in zip(used.tolist(), shares, strict=True):
             held[piece] = before[piece] if piece in before else self._read(piece)
@@ -56,7 +56,7 @@ class TableRows:
     def blocks(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, pa.Table]]:
         """Yield the next ``FEW`` of the numbers, and their rows.
 
-        Few, since all row groups that they lie in are held: of scattered rows one for each.
+        Few, since the row groups of all of them are held: one each for scattered rows.
         """
         for start in range(0, len(rows), FEW):
             yield rows[start : start + FEW], self.take(rows[start : start + FEW])
@@ -66,9 +66,9 @@ class TableRows:
 
 
 class TextColumn(Sequence[str]):
-    """A text column of a table on disk, as a sequence that is read as it is asked for.
+    """A text column of a table on disk, as a sequence that is read on demand.
 
-    It can be handed to another process.
+    It can be passed to another process.
     """
 
     def __init__(self, dataset: pads.Dataset, column: str) -> None:
@@ -105,7 +105,7 @@ class TextColumn(Sequence[str]):
 def read_blocks(
     dataset: pads.Dataset, columns: Sequence[str], rows: pads.Expression | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield a table's batches in order, with no more than two of them read ahead.
+    """Yield a table's batches in order, with at most two of them read ahead.
 
     Args:
         rows: a filter; None: all rows.
@@ -123,7 +123,7 @@ def read_blocks(
 
 
 def texts_alone(prompts: pads.Dataset) -> pads.Dataset:
-    """Return a table of prompts with no column but their ids and texts."""
+    """Return a table of prompts with only their ids and texts."""
     columns = [prompts.schema.field(name) for name in ("prompt_id", "prompt")]
     return prompts.replace_schema(pa.schema(columns))
 

@@ -1,4 +1,4 @@
-"""The columns of every table, stored ones too, as pyarrow schemas."""
+"""The columns of every table, including stored ones, as pyarrow schemas."""
 
 import pyarrow as pa
 
@@ -35,10 +35,10 @@ _UNSETTLED = b"unsettled"
 
 
 def with_unsettled(table: pa.Table, count: int) -> pa.Table:
-    """Return the table with the number of its failed rows that a further run would ask again."""
+    """Return the table, noting how many of its failed rows another run would ask for again."""
     return table.replace_schema_metadata({_UNSETTLED: str(count)})
 
 
 def unsettled_rows(schema: pa.Schema) -> int:
-    """Return what ``with_unsettled`` noted, 0 where it did not."""
+    """Return what ``with_unsettled`` noted, or 0."""
     return int((schema.metadata or {}).get(_UNSETTLED, b"0"))

@@ -1,4 +1,4 @@
-"""Which keys were there before, in 16 bytes a key."""
+"""Which keys occurred before, in 16 bytes per key."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,17 +7,17 @@ import numpy as np
 
 
 class SeenKeys:
-    """Remembers the 128-bit hashes of keys, and so takes no more than that, whatever the keys are.
+    """Remembers the 128-bit hashes of keys, so its size does not depend on their length.
 
-    The hashes lie in sorted runs, each over twice as long as the next: a run is joined to the one
-    before it as soon as it is not, so that n keys are moved log n times.
+    The hashes lie in sorted runs, each more than twice as long as the next: a run that is not is
+    merged into the one before it, so n keys are moved log n times.
     """
 
     def __init__(self) -> None:
         self._runs: list[np.ndarray] = []
 
     def known(self, keys: Sequence[str]) -> np.ndarray:
-        """Tell for each key, as (n,) bool, whether an earlier call had it; remember all of them."""
+        """Return for each key, as (n,) bool, whether an earlier call had it; remember all keys."""
         hashes = _hashes(keys)
         found = np.zeros(len(hashes), dtype=bool)
         for run in self._runs:

@@ -1,4 +1,4 @@
-"""Tables that a student or a reward model is trained on."""
+"""Tables for training a student or a reward model."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ def _each(holds: Callable[[list[dict[str, str]]], bool]) -> Callable[[Any], Any]
 
 
 def _is_prompt(messages: list[dict[str, str]]) -> bool:
-    """A system message may be empty: that is how a template's own default is left out."""
+    """A system message may be empty: that is how to omit a template's own default."""
     if len(messages) == 2 and messages[0]["role"] == "system":
         return messages[0]["content"] is not None and _says(messages[1:], "user")
     return _says(messages, "user")
@@ -58,7 +58,7 @@ SFT_DATASET = Table(
         ),
         text("teacher"),
         scores(),
-        share("reward", "null where unknown"),
+        share("reward", "null if unknown"),
         hex_id("prompt_id"),
         hex_id("response_key"),
         one_of("part", "sft", "withheld"),

@@ -1,4 +1,4 @@
-"""Chat templates as text: what is fixed in them, and that of models without one."""
+"""Chat templates as text: what is fixed in them, and the default for models without one."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The template of students that have no chat template of their own."""
+"""The template for students without a chat template of their own."""
 
 BASE_TEMPLATE = (
     "{% if bos_token %}{{ bos_token }}{% endif %}"
@@ -10,6 +10,6 @@ BASE_TEMPLATE = (
 )
 """Jinja of ``{bos}{system}\\n\\n{prompt}\\n\\n{response}{eos}``.
 
-The system part is there only if a system message is, ``bos`` and ``eos`` only if the tokenizer has
-them. Saved as the trained student's chat template, so that it is asked as it was trained.
+The system part appears only with a system message, ``bos`` and ``eos`` only if the tokenizer has
+them. Saved as the trained student's chat template, so that it is prompted as it was trained.
 """

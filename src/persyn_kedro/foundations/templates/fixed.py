@@ -1,9 +1,9 @@
-"""Chat templates that render the same text for the same messages, whenever and wherever they run.
+"""Chat templates that render the same messages to the same text, at any time and place.
 
-A template sees more than its messages: the clock (``strftime_now``), what it is handed by name
+A template sees more than its messages: the clock (``strftime_now``), arguments passed by name
 (``enable_thinking``), and chance (``lipsum``, the filter ``random``). The first two are fixed by
-Jinja statements put in front of it, which travel with it into a saved model and mean the same to
-Transformers, to vLLM and to the benchmarks' harness. Chance is refused.
+Jinja statements put in front of it, which are saved with a model and mean the same to
+Transformers, to vLLM and to the benchmark harness. Chance is refused.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 from persyn_kedro.foundations.errors import PersynError
 
 DEFAULT_DATE = "2024-07-26"
-"""What Llama 3.2's template writes where it is not told the date. It never changes."""
+"""What Llama 3.2's template writes when it is given no date. It never changes."""
 
 CLOCK = "strftime_now"
 RESERVED = frozenset(
@@ -25,7 +25,7 @@ RESERVED = frozenset(
     "return_assistant_tokens_mask tokenizer_kwargs kwargs compiled_template "
     # what templates call
     "strftime_now raise_exception range dict lipsum cycler joiner namespace "
-    # Jinja's own words
+    # Jinja's keywords
     "true false none True False None loop super caller varargs fixed_by_persyn_kedro".split()
 )
 """Names that no template argument may have."""
@@ -40,18 +40,18 @@ _PERCENT = "\ue000"  # stands for %% while directives are replaced
 
 
 def reads_clock(template: str) -> bool:
-    """Tell whether a template can ask for the date. (A name in Jinja cannot be spelt otherwise.)"""
+    """Return whether a template can ask for the date. (Jinja has one spelling of the name.)"""
     return re.search(rf"\b{CLOCK}\b", template) is not None
 
 
 def fixed_template(template: str, day: str | None, arguments: Mapping[str, Any]) -> str:
-    """Return the template with its date and its arguments fixed; as it is where it has neither.
+    """Return the template with its date and arguments fixed; unchanged if it has neither.
 
-    What is fixed in it already stays, unless it is set anew.
+    What is already fixed in it stays, unless it is set again.
 
     Args:
         template: Jinja, as Transformers reads it.
-        day: an ISO date; None: the one that the template carries, else ``DEFAULT_DATE``.
+        day: an ISO date; None: the template's own date, else ``DEFAULT_DATE``.
         arguments: JSON values by name.
     """
     before, body = what_is_fixed(template), _FIXED.sub("", template)
@@ -72,35 +72,35 @@ def fixed_template(template: str, day: str | None, arguments: Mapping[str, Any])
 
 
 def what_is_fixed(template: str) -> dict[str, Any]:
-    """Return what ``fixed_template`` fixed: the arguments, and under ``strftime_now`` the date."""
+    """Return what ``fixed_template`` fixed: the arguments, and the date under ``strftime_now``."""
     found = _FIXED.match(template)
     return json.loads(found[1]) if found else {}
 
 
 def check_template(name: str, template: str) -> None:
-    """Refuse a template that throws dice.
+    """Refuse a template that draws random numbers.
 
     Raises:
-        PersynError: names the model and what its template uses, or it is no Jinja at all.
+        PersynError: names the model and what its template uses, or it is not valid Jinja.
     """
     from jinja2 import TemplateSyntaxError, nodes
 
     try:
         tree = _parse(template)
     except TemplateSyntaxError as error:
-        raise PersynError(f"The chat template of model {name!r} is no Jinja: {error}") from error
+        raise PersynError(f"The chat template of {name!r} is not valid Jinja: {error}") from error
     used = {f"the filter {f.name}" for f in tree.find_all(nodes.Filter) if _draws(f)}
     used |= {"lipsum" for n in tree.find_all(nodes.Name) if n.name == "lipsum"}
     if used:
         raise PersynError(
-            f"The chat template of model {name!r} uses {' and '.join(sorted(used))}, so that its "
-            "prompts differ from one time to the next: set the model's chat_template to one that "
+            f"The chat template of model {name!r} uses {' and '.join(sorted(used))}, so its "
+            "prompts differ from one time to the next; set the model's chat_template to one that "
             "does not."
         )
 
 
 def _draws(found: Any) -> bool:
-    """Tell whether a filter is ``random``, or applies one that may be."""
+    """Return whether a filter is ``random``, or applies one that may be."""
     from jinja2 import nodes
 
     if found.name != "map":
@@ -128,9 +128,9 @@ def _parse(template: str) -> Any:
 
 
 def _clock(day: date, body: str) -> str:
-    """Return a macro that stands for Transformers' ``strftime_now``, at midnight of this day.
+    """Return a macro that replaces Transformers' ``strftime_now``, at midnight of this day.
 
-    It knows the directives that the template writes, and refuses any other.
+    It knows the directives that the template uses, and refuses any other.
     """
     known = {f"%{name}": value for name, value in _directives(day).items() if f"%{name}" in body}
     before, after = ({"%%": _PERCENT}, {_PERCENT: "%"}) if "%%" in body else ({}, {})
@@ -149,7 +149,7 @@ def _replaced(pairs: Mapping[str, str]) -> str:
 
 
 def _directives(day: date) -> dict[str, str]:
-    """Return what ``strftime`` writes for each of its letters, in English, whatever the locale."""
+    """Return what ``strftime`` writes for each directive, in English, whatever the locale."""
     year, week, weekday = day.isocalendar()
     of_year = day.timetuple().tm_yday
     month, name = _MONTHS[day.month - 1], _DAYS[weekday - 1]
@@ -195,7 +195,7 @@ def _directives(day: date) -> dict[str, str]:
 
 
 def _literal(value: Any) -> str:
-    """Return a JSON value as Jinja writes it."""
+    """Return a JSON value in Jinja syntax."""
     if isinstance(value, list):
         return f"[{', '.join(map(_literal, value))}]"
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""All strategies' choices in one table, and which strategies this pool cannot have."""
+"""All strategies' choices in one table, and which strategies this pool does not allow."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ from persyn_kedro.domain.rewards.reward import reward_matrix
 from persyn_kedro.foundations.settings.experiments import CompareSettings
 from persyn_kedro.foundations.tables import schemas
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 Scores = Mapping[str, Sequence[float]]  # the router's, by prompt_id, in the pool's order
 PERSYN, ORACLE, PERSYN_CALIBRATION = "persyn", "oracle", "persyn_calibration"
 FAMILY_STRONG, RANDOM = "family_strong", "random"
-ON_CALIBRATION = (ORACLE, PERSYN_CALIBRATION)  # trained on the calibration prompts alone
+ON_CALIBRATION = (ORACLE, PERSYN_CALIBRATION)  # trained only on the calibration prompts
 
 
 def alpha_name(alpha: float) -> str:
-    """Return the name of PerSyn with another alpha."""
+    """Return PerSyn's name at another alpha."""
     return f"{PERSYN}_alpha_{alpha!r}".removesuffix(".0")
 
 
 def reference_of(strategy: str) -> str:
-    """Return the strategy with which this one is compared: it has the same prompts."""
+    """Return the strategy that this one is compared with: both have the same prompts."""
     return PERSYN_CALIBRATION if strategy in ON_CALIBRATION else PERSYN
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The teachers in the settings' order, their models' families and the student's."""
+    """The teachers in the settings' order, their models' families and the student's family."""
 
     teachers: list[str]
     families: dict[str, str | None]
@@ -42,11 +42,11 @@ class Pool:
 
 @dataclass(frozen=True)
 class RouterScores:
-    """What the routers say.
+    """The routers' scores.
 
     Attributes:
         routed: of the prompts that the students are trained on.
-        at_alphas: those of routers at other alphas; empty where none could be fitted.
+        at_alphas: of routers at other alphas; empty if none could be fitted.
         held_out: of the calibration prompts, each by a router that was not fitted on it.
     """
 
@@ -64,16 +64,16 @@ def allocate(
     settings: CompareSettings,
     seed: int,
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Return ``schemas.ALLOCATIONS``, and what the reader should know of it.
+    """Return ``schemas.ALLOCATIONS``, and notes for the reader.
 
     Args:
-        prompt_ids: what the students are trained on (calibration and train, none withheld).
+        prompt_ids: the students' training prompts (calibration and train, without withheld ones).
         rewards: of the calibration prompts, at ``label.alpha``.
-        nll: ``merits.mean_nll``, by which CAR goes.
+        nll: ``merits.mean_nll``, which CAR uses.
 
     Returns:
-        tuple: The table, strategy by strategy, and ``{"teachers": {strategy: the one it always
-        asks}, "left_out": {strategy: why}}``.
+        tuple: The table, strategy by strategy, and ``{"teachers": {strategy: its only teacher},
+        "left_out": {strategy: why}}``.
     """
     rankings, left_out = _rankings(rewards, nll, pool, settings)
     routed = _only(scores.routed, prompt_ids)
@@ -124,7 +124,7 @@ def _on_calibration(rewards: pa.Table, held_out_scores: Scores, pool: Pool) -> d
 def _rankings(
     rewards: pa.Table, nll: Mapping[str, float], pool: Pool, settings: CompareSettings
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Return the order of the teachers of the strategies that have one for all prompts."""
+    """Return the teachers' order for each strategy that has one order for all prompts."""
     quality = merits.mean_quality(rewards, pool.teachers)
     if not quality:
         why = "no response to a calibration prompt has a known quality"
@@ -140,7 +140,7 @@ def _rankings(
         found[FAMILY_STRONG] = family
     else:
         left_out[FAMILY_STRONG] = (
-            "no teacher of known quality is of the student's family "
+            "no teacher of known quality belongs to the student's family "
             f"({pool.student_family or 'not set'})"
         )
     car = merits.car_scores(quality, nll, settings.car_beta)
@@ -152,7 +152,7 @@ def _rankings(
 
 
 def _weakest(rewards: pa.Table, pool: Pool) -> str:
-    """Return the teacher with the lowest mean r_q, the first of equals."""
+    """Return the teacher with the lowest mean r_q; the first of a tie."""
     quality = merits.mean_quality(rewards, pool.teachers)
     lowest = min(quality.values())
     return next(t for t in pool.teachers if quality.get(t, np.inf) <= lowest)

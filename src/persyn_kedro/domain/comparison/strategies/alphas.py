@@ -1,4 +1,4 @@
-"""PerSyn at other alphas: rewards mixed anew, a router for each, nothing asked again."""
+"""PerSyn at other alphas: rewards mixed again and a router for each, without new API calls."""
 
 import logging
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def score_at_alphas(
     seed: int,
     store: RoutingStore,
 ) -> pa.Table:
-    """Return ``schemas.ALPHA_SCORES``; an alpha at which no rewards differ is left out.
+    """Return ``schemas.ALPHA_SCORES``; an alpha at which all rewards are equal is left out.
 
     Args:
         prompts: ``schemas.PROMPTS``; test prompts are not scored.
@@ -71,7 +71,7 @@ def score_at_alphas(
         rewards = matrix[kept]
         seen = fitted_rewards(rewards, train_router.invalid)
         if not comparable(seen).any() or not tell_apart(seen):
-            log.warning("At alpha = %g no teachers' rewards differ: left out", alpha)
+            log.warning("At alpha = %g all teachers' rewards are equal: left out", alpha)
             continue
         fitted: Prompts = {prompt_ids[i]: texts[prompt_ids[i]] for i in kept}
         fittings[alpha] = Fitting(train_router, backbone, seed, fitted, rewards, texts)

@@ -1,7 +1,7 @@
-"""Who answers what under each strategy: METHOD.md, "Baselines". Nothing is asked here.
+"""Who answers what under each strategy: METHOD.md, "Baselines". This makes no API calls.
 
-A strategy's *choices* are, for each prompt, the teachers in the order in which they are asked: the
-first one answers, the others only where the settings verify answers and ask on.
+A strategy's *choices* are, for each prompt, the teachers in the order in which they are called:
+the first one answers, the others only if the settings verify answers and retry with the next.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,18 +16,18 @@ Choices = dict[str, list[str]]  # {prompt_id: teachers, first choice first}
 
 
 def routed(scores: Mapping[str, Sequence[float]], teachers: Sequence[str]) -> Choices:
-    """Return PerSyn's choices: teachers by falling router score, ties in the settings' order."""
+    """Return PerSyn's choices: teachers by descending score, ties in the settings' order."""
     return {prompt_id: ranked_teachers(values, teachers) for prompt_id, values in scores.items()}
 
 
 def by_merit(merits: Mapping[str, float], teachers: Sequence[str]) -> list[str]:
-    """Return the teachers by falling merit, ties in the settings' order, those without one last."""
+    """Return the teachers by descending merit, ties in the settings' order, unknown merits last."""
     known = [merits.get(t, float("nan")) for t in teachers]
     return ranked_teachers(np.nan_to_num(known, nan=-np.inf).tolist(), teachers)
 
 
 def choice_places(choices: Iterable[Sequence[str]], teachers: Sequence[str]) -> np.ndarray:
-    """Return choices as (n, R) places in ``teachers``, -1 after a prompt's last one."""
+    """Return choices as (n, R) indices into ``teachers``, -1 after a prompt's last one."""
     place = {teacher: k for k, teacher in enumerate(teachers)}
     lines = [[place[teacher] for teacher in line] for line in choices]
     places = np.full((len(lines), max(map(len, lines), default=0)), -1)
@@ -37,16 +37,16 @@ def choice_places(choices: Iterable[Sequence[str]], teachers: Sequence[str]) -> 
 
 
 def same_for_all(prompt_ids: Sequence[str], ranking: Sequence[str]) -> Choices:
-    """Return one ranking for every prompt (Strong, Family-Strong, CAR)."""
+    """Return the same ranking for every prompt (Strong, Family-Strong, CAR)."""
     return {prompt_id: list(ranking) for prompt_id in prompt_ids}
 
 
 def mix(
     prompt_ids: Sequence[str], strong: str, weak: str, strong_share: float, seed: int
 ) -> Choices:
-    """Return Mix: a share of the prompts to ``strong``, the others to ``weak``, drawn at random.
+    """Return Mix: a random share of the prompts goes to ``strong``, the others to ``weak``.
 
-    Just ``round(share * n)`` prompts go to ``strong``: those with the lowest hash draws.
+    Exactly ``round(share * n)`` prompts go to ``strong``: those with the lowest hash draws.
     """
     drawn = sorted(prompt_ids, key=lambda p: (unit_draw(seed, "mix", p), p))
     favoured = set(drawn[: round(strong_share * len(drawn))])
@@ -64,9 +64,9 @@ def at_random(prompt_ids: Sequence[str], teachers: Sequence[str], seed: int) -> 
 
 
 def oracle(prompt_ids: Sequence[str], rewards: np.ndarray, teachers: Sequence[str]) -> Choices:
-    """Return the teachers by falling true reward; prompts without a valid response are left out.
+    """Return the teachers by descending true reward; omits prompts without a valid response.
 
-    ``rewards`` is (n, K) float64 in the order of ``prompt_ids`` and ``teachers``, NaN invalid.
+    ``rewards`` is (n, K) float64 in the order of ``prompt_ids`` and ``teachers``, NaN if invalid.
     """
     return {
         prompt_id: [

@@ -1,4 +1,4 @@
-"""What each strategy would have cost on its own, from an empty store."""
+"""What each strategy would have cost by itself, starting with an empty store."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,15 +16,15 @@ def strategy_tokens(
     calibration_responses: pa.Table,
     teachers: Sequence[str],
 ) -> pa.Table:
-    """Return ``schemas.STRATEGY_TOKENS``: of the training set alone, and with what choosing took.
+    """Return ``schemas.STRATEGY_TOKENS``: for the training set only, and including the choosing.
 
-    Choosing takes calibration answers (Strong and the like are defined by them, METHOD.md,
-    "Baselines"); those that the set holds too are counted once. A row that no teacher was asked for
-    costs nothing.
+    Choosing needs calibration answers (Strong and the like are defined by them, METHOD.md,
+    "Baselines"); those that the set also contains are counted once. A row without a call costs
+    nothing.
 
     Args:
-        asked: by strategy the rows of ``schemas.RESPONSES`` that it asks for.
-        choices: by strategy and prompt the teachers that it may ask.
+        asked: by strategy, the rows of ``schemas.RESPONSES`` that it asks for.
+        choices: by strategy and prompt, the teachers that it may call.
         calibration_responses: of every teacher to every calibration prompt.
     """
     calibration = calibration_responses.to_pylist()
@@ -47,7 +47,7 @@ def strategy_tokens(
 
 
 def price_strategies(tokens: pa.Table, teachers: Teachers) -> dict[str, dict[str, float]]:
-    """Return each strategy's calls, tokens and ``cost``, alone and ``whole_``, summed."""
+    """Return each strategy's calls, tokens and ``cost``, alone and as ``whole_…``, summed."""
     found: dict[str, dict[str, float]] = {}
     for row in tokens.to_pylist():
         priced = teachers.root[row["teacher"]]
@@ -71,7 +71,7 @@ def _consulted(
         return set()
     if strategy == FAMILY_STRONG:
         family = {teacher for chosen in choices.values() for teacher in chosen}
-        return family if len(family) > 1 else set()  # of one there is nothing to choose
+        return family if len(family) > 1 else set()  # one leaves nothing to choose
     return set(teachers)
 
 

@@ -13,19 +13,19 @@ from persyn_kedro.foundations.settings.experiments import CompareSettings
 from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.tables import schemas
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 Sets = dict[str, dict[str, dict[str, Any]]]  # by strategy and prompt_id
-Fits = Callable[[str, str], bool]  # (prompt, response): short enough to be trained on
+Fits = Callable[[str, str], bool]  # (prompt, response): short enough for training
 
 
 @dataclass(frozen=True)
 class Trainable:
-    """Which answers the student may be trained on, and as what text.
+    """Which answers the student may be trained on, and as which text.
 
     Attributes:
         thinks: each teacher's ``think`` setting.
-        fits: tells what is short enough for SFT.
+        fits: whether a pair is short enough for SFT.
     """
 
     thinks: Mapping[str, Think]
@@ -33,7 +33,7 @@ class Trainable:
     fits: Fits
 
     def text(self, row: Mapping[str, Any], prompt: str) -> str | None:
-        """Return the text to train on of a row of ``schemas.STRATEGY_RESPONSES``, if any."""
+        """Return the training text of a row of ``schemas.STRATEGY_RESPONSES``, None if unusable."""
         text = trainable_text(row, self.thinks[row["teacher"]], self.allow_truncated)
         return text if text is not None and self.fits(prompt, text) else None
 
@@ -48,18 +48,18 @@ def strategy_examples(
     """Return ``schemas.STRATEGY_EXAMPLES`` in the order of ``prompts``, and what was left out.
 
     Left out are errors, empty responses, truncated ones unless allowed, and those too long for SFT.
-    With ``examples: common`` a prompt is also left out of all strategies that are compared with one
-    another if it is left out of one of them; a strategy that has less than ``min_share`` of its
-    prompts is left out itself instead.
+    With ``examples: common`` a prompt without a usable answer in one strategy is left out of all
+    strategies that are compared with one another; a strategy with usable answers to less than
+    ``min_share`` of its prompts is itself left out instead.
 
     Args:
         responses: rows of ``schemas.STRATEGY_RESPONSES``.
-        asked: by strategy the prompt_ids that it was to have.
+        asked: by strategy, the prompt_ids that it should have.
         prompts: text by prompt_id.
 
     Returns:
-        tuple: The table, and ``{"prompts": {strategy: asked for}, "usable": {strategy: left of
-        them}, "left_out": {strategy: why}}``.
+        tuple: The table, and ``{"prompts": {strategy: number asked}, "usable": {strategy: number
+        usable}, "left_out": {strategy: why}}``.
 
     Raises:
         PersynError: PerSyn itself has too few.
@@ -75,8 +75,8 @@ def strategy_examples(
     if not any(row["strategy"] == PERSYN for row in rows):
         least = min(sets, key=lambda name: len(sets[name]))
         raise PersynError(
-            f"No prompt has an answer to train on in every strategy ({least} has the fewest, "
-            f"{len(sets[least])}): leave that strategy out, or set compare.examples to own."
+            f"No prompt has a usable answer in every strategy ({least} has the fewest, "
+            f"{len(sets[least])}). Leave that strategy out, or set compare.examples to own."
         )
     return pa.Table.from_pylist(rows, schemas.STRATEGY_EXAMPLES), {
         "prompts": {name: len(ids) for name, ids in asked.items()},
@@ -108,11 +108,11 @@ def _usable(
 def _too_small(
     sets: Sets, asked: Mapping[str, Sequence[str]], settings: CompareSettings
 ) -> dict[str, str]:
-    """Return the strategies that would leave the others next to nothing, and why."""
+    """Return the strategies that would leave the others almost nothing, and why."""
     found = {}
     for name, own in sets.items():
         if len(own) < max(1, settings.min_share * len(asked[name])):
-            found[name] = f"only {len(own)} of its {len(asked[name])} answers may be trained on"
+            found[name] = f"only {len(own)} of its {len(asked[name])} answers are usable"
     if PERSYN in found:
         raise PersynError(
             f"PerSyn cannot be compared: {found[PERSYN]} (compare.min_share is "
@@ -122,7 +122,7 @@ def _too_small(
 
 
 def _shared(strategy: str, sets: Sets) -> set[str]:
-    """Return the prompts that all strategies of this one's kind may be trained on."""
+    """Return the prompts with usable answers in all strategies of this one's kind."""
     kind = strategy in ON_CALIBRATION
     same_kind = [set(own) for name, own in sets.items() if (name in ON_CALIBRATION) == kind]
     return set.intersection(*same_kind)

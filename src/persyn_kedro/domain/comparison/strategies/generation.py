@@ -1,7 +1,7 @@
-"""Every strategy's responses, each (teacher, prompt) asked once for all of them.
+"""Every strategy's responses, with each (teacher, prompt) asked only once for all of them.
 
 All strategies go through the rounds of ``training_set.routed`` side by side: in each round the
-union of what they want is asked together, so that a model is loaded once a round, not once a
+union of what they want is asked together, so that a model is loaded once per round, not once per
 strategy.
 """
 
@@ -21,7 +21,7 @@ from persyn_kedro.foundations.tables import schemas
 Union = dict[str, list[tuple[str, str]]]  # {teacher: [(prompt_id, prompt)]}
 # union -> (responses, calls), tables of schemas.RESPONSES and CALLS
 Ask = Callable[[Union], tuple[pa.Table, pa.Table]]
-Asked = dict[str, list[dict[str, Any]]]  # by strategy, all responses that it had to ask for
+Asked = dict[str, list[dict[str, Any]]]  # by strategy, all responses that it asked for
 
 
 def generate_side_by_side(
@@ -33,15 +33,15 @@ def generate_side_by_side(
     ask: Ask,
     check: Check,
 ) -> tuple[pa.Table, Asked]:
-    """Return the kept responses, and all that each strategy asked for.
+    """Return the kept responses, and everything that each strategy asked for.
 
     Args:
-        prompts: all that any strategy has.
-        choices: by strategy; each may have other prompts.
+        prompts: all that any strategy uses.
+        choices: by strategy; strategies may have different prompts.
 
     Returns:
         ``schemas.STRATEGY_RESPONSES``, and by strategy the rows of ``schemas.RESPONSES`` that it
-        would have paid for on its own, rejected ones too.
+        would have paid for by itself, including rejected ones.
     """
     running: dict[str, Rounds] = {}
     wants: dict[str, Wanted] = {}
@@ -76,7 +76,7 @@ def _advance(
     kept: dict[str, pa.Table],
     answered: tuple[pa.Table, pa.Table] | None,
 ) -> None:
-    """Take one strategy to its next round, or to its end."""
+    """Advance one strategy to its next round, or to its end."""
     try:
         wants[name] = next(running[name]) if answered is None else running[name].send(answered)
     except StopIteration as end:

@@ -1,4 +1,4 @@
-"""What a teacher is worth on the calibration set, by which baselines choose (METHOD.md)."""
+"""A teacher's merit on the calibration set, which baselines choose by (METHOD.md)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,16 +12,16 @@ STATISTICS = ["teacher", "tokens", "sum_logp"]
 def mean_quality(rewards: pa.Table, teachers: Sequence[str]) -> dict[str, float]:
     """Return each teacher's mean r_q over its responses of known quality (Strong).
 
-    ``rewards`` is a table of ``schemas.REWARDS``; a teacher without a known quality is left out.
+    ``rewards`` is a table of ``schemas.REWARDS``; teachers without a known quality are left out.
     """
     return _means(rewards, "quality", teachers)
 
 
 def mean_nll(statistics: pa.Table, teachers: Sequence[str]) -> dict[str, float]:
-    """Return the student's mean NLL of each teacher's responses, in nats a token (CAR).
+    """Return the student's mean NLL of each teacher's responses, in nats per token (CAR).
 
-    ``statistics`` has the columns ``STATISTICS`` of ``schemas.TOKEN_STATISTICS``: whatever
-    ``label.learnability`` is, CAR goes by the likelihood.
+    ``statistics`` has the columns ``STATISTICS`` of ``schemas.TOKEN_STATISTICS``: CAR uses the
+    likelihood, whatever ``label.learnability`` is.
     """
     scored = statistics.filter(pc.greater(statistics["tokens"], 0))
     nll = pc.negate(pc.divide(scored["sum_logp"], scored["tokens"]))
@@ -33,7 +33,7 @@ def car_scores(
 ) -> dict[str, float]:
     """Return CAR's score q / (1 + beta * NLL), q min-max scaled over the teachers.
 
-    A pool in which all have equal quality gets q = 0.5 throughout, so the lowest NLL wins.
+    If all teachers have equal quality, q = 0.5 throughout, so the lowest NLL wins.
     """
     known = [t for t in quality if t in nll]
     if not known:

@@ -1,1 +1,1 @@
-"""Is a response's final answer the reference: extraction, forms of answers, comparison."""
+"""Does a response's final answer match the reference: extraction, answer forms, comparison."""

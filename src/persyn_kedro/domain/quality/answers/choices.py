@@ -20,18 +20,18 @@ _ANOTHER = re.compile(r"(?:\b(?:and|or)|[,;/&])\s*(?:\([A-J]\)|[A-J][).:])")
 
 
 def choice_of_reference(text: str) -> tuple[str, str] | None:
-    """Return the letter, and the text behind it, if a cleaned reference is a choice.
+    """Return the letter, and the text after it, if a cleaned reference is a choice.
 
-    Capitals only: x is a variable.
+    Only capitals count: x is a variable.
     """
     match = _REFERENCE.fullmatch(text)
     return (match[1] or match[2] or match[4], match[3] or match[5] or "") if match else None
 
 
 def chooses(answer: str, letter: str, text: str) -> bool:
-    """Tell whether a cleaned answer chooses one letter, that of the reference.
+    """Return whether a cleaned answer chooses only the reference's letter.
 
-    Where both have a text behind it, they must agree: E. faecalis is not E. coli.
+    If both have a text after it, the texts must agree: E. faecalis is not E. coli.
     """
     if _TWO.match(answer) or _ANOTHER.search(answer):
         return False

@@ -1,4 +1,4 @@
-"""One spelling of what LaTeX, Markdown and Unicode write in several ways."""
+"""One spelling for what LaTeX, Markdown and Unicode write in several ways."""
 
 import re
 
@@ -42,9 +42,9 @@ _EDGES = " \t\n.,;:!?\"'"
 
 
 def clean(text: str) -> str:
-    r"""Return ``text`` without wrappings (``\text``, dollars, bold, ``\left``), spelt one way.
+    r"""Return ``text`` in one spelling, without wrappers (``\text``, dollars, bold, ``\left``).
 
-    A dollar sign stays where a figure follows: it may be money.
+    A dollar sign stays if a digit follows: it may mean money.
     """
     for sign, new in _SIGNS.items():
         text = text.replace(sign, new)
@@ -59,17 +59,17 @@ def clean(text: str) -> str:
 
 
 def closed(text: str) -> str:
-    """Return ``text`` without the spaces that part nothing: those not between words or numbers."""
+    """Return ``text`` without spaces that separate nothing: those not between words or numbers."""
     return re.sub(r"(?<!\w) | (?!\w)", "", text)
 
 
 def words(text: str) -> str:
-    """Return ``text`` as words to compare: no capitals, edges, or doubled spaces."""
+    """Return ``text`` as words to compare: without capitals, edges, or doubled spaces."""
     return " ".join(text.casefold().strip(_EDGES + "()").split())
 
 
 def split_list(text: str) -> list[str]:
-    r"""Split at commas, semicolons, ``and`` and ``or`` that stand in no brackets."""
+    r"""Split at commas, semicolons, ``and`` and ``or`` outside brackets."""
     depth, start, parts = 0, 0, []
     for match in _LIST.finditer(text):
         sign = match[0]

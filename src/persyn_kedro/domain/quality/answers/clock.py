@@ -1,4 +1,4 @@
-"""Times of day, dates and ratios: what a colon or a month's name parts."""
+"""Times of day, dates and ratios: texts split by a colon or a month's name."""
 
 import re
 from fractions import Fraction
@@ -19,7 +19,7 @@ _DATES = [
 
 
 class Time(NamedTuple):
-    """A time of day; ``sure`` if it says which half of the day it means."""
+    """A time of day; ``sure`` if it says whether it is before or after noon."""
 
     hour: int
     minute: int
@@ -28,7 +28,7 @@ class Time(NamedTuple):
 
 
 def read_time(text: str) -> Time | None:
-    """Return the time that the whole text is: 3:45 PM, 15:45, 3 p.m."""
+    """Return the time if the text is nothing else: 3:45 PM, 15:45, 3 p.m."""
     match = _TIME.fullmatch(text.strip())
     if not match:
         return None
@@ -44,7 +44,7 @@ def read_time(text: str) -> Time | None:
 
 
 def same_time(answer: Time, reference: Time) -> bool:
-    """Tell whether two times are the same; 3:45 is not 3:45 PM, but 15:45 is."""
+    """Return whether two times are the same; 3:45 is not 3:45 PM, but 15:45 is."""
     return answer[:3] == reference[:3]
 
 
@@ -65,7 +65,7 @@ def read_date(text: str) -> tuple[int | None, int, int] | None:
 
 
 def last_date(text: str) -> str | None:
-    """Return the last date that a sentence names, as it is written."""
+    """Return the last date that a sentence names, as written."""
     found = [m for form in _DATES for m in form.finditer(text) if read_date(m[0])]
     return max(found, key=lambda match: match.end())[0] if found else None
 
@@ -78,7 +78,7 @@ def read_ratio(text: str) -> list[str] | None:
 
 
 def same_ratio(answer: list[str], reference: list[str]) -> bool:
-    """Tell whether two ratios are proportional, or the same where a part is no whole number."""
+    """Return whether two ratios are proportional, or equal if a part is not an integer."""
     if len(answer) != len(reference):
         return False
     if not all(part.isdecimal() for part in answer + reference):

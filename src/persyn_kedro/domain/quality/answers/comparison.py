@@ -1,7 +1,7 @@
-"""Is an answer the reference: by the form that the reference has.
+"""Whether an answer matches the reference, judged by the reference's form.
 
 The first form that fits the reference decides: choice, time or date, ratio, quantity, tuple or
-interval, list or set, mathematics; words otherwise. An answer is right only as a whole.
+interval, list or set, mathematics; otherwise words. There is no partial credit.
 """
 
 import re
@@ -27,14 +27,14 @@ _LEFT_SIDE = re.compile(
 _NAMED_VALUE = re.compile(r"\\?[A-Za-z][\w '{}]*(?:\([\w, ]*\))?\s*=\s*([^=<>]+)")
 _BASED = re.compile(r"(-?[0-9A-Za-z]*\d[0-9A-Za-z]*)\s*_\s*\{?\s*(\d{1,2})\s*\}?")
 _MAX_ITEMS = 100
-_MAX_LENGTH = 4000  # beyond it, an answer is compared as text alone
+_MAX_LENGTH = 4000  # longer answers are compared only as text
 
 
 def same_answer(answer: str, reference: str) -> bool:
-    """Tell whether an answer, as the response writes it, is the reference.
+    """Return whether an answer, as the response writes it, matches the reference.
 
     Raises:
-        TooLarge: the reference itself is a number too large to work with.
+        TooLarge: the reference itself is a number too large to compute.
     """
     if max(len(answer), len(reference)) > _MAX_LENGTH:
         return words(answer) == words(reference)
@@ -63,7 +63,7 @@ def same_answer(answer: str, reference: str) -> bool:
 
 
 def is_figure(reference: str) -> bool:
-    """Tell whether a reference is a number, time, date or ratio, in which a sentence may end."""
+    """Return whether a reference is a number, time, date or ratio, which may end a sentence."""
     text = clean(reference)
     return any(
         read(text) for read in (read_quantity, clock.read_time, clock.read_ratio, clock.read_date)
@@ -71,7 +71,7 @@ def is_figure(reference: str) -> bool:
 
 
 def _one_spelling(answer: str, reference: str) -> bool:
-    """Equal texts are the same, but for letters whose case is their meaning (m and M)."""
+    """Equal texts match, except for letters whose case has a meaning (m and M)."""
     formula = len(reference) == 1 or "\\" in reference or re.search(r"[=^_+*<>]", reference)
     letters = choice_of_reference(reference)
     return bool(not formula or letters) or closed(answer) == closed(reference)
@@ -87,7 +87,7 @@ def _same_text(answer: str, reference: str) -> bool:
 
 
 def _in_base(answer: str, reference: str) -> bool | None:
-    """Compare numbers of which one names its base, 42_8; None where none does."""
+    """Compare numbers if one names its base, 42_8; None if neither does."""
     one, two = _BASED.fullmatch(answer), _BASED.fullmatch(reference)
     if not (one or two):
         return None
@@ -109,7 +109,7 @@ def _value_in_base(digits: str, base: str) -> int | None:
 
 
 def _by_clock(answer: str, reference: str) -> bool | None:
-    """Compare times, dates and ratios; None where the reference is none of them."""
+    """Compare times, dates and ratios; None if the reference is none of them."""
     if date := clock.read_date(reference):
         return clock.read_date(answer) == date
     time, ratio = clock.read_time(reference), clock.read_ratio(reference)
@@ -123,7 +123,7 @@ def _by_clock(answer: str, reference: str) -> bool | None:
 
 
 def _is_quantity(answer: str, reference: Quantity, text: str) -> bool:
-    # The reference's own "3,14" is 3.14 too, but only if it cannot be the list of 3 and 14.
+    # The reference's own "3,14" is also 3.14, but only if it cannot be the list of 3 and 14.
     if reference.foreign and len(items := _items(text)[0]) > 1 and "." not in text:
         return _same_items(answer, text, items, False)
     named = _NAMED_VALUE.fullmatch(answer)
@@ -148,7 +148,7 @@ def _wrapped(text: str) -> bool:
 
 
 def _items(text: str) -> tuple[list[str], bool]:
-    """Return the parts of a list or set, and whether their order counts."""
+    """Return the parts of a list or set, and whether their order matters."""
     if match := re.fullmatch(r"\\?\{(.*?)\\?\}", text):
         text = match[1]
     parts = [p for part in split_list(text) for p in _plus_minus(part)]
@@ -218,13 +218,13 @@ def _same_mathematics(answer: str, reference: str) -> bool:
             found = read_expression(text)
             if found is not None and _same_sides(found, gold):
                 return True
-    except TooLarge:  # too large, and the reference is not
+    except TooLarge:  # too large, unlike the reference
         return False
     return False
 
 
 def _same_sides(answer: Any, reference: Any) -> bool:
-    """Compare, where one of the two names its value: x = 5 and 5, f(x) = 2x and 2x."""
+    """Compare if one of the two names its value: x = 5 and 5, f(x) = 2x and 2x."""
     from sympy import Eq
     from sympy.core.function import AppliedUndef
 

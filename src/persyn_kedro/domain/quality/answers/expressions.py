@@ -1,11 +1,11 @@
-r"""Mathematics: Math-Verify's parser, and an equality that no size deceives.
+r"""Mathematics: Math-Verify's parser, with an equality that holds at any magnitude.
 
-Math-Verify is overruled in three things. It reads what it can of a text and drops the rest (``4``
-of ``4\sqrt(2)``): here the whole must parse. It compares to 15 digits after the point, by which
-1/2006! is 1/2004!, and to 6 where one side is a decimal: here two values are equal if they agree to
-40 digits, whatever their size, and a decimal is a rational number. It solves equations to compare
+Math-Verify is overruled in three ways. It reads what it can of a text and drops the rest (``4`` of
+``4\sqrt(2)``): here the full text must parse. It compares 15 digits after the decimal point, by
+which 1/2006! equals 1/2004!, and 6 if one side is a decimal: here two values are equal if they
+agree to 40 significant digits, and a decimal is a rational number. It solves equations to compare
 them: here they are the same if one is a multiple of the other. Relations against intervals are left
-to it.
+to Math-Verify.
 """
 
 import re
@@ -17,20 +17,20 @@ from persyn_kedro.domain.quality.answers.quantities import Number, stands_for
 from persyn_kedro.domain.quality.answers.sizes import check_size
 
 _MAX_LENGTH = 1000
-_MAX_DEPTH = 8  # of brackets: the parser's time is exponential in it
-# What the parser drops or adds up ("1 2", 42_8), and texts that it takes long for.
+_MAX_DEPTH = 8  # of brackets; the parser's time is exponential in it
+# What the parser drops or adds up ("1 2", 42_8), and texts on which it is slow.
 _UNREAD = re.compile(r"\\ldots|(?<![_\d])\d+\s+\d|\d\s*_|[A-Za-z]{21}")
 _DIGITS = 60
 _AGREE = 40
-# Where functions of symbols are compared: as good as random, of both signs, and whole numbers.
+# Where functions of symbols are compared: as good as random, of both signs, and integers.
 _POINTS = ((7, 5), (11, 3), (-13, 7), (-5, 2), (2, 1), (3, 1), (7, 1), (-3, 1), (1, 3), (-4, 7))
 
 
 def read_expression(text: str) -> Any | None:
-    """Return the sympy object that the whole of a cleaned text is, None if it is no mathematics.
+    """Return the sympy object of a cleaned text, None if not all of it is mathematics.
 
     Raises:
-        TooLarge: it holds a number with more digits than can be worked with.
+        TooLarge: it contains a number with too many digits to compute.
     """
     from latex2sympy2_extended import NormalizationConfig, latex2sympy, normalize_latex
     from sympy import Expr
@@ -45,7 +45,7 @@ def read_expression(text: str) -> Any | None:
     normal = normalize_latex(text.replace("**", "^"), config)
     try:
         read = latex2sympy(normal, is_real=True, convert_degrees=False, normalization_config=None)
-    except Exception:  # the parser's own way of saying that this is no mathematics
+    except Exception:  # how the parser says that this is not mathematics
         return None
     check_size(read)
     if isinstance(read, Relational) and not all(isinstance(side, Expr) for side in read.args):
@@ -62,7 +62,7 @@ def _depth(text: str) -> int:
 
 
 def same_expression(answer: Any, reference: Any) -> bool:
-    """Tell whether two sympy objects are the same value, relation, matrix or set."""
+    """Return whether two sympy objects are the same value, relation, matrix or set."""
     from sympy import Basic, Expr, MatrixBase, Ne
     from sympy.core.relational import Relational
     from sympy.logic.boolalg import And
@@ -83,7 +83,7 @@ def same_expression(answer: Any, reference: Any) -> bool:
 
 
 def same_value(answer: Any, reference: Any) -> bool:
-    """Tell whether two expressions have the same value for all values of their symbols."""
+    """Return whether two expressions have the same value for all values of their symbols."""
     if answer == reference:
         return True
     answer, reference = _exact(answer), _exact(reference)
@@ -101,7 +101,7 @@ def same_value(answer: Any, reference: Any) -> bool:
 
 
 def same_relation(answer: Any, reference: Any) -> bool:
-    """Tell whether two relations are the same up to a factor and to which side is which."""
+    """Return whether two relations are the same up to a factor and swapped sides."""
     from sympy import Eq, Ne
 
     if answer.free_symbols != reference.free_symbols:
@@ -119,7 +119,7 @@ def same_relation(answer: Any, reference: Any) -> bool:
 
 
 def rounds_to(decimal: Number, reference: Any) -> bool:
-    """Tell whether a decimal has digits enough to stand for an irrational number (METHOD.md)."""
+    """Return whether a decimal has enough digits for an irrational number (METHOD.md)."""
     if decimal.decimals is None or reference.free_symbols:
         return False
     value = _value(_exact(reference))
@@ -155,7 +155,7 @@ def _agree(one: Any | None, two: Any | None) -> bool:
     if one.is_Rational and two.is_Rational:
         return bool(one == two)
     size = max(Abs(one).evalf(15), Abs(two).evalf(15))
-    tiny = size < Rational(1, 10**50) and 0 in (one, two)  # what evalf leaves of an exact zero
+    tiny = size < Rational(1, 10**50) and 0 in (one, two)  # what evalf makes of an exact zero
     return bool(tiny or Abs(one - two).evalf(15) <= size * Rational(1, 10**_AGREE))
 
 
@@ -203,5 +203,5 @@ def _same_matrix(answer: Any, reference: Any) -> bool:
 def _same_set(answer: Any, reference: Any) -> bool:
     from math_verify.grader import sympy_expr_eq
 
-    # Not by ``verify``, whose own alarm would end the one that counts (exact_answer).
+    # Not by ``verify``, whose alarm would cancel the one in use (exact_answer).
     return bool(sympy_expr_eq(reference, answer, 6, 15, allow_set_relation_comp=True))

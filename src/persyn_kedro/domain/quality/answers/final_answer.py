@@ -1,8 +1,8 @@
 r"""The part of a response that states its final answer.
 
 A marked answer comes first: the last ``\boxed{…}``, ``<answer>…</answer>`` or ``#### …`` that is
-not denied at once. Else the last "the answer is …" that is no denial; else the last sentence. What
-the text says of other values never counts.
+not retracted at once. Otherwise the last "the answer is …" that is not a denial; otherwise the last
+sentence. Other values mentioned in the text never count.
 """
 
 import re
@@ -47,13 +47,13 @@ _ANEW = re.compile(r"\b(?:it is|it's|it should be|answer|result)\b", re.I)
 _MATH = re.compile(
     r"\$\$(.+?)\$\$|\$(?=\S)([^$\n]+?)(?<=\S)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S
 )
-_PROSE = 4000  # an unmarked answer is looked for in so many characters at the end
+_PROSE = 4000  # characters at the end in which an unmarked answer is searched
 
 
 class Final(NamedTuple):
-    """What is said to be the answer; ``prose`` if it was found in a sentence, without a mark.
+    """The stated answer; ``prose`` if it was found in a sentence, without a mark.
 
-    ``stated`` if the text is what stands behind "the answer is".
+    ``stated`` if the text is what follows "the answer is".
     """
 
     text: str
@@ -62,10 +62,10 @@ class Final(NamedTuple):
 
 
 def final_answer(text: str, numeric: bool = False) -> Final | None:
-    """Return what the response says its answer is, None if nothing or only what it is not.
+    """Return the answer that the response states; None if none, or only what it is not.
 
-    Where a ``numeric`` answer is looked for, sentences without a figure ("Hope this helps!") are
-    passed over.
+    If a ``numeric`` answer is wanted, sentences without a digit ("Hope this helps!") are
+    skipped.
     """
     marked = _marked(text)
     if marked:
@@ -78,9 +78,9 @@ def final_answer(text: str, numeric: bool = False) -> Final | None:
 
 
 def readings(final: Final, numeric: bool) -> list[str]:
-    """Return the answer and, of a sentence, ever shorter ends of it that may be the answer alone.
+    """Return the answer and, for a sentence, ever shorter endings that may be just the answer.
 
-    "So the tallest is Evelyn" → the sentence, "Evelyn". None of them leaves out a part of a list.
+    "So the tallest is Evelyn" → the sentence, "Evelyn". None of them omits a part of a list.
     """
     if not final.prose:
         return [final.text]

@@ -1,6 +1,6 @@
-"""Numbers as people write them, with percent, money and units; exact, no tolerance by size.
+"""Numbers as people write them, with percent, money and units; exact, with no tolerance.
 
-METHOD.md, section 1, says when a decimal stands for another number.
+METHOD.md, section 1, says when a decimal matches another number.
 """
 
 import re
@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from persyn_kedro.domain.quality.answers.units import SCALES, Unit, same_count, split_unit
 
-SIGNIFICANT = 3  # digits that a decimal reference needs, to be matched by a longer decimal
-SIGNIFICANT_OF_EXACT = 6  # digits that a decimal needs, to stand for a fraction or a root
+SIGNIFICANT = 3  # digits that a decimal reference needs to match a longer decimal
+SIGNIFICANT_OF_EXACT = 6  # digits that a decimal needs to match a fraction or a root
 _MAX_EXPONENT = 2000
 _DIGITS = r"\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d{1,3}(?:'\d{3})+|\d+"
 _DECIMAL = re.compile(rf"({_DIGITS})?(?:\.(\d+))?")
@@ -41,7 +41,7 @@ class Number(NamedTuple):
 
 
 class Quantity(NamedTuple):
-    """A number and what it counts; ``foreign`` if its comma may be read in another way."""
+    """A number and what it counts; ``foreign`` if its comma may be read differently."""
 
     number: Number
     unit: Unit | None = None
@@ -49,7 +49,7 @@ class Quantity(NamedTuple):
 
 
 def read_quantity(text: str) -> Quantity | None:
-    """Return the quantity that the whole of a cleaned text is, or None."""
+    """Return the quantity if the cleaned text is nothing else, or None."""
     core, unit = split_unit(text)
     if (number := read_number(core)) is not None:
         return Quantity(number, unit)
@@ -58,7 +58,7 @@ def read_quantity(text: str) -> Quantity | None:
 
 
 def read_number(text: str) -> Number | None:
-    """Return the number that the whole of a cleaned text is: 1,000 · 3 1/2 · 6.02e23 · seven."""
+    """Return the number if the cleaned text is nothing else: 1,000 · 3 1/2 · 6.02e23 · seven."""
     text = text.strip()
     text = text[1:-1] if text.startswith("{") and text.endswith("}") else text
     sign = -1 if text.startswith("-") else 1
@@ -68,7 +68,7 @@ def read_number(text: str) -> Number | None:
 
 
 def same_quantity(answer: Quantity, reference: Quantity) -> bool:
-    """Tell whether the answer is the reference; a unit that one of them leaves out is no fault."""
+    """Return whether answer and reference match; one of them may omit the unit."""
     number, other = answer.number, reference.number
     one, two = answer.unit, reference.unit
     percents = [unit is not None and unit.kind == "percent" for unit in (one, two)]
@@ -86,7 +86,7 @@ def same_quantity(answer: Quantity, reference: Quantity) -> bool:
 
 
 def same_number(answer: Number, reference: Number) -> bool:
-    """Tell whether two numbers are equal, or one decimal stands for the other (METHOD.md)."""
+    """Return whether two numbers are equal, or one decimal rounds the other (METHOD.md)."""
     if answer.value == reference.value:
         return True
     if answer.decimals is None:
@@ -98,7 +98,7 @@ def same_number(answer: Number, reference: Number) -> bool:
 
 
 def stands_for(decimal: Number, exact_rounded: Fraction) -> bool:
-    """Tell whether a decimal has digits enough, all right, to stand for a number without end."""
+    """Return whether a decimal has enough correct digits for a number of infinitely many."""
     return significant(decimal) >= SIGNIFICANT_OF_EXACT and decimal.value == exact_rounded
 
 
@@ -110,7 +110,7 @@ def rounded(value: Fraction, decimals: int) -> Fraction:
 
 
 def significant(number: Number) -> int:
-    """Count the digits of a decimal from its first that is not zero."""
+    """Count the digits of a decimal from the first nonzero one."""
     return len(str(abs(number.value) * 10 ** (number.decimals or 0))) if number.value else 0
 
 
@@ -166,7 +166,7 @@ def _fraction(match: re.Match[str]) -> Number | None:
 
 
 def _foreign(text: str) -> Number | None:
-    """Read 1.234,56 and 1.234.567: the points part thousands, the comma is the decimal point."""
+    """Read 1.234,56 and 1.234.567: dots separate thousands, the comma is the decimal point."""
     sign, text = (-1, text[1:].strip()) if text.startswith("-") else (1, text)
     match = _FOREIGN.fullmatch(text)
     if not match:

@@ -1,7 +1,7 @@
-r"""What a sentence says in earnest, and the one number that it states.
+r"""What a sentence really asserts, and the one number that it states.
 
 In doubt a sentence states nothing: a number counts only if nothing before it ("at least", "half
-of", ``\ln``) and nothing behind it ("squared", "or", ``+``) makes it a part of something else.
+of", ``\ln``) and nothing after it ("squared", "or", ``+``) makes it part of something else.
 """
 
 import re
@@ -31,7 +31,7 @@ _SEVERAL = re.compile(
     r"\d[^\s]*(?:\s+\w+)?\s*(?:,?\s*\b(?:or|and|to)|[,;:])\s*$|(?:[-+*/^<>(]|\\times|\\cdot)\s*$",
     re.I,
 )
-OPERATORS = (  # words that make a number a part of an expression, of a range, of a fraction
+OPERATORS = (  # words that make a number part of an expression, a range or a fraction
     r"(?:to|and|or|plus|minus|times|divided|multiplied|over|mod|modulo|choose|squared|cubed|factorial|pi|root"
     r"|sqrt|sin|cos|tan|cot|sec|csc|ln|log|exp|less|fewer|greater|through|out"
     r"|halves|thirds|quarters|fourths|fifths|sixths|sevenths|eighths|ninths|tenths|hundredths"
@@ -62,17 +62,17 @@ _NO_UNIT = re.compile(
 
 
 def denies(text: str) -> bool:
-    """Tell whether a sentence says what something is not."""
+    """Return whether a sentence says what something is not."""
     return DENIAL.search(text) is not None
 
 
 def in_earnest(text: str) -> bool:
-    """Tell whether a sentence states something, not a mistake or what others say."""
+    """Return whether a sentence asserts something, rather than a mistake or hearsay."""
     return _REPORTED.search(text) is None
 
 
 def introduces(before: str) -> bool:
-    """Tell whether what stands before "the answer is" lets it state the answer."""
+    """Return whether the text before "the answer is" lets it state the answer."""
     clause = _CLAUSE.split(before)[-1]
     return not denies(clause) and in_earnest(clause)
 
@@ -83,9 +83,9 @@ def without_reason(text: str) -> str:
 
 
 def stated_number(text: str, first: bool) -> tuple[str, str] | None:
-    """Return the number with its unit that a cleaned sentence states, and all from there on.
+    """Return the number, with its unit, that a cleaned sentence states, and the text from there on.
 
-    The ``first`` number counts behind "the answer is", else the last ("so she has 12 apples left").
+    After "the answer is" the ``first`` number counts, else the last ("so she has 12 apples left").
     None if the sentence denies it, reports it, or names it as a part or as one of several.
     """
     figures = list(_FIGURE.finditer(text))

@@ -1,24 +1,24 @@
-r"""How large a number an expression would make, told before it is worked out.
+r"""How large a number an expression would become, found without computing it.
 
-sympy works out ``9^{9^{9^9}}`` in one call of C, which no time limit interrupts.
+sympy computes ``9^{9^{9^9}}`` in one C call, which no time limit can interrupt.
 """
 
 import re
 from math import log10
 from typing import Any
 
-_DIGITS = 20_000  # what a number may have
+_DIGITS = 20_000  # the most that a number may have
 _EVALUATED = re.compile(
     r"\\binom\D*\d{5}|\\binom[^a-z]*\d{5}|\d{2001}|\\d?frac\{?\d{2001}|\d{5,}\s*\}?\s*!|!\s*!"
 )
 
 
 class TooLarge(ValueError):
-    """A number that is too large to work with."""
+    """A number that is too large to compute."""
 
 
 def check_size(expression: Any) -> None:
-    """Raise TooLarge if a text or a parsed expression makes a number of over 20,000 digits."""
+    """Raise TooLarge if a text or parsed expression makes a number of more than 20,000 digits."""
     large = (
         _EVALUATED.search(expression)
         if isinstance(expression, str)
@@ -29,7 +29,7 @@ def check_size(expression: Any) -> None:
 
 
 def _digits(node: Any) -> float:
-    """Bound the number of digits that a part of the expression has; raise if any has too many."""
+    """Bound the number of digits in a part of the expression; raise if there are too many."""
     from sympy import Integer, Pow, Rational, factorial
 
     parts = [_digits(part) for part in getattr(node, "args", ())]

@@ -1,4 +1,4 @@
-"""Units behind a number: percent, money, and the common measures."""
+"""Units after a number: percent, money, and the common measures."""
 
 import re
 from fractions import Fraction
@@ -8,14 +8,14 @@ from persyn_kedro.domain.quality.answers.sentences import OPERATORS
 
 
 class Unit(NamedTuple):
-    """``kind`` is the dimension, empty for what is only counted: its ``name`` (apples)."""
+    """``kind`` is the dimension; empty for things that are counted, by ``name`` (apples)."""
 
     kind: str
     factor: Fraction
     name: str = ""
 
     def ratio_to(self, other: "Unit") -> Fraction | None:
-        """Return how many of the other one of these is, None if it measures something else."""
+        """Return how many of the other unit one of these is, None if it measures something else."""
         if self.kind == other.kind:
             return self.factor / other.factor
         one, two = (_POUND.get((a.kind, b.kind)) for a, b in ((self, other), (other, self)))
@@ -70,9 +70,9 @@ _SCALE = re.compile(rf"((?:{'|'.join(SCALES)})s?)\b\s*(.*)", re.I)
 
 
 def split_unit(text: str) -> tuple[str, Unit | None]:
-    r"""Return a cleaned text without its unit, and the unit: ("18", dollar) of ``$18``.
+    r"""Return a cleaned text without its unit, and the unit: ("18", dollar) for ``$18``.
 
-    A single letter is a unit only behind a space: ``3m`` is three times m.
+    A single letter is a unit only after a space: ``3m`` is three times m.
     """
     if money := _MONEY.fullmatch(text):
         core, unit = split_unit(money[1] + money[3])
@@ -95,7 +95,7 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
 
 
 def same_count(one: Unit, other: Unit) -> bool:
-    """Tell whether two counted things are the same, or one says more of it ("apples left")."""
+    """Return whether two counted things are the same, or one is more specific ("apples left")."""
     names = [{word.removesuffix("s") for word in unit.name.split()} for unit in (one, other)]
     return bool(one.name and other.name) and (names[0] <= names[1] or names[1] <= names[0])
 

@@ -12,8 +12,8 @@ def bradley_terry_loss(scores: "torch.Tensor", rewards: "torch.Tensor") -> "torc
     """Return the binary cross-entropy, in nats, averaged over all valid pairs.
 
     P(B better than A) = sigmoid(score_B - score_A); the target is 1 if B's reward is higher, 0 if
-    lower, 1/2 on a tie. ``scores`` is (n, K); ``rewards`` is (n, K) float64, NaN where invalid,
-    which leaves its pairs out. Without any pair the loss is 0.
+    lower, 1/2 on a tie. ``scores`` is (n, K); ``rewards`` is (n, K) float64, NaN if invalid,
+    which excludes its pairs. Without any pair the loss is 0.
     """
     import torch
 
@@ -30,6 +30,6 @@ def bradley_terry_loss(scores: "torch.Tensor", rewards: "torch.Tensor") -> "torc
 
 
 def count_pairs(rewards: "torch.Tensor") -> int:
-    """Return over how many pairs ``bradley_terry_loss`` averages, for (n, K) ``rewards``."""
+    """Return the number of pairs that ``bradley_terry_loss`` averages over, for (n, K) rewards."""
     valid = rewards.isfinite().sum(dim=1)
     return int((valid * (valid - 1) // 2).sum())

@@ -1,4 +1,4 @@
-"""A router's training that may be killed goes on after its last whole epoch."""
+"""Checkpoints of a router's training: if killed, it resumes after its last complete epoch."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,20 +15,20 @@ Curve = list[dict[str, float]]
 
 
 class RouterCheckpoint:
-    """One file with all states after an epoch. It is the same whatever the number of ranks."""
+    """One file with all states after an epoch, the same for any number of ranks."""
 
     def __init__(
         self, workspace: Path | None, identity: Mapping[str, Any], shuffles: "torch.Generator"
     ) -> None:
-        """Find the checkpoints of the training that ``identity`` says; without a workspace none."""
+        """Find the checkpoints of the training with this ``identity``; none without a workspace."""
         self._shuffles = shuffles
         self._path = workspace / "checkpoints" / "router.pt" if workspace else None
         if workspace and group().rank == 0:
             checkpoints_of(workspace, settings_id(identity))
-        group().barrier()  # the others find what rank 0 has left
+        group().barrier()  # the others see what rank 0 left
 
     def load(self, parts: Mapping[str, Any]) -> Curve:
-        """Put ``parts`` (by name, each with a state_dict) back, and return the curve until then."""
+        """Restore ``parts`` (by name, each with a state_dict); return the curve so far."""
         import torch
 
         if self._path is None or not self._path.is_file():
@@ -41,7 +41,7 @@ class RouterCheckpoint:
         return saved["curve"]
 
     def save(self, parts: Mapping[str, Any], curve: Curve) -> None:
-        """Keep the states of ``parts`` after the last epoch of ``curve``."""
+        """Save the states of ``parts`` after the last epoch of ``curve``."""
         import torch
 
         if self._path is None or group().rank:

@@ -23,35 +23,35 @@ if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 HEAD = "coefficient_head.safetensors"
-Scores = Callable[[Sequence[list[int]]], "torch.Tensor"]  # (n, K) of n prompts' token ids
+Scores = Callable[[Sequence[list[int]]], "torch.Tensor"]  # n prompts' token ids to (n, K)
 
 
 class LanguageModelRouter(TeacherRouter):
     """Scores read by a zero-initialised linear head at the prompt's last token.
 
-    The architecture is Prompt-to-Leaderboard's; one backbone pass of a prompt serves all its pairs.
-    Fitted by several ranks (``foundations.processes.ranks``), each has all the weights and takes
+    The architecture is Prompt-to-Leaderboard's; one backbone pass per prompt serves all its pairs.
+    If several ranks fit it (``foundations.processes.ranks``), each has all the weights and takes
     its share of every batch.
     """
 
-    invalid_reward = -1.0  # pairs have an order alone: below every valid reward, 0 too
+    invalid_reward = -1.0  # pairs only have an order: below every valid reward, including 0
     settings: LanguageModelRouterSettings
     _model: Any
     _tokenizer: Any
     _head: Any
 
     def fit_valid(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
-        """Yield each epoch's loss, in nats, the mean over its batches.
+        """Yield each epoch's loss, in nats: the mean over its batches.
 
         AdamW with gradients clipped to norm 1, linear warm-up, then linear decay. In a
-        ``workspace`` each epoch leaves a checkpoint, from which the same training goes on.
+        ``workspace`` each epoch leaves a checkpoint, from which the same training resumes.
 
         Raises:
             PersynError: the loss is no longer finite.
         """
         import torch
 
-        torch.manual_seed(self.seed)  # a backbone's dropout, where it has any
+        torch.manual_seed(self.seed)  # for a backbone's dropout, if any
         self._load_modules(self.n_teachers_)
         ids = self._encode(prompts)
         targets = torch.tensor(rewards, dtype=torch.float64, device=self._model.device)
@@ -102,7 +102,7 @@ class LanguageModelRouter(TeacherRouter):
 
     @classmethod
     def _backbone(cls, saved: dict[str, Any], directory: Path) -> "ResolvedModel":
-        """Return what ``write_fitted`` wrote: the original backbone is not needed."""
+        """Return the backbone that ``write_fitted`` wrote: the original is not needed."""
         from persyn_kedro.foundations.models.resolve import ResolvedModel
 
         backbone = saved["backbone"]
@@ -149,7 +149,7 @@ class LanguageModelRouter(TeacherRouter):
         return torch.stack([prompt[-1] for prompt in states])
 
     def _identity(self, ids: list[list[int]], rewards: np.ndarray) -> dict[str, Any]:
-        """Return all that this training hangs on."""
+        """Return everything that this training depends on."""
         return {
             "ids": ids,
             "rewards": [[None if np.isnan(r) else r for r in row] for row in rewards.tolist()],
@@ -159,7 +159,7 @@ class LanguageModelRouter(TeacherRouter):
         }
 
     def _trained_scores(self) -> "Scores":
-        """Return ``_scores``; of several ranks the gradients are averaged as they are computed."""
+        """Return ``_scores``; with several ranks, gradients are averaged as they are computed."""
         import torch
 
         if group().size == 1:
@@ -174,7 +174,7 @@ class LanguageModelRouter(TeacherRouter):
             def forward(self, ids: Sequence[list[int]]) -> torch.Tensor:
                 return self.scores(ids)
 
-        # A backbone may have weights that the last hidden states do not hang on.
+        # A backbone may have weights that the last hidden states do not depend on.
         return torch.nn.parallel.DistributedDataParallel(
             Scorer(self._scores, self._model, self._head), find_unused_parameters=True
         )
@@ -201,7 +201,7 @@ class LanguageModelRouter(TeacherRouter):
 
         total = group().total(loss)
         if not torch.isfinite(total):
-            raise PersynError("the router's loss is not finite: lower train_router.learning_rate.")
+            raise PersynError("The router's loss is not finite. Lower train_router.learning_rate.")
         (loss * group().size).backward()  # the ranks' gradients are averaged
         parameters = [*self._model.parameters(), *self._head.parameters()]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -212,7 +212,7 @@ class LanguageModelRouter(TeacherRouter):
 
 
 def _loss(scores: "Scores", rows: Sequence[list[int]], targets: "torch.Tensor") -> "torch.Tensor":
-    """Return this rank's part of a batch's loss: the parts of all ranks add up to it."""
+    """Return this rank's part of a batch's loss: the ranks' parts add up to it."""
     mine = group()
     if mine.size == 1:
         return bradley_terry_loss(scores(rows), targets)
@@ -220,6 +220,6 @@ def _loss(scores: "Scores", rows: Sequence[list[int]], targets: "torch.Tensor") 
     share = mine.share(sizes)
     add_tokens(sum(sizes) - sum(sizes[i] for i in share))  # the others'
     pairs = count_pairs(targets[share])
-    share = share or [0]  # a rank without any takes part in the step, and adds nothing
+    share = share or [0]  # a rank without any takes part in the step but adds nothing
     loss = bradley_terry_loss(scores([rows[i] for i in share]), targets[share])
     return loss * (pairs / max(1, count_pairs(targets)))

@@ -1,4 +1,4 @@
-"""Turn a GGUF file into a dense bfloat16 model directory that transformers and vLLM load."""
+"""Convert a GGUF file to a dense bfloat16 model directory that transformers and vLLM can load."""
 
 import mmap
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ GGUF_BOOL = 7
 def convert_gguf(path: Path, directory: Path) -> None:
     """Write ``path``'s model (bfloat16 safetensors) and tokenizer into ``directory``.
 
-    Runs in a process of its own, since it changes gguf's module and may need much memory.
+    Runs in its own process, since it patches the gguf module and may need much memory.
 
     Raises:
-        PersynError: no GGUF file, or one that transformers cannot read.
+        PersynError: not a GGUF file, or one that transformers cannot read.
     """
     from persyn_kedro.foundations.processes.child import run_in_child
 
@@ -31,9 +31,9 @@ def convert_gguf(path: Path, directory: Path) -> None:
 
 
 def check_gguf(path: Path) -> None:
-    """Raise PersynError unless ``path`` is a file that begins as GGUF files do."""
+    """Raise PersynError unless ``path`` is a file that begins like a GGUF file."""
     if not path.is_file():
-        raise PersynError(f"There is no GGUF file {path}.")
+        raise PersynError(f"No such GGUF file: {path}.")
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
             raise PersynError(f"{path} is not a GGUF file.")
@@ -52,15 +52,15 @@ def convert(path: Path, directory: Path) -> Iterator[None]:
         if not stream_gguf(path, directory):
             convert_whole(path, directory)
     except (ValueError, KeyError, NotImplementedError) as error:
-        raise PersynError(f"transformers cannot read {path}: {error}") from error
+        raise PersynError(f"Transformers cannot read {path}: {error}") from error
     if adds_bos(path) and tokenizer.bos_token is not None:
-        tokenizer.add_bos_token = True  # sets the post-processor, which tokenizer.json keeps
+        tokenizer.add_bos_token = True  # sets the post-processor, which tokenizer.json stores
     tokenizer.save_pretrained(directory)
     yield from ()
 
 
 def convert_whole(path: Path, directory: Path) -> None:
-    """Write config and weights as Transformers does, the whole model in memory."""
+    """Write config and weights with Transformers, the full model in memory."""
     import torch
     from transformers import AutoModelForCausalLM, GgufConfig
 
@@ -75,11 +75,11 @@ def convert_whole(path: Path, directory: Path) -> None:
 
 
 def tie_if_same(model: "PreTrainedModel") -> None:
-    """Tie embedding and output matrix if the file held one matrix quantised twice.
+    """Tie embedding and output matrix if the file has one matrix quantised twice.
 
-    Quantisers store a tied matrix a second time, finer, as ``output.weight``, and transformers
-    then takes the model for untied. The finer one is kept for both. (Without an
-    ``output.weight`` transformers has tied them already.)
+    Quantisers store a tied matrix again, at a higher precision, as ``output.weight``, and
+    transformers then regards the model as untied. The more precise one is used for both. (Without
+    an ``output.weight``, transformers has already tied them.)
     """
     import torch
 
@@ -97,11 +97,11 @@ def tie_if_same(model: "PreTrainedModel") -> None:
 
 
 def adds_bos(path: Path) -> bool:
-    """Return the file's ``add_bos_token`` flag (False where it has none).
+    """Return the file's ``add_bos_token`` flag (False if absent).
 
-    Finds the key in the raw bytes, because gguf's own reader takes up to 20 s to list a large
-    vocabulary. A key is stored as: length (uint64), text, type of the value (uint32), value.
-    Source: the GGUF specification, version 3, little-endian.
+    Searches the raw bytes, because gguf's own reader takes up to 20 s to list a large vocabulary.
+    A key is stored as: length (uint64), text, type of the value (uint32), value. Source: the GGUF
+    specification, version 3, little-endian.
     """
     entry = len(ADD_BOS).to_bytes(8, "little") + ADD_BOS + GGUF_BOOL.to_bytes(4, "little")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

@@ -10,10 +10,10 @@ from gguf import GGUFReader, GGUFValueType
 
 
 class QuickReader(GGUFReader):
-    """Reads what ``GGUFReader`` reads, arrays as plain bytes and lists: a tenth of the time.
+    """Reads what ``GGUFReader`` reads, arrays as plain bytes and lists: in a tenth of the time.
 
     Transformers takes fields apart with ``field.parts[i]`` for i in ``field.data``; a string's
-    part is its bytes there and a number's a list of one, as indexable as the reader's own.
+    part is its bytes, a number's a list of one, which can be indexed like the reader's own.
     """
 
     def _get_field_parts(
@@ -47,10 +47,10 @@ class QuickReader(GGUFReader):
 
 
 def install() -> None:
-    """Have Transformers do once what it does again and again. For a process of its own alone.
+    """Make Transformers do once what it repeats. Only for a process of its own.
 
-    It would parse the file anew for configuration, tokenizer and weights, and make the table of
-    an architecture's tensor names for each module of a model, hundreds of times.
+    It would parse the file again for configuration, tokenizer and weights, and build the table of
+    an architecture's tensor names for every module of a model, hundreds of times.
     """
     last: dict[str, QuickReader] = {}
 

@@ -1,4 +1,4 @@
-"""Turn a GGUF file into safetensors a tensor at a time, so that the model is never in memory."""
+"""Convert a GGUF file to safetensors tensor by tensor, so that the model is never in memory."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from gguf import ReaderTensor
     from transformers import PreTrainedModel
 
-# Architectures whose files came out as Transformers' own whole-model conversion writes them
-# (benchmarks/conversion.py, tests/unit/models/test_gguf_streaming.py). The others take that way.
+# Architectures for which the result equals Transformers' conversion of the full model
+# (benchmarks/conversion.py, tests/unit/models/test_gguf_streaming.py). Others use the latter.
 STREAMED = ("llama", "qwen2", "gemma3")
 EMBEDDING, OUTPUT = "token_embd.weight", "output.weight"  # GGUF's names
-BLOCK_ELEMENTS = 1 << 22  # of a big matrix that are in memory at once
-SAME_MATRIX = 0.99  # mean cosine of rows, above which two matrices are one, quantised differently
+BLOCK_ELEMENTS = 1 << 22  # elements of a large matrix in memory at once
+SAME_MATRIX = 0.99  # mean cosine of rows above which two matrices are one, quantised differently
 SAMPLED_ROWS = 512
 
 
@@ -24,7 +24,7 @@ def stream_gguf(path: Path, directory: Path) -> bool:
     """Write config and weights (bfloat16) of ``path`` into ``directory``.
 
     Names, permutations and offsets of tensors are Transformers' own. Returns False, having written
-    nothing, where they do not cover the file: then the whole model has to be loaded.
+    nothing, if they do not cover the file: then the full model must be loaded.
     """
     import gguf
     import torch
@@ -59,7 +59,7 @@ def stream_gguf(path: Path, directory: Path) -> bool:
 def _sources(
     path: Path, tensors: Iterable["ReaderTensor"], model: "PreTrainedModel", processor: Any
 ) -> dict[str, "ReaderTensor"] | None:
-    """Return the file's tensor of each weight to be saved, by name; None if any is in doubt."""
+    """Return the file's tensor for each weight to save, by name; None if any is in doubt."""
     import torch
     from transformers.modeling_gguf_pytorch_utils import get_gguf_hf_weights_map
 
@@ -68,7 +68,7 @@ def _sources(
     found = {names[name]: tensor for name, tensor in file.items() if name in names}
     wanted = model.state_dict()
     if OUTPUT in file and _is_same_matrix(path, file[OUTPUT], file[EMBEDDING]):
-        # Quantisers store a tied matrix a second time, finer: that one is kept for both.
+        # Quantisers store a tied matrix again, at a higher precision: that one is used for both.
         found[names[EMBEDDING]] = found.pop(names[OUTPUT])
         model.config.get_text_config().tie_word_embeddings = True
     if model.config.get_text_config().tie_word_embeddings:
@@ -77,11 +77,11 @@ def _sources(
         w.dtype == torch.bfloat16 and tuple(w.shape) == tuple(reversed(found[n].shape.tolist()))
         for n, w in wanted.items()
     )
-    return dict(sorted(found.items())) if whole else None  # in safetensors' own order
+    return dict(sorted(found.items())) if whole else None  # in safetensors' order
 
 
 def _is_same_matrix(path: Path, head: "ReaderTensor", embedding: "ReaderTensor") -> bool:
-    """Tell whether output and embedding are one matrix, as ``gguf_conversion.tie_if_same`` does."""
+    """Return whether output and embedding are one matrix (see ``conversion.tie_if_same``)."""
     import torch
 
     if head.shape.tolist() != embedding.shape.tolist():
@@ -95,7 +95,7 @@ def _is_same_matrix(path: Path, head: "ReaderTensor", embedding: "ReaderTensor")
 
 
 def _dequantised(path: Path, tensor: "ReaderTensor", start: int, rows: int) -> Any:
-    """Return rows of a tensor as float32, read from the file: a mapped one would stay resident."""
+    """Return rows of a tensor as float32, read from the file: a memory map would stay resident."""
     import numpy as np
     import torch
     from gguf import dequantize
@@ -109,8 +109,8 @@ def _dequantised(path: Path, tensor: "ReaderTensor", start: int, rows: int) -> A
 
 
 def _blocks(path: Path, tensor: "ReaderTensor", processor: Any) -> Iterator["np.ndarray"]:
-    """Yield a tensor's bytes as bfloat16. Only the two matrices that no processor touches and that
-    may be huge come in parts."""
+    """Yield a tensor's bytes as bfloat16. Only the two potentially huge matrices, which no
+    processor touches, come in parts."""
     import torch
 
     rows = len(tensor.data)
@@ -124,7 +124,7 @@ def _blocks(path: Path, tensor: "ReaderTensor", processor: Any) -> Iterator["np.
 
 
 def _write(path: Path, shapes: dict[str, list[int]], blocks: Iterable["np.ndarray"]) -> None:
-    """Write a safetensors file of bfloat16 tensors whose bytes come one after the other."""
+    """Write a safetensors file of bfloat16 tensors whose bytes arrive in sequence."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, shape in shapes.items():

@@ -1,4 +1,4 @@
-"""Blocks of items through Ray Data's ``map_batches``: an actor a device, its model loaded once."""
+"""Blocks of items through Ray Data's ``map_batches``: an actor per device loads its model once."""
 
 import pickle
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -28,16 +28,16 @@ def map_blocks(
 ) -> Generator[tuple[int, list[Any]], None, None]:
     """Yield each block's number and the results of ``make(*args)(block)``, as they are finished.
 
-    A block whose node dies is done again elsewhere. The blocks wait in Ray's object store, which
+    A block whose node dies is repeated elsewhere. The blocks wait in Ray's object store, which
     spills to disk, not in this process.
 
     Args:
-        actors: at most so many (default: the settings'); one is enough to go on.
-        accelerator: the type of their GPUs (default: the settings').
-        in_order: yield the blocks in their order, whenever they are finished.
+        actors: at most this many (default: the setting); one is enough to proceed.
+        accelerator: the type of their GPUs (default: the setting).
+        in_order: yield the blocks in order, whenever they are finished.
 
     Raises:
-        PersynError: the worker's own sentence.
+        PersynError: the worker's own error.
     """
     import ray
 
@@ -65,21 +65,21 @@ def map_blocks(
 
 
 def _row(place: int, block: Sequence[Any]) -> "pa.Table":
-    """Return a table of one row: a block is what is given to an actor, and tried again, at once."""
+    """Return a table of one row: a block is given to an actor, and retried, as a unit."""
     import pyarrow as pa
 
     return pa.table({"place": [place], "block": pa.array([pickle.dumps(block)], pa.large_binary())})
 
 
 class _Actor:
-    """Keeps what ``make`` loaded. A refusal is a result: an exception would be tried again."""
+    """Keeps what ``make`` loaded. A refusal is a result: an exception would be retried."""
 
     def __init__(self, work: bytes) -> None:
         progress.mute()
         make, args = pickle.loads(work)  # noqa: S301 - from our own driver
         self._refused: str | None = None
-        # Ray loads in one thread and calls from others. A model would get two teams of OpenMP
-        # threads there, more than there are cores: they sleep at every barrier.
+        # Ray loads in one thread and calls from others. A model would then get two teams of OpenMP
+        # threads, more than there are cores: they sleep at every barrier.
         self._thread = ThreadPoolExecutor(1)
         try:
             self._work = self._thread.submit(make, *args).result()

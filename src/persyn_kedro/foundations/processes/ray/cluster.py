@@ -14,14 +14,14 @@ from persyn_kedro.foundations.settings.models import EngineSettings
 
 REACH_SECONDS = 5.0
 _starting = threading.Lock()
-_started: str | None = None  # the address of the cluster that this process started
+_started: str | None = None  # address of the cluster that this process started
 
 
 def check_cluster(settings: ClusterSettings, engine: EngineSettings) -> None:
-    """Refuse settings with which no cluster could be used.
+    """Refuse settings that no cluster can satisfy.
 
     Raises:
-        PersynError: Ray is not installed, or the engine needs it and there is no address.
+        PersynError: Ray is not installed, or the engine needs Ray but there is no address.
     """
     if settings.address is None:
         if engine.name == "ray":
@@ -29,14 +29,15 @@ def check_cluster(settings: ClusterSettings, engine: EngineSettings) -> None:
                 "engine.name is ray, but cluster.address is not set (`local` starts a cluster)."
             )
     elif importlib.util.find_spec("ray") is None:
-        raise PersynError("cluster.address needs Ray, which is not here: pip install '.[ray]'.")
+        raise PersynError("cluster.address needs Ray: pip install '.[ray]'.")
 
 
 def check_reachable(settings: ClusterSettings) -> None:
-    """Refuse a cluster that does not answer; what ``local`` means is not started for it.
+    """Refuse a cluster that does not answer; for ``local`` nothing is started here.
 
     Raises:
-        PersynError: there is none, or this machine is no node of it: Ray would wait for a minute.
+        PersynError: no cluster answers, or this machine is not a node of it (Ray would wait a
+            minute).
     """
     address = settings.address
     if address == "auto":
@@ -53,13 +54,13 @@ def check_reachable(settings: ClusterSettings) -> None:
         raise PersynError(f"No Ray cluster answers at {told}: {error}.") from error
     if not _is_node():
         raise PersynError(
-            f"This machine is no node of Ray, as one that runs at {told} must be: "
-            "`ray start --address=HOST:PORT --num-cpus=0` makes it one that does no work."
+            f"This machine is not a Ray node, which {told} requires. "
+            "`ray start --address=HOST:PORT --num-cpus=0` makes it a node that does no work."
         )
 
 
 def _found(address: str) -> str:
-    """Return ``address``, and for ``auto`` that of the cluster which Ray would connect to."""
+    """Return ``address``; for ``auto``, that of the cluster to which Ray would connect."""
     if address not in WORDS:
         return address
     _quieten()
@@ -69,11 +70,11 @@ def _found(address: str) -> str:
     try:
         return services.canonicalize_bootstrap_address(address)
     except ConnectionError:
-        raise ValueError("none was started on this machine (`ray start`)") from None
+        raise ValueError("none was started on this machine (see `ray start`)") from None
 
 
 def _is_node() -> bool:
-    """Tell whether a node of any cluster runs on this machine; a driver needs one."""
+    """Return whether a node of any cluster runs on this machine; a driver needs one."""
     _quieten()
     from ray._private import services
 
@@ -83,7 +84,7 @@ def _is_node() -> bool:
 def reachable(settings: ClusterSettings) -> ClusterSettings:
     """Return settings whose address other processes of this machine can connect to.
 
-    For ``local`` a cluster of all cores is started here, once; it ends with this process.
+    For ``local`` this starts a cluster of all cores, once; it ends with this process.
     """
     if settings.address != "local":
         return settings
@@ -91,10 +92,10 @@ def reachable(settings: ClusterSettings) -> ClusterSettings:
 
 
 def connect(settings: ClusterSettings) -> None:
-    """Make this process a driver of the cluster; it stays one until it ends.
+    """Make this process a driver of the cluster until it ends.
 
     Raises:
-        PersynError: there is no such cluster.
+        PersynError: no such cluster.
     """
     import ray
 
@@ -138,7 +139,7 @@ def _start() -> str:
 
 
 def _quieten() -> None:
-    """Ray reports nothing home and prints no advice; what the user exported stays."""
+    """Stop Ray from sending usage statistics and printing advice; what the user exported wins."""
     for name, value in {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -148,7 +149,7 @@ def _quieten() -> None:
 
 
 def _quieten_data() -> None:
-    """Our own progress lines tell what Ray Data's bars would."""
+    """Silence Ray Data's bars: our own progress lines show the same."""
     import ray.data
 
     context: Any = ray.data.DataContext.get_current()
