@@ -26,7 +26,7 @@ settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 
 # The slowest files, slowest first: begun last, one would keep a worker at it when the others are
-# done. The first two meet neither vLLM nor the smoke run at once. Seconds on two cores, 2026-11.
+# done. The first two need neither vLLM nor the smoke run at the same time.
 SLOWEST = (
     "real/test_demo_path.py",
     "dag/test_ray.py",
