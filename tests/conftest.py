@@ -26,7 +26,7 @@ settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 
 # The slowest files, slowest first: begun last, one would keep a worker at it when the others are
-# done. The first two meet neither vLLM nor the smoke run at once. Seconds on two cores, 2026-11.
+# done. The first two need neither vLLM nor the smoke run at the same time.
 SLOWEST = (
     "real/test_demo_path.py",
     "dag/test_ray.py",
@@ -123,23 +123,26 @@ def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A project whose whole DAG has run once, on tiny random models, in the smoke environment.
 
     All of pytest's workers share it, the first that asks makes it, and it stays as it is: a test
-    that runs more there takes ``smoke_project``. ``first`` is the run, ``seconds`` its time.
+    that runs more there takes ``smoke_project``. ``first`` is the run, ``seconds`` its time, and
+    ``cache`` what it found empty.
     """
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     directory, record = shared / "smoke_run", shared / "smoke_run.json"
+    cache = shared / "smoke_cache"
     with FileLock(shared / "smoke_run.lock"):
         if not record.exists():
-            shutil.rmtree(directory, ignore_errors=True)  # of a worker whose run failed
-            directory.mkdir()
+            for path in (directory, cache):
+                shutil.rmtree(path, ignore_errors=True)  # of a worker whose run failed
+                path.mkdir()
             begun = time.monotonic()
-            done = make_project(directory)("run", "--env=smoke")
+            done = make_project(directory)("run", "--env=smoke", PERSYN_CACHE=str(cache))
             seconds = time.monotonic() - begun
             record.write_text(json.dumps([seconds, done.args[1:], done.stdout, done.stderr]))
     seconds, args, stdout, stderr = json.loads(record.read_text())
     run = kedro_in(directory)
     run.first = subprocess.CompletedProcess(args, 0, stdout, stderr)  # type: ignore[attr-defined]
-    run.seconds = seconds  # type: ignore[attr-defined]
+    run.seconds, run.cache = seconds, cache  # type: ignore[attr-defined]
     return run
 
 

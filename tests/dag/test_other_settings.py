@@ -158,6 +158,9 @@ def test_wrong_answers_are_left_out_and_each_call_counted(
     calls = load(project.directory, "routed_calls", env="mine")
     assert sum(row["responses"] for row in calls) == asked * routed  # random weights solve nothing
     assert load(project.directory, "routed_responses", env="mine") == []
+
+
+def test_a_student_is_not_trained_on_nothing(project: Run) -> None:
     done = project("run", "--env=mine", "--pipelines=sft", check=False)
     assert done.returncode == 1
     assert "sft_dataset has no rows" in done.stderr + done.stdout

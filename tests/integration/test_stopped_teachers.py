@@ -50,7 +50,7 @@ def test_a_teacher_stops_at_the_first_refusal_that_all_calls_would_get(
 ) -> None:
     store, ledger = ResponseStore(tmp_path), Ledger()
     model = remote(endpoint, max_concurrency=1)
-    prompts = [reply, *(f"p{i}" for i in range(30))]
+    prompts = [reply, *(f"p{i}" for i in range(9))]
     engine = EngineSettings(budget=Budget(max_tokens=100_000))
     with pytest.raises(PersynError, match=r"Teacher 't' was stopped, as no other call of openai "
                        r"hosted would be answered \(.*" + sentence):  # fmt: skip
@@ -62,10 +62,10 @@ def test_a_teacher_stops_at_the_first_refusal_that_all_calls_would_get(
     outcomes, calls = teachers.make_sure(
         wanted(prompts), [recipe(model)], store, engine, 0, ledger, go_on=True
     )
-    assert (calls.to_pylist()[0]["calls"], calls.to_pylist()[0]["errors"]) == (1, 31)
-    assert unsettled_rows(outcomes.schema) == 31, "the next run asks again"
+    assert (calls.to_pylist()[0]["calls"], calls.to_pylist()[0]["errors"]) == (1, 10)
+    assert unsettled_rows(outcomes.schema) == 10, "the next run asks again"
     teachers.make_sure(wanted(prompts[1:]), [recipe(model)], store, engine, 0, ledger)
-    assert len(endpoint.bodies) == 2 * tries + 30, "mended, all others are asked"
+    assert len(endpoint.bodies) == 2 * tries + 9, "mended, all others are asked"
 
 
 def test_the_other_models_go_on_and_what_was_under_way_is_kept(
