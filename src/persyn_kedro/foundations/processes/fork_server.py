@@ -26,8 +26,8 @@ METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 # Defaults for the children; what the user exported wins.
 QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    # TRL reports each training to the hub from a thread, whose look-up of the host's name has killed
-    # the training by SIGSEGV.
+    # TRL reports each training to the hub from a thread, whose look-up of the host has killed the
+    # training by SIGSEGV.
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
     "TQDM_DISABLE": "1",
