@@ -1,12 +1,12 @@
-"""A newcomer's wait: GGUF to safetensors, and the start of the engine; seconds and peak memory.
+"""A user's first wait: GGUF to safetensors, and the engine's start; seconds and peak memory.
 
     .venv/bin/python benchmarks/conversion.py --models smollm2 qwen2.5-coder-0.5b
 
-Conversion: tensor by tensor, as the project does it, against Transformers loading the whole model
-and saving it. All files must come out the same, byte for byte. Engine (with --engine, where vLLM
-is installed): in this process without a tokenizer of its own, as the project starts it, against
-with one, and against vLLM's engine in a process of its own; the same greedy answers. Every turn is
-a new process, its start and imports counted, as a newcomer waits for them.
+Conversion: tensor by tensor, as in this project, against Transformers loading the full model and
+saving it. All files must be equal, byte for byte. Engine (with --engine, if vLLM is installed): in
+this process without its own tokenizer, as the project starts it, against one with a tokenizer, and
+against vLLM's engine in a separate process; all give the same greedy answers. Every turn is a new
+process, including its start and imports, as a user waits for them.
 """
 
 import hashlib
@@ -38,8 +38,8 @@ def main() -> None:
     options = arguments(
         __doc__,
         models={"nargs": "+", "default": ["smollm2"], "choices": list(ZOO)},
-        files={"type": Path, "help": "directory of <model>.gguf files, fetched where missing"},
-        engine={"action": "store_true", "help": "time the engine's start as well"},
+        files={"type": Path, "help": "directory of <model>.gguf files; missing ones are fetched"},
+        engine={"action": "store_true", "help": "also time the engine's start"},
     )
     with tempfile.TemporaryDirectory() as scratch:
         for name in options.models:
@@ -52,9 +52,9 @@ def main() -> None:
 
 
 def time_conversion(name: str, path: Path, scratch: Path, repeats: int) -> Path:
-    """Report both ways of converting a file; return the directory that the project's made."""
-    targets = {"whole model": scratch / "whole", "tensor by tensor": scratch / "streamed"}
-    jobs = {"whole model": convert_whole_model, "tensor by tensor": convert}
+    """Report both ways of converting a file; return the directory that the project's way made."""
+    targets = {"full model": scratch / "whole", "tensor by tensor": scratch / "streamed"}
+    jobs = {"full model": convert_whole_model, "tensor by tensor": convert}
     used: dict[str, list[dict[str, float]]] = {way: [] for way in jobs}
 
     def turn(way: str) -> None:
@@ -67,20 +67,20 @@ def time_conversion(name: str, path: Path, scratch: Path, repeats: int) -> Path:
     hashes = [file_hashes(target) for target in targets.values()]
     if hashes[0] != hashes[1]:
         raise SystemExit(f"{name}: the conversions differ: {hashes}")
-    rows = with_use(compared(seconds, to="whole model"), used)
+    rows = with_use(compared(seconds, to="full model"), used)
     report(f"conversion_{name}", rows, files_identical=", ".join(hashes[0]))
     return targets["tensor by tensor"]
 
 
 def measured(job: Callable[..., Iterator[None]], path: Path, target: Path) -> Iterator[dict]:
-    """Do the job in this process and yield what it used of it."""
+    """Do the job in this process; yield what it used."""
     for _ in job(path, target):
         pass
     yield usage()
 
 
 def usage() -> dict[str, float]:
-    """Return the seconds of processor and the peak memory of this process and its children's."""
+    """Return the processor seconds and the peak memory of this process and its children."""
     own, children = (
         resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
@@ -91,7 +91,7 @@ def usage() -> dict[str, float]:
 
 
 def with_use(rows: list[dict], used: dict[str, list[dict[str, float]]]) -> list[dict]:
-    """Add each way's median use, and what share of the first way's it is."""
+    """Add each way's median use, and its share of the first way's."""
     for row in rows:
         row |= {
             key: median(u[key] for u in used[row["way"]]) for key in ("cpu_seconds", "peak_gib")
@@ -103,7 +103,7 @@ def with_use(rows: list[dict], used: dict[str, list[dict[str, float]]]) -> list[
 
 
 def convert_whole_model(path: Path, directory: Path) -> Iterator[None]:
-    """Convert as Transformers does it: the way that this project had."""
+    """Convert as Transformers does, the project's earlier way."""
     from functools import lru_cache
 
     import gguf
@@ -160,7 +160,7 @@ def time_engine(name: str, directory: Path, repeats: int) -> None:
 def start_and_answer(
     model: ResolvedModel, settings: EngineSettings, more: dict[str, Any]
 ) -> Iterator[Any]:
-    """Start vLLM, yield its greedy answers, then what that used."""
+    """Start vLLM, yield its greedy answers, then what it used."""
     import logging
     import warnings
 
@@ -176,10 +176,10 @@ def start_and_answer(
     ]
     llm = LLM(**{**vllm_engine.engine_arguments(model, settings, 1024), **more})
     greedy = SamplingParams(temperature=0.0, max_tokens=NEW_TOKENS, detokenize=False)
-    # One by one: a batch of other company rounds otherwise, and a greedy tie may fall elsewhere.
+    # One by one: other batches round differently, which may break a greedy tie differently.
     outputs = [llm.generate([prompt], greedy, use_tqdm=False)[0] for prompt in prompts]
     llm.llm_engine.engine_core.shutdown()
-    time.sleep(0.5)  # its process, if it has one, is waited for: its use counts
+    time.sleep(0.5)  # wait for its process, if it has one, so that its use counts
     yield [list(output.outputs[0].token_ids) for output in outputs]
     yield usage()
 

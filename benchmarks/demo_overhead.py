@@ -1,12 +1,12 @@
-"""How much of the demo's wall time is not model work: imports, Kedro, tables, checks, processes.
+"""The share of the demo's wall time outside model work: imports, Kedro, tables, checks, processes.
 
-    .venv/bin/python benchmarks/demo_overhead.py           # a small one: SmolLM2 alone, few prompts
+    .venv/bin/python benchmarks/demo_overhead.py           # a small run: only SmolLM2, few prompts
     .venv/bin/python benchmarks/demo_overhead.py --full    # the demo's own settings
 
 Model work is what the child processes do after their imports: loading, generating, scoring,
-training. A sitecustomize times every process and its imports, a plugin (Kedro's own entry point)
-the parent's nodes, loads and saves. Aim: at most 10 % of the demo is outside model work. The small
-run has the same fixed costs and far less work, so its share is an upper bound, no result.
+training. A sitecustomize times every process and its imports, a plugin (by Kedro's entry point)
+the parent's nodes, loads and saves. Target: at most 10 % of the demo outside model work. The small
+run has the same fixed costs and far less work, so its share is only an upper bound.
 """
 
 import json
@@ -131,7 +131,7 @@ Intervals = list[tuple[float, float]]
 
 
 def main() -> None:
-    """Run the demo in a copy of this project and say where its time went."""
+    """Run the demo in a copy of this project and report where its time went."""
     options = arguments(
         __doc__,
         full={"action": "store_true", "help": "the demo's own settings (a quarter of an hour)"},
@@ -187,7 +187,7 @@ def where_time_went(times: Path) -> dict[str, float]:
 
 
 def within(apart: Intervals, start: float, end: float) -> float:
-    """Return how long child processes ran between two moments (one runs at a time)."""
+    """Return how long child processes ran between two times (one runs at a time)."""
     return sum(max(0.0, min(end, e) - max(start, s)) for s, e in apart)
 
 

@@ -1,11 +1,11 @@
-"""Tokens a second of generation through our engine, store and chunking, against raw vLLM.
+"""Tokens per second of generation through our engine, store and chunking, against raw vLLM.
 
     .venv/bin/python benchmarks/generation.py
 
-The same prompts, ids and sampling settings are given at once to ``vllm.LLM.generate``. Both texts
-must be equal before anything is timed. Engine start-up is left out of both: it is paid once a
-model a run (benchmarks/conversion.py times it). Ours runs in this process too: the pipe from the
-child process, through which answers come in a run, is not in the figure.
+``vllm.LLM.generate`` gets the same prompts, ids and sampling settings at once. Both texts must be
+equal before anything is timed. Engine start-up is excluded from both: it happens once per model and
+run (benchmarks/conversion.py times it). Ours runs in this process too, so the figure excludes the
+pipe from the child process through which answers arrive in a run.
 """
 
 import math
@@ -38,7 +38,7 @@ def _asked(count: int) -> tuple[list[tuple[str, str]], Any, Any]:
         EngineSettings(
             max_model_len=1024,
             max_num_seqs=64,
-            gpu_memory_utilization=0.4,  # there are two of them
+            gpu_memory_utilization=0.4,  # two engines share it
         ),
     )
 
@@ -53,7 +53,7 @@ def _started(recipe: Any, engine: Any) -> Any:
 
 
 def ours(count: int) -> tuple[Callable, Callable]:
-    """Our whole way: admission, engine loop, decoding, rows, chunks, the store on disk."""
+    """Our full path: admission, engine loop, decoding, rows, chunks, the store on disk."""
     from persyn_kedro.domain.engines import vllm as vllm_engine
     from persyn_kedro.domain.engines.turns import Turns
     from persyn_kedro.domain.stores.tables import ResponseStore
@@ -62,7 +62,7 @@ def ours(count: int) -> tuple[Callable, Callable]:
     pairs, recipe, engine = _asked(count)
     running = _started(recipe, engine)
     turns = Turns.of(recipe.model, engine)
-    Turns.of = lambda *_: turns  # a part of the engine's start, as for raw vLLM
+    Turns.of = lambda *_: turns  # part of the engine's start, as for raw vLLM
     running.engine_core.shutdown = lambda: None  # kept for the next turn
     vllm_engine._start = lambda *_: running
     vllm_engine.VllmEngine.in_child = False
@@ -80,7 +80,7 @@ def ours(count: int) -> tuple[Callable, Callable]:
 
 
 def raw(count: int) -> Callable[[], dict[str, str]]:
-    """``LLM.generate`` on the prepared ids and sampling parameters, then one decode a response."""
+    """``LLM.generate`` on the prepared ids and sampling parameters, one decode per response."""
     import os
 
     from persyn_kedro.domain.engines import Request, Turns, vllm as vllm_engine
@@ -122,7 +122,7 @@ def raw(count: int) -> Callable[[], dict[str, str]]:
 
 
 def check(results: dict[str, dict[str, str]]) -> None:
-    """Raise unless both ways gave the same texts."""
+    """Raise unless both ways give the same texts."""
     ours_, theirs = results["ours"], results["raw vLLM"]
     differ = [key for key, text in theirs.items() if ours_[key].strip() != text.strip()]
     if differ:
@@ -130,7 +130,7 @@ def check(results: dict[str, dict[str, str]]) -> None:
 
 
 def main() -> None:
-    """Time both, and give the lower 95 % bound of the mean ratio."""
+    """Time both, and report the lower 95 % bound of the mean ratio."""
     args = measuring.arguments(__doc__, repeats=8, prompts={"type": int, "default": 64})
     ways: dict[str, Any] = {"ours": (ours, (args.prompts,)), "raw vLLM": (raw, (args.prompts,))}
     seconds = measuring.alternate_processes(ways, args.repeats, check)

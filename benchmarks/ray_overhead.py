@@ -1,14 +1,14 @@
-"""Seconds of generation and scoring on a Ray cluster of this machine, against without it.
+"""Seconds of generation and scoring on a Ray cluster of this machine, against those without Ray.
 
     .venv/bin/python benchmarks/ray_overhead.py                     # transformers and scoring
     .venv/bin/python benchmarks/ray_overhead.py --work vllm [--threads 1 | --apart]
 
-Once started, that is: the clock runs from the first block of results to the last, so that it
-counts what a process does that has loaded the model. Start-up, from the call to the first block
-less the mean of a later one, is given apart: it is paid once a model and step. The same prompts,
-model, blocks, threads and priority; one actor against one child process; both through the
-pipeline's own door (``make_sure`` with its store on disk, ``spread``). Results must be equal before
-anything counts; of vLLM, where what runs together moves bfloat16 by rounding, half of the texts.
+The clock runs from the first block of results to the last, so it counts the work of a process
+whose model is loaded. Start-up, from the call to the first block minus the mean of a later one, is
+reported separately: it happens once per model and step. Both have the same prompts, model, blocks,
+threads and priority; one actor against one child process; both through the pipeline's own entry
+points (``make_sure`` with its store on disk, ``spread``). Results must be equal before anything
+counts; for vLLM, where batching affects bfloat16 by rounding, half of the texts.
 """
 
 import os
@@ -31,9 +31,9 @@ def timed(blocks: Iterable[dict[str, Any]], first: int, total: int) -> Timed:
     """Return start-up and the seconds from the first block to the last.
 
     Args:
-        blocks: results by key, in pieces that come as they are finished.
-        first: items of the first block.
-        total: items of all.
+        blocks: results by key, in pieces that arrive as they are finished.
+        first: number of items in the first block.
+        total: number of all items.
     """
     begin, at_first, results = time.perf_counter(), 0.0, dict[str, Any]()
     for block in blocks:
@@ -48,7 +48,7 @@ def timed(blocks: Iterable[dict[str, Any]], first: int, total: int) -> Timed:
 
 
 def scored(made: list[Any], block: int) -> Timed:
-    """Score (key, prompt, response) with SmolLM2, in blocks, where the cluster's settings say."""
+    """Score (key, prompt, response) with SmolLM2, in blocks, where the cluster settings say."""
     from persyn_kedro.domain.learnability.statistics import student_scorer
     from persyn_kedro.foundations.processes.map_blocks import spread
 
@@ -58,7 +58,7 @@ def scored(made: list[Any], block: int) -> Timed:
 
 
 def generated(engine: dict[str, Any], count: int, tokens: int) -> Timed:
-    """Ask SmolLM2 ``count`` prompts through ``make_sure``, with a store of its own."""
+    """Let SmolLM2 answer ``count`` prompts through ``make_sure``, with its own store."""
     from router_training import prompts
 
     from persyn_kedro.domain.stores.tables import ResponseStore
@@ -77,7 +77,7 @@ def generated(engine: dict[str, Any], count: int, tokens: int) -> Timed:
     teacher = {"model": "smollm2", "sampling": {"max_new_tokens": tokens}}
     pool = Teachers.model_validate({"t": teacher, "other": {**teacher, "system": "Be brief."}})
     recipe, _ = resolve_recipes(pool, models)
-    # By length: then an engine that batches by length makes the same batches of all and of a chunk.
+    # By length: an engine that batches by length then makes the same batches of all and of a chunk.
     lengths = load_tokenizer(recipe.model)
     texts = sorted(prompts(count), key=lambda text: len(lengths(text).input_ids))
     wanted = {"t": [(f"p{i}", text) for i, text in enumerate(texts)]}
@@ -101,7 +101,7 @@ def _model() -> Any:
 
 
 def work_of(name: str, blocks: int) -> tuple[Callable[[], Timed], Callable[[], Timed], int]:
-    """Return the work without and with Ray, and the items that both time."""
+    """Return the work without and with Ray, and the number of items that both time."""
     if name == "scoring":
         from scoring import requests
 
@@ -148,7 +148,7 @@ def compare(name: str, blocks: int, repeats: int, on_cluster: Any) -> list[dict[
 
 
 def run_apart() -> None:
-    """Have the local vLLM run its engine in a process of its own too, as it always does in Ray."""
+    """Let the local vLLM run its engine in a separate process too, as it always does in Ray."""
     from persyn_kedro.domain.engines.vllm import VllmEngine
 
     usual = VllmEngine.environment
@@ -161,14 +161,15 @@ def main() -> None:
     args = measuring.arguments(
         __doc__,
         work={"nargs": "+", "default": ["transformers", "scoring"]},
-        blocks={"type": int, "default": 5, "help": "timed, after the first"},
-        threads={"type": int, "default": os.cpu_count(), "help": "of both ways"},
-        apart={"action": "store_true", "help": "vLLM's engine in a process of its own in both"},
+        blocks={"type": int, "default": 5, "help": "number of timed blocks, after the first"},
+        threads={"type": int, "default": os.cpu_count(), "help": "threads of both ways"},
+        apart={"action": "store_true", "help": "run vLLM's engine in a separate process in both"},
     )
     if args.apart:
         run_apart()
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
-    # Ray's workers give way to all else on the machine (15 by default), a child process does not.
+    # Ray's workers yield to everything else on the machine (15 by default), a child process does
+    # not.
     os.environ["RAY_worker_niceness"] = "0"
     from persyn_kedro.foundations.processes.ray.cluster import reachable
     from persyn_kedro.foundations.settings.cluster import ClusterSettings

@@ -1,17 +1,17 @@
-"""Seconds a prompt and memory of prepare, route and generate through Ray, as the prompts grow.
+"""Seconds per prompt and memory of prepare, route and generate through Ray, as the prompts grow.
 
     .venv/bin/python benchmarks/ray_scale.py                                # 10K and 50K, minutes
     .venv/bin/python benchmarks/ray_scale.py --sizes 10000 100000 1000000
 
-The same as `table_scale.py` (twenty teachers on four models that answer at once, a router that
-scores at once, the project's own pipelines, catalog and checks), with engine `ray` on a cluster of
-this machine: what answers and scores sits in Ray's actors, so that what is measured is the way of
-the tables to them and back. The largest private memory is noted once a second, apart for
+The same as `table_scale.py` (twenty teachers on four models that answer immediately, a router that
+scores immediately, the project's own pipelines, catalog and checks), but with engine `ray` on a
+cluster of this machine: the answers and scores come from Ray's actors, so that this measures how
+the tables get there and back. Once a second the largest private memory is noted, separately for
 
 - the run: `kedro`'s own process, and the largest of the child processes that are Ray's drivers;
 - an actor: the largest of Ray's workers, and all of them together;
-- Ray itself: its daemons together, and its object store (by what is used of /dev/shm, where other
-  clusters on the machine count too).
+- Ray itself: its daemons together, and its object store (by the use of /dev/shm, which includes
+  other clusters on the machine).
 """
 
 import json
@@ -29,7 +29,7 @@ import psutil
 import table_scale
 from measuring import arguments, report
 
-SHARED = "/dev/shm"  # noqa: S108 - where Ray's object store is
+SHARED = "/dev/shm"  # noqa: S108 - location of Ray's object store
 DAEMONS = ("raylet", "gcs_server", "agent", "log_monitor", "monitor.py", "dashboard")
 
 
@@ -67,7 +67,7 @@ def watch(process: "subprocess.Popen[bytes]") -> dict[str, float]:
 
 
 def _resident(main: psutil.Process) -> dict[str, float]:
-    """Return bytes by kind of process at this moment."""
+    """Return bytes by kind of process now."""
     found: dict[str, float] = defaultdict(float)
     try:
         family = [main, *main.children(recursive=True)]
@@ -92,14 +92,14 @@ def _resident(main: psutil.Process) -> dict[str, float]:
 
 
 def _private(pid: int) -> float:
-    """Return resident bytes that no file and no other process's shared memory is behind."""
+    """Return resident bytes that are neither file-backed nor shared with another process."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     values = {name: value for name, _, value in (line.partition(":") for line in lines)}
     return 1024.0 * int(values["RssAnon"].split()[0])
 
 
 def measured(prompts: int, options: Any) -> list[dict[str, Any]]:
-    """Run one size in a process of its own; return its rows, the peaks beside the whole of it."""
+    """Run one size in its own process; return its rows, with the peaks of the full run."""
     directory = Path(tempfile.mkdtemp(prefix=f"{prompts}-", dir=options.keep))
     try:
         make_project(directory, prompts, options.actors, options.models_at_once)
@@ -118,14 +118,14 @@ def measured(prompts: int, options: Any) -> list[dict[str, Any]]:
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each size: seconds by step, a prompt, and the peaks of memory in GiB."""
+    """Return a row for each size: seconds by step, per prompt, and the peaks of memory in GiB."""
     found: list[dict[str, Any]] = []
     for prompts in dict.fromkeys(row["prompts"] for row in rows):
         own = [r for r in rows if r["prompts"] == prompts and r["node"] == "(whole run)"]
         seconds = {r["run"]: r["seconds"] for r in own}
         whole = sum(s for run, s in seconds.items() if "full" not in run)
         entry: dict[str, Any] = {"prompts": prompts, **seconds}
-        entry["us a prompt"] = 1e6 * whole / prompts
+        entry["us per prompt"] = 1e6 * whole / prompts
         if found:
             entry["to the size before"] = entry["us a prompt"] / found[-1]["us a prompt"]
         found.append(entry | {f"{kind}, GiB": size for kind, size in own[0]["peaks"].items()})
@@ -133,13 +133,13 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Measure each size in a fresh process, with a cluster of its own."""
+    """Measure each size in a fresh process, with its own cluster."""
     options = arguments(
         __doc__,
         sizes={"type": int, "nargs": "+", "default": [10_000, 50_000]},
-        actors={"type": int, "default": 1, "help": "that route"},
-        models_at_once={"type": int, "default": 4, "help": "of four"},
-        keep={"default": None, "help": "a directory for the projects, which are kept"},
+        actors={"type": int, "default": 1, "help": "actors that route"},
+        models_at_once={"type": int, "default": 4, "help": "models at once, of four"},
+        keep={"default": None, "help": "keep the projects in this directory"},
         measure={"default": None, "help": "(internal) run one size in this directory"},
     )
     if options.measure:

@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/router_training.py
 
-Against a loop with one forward a pair, as pair-wise trainers do (timed on a sample of the prompts),
-and against a bare forward-backward of the backbone over the prompts, in the same padded batches.
-Loss and gradient of the first batch must be those of the pair loop before anything is timed.
+Compared with a loop with one forward per pair, as in pair-wise trainers (timed on a sample of the
+prompts), and with a bare forward-backward of the backbone over the prompts, in the same padded
+batches. Loss and gradient of the first batch must equal the pair loop's before anything is timed.
 """
 
 import random
@@ -21,7 +21,7 @@ PAIRS = K * (K - 1) // 2
 
 def prompts(count: int) -> list[str]:
     """Return short prompts of 15 to 60 words."""
-    draw = random.Random(1)  # noqa: S311 - no secret
+    draw = random.Random(1)  # noqa: S311 - not a secret
     return [" ".join(draw.choices(WORDS, k=draw.randint(15, 60))) for _ in range(count)]
 
 
@@ -37,7 +37,7 @@ def _router() -> Any:
     backbone = resolve_model("smollm2", ModelSettings(zoo="smollm2"))
     router = LanguageModelRouter(backbone, settings, 1)
     router._load_modules(K)
-    router._load_modules = lambda count: None  # loading is not what is timed
+    router._load_modules = lambda count: None  # loading is not timed
     return router
 
 
@@ -48,14 +48,14 @@ def _rewards(count: int) -> Any:
 
 
 def ours(count: int) -> Callable[[], Any]:
-    """One epoch as the product trains it: loss over all pairs, clipping and AdamW included."""
+    """One epoch as the product trains it: with the loss over all pairs, clipping and AdamW."""
     router, rewards = _router(), _rewards(count)
     router.n_teachers_ = K
     return lambda: [epoch["loss"] for epoch in router._fit_epochs(prompts(count), rewards)]
 
 
 def bare(count: int) -> Callable[[], Any]:
-    """A forward-backward of the backbone, in padded batches, sorted in no way; no optimizer."""
+    """A forward-backward of the backbone, in unsorted padded batches; no optimizer."""
     import torch
     from transformers import AutoModel
 
@@ -86,13 +86,13 @@ def _padded(model: Any, ids: list[list[int]]) -> tuple[Any, Any]:
 
 
 def _middling(ids: list[list[int]], count: int) -> list[list[int]]:
-    """Return the ``count`` prompts whose length is nearest to the mean: they stand for all."""
+    """Return the ``count`` prompts closest to the mean length, as a sample of all."""
     mean = sum(map(len, ids)) / len(ids)
     return sorted(ids, key=lambda row: abs(len(row) - mean))[:count]
 
 
 def pair_loop(count: int, sample: int) -> Callable[[], Any]:
-    """One forward a pair: a batch holds the same prompt once for each of its pairs.
+    """One forward per pair: a batch contains the same prompt once for each of its pairs.
 
     Clipping and AdamW after each batch, as in our epoch and in pair-wise trainers.
     """
@@ -126,7 +126,7 @@ def pair_loop(count: int, sample: int) -> Callable[[], Any]:
 
 
 def check_equal() -> None:
-    """Raise unless one batch's loss and gradient are those of a loop over its pairs."""
+    """Raise unless one batch's loss and gradient equal those of a loop over its pairs."""
     import torch
 
     from persyn_kedro.domain.routers.language_model.bradley_terry import bradley_terry_loss
@@ -166,7 +166,7 @@ def check_equal() -> None:
 
 
 def main() -> None:
-    """Time the three, the pair loop on a sample of the prompts."""
+    """Time the three ways, the pair loop on a sample of the prompts."""
     args = measuring.arguments(
         __doc__, prompts={"type": int, "default": 32}, sample={"type": int, "default": 1}
     )
@@ -174,16 +174,16 @@ def main() -> None:
     ways: dict[str, Any] = {
         "ours, one epoch": (ours, (args.prompts,)),
         "bare forward-backward": (bare, (args.prompts,)),
-        "one forward a pair": (pair_loop, (args.prompts, args.sample)),
+        "one forward per pair": (pair_loop, (args.prompts, args.sample)),
     }
     seconds = measuring.alternate_processes(ways, args.repeats, lambda results: None)
     scale = args.prompts / args.sample
-    seconds["one forward a pair"] = [s * scale for s in seconds["one forward a pair"]]
+    seconds["one forward per pair"] = [s * scale for s in seconds["one forward per pair"]]
     rows = measuring.compared(seconds, "bare forward-backward", args.prompts, "prompts/s")
-    to_pairs = measuring.compared(seconds, "one forward a pair")[0]["ratio"]
+    to_pairs = measuring.compared(seconds, "one forward per pair")[0]["ratio"]
     measuring.report(
         "router_training", rows,
-        **{"ours over one forward a pair": to_pairs, "K(K-1)/2": PAIRS,
+        **{"ours over one forward per pair": to_pairs, "K(K-1)/2": PAIRS,
            "share of K(K-1)/2": to_pairs / PAIRS, "prompts of the pair loop": args.sample},
     )  # fmt: skip
 

@@ -1,9 +1,9 @@
-"""Prompts a second of routing, against a bare batched forward of the backbone.
+"""Prompts per second of routing, against a bare batched forward of the backbone.
 
     .venv/bin/python benchmarks/routing.py
 
-The language-model router's scores, from text to numbers, with the tokenizer; the bare forward gets
-its token ids ready made, in padded batches. The scores of both must agree before they are timed.
+The language-model router's scores, from text to numbers, including the tokenizer; the bare forward
+gets token ids, in padded batches. The scores of both must agree before they are timed.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def ours(count: int) -> Callable[[], list[list[float]]]:
 
 
 def bare(count: int) -> Callable[[], list[list[float]]]:
-    """The backbone's forward on padded batches of ready token ids, and the head."""
+    """The backbone's forward on padded batches of token ids, and the head."""
     import torch
     from transformers import AutoModel
 

@@ -1,11 +1,11 @@
-"""Tokens a second of scoring responses with the student (learnability and the other statistics).
+"""Tokens per second of scoring responses with the student (learnability and other statistics).
 
     .venv/bin/python benchmarks/scoring.py
 
 Responses of mixed length (20 to 800 tokens) from 4 teachers to the same prompts. Ours computes
-rank, sum of p squared and log p; the others log p alone (vLLM's ``prompt_logprobs``, one forward a
-response, padded batches of 8). The limit is the model's arithmetic over the rate of a plain matrix
-product of the model's own shape, measured in the same process.
+rank, sum of p squared and log p; the others only log p (vLLM's ``prompt_logprobs``, one forward per
+response, padded batches of 8). The limit is the model's arithmetic divided by the rate of a plain
+matrix product of the model's own shape, measured in the same process.
 """
 
 import math
@@ -27,7 +27,7 @@ Requests = list[tuple[str, str, str]]
 
 def requests(prompts: int, seed: int = 1) -> Requests:
     """Return (key, prompt, response) of TEACHERS responses to each prompt, prompt by prompt."""
-    draw = random.Random(seed)  # noqa: S311 - no secret
+    draw = random.Random(seed)  # noqa: S311 - not a secret
     made = []
     for i in range(prompts):
         prompt = " ".join(draw.choices(WORDS, k=draw.randint(30, 90)))
@@ -51,13 +51,13 @@ def ours(made: Requests, dtype: str) -> Callable[[], list[float]]:
 
     student = _student(dtype)
     model, tokenizer = loading.load_causal_lm(student, dtype), loading.load_tokenizer(student)
-    loading.load_causal_lm = lambda *_, **__: model  # loading is not what is timed
+    loading.load_causal_lm = lambda *_, **__: model  # loading is not timed
     loading.load_tokenizer = lambda *_: tokenizer
-    statistics._check_head(model, "student")  # once after loading, and left out like it
+    statistics._check_head(model, "student")  # happens once after loading, and is excluded too
     packs = statistics.use_packing(model)
     statistics._check_head = lambda *_: None
     statistics.use_packing = lambda _: packs
-    statistics.norms_by_rows(model)  # once as well
+    statistics.norms_by_rows(model)  # also once
     statistics.norms_by_rows = lambda _: None
 
     def work() -> list[float]:
@@ -109,7 +109,7 @@ def batched(made: Requests, dtype: str, size: int) -> Callable[[], list[float]]:
 
 
 def vllm(made: Requests, dtype: str) -> Callable[[], list[float]]:
-    """vLLM's prompt_logprobs, all prompts given at once."""
+    """vLLM's prompt_logprobs, given all prompts at once."""
     import os
 
     from persyn_kedro.domain.engines.vllm import VllmEngine
@@ -160,7 +160,7 @@ def matrix_limit(made: Requests, dtype: str) -> tuple[int, float]:
     a = torch.randn(2048, width, dtype=head.dtype, device=model.device)
     layer = torch.nn.Linear(width, wide, bias=False, dtype=head.dtype, device=model.device)
     with torch.inference_mode():
-        for count in (5, 50):  # the first warms up
+        for count in (5, 50):  # the first is a warm-up
             start = time.perf_counter()
             for _ in range(count):
                 layer(a)
@@ -171,17 +171,17 @@ def matrix_limit(made: Requests, dtype: str) -> tuple[int, float]:
 
 
 def check(results: dict[str, list[float]], off: dict[str, float]) -> None:
-    """Raise unless each way is as near to float32 as bfloat16 gets; note how near."""
+    """Raise unless each way is as close to float32 as bfloat16 gets; record how close."""
     exact = results[EXACT]
     for name, found in results.items():
         off[name] = sum(abs(a - b) for a, b in zip(found, exact, strict=True)) / len(exact)
     worst = max(off.values())
     if not worst <= 2 * off["one by one"] + 0.01:  # so that NaN is refused
-        raise SystemExit(f"mean differences to float32, in nats a token: {off}")
+        raise SystemExit(f"mean differences from float32, in nats per token: {off}")
 
 
 def main() -> None:
-    """Time the four, side by side."""
+    """Time the four ways."""
     args = measuring.arguments(
         __doc__, prompts={"type": int, "default": 6}, dtype={"default": "bfloat16"}
     )
@@ -199,7 +199,7 @@ def main() -> None:
     rows = measuring.compared(seconds, "one by one", tokens, "response tokens/s")
     for row in rows:
         row["share of the matrix limit"] = limit / row["seconds"]
-        row["off float32, nats a token"] = off[row["way"]]
+        row["off float32, nats per token"] = off[row["way"]]
     ours_to_vllm = measuring.compared(seconds, "vLLM prompt_logprobs")[0]
     measuring.report("scoring", rows, **{"ours over vLLM": ours_to_vllm["ratio"]})
 

@@ -1,9 +1,9 @@
-"""Memory of scoring above the model's own, for a vocabulary of 262K and responses of 2K tokens.
+"""Memory of scoring beyond the model's own, for a vocabulary of 262K and responses of 2K tokens.
 
     .venv/bin/python benchmarks/scoring_memory.py
 
-A small random model with a large vocabulary: what counts is what grows with vocabulary and length.
-Ours must stay flat in their product; a full-logits forward does not.
+A small random model with a large vocabulary: what matters is the growth with vocabulary and length.
+Ours must not grow with their product; a full-logits forward does.
 """
 
 import multiprocessing
@@ -19,7 +19,7 @@ VOCABULARY = 262_144
 
 
 def peak(way: str, length: int, vocabulary: int, pipe: Any) -> None:
-    """Send the mean log p and the bytes at the peak above those after loading."""
+    """Send the mean log p, and the bytes at the peak beyond those after loading."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -43,7 +43,7 @@ def peak(way: str, length: int, vocabulary: int, pipe: Any) -> None:
         device = loading.device()
         model = LlamaForCausalLM(config).bfloat16().to(device).eval()
         loading.load_causal_lm = lambda *_, **__: model
-        request = ("k", "A prompt.", "y" * length)  # a token a byte
+        request = ("k", "A prompt.", "y" * length)  # one token per byte
         with Peak(device) as memory:
             if way == "ours":
                 (row,) = statistics.token_statistics([request], student, None, "bfloat16")
@@ -59,7 +59,7 @@ def peak(way: str, length: int, vocabulary: int, pipe: Any) -> None:
 
 
 class Peak:
-    """The largest use of memory while this context is open, above that at its beginning.
+    """The largest memory use while this context is open, beyond that at its beginning.
 
     On a CPU the resident size is sampled from smaps_rollup, which is exact: recent kernels report
     VmHWM from per-processor counters that were off by hundreds of MiB here.
@@ -100,7 +100,7 @@ def _resident() -> int:
 
 
 def main() -> None:
-    """Measure both ways, each in a fresh process, and ours at a fourth of each size as well."""
+    """Measure both ways, each in a fresh process, and ours also at a quarter of each size."""
     measuring.arguments(__doc__)
     cases = [
         ("ours", 2048, VOCABULARY),
@@ -113,7 +113,7 @@ def main() -> None:
     for way, length, vocabulary in cases:
         ours, theirs = context.Pipe()
         context.Process(target=peak, args=(way, length, vocabulary, theirs)).start()
-        theirs.close()  # so that a process that dies ends the run
+        theirs.close()  # so that the run ends if the process dies
         means[way, length, vocabulary], taken = ours.recv()
         gib = taken / 2**30
         found.append({"way": way, "tokens": length, "vocabulary": vocabulary, "GiB above": gib})

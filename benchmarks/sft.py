@@ -1,9 +1,9 @@
-"""Tokens a second of fine-tuning the student, against TRL with its plain defaults (padding).
+"""Tokens per second of fine-tuning the student, against TRL with its defaults (padding).
 
     .venv/bin/python benchmarks/sft.py
 
-The same rows of mixed length, data type, checkpointing, optimizer, batches and seed. The losses of
-the first turn must agree before anything is timed. Loading is left out.
+Both have the same rows of mixed length, data type, checkpointing, optimizer, batches and seed. The
+losses of the first turn must agree before anything is timed. Loading is excluded.
 """
 
 import random
@@ -23,7 +23,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 def rows(count: int) -> list[dict[str, str]]:
     """Return rows of 20 to 200 words of response."""
-    draw = random.Random(1)  # noqa: S311 - no secret
+    draw = random.Random(1)  # noqa: S311 - not a secret
     return [
         {
             "prompt": " ".join(draw.choices(WORDS, k=draw.randint(20, 60))),
@@ -34,7 +34,7 @@ def rows(count: int) -> list[dict[str, str]]:
 
 
 def trained(packs: bool, count: int, case: dict[str, Any]) -> tuple[Callable, Callable]:
-    """Return what builds a trainer, and what trains with it and returns the losses."""
+    """Return a function that builds a trainer, and one that trains and returns the losses."""
     from persyn_kedro.domain.student import sft
     from persyn_kedro.foundations.models.load import load_tokenizer
     from persyn_kedro.foundations.models.resolve import resolve_model
@@ -62,7 +62,7 @@ def trained(packs: bool, count: int, case: dict[str, Any]) -> tuple[Callable, Ca
 
 
 def tokens(count: int) -> int:
-    """Return how many tokens an epoch has."""
+    """Return the number of tokens in an epoch."""
     from persyn_kedro.domain.student.sft import training_examples
     from persyn_kedro.foundations.models.load import load_tokenizer
     from persyn_kedro.foundations.models.resolve import resolve_model
@@ -73,14 +73,14 @@ def tokens(count: int) -> int:
 
 
 def check(results: dict[str, list[float]]) -> None:
-    """Raise unless the losses agree, to bfloat16's rounding."""
+    """Raise unless the losses agree up to bfloat16's rounding."""
     for ours, theirs in zip(results["ours, packed"], results["TRL, padded"], strict=True):
         if not abs(ours - theirs) <= 0.02 * theirs:  # so that NaN is refused
             raise SystemExit(f"the losses differ: {ours} and {theirs}")
 
 
 def main() -> None:
-    """Time both ways, full-parameter and LoRA."""
+    """Time both ways, for full-parameter and LoRA training."""
     args = measuring.arguments(__doc__, rows={"type": int, "default": 24})
     count = tokens(args.rows)
     found = []

@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/sizing.py                   # the tables of docs/scale.md
     .venv/bin/python benchmarks/sizing.py --price 2.5 --bfloat16-share 0.4 --answer-tokens 900
 
-Arithmetic, not a measurement: nothing is loaded or asked. Pools, prompts and fractions are those of
-conf/paper_*; all else is an assumption that an option changes. `kedro run --pipelines=plan` counts
-the calls and tokens of your own prompts, by the answers that the store has.
+Arithmetic, not a measurement: nothing is loaded or called. Pools, prompts and fractions are those
+of conf/paper_*; everything else is an assumption that an option changes. `kedro run
+--pipelines=plan` counts the calls and tokens of your own prompts, from the answers in the store.
 """
 
 import argparse
@@ -25,19 +25,19 @@ from persyn_kedro.foundations.settings.steps import PrepareSettings, SftSettings
 CONF = Path(__file__).parent.parent / "conf"
 SETTINGS = ("paper_instruct", "paper_math")
 
-# Output tokens a second of one H100 (of the GPUs together, over their number), published: NVIDIA's
-# TensorRT-LLM v1.0, docs/source/performance/perf-overview.md, Llama 3.1 8B, 3.3 70B and 3.1 405B in
-# FP8 on 1, 2 and 8 H100 SXM: 500 tokens in and 2,000 out, and 128 in and 4,096 out.
+# Output tokens per second of one H100 (of several GPUs, divided by their number), published:
+# NVIDIA's TensorRT-LLM v1.0, docs/source/performance/perf-overview.md, Llama 3.1 8B, 3.3 70B and
+# 3.1 405B in FP8 on 1, 2 and 8 H100 SXM: 500 tokens in and 2,000 out, and 128 in and 4,096 out.
 PUBLISHED = {
     2000: {8.0: 17660 / 1, 70.6: 5222 / 2, 405.9: 3994 / 8},
     4096: {8.0: 14325 / 1, 70.6: 4199 / 2, 405.9: 3116 / 8},
 }
-# Published too, for the slow row: Lambda's vllm-benchmark (benchmark_v0.md), vLLM 0.5.4 of 2024
+# Also published, for the slow row: Lambda's vllm-benchmark (benchmark_v0.md), vLLM 0.5.4 of 2024
 # with 320 prompts: Mistral 7B in bfloat16 3,281 on one H100, Llama 3.1 405B in FP8 1,231 on eight.
 SLOW = {"bfloat16_share": 0.2, "fp8_share": 0.3}
-H100_FLOPS = 989e12  # published: dense bfloat16, a second
+H100_FLOPS = 989e12  # published: dense bfloat16, per second
 
-# Billions of parameters, by what the models' cards say.
+# Billions of parameters, according to the models' cards.
 BILLIONS = {
     "Qwen/Qwen2.5-0.5B": 0.49,
     "Qwen/Qwen2.5-1.5B": 1.54,
@@ -85,7 +85,7 @@ STEPS = (
 
 @dataclass(frozen=True)
 class Teacher:
-    """A teacher's size and what one answer of it takes."""
+    """A teacher's size, and what one of its answers takes."""
 
     billions: float
     fp8: bool
@@ -95,12 +95,12 @@ class Teacher:
 
     @property
     def gigabytes(self) -> float:
-        """Of its weights."""
+        """Size of its weights."""
         return self.billions * (1 if self.fp8 else 2)
 
     @property
     def group(self) -> str:
-        """The class that its row is of."""
+        """The class of its row."""
         size = next(name for name, most in CLASSES.items() if self.billions < most)
         return f"{size}, reasoning" if self.reasoning else size
 
@@ -129,7 +129,7 @@ class Job:
 
 
 def size_of(hub: str) -> float:
-    """Return billions of parameters of a hub model, instruction-tuned or not."""
+    """Return a hub model's billions of parameters, instruction-tuned or not."""
     base = hub.removesuffix("-FP8")
     for ending in ("-Instruct", "-instruct", "-it"):
         base = base.removesuffix(ending)
@@ -137,7 +137,7 @@ def size_of(hub: str) -> float:
 
 
 def read_job(name: str, given: argparse.Namespace) -> Job:
-    """Return the job of an environment of conf/."""
+    """Return the job of an environment in conf/."""
     raw = yaml.safe_load((CONF / name / "parameters.yml").read_text())
     models, prepare = Models(raw["models"]), PrepareSettings(**raw["prepare"])
 
@@ -176,8 +176,8 @@ def read_job(name: str, given: argparse.Namespace) -> Job:
 
 
 def tokens_a_second(teacher: Teacher, given: argparse.Namespace) -> float:
-    """Return output tokens a second of one GPU: published sizes, and between them a straight line
-    in logarithms; models under ``smallest`` billions are as fast as that one."""
+    """Return output tokens per second of one GPU: published for some sizes, and in between linear
+    in logarithms; models below ``smallest`` billions are as fast as one of that size."""
     table = PUBLISHED[2000 if teacher.answer <= 2000 else 4096]
     size = math.log(max(teacher.billions, given.smallest))
     sizes = sorted(table)
@@ -188,28 +188,28 @@ def tokens_a_second(teacher: Teacher, given: argparse.Namespace) -> float:
 
 
 def answering(teacher: Teacher, calls: float, given: argparse.Namespace) -> float:
-    """Return GPU-hours of a teacher's answers."""
+    """Return the GPU-hours of a teacher's answers."""
     return calls * teacher.answer / tokens_a_second(teacher, given) / 3600
 
 
 def loading(teacher: Teacher, given: argparse.Namespace) -> float:
-    """Return GPU-hours of loading a teacher once."""
+    """Return the GPU-hours of loading a teacher once."""
     return teacher.gpus * (teacher.gigabytes / given.load_rate + given.engine_start) / 3600
 
 
 def computing(operations: float, share: float) -> float:
-    """Return GPU-hours of arithmetic at a share of the peak."""
+    """Return the GPU-hours of arithmetic at a share of the peak."""
     return operations / (H100_FLOPS * share) / 3600
 
 
 def by_step(job: Job, answered: float, given: argparse.Namespace) -> dict[str, float]:
-    """Return GPU-hours by step, for so many calibration and train prompts."""
+    """Return GPU-hours by step, for this many calibration and train prompts."""
     n, prompt = job.calibration, given.prompt_tokens
     routed = [share * (answered - n) for share in job.shares(given.small_share)]
     pairs = list(zip(job.pool, routed, strict=True))
     labelled = n * sum(t.answer + prompt for t in job.pool)
     mean = sum(t.answer * calls for t, calls in pairs) / sum(routed)
-    passes = 8 if job.sft.gradient_checkpointing else 6  # operations a parameter and token
+    passes = 8 if job.sft.gradient_checkpointing else 6  # operations per parameter and token
     trained = job.sft.epochs * answered * (mean + prompt)
     fitted = job.train_router.epochs * job.fitted * n * prompt
     load = sum(loading(t, given) for t in job.pool)
@@ -241,8 +241,8 @@ def class_rows(job: Job, given: argparse.Namespace) -> Iterable[Mapping[str, Any
             "M tokens": calls * teacher.answer / 1e6,
             "answering, GPU-h": answering(teacher, calls, given),
             "loading, GPU-h": 2 * loading(teacher, given),
-            "all asked all: calls": job.answered,
-            "all asked all: GPU-h": everything,
+            "Generate-then-Select: calls": job.answered,
+            "Generate-then-Select: GPU-h": everything,
         }
         for group in (teacher.group, "all"):
             row = rows.setdefault(group, dict.fromkeys(found, 0.0))
@@ -253,7 +253,7 @@ def class_rows(job: Job, given: argparse.Namespace) -> Iterable[Mapping[str, Any
 
 
 def total_row(job: Job, given: argparse.Namespace, note: str = "") -> Mapping[str, Any]:
-    """Return a row of the whole job: GPU-hours, cost, disk."""
+    """Return a row for the full job: GPU-hours, cost, disk."""
     steps = by_step(job, job.answered, given)
     hours = sum(steps.values())
     everything = sum(answering(t, job.answered, given) + loading(t, given) for t in job.pool)
@@ -261,7 +261,7 @@ def total_row(job: Job, given: argparse.Namespace, note: str = "") -> Mapping[st
     calls = [job.calibration + s * (job.answered - job.calibration) for s in shares]
     tokens = sum(c * t.answer for c, t in zip(calls, job.pool, strict=True))
     all_tokens = job.answered * sum(t.answer for t in job.pool)
-    # To choose, it scores all answers, and needs no router.
+    # To select, it scores all answers; it needs no router.
     judging = steps["label: scores"] + steps["label: rewards"]
     select = everything + judging * job.answered / job.calibration + steps["sft"]
     return {
@@ -269,22 +269,22 @@ def total_row(job: Job, given: argparse.Namespace, note: str = "") -> Mapping[st
         "GPU-h": hours,
         "of these teachers": teachers_hours(steps),
         "cost, $": hours * given.price,
-        "all asked all: GPU-h": select,
-        "all asked all: $": select * given.price,
+        "Generate-then-Select: GPU-h": select,
+        "Generate-then-Select: $": select * given.price,
         "weights, GB": sum(t.gigabytes for t in job.pool) + 2 * (job.judge or 0),
         "answers, GB": COPIES * BYTES_A_TOKEN * tokens / 1e9,
-        "all asked all: answers, GB": COPIES * BYTES_A_TOKEN * all_tokens / 1e9,
+        "Generate-then-Select: answers, GB": COPIES * BYTES_A_TOKEN * all_tokens / 1e9,
         "checkpoint, GB": 12 * job.student,
     }
 
 
 def teachers_hours(steps: Mapping[str, float]) -> float:
-    """Return the GPU-hours in which teachers load and answer."""
+    """Return the GPU-hours in which teachers are loaded and answer."""
     return sum(hours for name, hours in steps.items() if ": answers" in name or "loading" in name)
 
 
 def scale_rows(job: Job, given: argparse.Namespace) -> Iterable[Mapping[str, Any]]:
-    """Yield each step's GPU-hours at three numbers of prompts, and what the tables take beside."""
+    """Yield each step's GPU-hours at three numbers of prompts."""
     kept = job.answered / job.prompts
     found = {n: by_step(job, n * kept, given) for n in given.sizes}
     for step in STEPS:
@@ -329,23 +329,23 @@ def tables(given: argparse.Namespace) -> list[str]:
 
 
 def assumptions(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the assumptions; without words they are those of docs/scale.md."""
+    """Parse the assumptions; without arguments they are those of docs/scale.md."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options: dict[str, tuple[float, str]] = {
         "prompt_tokens": (100, "of a prompt, with its template"),
         "answer_tokens": (600, "of an answer"),
-        "reasoning_tokens": (5000, "of an answer of a model whose thinking is kept"),
-        "bfloat16_share": (0.5, "of the published FP8 rate, for models in bfloat16 with vLLM"),
-        "fp8_share": (1.0, "the same of models in FP8"),
-        "smallest": (3.0, "billions of parameters under which a model gets no faster"),
+        "reasoning_tokens": (5000, "of an answer by a model whose thinking is kept"),
+        "bfloat16_share": (0.5, "of the published FP8 rate, for bfloat16 models with vLLM"),
+        "fp8_share": (1.0, "the same, for FP8 models"),
+        "smallest": (3.0, "billions of parameters below which models get no faster"),
         "small_share": (0.95, "of the routed prompts that go to teachers under 10B"),
         "forward_share": (0.3, "of the GPU's peak, in scoring and routing"),
         "training_share": (0.35, "of the GPU's peak, in training"),
-        "load_rate": (1.0, "GB a second of weights"),
-        "engine_start": (120, "seconds of vLLM's start beside the weights"),
-        "price": (3.0, "dollars for an hour of one H100"),
+        "load_rate": (1.0, "GB of weights per second"),
+        "engine_start": (120, "seconds of vLLM's start, apart from the weights"),
+        "price": (3.0, "dollars per H100 hour"),
     }
     for name, (default, text) in options.items():
         flag = f"--{name.replace('_', '-')}"

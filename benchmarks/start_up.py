@@ -1,10 +1,10 @@
-"""Start-up beside an empty Kedro project: `kedro registry list`, and `kedro run` to its first node.
+"""Start-up against an empty Kedro project: `kedro registry list`, and `kedro run` to its first node
 
     .venv/bin/python benchmarks/start_up.py
 
 `kedro run --pipelines=route` is measured until its node would be called, its inputs loaded: a
-plugin (Kedro's own entry point) ends the process there. Both projects run in one environment with
-the same plugins. Aim: at most 1.5 times the empty one, and nothing heavy imported before a node.
+plugin (by Kedro's entry point) ends the process there. Both projects run in one environment with
+the same plugins. Target: at most 1.5 times the empty one, and nothing heavy imported before a node.
 """
 
 import re
@@ -105,7 +105,7 @@ def main() -> None:
 
 @contextmanager
 def projects() -> Iterator[tuple[Callable[..., str], Callable[..., str]]]:
-    """Yield what runs ``kedro`` in a copy of this project, ready for ``route``, and in an empty."""
+    """Yield functions that run ``kedro`` in a copy of this project and in an empty one."""
     with tempfile.TemporaryDirectory() as scratch:
         plugin, ours, empty = (Path(scratch) / name for name in ("plugin", "ours", "empty"))
         write(plugin, {"stop.py": PLUGIN})
@@ -123,13 +123,13 @@ def projects() -> Iterator[tuple[Callable[..., str], Callable[..., str]]]:
 def check(
     ours: Callable[..., str], empty: Callable[..., str], route: list[str]
 ) -> dict[str, Callable[[], str]]:
-    """Check that each command does its work; return those whose imports are listed."""
+    """Check that each command works; return those whose imports are listed."""
     from persyn_kedro.pipeline_registry import register_pipelines
 
     listed = {line.removeprefix("- ") for line in ours("registry", "list").splitlines() if line}
     right = listed == set(register_pipelines()) and "- route" in empty("registry", "list")
     if not right or "first node" not in empty(*ROUTE):
-        raise SystemExit(f"The commands do not do their work: {listed}")
+        raise SystemExit(f"The commands do not work: {listed}")
     listing = ("-X", "importtime")
     return {
         "run": lambda: ours(*route),
@@ -140,13 +140,13 @@ def check(
 
 
 def first_node(run: Callable[[], str]) -> set[str]:
-    """Return the packages that were imported as the first node was reached."""
+    """Return the packages imported before the first node."""
     (line,) = [x for x in run().splitlines() if x.startswith("first node ")]
     return set(line.split()[2:])
 
 
 def imported(output: str) -> Counter[str]:
-    """Return the milliseconds that each package's own modules took, from ``-X importtime``."""
+    """Return the milliseconds spent in each package's own modules, from ``-X importtime``."""
     spent: Counter[str] = Counter()
     for microseconds, name in re.findall(r"import time:\s+(\d+) \|\s+\d+ \| +([\w.]+)", output):
         spent[name.partition(".")[0]] += int(microseconds) / 1000  # type: ignore[assignment]

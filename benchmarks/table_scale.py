@@ -1,14 +1,14 @@
-"""Seconds a prompt and peak memory of prepare, route and generate, as the prompts grow.
+"""Seconds per prompt and peak memory of prepare, route and generate, as the prompts grow.
 
     .venv/bin/python benchmarks/table_scale.py                              # 10K and 50K, minutes
     .venv/bin/python benchmarks/table_scale.py --sizes 10000 100000 1000000
 
 The project's own pipelines run through Kedro with the base catalog, table checks, step records and
-hooks; only what a model would do is replaced: twenty teachers on four models answer at once, and a
-router scores at once. So what is measured is the work on the tables. `generate` runs a second time
-with a full response store. Each size has a process of its own; models and router have processes of
-theirs, as always, whose largest is told apart (`child`). Where other work shares the machine, the
-processor's time of the main process (`cpu`) says more than the clock.
+hooks; only models are replaced: twenty teachers on four models answer immediately, and a router
+scores immediately. So this measures the work on the tables. `generate` runs a second time with a
+full response store. Each size has its own process; models and router have their own processes, as
+always, the largest of which is reported separately (`child`). If other work shares the machine, the
+main process's processor time (`cpu`) says more than the clock.
 """
 
 import json
@@ -40,7 +40,7 @@ RUNS = {
 
 
 def instant_answers(requests: Any, model: Any, engine: Any) -> Iterator[Any]:
-    """Stand in for an engine: every request is answered, with a text of its own."""
+    """Stand in for an engine: every request gets an answer of its own."""
     from persyn_kedro.domain.engines.base import Generation
 
     for request in requests:
@@ -48,7 +48,7 @@ def instant_answers(requests: Any, model: Any, engine: Any) -> Iterator[Any]:
 
 
 def instant_scorer(*_: Any) -> Any:
-    """Stand in for a router, whatever it is handed: 16 prompts at a time."""
+    """Stand in for a router, whatever its arguments: 16 prompts at a time."""
     random = np.random.default_rng(0)
 
     def score(prompts: Any) -> Iterator[np.ndarray]:
@@ -135,7 +135,7 @@ def make_inputs(catalog: Any) -> None:
 
 
 class ChildPeaks(logging.Handler):
-    """Reads the children's peak memory (bytes) from what is logged as each of them ends."""
+    """Reads the children's peak memory (bytes) from the log lines at their end."""
 
     peaks: list[float] = [0.0]
 
@@ -145,18 +145,18 @@ class ChildPeaks(logging.Handler):
 
 
 def clocks() -> tuple[float, float]:
-    """Return seconds: of the clock, and of the processor's work for this process."""
+    """Return seconds: of the clock, and of this process's processor time."""
     return time.perf_counter(), time.process_time()
 
 
 def peak_memory() -> float:
-    """Return the largest resident size in GiB since the last call of `forget_peak`."""
+    """Return the largest resident size in GiB since the last `forget_peak`."""
     status = Path("/proc/self/status").read_text().splitlines()
     return next(int(x.split()[1]) for x in status if x.startswith("VmHWM")) / 2**20
 
 
 def forget_peak() -> None:
-    """Start the peak at what is resident now."""
+    """Start the peak at the current resident size."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
@@ -177,8 +177,8 @@ def measure(directory: Path, prompts: int) -> list[dict[str, Any]]:
     def row(run: str, node: str, since: tuple[float, float]) -> dict[str, Any]:
         seconds, cpu = (now - then for now, then in zip(clocks(), since, strict=True))
         return {"prompts": prompts, "run": run, "node": node, "seconds": seconds, "cpu": cpu} | {
-            "us a prompt": 1e6 * seconds / prompts,
-            "cpu us a prompt": 1e6 * cpu / prompts,
+            "us per prompt": 1e6 * seconds / prompts,
+            "cpu us per prompt": 1e6 * cpu / prompts,
             "peak GiB": peak_memory(),
             "child GiB": max(ChildPeaks.peaks) / 2**30,
         }
@@ -212,7 +212,7 @@ def measure(directory: Path, prompts: int) -> list[dict[str, Any]]:
 
 
 def check_whole(catalog: Any) -> None:
-    """Raise unless every prompt that is not a test prompt has its answer, once."""
+    """Raise unless every prompt that is not a test prompt has exactly one answer."""
     import pyarrow.compute as pc
 
     wanted = catalog.load("prompts").count_rows(filter=pc.field("split") != "test")
@@ -222,7 +222,7 @@ def check_whole(catalog: Any) -> None:
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each size: all runs but the second `generate`, and against the last size."""
+    """Return a row for each size: all runs but the second `generate`, and the change in size."""
     found: list[dict[str, Any]] = []
     for prompts in dict.fromkeys(r["prompts"] for r in rows):
         own = [r for r in rows if r["prompts"] == prompts]
@@ -230,11 +230,11 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         entry: dict[str, Any] = {"prompts": prompts}
         for kind in ("seconds", "cpu"):
             entry[kind] = sum(r[kind] for r in whole)
-        entry["us a prompt"] = 1e6 * entry["seconds"] / prompts
-        entry["cpu us a prompt"] = 1e6 * entry["cpu"] / prompts
+        entry["us per prompt"] = 1e6 * entry["seconds"] / prompts
+        entry["cpu us per prompt"] = 1e6 * entry["cpu"] / prompts
         entry["peak GiB"] = max(r["peak GiB"] for r in own)
         entry["child GiB"] = max(r["child GiB"] for r in own)
-        for kind in ("us a prompt", "cpu us a prompt") if found else ():
+        for kind in ("us per prompt", "cpu us per prompt") if found else ():
             entry[f"{kind}, to the size before"] = entry[kind] / found[-1][kind]
         found.append(entry)
     return found
@@ -248,7 +248,7 @@ def main() -> None:
     options = arguments(
         __doc__,
         sizes={"type": int, "nargs": "+", "default": [10_000, 50_000]},
-        keep={"default": None, "help": "a directory for the projects, which are kept"},
+        keep={"default": None, "help": "keep the projects in this directory"},
         measure={"default": None, "help": "(internal) run one size in this directory"},
     )
     if options.measure:

@@ -1,10 +1,10 @@
-"""Teachers' calls, counted where they arrive: on an empty store, on a full one, and all of them.
+"""Teacher calls, counted where they arrive: with an empty store, with a full one, and all of them.
 
     .venv/bin/python benchmarks/teacher_calls.py
 
 The teachers are three models of a server on this machine that counts its requests; everything
-else is the real command line. Exact: K n + (N - n) on an empty store and none on a full one. A
-second store is filled as Generate-then-Select does, every prompt by every teacher: K N.
+else is the real command line. Exact: K n + (N - n) with an empty store and none with a full one. A
+second store is filled as in Generate-then-Select, every prompt by every teacher: K N.
 """
 
 import json
@@ -26,7 +26,7 @@ STEPS = "--pipelines=prepare,label,train_router,route,generate"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as an OpenAI-compatible server does, and counts."""
+    """Answers like an OpenAI-compatible server, and counts."""
 
     protocol_version = "HTTP/1.1"
     asked: list[str]
@@ -35,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
         """Stay silent."""
 
     def do_POST(self) -> None:
-        """Answer in the model's own words, of a length that hangs on model and prompt."""
+        """Answer in the model's own words, with a length that depends on model and prompt."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.asked.append(body["model"])
         text = body["model"] + body["messages"][-1]["content"]
@@ -70,7 +70,7 @@ def serve() -> Iterator[tuple[str, list[str]]]:
 def parameters(url: str, prompts: int, calibration: float) -> str:
     """Return an environment's parameters: counted teachers, a tiny random student, kNN."""
     endpoints = {n: {"endpoint": {"url": url, "model": n}} for n in TEACHERS}
-    return json.dumps(  # YAML holds JSON
+    return json.dumps(  # JSON is YAML
         {
             "seed": 7,
             "models": {**endpoints, "tiny": {"random": "chat", "dtype": "float32"}},
@@ -128,7 +128,7 @@ def main() -> None:
 
 
 def counted(asked: list[str], run: Callable[[], object]) -> int:
-    """Return how many requests reached the server during ``run``."""
+    """Return the number of requests that reached the server during ``run``."""
     before = len(asked)
     run()
     return len(asked) - before
@@ -143,13 +143,13 @@ def read(project: Path, name: str, pattern: str) -> list[dict]:
 
 
 def split_sizes(project: Path, name: str) -> Counter[str]:
-    """Return how many prompts each split has."""
+    """Return the number of prompts in each split."""
     rows = read(project, name, "02_intermediate/prompts.parquet/*/prompts.parquet")
     return Counter(row["split"] for row in rows)
 
 
 def own_count(project: Path) -> int:
-    """Return the calls that the project says its first run made."""
+    """Return the calls that the project reports for its first run."""
     tables = ("calibration_calls", "routed_calls")
     rows = [
         r for t in tables for r in read(project, "persyn", f"03_primary/{t}.parquet/*/*.parquet")

@@ -1,7 +1,7 @@
-"""persyn-kedro on Airflow 3: each step is a task, and a task that was killed goes on where it was.
+"""persyn-kedro on Airflow 3: each step is a task, and a killed task resumes.
 
-Copied into Airflow's DAGs folder as it is; docs/deploy.md says what the three variables mean.
-The steps run in the Python of the packaged project, so Airflow's own needs none of its packages.
+Copy it unchanged into Airflow's DAGs folder; docs/deploy.md explains the three variables. The steps
+run in the packaged project's Python, so Airflow's own needs none of its packages.
 """
 
 import os
@@ -14,7 +14,7 @@ STEPS = ("prepare", "label", "train_router", "route", "generate", "sft", "evalua
 
 with DAG(
     "persyn_kedro",
-    schedule=None,  # triggered by hand; or a cron line: where nothing is new, all steps are skipped
+    schedule=None,  # by hand; or a cron expression: if nothing is new, all steps are skipped
     max_active_runs=1,
     default_args={
         "retries": 3,
@@ -27,7 +27,7 @@ with DAG(
             BashOperator(
                 task_id=step,
                 bash_command=f'"$PERSYN_PYTHON" -m persyn_kedro --pipelines={step}',
-                # Here are conf/ and data/: a disk that all workers see.
+                # Contains conf/ and data/, on a disk that all workers see.
                 cwd=os.environ["PERSYN_DIRECTORY"],
                 env={
                     "PERSYN_PYTHON": os.environ["PERSYN_PYTHON"],

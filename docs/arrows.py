@@ -1,7 +1,7 @@
-"""Draw the house from its imports: ``python docs/arrows.py`` writes docs/arrows.svg.
+"""Draw the architecture from its imports: ``python docs/arrows.py`` writes docs/arrows.svg.
 
-A box is a room: a package or module of persyn_kedro or of its domain; all pipelines are one, and so
-are the foundations. An arrow says "imports". One that longer ways imply is left out.
+A box is a package or module of persyn_kedro or of its domain; all pipelines are one, and so are the
+foundations. An arrow means "imports". An arrow that a longer path implies is left out.
 """
 
 from functools import cache
@@ -12,7 +12,7 @@ import grimp
 
 PACKAGE = "persyn_kedro"
 BANDS = ("Kedro's side", "domain: works without Kedro", "foundations")
-# The registry imports a pipeline by its name as it is first looked at: no import statement says so.
+# The registry imports a pipeline by name on first access: no import statement shows it.
 BY_NAME = {("pipeline_registry", "pipelines")}
 Arrow = tuple[str, str]
 
@@ -25,7 +25,7 @@ text { font: 13px sans-serif; fill: #1f2933; text-anchor: middle; dominant-basel
 
 
 def room_of(module: str) -> str | None:
-    """Return the room that a module of the package belongs to; None for the packages of rooms."""
+    """Return the box of one of the package's modules; None for the packages of boxes."""
     parts = module.split(".")[1:]
     if not parts or parts == ["domain"]:
         return None
@@ -33,7 +33,7 @@ def room_of(module: str) -> str | None:
 
 
 def read_arrows() -> set[Arrow]:
-    """Return (importing, imported) of all rooms, as the package's import statements have them."""
+    """Return (importing, imported) for all boxes, from the package's import statements."""
     graph = grimp.build_graph(PACKAGE, cache_dir=None)
     pairs = {
         (room_of(module), room_of(imported))
@@ -44,7 +44,7 @@ def read_arrows() -> set[Arrow]:
 
 
 def without_implied(arrows: set[Arrow]) -> set[Arrow]:
-    """Return the arrows that no longer way between the same rooms implies."""
+    """Return the arrows that are not implied by a longer path between the same boxes."""
 
     @cache
     def reached(room: str) -> frozenset[str]:
@@ -55,17 +55,17 @@ def without_implied(arrows: set[Arrow]) -> set[Arrow]:
 
 
 def band_of(room: str) -> int:
-    """Return the place of the room's band in BANDS."""
+    """Return the index of the box's band in BANDS."""
     return 2 if room == "foundations" else 1 if room.startswith("domain.") else 0
 
 
 def rows_of(arrows: set[Arrow]) -> list[list[str]]:
-    """Return the rooms row by row from the top: every arrow points to a lower row."""
+    """Return the boxes row by row from the top: every arrow points to a lower row."""
     rooms = sorted({room for arrow in arrows for room in arrow})
 
     @cache
     def depth(room: str) -> int:
-        """How many arrows of the room's own band lie below it at most."""
+        """Return the longest path below the box within its band."""
         below = [b for a, b in arrows if a == room and band_of(b) == band_of(room)]
         return 1 + max(map(depth, below), default=-1)
 
@@ -73,7 +73,7 @@ def rows_of(arrows: set[Arrow]) -> list[list[str]]:
     for room in rooms:
         rows.setdefault((band_of(room), -depth(room)), []).append(room)
     ordered = [rows[place] for place in sorted(rows)]
-    for _ in range(8):  # each room moves to the middle of those above it, then of those below it
+    for _ in range(8):  # each box moves to the middle of those above it, then of those below
         _sort_by_neighbours(ordered, {(b, a) for a, b in arrows})
         _sort_by_neighbours(ordered[::-1], arrows)
     return ordered
@@ -104,7 +104,7 @@ def draw(arrows: set[Arrow]) -> str:
     height = 2 * MARGIN + ROW * len(rows)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">',
-        "<title>The rooms of persyn_kedro; arrows are imports and point down</title>",
+        "<title>The packages of persyn_kedro; arrows are imports and point down</title>",
         f"<style>{STYLE}</style>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" '
         'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="#3b6ea8"/></marker></defs>',

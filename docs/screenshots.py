@@ -2,9 +2,9 @@
 
     kedro run && make lineage && python docs/screenshots.py
 
-Writes docs/lineage.png and docs/report.png, and docs/comparison.png where the step compare has been
-run in the environment of --env; with --out DIR also the report in the dark, both on a narrow
-screen, and what a click on some data sets shows.
+Writes docs/lineage.png and docs/report.png, and docs/comparison.png if the step compare was run in
+the environment given by --env; with --out DIR also the dark report, both on a narrow screen, and
+what a click on some datasets shows.
 """
 
 import argparse
@@ -34,7 +34,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @contextmanager
 def served(directory: Path) -> Iterator[str]:
-    """Serve a directory on a free port of this machine and give its address."""
+    """Serve a directory on a free port of this machine; yield its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(directory)))
     Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -42,7 +42,7 @@ def served(directory: Path) -> Iterator[str]:
 
 
 def newest(page: str, env: str = "") -> Path | None:
-    """Return the newest version of a page, None where there is none."""
+    """Return the newest version of a page, or None."""
     pages = (PROJECT / "data" / env / "08_reporting" / page).glob(f"*/{page}")
     return max(pages, default=None)
 
@@ -50,10 +50,10 @@ def newest(page: str, env: str = "") -> Path | None:
 def picture_report(
     browser: Browser, file: Path, scheme: str, size: dict[str, int], whole: bool = True
 ) -> None:
-    """Write the report, or its beginning, as the system's scheme has it."""
+    """Write the report, or its beginning, in the given colour scheme."""
     report = newest("report.html")
     if report is None:
-        raise SystemExit("There is no report yet: run `kedro run`.")
+        raise SystemExit("No report yet: run `kedro run`.")
     page = browser.new_page(viewport=size, color_scheme=scheme)
     page.goto(report.as_uri())
     page.screenshot(path=file, full_page=whole)
@@ -67,15 +67,17 @@ def open_lineage(browser: Browser, address: str, query: str = "") -> Page:
     page.wait_for_selector(".pipeline-node")
     hidden = "[class*=feature-hints], [class*=minimap] { display: none !important; }"
     page.add_style_tag(content=hidden)
-    page.wait_for_timeout(1500)  # the graph moves into its place
+    page.wait_for_timeout(1500)  # the graph moves into place
     return page
 
 
 def main() -> None:
     """Take the pictures."""
     options = argparse.ArgumentParser()
-    options.add_argument("--out", type=Path, help="for pictures that docs/ does not keep")
-    options.add_argument("--env", default="", help="of the comparison: its folder under data/")
+    options.add_argument("--out", type=Path, help="directory for pictures that docs/ does not keep")
+    options.add_argument(
+        "--env", default="", help="environment of the comparison: its folder under data/"
+    )
     chosen = options.parse_args()
     out, docs = chosen.out, PROJECT / "docs"
     with sync_playwright() as playwright, served(PROJECT / "build") as address:

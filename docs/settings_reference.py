@@ -18,10 +18,10 @@ from persyn_kedro.foundations.settings.routers import KINDS, TrainRouterSettings
 HEAD = """\
 # Settings
 
-Every group of `conf/`, made from the code by `python docs/settings_reference.py`; a test fails
-where this page is not that of the code. A key in **bold** must be given. *Redo* says whether a
-change makes the steps that read the key run again: settings of time, memory, money and names do
-not. `seed`, a whole number from 0 to 4294967295, stands beside the groups and reaches everything.
+Every group of `conf/`, generated from the code by `python docs/settings_reference.py`; a test fails
+if this page differs from the code. A key in **bold** is required. *Redo* says whether a change
+makes the steps that read the key run again: settings for time, memory, money and names do not.
+`seed`, an integer from 0 to 4294967295, is beside the groups and affects everything.
 """
 
 
@@ -47,9 +47,9 @@ def section(name: str, kind: type[BaseModel]) -> str:
 def rows(
     prefix: str, fields: Mapping[str, FieldInfo], effect: bool = True, meaning: str = ""
 ) -> Iterator[str]:
-    """Yield a table's row for each key, those of nested settings too.
+    """Yield a table row for each key, including nested settings.
 
-    ``meaning``: what each key's own begins with.
+    ``meaning``: a prefix for each key's meaning.
     """
     for name, field in fields.items():
         key, own = f"{prefix}.{name}", effect and NO_EFFECT not in field.metadata
@@ -76,7 +76,7 @@ def _row(key: str, field: FieldInfo, effect: bool, meaning: str) -> str:
 
 
 def _nested(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
-    """Return the settings that a field holds, and whether it is a list of them."""
+    """Return the settings in a field, and whether it is a list of them."""
     for part in (annotation, *typing.get_args(annotation)):
         if isinstance(part, type) and issubclass(part, BaseModel):
             return part, typing.get_origin(annotation) is list
@@ -107,7 +107,7 @@ def _name(annotation: Any) -> str:
         return f"list of {_name(arguments[0])}"
     if origin is dict or is_typeddict(annotation):
         return "mapping"
-    names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
+    names = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
     found = getattr(annotation, "__name__", str(annotation))
     return names.get(found, "settings" if _nested(annotation)[0] else found)
 

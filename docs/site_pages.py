@@ -1,7 +1,7 @@
-"""A hook of MkDocs: the site's pages that are not in docs/, and its navigation.
+"""A MkDocs hook: the site's pages that are not in docs/, and its navigation.
 
-README, CONTRIBUTING and CHANGELOG become pages, every room of the package gets an API page, and
-links to other files of the repository lead to copies of them.
+README, CONTRIBUTING and CHANGELOG become pages, every package gets an API page, and links to other
+files of the repository lead to copies of them.
 """
 
 import posixpath
@@ -23,7 +23,7 @@ PROSE_OR_CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 
 
 def rooms() -> dict[str, list[str]]:
-    """Return the API pages: the modules of each by the page's address."""
+    """Return the API pages: each page's modules by its address."""
     found: dict[str, list[str]] = {}
     for part in ("domain", "foundations", "pipelines"):
         for path in sorted((PACKAGE / part).rglob("*.py")):
@@ -42,17 +42,17 @@ def page_of(modules: list[str], page: str) -> str:
 
 
 def source_of(uri: str) -> str:
-    """Return the path in the repository of the page that lies at ``uri`` in the site's sources."""
+    """Return the repository path of the page at ``uri`` in the site's sources."""
     return next((name for name, page in PAGES.items() if page == uri), f"docs/{uri}")
 
 
 def place_of(target: str) -> str:
-    """Return where a file of the repository lies in the site's sources."""
+    """Return the place of a repository file in the site's sources."""
     return PAGES.get(target, target.removeprefix("docs/"))
 
 
 def links_of(source: str, text: str) -> set[str]:
-    """Return the files of the repository to which a page's text links."""
+    """Return the repository files that a page's text links to."""
     parts = PROSE_OR_CODE.split(text)[::2]
     links = {match[2] for part in parts for match in LINK.finditer(part)}
     directory = posixpath.dirname(source)
@@ -61,7 +61,7 @@ def links_of(source: str, text: str) -> set[str]:
 
 
 def relinked(source: str, text: str) -> str:
-    """Return a page's text with its links as they are between the site's sources."""
+    """Return a page's text with links that work between the site's sources."""
     directory, own = posixpath.dirname(source), posixpath.dirname(place_of(source))
 
     def link(match: re.Match[str]) -> str:
@@ -75,7 +75,7 @@ def relinked(source: str, text: str) -> str:
 
 
 def on_config(config: Any) -> Any:
-    """Set the navigation: the guides and results that are there, and the API."""
+    """Set the navigation: the existing guides and results, and the API."""
     guides = sorted((ROOT / "docs" / "guides").glob("*.md"))
     domain = [page for page in rooms() if page.startswith("reference/domain/")]
     config.nav = [
@@ -106,7 +106,7 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages that are made here, and the files that pages link to."""
+    """Add the generated pages, and the files that pages link to."""
     for name, page in PAGES.items():
         text = (ROOT / name).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=text))
@@ -124,12 +124,12 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Mend a page's links."""
+    """Fix a page's links."""
     return relinked(source_of(page.file.src_uri), markdown)
 
 
 def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
-    """Let docstrings' "METHOD.md" lead to the page."""
+    """Turn "METHOD.md" in docstrings into a link to the page."""
     if not page.file.src_uri.startswith("reference/"):
         return html
     to_method = page.url.count("/") * "../" + "METHOD/"

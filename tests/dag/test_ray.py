@@ -206,7 +206,7 @@ def test_a_node_that_does_not_see_what_the_run_made_says_where_data_must_be(
         tmp_path / "router": (prompt_scorer, tmp_path / "router", [], 4),
     }
     for path, job in work.items():
-        told = f"^{path} does not exist on .*several machines, `data` and .* must be URLs"
+        told = f"^{path} does not exist on .*several machines, `data` must be a URL"
         with cluster.using(nodes.settings), pytest.raises(PersynError, match=told):
             list(spread(*job, items=["What is 2 + 2?"], block=1, label="scoring"))
 

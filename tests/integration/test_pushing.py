@@ -88,8 +88,8 @@ def test_a_file_that_holds_a_key_or_a_path_is_refused(tmp_path: Path) -> None:
     config.write_text('{"_name_or_path": "/home/me/models"}')
     upload = Upload("me/student", "model", {"config.json": config, "README.md": b"hf_secret"})
     check_secrets(upload, {"the key": "another", "nothing": ""})
-    with pytest.raises(PersynError, match="config.json for me/student holds the path") as caught:
+    with pytest.raises(PersynError, match="config.json for me/student contains the path") as caught:
         check_secrets(upload, {"the path": "/home/me"})
     assert "/home/me" not in str(caught.value)
-    with pytest.raises(PersynError, match="README.md .* holds the key"):
+    with pytest.raises(PersynError, match="README.md .* contains the key"):
         check_secrets(upload, {"the key": "hf_secret"})

@@ -153,7 +153,7 @@ def test_the_sizing_counts_calls_as_the_method_does() -> None:
         n, answered = 2500, {"paper_instruct": 49_000, "paper_math": 9_800}[name]
         assert len(job.pool) == teachers
         assert round(whole["calls"]) == teachers * n + answered - n  # K n + (N - n)
-        assert whole["all asked all: calls"] == teachers * answered
+        assert whole["Generate-then-Select: calls"] == teachers * answered
 
 
 def test_the_sizing_passes_through_the_published_rates() -> None:

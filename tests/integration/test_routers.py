@@ -169,7 +169,7 @@ def test_other_weights_of_the_backbone_are_refused(tiny, fake_embedding, tmp_pat
     list(fit_router_job(PROMPTS, REWARDS, settings, tiny, 0, POOL, tmp_path / "router"))
     other = weights.ResolvedModel("tiny", tiny.directory, "other", tiny.settings)
     monkeypatch.setattr(weights, "resolve_model", lambda name, settings: other)
-    with pytest.raises(PersynError, match="other weights"):
+    with pytest.raises(PersynError, match="different weights than it was fitted on"):
         load_router(tmp_path / "router", POOL)
 
 

@@ -264,7 +264,9 @@ def test_what_is_not_there_is_one_sentence(chat: Path, tmp_path: Path) -> None:
     absent.write_bytes(b"GGML")
     with pytest.raises(PersynError, match="is not a GGUF file"):
         weights.resolve_model("m", ModelSettings(gguf=str(absent)))
-    with pytest.raises(PersynError, match="no model 'gpt-9'; it has smollm2, qwen2.5-coder-0.5b"):
+    with pytest.raises(
+        PersynError, match="Unknown zoo model 'gpt-9'; available: smollm2, qwen2.5-coder-0.5b"
+    ):
         weights.resolve_model("m", ModelSettings(zoo="gpt-9"))
     with pytest.raises(PersynError, match="Unknown model 'b'; the settings have a"):
         weights.resolve_models(Models({"a": ModelSettings(random="chat")}), ["b"])

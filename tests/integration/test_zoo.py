@@ -115,7 +115,9 @@ def test_a_failed_download_is_told_in_pips_words(
 ) -> None:
     entry = zoo.ZooModel(("absent==1",), "x", "0" * 64, 1, "none", "owner/model")
     monkeypatch.setitem(zoo.ZOO, "tiny", entry)
-    with pytest.raises(PersynError, match="'tiny': ERROR: No matching distribution found"):
+    with pytest.raises(
+        PersynError, match="'tiny' could not be downloaded: ERROR: No matching distribution found"
+    ):
         weights.resolve_model("m", ModelSettings(zoo="tiny"))
 
 

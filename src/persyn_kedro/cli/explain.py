@@ -68,7 +68,7 @@ def pin_router(chosen: Mapping[str, str], catalog: Any) -> tuple[dict[str, str],
 
     Args:
         chosen: a version of ``assignments`` or of ``router``; if empty, the newest assignments, or
-        without any the newest router.
+            without any the newest router.
 
     Returns:
         The pinned versions, without ``assignments`` if the router has made none, and notes.

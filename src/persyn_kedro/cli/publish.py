@@ -24,7 +24,7 @@ def prepare(
 
     Raises:
         PersynError: nothing was exported, the exports are of different runs, a licence is unknown,
-        or a file contains a key or a path of this machine.
+            or a file contains a key or a path of this machine.
     """
     if not dataset_repo and not student_repo:
         raise PersynError("Where to? Give --dataset-repo=owner/name, --student-repo=owner/name.")

@@ -48,7 +48,7 @@ def benchmark_job(
 
     Raises:
         PersynError: names a task that does not exist or whose data cannot be loaded, before any
-        model is loaded.
+            model is loaded.
     """
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     _name_vllm()

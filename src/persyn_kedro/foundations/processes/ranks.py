@@ -210,7 +210,7 @@ def check_gpus(processes: int) -> None:
     found = torch.cuda.device_count()
     if 0 < found < processes:
         raise PersynError(
-            f"cluster.training_processes is {processes}, but this machine has {found} GPUs and "
+            f"cluster.training_processes is {processes}, but this machine has {found} GPU(s) and "
             "each process needs its own. Lower it."
         )
 

@@ -49,8 +49,8 @@ def not_here(path: Path) -> PersynError:
     """Return the error for a path, made or given to a run, that this node's disk lacks."""
     return PersynError(
         f"{path} does not exist on {socket.gethostname()}. (On a cluster of several machines, "
-        "`data` and the paths of `local` models must be URLs, or on a disk that all nodes share "
-        "at one path.)"
+        "`data` must be a URL or on a disk that all nodes share at one path, as must `local` "
+        "models.)"
     )
 
 

@@ -1,4 +1,4 @@
-"""Return the free memory that tables used to the operating system."""
+"""Give the freed memory of tables back to the operating system."""
 
 import ctypes
 import sys

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 # Architectures for which the result equals Transformers' conversion of the full model
-# (benchmarks/conversion.py, tests/unit/models/test_gguf_streaming.py). Others use the latter.
+# (benchmarks/conversion.py, tests/integration/test_gguf_streaming.py). Others use the latter.
 STREAMED = ("llama", "qwen2", "gemma3")
 EMBEDDING, OUTPUT = "token_embd.weight", "output.weight"  # GGUF's names
 BLOCK_ELEMENTS = 1 << 22  # elements of a large matrix in memory at once
