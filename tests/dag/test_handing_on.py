@@ -43,7 +43,7 @@ def test_what_is_handed_on_says_what_was_made(
         count = sum(row["teacher"] == teacher for row in trained)
         (line,) = [x for x in card.text.splitlines() if x.startswith(f"| {teacher} | random")]
         assert f"| {count} |" in line and "unknown: check" in line
-    assert "Hit@k: the prompt's best teacher" in card.text
+    assert "Hit@k: how often the prompt's best teacher" in card.text
     student = smoke_project.directory / handed_on["hand_on_student"]
     card = ModelCard.load(student / "README.md")
     assert "Test accuracy: exact match." in card.text

@@ -71,7 +71,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Run:
         ),
         ("--runner=Nope", "--runner: unknown runner 'Nope'; leave the option out."),
         ("--runner=nowhere.Nope", "--runner: unknown runner 'nowhere.Nope'; leave the option out."),
-        ("--config=run.yml", "--runner=ThreadRunner cannot be used"),
+        ("--config=run.yml", "--runner=ThreadRunner is not supported"),
         ("--config=none.yml", "none.yml is not valid YAML"),
         ("--config=empty.yml", "empty.yml needs a key `run:` with the options below it."),
         ("--async", "--async is not supported"),

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -126,6 +127,7 @@ def with_bars() -> Iterator[None]:
         pass
     bar = tqdm(total=7)
     bar.update(7)
+    time.sleep(0.01)  # the clock may be coarse
     assert bar.format_dict["elapsed"] > 0
     bar.close()
     yield None

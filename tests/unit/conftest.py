@@ -46,6 +46,7 @@ def only_tokenizers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     def make(directory: Path, kind: Literal["chat", "base"], seed: int) -> None:
         random.byte_tokenizer(kind).save_pretrained(directory)
+        (directory / "config.json").write_text('{"model_type": "llama"}')
 
     monkeypatch.setattr(random, "make_random_model", make)
     monkeypatch.setenv("PERSYN_CACHE", str(tmp_path / "cache"))

@@ -72,6 +72,7 @@ def test_prompts_that_cannot_be_sent_have_failed_and_bad_templates_stop(monkeypa
         WORDS.prepare(replace(request(), system="Be brief."))
 
 
+@pytest.mark.usefixtures("only_tokenizers")
 def test_a_model_of_a_kind_that_is_not_known_is_told_in_one_sentence(tmp_path):
     found = resolve_model("new", ModelSettings(random="chat"))
     directory = tmp_path / "new"

@@ -17,6 +17,8 @@ from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs import preflight as run_checks
 from tests.support.settings import SHORTEST
 
+pytestmark = pytest.mark.usefixtures("only_tokenizers")
+
 
 def model(**settings: Any) -> ResolvedModel:
     return resolve_model("m", ModelSettings(random="chat", dtype="float32", **settings))
