@@ -1,7 +1,6 @@
 """Steps run alone after an earlier one was made anew: through the command line, on real tables."""
 
 import json
-import re
 import subprocess
 
 import pytest
@@ -70,7 +69,7 @@ def test_every_node_of_the_main_path_is_held_to_it(project: Run) -> None:
     ("options", "node"),
     [
         (["--pipelines=evaluate"], "evaluate.answer_test_after"),
-        (["--pipelines=compare"], "compare[a-z_]*.(cross_fit_routers|route_at_other_alphas)"),
+        (["--pipelines=compare"], "compare.route_at_other_alphas"),
         (["--pipelines=hand_on"], "hand_on.collect_facts"),
     ],
 )
@@ -78,9 +77,7 @@ def test_steps_that_measure_and_hand_on_are_held_to_it(
     project: Run, options: list[str], node: str
 ) -> None:
     done = project("run", "--env=smoke", *options, check=False)
-    # Where two nodes are held up, either may be the one that is named.
-    told = f"Error: The inputs of {node} do not belong together, as "
-    assert re.match(told, sentence(done))
+    assert sentence(done).startswith(f"Error: The inputs of {node} do not belong together, as ")
 
 
 def test_what_a_run_makes_itself_is_held_to_it(project: Run) -> None:

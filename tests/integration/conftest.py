@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.support.fixtures import fake, one_hub_a_test, small_blocks, store  # noqa: F401
+from tests.support.router_cases import fake_embedding, tiny  # noqa: F401
 from tests.support.s3_server import BUCKET
 
 

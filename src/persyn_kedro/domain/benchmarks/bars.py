@@ -9,7 +9,8 @@ from persyn_kedro.foundations.progress import watching
 def tell_bars() -> None:
     """Redirect every tqdm bar in this process, a child, to our progress line.
 
-    They are not disabled: vLLM divides by the elapsed time, which a disabled bar does not track.
+    None is disabled: vLLM divides by the elapsed time, which a disabled bar does not track. (tqdm
+    reads ``TQDM_DISABLE`` when it is imported, which may have been ahead of this process.)
     """
     from tqdm.std import tqdm
 
@@ -18,7 +19,7 @@ def tell_bars() -> None:
 
     def begin(bar: Any, *args: Any, **options: Any) -> None:
         bar.watch = None
-        plain["__init__"](bar, *args, **{**options, "file": nowhere})
+        plain["__init__"](bar, *args, **{**options, "file": nowhere, "disable": False})
 
     def display(bar: Any, *args: Any, **options: Any) -> None:
         if bar.watch is None:

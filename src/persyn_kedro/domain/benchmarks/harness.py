@@ -212,6 +212,4 @@ def environment(engine: EngineSettings, backend: str) -> dict[str, str]:
     """Return the variables to set before the harness is imported."""
     from persyn_kedro.domain.engines.vllm import VllmEngine
 
-    own = VllmEngine.environment(engine) if backend == "vllm" else {}
-    # vLLM's own bar divides by the elapsed time, which a disabled bar does not track.
-    return {**own, "TQDM_DISABLE": ""}
+    return VllmEngine.environment(engine) if backend == "vllm" else {}
