@@ -32,7 +32,7 @@ EVIDENCE: dict[str, Callable[[], Pipeline]] = {
     "benchmark": _step("benchmark"),
     "plan": lambda: STEPS["prepare"]() + MAKERS["plan"](),
     "train_reward_model": _step("train_reward_model"),
-    "hand_on": _step("hand_on"),
+    "export": _step("export"),
 }
 
 

@@ -70,10 +70,10 @@ def test_every_node_of_the_main_path_is_held_to_it(project: Run) -> None:
     [
         (["--pipelines=evaluate"], "evaluate.answer_test_after"),
         (["--pipelines=compare"], "compare.route_at_other_alphas"),
-        (["--pipelines=hand_on"], "hand_on.collect_facts"),
+        (["--pipelines=export"], "export.collect_facts"),
     ],
 )
-def test_steps_that_measure_and_hand_on_are_held_to_it(
+def test_steps_that_measure_and_export_are_held_to_it(
     project: Run, options: list[str], node: str
 ) -> None:
     done = project("run", "--env=smoke", *options, check=False)

@@ -10,7 +10,7 @@ import pytest
 
 from persyn_kedro.domain.engines import engine_of
 from persyn_kedro.domain.engines.base import Generation, Request
-from persyn_kedro.domain.engines.rate_limit import AdaptiveLimit
+from persyn_kedro.domain.engines.concurrency import AdaptiveLimit
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import ResolvedModel, check_source
 from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings

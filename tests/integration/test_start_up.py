@@ -83,5 +83,5 @@ def test_the_models_processes_import_ahead_what_exists_and_only_what_they_need()
     assert all(importlib.util.find_spec(name) for name in whole if not name.startswith("vllm"))
     assert "vllm.entrypoints.llm" not in of(*STEPS, engine="transformers")
     assert not [m for m in of("route") if m.startswith(("vllm", "trl"))]
-    assert of("prepare", "plan", "hand_on") == of("label", "benchmark") == []
+    assert of("prepare", "plan", "export") == of("label", "benchmark") == []
     assert of("sft") == of("train_reward_model") and "peft" in of("sft")

@@ -9,7 +9,7 @@ from persyn_kedro.foundations.models.load import load_causal_lm, load_tokenizer
 from persyn_kedro.foundations.models.rendering import render
 from persyn_kedro.foundations.models.resolve import resolve_model
 from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.templates.fixed import reads_clock
+from persyn_kedro.foundations.templates.fixed_date import reads_clock
 
 pytestmark = pytest.mark.real
 

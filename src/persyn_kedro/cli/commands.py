@@ -241,16 +241,16 @@ def push(
     allow_unknown_licences: bool,
     yes: bool,
 ) -> None:
-    """Upload what `kedro run --pipelines=hand_on` made to the Hugging Face Hub.
+    """Upload what `kedro run --pipelines=export` made to the Hugging Face Hub.
 
     The token is read from HF_TOKEN, in the environment or conf/local/credentials.yml.
     """
-    from persyn_kedro.cli import publish as publishing
+    from persyn_kedro.cli import push as pushing
     from persyn_kedro.domain.export import push as send
 
     with one_sentence():
         settings, catalog = _open(env)
-        uploads = publishing.prepare(
+        uploads = pushing.prepare(
             catalog, settings.models, dataset_repo, student_repo, allow_unknown_licences
         )
         for upload in uploads:
@@ -261,7 +261,7 @@ def push(
         if not yes:
             click.echo(f"{size:.1f} MiB would be uploaded; add --yes to upload.")
             return
-        token = publishing.token()
+        token = pushing.token()
         for upload in uploads:
             click.echo(f"Uploaded: {send(upload, not public, token)}")
 

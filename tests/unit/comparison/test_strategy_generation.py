@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from persyn_kedro.domain.comparison.strategies import choices
+from persyn_kedro.domain.comparison.strategies import rules
 from persyn_kedro.domain.comparison.strategies.generation import generate_side_by_side
 from persyn_kedro.foundations.settings.steps import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
@@ -16,7 +16,7 @@ RIGHT = {("p0", "small"), ("p1", "big")}
 
 
 def generated(
-    allocation: dict[str, choices.Choices], **settings: Any
+    allocation: dict[str, rules.Choices], **settings: Any
 ) -> tuple[dict[str, set[tuple[str, str]]], dict[str, int], list[dict[str, list[str]]]]:
     asked_for: list[dict[str, list[str]]] = []
 

@@ -9,7 +9,7 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from persyn_kedro.cli.publish import _facts as facts_behind
+from persyn_kedro.cli.push import _facts as facts_behind
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.marks import Step
 from persyn_kedro.pipeline_registry import MAKERS
@@ -93,7 +93,7 @@ def test_a_node_alone_runs_or_says_which_two_inputs_do_not_belong_together(
         "label.normalise_rewards",
         "sft.train_student",
         "compare.allocate_prompts",
-        "hand_on.collect_facts",
+        "export.collect_facts",
     ],
 )
 def test_the_command_that_is_named_mends_it(remade: str, project: Path) -> None:
@@ -206,18 +206,18 @@ def test_what_was_made_of_both_is_neither_traced_nor_explained(project: Path) ->
 
 
 def test_a_push_sends_what_was_made_together_whatever_its_versions_are(project: Path) -> None:
-    both = ["hand_on_dataset", "hand_on_student"]
+    both = ["export_dataset", "export_student"]
     run(Pipeline([NODES["sft.train_student"]]), project, "v2", seed=8)
-    with pytest.raises(PersynError, match="No hand_on_dataset yet"):
+    with pytest.raises(PersynError, match="No export_dataset yet"):
         facts_behind(catalog(project / "nothing", "v9"), both)
     data = catalog(project, "v2")
-    data["hand_on_facts"].renew("v1")  # the same, as a step that is done again may make it
-    run(Pipeline([NODES["hand_on.write_dataset"]]), project, "v3", seed=8)
+    data["export_facts"].renew("v1")  # the same, as a step that is done again may make it
+    run(Pipeline([NODES["export.write_dataset"]]), project, "v3", seed=8)
     data = catalog(project, "v9")
-    assert facts_behind(data, both) == data["hand_on_facts"].load()
+    assert facts_behind(data, both) == data["export_facts"].load()
     with pytest.MonkeyPatch.context() as patch:  # as programs did before: of another training
         patch.setattr("persyn_kedro.runs.runner.check_node", lambda *_: None)
-        run(Pipeline([NODES["hand_on.write_student"]]), project, "v4")
+        run(Pipeline([NODES["export.write_student"]]), project, "v4")
     with pytest.raises(PersynError, match="were not made together: run `kedro"):
         facts_behind(catalog(project, "v9"), both)
     assert facts_behind(catalog(project, "v9"), both[:1])

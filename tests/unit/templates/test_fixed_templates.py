@@ -17,12 +17,12 @@ from transformers.utils.chat_template_utils import _compile_jinja_template, rend
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.random import CHATML
 from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.templates import fixed as fixed_templates
-from persyn_kedro.foundations.templates.fixed import (
+from persyn_kedro.foundations.templates import fixed_date
+from persyn_kedro.foundations.templates.fixed_date import reads_clock
+from persyn_kedro.foundations.templates.fixed_template import (
     RESERVED,
     check_template,
     fixed_template,
-    reads_clock,
     what_is_fixed,
 )
 from tests.support.clock import DATED, set_clock
@@ -53,7 +53,7 @@ def test_the_date_is_fixed_whatever_the_clock_says(
     assert rendered(fixed_template(within, None, {})) == "00:00 AM"
 
 
-DIRECTIVES = [f"%{name}" for name in fixed_templates._directives(date(2024, 7, 26))]
+DIRECTIVES = [f"%{name}" for name in fixed_date._directives(date(2024, 7, 26))]
 
 
 @given(st.dates(date(1000, 1, 1), date(9999, 12, 31)))

@@ -9,8 +9,8 @@ import pytest
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.identities import model_identity
+from persyn_kedro.foundations.models.own_templates import own_template
 from persyn_kedro.foundations.models.random import CHATML
-from persyn_kedro.foundations.models.templates import own_template
 from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.read import read_settings
 from persyn_kedro.pipeline_registry import register_pipelines

@@ -12,7 +12,6 @@ from .strategies.allocation import (
     allocate as allocate,
 )
 from .strategies.alphas import Labelled as Labelled, score_at_alphas as score_at_alphas
-from .strategies.choices import choices_by_strategy as choices_by_strategy
 from .strategies.costs import (
     price_strategies as price_strategies,
     strategy_tokens as strategy_tokens,
@@ -20,5 +19,6 @@ from .strategies.costs import (
 from .strategies.examples import Trainable as Trainable, strategy_examples as strategy_examples
 from .strategies.generation import generate_side_by_side as generate_side_by_side
 from .strategies.merits import STATISTICS as STATISTICS, mean_nll as mean_nll
+from .strategies.rules import choices_by_strategy as choices_by_strategy
 from .trial import Setup as Setup
 from .trials import check_test_set as check_test_set, run_trials as run_trials

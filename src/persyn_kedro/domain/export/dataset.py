@@ -18,7 +18,7 @@ def dataset_card(facts: dict[str, Any]) -> str:
     """Return the card.
 
     Args:
-        facts: as the step ``hand_on`` collects them.
+        facts: as the step ``export`` collects them.
     """
     from huggingface_hub import DatasetCard, DatasetCardData
 

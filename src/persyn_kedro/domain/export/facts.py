@@ -172,7 +172,7 @@ def unknown_licences(facts: dict[str, Any]) -> list[str]:
         if t["licence"]["name"] is None
     ]
     if facts["prompts"]["licence"]["name"] is None:
-        found.append("the prompts (hand_on.prompts_license)")
+        found.append("the prompts (export.prompts_license)")
     student = facts["student"]
     if student["licence"]["name"] is None:
         found.append(f"the student's base model (models.{student['model_setting']}.license)")

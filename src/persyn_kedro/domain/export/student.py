@@ -11,7 +11,7 @@ from persyn_kedro.domain.reporting import formatting as figures
 from persyn_kedro.foundations.models.rendering import render
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.settings.steps import SftSettings
-from persyn_kedro.foundations.templates.fixed import CLOCK
+from persyn_kedro.foundations.templates.fixed_date import CLOCK
 
 TAGS = ["sft", "trl", "distillation", "persyn"]
 
@@ -27,11 +27,11 @@ def student_card(
     """Return the card.
 
     Args:
-        facts: as the step ``hand_on`` collects them.
+        facts: as the step ``export`` collects them.
         metrics: ``evaluation_metrics``: accuracy and NLL before and after.
         curve: the training curve; its first item has ``left_out``.
         example: a training row with ``{prompt}`` and ``{response}`` as placeholders.
-        fixed: what is fixed in the student's template (``templates.fixed.what_is_fixed``).
+        fixed: what is fixed in the student's template (``templates.fixed_template.what_is_fixed``).
     """
     from huggingface_hub import ModelCard, ModelCardData
 

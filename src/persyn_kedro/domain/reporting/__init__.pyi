@@ -25,7 +25,7 @@ from .terminal import (
     benchmarks_text as benchmarks_text,
     comparison_text as comparison_text,
     explanation_text as explanation_text,
-    hand_on_text as hand_on_text,
+    export_text as export_text,
     plan_text as plan_text,
     pool_change_text as pool_change_text,
     routers_text as routers_text,

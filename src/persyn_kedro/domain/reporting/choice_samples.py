@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.comparison.strategies.choices import by_merit
 from persyn_kedro.domain.comparison.strategies.merits import mean_quality
+from persyn_kedro.domain.comparison.strategies.rules import by_merit
 from persyn_kedro.domain.prompts.select import ANSWERED, find_rows, select_ids
 from persyn_kedro.domain.rewards.reward import TIE
 from persyn_kedro.foundations.tables.references import spoken

@@ -117,7 +117,7 @@ def benchmarks_text(comparison: dict[str, Any]) -> str:
     return "\n\n".join(["", table, _prose(benchmark_figures.benchmark_meaning(comparison)), *notes])
 
 
-def hand_on_text(facts: dict[str, Any]) -> str:
+def export_text(facts: dict[str, Any]) -> str:
     """Return what a publisher must know first: the rows and the licences."""
     rows = ", ".join(f"{n} rows in {split}" for split, n in facts["rows"].items())
     unknown = f" Missing licences: {'; '.join(facts['unknown'])}." if facts["unknown"] else ""

@@ -8,6 +8,7 @@ from .identities import (
     source_identity as source_identity,
 )
 from .load import check_shards as check_shards, load_tokenizer as load_tokenizer
+from .own_templates import check_known_template as check_known_template
 from .rendering import render as render, show_mask as show_mask
 from .resolve import (
     check_hub_files as check_hub_files,
@@ -17,4 +18,3 @@ from .resolve import (
     resolve_model as resolve_model,
     resolve_models as resolve_models,
 )
-from .templates import check_known_template as check_known_template

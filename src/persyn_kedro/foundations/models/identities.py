@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from persyn_kedro.foundations.models.hub import hub_commit
+from persyn_kedro.foundations.models.own_templates import date_in_effect
 from persyn_kedro.foundations.models.resolve import identify_weights
-from persyn_kedro.foundations.models.templates import date_in_effect
 from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
 from persyn_kedro.foundations.settings.marks import lasting
 from persyn_kedro.foundations.settings.models import ModelSettings

@@ -3,7 +3,7 @@
 The ids are the rendered prompt, the response tokenised separately, and the end-of-turn token
 (METHOD.md, section 1). Only the template adds special tokens: a ``<|im_end|>`` that a user or a
 teacher wrote stays text. Tokenizers come from ``load.load_tokenizer``: their templates have date
-and arguments fixed (``templates.fixed``), so that ids are a function of the messages.
+and arguments fixed (``templates.fixed_template``), so that ids are a function of the messages.
 """
 
 import re

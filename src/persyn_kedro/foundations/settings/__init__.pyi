@@ -6,7 +6,7 @@ from .experiments import (
     CompareSettings as CompareSettings,
     TrainRewardModelSettings as TrainRewardModelSettings,
 )
-from .export import HandOnSettings as HandOnSettings
+from .export import ExportSettings as ExportSettings
 from .marks import hand as hand, lasting as lasting, step as step, step_of as step_of
 from .models import (
     EngineSettings as EngineSettings,

@@ -1,11 +1,11 @@
-"""Typed settings of what is handed on: the training set and the student with their cards."""
+"""Typed settings of `export`: the training set and the student with their cards."""
 
 from pydantic import Field
 
 from persyn_kedro.foundations.settings.base import Group
 
 
-class HandOnSettings(Group):
+class ExportSettings(Group):
     """What the cards cannot know by themselves. The licences of models are the models' settings."""
 
     name: str = Field(

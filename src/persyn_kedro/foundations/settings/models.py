@@ -18,7 +18,7 @@ from persyn_kedro.foundations.settings.base import (
 )
 from persyn_kedro.foundations.settings.endpoint import EndpointSettings
 from persyn_kedro.foundations.settings.plugins import kind
-from persyn_kedro.foundations.templates.fixed import RESERVED
+from persyn_kedro.foundations.templates.fixed_template import RESERVED
 
 Think = Literal["keep", "strip"]
 

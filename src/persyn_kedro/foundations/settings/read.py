@@ -15,7 +15,7 @@ from persyn_kedro.foundations.settings.experiments import (
     CompareSettings,
     TrainRewardModelSettings,
 )
-from persyn_kedro.foundations.settings.export import HandOnSettings
+from persyn_kedro.foundations.settings.export import ExportSettings
 from persyn_kedro.foundations.settings.models import (
     EngineSettings,
     Models,
@@ -55,7 +55,7 @@ class Settings:
     compare: CompareSettings
     benchmark: BenchmarkSettings
     train_reward_model: TrainRewardModelSettings
-    hand_on: HandOnSettings
+    export: ExportSettings
 
     @property
     def has_local_teachers(self) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from persyn_kedro.domain.comparison.strategies import choices, merits
-from persyn_kedro.domain.comparison.strategies.choices import Choices
+from persyn_kedro.domain.comparison.strategies import merits, rules
+from persyn_kedro.domain.comparison.strategies.rules import Choices
 from persyn_kedro.domain.rewards.reward import reward_matrix
 from persyn_kedro.foundations.settings.experiments import CompareSettings
 from persyn_kedro.foundations.tables import schemas
@@ -77,23 +77,23 @@ def allocate(
     """
     rankings, left_out = _rankings(rewards, nll, pool, settings)
     routed = _only(scores.routed, prompt_ids)
-    made: dict[str, Choices] = {PERSYN: choices.routed(routed, pool.teachers)}
+    made: dict[str, Choices] = {PERSYN: rules.routed(routed, pool.teachers)}
     for alpha, other in scores.at_alphas.items():
         if other:
-            made[alpha_name(alpha)] = choices.routed(_only(other, prompt_ids), pool.teachers)
+            made[alpha_name(alpha)] = rules.routed(_only(other, prompt_ids), pool.teachers)
         else:
             left_out[alpha_name(alpha)] = "no two teachers' rewards differ at this alpha"
     teachers = {}
     for name, ranking in rankings.items():
         if name in settings.strategies:
-            made[name] = choices.same_for_all(prompt_ids, ranking)
+            made[name] = rules.same_for_all(prompt_ids, ranking)
             teachers[name] = ranking[0]
     if "mix" in settings.strategies and "strong" in rankings:
         strong, weak = rankings["strong"][0], _weakest(rewards, pool)
-        made["mix"] = choices.mix(prompt_ids, strong, weak, settings.mix_strong_share, seed)
+        made["mix"] = rules.mix(prompt_ids, strong, weak, settings.mix_strong_share, seed)
         teachers["mix"] = ", ".join(dict.fromkeys([strong, weak]))
     if RANDOM in settings.strategies:
-        made[RANDOM] = choices.at_random(prompt_ids, pool.teachers, seed)
+        made[RANDOM] = rules.at_random(prompt_ids, pool.teachers, seed)
     if ORACLE in settings.strategies:
         made.update(_on_calibration(rewards, scores.held_out, pool))
     wanted = {name for name in left_out if name in settings.strategies or name.startswith(PERSYN)}
@@ -116,8 +116,8 @@ def _on_calibration(rewards: pa.Table, held_out_scores: Scores, pool: Pool) -> d
     """Return the oracle's choices, and PerSyn's for the same prompts by held-out scores."""
     ids, matrix = reward_matrix(rewards, pool.teachers)
     scored = [i for i, prompt_id in enumerate(ids) if prompt_id in held_out_scores]
-    best = choices.oracle([ids[i] for i in scored], matrix[scored], pool.teachers)
-    same = choices.routed(_only(held_out_scores, list(best)), pool.teachers)
+    best = rules.oracle([ids[i] for i in scored], matrix[scored], pool.teachers)
+    same = rules.routed(_only(held_out_scores, list(best)), pool.teachers)
     return {ORACLE: best, PERSYN_CALIBRATION: same}
 
 
@@ -129,7 +129,7 @@ def _rankings(
     if not quality:
         why = "no response to a calibration prompt has a known quality"
         return {}, dict.fromkeys(("strong", "mix", "family_strong", "car"), why)
-    found = {"strong": choices.by_merit(quality, pool.teachers)}
+    found = {"strong": rules.by_merit(quality, pool.teachers)}
     left_out = {}
     family = [
         t
@@ -145,7 +145,7 @@ def _rankings(
         )
     car = merits.car_scores(quality, nll, settings.car_beta)
     if car:
-        found["car"] = choices.by_merit(car, pool.teachers)
+        found["car"] = rules.by_merit(car, pool.teachers)
     else:
         left_out["car"] = "no teacher has both a known quality and a known likelihood"
     return found, left_out

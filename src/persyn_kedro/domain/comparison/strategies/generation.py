@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from persyn_kedro.domain.comparison.strategies.choices import Choices, choice_places
+from persyn_kedro.domain.comparison.strategies.rules import Choices, choice_places
 from persyn_kedro.domain.prompts.chosen import ChosenPrompts
 from persyn_kedro.domain.prompts.select import places_of
 from persyn_kedro.domain.training_set.routed import Check, Rounds, Wanted, routed_rounds

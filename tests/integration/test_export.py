@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pytest
 
-from persyn_kedro.datasets.hand_on_directory import ArrowDirectory, HandOnDirectory
+from persyn_kedro.datasets.export_directory import ArrowDirectory, ExportDirectory
 from persyn_kedro.domain.export import facts as about, origins
 from persyn_kedro.domain.export.dataset import dataset_card, size_category
 from persyn_kedro.domain.export.rows import FILES, llama_factory_info, splits_of
@@ -46,7 +46,7 @@ def sft_dataset(system: str | None = SYSTEM) -> pads.Dataset:
 
 
 def saved(directory: Path, dataset: pads.Dataset, **texts: str) -> Path:
-    entry = HandOnDirectory(filepath=str(directory / "version" / "dataset"))
+    entry = ExportDirectory(filepath=str(directory / "version" / "dataset"))
     entry.save({**texts, **{FILES[s]: rows for s, rows in splits_of(dataset).items()}})
     return entry.load()
 

@@ -1,4 +1,4 @@
-"""What the smoke run made, handed on in directories and sent to a hub."""
+"""What the smoke run made, exported to directories and sent to a hub."""
 
 import json
 from pathlib import Path
@@ -13,10 +13,10 @@ from tests.support.hub import serve
 
 @pytest.fixture(scope="module")
 def handed_on(smoke_project: Run) -> dict[str, Path]:
-    """Hand on what the smoke run made; the tiny models have no licences."""
-    done = smoke_project("run", "--env=smoke", "--pipelines=hand_on")
+    """Export what the smoke run made; the tiny models have no licences."""
+    done = smoke_project("run", "--env=smoke", "--pipelines=export")
     assert "Overall licence: unknown. Missing licences: teacher " in " ".join(done.stdout.split())
-    names = ("hand_on_dataset", "hand_on_arrow", "hand_on_student")
+    names = ("export_dataset", "export_arrow", "export_student")
     return {name: load(smoke_project.directory, name) for name in names}
 
 
@@ -26,7 +26,7 @@ def test_what_is_handed_on_says_what_was_made(
     from huggingface_hub import DatasetCard, ModelCard
 
     rows = load(smoke_project.directory, "sft_dataset")
-    directory = smoke_project.directory / handed_on["hand_on_dataset"]
+    directory = smoke_project.directory / handed_on["export_dataset"]
     for split, part in (("train", "sft"), ("withheld", "withheld")):
         table = pq.read_table(directory / "data" / f"{split}.parquet")
         expected = [row for row in rows if row["part"] == part]
@@ -44,7 +44,7 @@ def test_what_is_handed_on_says_what_was_made(
         (line,) = [x for x in card.text.splitlines() if x.startswith(f"| {teacher} | random")]
         assert f"| {count} |" in line and "unknown: check" in line
     assert "Hit@k: how often the prompt's best teacher" in card.text
-    student = smoke_project.directory / handed_on["hand_on_student"]
+    student = smoke_project.directory / handed_on["export_student"]
     card = ModelCard.load(student / "README.md")
     assert "Test accuracy: exact match." in card.text
     n, after = (
@@ -83,7 +83,7 @@ def test_a_push_sends_what_is_handed_on_and_only_when_told(
     assert b"- me/data" in student["README.md"]
     for name, content in [*dataset.items(), *student.items()]:
         if name in data:
-            table = pq.read_table(smoke_project.directory / handed_on["hand_on_dataset"] / name)
+            table = pq.read_table(smoke_project.directory / handed_on["export_dataset"] / name)
             content = json.dumps(table.to_pylist()).encode()
         for text in ("hf_secret", str(smoke_project.directory), "data/smoke", "stores"):
             assert text.encode() not in content, (name, text)

@@ -1,9 +1,9 @@
-"""sft_dataset, student, report -> hand_on_facts -> the same with cards, to be handed on."""
+"""sft_dataset, student, report -> export_facts -> the same with cards, to publish."""
 
 from kedro.pipeline import Pipeline
 
 from persyn_kedro.pipelines.described import node
-from persyn_kedro.pipelines.hand_on import nodes
+from persyn_kedro.pipelines.export import nodes
 
 
 def create_pipeline() -> Pipeline:
@@ -24,32 +24,32 @@ def create_pipeline() -> Pipeline:
                     "params:label",
                     "params:train_router",
                     "params:generate",
-                    "params:hand_on",
+                    "params:export",
                     "params:seed",
                     "response_store",
                 ],
-                "hand_on_facts",
+                "export_facts",
                 name="collect_facts",
                 does="Gathers what the cards say: method, teachers, licences, counts and metrics.",
             ),
             node(
                 nodes.write_dataset,
-                ["hand_on_facts", "sft_dataset"],
-                "hand_on_dataset",
+                ["export_facts", "sft_dataset"],
+                "export_dataset",
                 name="write_dataset",
                 does="Writes the training set with its card and LLaMA-Factory's dataset_info.json.",
             ),
             node(
                 nodes.write_arrow,
-                ["hand_on_dataset", "hand_on_facts"],
-                "hand_on_arrow",
+                ["export_dataset", "export_facts"],
+                "export_arrow",
                 name="write_arrow",
                 does="Writes the same rows as an Arrow directory, for load_from_disk.",
             ),
             node(
                 nodes.write_student,
                 [
-                    "hand_on_facts",
+                    "export_facts",
                     "student",
                     "evaluation_metrics",
                     "training_curve",
@@ -57,11 +57,11 @@ def create_pipeline() -> Pipeline:
                     "params:student",
                     "params:sft",
                 ],
-                "hand_on_student",
+                "export_student",
                 name="write_student",
                 does="Copies the student and writes its model card beside it.",
             ),
         ],
-        namespace="hand_on",
+        namespace="export",
         prefix_datasets_with_namespace=False,
     )

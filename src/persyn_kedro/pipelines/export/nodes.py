@@ -23,12 +23,12 @@ from persyn_kedro.domain.export import (
     teachers_facts,
     unknown_licences,
 )
-from persyn_kedro.domain.reporting import hand_on_text
+from persyn_kedro.domain.reporting import export_text
 from persyn_kedro.domain.stores import ResponseStore
 from persyn_kedro.domain.student import trained
 from persyn_kedro.foundations.settings import (
+    ExportSettings,
     GenerateSettings,
-    HandOnSettings,
     LabelSettings,
     Models,
     PrepareSettings,
@@ -45,7 +45,7 @@ Files = dict[str, str | Path | pa.RecordBatchReader]  # by their names in the di
 
 @step(
     always=True,
-    prints={hand_on_text: ("hand_on_facts",)},
+    prints={export_text: ("export_facts",)},
     models=("license",),
     prepare=("source",),
     router=("kind", "invalid"),
@@ -62,7 +62,7 @@ def collect_facts(
     label: LabelSettings,
     router: TrainRouterSettings,
     generate: GenerateSettings,
-    settings: HandOnSettings,
+    settings: ExportSettings,
     seed: int,
     response_store: ResponseStore,
 ) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def collect_facts(
     return facts
 
 
-@step(prints={"The training set to hand on: {}".format: ("hand_on_dataset",)})
+@step(prints={"The training set to publish: {}".format: ("export_dataset",)})
 def write_dataset(facts: dict[str, Any], sft_dataset: pads.Dataset) -> Files:
     """Return the training set's files: its card, LLaMA-Factory's description, and the rows."""
     splits = splits_of(sft_dataset)
@@ -120,13 +120,13 @@ def write_dataset(facts: dict[str, Any], sft_dataset: pads.Dataset) -> Files:
     }
 
 
-@step(prints={"The same for load_from_disk: {}".format: ("hand_on_arrow",)})
+@step(prints={"The same for load_from_disk: {}".format: ("export_arrow",)})
 def write_arrow(dataset: Path, facts: dict[str, Any]) -> dict[str, Path]:
     """Return the files by split, to be saved as ``datasets.load_from_disk`` opens them."""
     return {split: dataset / FILES[split] for split in facts["rows"]}
 
 
-@step(prints={"The student to hand on: {}".format: ("hand_on_student",)})
+@step(prints={"The student to publish: {}".format: ("export_student",)})
 def write_student(
     facts: dict[str, Any],
     directory: Path,

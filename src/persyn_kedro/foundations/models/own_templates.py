@@ -9,11 +9,10 @@ from persyn_kedro.foundations.models.files import local_directory
 from persyn_kedro.foundations.models.hub import fetch_files
 from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.templates.base import BASE_TEMPLATE
-from persyn_kedro.foundations.templates.fixed import (
-    CLOCK,
+from persyn_kedro.foundations.templates.fixed_date import CLOCK, reads_clock
+from persyn_kedro.foundations.templates.fixed_template import (
     check_template,
     fixed_template,
-    reads_clock,
     what_is_fixed,
 )
 
@@ -25,7 +24,7 @@ _GGUF_STRING = 8
 def template_in_effect(name: str, directory: Path, settings: ModelSettings) -> str:
     """Return the settings' template, else the model's own, else the base one, with inputs fixed.
 
-    What is rendered then depends only on the messages (``templates.fixed``).
+    What is rendered then depends only on the messages (``templates.fixed_template``).
 
     Raises:
         PersynError: it is not valid Jinja, or draws random numbers.

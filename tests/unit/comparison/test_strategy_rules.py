@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, strategies as st
 
-from persyn_kedro.domain.comparison.strategies import choices, merits
+from persyn_kedro.domain.comparison.strategies import merits, rules
 from persyn_kedro.domain.comparison.strategies.allocation import Pool, RouterScores, allocate
 from persyn_kedro.foundations.settings.experiments import CompareSettings
 from persyn_kedro.foundations.tables import schemas
@@ -59,7 +59,7 @@ def allocated(**settings: Any) -> tuple[dict[str, dict[str, list[str]]], dict[st
         CompareSettings(**settings),
         seed=7,
     )
-    return choices.choices_by_strategy(table), notes
+    return rules.choices_by_strategy(table), notes
 
 
 def test_each_strategy_asks_whom_method_says() -> None:
@@ -119,15 +119,15 @@ def test_only_the_strategies_that_are_asked_for() -> None:
 @given(st.integers(1, 200), st.floats(0, 1), st.integers(0, 5))
 def test_mix_gives_just_its_share_to_the_strong_one(n: int, share: float, seed: int) -> None:
     ids = [f"p{i}" for i in range(n)]
-    found = choices.mix(ids, "big", "small", share, seed)
+    found = rules.mix(ids, "big", "small", share, seed)
     assert sum(chosen[0] == "big" for chosen in found.values()) == round(share * n)
-    assert found == choices.mix(ids[::-1], "big", "small", share, seed)
+    assert found == rules.mix(ids[::-1], "big", "small", share, seed)
 
 
 @given(st.integers(0, 3))
 def test_random_choices_are_fair_and_stay_when_prompts_are_added(seed: int) -> None:
-    few = choices.at_random([f"p{i}" for i in range(300)], TEACHERS, seed)
-    many = choices.at_random([f"p{i}" for i in range(900)], TEACHERS, seed)
+    few = rules.at_random([f"p{i}" for i in range(300)], TEACHERS, seed)
+    many = rules.at_random([f"p{i}" for i in range(900)], TEACHERS, seed)
     assert few == {p: many[p] for p in few}
     for teacher in TEACHERS:  # 300 expected; five standard deviations are 71
         assert abs(sum(c[0] == teacher for c in many.values()) - 300) < 71

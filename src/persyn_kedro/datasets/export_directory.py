@@ -13,7 +13,7 @@ from persyn_kedro.datasets.atomic import link
 from persyn_kedro.datasets.model_directory import ModelDirectory
 
 
-class HandOnDirectory(ModelDirectory):
+class ExportDirectory(ModelDirectory):
     """Loads the path; saves files by their names in the directory.
 
     A text is written as UTF-8, a stream of record batches as Parquet, and a path is linked.
@@ -37,7 +37,7 @@ class HandOnDirectory(ModelDirectory):
         """Leave the given files: others use them too."""
 
 
-class ArrowDirectory(HandOnDirectory):
+class ArrowDirectory(ExportDirectory):
     """Saves Parquet files, by split, as a ``DatasetDict`` that ``load_from_disk`` opens."""
 
     def _write(self, data: Any, path: Path) -> None:

@@ -28,12 +28,12 @@ def prepare(
     """
     if not dataset_repo and not student_repo:
         raise PersynError("Where to? Give --dataset-repo=owner/name, --student-repo=owner/name.")
-    chosen = {"hand_on_dataset": dataset_repo, "hand_on_student": student_repo}
+    chosen = {"export_dataset": dataset_repo, "export_student": student_repo}
     facts = _facts(catalog, [name for name, repository in chosen.items() if repository])
     if facts["unknown"] and not allow_unknown_licences:
         raise PersynError(
             f"Unknown licences: {', '.join(facts['unknown'])}. Set them and run "
-            "`kedro run --pipelines=hand_on`, or push with --allow-unknown-licences."
+            "`kedro run --pipelines=export`, or push with --allow-unknown-licences."
         )
     places = [
         (repository, catalog.load(name)) if repository else None
@@ -65,15 +65,15 @@ def _facts(catalog: Any, names: list[str]) -> dict[str, Any]:
     newest = ancestry.loaded(names)
     for name in names:
         if name not in newest:
-            raise PersynError(f"No {name} yet: run `kedro run --pipelines=hand_on`.")
-    known = all("hand_on_facts" in o.inputs for n in names for o in ancestry.origins(n)[:1])
+            raise PersynError(f"No {name} yet: run `kedro run --pipelines=export`.")
+    known = all("export_facts" in o.inputs for n in names for o in ancestry.origins(n)[:1])
     behind = ancestry.behind(newest)
     if not known or isinstance(behind, Clash):
         raise PersynError(
-            f"{' and '.join(names)} were not made together: run `kedro run --pipelines=hand_on`."
+            f"{' and '.join(names)} were not made together: run `kedro run --pipelines=export`."
         )
-    catalog.get("hand_on_facts").pin(behind["hand_on_facts"])
-    return catalog.load("hand_on_facts")
+    catalog.get("export_facts").pin(behind["export_facts"])
+    return catalog.load("export_facts")
 
 
 def _secrets(models: Models) -> dict[str, str]:
