@@ -53,16 +53,20 @@ def test_the_date_is_fixed_whatever_the_clock_says(
     assert rendered(fixed_template(within, None, {})) == "00:00 AM"
 
 
-DIRECTIVES = [f"%{name}" for name in fixed_date._directives(date(2024, 7, 26))]
-
-
 @given(st.dates(date(1000, 1, 1), date(9999, 12, 31)))
 @example(date(2024, 12, 30)).via("ISO week 1 of the next year")
 @example(date(2023, 1, 1)).via("a Sunday, ISO week 52 of the year before")
 @example(date(2000, 10, 10)).via("zeros that are no padding")
 def test_each_directive_is_strftime_s_own_at_midnight(day: date) -> None:
     midnight = datetime.combine(day, time())
-    forms = [f"{directive}|%%d" for directive in DIRECTIVES]
+    found = fixed_date._directives(day)
+    assert found == {name: midnight.strftime(f"%{name}") for name in found}
+
+
+@pytest.mark.parametrize("day", [date(2024, 7, 26), date(2024, 12, 30), date(2000, 10, 10)])
+def test_a_template_renders_each_directive(day: date) -> None:
+    midnight = datetime.combine(day, time())
+    forms = [f"%{name}|%%d" for name in fixed_date._directives(day)]
     template = "\n".join(f"{{{{ strftime_now('{form}') }}}}" for form in forms)
     lines = rendered(fixed_template(template, day.isoformat(), {})).split("\n")
     assert lines == [midnight.strftime(form) for form in forms]
