@@ -17,14 +17,14 @@ from persyn_kedro import domain
 from persyn_kedro.domain.comparison import trial
 from persyn_kedro.domain.comparison.trial import Setup
 from persyn_kedro.domain.learnability import statistics
-from persyn_kedro.domain.quality import checking
+from persyn_kedro.domain.quality import checking, reward_model
 from persyn_kedro.domain.router_comparison.fitting import Fitting
 from persyn_kedro.domain.routers import registry
 from persyn_kedro.domain.student import sft
 from persyn_kedro.foundations.settings.marks import lasting, step, step_of
 from persyn_kedro.foundations.settings.read import read_settings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
-from persyn_kedro.foundations.settings.steps import SftSettings
+from persyn_kedro.foundations.settings.steps import QualitySettings, SftSettings
 from persyn_kedro.pipeline_registry import MAKERS
 from persyn_kedro.runs import fingerprints
 from persyn_kedro.runs.records import settings_of
@@ -131,6 +131,7 @@ def trials() -> dict[str, Any]:
     ("module", "identity"),
     [
         (statistics, lambda: statistics.scorer_id(MODEL, None, "strip")),
+        (reward_model, lambda: checking._scorer(QualitySettings(), MODEL)),
         (registry, router_scores),
         (sft, trials),
         (trial, trials),

@@ -19,6 +19,8 @@ from persyn_kedro.foundations.settings.models import EngineSettings
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
+VERSION = 1  # raise it when the same inputs give another result
+
 
 def check_harness(benchmark: BenchmarkSettings) -> None:
     """Raise a PersynError if the harness, its backend or the task files are missing."""

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from persyn_kedro.domain.quality import reward_model as reward_models
 from persyn_kedro.domain.quality.exact_answer import VERSION, exact_answer_quality
 from persyn_kedro.domain.quality.own_function import function_scores
 from persyn_kedro.domain.quality.reward_model import reward_scorer
@@ -137,12 +138,14 @@ def check_can_be_judged(prompts: list[dict[str, Any]], settings: LabelSettings) 
 
 def _scorer(settings: QualitySettings, reward_model: ResolvedModel | None) -> dict[str, str]:
     if reward_model:
-        return {
+        identity = {
             "kind": "reward_model",
             "weights_id": reward_model.weights_id,
             "dtype": reward_model.settings.dtype,
             "chat_template": text_id(reward_model.chat_template),
         }
+        raised = {"version": str(reward_models.VERSION)} if reward_models.VERSION > 1 else {}
+        return {**identity, **raised}
     if is_own(settings.kind):
         return {"kind": "own", **code_identity(settings.kind)}
     return exact_scorer()

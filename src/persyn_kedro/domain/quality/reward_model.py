@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
+VERSION = 1  # raise it when the same inputs give another result
+
 Key = TypeVar("Key")
 
 

@@ -23,6 +23,7 @@ from persyn_kedro.foundations.settings import (
 
 
 @step(
+    versions_of=(benchmark_job,),
     needs=Needs.HARNESS,
     check=check_harness,
     settings=(

@@ -7,6 +7,7 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.comparison import Setup, check_test_set, run_trials
 from persyn_kedro.domain.prompts import TEST, find_rows, select_rows
+from persyn_kedro.domain.quality import reward_model_scores
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, TrialStore
 from persyn_kedro.domain.student import Exam, train_student_job
 from persyn_kedro.foundations.models import resolve_models
@@ -37,7 +38,7 @@ def select_test_set(prompts: pads.Dataset, label: LabelSettings) -> pa.Table:
 
 
 @step(
-    versions_of=(Setup, train_student_job),
+    versions_of=(Setup, train_student_job, reward_model_scores),
     needs=Needs.TRAINER | Needs.PROCESSES | Needs.STUDENT | Needs.JUDGE,
     evaluate=("sampling",),
     label=("quality",),

@@ -21,6 +21,7 @@ from persyn_kedro.domain.comparison import (
 )
 from persyn_kedro.domain.learnability import signal_of
 from persyn_kedro.domain.prompts import ANSWERED, find_texts, select_ids
+from persyn_kedro.domain.quality import reward_model_scores
 from persyn_kedro.domain.rewards import compute_rewards, unsolved_prompts
 from persyn_kedro.domain.routers import check_assignments, router_class
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, RoutingStore
@@ -137,7 +138,7 @@ def allocate_prompts(
 
 
 @step(
-    versions_of=(routed_generation,),
+    versions_of=(routed_generation, reward_model_scores),
     needs=Needs.TEACHERS,
     label=("allow_truncated",),
 )

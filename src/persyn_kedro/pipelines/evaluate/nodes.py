@@ -10,7 +10,7 @@ from persyn_kedro.domain.intervals import wilson
 from persyn_kedro.domain.learnability import score_responses, token_statistics
 from persyn_kedro.domain.planning import GENERATE, LABEL, against_actual
 from persyn_kedro.domain.prompts import TEST, find_rows, find_texts, select_rows
-from persyn_kedro.domain.quality import check_quality
+from persyn_kedro.domain.quality import check_quality, reward_model_scores
 from persyn_kedro.domain.reporting import (
     build_summary,
     compare_choices,
@@ -64,7 +64,7 @@ def answer_test(
     return exam.ask(before_or_after(models, student, directory), response_store)
 
 
-@step()
+@step(versions_of=(reward_model_scores,))
 def check_test_answers(
     test_responses: pads.Dataset,
     source_prompts: pads.Dataset,

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.prompts import ANSWERED, places_of, select_ids, select_texts
+from persyn_kedro.domain.quality import reward_model_scores
 from persyn_kedro.domain.rewards import unsolved_prompts
 from persyn_kedro.domain.routers import check_assignments, ranked_places
 from persyn_kedro.domain.stores import QualityStore, ResponseStore
@@ -36,7 +37,7 @@ from persyn_kedro.foundations.settings import (
 
 
 @step(
-    versions_of=(routed_generation, ranked_places),
+    versions_of=(routed_generation, ranked_places, reward_model_scores),
     needs=Needs.TEACHERS,
     label=("allow_truncated",),
 )

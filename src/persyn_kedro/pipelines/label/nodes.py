@@ -8,7 +8,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.learnability import score_responses, signal_of, token_statistics
 from persyn_kedro.domain.planning import estimate_table, read_prompts
 from persyn_kedro.domain.prompts import CALIBRATION, find_rows, find_texts, select_rows
-from persyn_kedro.domain.quality import check_can_be_labelled, check_quality
+from persyn_kedro.domain.quality import check_can_be_labelled, check_quality, reward_model_scores
 from persyn_kedro.domain.rewards import compute_rewards, never_valid
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
 from persyn_kedro.domain.teachers import Ledger, answer, resolve_recipes
@@ -103,7 +103,7 @@ def score_learnability(
     )
 
 
-@step(needs=Needs.JUDGE, settings=("quality",))
+@step(versions_of=(reward_model_scores,), needs=Needs.JUDGE, settings=("quality",))
 def score_quality(
     calibration_responses: pads.Dataset,
     source_prompts: pads.Dataset,

@@ -69,7 +69,11 @@ def pair_answers(
     return pairs
 
 
-@step(versions_of=(train_reward_model_job,), needs=Needs.TRAINER, check=check_pairs)
+@step(
+    versions_of=(train_reward_model_job, reward_model_scores),
+    needs=Needs.TRAINER,
+    check=check_pairs,
+)
 def train_reward_model(
     preference_pairs: pads.Dataset,
     models: Models,
@@ -101,7 +105,7 @@ def train_reward_model(
 
 
 @step(
-    versions_of=(preference_accuracy, mean_over_prompts),
+    versions_of=(preference_accuracy, mean_over_prompts, reward_model_scores),
     needs=Needs.MODEL,
     settings=("model", "confidence"),
 )
