@@ -1,5 +1,6 @@
 """Tables are made as they are read: never all of them is in memory."""
 
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from persyn_kedro.domain.training_set import merge
 from persyn_kedro.foundations.settings.models import EngineSettings, SamplingSettings
 from persyn_kedro.foundations.settings.steps import PrepareSettings, PromptSource
 from persyn_kedro.foundations.tables import schemas
-from persyn_kedro.foundations.tables.rows import TableRows
+from persyn_kedro.foundations.tables.rows import TableRows, read_blocks
 from tests.support.fake_engine import answer_by
 from tests.support.tables import dataset, on_disk
 
@@ -58,6 +59,16 @@ def test_prompts_and_splits_are_made_as_they_are_read() -> None:
     place = PrepareSettings(source=PromptSource(file="p.jsonl"))
     split = preparation.split_prompts(preparation.prepare_prompts(rows()), place, 0)
     assert len(split.read_next_batch()) == 64 == read
+
+
+def test_a_table_is_not_read_ahead_of_a_slow_reader(tmp_path: Path) -> None:
+    text = pa.array([f"{i} {'x' * 10_000}" for i in range(2000)])
+    data = on_disk(tmp_path / "t.parquet", pa.table({"text": text}))
+    size, before = text.nbytes, pa.total_allocated_bytes()
+    for number, _ in enumerate(read_blocks(data, ["text"])):
+        if number < 2:
+            time.sleep(0.2)  # long enough for all of it to be read
+        assert pa.total_allocated_bytes() - before < size / 4
 
 
 def test_assignments_are_made_as_scores_come() -> None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from persyn_kedro.foundations.tables.rows import BLOCK
+from persyn_kedro.foundations.tables.rows import read_blocks
 from persyn_kedro.foundations.tables.schemas import MESSAGES, SFT_DATASET
 
 FILES = {"train": "data/train.parquet", "withheld": "data/withheld.parquet"}  # by split
@@ -28,8 +28,7 @@ def splits_of(sft_dataset: pads.Dataset) -> dict[str, pa.RecordBatchReader]:
 
 
 def _batches(sft_dataset: pads.Dataset, part: str) -> Iterator[pa.RecordBatch]:
-    wanted = pc.field("part") == part
-    for batch in sft_dataset.to_batches(filter=wanted, batch_size=BLOCK, batch_readahead=2):
+    for batch in read_blocks(sft_dataset, SFT_DATASET.names, pc.field("part") == part):
         asked, said = batch["prompt"].to_pylist(), batch["completion"].to_pylist()
         whole = pa.array([a + s for a, s in zip(asked, said, strict=True)], MESSAGES)
         columns = [whole if n == "messages" else batch[n] for n in HANDED_ON.names]

@@ -24,7 +24,7 @@ class TableRows:
     def __init__(self, dataset: pads.Dataset, columns: Sequence[str]) -> None:
         self._columns = list(columns)
         self._schema = pa.schema([dataset.schema.field(name) for name in columns])
-        self._pieces = [piece for f in dataset.get_fragments() for piece in _row_groups(f)]
+        self._pieces = list(_row_groups(dataset))
         self._starts = np.cumsum([0, *(_count(piece) for piece in self._pieces)])
         self._held: dict[int, pa.Table] = {}
 
@@ -105,20 +105,18 @@ class TextColumn(Sequence[str]):
 def read_blocks(
     dataset: pads.Dataset, columns: Sequence[str], rows: pads.Expression | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield a table's batches in order, with at most two of them read ahead.
+    """Yield a table's batches in order; at most a row group is read ahead of who takes them.
 
     Args:
         rows: a filter; None: all rows.
     """
-    for batch in dataset.to_batches(
-        columns=list(columns),
-        filter=rows,
-        batch_size=BLOCK,
-        batch_readahead=2,
-        fragment_readahead=1,
-    ):
-        yield batch
-        del batch
+    # A scan of the whole file goes on while its reader is busy, whatever its readahead is set to.
+    for piece in _row_groups(dataset):
+        for batch in piece.to_batches(
+            schema=dataset.schema, columns=list(columns), filter=rows, batch_size=BLOCK
+        ):
+            yield batch
+            del batch
         give_back()
 
 
@@ -128,10 +126,12 @@ def texts_alone(prompts: pads.Dataset) -> pads.Dataset:
     return prompts.replace_schema(pa.schema(columns))
 
 
-def _row_groups(fragment: pads.Fragment) -> list[pads.Fragment]:
-    if isinstance(fragment, pads.ParquetFileFragment):
-        return fragment.split_by_row_group()
-    return [fragment]
+def _row_groups(dataset: pads.Dataset) -> Iterator[pads.Fragment]:
+    for fragment in dataset.get_fragments():
+        if isinstance(fragment, pads.ParquetFileFragment):
+            yield from fragment.split_by_row_group()
+        else:
+            yield fragment
 
 
 def _count(piece: pads.Fragment) -> int:
