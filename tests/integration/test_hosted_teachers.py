@@ -121,8 +121,8 @@ def test_an_answer_that_ended_in_an_unknown_way_is_kept_marked_and_counts_as_set
     assert [r["engine"] for r in rows] == [marked] * 3 + ["openai"]
     told = [r for r in caplog.messages if "unknown_finish_reason" in r]
     assert told == [
-        "openai hosted: 3 answers ended with finish_reason 'turn_over', which is not known, and "
-        "count as length (unknown_finish_reason of the endpoint)"
+        "openai hosted: 3 answers have the unknown finish_reason 'turn_over'; they count as "
+        "length (the endpoint's unknown_finish_reason)"
     ]
     again = recipe(remote(endpoint, unknown_finish_reason=later))
     responses, calls = teachers.answer(asked, [again], store, ENGINE, 0)
