@@ -74,7 +74,10 @@ def test_a_failing_teacher_is_stopped_and_the_others_work_is_kept(
         "dead": [(f"d{i}", f"451 {i}") for i in range(40)],
         "alive": [(f"a{i}", f"fine {i}") for i in range(5)],
     }
-    with pytest.raises(PersynError, match=r"openai hosted was stopped because it failed on \d+ of \d+ .*HTTP 451.*kept"):
+    with pytest.raises(
+        PersynError,
+        match=r"openai hosted was stopped because it failed on \d+ of \d+ .*HTTP 451.*kept",
+    ):
         teachers.answer(asked, [dead, alive], store, ENGINE, 0)
     assert sum(endpoint.tries[f"451 {i}"] for i in range(40)) <= 16
     responses, calls = teachers.answer(asked, [dead, alive], store, ENGINE, 0, go_on=True)

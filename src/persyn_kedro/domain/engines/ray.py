@@ -24,12 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CARRIED = (
-    "key",
-    "max_new_tokens",
-    "max_tokens",
-    "prompt_tokens",
-)  # passed through vLLM to the answer
+CARRIED = ("key", "max_new_tokens", "max_tokens", "prompt_tokens")  # returned with the answer
 
 
 class RayEngine(Engine):
