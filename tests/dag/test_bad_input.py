@@ -58,7 +58,7 @@ def refusal(run: Run, *args: str) -> str:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, "The prompt file prompts.jsonl does not exist."),
+        (None, "The prompt file prompts.jsonl does not exist; check `prepare.source.file`."),
         (b'{"prompt": "a"}\n\n{"prompt": \n', "Line 3 of prompts.jsonl is not JSON"),
     ],
 )
@@ -78,9 +78,9 @@ def test_a_bad_prompt_file_is_one_sentence(
         (
             "cut.jsonl.gz",
             gzip.compress(b'{"prompt": "a"}\n' * 99, mtime=0)[:-9],
-            "cut.jsonl.gz is not gzip, or is damaged: Truncated compressed stream.",
+            "cut.jsonl.gz is not a gzip file or is corrupt: Truncated compressed stream.",
         ),
-        ("own/ragged.csv", b"prompt,reference\na\n", "Row 1 of own/ragged.csv (it ends in line 2)"),
+        ("own/ragged.csv", b"prompt,reference\na\n", "Row 1 of own/ragged.csv (ending on line 2)"),
     ],
     ids=["cut", "ragged"],
 )
@@ -144,7 +144,7 @@ def test_whatever_a_prompt_holds_the_run_goes_on_and_counts_what_it_sets_aside(
     (tmp_path / "prompts.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     done = run("run", "--env=bad")
     told = " ".join(done.stdout.split())
-    assert f"3 of {len(rows)} prompts were repeats and are left out" in told
+    assert f"3 of {len(rows)} prompts are duplicates and were dropped" in told
     table = load(tmp_path, "prompts", "bad")
     assert [r["prompt"] for r in table] == prompts  # kept to the byte
     texts = {r["prompt_id"]: r["prompt"] for r in table}

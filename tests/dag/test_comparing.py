@@ -136,7 +136,7 @@ def test_a_comparison_without_test_prompts_is_refused_before_a_teacher_is_asked(
     done = run("run", "--env=smoke", STEPS, "--params=prepare.test_fraction=0", check=False)
     assert done.returncode == 1
     assert "There are no test prompts to compare students on" in done.stderr
-    assert "responses to generate" not in done.stdout
+    assert ": generating " not in done.stdout
 
 
 def test_a_missing_input_names_the_steps_to_run(tmp_path: Path) -> None:

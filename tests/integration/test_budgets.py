@@ -1,4 +1,4 @@
-"""What a run may spend: it ends before the call that could pass it."""
+"""What a run may spend: it ends before the call that could exceed it."""
 
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def test_the_budget_ends_before_the_call_that_could_pass_it(
     recipes = [recipe(model, price=1.0, prompt_price=1.0, budget=of_teacher)]
     prompts = [f"p{i:02}" for i in range(40)]
     ledger = Ledger()
-    with pytest.raises(PersynError, match=f"could pass .* of {whose}"):
+    with pytest.raises(PersynError, match=f"could exceed .* of {whose}"):
         teachers.answer(wanted(prompts), recipes, store, engine, 0, ledger)
     tokens, cost = ledger.spent()
     made = len(endpoint.bodies)

@@ -74,7 +74,10 @@ def test_a_failing_teacher_is_stopped_and_the_others_work_is_kept(
         "dead": [(f"d{i}", f"451 {i}") for i in range(40)],
         "alive": [(f"a{i}", f"fine {i}") for i in range(5)],
     }
-    with pytest.raises(PersynError, match=r"openai hosted failed on \d+ of \d+ .*HTTP 451.*kept"):
+    with pytest.raises(
+        PersynError,
+        match=r"openai hosted was stopped because it failed on \d+ of \d+ .*HTTP 451.*kept",
+    ):
         teachers.answer(asked, [dead, alive], store, ENGINE, 0)
     assert sum(endpoint.tries[f"451 {i}"] for i in range(40)) <= 16
     responses, calls = teachers.answer(asked, [dead, alive], store, ENGINE, 0, go_on=True)
@@ -121,8 +124,8 @@ def test_an_answer_that_ended_in_an_unknown_way_is_kept_marked_and_counts_as_set
     assert [r["engine"] for r in rows] == [marked] * 3 + ["openai"]
     told = [r for r in caplog.messages if "unknown_finish_reason" in r]
     assert told == [
-        "openai hosted: 3 answers ended with finish_reason 'turn_over', which is not known, and "
-        "count as length (unknown_finish_reason of the endpoint)"
+        "openai hosted: 3 answers have the unknown finish_reason 'turn_over'; they count as "
+        "length (the endpoint's unknown_finish_reason)"
     ]
     again = recipe(remote(endpoint, unknown_finish_reason=later))
     responses, calls = teachers.answer(asked, [again], store, ENGINE, 0)

@@ -49,9 +49,9 @@ def test_what_may_pass_is_asked_again(endpoint: Endpoint, fault: str) -> None:
         ("429", 3, "HTTP 429"),
         ("hang", 3, "no answer within 0.7 s"),
         ("malformed", 3, "not JSON"),
-        ("empty", 3, "without a choice"),
+        ("empty", 3, "no choices"),
         ("content_filter", 1, "finish reason content_filter"),
-        ("picture", 1, "no text"),
+        ("picture", 1, "not text"),
     ],
 )
 def test_what_stays_wrong_is_an_error_row_without_the_key(
@@ -102,7 +102,7 @@ def test_a_server_that_asks_for_milliseconds_is_waited_for_so_long(endpoint: End
     begun = time.monotonic()
     answer = ask(remote(endpoint, max_tries=2, max_concurrency=1), [prompt])[prompt]
     assert 0.3 <= time.monotonic() - begun < 30
-    assert answer.error == "HTTP 429: no more was said" and endpoint.tries[prompt] == 2
+    assert answer.error == "HTTP 429: no details given" and endpoint.tries[prompt] == 2
 
 
 def test_the_request_holds_the_teachers_settings_and_the_key(endpoint: Endpoint) -> None:

@@ -27,20 +27,21 @@ HOT = {"message": "temperature must be at most 2", "param": "temperature"}
     ("reply", "sentence"),
     [
         (replying(401, {"error": NO_KEY}), r"HTTP 401: Incorrect API key provided: "
-         r"\*\*\*\): check the key in the variable TEST_KEY; all answers are kept"),
+         r"\*\*\*\): check the key in the environment variable TEST_KEY; all answers are kept"),
         (replying(429, {"error": NO_MONEY}), r"HTTP 429: You exceeded.*\): add credit to the "
-         r"account that the key in the variable TEST_KEY belongs to"),
+         r"account that the key in the environment variable TEST_KEY belongs to"),
         (replying(200, {"error": {"message": "Insufficient credits", "code": 402}}),
          r"HTTP 402: Insufficient credits\): add credit"),
-        (replying(403, {"error": {"message": "Not yours"}}), r"HTTP 403: Not yours\): check what"),
+        (replying(403, {"error": {"message": "Not yours"}}), r"HTTP 403: Not yours\): check the "
+         r"permissions"),
         (replying(404, {"error": {"message": "No model m"}}),
          r"HTTP 404: No model m\): check models\.hosted\.endpoint\.model"),
         (replying(400, {"error": HOT}), r"change teachers\.t\.sampling\.temperature;"),
         (replying(422, {"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs"}]}),
          r"set models\.hosted\.endpoint\.send_seed: false;"),
         (replying(429, {"error": {"message": "Busy"}}, headers={"Retry-After": "90000"}),
-         r"to come back in 1 day, 1:00:00 h \(at 20\d\d-.* UTC\): HTTP 429: Busy\): run the same "
-         r"command then, or raise models\.hosted\.endpoint\.max_retry_after_seconds;"),
+         r"to retry in 1 day, 1:00:00 h \(at 20\d\d-.* UTC\): HTTP 429: Busy\): run the same "
+         r"command again then, or raise models\.hosted\.endpoint\.max_retry_after_seconds;"),
         ("reply " + json.dumps({"page": "<html><title>Sign in</title>"}),
          r"a web page instead of an answer: Sign in\): check models\.hosted\.endpoint\.model"),
     ],
@@ -52,8 +53,8 @@ def test_a_teacher_stops_at_the_first_refusal_that_all_calls_would_get(
     model = remote(endpoint, max_concurrency=1)
     prompts = [reply, *(f"p{i}" for i in range(9))]
     engine = EngineSettings(budget=Budget(max_tokens=100_000))
-    with pytest.raises(PersynError, match=r"Teacher 't' was stopped, as no other call of openai "
-                       r"hosted would be answered \(.*" + sentence):  # fmt: skip
+    with pytest.raises(PersynError, match=r"Teacher 't' was stopped because every other call to "
+                       r"openai hosted would fail too \(.*" + sentence):  # fmt: skip
         teachers.answer(wanted(prompts), [recipe(model)], store, engine, 0, ledger)
     tries = 3 if "page" in reply else 1  # a page may pass
     assert len(endpoint.bodies) == tries and ledger.spent() == (0.0, 0.0)

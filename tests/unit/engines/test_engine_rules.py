@@ -51,7 +51,7 @@ def test_a_response_cut_by_the_context_is_an_error_but_a_short_one_is_not():
     prepared = Prepared(request(max_new_tokens=9), [1, 1], 2)
     cut = WORDS.finish(prepared, [1, 2])
     assert (cut.finish_reason, cut.response, cut.completion_tokens) == ("error", "", 2)
-    assert "2 tokens that the context left" in str(cut.error)
+    assert "2 tokens left in the context" in str(cut.error)
     assert WORDS.finish(prepared, [1, 0]).finish_reason == "stop"
 
 

@@ -63,7 +63,7 @@ def test_a_failing_server_that_says_when_to_come_back_is_asked_again(words: Any)
         (401, "<html>Unauthorized</html>", "the key"),
         (400, [error("API key not valid. Please pass a valid API key.")], "the key"),
         (200, error("No auth", code=401), "the key"),
-        (403, error("Country not supported"), "what the key"),
+        (403, error("Country not supported"), "permissions of the key"),
         (404, error("The model `m` does not exist", code="model_not_found"), "endpoint.model"),
         (404, {"detail": "Not Found"}, "endpoint.url"),
         (405, {"detail": "Method Not Allowed"}, "endpoint.url"),
@@ -187,7 +187,7 @@ def test_how_long_a_server_asks_to_wait(headers: dict[str, str], wait: float) ->
     [
         ("7500", "in 2:05:00 h (at 2026-11-28 14:05 UTC)"),
         ("Sun, 29 Nov 2026 13:00:00 GMT", "in 1 day, 1:00:00 h (at 2026-11-29 13:00 UTC)"),
-        ("1e300", "come back in "),
+        ("1e300", "asks to retry in "),
     ],
 )
 def test_a_longer_wait_than_the_settings_have_stops_the_teacher(asked: str, told: str) -> None:

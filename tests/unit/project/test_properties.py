@@ -51,7 +51,7 @@ def test_half_a_character_is_refused_in_a_file(before: str, half: str, after: st
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "p.jsonl"
         file.write_text(json.dumps({"prompt": before + half + after}))
-        with pytest.raises(PersynError, match="half a character"):
+        with pytest.raises(PersynError, match="invalid Unicode"):
             list(read_rows(PromptSource(file=str(file)), 0))
 
 

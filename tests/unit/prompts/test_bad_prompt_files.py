@@ -20,23 +20,27 @@ GOOD = [{"prompt": f"What is {i}?", "reference": str(i)} for i in range(200)]
         (
             "p.jsonl.gz",
             gzip.compress(content(GOOD, "jsonl"), mtime=0)[:-20],
-            "is not gzip, or is damaged: ",
+            "is not a gzip file or is corrupt: ",
         ),
-        ("p.csv.zst", packed(content(GOOD, "csv"), ".zst")[:-9], "is not Zstandard, or is damaged"),
-        ("p.jsonl.gz", content(GOOD, "jsonl"), "p.jsonl.gz is not gzip, or is damaged: "),
-        ("p.json.zst", b"[]", "p.json.zst is not Zstandard"),
+        (
+            "p.csv.zst",
+            packed(content(GOOD, "csv"), ".zst")[:-9],
+            "is not a Zstandard file or is corrupt",
+        ),
+        ("p.jsonl.gz", content(GOOD, "jsonl"), "p.jsonl.gz is not a gzip file or is corrupt: "),
+        ("p.json.zst", b"[]", "p.json.zst is not a Zstandard file"),
         (
             "p.parquet.gz",
             gzip.compress(b"PAR1", mtime=0),
-            "parquet.gz is not a Parquet file, or is damaged",
+            "parquet.gz is not a Parquet file or is corrupt",
         ),
-        ("p.parquet", b"", "p.parquet is not a Parquet file, or is damaged"),
+        ("p.parquet", b"", "p.parquet is not a Parquet file or is corrupt"),
         ("p.parquet", content(GOOD, "parquet")[:-9], "p.parquet is not a Parquet file"),
-        ("p.json", b"", "p.json holds no prompts."),
-        ("p.json", b" [ ]\n", "p.json holds no prompts."),
-        ("p.csv", b"", "p.csv holds no prompts."),
-        ("p.csv", b"prompt,reference\n", "p.csv holds no prompts."),
-        ("p.jsonl.gz", b"", "p.jsonl.gz holds no prompts."),
+        ("p.json", b"", "p.json has no prompts;"),
+        ("p.json", b" [ ]\n", "p.json has no prompts;"),
+        ("p.csv", b"", "p.csv has no prompts;"),
+        ("p.csv", b"prompt,reference\n", "p.csv has no prompts;"),
+        ("p.jsonl.gz", b"", "p.jsonl.gz has no prompts;"),
         (
             "p.json",
             b'[{"prompt": "a"},\n 7]',
@@ -52,11 +56,11 @@ GOOD = [{"prompt": f"What is {i}?", "reference": str(i)} for i in range(200)]
         (
             "p.csv",
             b'prompt,reference\na,1\n"b\nc"\n',
-            "Row 2 of .*p.csv .it ends in line 4. has 1 values, but the header has 2",
+            "Row 2 of .*p.csv .ending on line 4. has 1 values, but the header has 2",
         ),
         ("p.csv", b"prompt,reference\na,1,2\n", "Row 1 of .*p.csv .* has 3 values"),
         ("p.csv", b'prompt\n"a\n', "Line 2 of .*p.csv is not CSV: unexpected end of data"),
-        ("p.csv", b"prompt,prompt\na,b\n", "The header of .*p.csv names a column twice"),
+        ("p.csv", b"prompt,prompt\na,b\n", "The header of .*p.csv has a duplicate column"),
         (
             "p.csv",
             b"question;answer\na;b\n",
@@ -79,7 +83,7 @@ def test_a_bad_file_is_one_sentence(tmp_path: Path, name: str, data: bytes, sent
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"", "prompts.jsonl holds no prompts."),
+        (b"", "prompts.jsonl has no prompts;"),
         (
             b'{"question": "a", "answer": 1}\n',
             "Row 1 of prompts.jsonl has no text in column 'prompt' (its columns: question, answer)",
@@ -87,7 +91,7 @@ def test_a_bad_file_is_one_sentence(tmp_path: Path, name: str, data: bytes, sent
         (b'{"prompt": "caf\xe9"}\n', "prompts.jsonl is not UTF-8"),
         (b'{"prompt": "a"}\n{"prompt": null}\n', "Row 2 of prompts.jsonl has no text"),
         (b'{"prompt": "a"}\n{"prompt": " \\t\\u00a0"}\n', "Prompt 2 of prompts.jsonl is empty"),
-        (b'{"prompt": "a\\ud83d"}\n', "Row 1 of prompts.jsonl holds half a character"),
+        (b'{"prompt": "a\\ud83d"}\n', "Row 1 of prompts.jsonl has invalid Unicode"),
     ],
 )
 def test_a_bad_jsonl_file_is_one_sentence(
@@ -114,13 +118,13 @@ def test_a_directory_or_glob_without_prompt_files_is_refused(tmp_path: Path) -> 
     for made in ((), ("_SUCCESS",), ("README.md",)):
         for name in made:
             (tmp_path / name).touch()
-        with pytest.raises(PersynError, match=f"^{re.escape(str(tmp_path))} has no files of"):
+        with pytest.raises(PersynError, match=f"^{re.escape(str(tmp_path))} has no files in"):
             read(tmp_path)
     with pytest.raises(PersynError, match="The prompt file .*x.*jsonl does not exist"):
         read(tmp_path / "x*.jsonl")
     (tmp_path / "a.jsonl").touch()
     (tmp_path / "b.csv").touch()
-    with pytest.raises(PersynError, match="holds no prompts"):
+    with pytest.raises(PersynError, match="has no prompts"):
         read(tmp_path)
 
 
@@ -147,5 +151,5 @@ def test_parquet_texts_of_any_type_are_read_beside_nested_columns(
     with pytest.raises(PersynError, match="no text in column 'q' .its columns: meta, prompt, ref"):
         read(file, prompt_column="q", reference_column="r")
     pq.write_table(pa.Table.from_arrays([table["prompt"]] * 2, ["prompt", "prompt"]), file)
-    with pytest.raises(PersynError, match="p.parquet names a column twice"):
+    with pytest.raises(PersynError, match="p.parquet has a duplicate column"):
         read(file)

@@ -48,7 +48,7 @@ def test_repeats_are_left_out_and_counted_and_the_id_is_the_hash_of_the_text(
     row = {"reference": None, "source": "x", "metadata": None}
     with caplog.at_level(logging.INFO):
         table = prepare_prompts([{**row, "prompt": p} for p in ("a", "b", "a", "a")]).read_all()
-    assert "2 of 4 prompts were repeats" in caplog.text
+    assert "2 of 4 prompts are duplicates" in caplog.text
     assert table["prompt"].to_pylist() == ["a", "b"]
     # printf a | sha256sum
     assert table["prompt_id"][0].as_py() == "ca978112ca1bbdcafac231b39a23dc4d"
@@ -66,8 +66,8 @@ def test_a_jsonl_file_is_read_with_its_references(tmp_path: Path) -> None:
     [
         (b'{"prompt": "a"}\n{oops\n', "Line 2 of"),
         (b'{"text": "a", "x": 1}\n', "has no text in column 'prompt' .its columns: text, x."),
-        (b"", "p.jsonl holds no prompts"),
-        (b"\n \n", "p.jsonl holds no prompts"),
+        (b"", "p.jsonl has no prompts"),
+        (b"\n \n", "p.jsonl has no prompts"),
         (b'{"prompt": null}\n', "Row 1 of p.jsonl has no text in column 'prompt'"),
         (b'{"prompt": "a"}\n{"prompt": ""}\n', "Prompt 2 of p.jsonl is empty"),
         (b'{"prompt": " \\t\\u2003\\n"}\n', "Prompt 1 of p.jsonl is empty"),
@@ -166,7 +166,7 @@ def test_a_hub_data_set_is_streamed_at_its_revision(monkeypatch: pytest.MonkeyPa
         raise ConnectionError("no route")
 
     monkeypatch.setattr(datasets, "load_dataset", offline)
-    with pytest.raises(PersynError, match="hub data set o/d cannot be read"):
+    with pytest.raises(PersynError, match="hub dataset o/d cannot be read"):
         list(read_rows(source, 0))
 
 

@@ -77,7 +77,7 @@ def test_a_directory_is_its_files_by_name(tmp_path: Path, caplog: pytest.LogCapt
     assert [(row["prompt"], row["source"]) for row in rows] == [
         ("a", "a.csv.gz"), ("b", "b.jsonl"), ("d", "c/d.json"), ("e", "c/e.parquet.zst"),
     ]  # fmt: skip
-    assert "1 of the files of" in caplog.text and "left out: README.md" in caplog.text
+    assert "1 of the files in" in caplog.text and "unknown: README.md" in caplog.text
     assert [row["prompt"] for row in read(f"{tmp_path}/", limit=3)] == ["a", "b", "d"]
 
 

@@ -67,7 +67,7 @@ def test_decimals_of_a_column_are_written_without_needless_zeros() -> None:
         ('{"text": "a", "start": 1}', "row 1 of p.jsonl is an object .keys: text, start."),
         ('["a", ["b"]]', "row 1 of p.jsonl is a list that contains lists or objects"),
         ('[{"a": 1}]', "row 1 of p.jsonl is a list that contains lists or objects"),
-        ('["a", "\\udc00"]', "row 1 of p.jsonl holds half a character"),
+        ('["a", "\\udc00"]', "row 1 of p.jsonl has invalid Unicode"),
     ],
 )
 def test_a_reference_without_a_plain_meaning_is_refused(

@@ -164,7 +164,7 @@ def test_a_prompt_is_found_by_its_text_or_made_new(tables: RouterTables) -> None
     assert prompt_of_text(tables.prompts, "1 + 1?")["prompt_id"] == FIT[0]
     assert prompt_of_text(tables.prompts, "5 + 5?")["prompt_id"] == text_id("5 + 5?")
     for bad in (" ", "\ud800"):
-        with pytest.raises(PersynError, match="empty or is no valid Unicode"):
+        with pytest.raises(PersynError, match="empty or contains invalid Unicode"):
             prompt_of_text(tables.prompts, bad)
 
 
@@ -174,8 +174,8 @@ def test_ids_that_are_none_or_several_are_told_with_the_nearest() -> None:
     assert find_prompt(prompts, "abc")["prompt_id"] == "abc1"
     for asked, sentence in (
         ("abx", "begins with 'abx'; nearest: abc1, abd2."),
-        ("zz", "begins with 'zz'; there are abc1, abd2, b3 and 3 more."),
-        ("b", "4 prompts have an id that begins with 'b': b3, b4, b5 and 1 more."),
+        ("zz", "begins with 'zz'; available: abc1, abd2, b3 and 3 more."),
+        ("b", "4 prompt ids begin with 'b'; give more characters of b3, b4, b5 and 1 more."),
     ):
         with pytest.raises(PersynError) as told:
             find_prompt(prompts, asked)

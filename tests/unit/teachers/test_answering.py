@@ -124,7 +124,7 @@ def test_seeds_belong_to_responses_not_to_their_order(fake, store, tmp_path):
 
 
 def test_unknown_teachers_and_missing_engines_are_refused(fake, store, monkeypatch):
-    with pytest.raises(PersynError, match="Teacher x is not in the pool."):
+    with pytest.raises(PersynError, match="Teacher x is not in the pool;"):
         answer({"x": PROMPTS}, [recipe("a")], store)
     answer({"a": PROMPTS[:1]}, [recipe("a")], store)
     monkeypatch.setattr(base.importlib.util, "find_spec", lambda name: None)

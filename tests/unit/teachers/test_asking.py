@@ -59,9 +59,9 @@ def test_any_engine_may_say_that_no_call_will_be_answered(fake, store, monkeypat
 
     answer_by(monkeypatch, without_room)
     sentence = (
-        r"^Teacher 'a' was stopped, as no other call of transformers a would be answered "
-        r"\(no room\): rent a a larger machine; all answers are kept, and the next run asks only "
-        r"for what is missing\.$"
+        r"^Teacher 'a' was stopped because every other call to transformers a would fail too "
+        r"\(no room\): rent a a larger machine; all answers are kept, and the next run requests "
+        r"only the missing ones\.$"
     )
     with pytest.raises(PersynError, match=sentence):
         answer({"a": PROMPTS}, [recipe("a")], store)
@@ -102,7 +102,7 @@ def test_an_answer_that_comes_twice_counts_once_and_one_to_nothing_is_refused(
     assert [row["response"] for row in rows] == [prompt for _, prompt in PROMPTS[:3]]
     assert (calls["a"]["calls"], calls["a"]["completion_tokens"]) == (3, 30)
     for other in ("no key", "0" * 32, "-" + "f" * 31, 7):
-        with pytest.raises(PersynError, match=f"a request that it was not given: {other!r}"):
+        with pytest.raises(PersynError, match=f"a generation with unknown key {other!r}"):
             answer({"a": PROMPTS}, [recipe("a")], store)
         assert len(store.read(recipe("a").shelf)) == 5, "what was asked for is kept"
         store = ResponseStore(store.root / "empty")

@@ -68,13 +68,13 @@ def test_what_other_readers_take_for_line_ends_stays_within_an_answer(tmp_path: 
     [
         ("{oops", "Line 4 of .* is not JSON"),
         ([1], "Line 4 of .* is not a JSON object"),
-        ({**ROWS[0], "teacher": "x"}, "Line 4 of .* names teacher 'x'; there are a, b"),
+        ({**ROWS[0], "teacher": "x"}, "Line 4 of .* has unknown teacher 'x'; available: a, b"),
         ({**ROWS[0], "response": " "}, "Line 4 of .* has no text in 'response'"),
         ("[" * 100_000, "Line 4 of .* is not JSON"),
         ({**ROWS[0], "response": "3"}, "Line 4 of .* a second answer"),
-        ({**ROWS[0], "response": "a\ud83d"}, "Line 4 of .* half a character .* in 'response'"),
-        ({**ROWS[0], "prompt": "a\ud83d"}, "Line 4 of .* half a character .* in 'prompt'"),
-        ({**ROWS[0], "finish_reason": "error"}, "Line 4 of .* neither stop nor length"),
+        ({**ROWS[0], "response": "a\ud83d"}, "Line 4 of .* invalid Unicode .* in 'response'"),
+        ({**ROWS[0], "prompt": "a\ud83d"}, "Line 4 of .* invalid Unicode .* in 'prompt'"),
+        ({**ROWS[0], "finish_reason": "error"}, "Line 4 of .* use 'stop' or 'length'"),
     ],
 )
 def test_a_bad_line_is_named_and_nothing_is_stored(

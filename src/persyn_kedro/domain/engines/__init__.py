@@ -1,4 +1,4 @@
-"""Engines: what runs a model, local or hosted, behind one contract."""
+"""Engines: run models, local or hosted, behind one contract."""
 
 import lazy_loader
 

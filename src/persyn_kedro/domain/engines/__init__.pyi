@@ -1,4 +1,4 @@
-"""Engines: what runs a model, local or hosted, behind one contract."""
+"""Engines: run models, local or hosted, behind one contract."""
 
 from .base import Engine as Engine, Generation as Generation, Request as Request, failed as failed
 from .registry import engine_of as engine_of

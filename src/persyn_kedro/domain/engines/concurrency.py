@@ -1,4 +1,4 @@
-"""How many requests may be under way at once: fewer after a refusal, slowly more again."""
+"""Limit the requests in flight: lower the limit after a refusal, then slowly raise it again."""
 
 import threading
 import time
@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 
 class AdaptiveLimit:
-    """Additive increase, multiplicative decrease (AIMD), as TCP does it.
+    """Additive increase, multiplicative decrease (AIMD), as in TCP.
 
-    A refusal halves the limit and holds new requests back for the time that the server asked for.
-    Every ``limit`` successes in a row raise it by one, up to ``maximum``.
+    A refusal halves the limit and delays new requests for as long as the server asked. Every
+    ``limit`` successes in a row raise it by one, up to ``maximum``.
     """
 
     def __init__(self, maximum: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -22,7 +22,7 @@ class AdaptiveLimit:
         self._changed = threading.Condition()
 
     def acquire(self, stop: threading.Event) -> bool:
-        """Wait for a place; False if ``stop`` was set meanwhile."""
+        """Wait for a free slot; return False if ``stop`` is set in the meantime."""
         with self._changed:
             while not stop.is_set():
                 wait = self._not_before - self._clock()
@@ -33,13 +33,13 @@ class AdaptiveLimit:
             return False
 
     def release(self) -> None:
-        """Give the place back."""
+        """Free the slot."""
         with self._changed:
             self._running -= 1
             self._changed.notify_all()
 
     def refused(self, retry_after: float) -> None:
-        """Halve the limit and hold new requests back for ``retry_after`` seconds."""
+        """Halve the limit and delay new requests for ``retry_after`` seconds."""
         with self._changed:
             self.limit = max(1, self.limit // 2)
             self._successes = 0

@@ -1,4 +1,4 @@
-"""Generation by any OpenAI-compatible endpoint, with the official client."""
+"""Generation with any OpenAI-compatible endpoint, through the official client."""
 
 import math
 import threading
@@ -18,7 +18,7 @@ from persyn_kedro.domain.engines.retries import MARKED, Asker, api_key
 
 
 class OpenAIEngine(Engine):
-    """Requests to a hosted model, ``max_concurrency`` at once, by threads of this process."""
+    """Sends requests to a hosted model from threads, ``max_concurrency`` at once."""
 
     in_child = False
 
@@ -29,20 +29,20 @@ class OpenAIEngine(Engine):
         assert model.settings.endpoint  # noqa: S101 - the registry chose this engine for it
         self.endpoint: EndpointSettings = model.settings.endpoint
         self.name = "openai"
-        self.context = math.inf  # the server's is not known
+        self.context = math.inf  # the server's is unknown
         self.in_flight = self.endpoint.max_concurrency
         self.unknown_finish_reason = self.endpoint.unknown_finish_reason
         self._late: list[Generation] = []
 
     def is_final(self, failure: Mapping[str, Any]) -> bool:
-        """Tell whether the prompt holds a marker that the settings do not let through."""
+        """Return whether the prompt contains a template marker and the settings do not allow it."""
         return failure["error"] == MARKED and not self.endpoint.allow_template_markers
 
     def generate(self, requests: Iterable[Request]) -> Generator[Generation, None, None]:
-        """Yield a generation for each request as it comes.
+        """Yield a generation for each request as it arrives.
 
-        What cannot be answered is an error row; one with a ``remedy`` is the last that was asked
-        for. Closing the generator waits for the requests under way, which were paid for.
+        A request that cannot be answered yields an error; after one with a ``remedy`` no further
+        request is sent. Closing the generator waits for requests in flight, which are paid for.
         """
         stop = threading.Event()
         client = _client(self.endpoint)
@@ -74,7 +74,7 @@ class OpenAIEngine(Engine):
             client.close()
 
     def drain(self) -> Iterator[Generation]:
-        """Yield what was under way as ``generate`` was closed."""
+        """Yield what was in flight when ``generate`` was closed."""
         while self._late:
             yield self._late.pop(0)
 
@@ -86,5 +86,5 @@ def _client(endpoint: EndpointSettings) -> Any:
         base_url=endpoint.url,
         api_key=api_key(endpoint) or "none",
         timeout=endpoint.timeout_seconds,
-        max_retries=0,  # tenacity's work: the client's own retries know no shared limit
+        max_retries=0,  # tenacity retries; the client's own retries would ignore the shared limit
     )

@@ -1,4 +1,4 @@
-"""An engine of the user's own: ``file.py:name``, a function of requests, model and settings."""
+"""The user's own engine: ``file.py:name``, a function of requests, model and settings."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 
@@ -10,7 +10,7 @@ class PluginEngine(Engine):
     """Calls the function that ``settings.name`` names, in the model's process."""
 
     def set_up(self) -> None:
-        """Raise a PersynError if the function is not there or does not take three arguments."""
+        """Raise a PersynError if the function is missing or does not take three arguments."""
         self._function()
 
     def generate(self, requests: Iterable[Request]) -> Generator[Generation, None, None]:

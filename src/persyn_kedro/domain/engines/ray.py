@@ -1,6 +1,6 @@
-"""Generation on a Ray cluster: vLLM through Ray Data's LLM inference, other engines in its actors.
+"""Generation on a Ray cluster: vLLM through Ray Data's LLM inference, other engines in actors.
 
-This process is the driver: it renders prompts and reads answers, and loads no weights.
+This process is the driver: it renders prompts and decodes answers, but loads no weights.
 """
 
 import math
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CARRIED = ("key", "max_new_tokens", "max_tokens", "prompt_tokens")  # through vLLM, with the answer
+CARRIED = ("key", "max_new_tokens", "max_tokens", "prompt_tokens")  # returned with the answer
 
 
 class RayEngine(Engine):
-    """Answers come ``chunk_size`` at a time, as many as the model's ``replicas`` make at once.
+    """Answers ``chunk_size`` requests at a time, on each of the model's ``replicas`` in parallel.
 
-    The requests wait in Ray's object store, which spills to disk, and not in this process. What a
-    dead node was answering is asked again elsewhere, and may come twice.
+    Requests wait in Ray's object store, which spills to disk, not in this process. Requests on a
+    node that dies are retried elsewhere, so their answers may arrive twice.
     """
 
     library = "ray"
@@ -39,27 +39,27 @@ class RayEngine(Engine):
 
     @classmethod
     def models_at_once(cls, settings: EngineSettings) -> int:
-        """Return as many as the settings allow: those without room wait."""
+        """Return the settings' limit; models without room on the cluster wait."""
         return settings.models_at_once
 
     def set_up(self) -> None:
-        """Have a cluster that the driver can reach; what ``local`` starts ends with this thread."""
+        """Connect to a cluster; one started by ``local`` ends with this thread."""
         super().set_up()
         self.cluster = reachable(self.cluster)
 
 
 class InActors(RayEngine):
-    """Another engine, ``inside``, in actors that each load the model once."""
+    """Runs another engine, ``inside``, in actors that each load the model once."""
 
     inside: type[Engine]
 
     def set_up(self) -> None:
-        """Look for what the engine inside needs too."""
+        """Set up the engine inside too."""
         self._engine_inside().set_up()
         super().set_up()
 
     def generate(self, requests: Iterable[Request]) -> Generator[Generation, None, None]:
-        """Yield the generations of the actors, in no fixed order."""
+        """Yield the actors' generations, in no fixed order."""
         from persyn_kedro.foundations.processes.ray.actors import map_blocks
 
         chunks = map_blocks(
@@ -86,22 +86,22 @@ class TransformersOnRay(InActors):
 
 
 class PluginOnRay(InActors):
-    """The user's own function in actors; it loads what it needs by itself, for each chunk."""
+    """The user's own function in actors; it is called per chunk and must load its model itself."""
 
     inside = PluginEngine
 
 
 def _load_on_node(engine: Engine) -> Callable[[Sequence[Request]], Iterable[Generation]]:
-    """Load the model in an actor, from where its node has it."""
+    """Load the model in an actor, from its path on that node."""
     engine.model = here(engine.model)
     return engine.load().generate
 
 
 class VllmOnRay(RayEngine):
-    """vLLM by ``ray.data.llm``: token ids in, token ids out, as the local vLLM engine does."""
+    """vLLM through ``ray.data.llm``: token ids in and out, like the local vLLM engine."""
 
     def generate(self, requests: Iterable[Request]) -> Generator[Generation, None, None]:
-        """Yield the answers of vLLM's workers, then the requests that were set aside."""
+        """Yield the answers of vLLM's workers, then the requests that could not be sent."""
         turns = Turns.of(self.model, self.settings)
         set_aside: list[Generation] = []
         with closing(self._answered(_rows(requests, turns, set_aside), turns.context)) as answers:
@@ -131,12 +131,12 @@ class VllmOnRay(RayEngine):
         for number, batch in enumerate(batches):
             if number == 0:
                 progress.loaded()
-            # Rows with an error come without what ``_wanted`` makes.
+            # Rows with an error lack the columns that ``_wanted`` adds.
             names = {*CARRIED, "token_ids", "__inference_error__"} & set(batch.column_names)
             yield from batch.select(sorted(names)).to_pylist()
 
     def _processor(self, context: int) -> Callable[[Any], Any]:
-        """Return Ray's processor: one stage, vLLM, that finds the model on the node it is on."""
+        """Return Ray's processor: one vLLM stage, which finds the model on its own node."""
         from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 
         model, settings, cluster = self.model, self.settings, self.cluster
@@ -146,31 +146,31 @@ class VllmOnRay(RayEngine):
             model_source=str(model.directory),
             engine_kwargs={**arguments, "disable_log_stats": True},
             batch_size=settings.chunk_size,
-            # One more than the engine has room for, so that no chunk's last answers hold it up.
+            # One more than the engine has room for, so that it is not idle while a chunk finishes.
             max_concurrent_batches=math.ceil(settings.max_num_seqs / settings.chunk_size) + 1,
             concurrency=model.settings.replicas,
             accelerator_type=model.settings.accelerator or cluster.accelerator,
             placement_group_config={
                 "bundle_per_worker": {"CPU": cluster.cpus, "GPU": cluster.gpus},
-                # Tensors are split within a node, layers between nodes.
+                # Tensor parallelism stays within a node; pipeline stages may span nodes.
                 "strategy": "STRICT_PACK" if arguments["pipeline_parallel_size"] == 1 else "PACK",
             },
             runtime_env={"env_vars": vllm.VllmEngine.environment(settings)},
-            should_continue_on_error=True,  # an error is a row
+            should_continue_on_error=True,  # errors become rows
             log_engine_metrics=False,
-            chat_template_stage=False,  # rendered and tokenized already, as everywhere
+            chat_template_stage=False,  # prompts are already rendered and tokenized
             tokenize_stage=False,
             detokenize_stage=False,
         )
         processor = build_processor(
             config,
             postprocess=_wanted,
-            preprocess_map_kwargs={"num_cpus": 0},  # or they would wait for cores that vLLM holds
+            preprocess_map_kwargs={"num_cpus": 0},  # else they wait for vLLM's cores
             postprocess_map_kwargs={"num_cpus": 0},
         )
         name = "vLLMEngineStage"
         stage = processor.get_stage_by_name(name)
-        # A copy: an assignment would run the stage's validators again, which then ask for a GPU.
+        # A copy, as assigning would rerun the stage's validators, which would require a GPU here.
         processor.stages[name] = stage.model_copy(update={"fn": _finding(stage.fn, model)})
         return processor
 
@@ -183,7 +183,7 @@ def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 def _rows(
     requests: Iterable[Request], turns: Turns, set_aside: list[Generation]
 ) -> Iterator[dict[str, Any]]:
-    """Yield what vLLM is asked, with what ``_prepared`` needs; set aside what cannot be asked."""
+    """Yield vLLM's input, with what ``_prepared`` needs; ``set_aside`` gets failed requests."""
     for request in requests:
         prepared = turns.prepare(request)
         if isinstance(prepared, Generation):
@@ -200,7 +200,7 @@ def _rows(
 
 
 def _prepared(row: dict[str, Any]) -> Prepared:
-    """Return the request of an answer's row, as far as ``Turns.finish`` looks at it."""
+    """Return the request behind an answer's row, with only what ``Turns.finish`` reads."""
     sampling = SamplingSettings(max_new_tokens=row["max_new_tokens"])
     request = Request(row["key"], "", None, sampling, 0)
     return Prepared(request, range(row["prompt_tokens"]), row["max_tokens"])
@@ -211,7 +211,7 @@ def _wanted(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _finding(stage: type, model: "ResolvedModel") -> type:
-    """Return Ray's vLLM stage, made to look for the model's files on its own node."""
+    """Return Ray's vLLM stage, modified to find the model's files on its own node."""
 
     class Finding(stage):  # type: ignore[misc, valid-type]
         def __init__(self, *args: Any, **options: Any) -> None:

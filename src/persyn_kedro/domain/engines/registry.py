@@ -1,4 +1,4 @@
-"""Which engine runs a model: chosen here alone, by the model and the settings."""
+"""Choose the engine for a model, by the model and the settings; it is chosen only here."""
 
 from typing import TYPE_CHECKING
 
@@ -29,12 +29,12 @@ ON_RAY: dict[str, type[Engine]] = {
 
 
 def local_engine(settings: EngineSettings) -> type[Engine]:
-    """Return what runs the models that are not hosted."""
+    """Return the engine class for models that are not hosted."""
     engines, name = (ON_RAY, settings.inside) if settings.name == "ray" else (HERE, settings.name)
     return engines[OWN if is_own(name) else name]
 
 
 def engine_of(model: "ResolvedModel", settings: EngineSettings) -> Engine:
-    """Return the engine of this model, on the cluster that is in force."""
+    """Return the engine for this model, with the current cluster settings."""
     engine = OpenAIEngine if model.settings.endpoint else local_engine(settings)
     return engine(model, settings, cluster.current())

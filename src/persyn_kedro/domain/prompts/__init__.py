@@ -1,4 +1,4 @@
-"""Prompts: where they come from, how they are split, and how one is found."""
+"""Prompts: read them from their source, split them, and find or select them."""
 
 import lazy_loader
 

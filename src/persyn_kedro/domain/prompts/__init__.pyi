@@ -1,4 +1,4 @@
-"""Prompts: where they come from, how they are split, and how one is found."""
+"""Prompts: read them from their source, split them, and find or select them."""
 
 from .find import find_prompt as find_prompt, prompt_of_text as prompt_of_text, some_ids as some_ids
 from .prepare import prepare_prompts as prepare_prompts, split_prompts as split_prompts

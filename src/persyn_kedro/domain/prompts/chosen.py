@@ -1,4 +1,4 @@
-"""Some prompts of a table on disk, in an order of their own."""
+"""Selected prompts of a table on disk, in any order."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -10,14 +10,14 @@ from persyn_kedro.foundations.tables.rows import TableRows
 
 
 class ChosenPrompts(Sequence[Any]):
-    """A sequence of (prompt_id, prompt) whose texts are read as it is gone through.
+    """A sequence of (prompt_id, prompt) that reads the texts lazily.
 
     Attributes:
-        rows: (n,) int64, the prompts' places in the table.
+        rows: (n,) int64, the prompts' row indices in the table.
     """
 
     def __init__(self, table: TableRows, ids: pa.Array, rows: np.ndarray) -> None:
-        """``table`` has the column ``prompt``, ``ids`` are those of all its rows."""
+        """``table`` has the column ``prompt``; ``ids`` are the prompt_ids of all its rows."""
         self._table, self._ids, self.rows = table, ids, rows
 
     @property
@@ -26,7 +26,7 @@ class ChosenPrompts(Sequence[Any]):
         return self._ids.take(pa.array(self.rows))
 
     def at(self, places: np.ndarray) -> "ChosenPrompts":
-        """Return those of these prompts, in the order of their places."""
+        """Return the prompts at these indices, in the order of the indices."""
         return ChosenPrompts(self._table, self._ids, self.rows[places])
 
     def __len__(self) -> int:
@@ -52,7 +52,7 @@ def prompt_ids(pairs: Sequence[tuple[str, str]]) -> pa.Array:
 
 
 def pick(pairs: Sequence[tuple[str, str]], places: np.ndarray) -> Iterable[tuple[str, str]]:
-    """Return the pairs at (m,) places."""
+    """Return the pairs at the (m,) indices ``places``."""
     if isinstance(pairs, ChosenPrompts):
         return pairs.at(places)
     return [pairs[place] for place in places.tolist()]

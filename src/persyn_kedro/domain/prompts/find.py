@@ -1,4 +1,4 @@
-"""One prompt, found by the beginning of its id or by its text."""
+"""Find one prompt by the beginning of its id or by its text."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode, text_id
 
 COLUMNS = ["prompt_id", "prompt", "reference", "metadata", "split", "part"]
-SHOWN = 3  # ids in a sentence
+SHOWN = 3  # ids in a message
 
 
 def find_prompt(prompts: pads.Dataset, prompt_id: str) -> dict[str, Any]:
-    """Return the row (``COLUMNS``) whose prompt_id is, or alone begins with, ``prompt_id``.
+    """Return the row (``COLUMNS``) of the only prompt whose id begins with ``prompt_id``.
 
     Raises:
-        PersynError: none or several do; the sentence names the nearest ids.
+        PersynError: no prompt or several match; the message lists the nearest ids.
     """
     begun = pc.starts_with(pc.field("prompt_id"), prompt_id)
     rows = prompts.to_table(columns=COLUMNS, filter=begun)
@@ -25,38 +25,38 @@ def find_prompt(prompts: pads.Dataset, prompt_id: str) -> dict[str, Any]:
         return rows.to_pylist()[0]
     if len(rows):
         raise PersynError(
-            f"{len(rows)} prompts have an id that begins with {prompt_id!r}: "
+            f"{len(rows)} prompt ids begin with {prompt_id!r}; give more characters of "
             f"{_listed(rows['prompt_id'])}."
         )
     ids = prompts.to_table(columns=["prompt_id"])["prompt_id"]
-    raise PersynError(f"No prompt has an id that begins with {prompt_id!r}{_near(ids, prompt_id)}.")
+    raise PersynError(f"No prompt id begins with {prompt_id!r}; {_near(ids, prompt_id)}.")
 
 
 def prompt_of_text(prompts: pads.Dataset, text: str) -> dict[str, Any]:
-    """Return the row of the prompt with this very text, or one of its own where there is none.
+    """Return the row of the prompt with exactly this text, or a new row if there is none.
 
     Raises:
-        PersynError: the text is empty or holds half characters.
+        PersynError: the text is empty or contains invalid Unicode.
     """
     if not text.strip() or not is_unicode(text):
-        raise PersynError("The text of the prompt is empty or is no valid Unicode.")
+        raise PersynError("The prompt's text is empty or contains invalid Unicode; correct it.")
     prompt_id = text_id(text)
     rows = prompts.to_table(columns=COLUMNS, filter=pc.field("prompt_id") == prompt_id).to_pylist()
     return rows[0] if rows else {**dict.fromkeys(COLUMNS), "prompt_id": prompt_id, "prompt": text}
 
 
 def some_ids(prompts: pads.Dataset) -> str:
-    """Return a few prompt_ids, for a sentence."""
+    """Return a few prompt_ids, for a message."""
     return _listed(prompts.head(SHOWN, columns=["prompt_id"])["prompt_id"])
 
 
 def _near(ids: pa.ChunkedArray, prompt_id: str) -> str:
-    """Name ids that share the longest beginning with ``prompt_id``."""
+    """List the ids with the longest common prefix with ``prompt_id``, for a message."""
     for length in range(len(prompt_id) - 1, 0, -1):
         found = ids.filter(pc.starts_with(ids, prompt_id[:length]))
         if len(found):
-            return f"; nearest: {_listed(found)}"
-    return f"; there are {_listed(ids)}"
+            return f"nearest: {_listed(found)}"
+    return f"available: {_listed(ids)}"
 
 
 def _listed(ids: pa.ChunkedArray) -> str:

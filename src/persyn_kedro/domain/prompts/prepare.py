@@ -1,4 +1,4 @@
-"""From raw rows to the prompts of the source, and to their splits."""
+"""Turn raw rows into prompts with ids, and assign each prompt to a split."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.rows import BLOCK
 from persyn_kedro.foundations.tables.seen_keys import SeenKeys
 
-VERSION = 1  # raise it when the same inputs make something else
+VERSION = 1  # raise it when the same inputs give another result
 
 T = TypeVar("T")
 
@@ -22,13 +22,13 @@ logger = logging.getLogger(__name__)
 
 
 def prepare_prompts(rows: Iterable[dict[str, Any]]) -> pa.RecordBatchReader:
-    """Give each row its content-hash ``prompt_id`` and drop repeated prompts (the first stays).
+    """Give each row its content-hash ``prompt_id`` and drop duplicate prompts (the first is kept).
 
     Returns:
-        Batches of ``schemas.SOURCE_PROMPTS``, in the order of ``rows``, read as these are.
+        Batches of ``schemas.SOURCE_PROMPTS``, in the order of ``rows``, which are read lazily.
 
     Raises:
-        PersynError: while they are read: a prompt is blank, or there is none.
+        PersynError: while reading: a prompt is blank, or there are no prompts.
     """
     return pa.RecordBatchReader.from_batches(schemas.SOURCE_PROMPTS, _new_prompts(rows))
 
@@ -41,7 +41,7 @@ def _new_prompts(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
         for row in block:
             total += 1
             if not row["prompt"].strip():
-                raise PersynError(f"Prompt {total} of {row['source']} is empty.")
+                raise PersynError(f"Prompt {total} of {row['source']} is empty; remove it.")
             first.setdefault(text_id(row["prompt"]), row)
         repeated = seen.known(list(first)).tolist()
         new = [(i, row) for (i, row), old in zip(first.items(), repeated, strict=True) if not old]
@@ -50,25 +50,25 @@ def _new_prompts(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
         records = [{"prompt_id": prompt_id, **row} for prompt_id, row in new]
         yield pa.RecordBatch.from_pylist(records, schemas.SOURCE_PROMPTS)
     if not kept:
-        raise PersynError("The prompt source holds no prompts.")
+        raise PersynError("The prompt source has no prompts; check `prepare.source`.")
     if total > kept:
-        logger.warning("%d of %d prompts were repeats and are left out", total - kept, total)
+        logger.warning("%d of %d prompts are duplicates and were dropped", total - kept, total)
     if 0 < bare < kept:
-        logger.info("%d of %d prompts have no reference to check answers by", bare, kept)
+        logger.info("%d of %d prompts have no reference to check answers against", bare, kept)
 
 
 def split_prompts(
     prompts: Iterable[pa.RecordBatch], settings: PrepareSettings, seed: int
 ) -> pa.RecordBatchReader:
-    """Draw calibration, train and test by a hash of seed and prompt, and each one's part.
+    """Assign prompts to calibration, train and test, and to parts, by a hash of seed and prompt.
 
-    A prompt's place depends on nothing but itself, so adding prompts never moves old ones.
+    A prompt's split does not depend on other prompts, so adding prompts never moves existing ones.
 
     Args:
         prompts: batches of ``schemas.SOURCE_PROMPTS``.
 
     Returns:
-        Batches of ``schemas.PROMPTS``, made as ``prompts`` are read.
+        Batches of ``schemas.PROMPTS``, made lazily as ``prompts`` are read.
     """
     batches = (_placed(batch, settings, seed) for batch in prompts)
     return pa.RecordBatchReader.from_batches(schemas.PROMPTS, batches)

@@ -1,4 +1,4 @@
-"""The rows of one prompt file: JSON, JSON lines, CSV or Parquet, as it is or compressed."""
+"""Read the rows of one prompt file: JSON, JSON Lines, CSV or Parquet, plain or compressed."""
 
 import csv
 import io
@@ -19,14 +19,14 @@ Row = dict[str, Any]
 def file_records(
     path: Place, kind: str, compression: str | None, wanted: Sequence[str]
 ) -> Iterator[Row]:
-    """Yield a file's rows in order; all columns are named, of Parquet's the ``wanted`` alone read.
+    """Yield a file's rows in order, with all column names; of Parquet, only ``wanted`` is read.
 
     Args:
         kind: one of ``foundations.storage.prompt_files.KINDS``.
-        compression: as pyarrow calls it.
+        compression: pyarrow's name of it.
 
     Raises:
-        PersynError: the file cannot be read; the sentence names it and the line or row.
+        PersynError: the file cannot be read; the message names it and the line or row.
     """
     with one_sentence_of(path), _told(path, kind, compression), path.open("rb") as raw:
         if kind == ".parquet":
@@ -39,20 +39,20 @@ def file_records(
 
 @contextmanager
 def _told(path: Place, kind: str, compression: str | None) -> Iterator[None]:
-    """Say of a damaged file what it was to be."""
+    """Name the expected format in the error for a damaged file."""
     import pyarrow as pa
 
-    packed = {"gzip": "gzip", "zstd": "Zstandard"}.get(compression or "")
+    packed = {"gzip": "a gzip file", "zstd": "a Zstandard file"}.get(compression or "")
     what = "a Parquet file" if kind == ".parquet" else packed
     try:
         yield
     except UnicodeDecodeError as error:
-        raise PersynError(f"{path} is not UTF-8.") from error
+        raise PersynError(f"{path} is not UTF-8; convert it to UTF-8.") from error
     except (pa.ArrowException, OSError) as error:
         if what is None and not is_local(path):
-            raise  # the store's own
+            raise  # the remote store's own error
         said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        how = f"is not {what}, or is damaged" if what else "cannot be read"
+        how = f"is not {what} or is corrupt" if what else "cannot be read"
         raise PersynError(f"{path} {how}: {said}.") from error
 
 
@@ -68,7 +68,7 @@ def _text(raw: IO[bytes], compression: str | None, newline: str | None = None) -
 
 
 def _seekable(raw: IO[bytes], compression: str | None) -> IO[bytes]:
-    """Return a file that can be read from its end on, as Parquet is: unpacked onto the disk."""
+    """Return a seekable file, as Parquet needs; a compressed one is unpacked to disk."""
     if not compression:
         return raw
     unpacked = tempfile.TemporaryFile()
@@ -103,8 +103,8 @@ def _object(line: str, path: Place, number: int) -> Row:
 
 def _parsed(text: str, path: Place, first_line: int) -> Any:
     try:
-        return json.loads(text.rstrip())  # else what is cut off is missed in the line after it
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
+        return json.loads(text.rstrip())  # else the error of a truncated line names the next
+    except (ValueError, RecursionError) as error:  # ValueError: a number with 5,000 digits
         line = first_line + getattr(error, "lineno", 1) - 1
         why = getattr(error, "msg", None) or str(error)
         raise PersynError(f"Line {line} of {path} is not JSON: {why}.") from error
@@ -122,13 +122,13 @@ def _csv(text: io.TextIOWrapper, path: Place) -> Iterator[Row]:
             if header is None:
                 header = cells
                 if len(set(header)) < len(header):
-                    raise PersynError(f"The header of {path} names a column twice.")
+                    raise PersynError(f"The header of {path} has a duplicate column; rename one.")
                 continue
             number += 1
             if len(cells) != len(header):
                 raise PersynError(
-                    f"Row {number} of {path} (it ends in line {rows.line_num}) has {len(cells)} "
-                    f"values, but the header has {len(header)}."
+                    f"Row {number} of {path} (ending on line {rows.line_num}) has {len(cells)} "
+                    f"values, but the header has {len(header)}; quote values with commas or quotes."
                 )
             yield dict(zip(header, cells, strict=True))
     except csv.Error as error:
@@ -141,10 +141,10 @@ def _parquet(file: IO[bytes], path: Place, wanted: Sequence[str]) -> Iterator[Ro
     table = pq.ParquetFile(file)
     names = dict.fromkeys(table.schema_arrow.names)
     if len(names) < len(table.schema_arrow):
-        raise PersynError(f"{path} names a column twice.")
+        raise PersynError(f"{path} has a duplicate column; rename one.")
     columns = [name for name in wanted if name in names]
     if not columns and table.metadata.num_rows:
-        yield names  # refused for what it lacks
+        yield names  # the caller's error then says which column is missing
         return
     for batch in table.iter_batches(columns=columns):
         exact = {name: _values(batch.column(name)) for name in batch.schema.names}
@@ -158,8 +158,8 @@ def _values(column: Any) -> list[Any]:
 
 
 def _exact(kind: Any) -> Callable[[Any], Any] | None:
-    """Return what turns a type's half- and single-precision numbers, however deep they lie, into
-    the doubles that are written alike: 0.1 stays 0.1. None if it has none."""
+    """Return a function that converts a type's half- and single-precision numbers, at any depth, to
+    the doubles with the same decimal form (0.1 stays 0.1); None if the type has none."""
     import numpy as np
     import pyarrow.types as types
 

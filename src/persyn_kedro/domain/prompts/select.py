@@ -1,6 +1,6 @@
-"""The prompts of a split, or with given ids: their ids, their rows, and their texts read lazily.
+"""Select prompts by split or by id: their ids, their rows, or their texts (read lazily).
 
-All are in the table's order, or in that of the ids.
+Results are in the table's order, or in that of the ids.
 """
 
 from collections.abc import Collection, Sequence
@@ -29,7 +29,7 @@ def select_ids(
         prompts: ``schemas.PROMPTS``.
 
     Returns:
-        ``row``, the place in ``prompts``, rising (int64); ``prompt_id`` and ``part``.
+        ``row``, the index in ``prompts``, ascending (int64); ``prompt_id`` and ``part``.
     """
     columns = {name: pads.field(name) for name in ("prompt_id", "part")}
     table = prompts.to_table(columns={**columns, "chosen": _within(prompts, splits, parts)})
@@ -45,7 +45,7 @@ def select_rows(
 ) -> list[dict[str, Any]]:
     """Return the rows of the prompts in the given splits (and parts).
 
-    For few: all of them are in memory.
+    For small selections: all rows are held in memory.
     """
     blocks = read_blocks(prompts, columns, _within(prompts, splits, parts))
     return [row for block in blocks for row in block.to_pylist()]
@@ -54,17 +54,17 @@ def select_rows(
 def select_texts(
     prompts: pads.Dataset, splits: Collection[str], parts: Collection[str] | None = None
 ) -> ChosenPrompts:
-    """Return the prompts in the given splits (and parts), their texts read as they are needed."""
+    """Return the prompts in the given splits (and parts), with texts read lazily."""
     columns = {"prompt_id": pads.field("prompt_id"), "chosen": _within(prompts, splits, parts)}
     table = prompts.to_table(columns=columns)
     return _lazily(prompts, table["prompt_id"], np.flatnonzero(table["chosen"]))
 
 
 def find_texts(prompts: pads.Dataset, ids: pa.Array | pa.ChunkedArray) -> ChosenPrompts:
-    """Return the prompts with these ids, each once, their texts read as they are needed.
+    """Return the prompts with these ids, each once, with texts read lazily.
 
     Raises:
-        KeyError: one of them is not there.
+        KeyError: an id is not in ``prompts``.
     """
     all_ids = prompts.to_table(columns=["prompt_id"])["prompt_id"]
     return _lazily(prompts, all_ids, places_of(pc.unique(ids), all_ids))
@@ -73,7 +73,7 @@ def find_texts(prompts: pads.Dataset, ids: pa.Array | pa.ChunkedArray) -> Chosen
 def find_rows(prompts: pads.Dataset, ids: pa.Array | pa.ChunkedArray) -> dict[str, dict[str, Any]]:
     """Return the prompts with these ids as rows of ``schemas.SOURCE_PROMPTS``, by prompt_id.
 
-    For few: all of them are in memory.
+    For small selections: all rows are held in memory.
     """
     wanted = pads.field("prompt_id").isin(pc.unique(ids))
     blocks = read_blocks(prompts, schemas.SOURCE_PROMPTS.names, wanted)
@@ -81,13 +81,13 @@ def find_rows(prompts: pads.Dataset, ids: pa.Array | pa.ChunkedArray) -> dict[st
 
 
 def places_of(ids: pa.Array | pa.ChunkedArray, among: pa.ChunkedArray) -> np.ndarray:
-    """Return where each of the ids is among others, all different, (n,) int32.
+    """Return the (n,) int32 indices of the ids in ``among``, which has no duplicates.
 
     Raises:
-        KeyError: one of them is not there.
+        KeyError: an id is not in ``among``.
     """
     chunked = ids if isinstance(ids, pa.ChunkedArray) else pa.chunked_array([ids])
-    if chunked.equals(among):  # tables of one order: no index of all is needed
+    if chunked.equals(among):  # tables in the same order need no index
         return np.arange(len(ids), dtype=np.int32)
     places = pc.index_in(ids, value_set=among)
     if places.null_count:
@@ -105,7 +105,7 @@ def _within(
     """Return the filter of splits and parts.
 
     Raises:
-        PersynError: the prompts have none: older programs kept them in a table of their own.
+        PersynError: the prompts have no splits, which older versions kept in a separate table.
     """
     if "split" not in prompts.schema.names:
         raise PersynError("The prompts have no splits yet: run `kedro run --pipelines=prepare`.")

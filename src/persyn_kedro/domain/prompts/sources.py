@@ -1,4 +1,4 @@
-"""Where prompts come from: files, a hub data set, or reasoning-gym tasks."""
+"""Read prompts from files, a hub dataset, or reasoning-gym tasks."""
 
 import json
 import logging
@@ -16,10 +16,10 @@ from persyn_kedro.foundations.storage.paths import is_there, place
 from persyn_kedro.foundations.storage.prompt_files import PromptFile, kind_of, prompt_files
 from persyn_kedro.foundations.tables import references
 
-VERSION = 4  # of records.py too: raise it when the same inputs make something else
+VERSION = 4  # of records.py too: raise it when the same inputs give another result
 
-SHOWN = 3  # names in a sentence
-Named = tuple[str, int, Row]  # the file's or data set's name, the row's number in it, the row
+SHOWN = 3  # names in a message
+Named = tuple[str, int, Row]  # the file's or dataset's name, the row's number in it, the row
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +27,11 @@ logger = logging.getLogger(__name__)
 def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
     """Yield rows with ``prompt``, ``reference``, ``source`` and ``metadata``.
 
-    A reference that is missing, null, NaN or blank is None; of a list see ``references``.
+    A reference that is missing, null, NaN or blank is None; for a list, see ``references``.
 
     Raises:
         PersynError: the source is missing, empty or cannot be read, a row has no prompt, or no row
-            has the reference column that was asked for; the sentence names file and row.
+            has the requested reference column; the message names file and row.
     """
     if source.tasks:
         for task in source.tasks:
@@ -43,7 +43,7 @@ def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
         columns |= dict.fromkeys(record)
         yield _row(record, whose, number, source)
     if not columns:
-        raise PersynError(f"{name} holds no prompts.")
+        raise PersynError(f"{name} has no prompts; check `prepare.source`.")
     wanted = source.reference_column
     if "reference_column" in source.model_fields_set and _column(wanted, columns) is None:
         raise PersynError(f"{name} has no column {wanted!r} (its columns: {_names(columns)}).")
@@ -57,13 +57,13 @@ def _records(source: PromptSource) -> tuple[str, Iterator[Named]]:
     path, files = place(str(source.file)), prompt_files(str(source.file))
     known = [file for file in files if kind_of(file.name)]
     if not files and not path.is_dir():
-        raise PersynError(f"The prompt file {path} does not exist.")
+        raise PersynError(f"The prompt file {path} does not exist; check `prepare.source.file`.")
     if not known:
-        what = f"The prompt file {path} is not" if is_there(path) else f"{path} has no files of"
+        what = f"The prompt file {path} is not" if is_there(path) else f"{path} has no files in"
         raise PersynError(f"{what} .jsonl, .json, .csv or .parquet (or these with .gz or .zst).")
     if unknown := [file.name for file in files if not kind_of(file.name)]:
         logger.warning(
-            "%d of the files of %s are of no known kind and are left out: %s",
+            "%d of the files in %s were ignored, as their type is unknown: %s",
             len(unknown), path, ", ".join(unknown[:SHOWN]),
         )  # fmt: skip
     return path.name or str(path), _file_records(known, source)
@@ -91,7 +91,7 @@ def _hub_records(source: PromptSource) -> Iterator[Row]:
             streaming=True,
         )
     except (OSError, ValueError) as error:
-        raise PersynError(f"The hub data set {source.hub} cannot be read: {error}") from error
+        raise PersynError(f"The hub dataset {source.hub} cannot be read: {error}") from error
 
 
 def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
@@ -103,16 +103,18 @@ def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
             f"Row {number} of {name} has no text in column {source.prompt_column!r}{kind} (its "
             f"columns: {_names(record)})."
         )
-    if not prompt.strip():  # asked before the suffix, which is text always
-        raise PersynError(f"Prompt {number} of {name} is empty.")
+    if not prompt.strip():  # checked before the suffix is added
+        raise PersynError(f"Prompt {number} of {name} is empty; remove it.")
     if not is_unicode(prompt):
-        raise PersynError(f"Row {number} of {name} holds half a character (a lone surrogate).")
+        raise PersynError(f"Row {number} of {name} has invalid Unicode (a lone surrogate).")
     try:
         right = references.reference_texts(_value(record, source.reference_column))
     except ValueError as error:
         raise PersynError(f"The reference of row {number} of {name} {error}.") from error
     if not all(map(is_unicode, right)):
-        raise PersynError(f"The reference of row {number} of {name} holds half a character.")
+        raise PersynError(
+            f"The reference of row {number} of {name} has invalid Unicode (a lone surrogate)."
+        )
     return {
         "prompt": prompt + source.prompt_suffix,
         "source": name,
@@ -121,12 +123,12 @@ def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
 
 
 def _column(name: str, columns: Iterable[str]) -> str | None:
-    """Return the column that a name means: its own, or that of the object whose key it is."""
+    """Return the column that a name refers to: itself, or the object before its first dot."""
     return next((column for column in (name, name.partition(".")[0]) if column in columns), None)
 
 
 def _value(record: Mapping[str, Any], name: str) -> Any:
-    """Return a column's value; ``a.b`` is the key b of an object in column a."""
+    """Return a column's value; ``a.b`` is the key b of the object in column a."""
     if name in record or "." not in name:
         return record.get(name)
     first, _, rest = name.partition(".")
@@ -141,12 +143,12 @@ def _names(columns: Iterable[str]) -> str:
 def _task_rows(task: TaskSettings, seed: int, suffix: str) -> Iterator[Row]:
     import reasoning_gym
 
-    first = seed % (MAX_SEED + 1 - task.size)  # item i has seed first + i, which numpy may be given
+    first = seed % (MAX_SEED + 1 - task.size)  # item i has seed first + i, which numpy must accept
     try:
         entries = reasoning_gym.create_dataset(task.name, size=task.size, seed=first, **task.config)
     except (ValueError, TypeError, AssertionError) as error:
         raise PersynError(
-            f"The reasoning-gym task {task.name!r} cannot be made: {error}"
+            f"The reasoning-gym task {task.name!r} cannot be created: {error}"
         ) from error
     for entry in entries:
         yield {

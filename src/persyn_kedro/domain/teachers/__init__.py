@@ -1,4 +1,4 @@
-"""Teachers: from wanted answers to stored ones, each paid for once."""
+"""Teachers: request answers and store them, so that each is paid for only once."""
 
 import lazy_loader
 

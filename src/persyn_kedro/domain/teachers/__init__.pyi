@@ -1,4 +1,4 @@
-"""Teachers: from wanted answers to stored ones, each paid for once."""
+"""Teachers: request answers and store them, so that each is paid for only once."""
 
 from .budget import Ledger as Ledger
 from .client import answer as answer, make_sure as make_sure

@@ -1,4 +1,4 @@
-"""What a run may spend on teachers, and what it has spent: nothing is asked that could pass it."""
+"""The budget for teachers: what a run has spent, and a check before every further call."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -11,43 +11,43 @@ if TYPE_CHECKING:
     from persyn_kedro.domain.engines.base import Generation, Request
     from persyn_kedro.domain.teachers.recipe import Recipe
 
-TEMPLATE_TOKENS = 64  # an upper bound of what a chat template adds to a prompt
+TEMPLATE_TOKENS = 64  # upper bound on the tokens that a chat template adds to a prompt
 
 
 class BudgetReached(Exception):
-    """The next call could pass a limit."""
+    """The next call could exceed a limit."""
 
 
 class Ledger:
-    """Tokens (prompt and completion) and cost of a run, in all and for each teacher.
+    """Tokens (prompt and completion) and cost of a run, in total and per teacher.
 
-    A call is reserved at its worst before it is made: a token for each byte it sends, and all
-    of ``max_new_tokens``. Once answered, what it took is booked instead.
+    Before a call is made, its worst case is reserved: one token per byte sent, plus all of
+    ``max_new_tokens``. Once it is answered, its actual usage is booked instead.
     """
 
     def __init__(self) -> None:
         self._spent: dict[str | None, list[float]] = defaultdict(lambda: [0.0, 0.0])
         self._reserved: dict[str, tuple[float, float]] = {}
         self._counts: dict[str, dict[str, float]] = {}
-        self._lock = RLock()  # several models may be asked at once
+        self._lock = RLock()  # several models may run at once
 
     def spent(self, teacher: str | None = None) -> tuple[float, float]:
-        """Return (tokens, cost) of a teacher, or of the run: booked and reserved."""
+        """Return (tokens, cost) of a teacher, or of the whole run, reservations included."""
         tokens, cost = self._spent[teacher]
         return tokens, cost
 
     def reserve(
         self, recipe: "Recipe", request: "Request", run: Budget, context: float = float("inf")
     ) -> None:
-        """Set aside what a call can take at most; ``run`` limits all teachers together.
+        """Reserve the most that a call can use; ``run`` is the limit for all teachers together.
 
-        ``context``: the most tokens that prompt and answer can have together, where that is known.
+        ``context``: the most tokens that prompt and answer can have together, if known.
 
         Raises:
-            BudgetReached: names the limit that it could pass.
+            BudgetReached: the call could exceed a limit, which the message names.
         """
         if not (run.limits or recipe.budget.limits):
-            return  # nothing to look at, and millions may be under way
+            return  # no limits; skip the bookkeeping, as there may be millions of calls
         size = sum(len(message["content"].encode()) for message in request.messages)
         size = int(min(size + TEMPLATE_TOKENS, context))
         most = int(min(recipe.sampling.max_new_tokens, context))
@@ -64,19 +64,19 @@ class Ledger:
                 if limit is not None and booked + more > limit:
                     whose = f"teacher {who!r}" if who else "the run"
                     raise BudgetReached(
-                        f"Stopped before a call that could pass {name} = {limit:g} of {whose} "
-                        f"({booked:g} booked or under way); all answers are kept, and a run with "
-                        "a higher budget goes on from here."
+                        f"Stopped because the next call could exceed {name} = {limit:g} of {whose} "
+                        f"({booked:g} spent or reserved). All answers are kept: raise the budget "
+                        "and run again to continue."
                     )
 
     def release(self, recipe: "Recipe", key: str) -> None:
-        """Take back what was set aside for a call, if anything was."""
+        """Release what was reserved for a call, if anything."""
         with self._lock:
             self._add(recipe.teacher, self._reserved.pop(key, (0.0, 0.0)), -1)
 
     def book(self, recipe: "Recipe", key: str, generation: "Generation") -> None:
-        """Book what a reserved call took: the worst again for each try that does not say, nothing
-        where the prompt was set aside."""
+        """Replace a call's reservation by what it used: the worst case for each try of unknown
+        usage, nothing if the prompt was skipped."""
         prompt = generation.prompt_tokens if generation.asked else 0
         completion = generation.completion_tokens
         took = (float(prompt + completion), recipe.cost(prompt, completion))
@@ -95,7 +95,7 @@ class Ledger:
             )
 
     def time(self, seconds: float, tokens: Mapping[str, int]) -> None:
-        """Book how long a model took, shared out by its teachers' completion ``tokens``."""
+        """Record how long a model took, divided among its teachers by completion ``tokens``."""
         total = sum(tokens.values())
         for teacher, count in tokens.items():
             share = count / total if total else 1 / len(tokens)
@@ -103,7 +103,7 @@ class Ledger:
                 self._count(teacher, seconds=seconds * share)
 
     def take_counts(self) -> list[dict[str, Any]]:
-        """Return calls, tokens, cost, failures and seconds of each teacher since the last call."""
+        """Return and reset calls, tokens, cost, failures and seconds per teacher."""
         taken, self._counts = self._counts, {}
         return [{"teacher": teacher, **counts} for teacher, counts in taken.items()]
 

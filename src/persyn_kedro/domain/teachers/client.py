@@ -1,4 +1,4 @@
-"""Get teachers' responses: from the store where they are paid for, else from an engine."""
+"""Get teachers' responses: from the store if already paid for, otherwise from an engine."""
 
 from collections.abc import Sequence
 
@@ -28,10 +28,10 @@ def answer(
     ledger: Ledger | None = None,
     go_on: bool = False,
 ) -> tuple[pa.Table, pa.Table]:
-    """Return the wanted responses and what they took, as ``make_sure`` does, with their texts.
+    """Return the requested responses with their texts, and their usage, as ``make_sure`` does.
 
     Returns:
-        RESPONSES, all of them in memory, and CALLS.
+        RESPONSES, held in memory, and CALLS.
     """
     outcomes, calls = make_sure(wanted, recipes, store, engine, seed, ledger, go_on)
     responses = pa.Table.from_batches(with_texts(outcomes, recipes, store), RESPONSES)
@@ -47,34 +47,34 @@ def make_sure(
     ledger: Ledger | None = None,
     go_on: bool = False,
 ) -> tuple[pa.Table, pa.Table]:
-    """Make sure that the store has the wanted responses; return how each ended, and what they took.
+    """Make sure that the store has the requested responses; return their outcomes and usage.
 
     Args:
-        wanted: for each teacher, its prompts as (prompt_id, prompt).
-        recipes: the pool; its order is that of both tables.
-        store: asked first. New responses, failed ones too, go into it ``engine.chunk_size`` at a
-            time. Failed ones are asked for again in the next call, unless they failed for want of
-            context and it has not grown.
-        engine: what runs the models, each loaded once, in a process of its own.
-        seed: of sampled responses; each draws from a seed of its own.
-        ledger: what may be spent, and what this run has spent so far.
-        go_on: what a teacher that fails too often leaves unasked becomes error rows, instead of
-            an error once the other models have answered.
+        wanted: each teacher's prompts as (prompt_id, prompt).
+        recipes: the pool; both returned tables follow its order.
+        store: read first. New responses, including failures, are written to it
+            ``engine.chunk_size`` at a time. Failures are retried in the next call, except those
+            that would fail again (``Engine.is_final``).
+        engine: runs the models; each is loaded once, in its own process.
+        seed: for sampled responses; each gets its own seed derived from it.
+        ledger: what this run has spent so far; by default nothing.
+        go_on: if a model fails too often, return its remaining prompts as error rows, instead of
+            raising an error once the other models have finished.
 
     Returns:
-        OUTCOMES, teacher by teacher in the prompts' order, with the number of rows that the next
-        call would ask again (``schemas.unsettled_rows``), and CALLS, one row a teacher. A call that
-        serves several teachers is counted for the first of them.
+        OUTCOMES, grouped by teacher in the order of the prompts, with the number of rows that the
+        next call would retry (``schemas.unsettled_rows``), and CALLS, one row per teacher. A call
+        shared by several teachers counts for the first of them.
 
     Raises:
-        PersynError: if a teacher is not in the pool, the engine is not installed, the engine's
-            process dies, a model fails too often, or the budget is used up; the responses made
-            until then stay in the store.
+        PersynError: a teacher is not in the pool, the engine is not installed, its process dies, a
+            model fails too often, or the budget is used up; the responses received until then stay
+            in the store.
     """
     unknown = [teacher for teacher in wanted if teacher not in {r.teacher for r in recipes}]
     if unknown:
-        raise PersynError(f"Teacher {unknown[0]} is not in the pool.")
-    give_back()  # what the prompts were chosen by
+        raise PersynError(f"Teacher {unknown[0]} is not in the pool; add it to `teachers`.")
+    give_back()  # memory used to choose the prompts
     requests = requests_for(wanted, recipes, store, engine)
     progress.came_from_store(sum(len(r.keys) - len(r.missing) for r in requests), "calls")
     stopped = _dispatch_all(requests, store, seed, ledger or Ledger(), _at_once(recipes, engine))
@@ -90,7 +90,7 @@ def _dispatch_all(
     ledger: Ledger,
     at_once: int,
 ) -> list[Stopped]:
-    """Ask each model for all that is missing; return what became of those that were stopped."""
+    """Send each model its missing requests; return why models were stopped, if any were."""
     groups = by_model([each for each in requests if len(each.missing)])
     for group in groups:
         group[0].engine.set_up()
@@ -102,15 +102,16 @@ def _dispatch_all(
         except Stopped as stop:
             stopped.append(stop)
 
-    give_back()  # models' answers may take days
+    give_back()  # the models may run for days
     for_each(ask, groups, at_once)
     return stopped
 
 
 def _at_once(recipes: Sequence[Recipe], engine: EngineSettings) -> int:
-    """Return how many models are asked at a time: one where money or tokens are limited.
+    """Return how many models may run at once: only one if cost or tokens are limited.
 
-    What several have under way is booked at its worst, and would end a budget too early.
+    Requests in flight are reserved at their worst case; those of several models would use up the
+    budget too early.
     """
     limited = engine.budget.limits or any(recipe.budget.limits for recipe in recipes)
     return 1 if limited else local_engine(engine).models_at_once(engine)

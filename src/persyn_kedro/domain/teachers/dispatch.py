@@ -1,4 +1,4 @@
-"""Send one model's calls to its engine: within the budget, and until it answers no more."""
+"""Send one model's calls to its engine, unless the budget is used up or it fails too often."""
 
 import logging
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -18,22 +18,22 @@ log = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
-    """A model failed too often, or will answer nothing."""
+    """A model failed too often, or would fail on every further call."""
 
 
 def dispatch(
     group: Sequence[TeacherRequests], store: ResponseStore, seed: int, ledger: Ledger
 ) -> None:
-    """Have one model's calls made and recorded, on any exit those that it has answered.
+    """Make one model's calls and record the answers; on any exit, those received are recorded.
 
     Raises:
-        PersynError: the model's process died, or the budget is used up.
-        Stopped: over ``max_failure_share`` of the calls failed, or one failed in a way in which all
-            would. The others are noted as not asked.
+        PersynError: the model's process died, the budget is used up, or calls were not answered.
+        Stopped: more than ``max_failure_share`` of the calls failed, or one failed in a way that
+            all others would. The remaining calls are noted as not asked.
     """
     engine, count = group[0].engine, sum(len(each.missing) for each in group)
     label = f"{engine.name} {engine.model.name}"
-    log.info("%s: %d responses to generate with %s", engine.model.name, count, engine.name)
+    log.info("%s: generating %d responses with %s", engine.model.name, count, engine.name)
     for recipe in {each.recipe.shelf: each.recipe for each in group}.values():
         store.describe(recipe.shelf, recipe.identity)
     requests = _Admitted(group, ledger, seed)
@@ -49,13 +49,15 @@ def dispatch(
         raise PersynError(str(requests.reached)) from requests.reached
     left = recorder.pending.left
     if left:
-        raise PersynError(f"{label} gave no answer to {left} of {count} requests.")
+        raise PersynError(
+            f"{label} returned no answer to {left} of {count} requests; run again to retry them."
+        )
 
 
 def _record_all(
     engine: Engine, requests: Iterable[Request], recorder: Recorder
 ) -> Generation | None:
-    """Return the answer after which the model was stopped, if it was."""
+    """Record all answers; return the one after which the model was stopped, if any."""
     tally, share = recorder.tally, engine.settings.max_failure_share
     try:
         with closing(_generations(engine, requests, tally.label)) as generations:
@@ -65,7 +67,7 @@ def _record_all(
                 if generation.remedy or tally.is_failing(share):
                     return generation
     finally:
-        for late in engine.drain():  # paid for as well
+        for late in engine.drain():  # these are paid for too
             recorder.record(late)
         recorder.flush()
         tally.report()
@@ -73,7 +75,7 @@ def _record_all(
 
 
 class _Admitted:
-    """The calls' requests, as far as the budget goes; ``reached`` says where it ended."""
+    """The calls' requests, as long as the budget lasts; ``reached`` is the limit that ended it."""
 
     def __init__(self, group: Sequence[TeacherRequests], ledger: Ledger, seed: int) -> None:
         self._group, self._ledger, self._seed = group, ledger, seed
@@ -93,7 +95,7 @@ class _Admitted:
 def _generations(
     engine: Engine, requests: Iterable[Request], label: str
 ) -> Generator[Generation, None, None]:
-    """Run the engine where it belongs. A child is started for a first request, not for none."""
+    """Run the engine in a child process or in this one; start no child without a request."""
     admitted = iter(requests)
     first = next(admitted, None)
     if first is None:
@@ -107,17 +109,17 @@ def _generations(
 
 
 def _why(last: Generation, recorder: Recorder) -> str:
-    """Say why the model was stopped after its ``last`` answer."""
+    """Return the message that says why the model was stopped after its ``last`` answer."""
     tally = recorder.tally
     if last.remedy:
         teacher = recorder.pending.of(last.key).recipe.teacher
         why = (
-            f"Teacher {teacher!r} was stopped, as no other call of {tally.label} would be answered "
-            f"({last.error}): {last.remedy.replace('{teacher}', teacher)}"
+            f"Teacher {teacher!r} was stopped because every other call to {tally.label} would fail "
+            f"too ({last.error}): {last.remedy.replace('{teacher}', teacher)}"
         )
     else:
         why = (
-            f"{tally.label} failed on {tally.failures} of {tally.sent} prompts (the last: "
-            f"{last.error}), so it was stopped"
+            f"{tally.label} was stopped because it failed on {tally.failures} of {tally.sent} "
+            f"prompts (last error: {last.error})"
         )
-    return f"{why}; all answers are kept, and the next run asks only for what is missing."
+    return f"{why}; all answers are kept, and the next run requests only the missing ones."

@@ -1,4 +1,4 @@
-"""Answers that a user already has, put into the response store under their teachers' keys."""
+"""Import answers that a user already has into the response store, under their teachers' keys."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,20 +13,20 @@ from persyn_kedro.foundations.storage.paths import Place, is_there, one_sentence
 COLUMNS = ("prompt", "teacher", "response")
 FINISHES = ("stop", "length")
 
-IMPORTED = "import"  # what the column `engine` says of them
+IMPORTED = "import"  # their value in the column `engine`
 
 
 def import_responses(
     path: Place, recipes: Sequence[Recipe], store: ResponseStore
 ) -> dict[str, int]:
-    """Store a JSONL file's answers under their teachers' keys, and return how many for each.
+    """Store a JSONL file's answers under their teachers' keys; return the count per teacher.
 
-    Each line has ``prompt`` (as it is asked, with ``prepare.source.prompt_suffix``), ``teacher``,
-    ``response`` and, if not "stop", ``finish_reason`` "length". An answer that the store has is
-    not replaced. Nothing is stored unless the whole file is good.
+    Each line has ``prompt`` (as sent, with ``prepare.source.prompt_suffix``), ``teacher``,
+    ``response`` and optionally ``finish_reason`` ("stop", the default, or "length"). Answers
+    already in the store are not replaced. Nothing is stored unless the whole file is valid.
 
     Raises:
-        PersynError: names the line that is no such row, or that answers as another one did.
+        PersynError: a line is invalid, or contradicts another; the message names it.
     """
     by_name = {recipe.teacher: recipe for recipe in recipes}
     rows: dict[str, dict[str, Any]] = {}
@@ -36,8 +36,8 @@ def import_responses(
         key = row["response_key"]
         if key in rows and rows[key]["response"] != row["response"]:
             raise PersynError(
-                f"Line {number} of {path} gives teacher {recipe.teacher!r} a second answer to one "
-                "prompt."
+                f"Line {number} of {path} has a second answer of teacher {recipe.teacher!r} to the "
+                "same prompt; keep only one."
             )
         rows[key], owners[key] = row, recipe
     counts = dict.fromkeys(by_name, 0)
@@ -70,8 +70,8 @@ def _lines(path: Place) -> Iterator[tuple[int, Any]]:
                 if text.strip():
                     yield number, json.loads(text)
         except UnicodeDecodeError as error:
-            raise PersynError(f"{path} is not UTF-8.") from error
-        except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
+            raise PersynError(f"{path} is not UTF-8; convert it to UTF-8.") from error
+        except (ValueError, RecursionError) as error:  # ValueError: a number with 5,000 digits
             why = getattr(error, "msg", None) or str(error)
             raise PersynError(f"Line {number} of {path} is not JSON: {why}.") from error
 
@@ -81,17 +81,15 @@ def _row(line: Any, where: str, recipes: Mapping[str, Recipe]) -> tuple[Recipe, 
         raise PersynError(f"{where} is not a JSON object.")
     for column in COLUMNS:
         if not isinstance(line.get(column), str) or not line[column].strip():
-            raise PersynError(f"{where} has no text in {column!r}.")
+            raise PersynError(f"{where} has no text in {column!r}; add it, or remove the line.")
         if not is_unicode(line[column]):
-            raise PersynError(f"{where} holds half a character (a lone surrogate) in {column!r}.")
+            raise PersynError(f"{where} has invalid Unicode (a lone surrogate) in {column!r}.")
     if line["teacher"] not in recipes:
         known = ", ".join(recipes)
-        raise PersynError(f"{where} names teacher {line['teacher']!r}; there are {known}.")
+        raise PersynError(f"{where} has unknown teacher {line['teacher']!r}; available: {known}.")
     finish = line.get("finish_reason", "stop")
     if finish not in FINISHES:
-        raise PersynError(
-            f"{where} has finish_reason {finish!r}, which is neither stop nor length."
-        )
+        raise PersynError(f"{where} has finish_reason {finish!r}; use 'stop' or 'length'.")
     recipe, prompt_id = recipes[line["teacher"]], text_id(line["prompt"])
     return recipe, {
         "response_key": recipe.response_key(prompt_id),
@@ -101,7 +99,7 @@ def _row(line: Any, where: str, recipes: Mapping[str, Recipe]) -> tuple[Recipe, 
         "sample_index": 0,
         "response": line["response"],
         "finish_reason": finish,
-        "prompt_tokens": 0,  # not known, and not paid for here
+        "prompt_tokens": 0,  # unknown, and not paid for here
         "completion_tokens": 0,
         "error": None,
         "engine": IMPORTED,

@@ -1,4 +1,4 @@
-"""Several pieces of work at once, each in a thread; the first that fails calls the others off."""
+"""Process several items in parallel threads; the first failure cancels the others."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 def for_each(work: Callable[[T], None], items: Sequence[T], at_once: int) -> None:
-    """Call ``work`` for each item, ``at_once`` at a time: one by one in this thread for 1.
+    """Call ``work`` for each item, ``at_once`` in parallel; 1 runs them one by one in this thread.
 
     Raises:
-        Exception: the first that a piece of work raised, once the others have ended too.
+        Exception: the first one raised by ``work``, after the other calls have ended.
     """
     if at_once == 1 or len(items) < 2:
         for item in items:

@@ -1,4 +1,4 @@
-"""Which calls of one model are not answered yet."""
+"""Track which of one model's calls are not answered yet."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,9 +9,9 @@ from persyn_kedro.domain.teachers.requests import Call, TeacherRequests
 
 
 class PendingCalls:
-    """One model's calls, found by their keys: 25 bytes a call, for millions of them.
+    """One model's calls by key, in 25 bytes per call, as there may be millions.
 
-    Each is looked up by the first 64 bits of its key, which is a hash.
+    Calls are looked up by the first 64 bits of their keys, which are hashes.
     """
 
     def __init__(self, group: Sequence[TeacherRequests]) -> None:
@@ -23,14 +23,14 @@ class PendingCalls:
         self._open = np.ones(len(heads), bool)
 
     def __len__(self) -> int:
-        """Return how many there are in all, answered or not."""
+        """Return the number of calls, answered or not."""
         return len(self._open)
 
     def take(self, key: str) -> Call | None:
-        """Return an answer's call, which is then no longer open; None if it was not.
+        """Mark the call with this key as answered and return it; None if it already was.
 
         Raises:
-            KeyError: it is none of the calls.
+            KeyError: no call has this key.
         """
         number, call = self._find(key)
         was_open = self._open[number]
@@ -38,10 +38,10 @@ class PendingCalls:
         return call if was_open else None
 
     def of(self, key: str) -> Call:
-        """Return an answer's call, whether or not it is open.
+        """Return the call with this key, answered or not.
 
         Raises:
-            KeyError: it is none of the calls.
+            KeyError: no call has this key.
         """
         return self._find(key)[1]
 
@@ -58,11 +58,11 @@ class PendingCalls:
 
     @property
     def left(self) -> int:
-        """How many are open."""
+        """The number of calls not answered yet."""
         return int(self._open.sum())
 
     def calls(self) -> Iterator[Call]:
-        """Yield those that are open."""
+        """Yield the calls not answered yet."""
         return (self._call(number) for number in np.flatnonzero(self._open).tolist())
 
     def _call(self, number: int) -> Call:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A teacher with its model. Prices are for a million completion and prompt tokens.
+    """A teacher with its model. Prices are per million completion or prompt tokens.
 
     Two teachers with the same weights, system prompt, chat template and sampling settings share
-    their responses, whatever they are called.
+    their responses, whatever their names.
     """
 
     teacher: str
@@ -41,12 +41,12 @@ class Recipe:
 
     @cached_property
     def shelf(self) -> str:
-        """The response store's shelf: one for each pair of weights and recipe."""
+        """The shelf in the response store: one per pair of weights and recipe."""
         return settings_id({"weights_id": self.weights_id, "recipe_id": self.recipe_id})
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the shelf holds, in words, for its identity.json."""
+        """A readable description of the shelf, for its identity.json."""
         return {
             "model": self.model.name,
             "weights_id": self.weights_id,
@@ -55,12 +55,12 @@ class Recipe:
         }
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """Return what these tokens cost."""
+        """Return the cost of these tokens."""
         return (prompt_tokens * self.prompt_price + completion_tokens * self.price) / 1e6
 
     def response_key(self, prompt_id: str, sample_index: int = 0) -> str:
         """Return the identity of this recipe's response to a prompt."""
-        # settings_id of the four names: written out, for there is one for each prompt and teacher
+        # Equals settings_id of the four values; written out for speed, as it runs for every prompt
         weights_id, recipe_id = self._quoted
         return text_id(
             f'{{"prompt_id": {_quoted(prompt_id)}, "recipe_id": {recipe_id}, '
@@ -101,13 +101,13 @@ def make_recipes(teachers: Teachers, models: "dict[str, ResolvedModel]") -> list
 
 
 def resolve_recipes(teachers: Teachers, models: Models) -> list[Recipe]:
-    """Return the teachers' recipes with their models fetched, each model once."""
+    """Return the teachers' recipes; each model is fetched once."""
     names = dict.fromkeys(teacher.model for teacher in teachers.root.values())
     return make_recipes(teachers, resolve_models(models, names))
 
 
 def pool_identity(recipes: list[Recipe]) -> list[dict[str, str]]:
-    """Return what a router must remember of the pool, in the settings' order."""
+    """Return what a router must store about the pool, in the settings' order."""
     return [
         {"teacher": r.teacher, "weights_id": r.weights_id, "recipe_id": r.recipe_id}
         for r in recipes

@@ -1,4 +1,4 @@
-"""What becomes of one model's answers: counted, booked, noted, and stored in chunks."""
+"""Record one model's answers: count them, book their usage and store them in chunks."""
 
 import logging
 import time
@@ -17,13 +17,13 @@ from persyn_kedro.foundations.hashing import as_unicode
 from persyn_kedro.foundations.progress import Watch
 
 log = logging.getLogger(__name__)
-JUDGED_FROM = 10  # answers before a model can be called a failing one
+JUDGED_FROM = 10  # answers before a model can count as failing
 
 
 class Tally:
-    """How many of one model's calls are answered, and how many of the answers failed.
+    """Counts how many of one model's calls are answered, and how many failed.
 
-    A prompt that was set aside before the model saw it is no failure of the model's.
+    A prompt that was skipped before it reached the model is not a failure of the model.
     """
 
     def __init__(self, label: str, calls: int, watch: Watch) -> None:
@@ -34,7 +34,7 @@ class Tally:
         self._lap = (time.monotonic(), Counter[str]())
 
     def count(self, call: Call, generation: Generation) -> None:
-        """Count an answer, as the table of calls will."""
+        """Count an answer in the same way as the table CALLS."""
         self._lap[1][call.recipe.teacher] += generation.completion_tokens
         self.sent += generation.asked
         if generation.error is not None:
@@ -53,11 +53,11 @@ class Tally:
         )
 
     def give_up(self, calls: int) -> None:
-        """Count calls that are not made any more as failed."""
+        """Count calls that will not be made as failed."""
         self._watch.advance(0, skipped=calls, failed=calls)
 
     def lap(self) -> tuple[float, dict[str, int]]:
-        """Return the seconds and the teachers' completion tokens since the last call."""
+        """Return the seconds and the completion tokens per teacher since the last lap."""
         (begun, tokens), now = self._lap, time.monotonic()
         self._lap = (now, Counter())
         return now - begun, dict(tokens)
@@ -66,22 +66,22 @@ class Tally:
         return self.sent >= JUDGED_FROM and self.failures > share * self.sent
 
     def report(self) -> None:
-        """Say how many responses are errors, the commonest of these, and unknown endings."""
+        """Log how many responses are errors, the most common errors, and unknown finish reasons."""
         if self._errors:
             common = "; ".join(f"{count} x {error}" for error, count in self._errors.most_common(3))
             total = self._errors.total()
             log.warning("%s: %d of %d have no response: %s", self.label, total, self._calls, common)
         for (reason, taken), count in self._unknown_reasons.most_common(3):
             log.warning(
-                "%s: %d answers ended with finish_reason %r, which is not known, and count as %s "
-                "(unknown_finish_reason of the endpoint)", self.label, count, reason, taken,
+                "%s: %d answers have the unknown finish_reason %r; they count as %s "
+                "(the endpoint's unknown_finish_reason)", self.label, count, reason, taken,
             )  # fmt: skip
 
 
 class Recorder:
-    """One model's answers as rows: counted, booked, noted, and stored ``chunk_size`` at a time.
+    """Counts, books and stores one model's answers, in chunks of at most ``chunk_size``.
 
-    What is in flight is paid for too: with it a kill costs ``chunk_size`` answers at most.
+    Requests in flight count towards a chunk, so a kill loses at most ``chunk_size`` paid answers.
     """
 
     def __init__(
@@ -95,16 +95,17 @@ class Recorder:
         self._rows: list[dict[str, Any]] = []
 
     def record(self, generation: Generation) -> None:
-        """Take an answer, unless its call has one already (a lost node's, done again).
+        """Record an answer, unless its call is already answered (by a node that was then lost).
 
         Raises:
-            PersynError: there is no such call.
+            PersynError: no call has its key.
         """
         try:
             call = self.pending.take(generation.key)
-        except (KeyError, ValueError, TypeError, OverflowError):  # of an own engine: no key at all
+        except (KeyError, ValueError, TypeError, OverflowError):  # a user's engine: not even a key
             raise PersynError(
-                f"{self.tally.label} answered a request that it was not given: {generation.key!r}."
+                f"{self.tally.label} returned a generation with unknown key {generation.key!r}; "
+                "it must be the key of its request."
             ) from None
         if call is None:
             return
@@ -118,16 +119,16 @@ class Recorder:
             self.flush()
 
     def flush(self) -> None:
-        """Store what there is, and book the time that it took."""
+        """Store the buffered rows, and book the time that they took."""
         for recipe_id, requests in self._requests.items():
             own = [row for row in self._rows if row["recipe_id"] == recipe_id]
             self._store.append(requests.recipe.shelf, own)
-            # Shelf by shelf: if the disk fills up in between, a second try stores none twice.
+            # Shelf by shelf, so that a retry after a full disk stores no row twice.
             self._rows = [row for row in self._rows if row["recipe_id"] != recipe_id]
         self._ledger.time(*self.tally.lap())
 
     def give_up(self) -> None:
-        """Note what is pending as not asked, and book nothing for it: others may spend it."""
+        """Note pending calls as not asked and release their reservations for other teachers."""
         self.tally.give_up(self.pending.left)
         for call in self.pending.calls():
             self._ledger.release(call.recipe, call.key)
@@ -135,7 +136,7 @@ class Recorder:
             self._requests[call.recipe.recipe_id].outcomes.note(row)
 
     def _engine_of(self, generation: Generation) -> str | None:
-        """Return the engine as it is recorded: with a finish reason that is not known."""
+        """Return the value of the column `engine`: its name, and any unknown finish reason."""
         if not generation.asked:
             return None
         reason = generation.unknown_reason
@@ -143,13 +144,13 @@ class Recorder:
 
 
 def _storable(generation: Generation) -> Generation:
-    """Replace half characters, which a server's JSON can hold but no file: the answer is paid."""
+    """Replace lone surrogates, which JSON allows but files do not: the answer is paid for."""
     error = None if generation.error is None else as_unicode(generation.error)
     return replace(generation, response=as_unicode(generation.response), error=error)
 
 
 def _row(call: Call, generation: Generation, engine: str | None) -> dict[str, Any]:
-    """Return the row of ``schemas.STORED_RESPONSES`` for an answer; ``engine`` None: not asked."""
+    """Return an answer as a row of ``schemas.STORED_RESPONSES``; ``engine`` None: not asked."""
     return {
         "response_key": call.key,
         "weights_id": call.recipe.weights_id,

@@ -1,4 +1,4 @@
-"""What each teacher must answer, and what of it the store has."""
+"""What each teacher must answer, and which of these answers the store already has."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ from persyn_kedro.foundations.tables.memory import give_back
 from persyn_kedro.foundations.tables.schemas import STORED_OUTCOMES, WORD
 
 NOT_ASKED = "not asked: the model was stopped"
-ROWS_AT_ONCE = 4096  # as Python objects
-UNKNOWN_REASON = ": finish_reason "  # in the column `engine`, before a reason that is not known
+ROWS_AT_ONCE = 4096  # held as Python objects
+UNKNOWN_REASON = ": finish_reason "  # precedes an unknown reason in the column `engine`
 
 Wanted = Mapping[str, Sequence[tuple[str, str]]]  # {teacher: [(prompt_id, prompt)]}
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A response that the store lacks, and the first teacher that wants it, who pays."""
+    """A response missing from the store, and the first teacher that needs it, who is charged."""
 
     key: str
     recipe: Recipe
@@ -36,21 +36,21 @@ class Call:
 
 
 class Outcomes:
-    """How one shelf's responses ended, without their texts: several teachers may share it."""
+    """How the responses of one shelf ended, without texts; several teachers may share a shelf."""
 
     def __init__(self, stored: pa.Table) -> None:
         """``stored`` has rows of STORED_OUTCOMES that need no new call."""
         self._tables, self._new, self._lock = [stored], list[dict[str, Any]](), Lock()
 
     def note(self, row: Mapping[str, Any]) -> None:
-        """Take a new row of STORED_RESPONSES; each key has one."""
+        """Add a new row of STORED_RESPONSES; each key has only one."""
         with self._lock:
             self._new.append({name: row[name] for name in STORED_OUTCOMES.names})
             if len(self._new) == ROWS_AT_ONCE:
                 self._pack()
 
     def rows(self, keys: pa.Array) -> pa.Table:
-        """Return the rows of these keys, in their order."""
+        """Return the rows with these keys, in the order of the keys."""
         self._pack()
         table = pa.concat_tables(self._tables)
         return table.take(pc.index_in(keys, value_set=table["response_key"]))
@@ -63,15 +63,16 @@ class Outcomes:
 
 @dataclass
 class TeacherRequests:
-    """What one teacher is to answer.
+    """What one teacher must answer.
 
     Attributes:
-        engine: what runs its model.
-        pairs: (prompt_id, prompt) of all responses wanted.
+        engine: runs the teacher's model.
+        pairs: (prompt_id, prompt) of all requested responses.
         ids: the prompt_ids of ``pairs``.
-        keys: of all responses wanted.
-        outcomes: how they ended, as far as they have.
-        missing: (m,) the places in ``keys`` of those to ask for, each for this teacher alone.
+        keys: the response keys of ``pairs``.
+        outcomes: how they ended, as far as known.
+        missing: (m,) indices in ``keys`` of the responses to request; no other teacher requests
+            the same.
     """
 
     recipe: Recipe
@@ -84,16 +85,16 @@ class TeacherRequests:
 
     @property
     def missing_keys(self) -> pa.Array:
-        """The keys to ask for."""
+        """The keys of the responses to request."""
         return self.keys.take(pa.array(self.missing))
 
     def call(self, number: int) -> Call:
-        """Return the call for one of ``missing``."""
+        """Return the call for item ``number`` of ``missing``."""
         place = self.missing[number]
         return Call(self.keys[place].as_py(), self.recipe, self.ids[place].as_py())
 
     def requests(self, seed: int) -> Iterator[tuple[Call, Request]]:
-        """Yield the calls to make and what they ask, in the prompts' order."""
+        """Yield each call to make with its request, in the order of the prompts."""
         system, sampling = self.recipe.system, self.recipe.sampling
         for number, (_, prompt) in enumerate(pick(self.pairs, self.missing)):
             call = self.call(number)
@@ -104,7 +105,7 @@ class TeacherRequests:
 def requests_for(
     wanted: Wanted, recipes: Sequence[Recipe], store: ResponseStore, settings: EngineSettings
 ) -> list[TeacherRequests]:
-    """Return what each teacher is asked, with what the store has of it and needs no new call."""
+    """Return each teacher's requests, with the stored outcomes that need no new call."""
     ids = {r.teacher: prompt_ids(wanted.get(r.teacher, ())) for r in recipes}
     keys = {
         r.teacher: pa.array(map(r.response_key, ids[r.teacher].to_pylist()), pa.string())
@@ -130,7 +131,7 @@ def requests_for(
 
 
 def by_model(requests: Sequence[TeacherRequests]) -> list[list[TeacherRequests]]:
-    """Group what one loaded model answers: one template and dtype as well."""
+    """Group requests that one loaded model can answer: same weights, template and dtype."""
     groups: dict[tuple[str, str, str], list[TeacherRequests]] = {}
     for each in requests:
         model = each.recipe.model
@@ -142,9 +143,9 @@ def by_model(requests: Sequence[TeacherRequests]) -> list[list[TeacherRequests]]
 def answered_prompts(
     recipe: Recipe, store: ResponseStore, settings: EngineSettings, keys: pa.Array | None = None
 ) -> pa.Table:
-    """Return the store's rows of a recipe that need no new call, as STORED_OUTCOMES.
+    """Return a recipe's stored rows that need no new call, as STORED_OUTCOMES.
 
-    Where there are ``keys``, those of these alone.
+    If ``keys`` is given, only those with one of these keys.
     """
     if keys is not None and not len(keys):
         return STORED_OUTCOMES.empty_table()  # without reading the store
@@ -159,14 +160,14 @@ def answered_prompts(
 
 
 def is_settled(outcome: Mapping[str, Any], engine: Engine) -> bool:
-    """Tell whether asking again would change nothing: answered, or failed for good."""
+    """Return whether a retry would change nothing: the request was answered, or failed for good."""
     if outcome["error"] is None:
         return True
     return outcome["error"] != NOT_ASKED and engine.is_final(outcome)
 
 
 def _as_counted(rows: pa.Table, taken_for: str | None) -> pa.Table:
-    """Let answers that ended in an unknown way count as the settings say now, not as they did."""
+    """Map unknown finish reasons by the current settings, not by those at the time of the call."""
     engines = rows["engine"].cast(pa.string())
     marked = pc.fill_null(pc.match_substring(engines, UNKNOWN_REASON), False)
     if taken_for is None or not pc.any(marked).as_py():
@@ -177,7 +178,7 @@ def _as_counted(rows: pa.Table, taken_for: str | None) -> pa.Table:
 
 
 def _missing(keys: pa.Array, taken: Sequence[pa.Array]) -> np.ndarray:
-    """Return the places of the keys that are not taken, each key's first."""
+    """Return the indices of the keys that are not taken; only the first if a key repeats."""
     there = pa.concat_arrays([keys[:0], *taken])
     found = pc.is_in(keys, value_set=there).to_numpy(zero_copy_only=False)
     first = pc.index_in(keys, value_set=keys).to_numpy() == np.arange(len(keys))

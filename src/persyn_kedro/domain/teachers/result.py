@@ -1,4 +1,4 @@
-"""What comes back: how each wanted response ended (OUTCOMES), what it took (CALLS), its text."""
+"""Results: how each requested response ended (OUTCOMES), the usage (CALLS), and the texts."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from persyn_kedro.foundations.tables.schemas import CALLS, OUTCOMES, RESPONSES, 
 
 
 def results_of(requests: list[TeacherRequests]) -> tuple[pa.Table, pa.Table]:
-    """Return OUTCOMES and CALLS of requests, which are let go one by one: they may be large."""
+    """Return OUTCOMES and CALLS; ``requests`` is emptied on the way, to free memory."""
     outcomes, calls, unsettled = [OUTCOMES.empty_table()], [], 0
     while requests:
         each = requests.pop(0)
@@ -38,7 +38,7 @@ def _outcomes(requests: TeacherRequests) -> pa.Table:
 
 
 def _calls(requests: TeacherRequests, new: pa.Table) -> dict[str, Any]:
-    made = new.filter(pc.is_valid(new["engine"]))  # asked at all
+    made = new.filter(pc.is_valid(new["engine"]))  # sent to the model
     tokens = [pc.sum(made[f"{k}_tokens"]).as_py() or 0 for k in ("prompt", "completion")]
     return {
         "teacher": requests.recipe.teacher,
@@ -54,25 +54,25 @@ def _calls(requests: TeacherRequests, new: pa.Table) -> dict[str, Any]:
 def with_texts(
     outcomes: pa.Table, recipes: Sequence[Recipe], store: ResponseStore
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the responses (RESPONSES) of rows of OUTCOMES, which are in the store.
+    """Yield rows of OUTCOMES as RESPONSES, with the texts from the store.
 
-    Of one teacher at a time the texts are in memory. A failed response has none.
+    Only one teacher's texts are in memory at a time. A failed response has an empty text.
 
     Raises:
-        PersynError: one is no longer there.
+        PersynError: a response is no longer in the store.
     """
     by_name = {recipe.teacher: recipe for recipe in recipes}
     for teacher, rows in _runs(outcomes):
         recipe = by_name[teacher]
         stored = store.read(recipe.shelf, ["response_key", "response"])
         places = pc.index_in(rows["response_key"], value_set=stored["response_key"])
-        # Together they may be over 2 GiB, which string cannot address.
+        # Together the texts may exceed 2 GiB, which `string` cannot address.
         known = stored["response"].cast(pa.large_string()).combine_chunks()
         places = pc.if_else(pc.is_null(rows["error"]), places, None)
         if places.null_count > len(rows) - rows["error"].null_count:
             raise PersynError(
-                f"The store has lost responses of teacher {teacher!r} while they were used: the "
-                "same command asks for them again."
+                f"Responses of teacher {teacher!r} disappeared from the store during the run; run "
+                "the same command again to request them."
             )
         for start in range(0, len(rows), BLOCK):
             block, place = rows.slice(start, BLOCK), places.slice(start, BLOCK)
@@ -81,7 +81,7 @@ def with_texts(
 
 
 def _responses(outcomes: pa.Table, texts: pa.Array, recipe: Recipe) -> pa.RecordBatch:
-    """Return RESPONSES of some rows of OUTCOMES, all of one teacher."""
+    """Return rows of OUTCOMES, all of one teacher, as RESPONSES."""
     added = {
         "response": texts,
         "weights_id": pa.repeat(recipe.weights_id, len(texts)),
@@ -97,7 +97,7 @@ def _responses(outcomes: pa.Table, texts: pa.Array, recipe: Recipe) -> pa.Record
 
 
 def _runs(outcomes: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """Yield each teacher's rows, as far as they follow one another."""
+    """Yield each run of consecutive rows with the same teacher."""
     names = outcomes["teacher"].combine_chunks().dictionary_encode()
     codes = names.indices.to_numpy()
     borders = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]

@@ -1,4 +1,4 @@
-"""The training set: routed answers, verified and merged, and the origin of each row."""
+"""The training set: routed answers, verified and merged, and where each row came from."""
 
 import lazy_loader
 

@@ -19,12 +19,12 @@ EXACT = QualitySettings(kind="exact_answer")
 def exact_checker(
     prompts: pads.Dataset, thinks: dict[str, Think], store: QualityStore, texts: Texts
 ) -> Check:
-    """Return a function that checks responses to prompts with a reference, and omits the others.
+    """Return a function that checks responses to prompts with a reference, and skips the others.
 
     Args:
         prompts: ``schemas.PROMPTS`` or ``SOURCE_PROMPTS``, read block by block.
         thinks: each teacher's ``think`` setting.
-        texts: reads the texts of OUTCOMES; of RESPONSES, which have them, ``pa.Table.to_batches``.
+        texts: reads the texts of OUTCOMES; ``pa.Table.to_batches`` for RESPONSES, which have them.
     """
     names = {"prompt_id": pads.field("prompt_id"), "known": pads.field("reference").is_valid()}
     table = prompts.to_table(columns=names)

@@ -1,4 +1,4 @@
-"""The merged training set, in the conversational format of TRL and others."""
+"""The merged training set, in the conversational format of TRL and other trainers."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -31,12 +31,12 @@ def build_sft_dataset(
 ) -> pa.RecordBatchReader:
     """Return ``schemas.SFT_DATASET``, streamed in the order of ``prompts``.
 
-    Left out: errors, empty responses, truncated ones unless allowed, and ``unsolved`` prompts.
+    Excludes errors, empty responses, truncated ones unless allowed, and ``unsolved`` prompts.
 
     Args:
-        routed: rows of ``schemas.ROUTED_RESPONSES``, one per prompt, in any order; streamed if they
-            are ordered by teacher and then like the prompts.
-        chosen: which of ``prompts``, as ``prompts.select_ids`` returns it.
+        routed: rows of ``schemas.ROUTED_RESPONSES``, one per prompt, in any order; streamed if
+            sorted by teacher and then in the order of the prompts.
+        chosen: which of ``prompts`` to use, as returned by ``prompts.select_ids``.
         rewards: rows of ``schemas.REWARDS``, known for calibration prompts.
         thinks: each teacher's ``think`` setting.
         system: the student's own system prompt.
@@ -50,7 +50,7 @@ def build_sft_dataset(
     chosen = chosen.append_column("reward", _rewards_of(ids, teachers, rewards))
     scored = assignments.to_table(columns=["prompt_id"])["prompt_id"]
     chosen = chosen.append_column("assignment", pa.array(places_of(ids, scored)))
-    give_back()  # everything that it was built from
+    give_back()  # memory of the tables it was built from
     sources = (
         TableRows(prompts, ["prompt"]),
         TableRows(routed, ["teacher", "response", "finish_reason", "response_key"]),
@@ -64,7 +64,7 @@ def build_sft_dataset(
 
 
 def trainable_text(row: Mapping[str, Any], think: Think, allow_truncated: bool) -> str | None:
-    """Return the text of a response to train on, None if it is unusable."""
+    """Return the text of a response to train on; None if it is unusable."""
     if not is_trainable(row, allow_truncated):
         return None
     text = visible_text(row["response"], think)
@@ -83,7 +83,7 @@ def _rewards_of(
     values, known = np.zeros(len(prompt_ids)), np.zeros(len(prompt_ids), dtype=bool)
     table = rewards.to_table(columns=["prompt_id", "teacher", "reward"])
     scored = np.flatnonzero(pc.is_in(prompt_ids, value_set=pc.unique(table["prompt_id"])))
-    rows = pa.array(scored)  # of few prompts
+    rows = pa.array(scored)  # only few prompts have rewards
     places = pc.index_in(table["prompt_id"], value_set=prompt_ids.take(rows))
     own = pc.equal(table["teacher"], teachers.take(rows).take(places))
     own = pc.fill_null(pc.and_(own, pc.is_valid(table["reward"])), False)

@@ -1,4 +1,4 @@
-"""The full chain behind one row of the training set."""
+"""Trace one row of the training set back to its prompt, router and teacher."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,10 +17,10 @@ def trace(prompt_id: str, load: Load) -> dict[str, Any]:
 
     Args:
         prompt_id: complete, or a unique prefix.
-        load: returns a catalog dataset by name, in the versions that belong together.
+        load: returns a catalog dataset by name, in matching versions.
 
     Raises:
-        PersynError: no row or several rows begin with this id.
+        PersynError: no row or several rows match.
     """
     dataset = load("sft_dataset")
     begun = pc.starts_with(pc.field("prompt_id"), prompt_id)
@@ -28,7 +28,7 @@ def trace(prompt_id: str, load: Load) -> dict[str, Any]:
     if len(found) != 1:
         raise PersynError(
             f"{len(found)} rows of sft_dataset have a prompt_id that begins with {prompt_id!r}; "
-            "give the beginning of exactly one."
+            "give a prefix that matches exactly one."
         )
     (full,) = found
     row, response = _only(dataset, full), _only(load("routed_responses"), full)
@@ -67,7 +67,7 @@ def _only(dataset: Any, prompt_id: str) -> dict[str, Any]:
     rows = _rows(dataset, prompt_id)
     if len(rows) != 1:
         raise PersynError(
-            f"The tables do not belong together: one of them has {len(rows)} rows for prompt "
-            f"{prompt_id}. Run the later steps again."
+            f"The tables do not match: one has {len(rows)} rows for prompt {prompt_id} instead of "
+            "1. Run the later steps again."
         )
     return rows[0]

@@ -1,4 +1,4 @@
-"""Send each teacher its own prompts, and verify the answers if the settings say so."""
+"""Send each teacher its own prompts, and verify the answers if the settings ask for it."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 
@@ -17,7 +17,7 @@ Wanted = dict[str, Sequence[tuple[str, str]]]  # {teacher: [(prompt_id, prompt)]
 Ask = Callable[[Wanted], tuple[pa.Table, pa.Table]]
 # responses or outcomes -> table of schemas.QUALITY
 Check = Callable[[pa.Table], pa.Table]
-# rows of schemas.OUTCOMES -> the same rows of schemas.RESPONSES, read again
+# rows of schemas.OUTCOMES -> the same rows as schemas.RESPONSES, with texts
 Texts = Callable[[pa.Table], Iterator[pa.RecordBatch]]
 Rounds = Generator[Wanted, tuple[pa.Table, pa.Table], pa.Table]
 
@@ -34,8 +34,8 @@ def routed_generation(
 ) -> tuple[pa.RecordBatchReader, pa.Table]:
     """Return ``schemas.ROUTED_RESPONSES``, streamed, and the ``schemas.CALLS`` of this run.
 
-    The rules are those of ``routed_rounds``. Everything is generated before the first row is read;
-    before and after that, only OUTCOMES are in memory.
+    For the rules, see ``routed_rounds``. Everything is generated before the first row is read; only
+    OUTCOMES are held in memory.
 
     Args:
         choices: as for ``routed_rounds``.
@@ -76,12 +76,13 @@ def routed_rounds(
 ) -> Rounds:
     """Yield, round by round, what to ask each teacher; return the rows to keep.
 
-    Each round is sent its responses, with or without their texts, one row per prompt, and their
+    The caller sends each round's responses, with or without texts, one row per prompt, and their
     quality. If ``verification`` is ``next_choice``, a prompt whose answer is wrong or unusable goes
-    to its next choices, up to ``max_calls`` in total, each counted; the last answer is left out if
-    it is wrong too. With ``drop``, wrong answers are left out. Unknown quality is kept. If
-    ``on_failure`` is ``next_choice``, a prompt that its teacher failed to answer also goes to the
-    next.
+    to its next choices, up to ``max_calls`` calls in total; the last answer is excluded if it is
+    wrong too. With ``drop``, wrong answers are excluded. Answers of unknown quality are kept. If
+    ``on_failure`` is ``next_choice``, a prompt that its teacher failed to answer also goes to its
+    next choice.
+
     Args:
         choices: (n, R) int, for each prompt the indices in ``teachers`` of those to ask, in order;
             -1 after the last.
@@ -106,7 +107,7 @@ def routed_rounds(
 
 
 def _rejected(rows: pa.Table, settings: GenerateSettings, allow_truncated: bool) -> pa.Array:
-    """Return for each row, as bool, whether its prompt is left out or goes to the next choice."""
+    """Return for each row, as bool, whether its answer is excluded or its prompt goes on."""
     failed = pc.equal(rows["finish_reason"], "error")
     if settings.verification == "keep":
         return failed if settings.on_failure == "next_choice" else pc.less(rows["rank"], 0)

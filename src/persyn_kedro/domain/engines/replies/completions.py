@@ -1,4 +1,4 @@
-"""A server's chat completion (a JSON object with choices) as text, ending and tokens."""
+"""Read a server's chat completion (a JSON object with choices): text, finish reason and usage."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from typing import Any
 
 from persyn_kedro.domain.engines.replies.finish_reasons import meaning, told, word_of
 
-LARGEST = 2**31 - 1  # of a table's token counts
+LARGEST = 2**31 - 1  # token count that fits into a table
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered, and charged for.
+    """A server's answer, which is charged for.
 
     Attributes:
         finish_reason: stop | length | error.
         error: why there is no text; None unless ``finish_reason`` is error.
-        unknown_reason: the server's word for how the text ended, if it is one that is not known:
-            then ``finish_reason`` is what the endpoint's settings say of such.
-        metered: whether it says what it took.
+        unknown_reason: the server's finish reason if it is not a known one; ``finish_reason`` is
+            then what the endpoint's settings map it to.
+        metered: whether the server reported the usage.
     """
 
     text: str
@@ -31,10 +31,10 @@ class Answer:
 
 
 def answer_of(body: Mapping[str, Any], most: int, unknown_is: str) -> Answer | None:
-    """Return the first choice's answer; None where there is no choice or it has no message.
+    """Return the first choice's answer; None if there is no choice or it has no message.
 
     Args:
-        most: the tokens that the answer may have: one that has as many was cut off, unless the
+        most: the token limit of the answer; one that reaches it counts as cut off, unless the
             server says how it ended.
         unknown_is: what an unknown finish reason counts as, stop or length.
     """
@@ -51,21 +51,21 @@ def answer_of(body: Mapping[str, Any], most: int, unknown_is: str) -> Answer | N
     why = _why_not(message, choice, content, thinking, reason, known, refusal)
     if why is not None:
         return Answer("", "error", *tokens, why, metered=metered)
-    # A server that parses the thinking out: put it back where it was
+    # The server has split off the thinking: put it back
     text = f"<think>{thinking}</think>\n{content}" if thinking else content
     if known is not None:
         return Answer(text, known, *tokens, metered=metered)
     if tokens[1] >= most:
         return Answer(text, "length", *tokens, metered=metered)
-    if not reason:  # some servers say nothing of an answer that has just ended
+    if not reason:  # some servers give no reason for an answer that ended normally
         return Answer(text, "stop", *tokens, metered=metered)
     return Answer(text, unknown_is, *tokens, None, told(reason), metered)
 
 
 def failed_choice(body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the first choice if there is an error in it and no text: OpenRouter puts it there.
+    """Return the first choice if it has an error and no text, which is how OpenRouter reports it.
 
-    What was withheld, such as by a content filter, is an answer nevertheless: it is final.
+    A response withheld by, for example, a content filter is not a failed choice: it is final.
     """
     choice = _choice(body)
     message = _message(choice)
@@ -89,7 +89,7 @@ def _reason(choice: dict[str, Any]) -> str:
 
 
 def _message(choice: dict[str, Any]) -> dict[str, Any] | None:
-    """Return a choice's message; a completion that is no chat's has its text in the choice."""
+    """Return a choice's message; a completion without chat has its text in the choice."""
     message, text = choice.get("message"), choice.get("text")
     if isinstance(message, dict):
         return message
@@ -105,7 +105,7 @@ def _why_not(
     known: str | None,
     refusal: str,
 ) -> str | None:
-    """Return why there is no text to keep, if there is none."""
+    """Return why there is no usable text; None if there is."""
     if refusal:
         return f"refused: {refusal}"
     if known == "error":
@@ -118,9 +118,9 @@ def _why_not(
         return f"called a tool ({_tools(message)}) and wrote no text"
     odd = message.get("content")
     if odd and not content:
-        return f"the answer is no text: {str(odd)[:100]}"
+        return f"the answer is not text: {str(odd)[:100]}"
     if known is None and not thinking:
-        return f"finish reason {reason}, and no text" if reason else "no text, no finish reason"
+        return f"finish reason {reason} and no text" if reason else "no text and no finish reason"
     return None
 
 
@@ -130,7 +130,7 @@ def _tools(message: dict[str, Any]) -> str:
     functions = [call.get("function") for call in calls if isinstance(call, dict)]
     functions.append(message.get("function_call"))
     names = [str(f["name"]) for f in functions if isinstance(f, dict) and f.get("name")]
-    return ", ".join(names[:3]) or "without a name"
+    return ", ".join(names[:3]) or "unnamed"
 
 
 def _content(message: dict[str, Any]) -> tuple[str, str, str]:
@@ -162,7 +162,7 @@ def _text(part: Any, kind: str) -> str:
         return part
     values = [part.get(name) for name in (kind, "text")] if isinstance(part, dict) else []
     for value in values:
-        if isinstance(value, list):  # thinking has parts of its own
+        if isinstance(value, list):  # thinking may be a list of parts itself
             return "".join(_text(inner, "text") for inner in value)
         if isinstance(value, str):
             return value

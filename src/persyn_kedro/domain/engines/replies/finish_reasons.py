@@ -1,4 +1,4 @@
-"""Why a server says that an answer ended, in the words of many servers, as stop or length."""
+"""Map the finish reasons of many servers to stop, length or error."""
 
 import re
 from typing import Any
@@ -13,7 +13,7 @@ LENGTH = {
     "max_output_tokens", "max_completion_tokens", "model_length", "length_limit", "token_limit",
     "context_length", "model_context_window_exceeded",
 }  # fmt: skip
-# What was withheld, broken off or gone wrong: no answer, whatever text there is.
+# Withheld, aborted or failed: not an answer, even if there is text.
 BROKEN = {
     "content_filter", "content_filtered", "safety", "recitation", "blocklist", "spii", "sensitive",
     "prohibited_content", "guardrail_intervened", "refusal", "error", "abort", "aborted", "cancel",
@@ -25,7 +25,7 @@ _TOKEN = re.compile(r"</?[|\uff5c]?[^<>]{1,40}>")
 
 
 def word_of(reason: Any) -> str:
-    """Return a server's finish reason as a word; that of an object is its type. "" for none."""
+    """Return a server's finish reason as a word, of an object its type; "" if there is none."""
     named = reason.get("type") if isinstance(reason, dict) else None
     return str(named or reason or "")
 
@@ -43,5 +43,5 @@ def meaning(reason: str) -> str | None:
 
 
 def told(reason: str) -> str:
-    """Return an unknown reason as it is marked: its letters, not more than there is room for."""
+    """Return an unknown reason as it is recorded: only letters, truncated."""
     return re.sub(r"[^A-Za-z]+", "_", reason)[:40].strip("_") or "unreadable"

@@ -1,10 +1,10 @@
-"""No part of a key in what is told: servers echo it, whole, cut off, or with stars in it."""
+"""Mask API keys in messages: servers echo them in full, truncated, or with asterisks."""
 
 import re
 
 MASK = "***"
-LONG = 8  # so many characters of a key in a row are part of it, wherever they stand
-SHORT = 4  # so many are where they stand apart, as in "the key that ends in wxyz"
+LONG = 8  # this many consecutive characters of a key are masked anywhere
+SHORT = 4  # this many are masked as a separate word, as in "the key that ends in wxyz"
 
 _STARS = (  # in lower case
     r"[*\u2022\u2026#]+|\.{2,}|x{4,}|[\[<({](?:redacted|masked|hidden|removed|filtered)[\])>}]"
@@ -16,11 +16,11 @@ _PART = re.compile(r"[A-Za-z0-9]+")
 
 
 def without_key(text: str, key: str) -> str:
-    """Return ``text`` with ``***`` for every part of ``key`` that can be told from a plain word.
+    """Return ``text`` with ``***`` for every part of ``key`` that is not likely a plain word.
 
-    That is any ``LONG`` characters of it in a row, any ``SHORT`` that are a whole word or the whole
-    of what is between ``-``, ``_`` and ``.``, and what stands before or behind stars or a word for
-    them (``sk-ab****yz``, ``[REDACTED]xyz``): 3 characters, or 2 if the key begins or ends so.
+    These are any ``LONG`` consecutive characters of it; any ``SHORT`` that are a whole word, or all
+    that is between ``-``, ``_`` and ``.``; and what is next to asterisks or a word for them
+    (``sk-ab****yz``, ``[REDACTED]xyz``): 3 characters, or 2 at the beginning or end of the key.
     """
     key = _lower(key)
     if len(key) < SHORT:
@@ -31,7 +31,7 @@ def without_key(text: str, key: str) -> str:
 
 
 def _cover(text: str, key: str, size: int) -> str:
-    """Replace each run of characters of which any ``size`` in a row are the key's."""
+    """Mask each run of characters in which any ``size`` consecutive ones are part of the key."""
     pieces = {key[start : start + size] for start in range(len(key) - size + 1)}
     low, told, start, end = _lower(text), [], 0, 0
     for place in range(len(low) - size + 1):
@@ -49,7 +49,7 @@ def _starred(text: str, key: str) -> str:
 
 
 def _word(text: str, key: str) -> str:
-    """Mask a word, or else the parts of it that are the key's."""
+    """Mask a word that is part of the key, otherwise those of its parts that are."""
     if _is_part(text, key):
         return MASK
     return _PART.sub(lambda found: MASK if _is_part(found[0], key) else found[0], text)
@@ -60,5 +60,5 @@ def _is_part(text: str, key: str) -> bool:
 
 
 def _lower(text: str) -> str:
-    """Lower ASCII alone, so that no place moves."""
+    """Lowercase only ASCII, so that positions do not change."""
     return "".join(c.lower() if c.isascii() else c for c in text)

@@ -1,7 +1,7 @@
-"""What a server's refusal means: ask again, this prompt alone, or every call of the teacher's.
+"""What a server's refusal means: retry, give up on this prompt, or stop the teacher.
 
-In ``remedy`` stand {teacher}, {model} and {key}: the names of both in the settings, and what holds
-the key.
+``remedy`` has the placeholders {teacher} and {model}, their names in the settings, and {key}, where
+the key is.
 """
 
 import re
@@ -20,18 +20,18 @@ _SAMPLING = "change teachers.{teacher}.sampling."
 _ENDPOINT = "models.{model}.endpoint."
 _KEY = "check the key in {key}"
 _CREDIT = "add credit to the account that the key in {key} belongs to, or raise its limit"
-_MODEL = f"check {_ENDPOINT}model, and that {_ENDPOINT}url ends where the server wants it (in /v1)"
+_MODEL = f"check {_ENDPOINT}model, and that {_ENDPOINT}url has the server's path (usually /v1)"
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """No answer.
+    """A reply without an answer.
 
     Attributes:
-        words: what happened, the server's own words with it.
-        again: asking again may help.
-        remedy: what to do, if every call of the teacher will be refused; None if not.
-        unless_answered: that holds only if no call with the same settings has been answered.
+        words: what happened, including the server's message.
+        again: a retry may help.
+        remedy: what to do if every call of the teacher will be refused; None if not.
+        unless_answered: ``remedy`` applies only if no call with the same settings was answered.
         wait: the seconds that the server asked to wait; None if it did not.
         charged: it may have been charged although there is no answer.
     """
@@ -97,7 +97,7 @@ _REFUSES = re.compile(
 )
 _QUOTED = re.compile(rf"['\"`]({'|'.join(_NAMES)})['\"`]")
 _UNLIKE_WORDS = re.compile(rf"\b({'|'.join(name for name in _NAMES if '_' in name)})\b")
-# A parameter that is a plain word may be a prompt's own: only as what is refused, or as a subject.
+# A plain word may be quoted from a prompt: matched only as what is refused, or as a subject.
 _PLAIN_WORD = re.compile(
     r"(?:^|[.:;,]\s+|(?:support|unsupported|invalid|unknown|unrecogni[sz]ed|unexpected|only"
     r"|parameter|argument|field|property|expected|value (?:of|for))s?:?\s+)(?:(?:the|sampling)\s+)*"
@@ -111,12 +111,14 @@ _SYSTEM = re.compile(
     r"|(?:developer|system) instruction is not enabled|(?:no|without) system role",
     re.I,
 )
-_TOO_MANY = re.compile(r"maximum value for ['\"`]?max_", re.I)  # Groq's: not of this prompt
+_TOO_MANY = re.compile(
+    r"maximum value for ['\"`]?max_", re.I
+)  # Groq: about the setting, not the prompt
 _INSTEAD = re.compile(r"use ['\"`]?(max_completion_tokens|max_tokens)['\"`]? instead", re.I)
 
 
 def refusal_of(status: int | None, words: Words) -> Refusal:
-    """Return what a reply with this HTTP status, or that of its error's code, and words means.
+    """Return what a reply with this status (HTTP's, or by its error code) and message means.
 
     Args:
         status: None for an error within HTTP 200 that has no code; it counts as a 500.
@@ -132,8 +134,8 @@ def refusal_of(status: int | None, words: Words) -> Refusal:
         return Refusal(told, remedy=_KEY)
     if about_prompt or status == 413:
         return Refusal(told)
-    if status == 403:  # a page instead of JSON may come from a firewall that disliked the prompt
-        remedy = f"check what the key in {{key}} may use, and {_ENDPOINT}model"
+    if status == 403:  # a page instead of JSON may come from a firewall that blocked the prompt
+        remedy = f"check the permissions of the key in {{key}}, and {_ENDPOINT}model"
         return Refusal(told, remedy=remedy, unless_answered=words.page)
     if status in (404, 405, 410) or words.says(_NO_MODEL, _NO_MODEL_CODES):
         return Refusal(told, remedy=_MODEL)
@@ -142,19 +144,19 @@ def refusal_of(status: int | None, words: Words) -> Refusal:
 
 
 def web_page(words: Words) -> Refusal:
-    """Return what a web page instead of a completion means."""
+    """Return the refusal for a web page instead of a completion."""
     told = f"a web page instead of an answer: {words.message}"
     return Refusal(told, again=True, remedy=_MODEL, unless_answered=True)
 
 
 def too_long(refusal: Refusal, told: str) -> Refusal:
-    """Return the refusal of a server that asks to wait longer than the settings have it."""
-    remedy = f"run the same command then, or raise {_ENDPOINT}max_retry_after_seconds"
-    return Refusal(f"the server asks to come back {told}: {refusal.words}", remedy=remedy)
+    """Return the refusal for a server that asks to wait longer than the settings allow."""
+    remedy = f"run the same command again then, or raise {_ENDPOINT}max_retry_after_seconds"
+    return Refusal(f"the server asks to retry {told}: {refusal.words}", remedy=remedy)
 
 
 def _is_empty(status: int, words: Words) -> bool:
-    """Tell whether an account is empty, not only asked too often for a moment."""
+    """Return whether the account is out of credit, not merely rate-limited for a while."""
     comes_back = words.comes_back or words.says(_COMES_BACK)
     if words.says(None, _EMPTY_CODES):
         return status < 500 or not comes_back
@@ -166,9 +168,9 @@ def _is_too_long(words: Words) -> bool:
 
 
 def _setting(words: Words) -> str | None:
-    """Return what to do about a refused parameter; None if it is not one."""
+    """Return what to do about a rejected parameter; None if no parameter was rejected."""
     if words.says(_SYSTEM):
-        return "remove teachers.{teacher}.system: the model takes no system message"
+        return "remove teachers.{teacher}.system: the model does not accept a system message"
     if words.parameter == "model":
         return _MODEL
     if (words.parameter or "").startswith(("messages", "prompt", "input", "contents")):
@@ -187,7 +189,7 @@ def _setting(words: Words) -> str | None:
 
 
 def _named(message: str) -> str | None:
-    """Return the parameter that a sentence refuses: one in quotes before others."""
+    """Return the parameter that a message rejects, preferably a quoted one."""
     if not _REFUSES.search(message):
         return None
     each = (pattern.search(message) for pattern in (_QUOTED, _UNLIKE_WORDS, _PLAIN_WORD))
@@ -195,7 +197,7 @@ def _named(message: str) -> str | None:
 
 
 def _most_tokens(name: str, words: Words) -> str:
-    """Tell a parameter that the server does not know from one that is too large for it."""
+    """Return what to do about a token limit that is unknown to the server, or too large for it."""
     instead = _INSTEAD.search(words.message)
     other = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}[name]
     unknown = re.compile(r"not support|unsupported|unrecogni|unknown|unexpected|extra|permit", re.I)

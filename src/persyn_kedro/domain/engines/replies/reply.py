@@ -1,4 +1,4 @@
-"""What a server's reply means: an answer, or a refusal that says what becomes of it."""
+"""Read a server's reply: an answer, or a refusal that says how to proceed."""
 
 import json
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ def read_reply(
     endpoint: EndpointSettings,
     now: datetime | None = None,
 ) -> Answer | Refusal:
-    """Return what a reply to a chat completion's request means.
+    """Return what a reply to a chat completion request means.
 
     Args:
-        headers: with names in lower case, or of any case if it looks them up so.
-        most: the tokens that were allowed for the answer.
+        headers: with lower-case names, unless its lookup ignores case.
+        most: the token limit of the answer.
     """
     now = now or datetime.now(UTC)
-    text = text.lstrip("\ufeff \t\r\n")  # a byte order mark is no JSON
+    text = text.lstrip("\ufeff \t\r\n")  # a byte order mark is not JSON
     body, is_json = _json(text)
     wait = wait_of(headers, now)
     words = words_of(body if is_json else None, text, wait is not None)
@@ -47,7 +47,7 @@ def read_reply(
         words = words_of(failed, text, wait is not None)
     if failed or any(own.get(name) for name in ("error", "detail", "message")):
         return _with_wait(refusal_of(words.status, words), wait, endpoint, now)
-    return Refusal("the endpoint answered without a choice", again=True, charged=True)
+    return Refusal("the endpoint's answer has no choices", again=True, charged=True)
 
 
 def _json(text: str) -> tuple[Any, bool]:

@@ -1,4 +1,4 @@
-"""How long a server asks to be left alone, by its headers."""
+"""How long a server asks to wait before the next request, from its headers."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 def wait_of(headers: Mapping[str, str], now: datetime) -> float | None:
     """Return the seconds of ``retry-after-ms`` or ``retry-after`` (a number or a date).
 
-    A date in the past means now: 0. None where there is none, or none that can be read.
+    A date in the past means 0. None if there is no such header, or it cannot be parsed.
     """
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         seconds = _seconds(headers.get(name), unit, now)
@@ -35,6 +35,6 @@ def _seconds(value: str | None, unit: float, now: datetime) -> float | None:
 
 
 def when(seconds: float, now: datetime) -> str:
-    """Say ``seconds`` from ``now`` as a duration and as a time."""
-    span = timedelta(seconds=math.ceil(min(seconds, 3e8)))  # ten years say enough
+    """Format ``seconds`` from ``now`` as a duration and a time."""
+    span = timedelta(seconds=math.ceil(min(seconds, 3e8)))  # ten years at most, or it overflows
     return f"in {span} h (at {now + span:%Y-%m-%d %H:%M} UTC)"

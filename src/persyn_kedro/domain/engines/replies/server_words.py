@@ -1,13 +1,13 @@
-"""What a server says of an error, in the shapes that servers use, as message, codes, parameter."""
+"""Read an error in any of the formats that servers use: message, codes and parameter."""
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-READ = 2000  # characters of a message that are looked at
+READ = 2000  # characters of a message that are read
 
-# Words that stand where others have a status.
+# Error codes in words, and the HTTP status that each stands for.
 _STATUS = (
     (402, r"insufficient_(?:quota|balance|credits?|funds)|payment_required|billing\w*"),
     (401, r"authentication\w*|invalid_api_key|unauthori[sz]ed|unauthenticated"),
@@ -25,9 +25,9 @@ class Words:
 
     Attributes:
         codes: its code, type and status, in lower case.
-        parameter: of the request, if it names one.
+        parameter: the request parameter that it names, if any.
         page: it is a web page, not JSON.
-        comes_back: the server says when to come back.
+        comes_back: the server says when to retry.
     """
 
     message: str
@@ -37,13 +37,13 @@ class Words:
     comes_back: bool = False
 
     def says(self, words: re.Pattern[str] | None, codes: re.Pattern[str] | None = None) -> bool:
-        """Tell whether the message holds the words, or one of the codes is of these."""
+        """Return whether the message matches ``words``, or one of its codes ``codes``."""
         in_message = words is not None and bool(words.search(self.message))
         return in_message or (codes is not None and any(map(codes.fullmatch, self.codes)))
 
     @property
     def status(self) -> int | None:
-        """The HTTP status that the codes stand for; None if none of them says."""
+        """The HTTP status that the codes stand for; None if they stand for none."""
         for code in self.codes:
             if code.isdecimal() and 400 <= int(code[:4]) < 600:
                 return int(code)
@@ -54,13 +54,13 @@ class Words:
 
 
 def words_of(body: Any, text: str, comes_back: bool) -> Words:
-    """Return what a server says: ``body`` is its reply as JSON, or None where it is none."""
-    if isinstance(body, list) and body:  # Google's
+    """Return a server's error; ``body`` is its reply as JSON, or None if it is not JSON."""
+    if isinstance(body, list) and body:  # Google
         body = body[0]
     if not isinstance(body, Mapping):
         page = body is None
         message = _plain(text) if page else str(body)
-        return Words(message[:READ] or "no more was said", (), None, page, comes_back)
+        return Words(message[:READ] or "no details given", (), None, page, comes_back)
     told = (body.get(name) for name in ("error", "detail", "message"))
     error = next((e for e in told if e and isinstance(e, str | Mapping | list)), body)
     fields = error if isinstance(error, Mapping) else {}
@@ -69,7 +69,7 @@ def words_of(body: Any, text: str, comes_back: bool) -> Words:
     parameter = next((p for place in places for p in _parameters(place)), None)
     message = "; ".join(dict.fromkeys(_messages(error))) or (str(error) if error else "")
     return Words(
-        message[:READ] or "no more was said",
+        message[:READ] or "no details given",
         tuple(str(code).lower() for code in codes if isinstance(code, str | int)),
         parameter,
         False,
@@ -78,7 +78,7 @@ def words_of(body: Any, text: str, comes_back: bool) -> Words:
 
 
 def _messages(value: Any) -> Iterator[str]:
-    """Yield the sentences of an error, however deep they lie; FastAPI has a list of them."""
+    """Yield the messages of an error, at any depth; FastAPI has a list of them."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
@@ -95,7 +95,7 @@ def _messages(value: Any) -> Iterator[str]:
 
 
 def _parameters(value: Any) -> Iterator[str]:
-    """Yield the names of what was refused, such as FastAPI's loc: ["body", "seed"]."""
+    """Yield the names of rejected parameters, such as FastAPI's loc: ["body", "seed"]."""
     if isinstance(value, list):
         for item in value[:5]:
             yield from _parameters(item)
@@ -110,7 +110,7 @@ def _parameters(value: Any) -> Iterator[str]:
 
 
 def _plain(page: str) -> str:
-    """Return a web page's title, or its text in one line."""
+    """Return a web page's title, or its text on one line."""
     title = re.search(r"<title[^>]*>(.*?)</title>", page[:100_000], re.I | re.S)
     text = title[1] if title and title[1].strip() else re.sub(r"<[^>]*>", " ", page[:READ])
     return " ".join(text.split())
