@@ -29,7 +29,7 @@ def test_a_missing_input_names_the_steps_to_run(
     ("params", "named"),
     [
         ("label.alpha=1.5", "label.alpha"),
-        ("sft.alhpa=0.5", "There is no parameter sft.alhpa."),
+        ("sft.alhpa=0.5", "Unknown parameter sft.alhpa."),
         ("compare.seeds=[1,2", "--params: 'compare.seeds=[1,2' cannot be read"),
         ("student.system=Be brief, please.", "--params: 'please.' is not key=value"),
         ("lable.alpha=0.5", "group 'lable'"),
