@@ -112,7 +112,7 @@ def test_an_unknown_pipeline_is_one_sentence(smoke_project: Run) -> None:
 @pytest.mark.parametrize(
     ("step", "sentence"),
     [
-        ("train_router", "not those of teacher 'a-brief' as it is set now"),
+        ("train_router", "do not match the current settings of teacher 'a-brief'"),
         ("route", "fitted for another pool of teachers"),
         ("generate", "assignments were made for another pool of teachers"),
     ],
