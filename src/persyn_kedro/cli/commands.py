@@ -207,11 +207,7 @@ explain.params.append(next(p for p in kedro_run.params if p.name == "load_versio
 @cli.command("prune")
 @click.option("--env", "-e", default=None)
 @click.option(
-    "--keep",
-    default=3,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Newest versions to keep of each dataset.",
+    "--keep", default=3, show_default=True, type=click.IntRange(1), help="Versions to keep."
 )
 @click.option("--yes", is_flag=True, help="Remove them; otherwise only list what would be removed.")
 def prune(env: str | None, keep: int, yes: bool) -> None:

@@ -29,9 +29,7 @@ class LineageHooks:
 
     @hook_impl(trylast=True)  # Kedro-Viz's own hook writes the same file, without our tables
     def after_pipeline_run(self, catalog: Any) -> None:
-        if not (
-            self._project / "pyproject.toml"
-        ).is_file():  # the packaged project: nothing to view
+        if not (self._project / "pyproject.toml").is_file():  # packaged: nothing to view
             return
         try:
             _write_statistics(self._project, catalog)
@@ -56,7 +54,7 @@ def build_site(project: Path, catalog: Any, env: str | None) -> Path:
     create_shareableviz_process("local", is_all_previews_enabled=True)
     page = build / "index.html"
     if not page.exists():
-        raise PersynError("Kedro-Viz could not build the lineage: see its messages above.")
+        raise PersynError("Kedro-Viz could not build the lineage: see above.")
     # Its page also requests this file, which Kedro-Viz does not write.
     packages = [package.model_dump() for package in get_package_compatibilities()]
     metadata = {"has_missing_dependencies": False, "package_compatibilities": packages}

@@ -14,7 +14,7 @@ COLUMNS = ["prompt_id", "teacher"]
 def find_pool_change(
     pipeline: Pipeline, catalog: Any, calls: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> dict[str, Any] | None:
-    """Return ``pool_change`` of this run, None if the pool is unchanged or was never routed for.
+    """Return ``pool_change``; None if nothing was routed before or the pool is unchanged.
 
     Args:
         calls: by step, each teacher's calls in this run.

@@ -109,8 +109,7 @@ def _check_reward_model(name: str, settings: ModelSettings) -> None:
         return
     if settings.local is None:
         raise PersynError(
-            f"Parameter label.quality.model: {name!r} is not a reward model; use a hub or "
-            "local one."
+            f"Parameter label.quality.model: {name!r} is not a hub or local reward model."
         )
     directory = local_directory(settings)
     config = read_config(directory)

@@ -17,17 +17,13 @@ class CompareRoutersSettings(Group):
     """
 
     kinds: list[RouterKind] = Field(
-        ["language_model", "linear", "knn"],
-        description="kinds of router to compare; your own: file.py:name",
+        ["language_model", "linear", "knn"], description="to compare; also file.py:name"
     )
     folds: int = Field(5, ge=2, description="of the cross-validation")
     sizes: list[float] = Field(
-        [0.25, 0.5, 1.0],
-        description="points of the learning curve, as shares of the prompts to fit on",
+        [0.25, 0.5, 1.0], description="of the learning curve, as shares of the prompts to fit on"
     )
-    resamples: int = Field(
-        2000, ge=100, le=1_000_000, description="bootstrap resamples over prompts"
-    )
+    resamples: int = Field(2000, ge=100, le=1_000_000, description="bootstrap over prompts")
     confidence: float = Field(0.95, gt=0, lt=1, description="of the intervals")
 
     @model_validator(mode="after")
@@ -36,7 +32,7 @@ class CompareRoutersSettings(Group):
             raise ValueError("sizes must be in (0, 1] and include 1")
         for name in ("kinds", "sizes"):
             if len(set(getattr(self, name))) < len(getattr(self, name)):
-                raise ValueError(f"{name} must not repeat itself")
+                raise ValueError(f"{name} must not contain duplicates")
         return self
 
 
@@ -54,11 +50,7 @@ class CompareSettings(Group):
     alphas: list[Annotated[float, Field(ge=0, le=1)]] = Field(
         [0.0, 1.0], description="values of label.alpha to also compare PerSyn with"
     )
-    seeds: list[Seed] = Field(
-        [1, 2, 3],
-        min_length=1,
-        description="of the students' training, one student per seed and strategy",
-    )
+    seeds: list[Seed] = Field([1, 2, 3], min_length=1, description="one student per strategy each")
     mix_strong_share: float = Field(
         0.2, ge=0, le=1, description="mix: share of prompts sent to the strongest teacher"
     )
@@ -80,7 +72,7 @@ class CompareSettings(Group):
             raise ValueError("strategies must include persyn, which the others are compared with")
         for name in ("strategies", "alphas", "seeds"):
             if len(set(getattr(self, name))) < len(getattr(self, name)):
-                raise ValueError(f"{name} must not repeat itself")
+                raise ValueError(f"{name} must not contain duplicates")
         return self
 
 

@@ -55,7 +55,7 @@ class ModelSettings(Group):
     license: Annotated[str | None, NO_EFFECT] = Field(
         None,
         min_length=1,
-        description="for the cards: the hub's name of a licence, or an endpoint's terms",
+        description="for the cards: the hub's licence name, or an endpoint's terms",
     )
     chat_template: Annotated[str | None, FREE_TEXT] = Field(
         None, min_length=1, description="a Jinja template to use instead of the model's own"
@@ -68,9 +68,7 @@ class ModelSettings(Group):
     )
     think: Think = Field("strip", description="whether <think> text in its answers is kept")
     allow_pickle: bool = Field(False, description="load weights from pickled *.bin files")
-    allow_remote_code: bool = Field(
-        False, description="run the Python files that come with the weights"
-    )
+    allow_remote_code: bool = Field(False, description="run the model's own Python files")
     tensor_parallel_size: Annotated[int | None, NO_EFFECT] = Field(
         None, ge=1, description="none: the engine's"
     )

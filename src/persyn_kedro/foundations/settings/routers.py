@@ -25,8 +25,7 @@ class TrainRouterSettings(Group):
         "smollm2", description="the model that reads prompts, one of models"
     )
     invalid: Literal["leave_out", "lose"] = Field(
-        "leave_out",
-        description="leave_out: in no pair (METHOD.md); lose: below every valid response",
+        "leave_out", description="leave_out: no pairs (METHOD.md); lose: to all valid responses"
     )
     batch_size: int = Field(8, ge=1, description="prompts per training step or forward pass")
     max_prompt_tokens: int = Field(1024, ge=1, description="longer prompts are truncated")
