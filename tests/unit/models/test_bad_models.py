@@ -141,5 +141,7 @@ def test_a_reward_model_directory_that_is_none_is_refused(tmp_path: Path) -> Non
         pool(models=models, label=label)
     directory(path, {**config, "id2label": {"0": "LABEL_0"}})
     pool(models=models, label=label)
-    with pytest.raises(PersynError, match="label.quality.model: 'a' is not a reward model"):
+    with pytest.raises(
+        PersynError, match="label.quality.model: 'a' is not a hub or local reward model"
+    ):
         pool(models=models, label={"quality": {"kind": "reward_model", "model": "a"}})
