@@ -165,4 +165,4 @@ def test_whatever_a_prompt_holds_the_run_goes_on_and_counts_what_it_sets_aside(
     trained = {r["prompt_id"] for r in load(tmp_path, "sft_dataset", "bad")}
     assert trained == {r["prompt_id"] for r in routed if not r["error"] and r["response"].strip()}
     again = run("run", "--env=bad")
-    assert "Doing" not in again.stdout  # too long for good: not asked again
+    assert "Running" not in again.stdout  # too long for good: not asked again

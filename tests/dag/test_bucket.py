@@ -38,7 +38,7 @@ def test_the_smoke_run_in_a_bucket_equals_that_on_a_disk(smoke_run: Run, in_a_bu
 def test_a_second_run_in_a_bucket_skips_all_and_the_commands_work(in_a_bucket: Run) -> None:
     again = in_a_bucket("run", "--env=smoke")
     written = again.stdout + again.stderr
-    assert written.count("Skipped ") > 10 and "Doing prepare" not in written
+    assert written.count("Skipped ") > 10 and "Running prepare" not in written
     directory = in_a_bucket.directory  # type: ignore[attr-defined]
     assert load(directory, "run_manifest")["teachers"] == {}
     prompt = load(directory, "sft_dataset")[0]["prompt_id"]
@@ -54,6 +54,6 @@ def test_a_bucket_that_is_not_there_stops_the_run_before_any_step(in_a_bucket: R
     shutil.copytree(base.parent / "smoke", base)
     (base / "globals.yml").write_text("data: s3://nobody/x\n")
     done = in_a_bucket("run", "--env=nowhere", check=False)
-    assert done.returncode == 1 and "Traceback" not in done.stderr and "Doing " not in done.stdout
+    assert done.returncode == 1 and "Traceback" not in done.stderr and "Running " not in done.stdout
     (line,) = [x for x in done.stderr.splitlines() if x.startswith("Error: ")]
     assert "s3://nobody/x" in line and "bucket does not exist" in line

@@ -114,13 +114,13 @@ def test_a_second_comparison_trains_and_asks_nobody(project: Run) -> None:
     assert "routers to fit" not in again.stdout
     assert sum(row["calls"] for row in rows(project, "strategy_calls")) == 0
     skipped = project("run", "--env=smoke", "--pipelines=compare", "--params=compare.resamples=300")
-    assert "Doing compare.compare_strategies: compare.resamples was 200, is 300" in skipped.stdout
+    assert "Running compare.compare_strategies: compare.resamples was 200, is 300" in skipped.stdout
     assert "Skipped compare.train_and_test_students" in skipped.stdout
 
 
 def test_prices_count_in_the_costs_alone(project: Run) -> None:
     done = project("run", "--env=smoke", "--pipelines=compare", "--params=teachers.b.price=1000000")
-    assert "Doing compare.compare_strategies: teachers.b.price was 0.0, is 1000000" in done.stdout
+    assert "Running compare.compare_strategies: teachers.b.price was 0.0, is 1000000" in done.stdout
     assert "Skipped compare.generate_strategies" in done.stdout
     comparison = load(project.directory, "strategy_comparison")
     tokens = by_strategy(rows(project, "strategy_tokens"))

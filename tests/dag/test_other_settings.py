@@ -101,7 +101,7 @@ def test_an_added_teacher_pays_for_its_calibration_alone_and_the_run_says_what_c
     assert new["hosted"] and len(asked) == n + new["hosted"]
 
     told = " ".join(done.stdout.split())
-    assert "Doing train_router.fit_router: teachers.hosted is new" in told
+    assert "Running train_router.fit_router: teachers.hosted is new" in told
     assert "The pool of teachers changed: 'hosted' was added." in told
     assert f"{moved.total()} of {len(now)} prompts have a different teacher than before: " in told
     change = load(project.directory, "run_manifest", env="mine")["pool_change"]
@@ -115,7 +115,7 @@ def test_an_added_teacher_pays_for_its_calibration_alone_and_the_run_says_what_c
     take_out()
     done = project("run", "--env=mine", STEPS)
     assert "'hosted' was removed." in " ".join(done.stdout.split())
-    assert "Doing " not in done.stdout and len(asked) == n + new["hosted"]
+    assert "Running " not in done.stdout and len(asked) == n + new["hosted"]
     assert chosen(project) == before
 
 
@@ -163,7 +163,10 @@ def test_wrong_answers_are_left_out_and_each_call_counted(
 def test_a_student_is_not_trained_on_nothing(project: Run) -> None:
     done = project("run", "--env=mine", "--pipelines=sft", check=False)
     assert done.returncode == 1
-    assert "sft_dataset has no rows" in done.stderr + done.stdout
+    assert (
+        "No rows to train on: every response was left out of sft_dataset."
+        in done.stderr + done.stdout
+    )
 
 
 def test_prompts_without_references_are_refused_before_a_teacher_is_paid(project: Run) -> None:

@@ -72,7 +72,7 @@ def test_the_wheel_runs_in_an_empty_directory(
 
     done = run(conf, "--env=smoke", "--pipelines=prepare")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Doing prepare.split_prompts" in done.stdout
+    assert "Running prepare.split_prompts" in done.stdout
     assert "usage data" not in done.stdout and "Loading data" not in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     (prompts,) = tmp_path.glob("data/smoke/02_intermediate/prompts.parquet/*/prompts.parquet")
@@ -80,4 +80,4 @@ def test_the_wheel_runs_in_an_empty_directory(
 
     other = run("trace", "0123", conf, "--env=smoke")
     assert other.returncode == 1
-    assert other.stderr == "Error: There is no sft_dataset yet: run `kedro run`.\n"
+    assert other.stderr == "Error: No sft_dataset yet: run `kedro run`.\n"

@@ -58,7 +58,7 @@ def test_from_prompts_to_routed_answers_and_nothing_is_paid_twice(
 def test_bad_input_is_one_sentence(pool: persyn.Pool) -> None:
     with pytest.raises(persyn.PersynError, match=r"label.alpha: .*less than or equal to 1"):
         persyn.label(PROMPTS, pool, alpha=2.0)
-    with pytest.raises(persyn.PersynError, match="There is no parameter label.alhpa"):
+    with pytest.raises(persyn.PersynError, match="Unknown parameter label.alhpa"):
         persyn.label(PROMPTS, pool, alhpa=0.4)
     with pytest.raises(persyn.PersynError, match="Row 2 of the prompts has no text in 'prompt'"):
         persyn.label([*PROMPTS[:1], {"text": "?"}], pool)

@@ -60,7 +60,7 @@ def test_the_smoke_run_through_two_nodes_equals_the_local_one(
 def refusal(done: subprocess.CompletedProcess[str]) -> str:
     """Return the one sentence of a run that was refused before its first step."""
     assert done.returncode == 1, done.stdout
-    assert "Traceback" not in done.stderr + done.stdout and "Doing " not in done.stdout
+    assert "Traceback" not in done.stderr + done.stdout and "Running " not in done.stdout
     return " ".join(done.stderr.partition("Error: ")[2].split())
 
 
@@ -70,7 +70,7 @@ def test_what_is_not_there_stops_a_run_that_needs_it_before_its_first_step(
     dead = "--params=cluster.address=127.0.0.1:9"
     three = "cluster.training_processes=3,cluster.sharding=fsdp"
     done = smoke_project("run", "--env=smoke", f"{dead},{three}")
-    assert "Skipped route." in done.stdout and "Doing " not in done.stdout
+    assert "Skipped route." in done.stdout and "Running " not in done.stdout
     smoke_project("run", "--env=smoke", "--pipelines=prepare", "--redo", dead)
     auto = ("--pipelines=prepare,route", "--redo", "--params=cluster.address=auto")
     found = smoke_project("run", "--env=smoke", *auto, check=False, RAY_ADDRESS="127.0.0.1:9")

@@ -31,7 +31,7 @@ def test_a_part_of_the_steps_is_run(
     )
     done = smoke_project("run", "--env=smoke", *options)
     assert set(re.findall(r"Skipped (\S+):", done.stdout)) == nodes
-    assert "Doing" not in done.stdout
+    assert "Running" not in done.stdout
 
 
 def test_a_namespace_is_run_alone(smoke_project: Run) -> None:
@@ -40,7 +40,7 @@ def test_a_namespace_is_run_alone(smoke_project: Run) -> None:
         "--params=compare_routers.kinds=[linear,knn],compare_routers.folds=2,"
         "compare_routers.sizes=[1.0]",
     )  # fmt: skip
-    ran = set(re.findall(r"(?:Doing|Skipped) (\S+):", done.stdout))
+    ran = set(re.findall(r"(?:Running|Skipped) (\S+):", done.stdout))
     assert ran and all(name.startswith("compare_routers.") for name in ran)
 
 
@@ -59,7 +59,7 @@ def test_the_largest_seed_prepares_and_trains(smoke_project: Run) -> None:
     """Also where numpy, which takes no larger one, draws with it."""
     seed = f"--params=seed={2**32 - 1}"
     done = smoke_project("run", "--env=smoke", "--pipelines=sft", seed, "--redo")
-    assert "Doing sft." in done.stdout and "Skipped" not in done.stdout
+    assert "Running sft." in done.stdout and "Skipped" not in done.stdout
     names = "{name: pool_matrix, size: 9}, {name: chain_sum, size: 9}"
     tasks = f"prepare.source.tasks=[{names}]"
     smoke_project("run", "--env=smoke", "--nodes=prepare.read_prompts", f"{seed},{tasks}")

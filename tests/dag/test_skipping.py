@@ -99,7 +99,7 @@ def test_a_change_redoes_what_reads_it_and_says_why(
     manifest, done = kedro(f"--pipelines={pipelines}", f"--params={params}")
     assert manifest["because"] == redone
     for node, why in redone.items():
-        assert f"Doing {node}: {why}" in " ".join(done.stdout.split())
+        assert f"Running {node}: {why}" in " ".join(done.stdout.split())
     if redone:
         kedro("--pipelines=prepare,label,evaluate")  # as it was
 
@@ -114,7 +114,7 @@ def test_settings_changed_back_bring_the_older_version_back(kedro: Kedro) -> Non
         "label.normalise_rewards": "label.alpha was 0.4, is 0.75",
     }
     for node in manifest["because"]:
-        assert f"Doing {node}: label.alpha was 0.4, is 0.75" in " ".join(done.stdout.split())
+        assert f"Running {node}: label.alpha was 0.4, is 0.75" in " ".join(done.stdout.split())
     assert load(directory, "rewards") != first
     count = len(versions(directory, "rewards.parquet"))
     manifest, _ = kedro("--pipelines=label")
@@ -127,10 +127,10 @@ def test_inputs_older_than_the_settings_are_told(kedro: Kedro) -> None:
     manifest, done = kedro("--pipelines=train_router", "--params=label.alpha=0.3")
     assert manifest["because"] == {}
     text = " ".join(done.stdout.split())
-    assert "not what the settings would make now: label.select_calibration_set (label.al" in text
+    assert "out of date with the settings: label.select_calibration_set (label.alpha" in text
     assert "label.normalise_rewards (label.alpha was 0.4, is 0.3)" in text
     _, done = kedro("--pipelines=train_router")
-    assert "would make now" not in done.stdout
+    assert "out of date" not in done.stdout
 
 
 def test_a_changed_prompt_file_is_noticed(tmp_path: Path) -> None:
@@ -144,13 +144,13 @@ def test_a_changed_prompt_file_is_noticed(tmp_path: Path) -> None:
         + f"prepare: {{source: {{file: {file}}}}}\ntrain_router: {{backbone: tiny-student}}\n"
     )
     first = run("run", "--env=mine", "--pipelines=prepare")
-    assert "Doing prepare.read_prompts: there is no source_prompts yet" in first.stdout
+    assert "Running prepare.read_prompts: no source_prompts yet" in first.stdout
     again = run("run", "--env=mine", "--pipelines=prepare")
-    assert "Doing" not in again.stdout
+    assert "Running" not in again.stdout
     file.write_text(file.read_text() + '{"prompt": "one more?"}\n')
     changed = run("run", "--env=mine", "--pipelines=prepare")
-    assert "Doing prepare.read_prompts: prompts_read was 'file:" in changed.stdout
-    assert "Doing prepare.split_prompts: source_prompts changed" in changed.stdout
+    assert "Running prepare.read_prompts: prompts_read was 'file:" in changed.stdout
+    assert "Running prepare.split_prompts: source_prompts changed" in changed.stdout
 
 
 def test_the_package_runs_as_a_module_too(smoke_project: Run) -> None:

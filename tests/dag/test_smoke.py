@@ -30,7 +30,9 @@ def test_a_run_into_a_pipe_redraws_nothing_and_sums_up_each_step(smoke_project: 
     lines = [line for line in written.splitlines() if " INFO " in line]
     done = {w[1]: " ".join(w[2:]) for w in (x.partition("INFO")[2].split() for x in lines)
             if w[0] == "Done"}  # fmt: skip
-    started = [line.partition("Doing ")[2].partition(":")[0] for line in lines if "Doing " in line]
+    started = [
+        line.partition("Running ")[2].partition(":")[0] for line in lines if "Running " in line
+    ]
     assert list(done) == started == [n.name for n in register_pipelines()["__default__"].nodes]
     for step, table in (
         ("label.answer_calibration_prompts", "calibration_calls"),

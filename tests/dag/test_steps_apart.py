@@ -35,11 +35,11 @@ def sentence(done: subprocess.CompletedProcess[str]) -> str:
 def test_a_step_alone_says_which_inputs_are_of_other_prompts_and_what_to_do(project: Run) -> None:
     old, new = versions(project.directory, "source_prompts.parquet")
     done = project("run", "--env=smoke", *SCORE, check=False)
-    assert "Doing" not in done.stdout
+    assert "Running" not in done.stdout
     assert sentence(done) == (
         "Error: The inputs of label.score_quality do not belong together, as calibration_responses "
         f"({old}) was not made from the newest source_prompts ({new}): run `kedro run "
-        "--pipelines=label`, or take those that belong together with "
+        "--pipelines=label`, or load versions that belong together with "
         f"--load-versions=source_prompts:{old}."
     )
     done = project("run", "--env=smoke", *SCORE, f"--load-versions=source_prompts:{old}", "--redo")
@@ -86,7 +86,7 @@ def test_what_a_run_makes_itself_is_held_to_it(project: Run) -> None:
     new = versions(project.directory, "source_prompts.parquet")[-1]
     assert f"was not made from the newest source_prompts ({new}): run `" in sentence(done)
     assert "Done prepare.read_prompts" in done.stdout  # that much was known only then
-    assert "Doing label.score_quality" not in done.stdout
+    assert "Running label.score_quality" not in done.stdout
     project("run", "--env=smoke", "--pipelines=prepare", "--params=seed=8")
 
 

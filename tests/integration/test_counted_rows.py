@@ -46,4 +46,4 @@ def test_training_rows_that_are_too_long_are_counted(
         tmp_path,
     )
     assert curve == [{"left_out": 1}]
-    assert "1 of 3 training rows are longer than sft.max_length = 256 tokens" in caplog.text
+    assert "Left out 1 of 3 training rows, longer than sft.max_length = 256 tokens" in caplog.text

@@ -133,7 +133,9 @@ def test_ray_client_is_refused_in_the_settings(address: str) -> None:
 
 @pytest.mark.parametrize("address", ["head", "head:", ":6379", "head:x", ""])
 def test_what_is_no_address_is_refused_in_the_settings(address: str) -> None:
-    with pytest.raises(PersynError, match=r"^Parameter cluster.address: it is `auto`, `local` or"):
+    with pytest.raises(
+        PersynError, match=r"^Parameter cluster.address: must be `auto`, `local` or"
+    ):
         settings(cluster={"address": address})
 
 

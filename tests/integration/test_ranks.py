@@ -131,9 +131,11 @@ def test_what_cannot_be_shared_is_refused() -> None:
     router, knn = (TrainRouterSettings(kind=k, batch_size=1) for k in ("language_model", "knn"))
     ClusterSettings(sharding="fsdp").check_training(SftSettings(batch_size=1, lora={}), router)
     two.check_training(SftSettings(), knn)
-    with pytest.raises(PersynError, match=r"^Parameter sft\.batch_size: 1 rows are too few"):
+    with pytest.raises(
+        PersynError, match=r"^Parameter sft\.batch_size: 1 rows cannot be shared by"
+    ):
         two.check_training(SftSettings(batch_size=1), knn)
     with pytest.raises(PersynError, match=r"^Parameter train_router\.batch_size: 1 rows"):
         two.check_training(SftSettings(), router)
-    with pytest.raises(PersynError, match=r"^Parameter sft\.lora: an adapter is not trained on"):
+    with pytest.raises(PersynError, match=r"^Parameter sft\.lora: an adapter cannot be trained on"):
         two.check_training(SftSettings(lora={}), knn)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Command(click.Command):
-    """Shows what Kedro refuses as a sentence; Kedro itself would print "NoneType: None"."""
+    """Prints Kedro's own errors as one sentence; Kedro itself would print "NoneType: None"."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with _kedro_sentence():
@@ -206,7 +206,9 @@ explain.params.append(next(p for p in kedro_run.params if p.name == "load_versio
 
 @cli.command("prune")
 @click.option("--env", "-e", default=None)
-@click.option("--keep", default=3, show_default=True, type=click.IntRange(1), help="newest kept")
+@click.option(
+    "--keep", default=3, show_default=True, type=click.IntRange(1), help="Versions to keep."
+)
 @click.option("--yes", is_flag=True, help="Remove them; otherwise only list what would be removed.")
 def prune(env: str | None, keep: int, yes: bool) -> None:
     """Remove old versions, except those that kept ones were made from. Stores are never touched.

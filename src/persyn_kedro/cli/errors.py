@@ -1,4 +1,4 @@
-"""The user's errors, printed as one sentence."""
+"""Print the user's errors as one sentence."""
 
 import errno
 import os
@@ -40,7 +40,7 @@ def one_sentence() -> Iterator[None]:
         raise click.ClickException(" ".join(str(error).split())) from error
     except (DatasetError, OSError) as error:
         cause: BaseException | None = error
-        while isinstance(cause, DatasetError):  # Kedro wraps a table's error
+        while isinstance(cause, DatasetError):  # Kedro wraps the errors of tables
             cause = cause.__cause__
         sentence = full_disk(cause)
         if isinstance(cause, OSError) and cause.errno == errno.ENAMETOOLONG:

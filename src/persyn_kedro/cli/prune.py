@@ -26,7 +26,7 @@ class Removable:
 
 
 def removable(catalog: Any, keep: int) -> list[Removable]:
-    """Return what can be removed if each dataset keeps its ``keep`` newest versions; no stores."""
+    """Return what can be removed if each dataset keeps its ``keep`` newest versions. No stores."""
     datasets = {
         name: dataset
         for name in catalog.keys()

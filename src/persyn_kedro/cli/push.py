@@ -1,4 +1,4 @@
-"""What `kedro push` would upload: the newest exports, and whether they may be uploaded."""
+"""What ``kedro push`` would upload: the newest exports, and whether they may be uploaded."""
 
 import os
 from pathlib import Path
@@ -27,7 +27,9 @@ def prepare(
             or a file contains a key or a path of this machine.
     """
     if not dataset_repo and not student_repo:
-        raise PersynError("Where to? Give --dataset-repo=owner/name, --student-repo=owner/name.")
+        raise PersynError(
+            "Nowhere to push to: give --dataset-repo=owner/name or --student-repo=owner/name."
+        )
     chosen = {"export_dataset": dataset_repo, "export_student": student_repo}
     facts = _facts(catalog, [name for name, repository in chosen.items() if repository])
     if facts["unknown"] and not allow_unknown_licences:
@@ -49,7 +51,7 @@ def token() -> str:
     """Return the hub's token, from the environment or credentials.yml, never from a login.
 
     Raises:
-        PersynError: there is none.
+        PersynError: it is not set.
     """
     if not os.environ.get(TOKEN):
         raise PersynError(

@@ -1,4 +1,4 @@
-"""Which of Kedro's options ``run`` accepts, and one sentence for each that it does not."""
+"""Which of Kedro's options ``run`` accepts, and a one-sentence error for each other."""
 
 from typing import Any
 

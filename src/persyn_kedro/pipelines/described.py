@@ -1,4 +1,4 @@
-"""Nodes that say in a sentence what they do, which Kedro-Viz shows at a click."""
+"""Nodes with a sentence that says what they do, which Kedro-Viz shows at a click."""
 
 import warnings
 from collections.abc import Callable
@@ -18,8 +18,8 @@ def node(
     name: str,
     does: str,
 ) -> Node:
-    """Return Kedro's node; ``does`` is one plain sentence for whoever looks at the lineage."""
-    with warnings.catch_warnings():  # Kedro says once a process that previews are new
+    """Return Kedro's node; ``does`` is one plain sentence for readers of the lineage."""
+    with warnings.catch_warnings():  # Kedro warns once per process that previews are new
         warnings.simplefilter("ignore", KedroExperimentalWarning)
         return kedro_node(
             func, inputs, outputs, name=name, preview_fn=lambda: TextPreview(content=does)

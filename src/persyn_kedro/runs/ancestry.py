@@ -1,9 +1,9 @@
-"""Which versions belong together: what each was made from, back to the prompts, by the records.
+"""Which versions belong together, by the records of what each was made from, back to the prompts.
 
-Versions belong together if all that they were made from agrees: no data set stands behind them with
-two contents, and where outputs of one step do, they are of one run of it. Contents are compared,
-not the names of versions: a step that was done again and made the same changes nothing. So a
-version counts as made from whatever would make the same content, as a run that skips steps has it.
+Versions belong together if everything that they were made from agrees: no dataset is behind them
+with two contents, and where outputs of one step are, they are from one run of it. Contents are
+compared, not the names of versions: a step that ran again with the same result changes nothing. So
+a version counts as made from anything with the same content, as in a run that skips steps.
 A version without a record (put there by hand) belongs with everything.
 """
 
@@ -16,11 +16,11 @@ from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 
 @dataclass(frozen=True)
 class Origin:
-    """Versions of one data set that have one content and were made from the same contents.
+    """Versions of one dataset that have the same content and were made from the same contents.
 
     Attributes:
-        versions: the newest first.
-        inputs: content hash by data set that was read; empty where no record says so.
+        versions: newest first.
+        inputs: content hash of each dataset that was read; empty if there is no record of it.
         input_versions: by version, the versions that were read.
         runs: the runs of the step that made them.
     """
@@ -35,11 +35,11 @@ class Origin:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A content of a data set that must stand behind a version.
+    """A content of a dataset that must be behind a version.
 
     Attributes:
         version: the one that has it, as far as is known.
-        via: which of the versions that were asked about asks for it.
+        via: which of the given versions needs it.
     """
 
     content: str
@@ -52,10 +52,10 @@ class Clash:
     """Two versions that do not belong together.
 
     Attributes:
-        via: the two of those asked about; twice the same where one does not agree with itself.
-        about: the data set, or the step, that stands behind both but is not the same.
-        content: of ``about``, as the first of ``via`` was made from it; None of a step.
-        depth: how much agreed before.
+        via: the two of the given versions; the same one twice if it contradicts itself.
+        about: the dataset, or the step, that is behind both but differs.
+        content: of ``about``, as behind the first of ``via``; None for a step.
+        depth: how much agreed before the clash.
     """
 
     via: tuple[str, str]
@@ -66,7 +66,7 @@ class Clash:
 
 @dataclass(frozen=True)
 class _Search:
-    """What is wanted and found so far, and of each step which of its runs are still possible."""
+    """What is wanted and found so far, and which runs of each step are still possible."""
 
     wanted: Mapping[str, Wanted]
     found: Mapping[str, Origin]
@@ -74,9 +74,9 @@ class _Search:
 
 
 class Ancestry:
-    """What the versions of a catalog's data sets were made from.
+    """What the versions of a catalog's datasets were made from.
 
-    Records are read once: ``forget`` those of data sets that have new versions.
+    Records are read once: ``forget`` those of datasets that have new versions.
     """
 
     def __init__(self, catalog: Any) -> None:
@@ -86,60 +86,60 @@ class Ancestry:
         self._clash: Clash | None = None
 
     def versioned(self, name: str) -> AtomicVersionedDataset | None:
-        """Return the data set if it has versions with records."""
+        """Return the dataset if its versions have records."""
         dataset = self._catalog.get(name)
         return dataset if isinstance(dataset, AtomicVersionedDataset) else None
 
     def loaded(self, names: Iterable[str]) -> dict[str, str]:
-        """Return the versions that would be loaded of those of these data sets that have any."""
+        """Return the version that would be loaded of each of these datasets that has any."""
         datasets = {name: self.versioned(name) for name in names}
         newest = {name: dataset.newest() for name, dataset in datasets.items() if dataset}
         return {name: version for name, version in newest.items() if version}
 
     def is_pinned(self, name: str) -> bool:
-        """Return whether a version of the data set was chosen to be loaded."""
+        """Return whether the dataset is pinned to a version."""
         dataset = self.versioned(name)
         return dataset is not None and dataset.is_pinned
 
     def latest_first(self, names: Iterable[str]) -> list[str]:
-        """Return data sets so that each comes before those that it was made from."""
+        """Return the datasets, each before those that it was made from."""
         return sorted(names, key=lambda n: (-self._depth(n), n))
 
     def _depth(self, name: str) -> int:
-        """Return over how many steps, at most, the data set goes back to the first."""
+        """Return the most steps between the dataset and the first one."""
         if name not in self._depths:
-            self._depths[name] = 0  # also while it is counted: an order is wanted, come what may
+            self._depths[name] = 0  # ends the recursion if records form a cycle
             inputs = {i for origin in self.origins(name) for i in origin.inputs}
             self._depths[name] = 1 + max((self._depth(i) for i in inputs), default=0)
         return self._depths[name]
 
     def forget(self, names: Iterable[str]) -> None:
-        """Read the records of these data sets again."""
+        """Read the records of these datasets again when they are next needed."""
         for name in names:
             self._origins.pop(name, None)
         self._depths.clear()
 
     def clash(self, chosen: Mapping[str, str]) -> Clash | None:
-        """Return which two of these versions, by data set, do not belong together."""
+        """Return which two of these versions, by dataset, do not belong together, if any."""
         return None if self._settled(chosen) is not None else self._clash
 
     def behind(self, chosen: Mapping[str, str]) -> dict[str, str] | Clash:
         """Return these versions and those behind them, or which two do not belong together.
 
-        Of versions with one content, the one that was read stands for all.
+        Of several versions with the same content, the one that was read is returned.
         """
         search = self._settled(chosen)
         if search is None:
-            assert self._clash is not None  # noqa: S101 - nothing else ends a search
+            assert self._clash is not None  # noqa: S101 - only a clash ends a search early
             return self._clash
         return {name: wanted.version for name, wanted in search.wanted.items()}
 
     def content(self, name: str, version: str) -> str | None:
-        """Return the content hash of a version, None where it is gone."""
+        """Return the content hash of a version, None if it no longer exists."""
         return next((o.content for o in self.origins(name) if version in o.versions), None)
 
     def origins(self, name: str) -> list[Origin]:
-        """Return all versions of a data set, those alike as one, the newest first."""
+        """Return all versions of a dataset, equal ones merged, newest first."""
         if name not in self._origins:
             dataset = self.versioned(name)
             made = [self._origin(dataset, v) for v in dataset.versions()] if dataset else []
@@ -173,14 +173,14 @@ class Ancestry:
         return self._settle(_Search(wanted, {}, {}))
 
     def _settle(self, search: _Search) -> _Search | None:
-        """Find an origin for all that is wanted, what is made last first."""
+        """Find an origin for everything that is wanted, starting with what is made last."""
         left = search.wanted.keys() - search.found.keys()
         if not left:
             return search
         name = self.latest_first(left)[0]
         want = search.wanted[name]
         possible = [o for o in self.origins(name) if o.content == want.content]
-        if not possible:  # its versions are gone
+        if not possible:  # its versions no longer exist
             return self._settle(replace(search, found={**search.found, name: _GONE}))
         for origin in sorted(possible, key=lambda o: want.version not in o.versions):
             clash = _clash(search, origin, want)

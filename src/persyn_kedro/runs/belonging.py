@@ -1,8 +1,8 @@
-"""A run takes inputs that belong together, or says which two do not and what mends it.
+"""A run uses inputs that belong together, or an error says which two do not and how to fix it.
 
-The newest versions are taken, never older ones in silence: whoever made the prompts anew means the
-new ones. Where they do not belong together (``ancestry``), the sentence names the steps to run, and
-the newest older versions that do belong together, for ``--load-versions``.
+The newest versions are used, never older ones silently: whoever rebuilt the prompts wants the new
+ones. If they do not belong together (``ancestry``), the error names the steps to run and, for
+``--load-versions``, the newest older versions that do.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,10 +19,10 @@ from persyn_kedro.runs.ancestry import Ancestry, Clash
 def check_belonging(pipeline: Pipeline, catalog: Any) -> None:
     """Refuse a run whose nodes would join what does not belong together, as far as is known.
 
-    What the run makes itself is known only once it is made: then ``check_node`` is asked.
+    What the run itself makes is known only then: ``check_node`` checks it.
 
     Raises:
-        PersynError: names two of the inputs, and what mends it.
+        PersynError: names two of the inputs, and how to fix it.
     """
     ancestry = Ancestry(catalog)
     seen: set[frozenset[str]] = set()
@@ -34,20 +34,20 @@ def check_belonging(pipeline: Pipeline, catalog: Any) -> None:
 
 
 def check_node(node: Node, ancestry: Ancestry) -> None:
-    """Refuse to run a node on what does not belong together, as ``check_belonging`` does."""
+    """Refuse to run a node on inputs that do not belong together (see ``check_belonging``)."""
     _check(node, node.inputs, ancestry, older=False)
 
 
 def pin_versions_behind(name: str, catalog: Any) -> dict[str, str]:
-    """Pin all data sets to the versions that the newest ``name`` was made from; return them.
+    """Pin all datasets to the versions that the newest ``name`` was made from; return them.
 
     Raises:
-        PersynError: there is no ``name`` yet, a version does not say what it was made from, or it
-            was made from what does not belong together (older programs did).
+        PersynError: there is no ``name`` yet, a version has no record of what it was made from, or
+            it was made from versions that do not belong together (older releases allowed that).
     """
     newest = catalog.get(name).newest()
     if newest is None:
-        raise PersynError(f"There is no {name} yet: run `kedro run`.")
+        raise PersynError(f"No {name} yet: run `kedro run`.")
     ancestry = Ancestry(catalog)
     found = ancestry.behind({name: newest})
     if isinstance(found, Clash):
@@ -58,10 +58,10 @@ def pin_versions_behind(name: str, catalog: Any) -> dict[str, str]:
     for member, version in found.items():
         dataset = catalog.get(member)
         if version not in dataset.versions():
-            raise PersynError(f"{member} in version {version}, behind {name}, is gone.")
+            raise PersynError(f"Version {version} of {member}, behind {name}, no longer exists.")
         if "input_versions" not in dataset.record(version):
             raise PersynError(
-                f"What made {member} in version {version} is not known: it was not saved by "
+                f"The origin of {member} in version {version} is unknown: it was not saved by "
                 "`kedro run` with the project's own runner."
             )
     for member, version in found.items():
@@ -70,10 +70,10 @@ def pin_versions_behind(name: str, catalog: Any) -> dict[str, str]:
 
 
 def _check(node: Node, names: Iterable[str], ancestry: Ancestry, older: bool) -> None:
-    """Raise the sentence if the loaded versions of ``names`` do not belong together.
+    """Raise an error if the loaded versions of ``names`` do not belong together.
 
     Args:
-        older: whether other versions may be named, as none of these is made by the run itself.
+        older: whether to suggest older versions, as the run itself makes none of these.
     """
     chosen = ancestry.loaded(names)
     if len(chosen) < 2:  # nothing is joined
@@ -85,7 +85,7 @@ def _check(node: Node, names: Iterable[str], ancestry: Ancestry, older: bool) ->
     mending = [] if pinned else [_command(node, ancestry)]
     if older and (versions := _older(chosen, pinned, ancestry)):
         listed = ",".join(f"{name}:{version}" for name, version in versions.items())
-        mending.append(f"take those that belong together with --load-versions={listed}")
+        mending.append(f"load versions that belong together with --load-versions={listed}")
     elif pinned:
         mending.append("leave out --load-versions")
     raise PersynError(
@@ -111,7 +111,7 @@ def _difference(clash: Clash) -> str:
 
 
 def _command(node: Node, ancestry: Ancestry) -> str:
-    """Return the command that makes anew what is older than its own inputs, and the node's step."""
+    """Return the command that rebuilds what is older than its own inputs, and the node's step."""
     whole = Pipeline([n for make in MAKERS.values() for n in make().nodes])
     steps = {_step(node)}
     while True:
@@ -150,9 +150,9 @@ def _step(node: Node) -> str:
 def _older(
     chosen: Mapping[str, str], pinned: list[str], ancestry: Ancestry
 ) -> dict[str, str] | None:
-    """Return the newest versions that belong together where they differ from those chosen.
+    """Return the newest versions that belong together, where they differ from those chosen.
 
-    What is made last is settled first, after what the user chose: all else goes by it.
+    The user's choices are settled first, then what is made last; the rest must match these.
     """
     found: dict[str, str] = {}
     for name in sorted(ancestry.latest_first(chosen), key=lambda n: n not in pinned):

@@ -1,4 +1,4 @@
-"""What a step's output hangs on, as one comparable record, and what differs between two."""
+"""What a step's output depends on, as one comparable record, and how two records differ."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -30,16 +30,16 @@ def reading(
     inputs: Mapping[str, str],
     identify: Identify,
 ) -> Record:
-    """Return all that a node's result hangs on.
+    """Return everything that a node's result depends on.
 
     Args:
         function: the node's, marked with ``foundations.settings.marks.step``.
-        settings: by the function's arguments: the group's name and its value.
-        inputs: the content hash of each data set that is read.
-        identify: gives ``foundations.models.identities.model_identity``.
+        settings: by argument of the function, the name and value of the group.
+        inputs: the content hash of each dataset that is read.
+        identify: returns ``foundations.models.identities.model_identity``.
 
     Raises:
-        PersynError: a model, the hub's prompts or a file of the user's own are not there.
+        PersynError: a model, the hub's prompts or the user's own file cannot be found.
     """
     mark = step_of(function)
     values = {argument: value for argument, (_, value) in settings.items()}
@@ -73,7 +73,7 @@ def reading(
 
 
 def _checks_answers(function: Callable[..., Any], values: Mapping[str, Any]) -> bool:
-    """Tell whether a node compares answers with references: what it does with a quality store."""
+    """Return whether a node checks answers against references, which needs a quality store."""
     if "quality_store" not in inspect.signature(function).parameters:
         return False
     kept = [v for v in values.values() if isinstance(v, GenerateSettings)]
@@ -86,7 +86,7 @@ def fingerprint(record: Record) -> str:
 
 
 def difference(before: Record, now: Record) -> str:
-    """Say in a few words what first differs between two readings, settings before inputs."""
+    """Describe the first difference between two readings, settings before inputs."""
     if before.get("step_version") != now["step_version"]:
         return f"step version {before.get('step_version')} is now {now['step_version']}"
     for part in ("parameters", "models", "own_code", "prompts_read", "harness", "exact_answer"):

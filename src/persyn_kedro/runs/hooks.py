@@ -1,6 +1,6 @@
 """Kedro hooks: check a run before it starts, and print the report's table after it.
 
-What they need is imported as they are called: every command of Kedro imports this module.
+Imports are inside the functions, because every Kedro command imports this module.
 """
 
 import os
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class ProjectHooks:
-    """All hooks of the project but the manifest's."""
+    """The project's hooks, except those for the manifest and the lineage."""
 
     settings: "Settings"
 
     @hook_impl
     def after_context_created(self, context: Any) -> None:
-        """Check all settings, also those of later steps, before a step is paid for."""
+        """Check all settings, including those of later steps, before any step is paid for."""
         from persyn_kedro.foundations.processes import use as use_cluster
         from persyn_kedro.foundations.settings import read_settings
 
@@ -38,7 +38,7 @@ class ProjectHooks:
 
     @hook_impl
     def before_node_run(self, node: Any, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Hand the node those settings and texts alone that it is marked to read (``step``)."""
+        """Pass the node only the settings and texts that it is marked to read (``step``)."""
         from persyn_kedro.foundations.settings import hand, step_of
         from persyn_kedro.foundations.tables import texts_alone
         from persyn_kedro.runs.records import settings_of, texts_of
@@ -65,7 +65,7 @@ class ProjectHooks:
 
 
 def _export_keys(loader: Any) -> None:
-    """Make the ``endpoints`` of credentials.yml ({variable: key}) environment variables."""
+    """Set the ``endpoints`` of credentials.yml ({variable: key}) as environment variables."""
     from kedro.config import MissingConfigException
 
     try:

@@ -1,7 +1,7 @@
-"""The lineage as a static site, and rows, columns and size of every table for it.
+"""The lineage as a static site, with the rows, columns and size of every table.
 
 Kedro-Viz counts data frames as they pass; this project's tables are streamed, so they are counted
-in their files, also those of steps that were skipped.
+in their files, including those of skipped steps.
 """
 
 import json
@@ -29,11 +29,11 @@ class LineageHooks:
 
     @hook_impl(trylast=True)  # Kedro-Viz's own hook writes the same file, without our tables
     def after_pipeline_run(self, catalog: Any) -> None:
-        if not (self._project / "pyproject.toml").is_file():  # a wheel's run: nothing to view
+        if not (self._project / "pyproject.toml").is_file():  # packaged: nothing to view
             return
         try:
             _write_statistics(self._project, catalog)
-        except OSError as error:  # the run itself is done
+        except OSError as error:  # the run itself succeeded
             log.warning("Kedro-Viz will show no statistics: %s", error)
 
 
@@ -41,21 +41,21 @@ def build_site(project: Path, catalog: Any, env: str | None) -> Path:
     """Write the static site with previews to the project's ``build``; return its page.
 
     Raises:
-        PersynError: Kedro-Viz could not build it (it has said why).
+        PersynError: Kedro-Viz could not build it (it has logged why).
     """
     from kedro_viz.api.rest.utils import get_package_compatibilities
     from kedro_viz.launchers.cli.utils import create_shareableviz_process
 
     _write_statistics(project, catalog)
     if env:
-        os.environ["KEDRO_ENV"] = env  # Kedro-Viz has no other way to be told
+        os.environ["KEDRO_ENV"] = env  # Kedro-Viz has no other way to set it
     build = project / "build"
     shutil.rmtree(build, ignore_errors=True)
     create_shareableviz_process("local", is_all_previews_enabled=True)
     page = build / "index.html"
     if not page.exists():
-        raise PersynError("Kedro-Viz could not build the lineage.")
-    # Its page asks for this file too, which it forgets to write.
+        raise PersynError("Kedro-Viz could not build the lineage: see above.")
+    # Its page also requests this file, which Kedro-Viz does not write.
     packages = [package.model_dump() for package in get_package_compatibilities()]
     metadata = {"has_missing_dependencies": False, "package_compatibilities": packages}
     (build / "api" / "metadata").write_text(json.dumps(metadata), encoding="utf-8")
@@ -69,7 +69,7 @@ def _write_statistics(project: Path, catalog: Any) -> None:
 
 
 def table_statistics(catalog: Any) -> dict[str, dict[str, int]]:
-    """Return ``{table: {"rows", "columns", "file_size" (bytes)}}`` of the tables that are there."""
+    """Return ``{table: {"rows", "columns", "file_size" (bytes)}}`` of the tables that exist."""
     from persyn_kedro.datasets.parquet_table import ParquetTable  # not for every command of Kedro
 
     datasets = {name: catalog.get(name) for name in catalog.keys()}

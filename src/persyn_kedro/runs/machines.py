@@ -1,6 +1,6 @@
-"""Are the machines there on which the steps to do would run? Asked before the first of them.
+"""Are the machines available that the steps would run on? Checked before the first step.
 
-Only of steps that are not skipped: what was made on a cluster is used without one.
+Only for steps that are not skipped: results made on a cluster can be used without one.
 """
 
 from collections.abc import Iterable
@@ -12,16 +12,16 @@ from persyn_kedro.foundations.settings import Needs, Settings, step_of
 
 
 def needs_check(settings: Settings) -> bool:
-    """Tell whether these settings ask for more than one process of this machine."""
+    """Return whether these settings need more than one process on this machine."""
     cluster = settings.cluster
     return cluster.address is not None or cluster.training_processes > 1
 
 
 def check_machines(nodes: Iterable[Node], settings: Settings) -> None:
-    """Refuse a run whose cluster or GPUs are not there, or whose student cannot be shared out.
+    """Refuse a run whose cluster or GPUs are missing, or whose student cannot be sharded.
 
     Args:
-        nodes: those that are to be done.
+        nodes: those that will run.
 
     Raises:
         PersynError: names the setting.
@@ -33,7 +33,7 @@ def check_machines(nodes: Iterable[Node], settings: Settings) -> None:
 
 
 def _uses_cluster(needs: Needs, settings: Settings) -> bool:
-    """Tell whether a step would use the cluster, where there is to be one."""
+    """Return whether a step would use the cluster, if one is set."""
     if settings.cluster.address is None:
         return False
     if Needs.CLUSTER in needs:
@@ -59,5 +59,5 @@ def _check_training(needs: list[Needs], settings: Settings) -> None:
     if student and cluster.sharding == "fsdp":
         name = settings.student.model
         found = find_model(name, settings.models.root[name])
-        if found is not None:  # else it is told once the weights are fetched
+        if found is not None:  # otherwise checked once the weights are fetched
             check_shards(found, cluster.training_processes)

@@ -1,4 +1,4 @@
-"""One manifest a run: what was read and written in which version, by what, and what it cost."""
+"""One manifest per run: which versions were read and written, by what, and the costs."""
 
 import hashlib
 import json
@@ -26,11 +26,11 @@ PACKAGES = (
 
 
 class ManifestHooks:
-    """Keeps the run's ledger of versions and writes it to the catalog's ``run_manifest``."""
+    """Records the versions of a run and writes them to the catalog's ``run_manifest``."""
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
-        # Not above: every command of Kedro imports this module.
+        # Not at the top: every Kedro command imports this module.
         from persyn_kedro.foundations.models import identify_weights
         from persyn_kedro.runs.records import models_of, settings_in
 
@@ -54,8 +54,8 @@ class ManifestHooks:
                 }
                 for name, model in models_of(pipeline, settings).items()
             },
-            "skipped": {},  # node: the versions of its outputs that were there already
-            "because": {},  # node: why it was done
+            "skipped": {},  # node: the existing versions of its outputs
+            "because": {},  # node: why it ran
             "loaded": {},
             "saved": {},
             "seconds": {},
@@ -101,12 +101,12 @@ class ManifestHooks:
     @hook_impl
     def on_pipeline_error(self, error: Exception, pipeline: Any) -> None:
         if getattr(self, "manifest", None) is not None:
-            self._take_counts("unfinished")  # paid for by a step that did not end
+            self._take_counts("unfinished")  # paid for by a step that did not finish
             self._note_skipped(pipeline)
             try:
                 self._write({"status": "failed", "error": str(error)[:500]})
-            except DatasetError as second:  # must not hide what went wrong first
-                log.warning("The run's manifest could not be written: %s", second)
+            except DatasetError as second:  # must not hide the first error
+                log.warning("Could not write the manifest of this run: %s", second)
 
     def _take_counts(self, step: str) -> None:
         counts = self._catalog.load("ledger").take_counts()
@@ -117,7 +117,7 @@ class ManifestHooks:
             ]
 
     def _note_skipped(self, pipeline: Any) -> None:
-        """Note the nodes whose outputs the runner took from earlier versions."""
+        """Record the nodes whose outputs the runner took from earlier versions."""
         for node in pipeline.nodes:
             outputs = {name: _versioned(self._catalog, name) for name in node.outputs}
             known = {

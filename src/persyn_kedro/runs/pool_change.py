@@ -1,4 +1,4 @@
-"""Did this run route for another pool of teachers than the run before it?"""
+"""Did this run route for a different pool of teachers than the previous run?"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,10 +14,10 @@ COLUMNS = ["prompt_id", "teacher"]
 def find_pool_change(
     pipeline: Pipeline, catalog: Any, calls: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> dict[str, Any] | None:
-    """Return ``pool_change`` of this run, None where the pool stayed or nothing was routed before.
+    """Return ``pool_change``; None if nothing was routed before or the pool is unchanged.
 
     Args:
-        calls: by step, the calls of each teacher in this run.
+        calls: by step, each teacher's calls in this run.
     """
     assignments = catalog.get("assignments")
     pair = _versions(pipeline, catalog, assignments)
@@ -33,10 +33,10 @@ def find_pool_change(
 def _versions(
     pipeline: Pipeline, catalog: Any, assignments: AtomicVersionedDataset
 ) -> tuple[str, str] | None:
-    """Return the assignments of last time and of this run, where this run has new ones.
+    """Return the previous assignments and those of this run, if it has new ones.
 
-    Those that answers were made from, if this run made answers: an earlier run may have been
-    killed between routing and answering.
+    If this run made answers, those are the assignments that answers were made from: an earlier run
+    may have been killed between routing and answering.
     """
     if "routed_calls" in pipeline.all_outputs():
         answers = catalog.get("routed_calls")
@@ -68,5 +68,5 @@ def _routed(
 
 
 def _router_behind(dataset: AtomicVersionedDataset, version: str) -> str | None:
-    """Return the content hash of the router from which this version was made, if that is known."""
+    """Return the content hash of the router that made this version, if known."""
     return dataset.record(version).get("reading", {}).get("inputs", {}).get("router")

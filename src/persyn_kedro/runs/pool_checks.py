@@ -1,4 +1,4 @@
-"""Do the settings name models that exist? Checked together, before any step runs."""
+"""Do the models exist that the settings name? Checked together, before any step runs."""
 
 import json
 from collections.abc import Iterable
@@ -24,13 +24,13 @@ from persyn_kedro.runs.records import groups_of
 
 
 def check_pool(settings: Settings, groups: Iterable[str] = (), asked: bool = True) -> None:
-    """Refuse references to unknown models, and models that are plainly not there.
+    """Refuse references to unknown models, and models that clearly do not exist.
 
-    Nothing is downloaded: a hub model is only looked for when it is first used.
+    Nothing is downloaded: a hub model is only looked up when it is first used.
 
     Args:
-        groups: those that a run reads, beside the main path's, which are always checked.
-        asked: whether teachers are to be asked, so that the keys of servers must be there.
+        groups: those that a run reads, besides those of the main steps, which are always checked.
+        asked: whether teachers will be called, so that servers' API keys must be set.
 
     Raises:
         PersynError: names the first such setting.
@@ -46,9 +46,11 @@ def check_pool(settings: Settings, groups: Iterable[str] = (), asked: bool = Tru
     for user, model in users.items():
         if model not in models.root:
             known = ", ".join(models.root)
-            raise PersynError(f"{user} is {model!r}, which models does not have ({known}).")
+            raise PersynError(f"Parameter {user}: unknown model {model!r}; available: {known}.")
         if models.root[model].endpoint and not user.startswith("teachers."):
-            raise PersynError(f"{user} is {model!r}, an endpoint: only teachers can be endpoints.")
+            raise PersynError(
+                f"Parameter {user}: model {model!r} is an endpoint; only teachers can be endpoints."
+            )
     for model in dict.fromkeys(users.values()):
         check_source(model, models.root[model], asked)
     _check_twins(models, settings.teachers)
@@ -58,10 +60,10 @@ def check_pool(settings: Settings, groups: Iterable[str] = (), asked: bool = Tru
 
 
 def check_own_code(label: LabelSettings, routers: Iterable[str]) -> None:
-    """Refuse code of the user's own that is not there, or is not what it must be.
+    """Refuse the user's own code if it is missing or not of the right kind.
 
     Raises:
-        PersynError: names the first such.
+        PersynError: names the first that is.
     """
     signal_of(label.learnability)
     if is_own(label.quality.kind):
@@ -71,7 +73,7 @@ def check_own_code(label: LabelSettings, routers: Iterable[str]) -> None:
 
 
 def _check_twins(models: Models, teachers: Teachers) -> None:
-    """Refuse the same teacher twice: the router could not tell the two apart."""
+    """Refuse duplicate teachers: the router could not tell them apart."""
     seen: dict[tuple, str] = {}
     for name, teacher in teachers.root.items():
         model = models.root[teacher.model]
@@ -85,7 +87,7 @@ def _check_twins(models: Models, teachers: Teachers) -> None:
 
 
 def _place(model: ModelSettings) -> tuple:
-    """Return where a model is, however it is written."""
+    """Return where a model is, in a normal form."""
     if model.endpoint:
         return (model.endpoint.url.rstrip("/"), model.endpoint.model, model.revision)
     path = model.local or model.gguf
@@ -93,33 +95,34 @@ def _place(model: ModelSettings) -> tuple:
 
 
 def _template(model: ModelSettings) -> tuple:
-    """Return what the settings say of a model's chat template."""
+    """Return a model's settings of its chat template."""
     arguments = json.dumps(model.template_arguments, sort_keys=True)
     return (model.chat_template, model.template_date, arguments)
 
 
 def _check_reward_model(name: str, settings: ModelSettings) -> None:
-    """Refuse a model that has no single score, before a teacher is paid.
+    """Refuse a model that does not give a single score, before a teacher is paid.
 
-    A hub model's files are not here yet: it is refused as it is loaded.
+    A hub model's files are not here yet: it is checked when it is loaded.
     """
     if settings.hub is not None:
         return
     if settings.local is None:
         raise PersynError(
-            f"label.quality.model is {name!r}, which is no reward model: those are hub or local."
+            f"Parameter label.quality.model: {name!r} is not a hub or local reward model."
         )
     directory = local_directory(settings)
     config = read_config(directory)
     kinds = config.get("architectures") or []
     if not any(str(kind).endswith("ForSequenceClassification") for kind in kinds):
         raise PersynError(
-            f"label.quality.model is {name!r}, but {directory} is no reward model (no "
+            f"Parameter label.quality.model: {name!r} is not a reward model ({directory} has no "
             "...ForSequenceClassification among its architectures)."
         )
-    # Two are Transformers' default, which it does not write.
+    # Two is Transformers' default, which it does not write to the file.
     labels = config.get("num_labels") or len(config.get("id2label") or "ab")
     if labels != 1:
         raise PersynError(
-            f"label.quality.model is {name!r}, but {directory} gives {labels} scores, not one."
+            f"Parameter label.quality.model: {name!r} in {directory} gives {labels} scores; a "
+            "reward model gives one."
         )

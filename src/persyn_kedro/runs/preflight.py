@@ -1,4 +1,4 @@
-"""Can this run be done? All that can be known before a step is paid for."""
+"""Can this run be done? Everything that can be checked before a step is paid for."""
 
 import inspect
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ from persyn_kedro.runs.records import groups_of, models_of, needs_of
 
 
 def check_run(run_params: dict[str, Any], pipeline: Any, catalog: Any, settings: Settings) -> None:
-    """Refuse, in one sentence, a run that cannot be done as it was asked for.
+    """Refuse, in one sentence, a run that cannot be done as requested.
 
     Raises:
         PersynError: names the group, version, input, model or setting that is wrong or missing, or
@@ -44,7 +44,7 @@ def check_run(run_params: dict[str, Any], pipeline: Any, catalog: Any, settings:
 
 
 def _check_groups(catalog: Any) -> None:
-    """Refuse a group of parameters that no registered pipeline reads: a misspelt one, mostly."""
+    """Refuse a group of parameters that no registered pipeline reads, usually a misspelt one."""
     from kedro.framework.project import pipelines
 
     groups = {name.removeprefix("params:") for name in catalog.keys() if name.startswith("params:")}
@@ -56,13 +56,13 @@ def _check_groups(catalog: Any) -> None:
     unknown = sorted(groups - read)
     if unknown:
         raise PersynError(
-            f"The parameters have a group {unknown[0]!r} that nothing reads; known are "
+            f"Unknown group of parameters {unknown[0]!r}; available: "
             f"{', '.join(sorted(read & groups))}."
         )
 
 
 def _check_places(pipeline: Any, catalog: Any) -> None:
-    """Refuse an object store that cannot be written to, each bucket asked once."""
+    """Refuse an object store that cannot be written to; each bucket is checked once."""
     places: dict[str, Place] = {}
     for name in sorted(pipeline.datasets()):
         dataset = catalog.get(name)
@@ -74,15 +74,15 @@ def _check_places(pipeline: Any, catalog: Any) -> None:
 
 
 def check_load_versions(chosen: dict[str, str], pipeline: Any, catalog: Any) -> None:
-    """Refuse what Kedro ignores (no versions) or mixes up (written by this very run)."""
+    """Refuse what Kedro ignores (no versions) or mixes up (written by this run itself)."""
     for name, version in chosen.items():
         dataset = catalog.get(name)
         if not isinstance(dataset, AtomicVersionedDataset):
-            raise PersynError(f"--load-versions: {name} has no versions.")
+            raise PersynError(f"--load-versions: {name} has no versions; leave it out.")
         if name in pipeline.all_outputs():
             raise PersynError(
-                f"--load-versions: {name} is made by this run itself; run the later steps alone "
-                "(--pipelines) to start from one of its versions."
+                f"--load-versions: {name} is made by this run itself; to start from one of its "
+                "versions, run only the later steps (--pipelines)."
             )
         if not dataset.exists():
             newest = ", ".join(dataset.versions()[:3]) or "none"
@@ -92,7 +92,7 @@ def check_load_versions(chosen: dict[str, str], pipeline: Any, catalog: Any) -> 
 
 
 def _check_models(pipeline: Any, settings: Settings) -> None:
-    """Find out what each model of this run is: one that is not there stops it before it pays."""
+    """Identify each model of this run: a missing one stops it before any API call."""
     ask_anew()
     for name, model in models_of(pipeline, settings).items():
         weights_id = identify_weights(name, model)
@@ -102,7 +102,7 @@ def _check_models(pipeline: Any, settings: Settings) -> None:
 
 
 def _check_steps(nodes: Iterable[Node], settings: Settings) -> None:
-    """Have each step check the settings that it alone needs, once, before one is begun."""
+    """Run each step's own check of its settings, once, before any step starts."""
     for check in dict.fromkeys(step_of(node.func).check for node in nodes):
         if check is not None:
             check(
@@ -111,7 +111,7 @@ def _check_steps(nodes: Iterable[Node], settings: Settings) -> None:
 
 
 def check_inputs(pipeline: Any, catalog: Any) -> None:
-    """Raise one sentence that names the missing input and the steps that make it."""
+    """Raise an error that names the missing input and the steps that make it."""
     missing = [
         name
         for name in sorted(pipeline.inputs())

@@ -1,4 +1,4 @@
-"""What the models' processes of a run import: once, in the process that they are forked from."""
+"""What a run's model processes import: once, in the process that they are forked from."""
 
 from typing import Any
 
@@ -25,8 +25,8 @@ _ENGINES = {
 
 
 def imports_of(needs: Needs, engine: str, local_teachers: bool = True) -> list[str]:
-    """Return the modules that the children of steps with these ``needs`` import, in order."""
-    if Needs.HARNESS in needs:  # it sets variables before these are imported
+    """Return the modules that child processes of steps with these ``needs`` import, in order."""
+    if Needs.HARNESS in needs:  # it sets environment variables before it imports these
         return []
     wanted = [name for need, names in _LIBRARIES.items() if need in needs for name in names]
     if Needs.STUDENT in needs or (local_teachers and Needs.TEACHERS in needs):
@@ -35,7 +35,7 @@ def imports_of(needs: Needs, engine: str, local_teachers: bool = True) -> list[s
 
 
 def import_ahead_of(pipeline: Any, settings: Settings) -> None:
-    """Have the heavy libraries of this run imported once, when its first model starts."""
+    """Have this run's heavy libraries imported once, when its first model starts."""
     from persyn_kedro.foundations.processes import import_ahead
 
     needs, local = needs_of(pipeline.nodes), settings.has_local_teachers

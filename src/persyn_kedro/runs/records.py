@@ -1,4 +1,4 @@
-"""What made the versions of a catalog's data sets, and what would make them now."""
+"""What made the versions of a catalog's datasets, and what would make them now."""
 
 import inspect
 from collections.abc import Iterable, Mapping
@@ -29,14 +29,14 @@ from persyn_kedro.runs.fingerprints import Record, difference, fingerprint, read
 
 
 def settings_of(node: Node) -> dict[str, str]:
-    """Return the groups of settings that a node takes, by the arguments of its function."""
-    # Kedro has checked that they fit; arguments at the end may be left to their defaults.
+    """Return the groups of settings that a node takes, by argument of its function."""
+    # Kedro has checked that they match; arguments at the end may have defaults.
     names = zip(inspect.signature(node.func).parameters, node.inputs, strict=False)
     return {a: n.removeprefix("params:") for a, n in names if n.startswith("params:")}
 
 
 def texts_of(node: Node) -> list[str]:
-    """Return the tables of which a node reads prompts' texts alone (``step``'s ``texts``)."""
+    """Return the tables of which a node reads only prompts' texts (``step``'s ``texts``)."""
     names = zip(inspect.signature(node.func).parameters, node.inputs, strict=False)
     return [name for argument, name in names if argument in step_of(node.func).texts]
 
@@ -52,7 +52,7 @@ def needs_of(nodes: Iterable[Node]) -> Needs:
 
 
 def settings_in(catalog: Any) -> Settings:
-    """Return all settings as a catalog has them."""
+    """Return all settings in a catalog."""
     return read_settings({name: catalog.load(f"params:{name}") for name in [*GROUPS, "seed"]})
 
 
@@ -67,7 +67,7 @@ def models_of(pipeline: Pipeline, settings: Settings) -> dict[str, ModelSettings
 
 
 class StepRecords:
-    """What made the versions of a catalog's data sets, against what would make them now."""
+    """Compares what made the versions of a catalog's datasets with what would make them now."""
 
     def __init__(self, catalog: Any) -> None:
         self._catalog = catalog
@@ -75,10 +75,10 @@ class StepRecords:
         self._identify = cache(model_identity)
 
     def to_do(self, pipeline: Pipeline, redo: bool = False) -> list[Node]:
-        """Return the nodes without a match, and those behind them, which may turn out to have one.
+        """Return the nodes without a match, and those after them, which may turn out to have one.
 
         Args:
-            redo: no match counts.
+            redo: ignore all matches.
         """
         found: list[Node] = []
         open_inputs: set[str] = set()
@@ -96,10 +96,10 @@ class StepRecords:
         return found
 
     def reading(self, node: Node, contents: Mapping[str, str] = MappingProxyType({})) -> Record:
-        """Return what the node's result hangs on now.
+        """Return what the node's result depends on now.
 
         Args:
-            contents: of inputs that are to be others than the newest.
+            contents: content hashes of inputs that are to replace those of the newest versions.
         """
         groups = settings_of(node).items()
         settings = {a: (group, getattr(self.settings, group)) for a, group in groups}
@@ -116,7 +116,7 @@ class StepRecords:
         return reading(node.func, settings, inputs, self._identify)
 
     def match(self, node: Node, record: Record) -> str | None:
-        """Return the newest version that all outputs have, whole and made by ``record``."""
+        """Return the newest version that all outputs have, complete and made by ``record``."""
         wanted = fingerprint(record)
         outputs = self._outputs(node)
         common = set.intersection(*(set(d.versions()) for d in outputs.values()))
@@ -127,22 +127,22 @@ class StepRecords:
         return None
 
     def why(self, node: Node, record: Record) -> str:
-        """Say why the newest version of the node's outputs does not match."""
+        """Return why the newest version of the node's outputs does not match."""
         for name, dataset in self._outputs(node).items():
             versions = dataset.versions()
             if not versions:
-                return f"there is no {name} yet"
+                return f"no {name} yet"
             made = dataset.record(versions[0])
             if "reading" not in made:
-                return f"it is not known what made the newest {name}"
+                return f"what made the newest {name} is unknown"
             if made.get("fingerprint") != fingerprint(record):
                 return difference(made["reading"], record)
             if made["unsettled"]:
-                return f"{made['unsettled']} rows of {name} failed and are asked for again"
-        return "its outputs are not of one run"
+                return f"{made['unsettled']} rows of {name} failed and are tried again"
+        return "its outputs are from different runs"
 
     def take(self, node: Node, version: str) -> str:
-        """Load this version of the outputs, made the newest if it is not; return its name."""
+        """Pin the outputs to this version, making it the newest if it is not; return its name."""
         outputs = self._outputs(node).values()
         if all(dataset.versions()[0] == version for dataset in outputs):
             taken = version
@@ -153,7 +153,7 @@ class StepRecords:
         return taken
 
     def mark(self, node: Node, record: Record, why: str, run_id: str | None) -> None:
-        """Have the outputs' next versions say what made them."""
+        """Have the outputs' next versions record what made them."""
         inputs = {n: d.newest() for n in node.inputs if (d := self._versioned(n)) is not None}
         for dataset in self._outputs(node).values():
             dataset.maker = {
@@ -166,15 +166,15 @@ class StepRecords:
             }
 
     def pin_saved(self, node: Node) -> None:
-        """Load what this run saved, also where another run saves at the same time."""
+        """Pin the outputs to what this run saved, even if another run saves at the same time."""
         for dataset in self._outputs(node).values():
             dataset.pin(str(dataset.resolve_save_version()))
 
     def stale_before(self, pipeline: Pipeline) -> dict[str, str]:
-        """Return the earlier nodes, not in this run, that would be done again, and why.
+        """Return the earlier nodes, not in this run, that would run again, and why.
 
-        Nodes whose settings are the same but whose inputs changed are left out: their causes are
-        named. So is what lies behind a version that the user chose.
+        Nodes of which only the inputs changed are left out, as the causes are listed. So is
+        everything behind a version that the user chose.
         """
         chosen = {n for n in pipeline.inputs() if self._is_pinned(n)}
         whole = register_pipelines()["__default__"]
@@ -187,7 +187,7 @@ class StepRecords:
                 continue
             try:
                 record = self.reading(node)
-            except PersynError:  # a model of a step that is not run may be out of reach
+            except PersynError:  # a model of a step that does not run may be unavailable
                 continue
             if self.match(node, record) is None:
                 why = self.why(node, record)

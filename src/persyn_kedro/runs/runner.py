@@ -1,4 +1,4 @@
-"""The project's runner: a node whose result is there already is skipped, and it is said why not."""
+"""The project's runner: it skips nodes that are up to date, and logs why it runs the others."""
 
 from collections import Counter
 from itertools import chain
@@ -22,12 +22,12 @@ class ResumingRunner(SequentialRunner):
     """Runs the nodes in order, each only if no complete version of its outputs matches.
 
     A version matches if its node read the same settings, models and contents of inputs, in the same
-    step version (``runs.fingerprints``), and no row of it would be asked for again. The newest
-    match is loaded; an older one is made the newest, so that "newest" is what the last run meant.
-    A node is given only what belongs together (``ancestry``): it is refused anything else.
+    step version (``runs.fingerprints``), and no row of it would be tried again. The newest match is
+    loaded; an older one is made the newest, so that "newest" is what the last run used. A node gets
+    only inputs that belong together (``ancestry``); anything else is an error.
 
     Args:
-        redo: skip nothing (the stores still answer what they have).
+        redo: skip nothing (the stores still return what they have).
     """
 
     def __init__(self, is_async: bool = False, redo: bool = False) -> None:
@@ -62,8 +62,8 @@ class ResumingRunner(SequentialRunner):
                     "Skipped %s: nothing changed since version %s", node.name, version
                 )
             else:
-                why = "asked to" if again else records.why(node, record)
-                self._logger.info("Doing %s: %s", node.name, why)
+                why = "requested" if again else records.why(node, record)
+                self._logger.info("Running %s: %s", node.name, why)
                 records.mark(node, record, why, run_id)
                 with progress.step(node.name):
                     self._execute(Task(node, catalog, self._is_async, hook_manager, run_id))
@@ -76,16 +76,16 @@ class ResumingRunner(SequentialRunner):
     def _execute(task: Task) -> None:
         try:
             task.execute()
-        except KeyboardInterrupt as error:  # no Exception: the manifest would not hear of it
+        except KeyboardInterrupt as error:  # not an Exception: the manifest would not be told
             raise Interrupted("interrupted") from error
 
     def _warn_of_older_inputs(self, pipeline: Pipeline, records: StepRecords) -> None:
-        """Say which earlier steps, not part of this run, these settings would do again."""
+        """Log which earlier steps, not part of this run, the settings would run again."""
         stale = records.stale_before(pipeline)
         if stale:
             causes = "; ".join(f"{name} ({why})" for name, why in stale.items())
             self._logger.warning(
-                "The inputs are not what the settings would make now: %s. This run goes on with "
-                "them as they are; `kedro run` does these steps again.",
+                "The inputs are out of date with the settings: %s. This run uses them as they are; "
+                "`kedro run` re-runs these steps.",
                 causes,
             )

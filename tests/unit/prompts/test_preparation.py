@@ -174,7 +174,7 @@ def test_a_hub_data_set_is_streamed_at_its_revision(monkeypatch: pytest.MonkeyPa
     ("changes", "sentence"),
     [
         ({"tasks": [{"name": "chain_sum", "size": 1}], "limit": 2}, "tasks have a size"),
-        ({"file": "a.jsonl", "hub_split": "test"}, "belongs to a hub source"),
+        ({"file": "a.jsonl", "hub_split": "test"}, "is only for hub sources"),
         ({"file": "a.jsonl", "hub": "o/d"}, "exactly one"),
     ],
 )

@@ -138,7 +138,7 @@ def test_outputs_of_two_runs_are_no_match(tmp_path: Path) -> None:
     second._catalog.save("copy", 1)
     record = second.reading(both.nodes[0])
     assert second.match(both.nodes[0], record) is None
-    assert second.why(both.nodes[0], record) == "its outputs are not of one run"
+    assert second.why(both.nodes[0], record) == "its outputs are from different runs"
     first._catalog.save("copy", 1)
     assert second.match(both.nodes[0], record) == "v1"
 
@@ -176,7 +176,7 @@ def test_a_version_of_another_runner_is_not_traced(tmp_path: Path) -> None:
     run(tmp_path, "v1")
     data = catalog(tmp_path, "v2")
     data.save("total", 3)
-    with pytest.raises(PersynError, match="What made total in version v2 is not known"):
+    with pytest.raises(PersynError, match="The origin of total in version v2 is unknown"):
         pin_versions_behind("total", data)
 
 

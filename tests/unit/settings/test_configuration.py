@@ -94,14 +94,22 @@ GOOD = {
 @pytest.mark.parametrize(
     ("group", "value", "sentence"),
     [
-        ("seed", "abc", "seed must be a whole number, not 'abc'"),
-        ("sft", {"epohcs": 3}, "There is no parameter sft.epohcs."),
+        ("seed", "abc", "seed must be an integer, not 'abc'"),
+        ("sft", {"epohcs": 3}, "Unknown parameter sft.epohcs."),
         ("label", {"alpha": 1.5}, r"label.alpha: .*less than or equal to 1 \(it is 1.5\)"),
         ("teachers", {"x": {"model": "a"}}, "at least two teachers"),
-        ("teachers", {"x.1": {"model": "a"}, "y": {"model": "b"}}, "the name 'x.1' must have none"),
+        (
+            "teachers",
+            {"x.1": {"model": "a"}, "y": {"model": "b"}},
+            "the name 'x.1' must not contain",
+        ),
         ("models", {"a": {"zoo": "smollm2", "hub": "o/m"}}, "models.a: .*exactly one of"),
-        ("engine", None, "lack the group 'engine'"),
-        ("cluster", {"training_processes": 9}, "sft.batch_size: 8 rows are too few for cluster"),
+        ("engine", None, "Missing group of parameters 'engine'"),
+        (
+            "cluster",
+            {"training_processes": 9},
+            "sft.batch_size: 8 rows cannot be shared by cluster",
+        ),
     ],
 )
 def test_bad_settings_are_one_sentence(group: str, value: object, sentence: str) -> None:
@@ -122,7 +130,7 @@ def test_bad_settings_are_one_sentence(group: str, value: object, sentence: str)
     ],
 )
 def test_half_a_character_in_a_setting_is_refused(changes: dict, key: str) -> None:
-    with pytest.raises(PersynError, match=f"Parameter .*{key} holds half a character") as caught:
+    with pytest.raises(PersynError, match=f"Parameter .*{key} contains invalid Unicode") as caught:
         settings_reader.read_settings({**GOOD, **changes})
     str(caught.value).encode()  # can be printed
 

@@ -36,11 +36,15 @@ def write(file: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "kind", "sentence"),
     [
-        (QualitySettings, "exact", "must be exact_answer, reward_model or a file.py:name of yours"),
-        (QualitySettings, "/tmp/q.py:quality", "must lie in the project"),
-        (QualitySettings, "../q.py:quality", "must lie in the project"),
-        (TrainRouterSettings, "forest", "must be language_model, linear, knn or a file.py:name"),
-        (TrainRouterSettings, "r.py", "or a file.py:name of yours"),
+        (QualitySettings, "exact", "must be exact_answer, reward_model or your own file.py:name"),
+        (QualitySettings, "/tmp/q.py:quality", "must be in the project"),
+        (QualitySettings, "../q.py:quality", "must be in the project"),
+        (
+            TrainRouterSettings,
+            "forest",
+            "must be language_model, linear, knn or your own file.py:name",
+        ),
+        (TrainRouterSettings, "r.py", "or your own file.py:name"),
     ],
 )
 def test_what_names_no_kind_is_refused(settings: Any, kind: str, sentence: str) -> None:
@@ -51,12 +55,15 @@ def test_what_names_no_kind_is_refused(settings: Any, kind: str, sentence: str) 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (None, "q.py cannot be read: No such file"),
-        ("x = 1\n", "q.py has no 'quality'"),
-        ("def quality(:\n", "q.py cannot be imported: SyntaxError"),
-        ("raise KeyError('k')\n", "q.py cannot be imported: KeyError: 'k'"),
-        ("quality = 1\n", "q.py:quality is no function"),
-        ("def quality(prompt, response): ...\n", "called with prompt, response, reference: too m"),
+        (None, "Cannot read q.py: No such file"),
+        ("x = 1\n", "q.py does not define 'quality'"),
+        ("def quality(:\n", "Cannot import q.py: SyntaxError"),
+        ("raise KeyError('k')\n", "Cannot import q.py: KeyError: 'k'"),
+        ("quality = 1\n", "q.py:quality is not a function"),
+        (
+            "def quality(prompt, response): ...\n",
+            "a function of prompt, response, reference: too m",
+        ),
     ],
 )
 def test_a_file_that_holds_no_such_function_is_one_sentence(

@@ -1,8 +1,9 @@
-"""What all typed settings share: Kedro builds them from the annotations of the nodes' arguments.
+"""What all typed settings share. Kedro builds them from the annotations of the nodes' arguments.
 
-So an unknown key or a bad value stops a run before a model is loaded. The base class holds what is
-true of every field, so that a new one needs no thought: a number is finite, within what the
-libraries behind it hold, and neither a truth value nor a text; a text is one line, and not blank.
+An unknown key or a bad value therefore stops a run before a model is loaded. The base class checks
+what holds for every field, so that a new field needs no checks of its own: a number is finite,
+within the range of the libraries that use it, and neither a boolean nor a string; a string is one
+line and not blank.
 """
 
 import typing
@@ -14,28 +15,28 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
 NO_EFFECT = "no effect"
-"""Marks settings of time, memory, money and names: what a step makes does not hang on them.
+"""Marks settings for time, memory, money and names, which do not affect what a step makes.
 
-A change of them is no reason to do a step again (``foundations.settings.marks``). Batch sizes are
-among them although they move results by rounding.
+Changing one does not make a step run again (``foundations.settings.marks``). Batch sizes are
+included although they change results by rounding.
 """
 FREE_TEXT = "free text"
-"""Marks texts that may be empty and have several lines, such as system prompts."""
+"""Marks strings that may be empty or have several lines, such as system prompts."""
 MODEL = "model"
-"""Marks texts that name one of ``models``: what reads the field uses that model."""
+"""Marks strings that name one of ``models``: whatever reads the field uses that model."""
 
 MAX_SEED = 2**32 - 1  # numpy's, which transformers, lm-eval and reasoning-gym set
-MAX_WHOLE = 2**31 - 1  # of a field without a bound of its own: an int of 32 bits, with its sign
-MAX_FLOAT = 1e6  # likewise; seconds, the most sensitive, fit a socket's timeout
-MIN_FLOAT = 1e-12  # less than this, and not 0, is a slip that rounds to nothing
-MAX_TEXT = 4096  # characters of a line; a path's limit
+MAX_WHOLE = 2**31 - 1  # for a field without a bound of its own: a signed 32-bit integer
+MAX_FLOAT = 1e6  # likewise; the tightest are seconds, which must fit a socket's timeout
+MIN_FLOAT = 1e-12  # anything smaller, except 0, is a mistake that rounds to nothing
+MAX_TEXT = 4096  # characters in a line; the limit for a path
 
 Seed = Annotated[int, Ge(0), Le(MAX_SEED)]
 ModelName = Annotated[str, MODEL]
 
 
 class Group(BaseModel):
-    """Base of all groups: unknown keys are errors, values cannot be changed or of other types."""
+    """Base of all groups: unknown keys are errors, values are immutable and strictly typed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -52,17 +53,17 @@ class Group(BaseModel):
 
 
 def one_line(text: str) -> bool:
-    """Tell whether a text has neither control characters, line ends nor halves of characters."""
+    """Return whether a string has no control characters, line separators or lone surrogates."""
     return not any(unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") for c in text)
 
 
 def _whole(value: Any) -> Any:
-    """Return 1e6 as a whole number: YAML has no other way to write it."""
+    """Return 1e6 as an integer: YAML reads this notation as a float."""
     return int(value) if type(value) is float and value.is_integer() else value
 
 
 def _kinds(annotation: Any) -> set[Any]:
-    """Return the plain types that an annotation names, in lists and alternatives too."""
+    """Return the plain types in an annotation, including those in lists and unions."""
     if inner := typing.get_args(annotation):
         return set().union(*map(_kinds, inner))
     return {annotation} if isinstance(annotation, type) else set()
@@ -75,11 +76,11 @@ def _check_item(value: Any, field: FieldInfo, kinds: set[Any]) -> None:
         if not one_line(value):
             raise ValueError("must be one line without control characters")
         if len(value) > MAX_TEXT:
-            raise ValueError(f"must not be longer than {MAX_TEXT} characters")
+            raise ValueError(f"must have at most {MAX_TEXT} characters")
     if type(value) not in (int, float):
         return
     if 0 < value < MIN_FLOAT:
-        raise ValueError(f"must be at least {MIN_FLOAT:g}, where it is not 0")
+        raise ValueError(f"must be 0 or at least {MIN_FLOAT:g}")
     if any(isinstance(m, Le | Lt) for m in marks_of(field)):
         return
     if float in kinds and int not in kinds and not abs(value) <= MAX_FLOAT:
@@ -89,6 +90,6 @@ def _check_item(value: Any, field: FieldInfo, kinds: set[Any]) -> None:
 
 
 def marks_of(field: FieldInfo) -> list[Any]:
-    """Return the marks of a field, and of the items of a list or of what may be left out."""
+    """Return the marks of a field, including those on list items and on optional values."""
     inner = [m for arg in typing.get_args(field.annotation) for m in typing.get_args(arg)[1:]]
     return [*field.metadata, *inner]

@@ -1,4 +1,4 @@
-"""Typed settings of where the heavy steps run. None of them changes what a step makes."""
+"""Typed settings for where the heavy steps run. None of them changes what a step makes."""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -11,19 +11,19 @@ from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Group
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.settings.steps import SftSettings
 
-WORDS = ("auto", "local")  # in place of an address
+WORDS = ("auto", "local")  # accepted instead of an address
 
 
 def host_and_port(address: str) -> tuple[str, int]:
-    """Return the two parts of an address.
+    """Return the host and the port of an address.
 
     Raises:
-        ValueError: it has others, or is one of Ray Client.
+        ValueError: the address has other parts, or is one of Ray Client.
     """
     if "://" in address:
         raise ValueError(
-            "Ray Client (ray://) is not supported, as a connection that is lost for half a minute "
-            "would end the work; run on a node of the cluster, with `auto` or host:port"
+            "Ray Client (ray://) is not supported: a connection lost for 30 seconds would end the "
+            "work; run on a node of the cluster, with `auto` or host:port"
         )
     parts = urlsplit(f"//{address}")
     try:
@@ -31,38 +31,34 @@ def host_and_port(address: str) -> tuple[str, int]:
     except ValueError:
         host, port = None, None
     if not host or not port or not address.isprintable():  # urlsplit drops line breaks
-        raise ValueError("it is `auto`, `local` or host:port")
+        raise ValueError("must be `auto`, `local` or host:port")
     return host, port
 
 
 class RuntimeEnv(TypedDict, total=False):
-    """What Ray takes as a job's environment; all but the variables is for Ray to check."""
+    """Ray's environment for a job. Only the variables are checked here; Ray checks the rest."""
 
     __pydantic_config__ = ConfigDict(extra="allow", strict=True)  # type: ignore[misc]
     env_vars: dict[str, str]
 
 
 class ClusterSettings(Group):
-    """A Ray cluster for models that are asked, scored with or routed with; processes for training.
+    """A Ray cluster for generating, scoring and routing; processes for training.
 
-    ``cpus`` and ``gpus`` are those of one actor that scores or routes, and of one worker of a
+    ``cpus`` and ``gpus`` apply to each actor that scores or routes, and to each worker of a
     teacher's engine.
     """
 
-    address: Annotated[str | None, NO_EFFECT, FREE_TEXT] = Field(  # has a check of its own
-        None, description="of a Ray cluster, `auto` for the one here, `local` to start one"
+    address: Annotated[str | None, NO_EFFECT, FREE_TEXT] = Field(  # checked below
+        None, description="of a Ray cluster; `auto`: the one on this node; `local`: start one"
     )
     actors: Annotated[int, NO_EFFECT] = Field(
-        1, ge=1, description="that score or route at once, each with its own copy of the model"
+        1, ge=1, description="that score or route in parallel, each with its own copy of the model"
     )
-    cpus: Annotated[float, NO_EFFECT] = Field(
-        1.0, gt=0, description="of one actor or engine worker"
-    )
-    gpus: Annotated[float, NO_EFFECT] = Field(
-        0.0, ge=0, description="of one actor or engine worker"
-    )
+    cpus: Annotated[float, NO_EFFECT] = Field(1.0, gt=0, description="per actor or engine worker")
+    gpus: Annotated[float, NO_EFFECT] = Field(0.0, ge=0, description="per actor or engine worker")
     accelerator: Annotated[str | None, NO_EFFECT] = Field(
-        None, description="the type of GPU for actors, by Ray's name, such as H100"
+        None, description="GPU type for actors, as Ray names it, such as H100"
     )
     runtime_env: Annotated[RuntimeEnv, NO_EFFECT] = Field(
         RuntimeEnv(), description="of the Ray job: env_vars, working_dir, py_modules and so on"
@@ -71,13 +67,13 @@ class ClusterSettings(Group):
         1,
         ge=1,
         description="that train the student or a language-model router together, on one machine, "
-        "each on a GPU of its own if there are any; sft.batch_size and train_router.batch_size are "
-        "those of all together, and train_reward_model has one process",
+        "each on its own GPU if there are any; sft.batch_size and train_router.batch_size are "
+        "totals over all processes, and train_reward_model always uses one process",
     )
     sharding: Annotated[Literal["none", "fsdp"], NO_EFFECT] = Field(
         "none",
-        description="fsdp: each of several processes holds a part of the student's weights, "
-        "gradients and optimizer states (of a router's it has all, as with none)",
+        description="fsdp: each process holds a part of the student's weights, gradients and "
+        "optimizer states (a router is not sharded)",
     )
 
     @field_validator("address")
@@ -91,15 +87,15 @@ class ClusterSettings(Group):
     @classmethod
     def _check_gpus(cls, gpus: float) -> float:
         if gpus > 1 and not gpus.is_integer():
-            raise ValueError("Ray takes a part of one GPU, or whole ones")
+            raise ValueError("must be a fraction of one GPU, or an integer")
         return gpus
 
     def check_training(self, sft: SftSettings, train_router: TrainRouterSettings) -> None:
-        """Refuse a training that these processes cannot share.
+        """Refuse training that these processes cannot share.
 
         Raises:
-            PersynError: a batch has fewer rows than there are processes, or sharded weights are to
-                get an adapter.
+            PersynError: a batch has fewer rows than there are processes, or an adapter is to be
+                trained on sharded weights.
         """
         if self.training_processes == 1:
             return
@@ -109,11 +105,12 @@ class ClusterSettings(Group):
         for group, size in batches.items():
             if size < self.training_processes:
                 raise PersynError(
-                    f"Parameter {group}.batch_size: {size} rows are too few for "
-                    f"cluster.training_processes = {self.training_processes}, which share them."
+                    f"Parameter {group}.batch_size: {size} rows cannot be shared by "
+                    f"cluster.training_processes = {self.training_processes}; raise the one or "
+                    "lower the other."
                 )
         if self.sharding == "fsdp" and sft.lora:
             raise PersynError(
-                "Parameter sft.lora: an adapter is not trained on weights that are sharded; set "
+                "Parameter sft.lora: an adapter cannot be trained on sharded weights; set "
                 "cluster.sharding to none, or sft.lora to null."
             )

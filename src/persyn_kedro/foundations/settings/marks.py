@@ -1,8 +1,8 @@
-"""What a step is: its version, what it reads of its settings, and all that ``runs`` must know.
+"""What a step declares: its version, which settings it reads, and all that ``runs`` must know.
 
-A node's function is marked with ``step``. What it reads is enforced: every other setting that could
-change its result reaches the function as its default, so that a forgotten one is not obeyed, which
-shows, and never obeyed once and then reused in silence.
+A node's function is marked with ``step``. The declaration is enforced: every other setting that
+could change the result reaches the function as its default. A forgotten one therefore has no
+effect, which is noticed; it cannot take effect once and then be missed when it changes.
 """
 
 import sys
@@ -22,22 +22,21 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Step:
-    """What a node's function is marked with.
+    """The mark of a node's function.
 
     Attributes:
-        version: the node's own, raised by hand when its code makes something else of the same
-            inputs.
-        versions_of: functions whose modules' ``VERSION`` count too: the algorithms behind it.
-        always: whether it is done in each run: it looks at what is not among its inputs.
-        needs: what its work takes.
-        spoken: by output, what a missing one is called where that is not its name.
-        prints: functions of outputs, whose texts are printed after a run.
-        check: a function of groups of settings, by their names; it refuses those with which the
-            step cannot be done, before a run.
-        texts: tables of prompts, by argument, of which it reads the texts alone, of those ids that
-            another input has. An id is the hash of its text: which prompts there are beside them,
-            or what else is known of them, does not change the result.
-        reads: by argument; an argument that is not here is read whole.
+        version: the node's own; raise it when the code makes something else of the same inputs.
+        versions_of: functions whose modules' ``VERSION`` counts too: the algorithms that it uses.
+        always: whether it runs every time, because it reads more than its inputs.
+        needs: what its work needs.
+        spoken: by output, what an error calls it if it is missing; its name if not given.
+        prints: functions of outputs; the text that they return is printed after a run.
+        check: a function of groups of settings, by argument name; it refuses, before a run,
+            settings with which the step cannot run.
+        texts: tables of prompts, by argument, of which it reads only the texts, for the ids in
+            another input. An id is the hash of its text, so neither other prompts in the table nor
+            its other columns change the result.
+        reads: by argument, the fields that it reads; any other argument is read as a whole.
     """
 
     version: int = 1
@@ -52,7 +51,7 @@ class Step:
 
     @property
     def whole_version(self) -> int:
-        """The node's own version, raised as often as those behind it were."""
+        """The node's own version, plus one for each time that one of ``versions_of`` was raised."""
         modules = {function.__module__ for function in self.versions_of}
         return self.version + sum(sys.modules[module].VERSION - 1 for module in modules)
 
@@ -82,15 +81,15 @@ def step(
 
 
 def step_of(function: Callable[..., Any]) -> Step:
-    """Return a function's mark; without one it is version 1 and reads all that it is given."""
+    """Return a function's mark; an unmarked one is version 1 and reads all of its arguments."""
     return getattr(function, "step", Step())
 
 
 def hand(arguments: Mapping[str, Any], reads: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     """Return the settings among ``arguments`` as the node may see them.
 
-    What it does not read is set to its default (required settings and those of no effect stay), and
-    ``Models`` keeps those models alone that the other arguments name.
+    Fields that it does not read are set to their defaults (required ones and those of no effect
+    stay), and ``Models`` keeps only the models that the other arguments name.
     """
     handed = {a: _only(value, reads.get(a)) for a, value in arguments.items()}
     named = {
@@ -118,10 +117,10 @@ def _only(value: Any, fields: tuple[str, ...] | None) -> Any:
 
 
 def lasting(value: Any, fields: tuple[str, ...] | None = None) -> Any:
-    """Return settings as plain JSON, without those of no effect (and of ``fields`` alone).
+    """Return settings as plain JSON, without those of no effect (if given, only ``fields``).
 
-    A pool stays in its order, which breaks ties: it becomes a list of pairs. There ``fields`` are
-    those of no effect elsewhere that this node does read, such as prices.
+    A pool becomes a list of pairs, to keep its order, which breaks ties. For a pool, ``fields``
+    are those of no effect elsewhere that this node does read, such as prices.
     """
     if isinstance(value, RootModel):
         return [

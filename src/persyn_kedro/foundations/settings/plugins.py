@@ -1,9 +1,9 @@
-"""Code of the user's own: where a setting names a kind, it may name ``file.py:name`` instead.
+"""The user's own code: where a setting names a kind, it may name ``file.py:name`` instead.
 
-Not a way to wire up the project by YAML: four kinds can be one's own (quality, learnability,
-router, engine), each is checked against what it must be before a teacher is paid. The file's
-content is part of the identity of all that it makes, but for an engine, which is recorded beside
-its answers.
+This is not a way to wire up the project in YAML: only four kinds can be the user's own (quality,
+learnability, router, engine), and each is checked before a teacher is paid. The file's content is
+part of the identity of everything it makes, except for an engine, which is recorded with its
+answers.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _OWN = re.compile(r"(?P<file>[^:]+\.py):(?P<name>[A-Za-z_]\w*)")
 
 
 class Kind(AfterValidator):
-    """The check of a setting that may name code of the user's own, by which the field is found."""
+    """The check of a setting that may name the user's own code; it also marks the field as such."""
 
 
 def kind(*known: str) -> Kind:
@@ -32,27 +32,27 @@ def kind(*known: str) -> Kind:
         if value in known:
             return value
         if not is_own(value):
-            raise ValueError(f"must be {', '.join(known)} or a file.py:name of yours")
+            raise ValueError(f"must be {', '.join(known)} or your own file.py:name")
         path = Path(value.rpartition(":")[0])
         if path.is_absolute() or ".." in path.parts:
-            raise ValueError("code of yours must lie in the project, and be named from there")
+            raise ValueError("your own code must be in the project, and its path relative to it")
         return value
 
     return Kind(check)
 
 
 def is_own(kind: str) -> bool:
-    """Tell whether a kind is named as ``file.py:name``."""
+    """Return whether a kind has the form ``file.py:name``."""
     return _OWN.fullmatch(kind) is not None
 
 
 def code_identity(kind: str) -> dict[str, str]:
-    """Return the name and the file's SHA-256 of a kind of the user's own, nothing for others.
+    """Return the name and the file's SHA-256 of the user's own kind, nothing for other kinds.
 
-    What the file imports does not count.
+    Files that it imports do not count.
 
     Raises:
-        PersynError: the file is not there.
+        PersynError: the file cannot be read.
     """
     if not is_own(kind):
         return {}
@@ -61,23 +61,23 @@ def code_identity(kind: str) -> dict[str, str]:
 
 
 def load_own(kind: str) -> Any:
-    """Import the file and return what it calls by this name.
+    """Import the file and return what it defines by this name.
 
     Raises:
-        PersynError: the file is not there, cannot be imported or lacks the name.
+        PersynError: the file cannot be read or imported, or does not define the name.
     """
     file, _, name = kind.rpartition(":")
     module = _module(file, _source(file))
     if not hasattr(module, name):
-        raise PersynError(f"{file} has no {name!r}.")
+        raise PersynError(f"{file} does not define {name!r}.")
     return getattr(module, name)
 
 
 def load_function(kind: str, *arguments: str) -> Callable[..., Any]:
-    """Return a function of the user's own that takes these arguments, in this order.
+    """Return the user's own function, which takes these arguments in this order.
 
     Raises:
-        PersynError: as ``load_own``, or it is none.
+        PersynError: as ``load_own``, or it cannot be called with them.
     """
     import inspect
 
@@ -86,7 +86,7 @@ def load_function(kind: str, *arguments: str) -> Callable[..., Any]:
         inspect.signature(found).bind(*arguments)
     except (TypeError, ValueError) as error:
         raise PersynError(
-            f"{kind} is no function that can be called with {', '.join(arguments)}: {error}."
+            f"{kind} is not a function of {', '.join(arguments)}: {error}."
         ) from error
     return found
 
@@ -95,20 +95,20 @@ def _source(file: str) -> bytes:
     try:
         return Path(file).read_bytes()
     except OSError as error:
-        raise PersynError(f"{file} cannot be read: {error.strerror}.") from error
+        raise PersynError(f"Cannot read {file}: {error.strerror}.") from error
 
 
 def _module(file: str, source: bytes) -> ModuleType:
-    """Import just these bytes: a compiled file beside them may be of an older state."""
+    """Import exactly these bytes: a compiled file beside them may be stale."""
     name = f"persyn_own_{hashlib.sha256(file.encode() + source).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
     module = ModuleType(name)
     module.__file__ = file
-    sys.modules[name] = module  # where dataclasses look for it
+    sys.modules[name] = module  # where dataclasses look it up
     try:
         exec(compile(source, file, "exec"), module.__dict__)  # noqa: S102 - the user's own file
     except Exception as error:  # it may raise anything
         del sys.modules[name]
-        raise PersynError(f"{file} cannot be imported: {type(error).__name__}: {error}.") from error
+        raise PersynError(f"Cannot import {file}: {type(error).__name__}: {error}.") from error
     return module

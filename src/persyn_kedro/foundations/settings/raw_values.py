@@ -1,4 +1,4 @@
-"""What a setting may be at all, wherever it stands: also in mappings whose keys are not ours."""
+"""Checks of every value in the settings, including mappings whose keys we do not define."""
 
 import math
 import reprlib
@@ -13,18 +13,18 @@ _repr.maxstring = _repr.maxlong = _repr.maxother = 80
 
 
 def check_values(key: str, value: Any) -> None:
-    """Refuse what no identity, file or library could hold.
+    """Refuse what no identity, file or library could represent.
 
     Raises:
-        PersynError: names the key of half a character (YAML's "\\ud800"), of NUL, of a number that
-            is not finite or has more than 64 bits, and of what is neither text, number, truth
-            value, list nor mapping.
+        PersynError: names the key of a lone surrogate (YAML's "\\ud800"), of a NUL character, of a
+            number that is not finite or needs more than 64 bits, or of a value that is not a
+            string, number, boolean, list or mapping.
     """
     if isinstance(value, str):
         if not is_unicode(value):
-            raise PersynError(f"Parameter {key} holds half a character (it is {shown(value)}).")
+            raise PersynError(f"Parameter {key} contains invalid Unicode (it is {shown(value)}).")
         if "\0" in value:
-            raise PersynError(f"Parameter {key} holds a NUL character (it is {shown(value)}).")
+            raise PersynError(f"Parameter {key} contains a NUL character (it is {shown(value)}).")
     elif isinstance(value, Mapping):
         for name, item in value.items():
             if not isinstance(name, str):
@@ -37,20 +37,20 @@ def check_values(key: str, value: Any) -> None:
     elif isinstance(value, float) and not math.isfinite(value):
         raise PersynError(f"Parameter {key} must be a finite number (it is {value}).")
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise PersynError(f"Parameter {key} is a number of more than 64 bits.")
+        raise PersynError(f"Parameter {key} must fit into 64 bits.")
     elif value is not None and not isinstance(value, (bool, int, float)):
         raise PersynError(
-            f"Parameter {key} is neither text, number, list nor mapping (it is {shown(value)})."
+            f"Parameter {key} must be a string, number, list or mapping (it is {shown(value)})."
         )
 
 
 def shown(value: Any) -> str:
-    """Return a value as it may stand in a sentence: on one line, and cut where it is long."""
-    if isinstance(value, int) and value.bit_length() > 64:  # Python may refuse to write it out
+    """Return a value for use in a sentence: on one line, and shortened if it is long."""
+    if isinstance(value, int) and value.bit_length() > 64:  # Python may refuse to print it
         return f"a number of {value.bit_length()} bits"
     return _repr.repr(value)
 
 
 def spoken(key: str) -> str:
-    """Return a key as it may stand in a sentence."""
+    """Return a key for use in a sentence."""
     return key if key.isprintable() and len(key) <= 200 else shown(key)

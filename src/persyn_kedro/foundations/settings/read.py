@@ -1,4 +1,4 @@
-"""From the raw parameters to typed groups: the first thing wrong, in one sentence."""
+"""Raw parameters to typed groups; the first mistake is reported in one sentence."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class Settings:
 
     @property
     def has_local_teachers(self) -> bool:
-        """Whether any teacher is no endpoint; the student never is one."""
+        """Whether any teacher is not an endpoint; the student never is one."""
         models = self.models.root
         return any(models[t.model].endpoint is None for t in self.teachers.root.values())
 
@@ -67,24 +67,24 @@ class Settings:
 GROUPS: dict[str, type[BaseModel]] = {
     name: kind for name, kind in get_type_hints(Settings).items() if name != "seed"
 }
-_ALTERNATIVES = ("int", "float", "bool", "str")  # Pydantic's names for them in a field of several
+_ALTERNATIVES = ("int", "float", "bool", "str")  # Pydantic's names for the members of a union
 
 
 def read_settings(raw: Mapping[str, Any]) -> Settings:
     """Return the groups as their models, and the seed.
 
     Raises:
-        PersynError: one sentence that names the first key which is missing, unknown or bad.
+        PersynError: names the first key that is missing, unknown or invalid.
     """
     for name in raw:
         if "." in str(name):
-            raise PersynError(f"There is no parameter {spoken(repr(name))}: {_nested(str(name))}.")
+            raise PersynError(f"Unknown parameter {spoken(repr(name))}: {_nested(str(name))}.")
     seed = _seed(raw.get("seed"))
     groups: dict[str, Any] = {}
     for name, kind in GROUPS.items():
         if name not in raw:
-            raise PersynError(f"The parameters lack the group {name!r}.")
-        if not isinstance(raw[name], kind):  # Kedro's catalog has read it already
+            raise PersynError(f"Missing group of parameters {name!r}: add it to conf/.")
+        if not isinstance(raw[name], kind):  # otherwise Kedro's catalog has read it
             check_values(name, raw[name])
         groups[name] = read_group(name, raw[name])
     settings = Settings(seed, **groups)
@@ -93,10 +93,10 @@ def read_settings(raw: Mapping[str, Any]) -> Settings:
 
 
 def read_group(name: str, raw: Any) -> Any:
-    """Return a group as its model; one that is read already stays as it is.
+    """Return a group as its model; one that is a model already is returned as it is.
 
     Raises:
-        PersynError: one sentence that names the first key which is missing, unknown or bad.
+        PersynError: names the first key that is missing, unknown or invalid.
     """
     try:
         return GROUPS[name].model_validate(dict(raw) if isinstance(raw, Mapping) else raw)
@@ -105,7 +105,7 @@ def read_group(name: str, raw: Any) -> Any:
 
 
 def _nested(name: str) -> str:
-    """Return what to write in place of a key with dots."""
+    """Return what to write instead of a key with dots."""
     *above, last = name.split(".")
     inner = "".join(f"{{{part}: " for part in [*above[1:], last])
     return f"write {spoken(f'{above[0]}: {inner}…' + '}' * len(above))}"
@@ -113,28 +113,28 @@ def _nested(name: str) -> str:
 
 def _seed(value: Any) -> int:
     if type(value) is float and value.is_integer():
-        value = int(value)  # as every other whole number
+        value = int(value)  # as for every other integer
     if type(value) is not int:
-        raise PersynError(f"Parameter seed must be a whole number, not {shown(value)}.")
+        raise PersynError(f"Parameter seed must be an integer, not {shown(value)}.")
     if not 0 <= value <= MAX_SEED:
         raise PersynError(f"Parameter seed must be from 0 to {MAX_SEED} (it is {shown(value)}).")
     return value
 
 
 def _first_sentence(group: str, error: ValidationError) -> str:
-    """Return the first thing wrong in a group of settings, in one sentence."""
+    """Return the first mistake in a group of settings, as one sentence."""
     first = error.errors()[0]
     place = first["loc"]
     if first["type"].endswith("_type") and place[-1:] and place[-1] in _ALTERNATIVES:
         place = place[:-1]
-        first["msg"] = "must be a number, text or truth value"
+        first["msg"] = "must be a number, string or boolean"
     key = spoken(".".join([group, *(str(part) for part in place)]))
     if first["type"] == "extra_forbidden":
         hint = f": {_nested(str(place[-1]))}" if "." in str(place[-1]) else ""
-        return f"There is no parameter {key}{hint}."
+        return f"Unknown parameter {key}{hint}."
     message = " ".join(first["msg"].removeprefix("Value error, ").split())
     value = first["input"]
     if first["type"] == "string_type" and isinstance(value, (bool, int, float)):
-        message = "must be text, in quotes"
+        message = "must be a string: put it in quotes"
     it_is = f" (it is {shown(value)})" if isinstance(value, (str, int, float, bool)) else ""
     return f"Parameter {key}: {message}{it_is}."

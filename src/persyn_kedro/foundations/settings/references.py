@@ -1,4 +1,4 @@
-"""What settings refer to, found by the annotations of their fields: models, and the user's code."""
+"""The models and user code that settings refer to, found by their fields' annotations."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,16 +10,16 @@ from persyn_kedro.foundations.settings.plugins import Kind, is_own
 
 
 def models_named(value: Any, fields: tuple[str, ...] | None = None) -> dict[str, str]:
-    """Return the models that a group of settings uses, by the keys in it that name them.
+    """Return the models that a group of settings uses, by the keys that name them.
 
     Args:
-        fields: those that are read; None: all.
+        fields: the fields to read; None: all.
     """
     return dict(_named(value, lambda mark: mark == MODEL, fields))
 
 
 def own_code_named(value: Any, fields: tuple[str, ...] | None = None) -> list[str]:
-    """Return the ``file.py:name`` that a group of settings uses where it moves results."""
+    """Return each ``file.py:name`` in a group of settings that affects results."""
     kinds = _named(value, lambda mark: isinstance(mark, Kind), fields)
     return [kind for _, kind in kinds if is_own(kind)]
 
@@ -27,7 +27,7 @@ def own_code_named(value: Any, fields: tuple[str, ...] | None = None) -> list[st
 def _named(
     value: Any, wanted: Callable[[Any], bool], fields: tuple[str, ...] | None = None, key: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """Yield key and text of each field with a mark that is wanted; a pool is read whole."""
+    """Yield key and value of each field with a wanted mark; a pool is read as a whole."""
     if isinstance(value, RootModel):
         for name, item in value.root.items():
             yield from _named(item, wanted, None, f"{key}{name}.")

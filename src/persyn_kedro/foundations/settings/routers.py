@@ -1,4 +1,4 @@
-"""Typed settings of a router: a union by its kind, each with the keys of its own."""
+"""Typed settings of a router: a union by kind, each with its own keys."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -8,14 +8,14 @@ from pydantic import Field, ModelWrapValidatorHandler, model_validator
 from persyn_kedro.foundations.settings.base import Group, ModelName
 from persyn_kedro.foundations.settings.plugins import kind
 
-# A name, or file.py:name, code of the user's own (foundations.settings.plugins).
+# A known kind, or file.py:name for the user's own code (foundations.settings.plugins).
 RouterKind = Annotated[str, kind("language_model", "linear", "knn")]
 
 
 class TrainRouterSettings(Group):
     """Which router, on which backbone, and how it is fitted.
 
-    A key of another kind is refused; a router of one's own may read them all.
+    A key of another kind is an error; the user's own router may read all keys.
     """
 
     kind: RouterKind = Field(
@@ -25,12 +25,12 @@ class TrainRouterSettings(Group):
         "smollm2", description="the model that reads prompts, one of models"
     )
     invalid: Literal["leave_out", "lose"] = Field(
-        "leave_out", description="leave_out: no pairs (METHOD.md). lose: to every valid response"
+        "leave_out", description="leave_out: no pairs (METHOD.md); lose: to all valid responses"
     )
-    batch_size: int = Field(8, ge=1, description="prompts in one step, or in one forward pass")
-    max_prompt_tokens: int = Field(1024, ge=1, description="longer prompts are cut")
+    batch_size: int = Field(8, ge=1, description="prompts per training step or forward pass")
+    max_prompt_tokens: int = Field(1024, ge=1, description="longer prompts are truncated")
 
-    # What is built, or validated, as this class is of its kind's.
+    # Building or validating this class gives an instance of its kind's class.
     def __new__(cls, **values: Any) -> "TrainRouterSettings":
         return super().__new__(_class_of(values) if cls is TrainRouterSettings else cls)
 
@@ -50,7 +50,7 @@ class TrainRouterSettings(Group):
 
 
 class _LanguageModel(Group):
-    epochs: int = Field(4, ge=1, description="over the prompts that it is fitted on")
+    epochs: int = Field(4, ge=1, description="passes over the prompts")
     learning_rate: float = Field(1e-5, gt=0, le=1, description="of the backbone")
     head_learning_rate: float = Field(1e-3, gt=0, le=1, description="of the coefficient head")
     weight_decay: float = Field(0.01, ge=0, le=1, description="of AdamW")
@@ -62,12 +62,12 @@ class _Linear(Group):
         None,
         gt=0,
         le=1e12,
-        description="where it is none, chosen for each teacher by leave-one-out",
+        description="none: chosen for each teacher by leave-one-out",
     )
 
 
 class _Knn(Group):
-    neighbours: int = Field(8, ge=1, description="nearest prompts, whose rewards are averaged")
+    neighbours: int = Field(8, ge=1, description="nearest prompts whose rewards are averaged")
 
 
 class LanguageModelRouterSettings(_LanguageModel, TrainRouterSettings):
@@ -77,7 +77,7 @@ class LanguageModelRouterSettings(_LanguageModel, TrainRouterSettings):
 
 
 class LinearRouterSettings(_Linear, TrainRouterSettings):
-    """A ridge regression for each teacher."""
+    """One ridge regression per teacher."""
 
     kind: Literal["linear"] = "linear"
 
@@ -89,7 +89,7 @@ class KnnRouterSettings(_Knn, TrainRouterSettings):
 
 
 class PluginRouterSettings(_LanguageModel, _Linear, _Knn, TrainRouterSettings):
-    """A router of the user's own, which may read any key."""
+    """The user's own router, which may read any key."""
 
     kind: RouterKind
 
@@ -102,7 +102,7 @@ KINDS: dict[str, type[TrainRouterSettings]] = {
 
 
 def settings_of_kind(kind: str, values: Mapping[str, Any]) -> TrainRouterSettings:
-    """Return the settings of a kind from those ``values`` that it has, whatever the others are."""
+    """Return the settings of a kind from ``values``, ignoring the keys of other kinds."""
     own = _class_of({"kind": kind})
     return own(**{k: v for k, v in values.items() if k in own.model_fields} | {"kind": kind})
 

@@ -1,4 +1,4 @@
-"""Typed settings of the main path's steps, one Pydantic model for each group of the parameters."""
+"""Typed settings of the main steps, one Pydantic model per group of parameters."""
 
 from typing import Annotated, Literal
 
@@ -9,13 +9,13 @@ from persyn_kedro.foundations.settings.models import SamplingSettings
 from persyn_kedro.foundations.settings.plugins import kind
 
 Fraction = float
-# Each a name, or file.py:name, code of the user's own (foundations.settings.plugins).
+# A known kind, or file.py:name for the user's own code (foundations.settings.plugins).
 QualityKind = Annotated[str, kind("exact_answer", "reward_model")]
 SignalKind = Annotated[str, kind("mean_log_likelihood")]
 
 
 class TaskSettings(Group):
-    """A reasoning-gym task: how many prompts, and the task's own settings."""
+    """A reasoning-gym task: the number of prompts, and the task's own settings."""
 
     name: str
     size: int = Field(ge=1)
@@ -32,48 +32,48 @@ class PromptSource(Group):
         None,
         description="a file, directory or glob of JSON, JSON lines, CSV or Parquet",
     )
-    hub: str | None = Field(None, description="owner/name of a hub data set")
-    hub_config: str | None = Field(None, description="the data set's configuration")
-    hub_split: str = Field("train", description="the data set's split")
+    hub: str | None = Field(None, description="owner/name of a dataset on the Hugging Face Hub")
+    hub_config: str | None = Field(None, description="the dataset's configuration")
+    hub_split: str = Field("train", description="the dataset's split")
     hub_revision: str | None = Field(None, description="a commit, tag or branch")
     tasks: list[TaskSettings] | None = Field(None, description="reasoning-gym tasks")
     prompt_column: str = Field(
-        "prompt", description="column of the prompt; a.b is a key of an object"
+        "prompt", description="column of the prompt; a.b: key b of the object a"
     )
     reference_column: str = Field(
-        "reference", description="column of the reference; a list is alternatives"
+        "reference", description="column of the reference; a list holds alternatives"
     )
-    limit: int | None = Field(None, ge=1, description="first rows of all only; files and hub")
-    prompt_suffix: Annotated[str, FREE_TEXT] = Field("", description="added to every prompt")
+    limit: int | None = Field(None, ge=1, description="read only the first rows; files and hub")
+    prompt_suffix: Annotated[str, FREE_TEXT] = Field("", description="appended to every prompt")
 
     @model_validator(mode="after")
     def _one_source(self) -> "PromptSource":
         if sum(bool(s) for s in (self.file, self.hub, self.tasks)) != 1:
-            raise ValueError("prompts come from exactly one of file, hub, tasks")
+            raise ValueError("set exactly one of file, hub and tasks")
         given = self.model_fields_set
         wrong = [name for name in ("hub_config", "hub_split", "hub_revision") if name in given]
         if wrong and not self.hub:
-            raise ValueError(f"{wrong[0]} belongs to a hub source")
+            raise ValueError(f"{wrong[0]} is only for hub sources")
         columns = [n for n in ("limit", "prompt_column", "reference_column") if n in given]
         if columns and self.tasks:
-            raise ValueError(f"{columns[0]} belongs to a file or hub source; tasks have a size")
+            raise ValueError(f"{columns[0]} is only for file and hub sources; tasks have a size")
         return self
 
 
 class PrepareSettings(Group):
-    """Source and hash fractions. What is neither calibration nor test is train."""
+    """The source of the prompts, and the fractions to split them into; the rest is train."""
 
     source: PromptSource
     calibration_fraction: Fraction = Field(
         0.25, gt=0, lt=1, description="of all prompts: every teacher answers them"
     )
     test_fraction: Fraction = Field(
-        0.2, ge=0, lt=1, description="of all prompts: for evaluation only"
+        0.2, ge=0, lt=1, description="of all prompts: only for evaluation"
     )
     holdout_fraction: Fraction = Field(
-        0.2, gt=0, lt=1, description="of calibration, for the router's metrics"
+        0.2, gt=0, lt=1, description="of calibration: for the router's metrics"
     )
-    withheld_fraction: Fraction = Field(0.1, ge=0, lt=1, description="of train, kept out of SFT")
+    withheld_fraction: Fraction = Field(0.1, ge=0, lt=1, description="of train: kept out of SFT")
 
     @model_validator(mode="after")
     def _leaves_train(self) -> "PrepareSettings":
@@ -83,9 +83,9 @@ class PrepareSettings(Group):
 
 
 class QualitySettings(Group):
-    """``exact_answer`` checks against the reference; ``reward_model`` scores the pair.
+    """``exact_answer`` compares with the reference; ``reward_model`` scores the response.
 
-    ``file.py:name`` is a function of the user's own (``domain.quality.own_function``).
+    ``file.py:name`` is the user's own function (``domain.quality.own_function``).
     """
 
     kind: QualityKind = Field(
@@ -93,13 +93,13 @@ class QualitySettings(Group):
     )
     model: ModelName | None = Field(None, description="the reward model, one of models")
     batch_size: Annotated[int, NO_EFFECT] = Field(
-        1, ge=1, description="reward model: pairs in one forward pass"
+        1, ge=1, description="reward model: pairs per forward pass"
     )
 
     @model_validator(mode="after")
     def _model_for_reward(self) -> "QualitySettings":
         if (self.kind == "reward_model") != (self.model is not None):
-            raise ValueError("model is set if and only if kind is reward_model")
+            raise ValueError("model must be set if kind is reward_model, and only then")
         return self
 
 
@@ -107,7 +107,7 @@ class LabelSettings(Group):
     """Reward r = (1 - alpha) r_q + alpha r_l, and what counts as a valid response."""
 
     alpha: float = Field(
-        0.4, ge=0, le=1, description="weight of learnability; quality has the rest"
+        0.4, ge=0, le=1, description="weight of learnability; quality gets the rest"
     )
     quality: QualitySettings = QualitySettings()
     learnability: SignalKind = Field(
@@ -115,34 +115,32 @@ class LabelSettings(Group):
     )
     allow_truncated: bool = Field(False, description="whether truncated answers may be trained on")
     unsolved: Literal["keep", "leave_out"] = Field(
-        "keep", description="prompts that no teacher solves"
+        "keep", description="what to do with prompts that no teacher solves"
     )
     scoring_pack_tokens: Annotated[int, NO_EFFECT] = Field(
-        2048, ge=1, description="tokens that one forward pass of the student reads"
+        2048, ge=1, description="tokens per forward pass of the student"
     )
     vocabulary_chunk: Annotated[int, NO_EFFECT] = Field(
-        256, ge=1, description="response positions whose logits exist at once"
+        256, ge=1, description="response positions whose logits are in memory at once"
     )
 
 
 class RouteSettings(Group):
-    """How many prompts one forward pass takes."""
+    """How the router scores prompts."""
 
-    batch_size: Annotated[int, NO_EFFECT] = Field(
-        16, ge=1, description="prompts in one forward pass"
-    )
+    batch_size: Annotated[int, NO_EFFECT] = Field(16, ge=1, description="prompts per forward pass")
 
 
 class GenerateSettings(Group):
-    """What happens to routed responses that do not match their reference."""
+    """What to do with routed responses that are wrong, and with calls that failed."""
 
     verification: Literal["keep", "drop", "next_choice"] = Field(
         "keep",
-        description="of routed answers against their references: what becomes of wrong ones",
+        description="what to do with routed answers that do not match their reference",
     )
-    max_calls: int = Field(2, ge=1, description="next_choice only: calls for one prompt")
+    max_calls: int = Field(2, ge=1, description="next_choice only: most calls per prompt")
     on_failure: Literal["leave_out", "next_choice"] = Field(
-        "leave_out", description="prompts that their teacher could not answer"
+        "leave_out", description="what to do with prompts that their teacher could not answer"
     )
 
 
@@ -150,28 +148,28 @@ class LoraSettings(Group):
     """PEFT's LoRA adapter over all linear layers, merged when saved."""
 
     rank: int = Field(16, ge=1, description="of the adapter's matrices")
-    alpha: int = Field(32, ge=1, description="scale of the adapter")
+    alpha: int = Field(32, ge=1, description="scaling of the adapter")
     dropout: float = Field(0.0, ge=0, lt=1, description="in the adapter")
 
 
 class SftSettings(Group):
-    """Fine-tuning with TRL. ``lora`` unset: full-parameter."""
+    """Fine-tuning with TRL; full-parameter unless ``lora`` is set."""
 
     epochs: float = Field(2.0, gt=0, description="passes over the training set")
-    batch_size: int = Field(8, ge=1, description="rows in one forward-backward pass")
-    gradient_accumulation: int = Field(1, ge=1, description="passes in one optimizer step")
-    learning_rate: float = Field(1e-4, gt=0, le=1, description="highest, after the warm-up")
+    batch_size: int = Field(8, ge=1, description="rows per forward-backward pass")
+    gradient_accumulation: int = Field(1, ge=1, description="passes per optimizer step")
+    learning_rate: float = Field(1e-4, gt=0, le=1, description="peak, after the warm-up")
     warmup_fraction: float = Field(0.1, ge=0, lt=1, description="share of the steps")
-    max_length: int = Field(1024, ge=16, description="tokens of a row; longer ones are left out")
+    max_length: int = Field(1024, ge=16, description="tokens per row; longer rows are left out")
     precision: Literal["float32", "bfloat16_autocast", "bfloat16"] = Field(
         "bfloat16_autocast", description="of weights and arithmetic"
     )
-    gradient_checkpointing: bool = Field(False, description="less memory for more time")
+    gradient_checkpointing: bool = Field(False, description="less memory, more time")
     lora: LoraSettings | None = Field(None, description="none: full-parameter fine-tuning")
 
 
 class EvaluateSettings(Group):
-    """The student is asked the test prompts before and after, greedily by default."""
+    """How the student answers the test prompts before and after training; default: greedily."""
 
     sampling: SamplingSettings = SamplingSettings()
     confidence: float = Field(0.95, gt=0, lt=1, description="of the intervals")

@@ -1,4 +1,4 @@
-"""Standard benchmarks of the student before and after."""
+"""Standard benchmarks of the student before and after training."""
 
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ def benchmark(
     seed: int,
     directory: Path | None = None,
 ) -> dict[str, Any]:
-    """Return the student's results, trained if ``directory`` is given."""
+    """Return the results of the student, or of the trained one in ``directory``, if given."""
     model = before_or_after(models, student, directory)
     results = run_in_child(
         benchmark_job,
@@ -69,6 +69,6 @@ def benchmark(
 def compare(
     before: dict[str, Any], after: dict[str, Any], settings: BenchmarkSettings
 ) -> tuple[dict[str, Any], str]:
-    """Return the results side by side, and as a page."""
+    """Return the results side by side, as metrics and as a page."""
     comparison = compare_benchmarks(before, after, settings.confidence)
     return comparison, benchmark_page(comparison)

@@ -31,8 +31,7 @@ def create_pipeline() -> Pipeline:
                 ["benchmark_before", "benchmark_after", "params:benchmark"],
                 ["benchmark_comparison", "benchmark_page"],
                 name="compare_benchmarks",
-                does="Sets the benchmarks before and after beside each other, as figures and as a "
-                "page.",
+                does="Compares the benchmarks before and after training, as metrics and as a page.",
             ),
         ],
         namespace="benchmark",

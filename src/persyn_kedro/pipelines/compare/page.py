@@ -1,4 +1,4 @@
-"""How the strategies' students compare: the figures, the plots and the page."""
+"""How the strategies' students compare: the metrics, the plots and the page."""
 
 from typing import Any
 
@@ -76,7 +76,7 @@ def compare_strategies(
 def draw_strategy_plots(
     strategy_comparison: dict[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Return score against tokens and against alpha, and teachers by kind, as Plotly's JSON."""
+    """Return score by tokens, score by alpha, and teachers by kind of prompt, as Plotly JSON."""
     return (
         plotly_figure(score_against_tokens(strategy_comparison)),
         plotly_figure(score_against_alpha(strategy_comparison)),

@@ -11,7 +11,7 @@ _TRAINING_SETS = [
         ["prompts", "params:label"],
         "test_set",
         name="select_test_set",
-        does="Takes the test prompts that all compared students answer.",
+        does="Selects the test prompts that all compared students answer.",
     ),
     node(
         training_sets.route_at_other_alphas,
@@ -30,7 +30,7 @@ _TRAINING_SETS = [
         ],
         "alpha_scores",
         name="route_at_other_alphas",
-        does="Routes by routers that were trained at other mixtures of quality and learnability.",
+        does="Routes with routers trained on other mixtures of quality and learnability.",
     ),
     node(
         training_sets.allocate_prompts,
@@ -51,7 +51,7 @@ _TRAINING_SETS = [
         ],
         ["allocations", "strategy_notes"],
         name="allocate_prompts",
-        does="Says for each strategy which teacher is to answer which prompt.",
+        does="Decides for each strategy which teacher answers which prompt.",
     ),
     node(
         training_sets.generate_strategies,
@@ -71,8 +71,7 @@ _TRAINING_SETS = [
         ],
         ["strategy_responses", "strategy_tokens", "strategy_calls"],
         name="generate_strategies",
-        does="Asks for the answers that some strategy wants and the store lacks, each once for "
-        "all of them.",
+        does="Generates the answers that any strategy needs and the store lacks, each only once.",
     ),
     node(
         training_sets.build_strategy_examples,
@@ -90,7 +89,7 @@ _TRAINING_SETS = [
         ],
         ["strategy_examples", "example_notes"],
         name="build_strategy_examples",
-        does="Builds each strategy's training set: the same prompts, and as many examples, for "
+        does="Builds each strategy's training set: the same prompts and number of examples for "
         "all.",
     ),
 ]
@@ -116,8 +115,7 @@ _STUDENTS = [
         ],
         "trials",
         name="train_and_test_students",
-        does="Trains the student anew for each strategy and seed, and has it answer the test "
-        "prompts.",
+        does="Trains a student for each strategy and seed, and has it answer the test prompts.",
     ),
     node(
         page.compare_strategies,
@@ -147,8 +145,7 @@ _PAGE = [
         "strategy_comparison",
         ["score_against_tokens_plot", "score_against_alpha_plot", "teachers_by_kind_plot"],
         name="draw_strategy_plots",
-        does="Draws score against tokens, score against alpha, and which teachers got which kinds "
-        "of prompt.",
+        does="Plots score by tokens, score by alpha, and which teachers got which kinds of prompt.",
     ),
     node(
         page.write_comparison_page,

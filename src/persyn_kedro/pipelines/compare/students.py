@@ -1,4 +1,4 @@
-"""A student for each strategy and seed, all on the same test prompts."""
+"""One student per strategy and seed, all tested on the same prompts."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def select_test_set(prompts: pads.Dataset, label: LabelSettings) -> pa.Table:
     """Return the ids of the prompts that all students answer (``schemas.TEST_SET``).
 
     Raises:
-        PersynError: students could not be compared on them; nothing is paid for or trained yet.
+        PersynError: they cannot be used to compare students; nothing has been paid or trained yet.
     """
     rows = select_rows(prompts, TEST, columns=["prompt_id", "reference"])
     check_test_set(rows, label.quality)
@@ -61,7 +61,7 @@ def train_and_test_students(
     trial_store: TrialStore,
     workspace: Path,
 ) -> pa.Table:
-    """Return the test answers' quality of a student for each strategy and seed (``TRIALS``)."""
+    """Return the quality of the test answers, by strategy and seed (``schemas.TRIALS``)."""
     test = list(find_rows(source_prompts, test_set.to_table()["prompt_id"]).values())
     judge = label.quality.model
     return run_trials(

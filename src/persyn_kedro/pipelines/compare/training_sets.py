@@ -1,4 +1,4 @@
-"""Who answers what under each strategy, and the training sets that come of it."""
+"""Which teacher answers what under each strategy, and the resulting training sets."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ from persyn_kedro.foundations.settings import (
     thinks_of,
 )
 
-TRAINED_ON = ("fit", "holdout", "sft")  # the parts of the prompts, none withheld
+TRAINED_ON = ("fit", "holdout", "sft")  # the parts of the prompts, except the withheld one
 
 
 @step(
@@ -111,7 +111,7 @@ def allocate_prompts(
     settings: CompareSettings,
     seed: int,
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Return who answers what under each strategy, and what to know of the strategies."""
+    """Return who answers what under each strategy, and notes on the strategies."""
     check_assignments(assignments.schema, pool_identity(resolve_recipes(teachers, models)))
     held_out = [
         row
@@ -156,7 +156,7 @@ def generate_strategies(
     quality_store: QualityStore,
     ledger: Ledger,
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Return the responses of all strategies, what each takes alone, and the calls made now."""
+    """Return the responses of all strategies, each one's tokens, and the calls made now."""
     recipes = resolve_recipes(teachers, models)
     allocated = allocations.to_table()
     made = []
@@ -200,7 +200,7 @@ def build_strategy_examples(
     sft: SftSettings,
     settings: CompareSettings,
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Return the strategies' training sets (``STRATEGY_EXAMPLES``), and what was left out."""
+    """Return the training sets (``schemas.STRATEGY_EXAMPLES``), and what was left out."""
     unsolved = unsolved_prompts(rewards.to_table()) if label.unsolved == "leave_out" else ()
     allocated = allocations.to_table()
     from persyn_kedro.foundations.models import load_tokenizer

@@ -1,4 +1,4 @@
-"""Kinds of router and sizes of calibration set, compared by cross-validation."""
+"""Compare kinds of router and sizes of the calibration set by cross-validation."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def cross_fit_routers(
     seed: int,
     routing_store: RoutingStore,
 ) -> pa.Table:
-    """Return each calibration prompt's scores by routers not fitted on it (``ROUTER_SCORES``)."""
+    """Return calibration prompts' scores by routers not fitted on them (``ROUTER_SCORES``)."""
     texts = dict(find_texts(source_prompts, calibration_set.to_table()["prompt_id"]))
     prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
     return cross_fit(
@@ -81,7 +81,7 @@ def measure_routers(
 def draw_router_plots(
     router_comparison: dict[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the router's calibration and its learning curve as Plotly's JSON."""
+    """Return the router's calibration and its learning curve as Plotly JSON."""
     return (
         plotly_figure(calibration_plot(router_comparison)),
         plotly_figure(learning_curve(router_comparison)),

@@ -25,7 +25,7 @@ def create_pipeline() -> Pipeline:
                 ],
                 "router_scores",
                 name="cross_fit_routers",
-                does="Scores every calibration prompt by routers of each kind and size that were "
+                does="Scores every calibration prompt with routers of each kind and size that were "
                 "not trained on it.",
             ),
             node(
@@ -47,7 +47,7 @@ def create_pipeline() -> Pipeline:
                 "router_comparison",
                 ["router_calibration_plot", "router_learning_curve"],
                 name="draw_router_plots",
-                does="Draws the routers' learning curve and the calibration of their predictions.",
+                does="Plots the routers' learning curve and the calibration of their predictions.",
             ),
         ],
         namespace="compare_routers",

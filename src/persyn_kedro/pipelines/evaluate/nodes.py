@@ -1,4 +1,4 @@
-"""The student before and after: test accuracy, and NLL of responses withheld from SFT."""
+"""The student before and after training: test accuracy, and NLL of withheld responses."""
 
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def answer_test(
     response_store: ResponseStore,
     directory: Path | None = None,
 ) -> pa.Table:
-    """Return the student's answers to the test prompts, trained if ``directory`` is given."""
+    """Return the test answers of the student, or of the trained one in ``directory``."""
     exam = Exam(select_rows(prompts, TEST), student, settings, engine, seed)
     return exam.ask(before_or_after(models, student, directory), response_store)
 
@@ -101,7 +101,7 @@ def score_withheld(
     statistics_store: StatisticsStore,
     directory: Path | None = None,
 ) -> pa.Table:
-    """Return the student's statistics of the withheld responses, trained with ``directory``."""
+    """Return the statistics of withheld responses by the student, or by the trained one."""
     rows = sft_dataset.to_table(columns=["response_key", "part"]).to_pylist()
     withheld = {row["response_key"] for row in rows if row["part"] == "withheld"}
     responses = routed_responses.to_table()
@@ -135,7 +135,7 @@ def measure_student(
     rows = select_rows(prompts, TEST, columns=["prompt_id", "reference"])
     ids = [row["prompt_id"] for row in rows if row["reference"] is not None]
     return {
-        # An answer that failed or never came is not in the table: it is unknown, never wrong.
+        # Failed and missing answers are not in the table: they are unknown, never wrong.
         "accuracy": accuracy_summary(
             [before.get(i) for i in ids], [after.get(i) for i in ids], settings.confidence
         ),
@@ -163,7 +163,7 @@ def sample_choices(
     teachers: Teachers,
     label: LabelSettings,
 ) -> dict[str, Any]:
-    """Return the router's choices against the strongest teacher's, with samples of answers."""
+    """Return the router's choices compared with the strongest teacher, with sample answers."""
     comparison = compare_choices(
         assignments.to_table(columns=["prompt_id", "teacher"]),
         rewards.to_table(),
@@ -182,7 +182,7 @@ def draw_run_plots(
     training_curve: list[dict[str, Any]],
     teachers: Teachers,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Return reward against length, learnability against quality, allocation, and loss."""
+    """Return reward by length, learnability by quality, allocation and loss, as Plotly JSON."""
     lengths = token_statistics.to_table(columns=["response_key", "tokens"]).to_pylist()
     tokens = {row["response_key"]: row["tokens"] for row in lengths}
     names = list(teachers.root)

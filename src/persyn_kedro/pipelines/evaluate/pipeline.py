@@ -64,16 +64,16 @@ def create_pipeline() -> Pipeline:
                 _SCORE,
                 "withheld_statistics_before",
                 name="score_withheld_before",
-                does="Notes how likely the untrained student finds the answers that were withheld "
-                "from training.",
+                does="Measures how likely the untrained student finds the answers that were "
+                "withheld from training.",
             ),
             node(
                 nodes.score_withheld,
                 [*_SCORE, "student"],
                 "withheld_statistics_after",
                 name="score_withheld_after",
-                does="Notes how likely the trained student finds the answers that were withheld "
-                "from training.",
+                does="Measures how likely the trained student finds the answers that were "
+                "withheld from training.",
             ),
             node(
                 nodes.measure_student,
@@ -87,8 +87,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 "evaluation_metrics",
                 name="measure_student",
-                does="Compares the student before and after: test accuracy and withheld NLL, with "
-                "intervals.",
+                does="Compares the student before and after training: test accuracy and withheld "
+                "NLL, with intervals.",
             ),
             node(
                 nodes.sample_choices,
@@ -102,8 +102,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 "choice_samples",
                 name="sample_choices",
-                does="Counts where the router's choice and the strongest teacher differ and who is "
-                "right, and draws samples of both answers.",
+                does="Counts where the router's choice and the strongest teacher differ and which "
+                "one is right, and samples both answers.",
             ),
             node(
                 nodes.summarise,
@@ -126,7 +126,7 @@ def create_pipeline() -> Pipeline:
                 ],
                 ["report_summary", "report"],
                 name="summarise",
-                does="Gathers what the report says, and writes it as a page.",
+                does="Collects the report's content and writes it as a page.",
             ),
             node(
                 nodes.draw_run_plots,
@@ -144,8 +144,8 @@ def create_pipeline() -> Pipeline:
                     "training_loss_plot",
                 ],
                 name="draw_run_plots",
-                does="Draws the answers' rewards, the teachers' quality and learnability, who "
-                "answers what, and the student's loss.",
+                does="Plots the answers' rewards, the teachers' quality and learnability, the "
+                "allocation of prompts, and the student's loss.",
             ),
         ],
         namespace="evaluate",

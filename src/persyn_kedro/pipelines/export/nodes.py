@@ -1,4 +1,4 @@
-"""The training set and the student for others: their files, and cards that say what they are."""
+"""The training set and the student for publication: their files and their cards."""
 
 import json
 from importlib.metadata import version
@@ -40,7 +40,7 @@ from persyn_kedro.foundations.settings import (
 )
 from persyn_kedro.foundations.templates import what_is_fixed
 
-Files = dict[str, str | Path | pa.RecordBatchReader]  # by their names in the directory
+Files = dict[str, str | Path | pa.RecordBatchReader]  # by name in the directory
 
 
 @step(
@@ -66,10 +66,10 @@ def collect_facts(
     seed: int,
     response_store: ResponseStore,
 ) -> dict[str, Any]:
-    """Return what both cards say: whose answers, under which licences, how chosen, how many.
+    """Return the facts in both cards: whose answers, how many, how chosen, and their licences.
 
-    It asks hubs and files for licences, which no record holds: an unknown one may be known the next
-    time, so the step is never skipped.
+    The licences come from hubs and files and are not part of any record. An unknown one may be
+    known the next time, so the step is never skipped.
     """
     rows = sft_dataset.to_table(columns=["response_key", "prompt_id", "part"])
     counts = {split: rows["part"].to_pylist().count(part) for split, part in PARTS.items()}
@@ -110,7 +110,7 @@ def collect_facts(
 
 @step(prints={"The training set to publish: {}".format: ("export_dataset",)})
 def write_dataset(facts: dict[str, Any], sft_dataset: pads.Dataset) -> Files:
-    """Return the training set's files: its card, LLaMA-Factory's description, and the rows."""
+    """Return the training set's files: its card, LLaMA-Factory's dataset_info, and the rows."""
     splits = splits_of(sft_dataset)
     info = llama_factory_info(facts["name"], list(splits))
     return {
@@ -122,7 +122,7 @@ def write_dataset(facts: dict[str, Any], sft_dataset: pads.Dataset) -> Files:
 
 @step(prints={"The same for load_from_disk: {}".format: ("export_arrow",)})
 def write_arrow(dataset: Path, facts: dict[str, Any]) -> dict[str, Path]:
-    """Return the files by split, to be saved as ``datasets.load_from_disk`` opens them."""
+    """Return the files by split, to be saved for ``datasets.load_from_disk``."""
     return {split: dataset / FILES[split] for split in facts["rows"]}
 
 
@@ -136,7 +136,7 @@ def write_student(
     student: StudentSettings,
     settings: SftSettings,
 ) -> Files:
-    """Return the student's files with its card beside them."""
+    """Return the student's files and its card."""
     model = trained(models, student, directory)
     card = student_card(
         facts,

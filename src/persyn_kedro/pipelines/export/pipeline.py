@@ -30,7 +30,7 @@ def create_pipeline() -> Pipeline:
                 ],
                 "export_facts",
                 name="collect_facts",
-                does="Gathers what the cards say: method, teachers, licences, counts and metrics.",
+                does="Collects the cards' content: method, teachers, licences, counts and metrics.",
             ),
             node(
                 nodes.write_dataset,
@@ -59,7 +59,7 @@ def create_pipeline() -> Pipeline:
                 ],
                 "export_student",
                 name="write_student",
-                does="Copies the student and writes its model card beside it.",
+                does="Copies the student and adds its model card.",
             ),
         ],
         namespace="export",

@@ -27,8 +27,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 ["routed_responses", "routed_calls"],
                 name="generate_responses",
-                does="Has each teacher answer its own prompts only; a chosen calibration answer "
-                "is used again.",
+                does="Has each teacher answer only its own prompts; chosen calibration answers "
+                "are reused.",
             ),
             node(
                 nodes.build_sft_dataset,
@@ -44,8 +44,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 "sft_dataset",
                 name="build_sft_dataset",
-                does="Puts prompts and chosen answers together as chats to train on, and "
-                "withholds some for measuring.",
+                does="Joins prompts and chosen answers into chats to train on, and withholds some "
+                "for evaluation.",
             ),
         ],
         namespace="generate",

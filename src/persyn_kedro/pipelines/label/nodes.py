@@ -33,7 +33,7 @@ def select_calibration_set(prompts: pads.Dataset, settings: LabelSettings) -> pa
     """Return the ids of the prompts that every teacher answers (``schemas.CALIBRATION_SET``).
 
     Raises:
-        PersynError: no reward could come of them; no teacher is paid yet.
+        PersynError: they cannot give any reward; no teacher has been paid yet.
     """
     rows = select_rows(prompts, CALIBRATION, columns=["prompt_id", "part", "reference"])
     check_can_be_labelled(rows, settings)
@@ -48,11 +48,11 @@ def estimate_calls(
     engine: EngineSettings,
     response_store: ResponseStore,
 ) -> pa.Table:
-    """Return PLAN of the teachers' calls, before the first; the report sets it against them.
+    """Return the PLAN of the teachers' calls, before the first; the report compares the two.
 
-    It reads what the calls hang on and nothing else, so that it is made anew with them alone. What
-    the store holds is no part of its record: like the calls' own table, it is an account of one
-    moment, and made after the calls it would say nothing of them (so keep its version).
+    It reads only what the calls depend on, so that it is rebuilt only with them. The store's
+    content is not part of its record: like the table of the calls it describes one moment, and
+    rebuilt after the calls it would say nothing about them (so do not raise its version).
     """
     return estimate_table(read_prompts(prompts), models, teachers, engine, response_store)
 
@@ -68,7 +68,7 @@ def answer_calibration_prompts(
     response_store: ResponseStore,
     ledger: Ledger,
 ) -> tuple[pa.Table, pa.Table]:
-    """Return K responses for each calibration prompt, and the calls that were made for them."""
+    """Return K responses to each calibration prompt, and the calls made for them."""
     prompts = find_texts(source_prompts, calibration_set.to_table()["prompt_id"])
     recipes = resolve_recipes(teachers, models)
     wanted = {recipe.teacher: prompts for recipe in recipes}
@@ -90,7 +90,7 @@ def score_learnability(
     settings: LabelSettings,
     statistics_store: StatisticsStore,
 ) -> pa.Table:
-    """Return the student's token statistics of each response (``schemas.TOKEN_STATISTICS``)."""
+    """Return the student's statistics of each response's tokens (``TOKEN_STATISTICS``)."""
     responses = calibration_responses.to_table()
     return score_responses(
         responses,

@@ -15,7 +15,7 @@ def create_pipeline() -> Pipeline:
                 ["prompts", "params:label"],
                 "calibration_set",
                 name="select_calibration_set",
-                does="Takes the calibration prompts: the few that every teacher answers.",
+                does="Selects the calibration prompts: the few that every teacher answers.",
             ),
             node(
                 nodes.estimate_calls,
@@ -28,7 +28,7 @@ def create_pipeline() -> Pipeline:
                 ],
                 "estimate",
                 name="estimate_calls",
-                does="Counts the calls, tokens and cost that are to come, before the first.",
+                does="Estimates the calls, tokens and cost to come, before the first call.",
             ),
             node(
                 nodes.answer_calibration_prompts,
@@ -45,7 +45,7 @@ def create_pipeline() -> Pipeline:
                 ["calibration_responses", "calibration_calls"],
                 name="answer_calibration_prompts",
                 does="Has every teacher answer every calibration prompt; answers in the store are "
-                "not paid for again.",
+                "reused.",
             ),
             node(
                 nodes.score_learnability,
@@ -60,8 +60,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 "token_statistics",
                 name="score_learnability",
-                does="Has the student read each answer and notes how likely it finds each token: "
-                "learnability.",
+                does="Has the student read each answer and measures how likely it finds each "
+                "token: learnability.",
             ),
             node(
                 nodes.score_quality,
@@ -76,7 +76,7 @@ def create_pipeline() -> Pipeline:
                 "quality",
                 name="score_quality",
                 does="Checks each answer against the prompt's reference, or has a reward model "
-                "judge it: quality.",
+                "score it: quality.",
             ),
             node(
                 nodes.normalise_rewards,

@@ -1,4 +1,4 @@
-"""What a run would take, before it is paid."""
+"""The ``plan`` step."""
 
 from persyn_kedro.pipelines.plan.pipeline import create_pipeline
 

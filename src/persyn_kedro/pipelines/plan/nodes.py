@@ -1,4 +1,4 @@
-"""What a run would take: no model is loaded, nobody is asked."""
+"""Estimate what a run would take, without loading a model or making an API call."""
 
 from typing import Any
 
@@ -46,12 +46,12 @@ def plan_run(
     label: LabelSettings,
     response_store: ResponseStore,
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Return PLAN and what it comes to, by what the store holds now.
+    """Return the PLAN and its totals, given what is in the store now.
 
     Raises:
-        PersynError: no reward could come of these calibration prompts.
+        PersynError: these calibration prompts cannot give any reward.
     """
     rows = select_rows(prompts, CALIBRATION, columns=["part", "reference"])
-    check_can_be_labelled(rows, label)  # the run would refuse them too
+    check_can_be_labelled(rows, label)  # as the run would
     work = Work(models, teachers, student, engine, generate, sft, evaluate)
     return make_plan(read_prompts(prompts), routed_before, work, response_store)

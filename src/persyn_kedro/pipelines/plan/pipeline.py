@@ -27,8 +27,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 ["plan", "plan_summary"],
                 name="plan_run",
-                does="Counts the calls, tokens, cost and disk that a run would take now; nobody is "
-                "asked.",
+                does="Estimates the calls, tokens, cost and disk space that a run would take now; "
+                "makes no calls.",
             )
         ],
         namespace="plan",

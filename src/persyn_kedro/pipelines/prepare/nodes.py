@@ -13,7 +13,7 @@ from persyn_kedro.foundations.tables import SOURCE_PROMPTS, read_blocks
     settings=("source",),
 )
 def read_prompts(settings: PrepareSettings, seed: int) -> pa.RecordBatchReader:
-    """Return the checked prompts without repeats, streamed (``schemas.SOURCE_PROMPTS``)."""
+    """Return the checked prompts without duplicates, streamed (``schemas.SOURCE_PROMPTS``)."""
     return prepare_prompts(read_rows(settings.source, seed))
 
 

@@ -16,14 +16,14 @@ def create_pipeline() -> Pipeline:
                 "source_prompts",
                 name="read_prompts",
                 does="Reads the prompts from a file, a hub or task generators, checks each row "
-                "and leaves repeats out.",
+                "and removes duplicates.",
             ),
             node(
                 nodes.split_prompts,
                 ["source_prompts", "params:prepare", "params:seed"],
                 "prompts",
                 name="split_prompts",
-                does="Gives each prompt, by a hash of its text, to calibration, train or test, "
+                does="Assigns each prompt, by a hash of its text, to calibration, train or test, "
                 "and to a part of it.",
             ),
         ],

@@ -25,7 +25,7 @@ def route_prompts(
 ) -> pa.RecordBatchReader:
     """Return scores and the chosen teacher of every prompt, streamed (``schemas.ASSIGNMENTS``).
 
-    Whichever split a prompt is in: another split scores none of them again.
+    The split of a prompt does not matter: after a new split, no prompt is scored again.
     """
     pool = pool_identity(resolve_recipes(teachers, models))
     ids, texts = TextColumn(source_prompts, "prompt_id"), TextColumn(source_prompts, "prompt")

@@ -21,7 +21,7 @@ def create_pipeline() -> Pipeline:
                 ],
                 "assignments",
                 name="route_prompts",
-                does="Scores every teacher for every prompt in one pass, and sends the prompt to "
+                does="Scores all teachers for every prompt in one pass, and sends the prompt to "
                 "the best one.",
             )
         ],

@@ -1,4 +1,4 @@
-"""Fine-tune the student on the merged set."""
+"""Fine-tune the student on the training set."""
 
 import logging
 from pathlib import Path
@@ -32,11 +32,11 @@ def train_student(
 ) -> tuple[list[dict[str, Any]], Path]:
     """Return the training curve and the fine-tuned student's directory.
 
-    In this order: the checkpoints go once the student is saved.
+    In this order, as the checkpoints are deleted once the student is saved.
     """
     rows = sft_dataset.to_table(filter=pc.field("part") == "sft").to_pylist()
     if not rows:
-        raise PersynError("sft_dataset has no rows to train on: every response was left out.")
+        raise PersynError("No rows to train on: every response was left out of sft_dataset.")
     curve = run_in_ranks(
         train_student_job,
         [
@@ -52,11 +52,11 @@ def train_student(
         sharding=current().sharding,
         label="fine-tuning the student",
     )
-    rows_of_curve = list(curve)  # the model is there once the curve has ended
+    rows_of_curve = list(curve)  # the model exists once the curve has ended
     left_out = rows_of_curve[0]["left_out"]
     if left_out:
         log.warning(
-            "%d of %d training rows are longer than sft.max_length = %d tokens: left out",
+            "Left out %d of %d training rows, longer than sft.max_length = %d tokens",
             left_out,
             len(rows),
             settings.max_length,

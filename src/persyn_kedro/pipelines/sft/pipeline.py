@@ -22,8 +22,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 ["training_curve", "student"],
                 name="train_student",
-                does="Fine-tunes the student on the chosen answers, with the loss on the answers' "
-                "tokens alone.",
+                does="Fine-tunes the student on the chosen answers, with the loss only on the "
+                "answers' tokens.",
             )
         ],
         namespace="sft",

@@ -1,4 +1,4 @@
-"""A reward model from the calibration answers whose correctness is known."""
+"""Train a reward model on the calibration answers whose correctness is known."""
 
 import logging
 from pathlib import Path
@@ -48,10 +48,10 @@ def pair_answers(
     settings: TrainRewardModelSettings,
     seed: int,
 ) -> pa.Table:
-    """Return right answers against wrong ones (``schemas.PREFERENCE_PAIRS``).
+    """Return pairs of a right and a wrong answer (``schemas.PREFERENCE_PAIRS``).
 
     Raises:
-        PersynError: no prompt has a right and a wrong answer.
+        PersynError: no prompt to fit on has both a right and a wrong answer.
     """
     pairs = preference_pairs(
         calibration_responses.to_table(),
@@ -63,8 +63,8 @@ def pair_answers(
     )
     if not pc.any(pc.equal(pairs["part"], "fit")).as_py():
         raise PersynError(
-            "No calibration prompt to fit on has both a right and a wrong answer: there is nothing "
-            "to train a reward model on."
+            "No calibration prompt to fit on has both a right and a wrong answer, so no reward "
+            "model can be trained: add prompts, or teachers of other strength."
         )
     return pairs
 
@@ -92,11 +92,11 @@ def train_reward_model(
         workspace,
         label="training the reward model",
     )
-    rows_of_curve = list(curve)  # the model is there once the curve has ended
+    rows_of_curve = list(curve)  # the model exists once the curve has ended
     left_out = rows_of_curve[0]["left_out"]
     if left_out:
         log.warning(
-            "%d of %d pairs are longer than train_reward_model.max_length = %d tokens: left out",
+            "Left out %d of %d pairs, longer than train_reward_model.max_length = %d tokens",
             left_out,
             len(rows),
             settings.max_length,
@@ -116,7 +116,7 @@ def measure_reward_model(
     settings: TrainRewardModelSettings,
     seed: int,
 ) -> dict[str, Any]:
-    """Return how often the reward model is right on prompts that it was not trained on."""
+    """Return how often the reward model is right on prompts it was not trained on."""
     rows = preference_pairs.to_table(filter=pc.field("part") == "holdout").to_pylist()
     origin = models.root[settings.model]
     local = ModelSettings(

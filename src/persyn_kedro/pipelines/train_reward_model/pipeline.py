@@ -51,7 +51,7 @@ def create_pipeline() -> Pipeline:
                 "reward_model_metrics",
                 name="measure_reward_model",
                 does="Measures how often the reward model prefers the right answer on prompts "
-                "that it did not see.",
+                "that it was not trained on.",
             ),
         ],
         namespace="train_reward_model",

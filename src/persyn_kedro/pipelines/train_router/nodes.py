@@ -1,4 +1,4 @@
-"""Fit the router on the rewards, and measure it on prompts that fitting did not see."""
+"""Fit the router on the rewards, and measure it on held-out prompts."""
 
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ def measure_router(
 
 
 def _check_rewards(rewards: pads.Dataset, recipes: list[Recipe]) -> None:
-    """Refuse rewards that another pool earned: the router would pass for this pool's."""
+    """Refuse rewards of another pool: the router would be taken for one of this pool."""
     found: dict[str, tuple[str, str]] = {}
     for row in rewards.to_table(columns=["prompt_id", "teacher", "response_key"]).to_pylist():
         if row["response_key"] is not None:
@@ -82,7 +82,7 @@ def _check_rewards(rewards: pads.Dataset, recipes: list[Recipe]) -> None:
         first = found.get(recipe.teacher)
         if first is None or recipe.response_key(first[0]) != first[1]:
             raise PersynError(
-                f"The rewards are not those of teacher {recipe.teacher!r} as it is set now: run "
+                f"The rewards do not match the current settings of teacher {recipe.teacher!r}: run "
                 "`kedro run --pipelines=label`."
             )
 

@@ -17,7 +17,7 @@ def create_pipeline() -> Pipeline:
                 [*_EXAMPLES, "params:seed", "router_workspace"],
                 ["router", "router_training_curve"],
                 name="fit_router",
-                does="Trains the router: from a prompt alone it is to tell which teacher's answer "
+                does="Trains the router to predict, from a prompt alone, which teacher's answer "
                 "has the best reward.",
             ),
             node(
@@ -26,7 +26,7 @@ def create_pipeline() -> Pipeline:
                 "router_metrics",
                 name="measure_router",
                 does="Measures the router on calibration prompts that it was not trained on, "
-                "beside a constant and chance.",
+                "against a constant and a random choice.",
             ),
         ],
         namespace="train_router",
