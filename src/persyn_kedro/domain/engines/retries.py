@@ -146,6 +146,7 @@ def _may_have_arrived(error: BaseException | None) -> bool:
 
 
 def api_key(endpoint: EndpointSettings) -> str:
+    """Return the key of an endpoint, from the environment; empty if there is none."""
     return os.environ.get(endpoint.api_key_env or "", "").strip()
 
 
