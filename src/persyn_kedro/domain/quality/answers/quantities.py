@@ -49,7 +49,9 @@ class Quantity(NamedTuple):
 
 def read_quantity(text: str) -> Quantity | None:
     """Return the quantity if the cleaned text is nothing else, or None."""
-    if (twice := _SAID_TWICE.fullmatch(text)) and (again := read_number_words(twice[2])) is not None:
+    if (twice := _SAID_TWICE.fullmatch(text)) and (
+        again := read_number_words(twice[2])
+    ) is not None:
         once = read_quantity(twice[1])
         return once if once and once.number.value == again else None
     if two := _TWO_UNITS.fullmatch(text):
