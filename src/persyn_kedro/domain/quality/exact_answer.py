@@ -12,7 +12,7 @@ from persyn_kedro.domain.quality.answers.clean import clean, words
 from persyn_kedro.domain.quality.answers.clock import last_date
 from persyn_kedro.domain.quality.answers.comparison import is_figure, same_answer
 from persyn_kedro.domain.quality.answers.final_answer import Final, final_answer, readings
-from persyn_kedro.domain.quality.answers.quantities import read_quantity
+from persyn_kedro.domain.quality.answers.quantities import read_quantity, with_figures
 from persyn_kedro.domain.quality.answers.sentences import (
     bounds,
     denies,
@@ -120,7 +120,7 @@ def _says(final: Final, reference: str) -> bool:
     if date := last_date(text):
         before, _, after = text.rpartition(date)
         return not (denies(text) or bounds(before, after)) and same_answer(date, reference)
-    found = stated_number(text, final.stated)
+    found = stated_number(with_figures(text), final.stated)
     if found is None:
         return False
     number, rest = found

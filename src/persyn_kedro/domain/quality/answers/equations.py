@@ -5,6 +5,7 @@ import re
 _BOUNDS = re.compile(r"_\s*\{[^{}]*=[^{}]*\}")  # of a sum: k = 1 is not the equation
 _SUBSCRIPT = re.compile(r"_\s*(?:\{[^{}]*\}|\w+)")
 _UNIT = re.compile(r"(?<=\d) [mgshltLJNWVAK]\b(?:\^\{?\d\}?)?")
+_TIMES = re.compile(r"(?<=\d)\s*x\s*(?=\d)")  # 6 x 7
 _WORD = re.compile(r"(?<![\\A-Za-z])(?:[A-Za-z]{2,}|a(?= [a-z]{2})|I(?= [a-z]))\b")
 _SYMBOL = re.compile(
     r"\\(?:alpha|beta|gamma|delta|theta|lambda|mu|rho|sigma|tau|phi|omega)(?![A-Za-z])"
@@ -36,6 +37,8 @@ def unsolved(left: str) -> bool:
     """
     if _BINDS.search(left):
         return False
-    left = _WORD.split(_UNIT.sub("", _SUBSCRIPT.sub("", left)))[-1].strip(" '\"$:,.;|")
+    for read in (_SUBSCRIPT, _UNIT, _TIMES):
+        left = read.sub("", left)
+    left = _WORD.split(left)[-1].strip(" '\"$:,.;")
     symbols = set(_SYMBOL.findall(left)) - _CONSTANTS
     return len(symbols) == 1 and not _BARE.fullmatch(left)

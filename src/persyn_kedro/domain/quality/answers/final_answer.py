@@ -12,6 +12,8 @@ from persyn_kedro.domain.quality.answers.clean import clean
 from persyn_kedro.domain.quality.answers.sentences import (
     DENIAL,
     NOT,
+    RETRACTED,
+    SECOND_THOUGHT,
     denies,
     in_earnest,
     introduces,
@@ -42,23 +44,13 @@ _BETWEEN = re.compile(r"[\s$.\\()\[\]*]*(?:[,;]|and|or|,\s*and|,\s*or|\\quad)?[\
 _SENTENCE = re.compile(r"(?<=[^\sA-Z(][.!?])['\"*)]*\s+(?=\S)|(?<=\d[.!?])\s+|\n+")
 _PHRASE = re.compile(
     r"(?:\b(?:answers?|options?|choices?|solutions?|results?)\b[^.:=\n]{0,60}?\s*"
-    r"(?:\b(?:is|are|was|be|isn't|aren't)\b|:|=)|^\W*(?:answer|solution)s?\b\W*(?=\S))[\s:*]*",
+    r"(?:\b(?:is|are|was|be|isn't|aren't)\b|(?<!option [A-J])(?<!choice [A-J]):|=)"
+    r"|^\W*(?:answer|solution)s?\b\W*(?=\S))[\s:*]*",
     re.I,
 )
 _COPULA = re.compile(
     r".*\b(?:is|are|was|were|be|equals?|isn't|aren't|wasn't|get|gives?|called|named"
     r"|(?:it|that|this|he|she)'s)\b[\s:]*",
-    re.I,
-)
-_RETRACTED = re.compile(
-    r"(?<!if )(?<!whether )\b(?:that|this|it|they|which|I)\b(?:'s|'m|\s+(?:is|was|are|were|am|made))\s+"
-    r"(?:\w+\s+)?(?:wrong|incorrect|mistaken?|error|false|not (?:right|correct|true))\b"
-    r"|\bI (?:misread|miscounted|miscalculated)\b",
-    re.I,
-)
-_SECOND_THOUGHT = re.compile(
-    r"\W*(?:(?:but|oh|and),?\s+)*(?:no(?=[,:.!])|(?:actually|wait|sorry|oops|correction|hmm"
-    r"|hold on|hang on|on (?:further |closer )?(?:reflection|inspection)|on second thought)\b)",
     re.I,
 )
 _ANOTHER = re.compile(  # behind a mark, which it prevails over
@@ -98,8 +90,8 @@ def final_answer(text: str, numeric: bool = False) -> Final | None:
     marked = _marked(text)
     if marked:
         behind = _behind_marks(text)[-_PROSE:]
-        anew = _SECOND_THOUGHT.match(behind) and _ANEW.search(behind)
-        if anew or _RETRACTED.search(behind) or _ANOTHER.search(behind):
+        anew = SECOND_THOUGHT.match(behind) and _ANEW.search(behind)
+        if anew or RETRACTED.search(behind) or _ANOTHER.search(behind):
             return _stated(behind, numeric)
         standing = [answer for answer, denied in marked if not denied]
         return Final(standing[-1], False) if standing else None
@@ -208,7 +200,7 @@ def _stated(text: str, numeric: bool) -> Final | None:
             return None
         if not rest and behind:  # "Answer:" and the answer below
             rest, behind = behind[0], behind[1:]
-        retracted = any(_RETRACTED.search(s) or _SECOND_THOUGHT.match(s) for s in behind)
+        retracted = any(RETRACTED.search(s) or SECOND_THOUGHT.match(s) for s in behind)
         if not (DENIAL.match(rest) or denies(phrase[0]) or retracted):
             return Final(rest, True, True) if rest else None
         if but := re.match(r"(?:not|isn't)\b.+?\bbut\s+(?:rather\s+)?(.+)", rest):

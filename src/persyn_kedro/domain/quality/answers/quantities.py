@@ -7,7 +7,7 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-from persyn_kedro.domain.quality.answers.number_words import read_number_words
+from persyn_kedro.domain.quality.answers.number_words import NUMBER_WORDS, read_number_words
 from persyn_kedro.domain.quality.answers.units import SCALES, Unit, same_count, split_unit
 
 SIGNIFICANT = 3  # digits that a decimal reference needs to match a longer decimal
@@ -26,7 +26,7 @@ _FRACTION = re.compile(
     r"(.*?)\\frac\{([^{}]*)\}\{([^{}]*)\}|(?:(\d+)\s+)?([\d.,]+)\s*/\s*([\d.,]+)"
 )
 _REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar)\s*\{(\d+)\}")
-_TWO_UNITS = re.compile(r"(\d[\d.]* [A-Za-z]+)(?: and)? (\d[\d.]* [A-Za-z]+)")
+_TWO_UNITS = re.compile(r"(?<![\w./,])(\d[\d.]* [A-Za-z]+)(?: and)? (\d[\d.]* [A-Za-z]+)")
 _SAID_TWICE = re.compile(r"(.*\d.*?) ?\(([A-Za-z -]+)\)")  # 18 (eighteen)
 _NEGATIVE = re.compile(r"(?:minus|negative)\s+", re.I)
 _SCALED = re.compile(rf"(.*\S)\s+({'|'.join(SCALES)})s?", re.I)
@@ -61,6 +61,24 @@ def read_quantity(text: str) -> Quantity | None:
         return Quantity(number, unit)
     foreign = _foreign(core)
     return None if foreign is None else Quantity(foreign, unit, foreign=True)
+
+
+def with_figures(sentence: str) -> str:
+    """Return a cleaned sentence with "2 hours and 30 minutes" as 5/2 hours and "seven" as 7.
+
+    A word counts only if there is no other number; "one" is rather a pronoun.
+    """
+    sentence = _TWO_UNITS.sub(_summed, sentence)
+    found = NUMBER_WORDS.findall(sentence)
+    number = read_number_words(found[0]) if len(found) == 1 else None
+    if number in (None, 1) or re.search(r"\d", sentence):
+        return sentence
+    return sentence.replace(found[0], str(number))
+
+
+def _summed(match: re.Match[str]) -> str:
+    quantity = read_quantity(match[0])
+    return f"{quantity.number.value} {match[1].split()[1]}" if quantity else match[0]
 
 
 def _sum(large: Quantity | None, small: Quantity | None) -> Quantity | None:

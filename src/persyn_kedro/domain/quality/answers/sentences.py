@@ -14,10 +14,23 @@ NOT = (
 )
 DENIAL = re.compile(rf"\b{NOT}\b|n't\b|\b(?:except|far from)\b", re.I)
 _REPORTED = re.compile(
-    r"^\W*(?:suppose|assume)\b(?!.*,)|\b(?:whether|false that|no one|nobody|used to|formerly|opposite|mistakes?|mistaken(?:ly)?|fails?"
+    r"^\W*(?:suppose|assume)\b(?!.*,)|\b(?:whether|false that|no one|nobody|used to|formerly"
+    r"|opposite|mistakes?|mistaken(?:ly)?|fails?"
     r"|too (?:small|large|big|low|high|few|many|much|short|long)"
     r"|(?:many|some|most|people|students|he|she|they|you)\b[\w ]{0,20}"
     r"\b(?:thinks?|says?|believes?|claims?|guess|might)|one (?:might|could|may))\b",
+    re.I,
+)
+RETRACTED = re.compile(
+    r"(?<!if )(?<!whether )\b(?:that|this|it|they|which|I)\b"
+    r"(?:'s|'m|\s+(?:is|was|are|were|am|made))\s+(?:\w+\s+)?"
+    r"(?:wrong|incorrect|mistaken?|error|false|not (?:right|correct|true))\b"
+    r"|\bI (?:misread|miscounted|miscalculated)\b",
+    re.I,
+)
+SECOND_THOUGHT = re.compile(
+    r"\W*(?:(?:but|oh|and),?\s+)*(?:no(?=[,:.!])|(?:actually|wait|sorry|oops|correction|hmm"
+    r"|hold on|hang on|on (?:further |closer )?(?:reflection|inspection)|on second thought)\b)",
     re.I,
 )
 _SUPPOSED = re.compile(
@@ -64,7 +77,8 @@ _CLEAR_AFTER = re.compile(
     re.I,
 )
 _OTHERS = re.compile(
-    r",\s*-?\d|\b(?:else|otherwise)\b|^\s+(?:\w+ ){0,2}at (?:most|least)\b|\bbut\b.*\d|\b(?:or|and|maybe|perhaps|possibly|to|than)\s+\S*\d",
+    r",\s*-?\d|\b(?:else|otherwise)\b|^\s+(?:\w+ ){0,2}at (?:most|least)\b"
+    r"|\bbut\b.*\d|\b(?:or|and|maybe|perhaps|possibly|to|than)\s+\S*\d",
     re.I,
 )
 _BOUND = re.compile(r"\b(?:before|after|until)\s+$", re.I)
