@@ -34,6 +34,8 @@ def test_a_known_finish_reason_is_stop_or_length(reason: Any, meant: str) -> Non
 
 def test_an_unknown_finish_reason_keeps_the_text_and_counts_as_the_settings_say() -> None:
     body = completion("p", finish_reason="turn: over!")
+    for reason in ("<tool_call>", "<|python_tag|>", "<function=f>"):
+        assert answered(completion("p", finish_reason=reason)).unknown_reason is not None
     for setting in ("stop", "length"):
         answer = answered(body, setting)
         assert (answer.text, answer.finish_reason) == ("echo p", setting)

@@ -31,6 +31,10 @@ DIED = error("Upstream died", code=502)
         ({"object": "error", "message": "over", "code": 50001}, True, "over"),
         ({"error": {"message": "odd", "type": "invalid_request_error"}}, False, "HTTP 400: odd"),
         ({"choices": None, "message": "busy"}, True, "HTTP 200: busy"),
+        ({"errors": [{"code": 429, "message": "Slow down"}]}, True, "HTTP 429: Slow down"),
+        ({"base_resp": {"status_code": 1002, "status_msg": "busy"}, "choices": None}, True, "busy"),
+        ({**chosen(message={"content": None}, finish_reason="stop"), **DIED}, True, "died"),
+        ({**chosen(message={"content": ""}, finish_reason="error"), **DIED}, True, "died"),
         (chosen(**DIED), True, "HTTP 502: Upstream died"),
         (chosen(error="Upstream died"), True, "HTTP 200: Upstream died"),
         (chosen(**error("Prompt flagged", code=403)), False, "HTTP 403: Prompt flagged"),
@@ -67,6 +71,21 @@ def test_an_error_beside_text_or_of_a_filter_is_a_row_that_is_not_asked_for_agai
     reply = read(200, chosen(**choice, **DIED))
     assert isinstance(reply, Answer)
     assert (reply.text, reply.finish_reason) == ("", "error") and told in str(reply.error)
+
+
+def test_a_refused_key_in_a_200_stops_the_teacher() -> None:
+    for body in (
+        {"code": 401, "msg": "invalid key"},
+        {"errors": [{"code": 401, "message": "invalid key"}], "success": False},
+    ):
+        reply = refused(200, body)
+        assert reply.words == "HTTP 401: invalid key" and "key" in str(reply.remedy)
+        assert not (reply.again or reply.charged)
+
+
+def test_an_error_beside_a_text_leaves_the_text() -> None:
+    reply = read(200, {**completion("p"), **DIED})
+    assert isinstance(reply, Answer) and (reply.text, reply.error) == ("echo p", None)
 
 
 def test_an_empty_account_in_a_200_is_not_told_as_a_failing_server() -> None:

@@ -12,11 +12,17 @@ from persyn_kedro.domain.quality.answers.clean import clean, words
 from persyn_kedro.domain.quality.answers.clock import last_date
 from persyn_kedro.domain.quality.answers.comparison import is_figure, same_answer
 from persyn_kedro.domain.quality.answers.final_answer import Final, final_answer, readings
-from persyn_kedro.domain.quality.answers.quantities import read_quantity
-from persyn_kedro.domain.quality.answers.sentences import denies, stated_number, without_reason
+from persyn_kedro.domain.quality.answers.quantities import read_quantity, with_figures
+from persyn_kedro.domain.quality.answers.sentences import (
+    bounds,
+    denies,
+    stated_number,
+    without_contrast,
+    without_reason,
+)
 
 TIMEOUT_SECONDS = 5
-VERSION = 3  # raise it when answers are judged differently
+VERSION = 4  # raise it when answers are judged differently
 
 _logger = logging.getLogger(__name__)
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?(?![\w])")
@@ -109,11 +115,12 @@ def _plain_answer(text: str, reference: str, entry: dict[str, Any]) -> bool:
 
 def _says(final: Final, reference: str) -> bool:
     """Return whether the number that a sentence states is the reference ("12 apples are left")."""
-    raw = without_reason(final.text) if final.stated else final.text
+    raw = without_contrast(without_reason(final.text) if final.stated else final.text)
     text = clean(_EXCLAIMED.sub("", raw))  # "It is 5!" is not a factorial, $5!$ is
     if date := last_date(text):
-        return not denies(text) and same_answer(date, reference)
-    found = stated_number(text, final.stated)
+        before, _, after = text.rpartition(date)
+        return not (denies(text) or bounds(before, after)) and same_answer(date, reference)
+    found = stated_number(with_figures(text), final.stated)
     if found is None:
         return False
     number, rest = found

@@ -62,20 +62,22 @@ def answer_of(body: Mapping[str, Any], most: int, unknown_is: str) -> Answer | N
     return Answer(text, unknown_is, *tokens, None, told(reason), metered)
 
 
-def failed_choice(body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the first choice if it has an error and no text, which is how OpenRouter reports it.
+def failed_part(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the first choice or the body if it has an error and there is no text.
 
-    A response withheld by, for example, a content filter is not a failed choice: it is final.
+    OpenRouter reports errors in both. A response withheld by, for example, a content filter is not
+    failed: it is final.
     """
     choice = _choice(body)
     message = _message(choice)
     reason = _reason(choice)
     withheld = meaning(reason) == "error" and reason.lower() != "error"
-    if not choice.get("error") or (
+    failed = choice if choice.get("error") else body
+    if not failed.get("error") or (
         message is not None and (_content(message)[0].strip() or withheld)
     ):
         return None
-    return choice
+    return failed
 
 
 def _choice(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,8 +20,8 @@ BROKEN = {
     "cancelled", "canceled", "network_error", "malformed_function_call", "malformed_response",
     "insufficient_system_resource",
 }  # fmt: skip
-# A server's end token as the reason, such as <|eot_id|> or </s>
-_TOKEN = re.compile(r"</?[|\uff5c]?[^<>]{1,40}>")
+# A server's end token as the reason, such as <|eot_id|> or </s>, but not <tool_call>
+_TOKEN = re.compile(r"(?!.*(?:tool|function|call|python))</?[|\uff5c]?[^<>]{1,40}>", re.I)
 
 
 def word_of(reason: Any) -> str:

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from persyn_kedro.domain.engines.replies.completions import Answer, answer_of, failed_choice
+from persyn_kedro.domain.engines.replies.completions import Answer, answer_of, failed_part
 from persyn_kedro.domain.engines.replies.refusals import Refusal, refusal_of, too_long, web_page
 from persyn_kedro.domain.engines.replies.retry_after import wait_of, when
-from persyn_kedro.domain.engines.replies.server_words import words_of
+from persyn_kedro.domain.engines.replies.server_words import ERRORS, words_of
 from persyn_kedro.foundations.settings.models import EndpointSettings
 
 
@@ -39,13 +39,13 @@ def read_reply(
             return web_page(words)
         return Refusal("the endpoint's answer is not JSON", again=True, charged=True)
     own = body if isinstance(body, dict) else {}
-    failed = failed_choice(own)
+    failed = failed_part(own)
     answer = None if failed else answer_of(own, most, endpoint.unknown_finish_reason)
     if answer is not None:
         return answer
     if failed:
         words = words_of(failed, text, wait is not None)
-    if failed or any(own.get(name) for name in ("error", "detail", "message")):
+    if failed or any(own.get(name) for name in ERRORS):
         return _with_wait(refusal_of(words.status, words), wait, endpoint, now)
     return Refusal("the endpoint's answer has no choices", again=True, charged=True)
 

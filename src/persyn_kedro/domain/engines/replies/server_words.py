@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# Where servers put an error: OpenAI, Cloudflare, FastAPI, Alibaba, vLLM and MiniMax
+ERRORS = ("error", "errors", "detail", "message", "msg", "base_resp")
 READ = 2000  # characters of a message that are read
 
 # Error codes in words, and the HTTP status that each stands for.
@@ -61,9 +63,10 @@ def words_of(body: Any, text: str, comes_back: bool) -> Words:
         page = body is None
         message = _plain(text) if page else str(body)
         return Words(message[:READ] or "no details given", (), None, page, comes_back)
-    told = (body.get(name) for name in ("error", "detail", "message"))
+    told = (body.get(name) for name in ERRORS)
     error = next((e for e in told if e and isinstance(e, str | Mapping | list)), body)
-    fields = error if isinstance(error, Mapping) else {}
+    first = error[0] if isinstance(error, list) else error
+    fields = first if isinstance(first, Mapping) else {}
     places = [place for place in (fields, body) if place]
     codes = (place.get(n) for place in places for n in ("code", "type", "status"))
     parameter = next((p for place in places for p in _parameters(place)), None)
@@ -86,9 +89,8 @@ def _messages(value: Any) -> Iterator[str]:
             yield from _messages(item)
     elif isinstance(value, Mapping):
         place = value.get("loc")
-        said = [
-            value.get(name) for name in ("message", "msg", "detail", "error", "metadata", "raw")
-        ]
+        names = ("message", "msg", "status_msg", "detail", "error", "metadata", "raw")
+        said = [value.get(name) for name in names]
         where = f"{place[-1]}: " if isinstance(place, list) and place else ""
         for part in said:
             yield from (f"{where}{text}" for text in _messages(part))

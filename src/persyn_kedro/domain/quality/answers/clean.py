@@ -5,7 +5,7 @@ import re
 _SIGNS = {
     "−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "÷": "/", "≤": r"\le ", "≥": r"\ge ",
     "≠": r"\neq ", "π": r"\pi ", "∞": r"\infty ", "∪": r"\cup ", "∈": r"\in ", "°": r"^\circ",
-    "²": "^2", "³": "^3", "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
+    "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
     "±": r"\pm ", "∅": r"\emptyset ", "…": r"\ldots ", "’": "'", "“": '"', "”": '"',
     "√(": r"\sqrt(", "\u00a0": " ", "\u202f": " ", "\u2009": " ",
 }  # fmt: skip
@@ -26,18 +26,22 @@ _SPELLINGS = [
     (r"\\leq(?![A-Za-z])", r"\\le"),
     (r"\\geq(?![A-Za-z])", r"\\ge"),
     (r"\\ne(?![A-Za-z])", r"\\neq"),
-    (r"\\(?:approx|simeq)(?![A-Za-z])", ""),
+    (r"\\(?:approx|simeq)(?![A-Za-z])", "≈"),
+    (r"^\s*(?:=>?|->|⇒|→|≈|\\(?:implies|Rightarrow|rightarrow|to)(?![A-Za-z]))\s*", ""),
+    (r"(^\s*|\\in\s*)\\mathbb\s*\{?R\}?(?=[\s.]*$)", r"\1(-\\infty,\\infty)"),
     (r"\\(?:varnothing|emptyset)(?![A-Za-z])", r"\\emptyset"),
     (r"\\(?:dots|cdots|dotsc)(?![A-Za-z])|\.\.\.", r"\\ldots"),
     (r"\{\s*([,.])\s*\}", r"\1"),
     (r"\\degree(?![A-Za-z])|\^\s*\{\s*\\circ\s*\}", r"^\\circ"),
     (r"\\%", "%"),
-    (r"(?<=\d)\\[,!](?=\d)", ""),
+    (r"(?<=\d,)\\!(?=\d{3})|(?<=\d)\\[,!](?=\d)", ""),
+    (r"\\q?quad\s*(?=[A-Za-z]\w*\s*=)", ", "),
     (r"(?<!\\)\\[,!;: ]|\\q?quad(?![A-Za-z])|~", " "),
     (r"\+\s*\\infty", r"\\infty"),
 ]
 _RULES = [(re.compile(pattern), new) for pattern, new in _SPELLINGS]
 _BASES = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _EDGES = " \t\n.,;:!?\"'"
 
 
@@ -49,6 +53,7 @@ def clean(text: str) -> str:
     for sign, new in _SIGNS.items():
         text = text.replace(sign, new)
     text = re.sub("[₀-₉]+", lambda base: "_" + base[0].translate(_BASES), text)
+    text = re.sub("[⁰¹²³⁴-⁹⁻⁺]+", lambda power: _power(power[0].translate(_POWERS)), text)
     for pattern, new in _RULES:
         text = pattern.sub(new, text)
     text = re.sub(r"\s+", " ", text).strip()
@@ -56,6 +61,10 @@ def clean(text: str) -> str:
     bare = text.strip(_EDGES)
     factorial = re.search(r"[\d)}]\s*!$", text.rstrip(_EDGES.replace("!", "")))
     return bare + "!" if factorial else bare
+
+
+def _power(digits: str) -> str:
+    return f"^{digits}" if len(digits) == 1 else f"^{{{digits}}}"
 
 
 def closed(text: str) -> str:

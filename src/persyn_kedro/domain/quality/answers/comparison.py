@@ -10,6 +10,7 @@ from typing import Any
 from persyn_kedro.domain.quality.answers import clock
 from persyn_kedro.domain.quality.answers.choices import choice_of_reference, chooses
 from persyn_kedro.domain.quality.answers.clean import clean, closed, split_list, words
+from persyn_kedro.domain.quality.answers.equations import sides, unsolved, values
 from persyn_kedro.domain.quality.answers.expressions import (
     read_expression,
     rounds_to,
@@ -17,14 +18,14 @@ from persyn_kedro.domain.quality.answers.expressions import (
 )
 from persyn_kedro.domain.quality.answers.quantities import Quantity, read_quantity, same_quantity
 from persyn_kedro.domain.quality.answers.sizes import TooLarge
-from persyn_kedro.domain.quality.answers.units import split_unit
+from persyn_kedro.domain.quality.answers.units import same_count, split_unit
 
 _YES = {"yes": True, "true": True, "no": False, "false": False}
 _LEFT_SIDE = re.compile(
     r"^\(?\s*\\?[A-Za-z][\w']*(?:\s*\([\w, ]*\)|(?:\s*,\s*\w+)*\s*\))?"
     r"\s*(?:=|\\in\b)\s*(?=[\[({\\])"
 )
-_NAMED_VALUE = re.compile(r"\\?[A-Za-z][\w '{}]*(?:\([\w, ]*\))?\s*=\s*([^=<>]+)")
+_MEMBER = re.compile(r"^\\?[A-Za-z]\w*\s*\\in\b\s*(?=[\[(].*[\])]$)")
 _BASED = re.compile(r"(-?[0-9A-Za-z]*\d[0-9A-Za-z]*)\s*_\s*\{?\s*(\d{1,2})\s*\}?")
 _MAX_ITEMS = 100
 _MAX_LENGTH = 4000  # longer answers are compared only as text
@@ -54,6 +55,7 @@ def same_answer(answer: str, reference: str) -> bool:
         return by_clock
     if quantity := read_quantity(reference):
         return _is_quantity(answer, quantity, reference)
+    reference = _MEMBER.sub("", reference)
     items, ordered = _items(reference)
     if len(items) > 1 or _wrapped(reference):
         return _same_items(answer, reference, items, ordered)
@@ -126,12 +128,19 @@ def _is_quantity(answer: str, reference: Quantity, text: str) -> bool:
     # The reference's own "3,14" is also 3.14, but only if it cannot be the list of 3 and 14.
     if reference.foreign and len(items := _items(text)[0]) > 1 and "." not in text:
         return _same_items(answer, text, items, False)
-    named = _NAMED_VALUE.fullmatch(answer)
-    value = clean(named[1] if named else answer.split("=")[-1] if "=" in answer else answer)
     if re.search(r"\\neq|[<>]|\\[lg]e\b", answer):
         return False
-    found = read_quantity(value)
-    if found:
+    return any(_value_is(clean(value), reference, text) for value in _values(answer))
+
+
+def _values(answer: str) -> list[str]:
+    """Return what an answer may give as the value; nothing if it gives several, or an equation."""
+    several = any(len(_items(s)[0]) > 1 and not read_quantity(s) for s in sides(answer)[:-1])
+    return [] if several or ("=" in answer and unsolved(sides(answer)[0])) else values(answer)
+
+
+def _value_is(value: str, reference: Quantity, text: str) -> bool:
+    if found := read_quantity(value):
         return same_quantity(found, reference)
     if len(_items(value)[0]) > 1 or "\\pm" in value:
         return False
@@ -207,6 +216,12 @@ def _same_tuple(answer: str, reference: str) -> bool:
 
 
 def _same_mathematics(answer: str, reference: str) -> bool:
+    core, unit = split_unit(reference)
+    if unit and re.search(r"[A-Za-z]{2}|%|circ", reference[len(core) :]):
+        answer, other = split_unit(answer)
+        if other and not (same_count(other, unit) or (unit.kind and other.ratio_to(unit) == 1)):
+            return False
+        reference = core
     gold = read_expression(reference)
     if gold is None:
         return False
@@ -214,7 +229,8 @@ def _same_mathematics(answer: str, reference: str) -> bool:
         if (quantity := read_quantity(answer)) and hasattr(gold, "is_number") and gold.is_number:
             if rounds_to(quantity.number, gold):
                 return True
-        for text in (answer, split_unit(answer)[0]):
+        constant = getattr(gold, "is_number", False) and re.search("[=≈]", answer)
+        for text in (answer, split_unit(answer)[0], *(_values(answer) if constant else ())):
             found = read_expression(text)
             if found is not None and _same_sides(found, gold):
                 return True

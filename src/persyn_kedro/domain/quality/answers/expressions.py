@@ -19,7 +19,7 @@ from persyn_kedro.domain.quality.answers.sizes import check_size
 _MAX_LENGTH = 1000
 _MAX_DEPTH = 8  # of brackets; the parser's time is exponential in it
 # What the parser drops or adds up ("1 2", 42_8), and texts on which it is slow.
-_UNREAD = re.compile(r"\\ldots|(?<![_\d])\d+\s+\d|\d\s*_|[A-Za-z]{21}")
+_UNREAD = re.compile(r"\\ldots|≈|(?<![_\d])\d+\s+\d|\d\s*_|[A-Za-z]{21}")
 _DIGITS = 60
 _AGREE = 40
 # Where functions of symbols are compared: as good as random, of both signs, and integers.

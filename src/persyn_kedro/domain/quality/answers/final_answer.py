@@ -8,45 +8,64 @@ sentence. Other values mentioned in the text never count.
 import re
 from typing import NamedTuple
 
+from persyn_kedro.domain.quality.answers.clean import clean
 from persyn_kedro.domain.quality.answers.sentences import (
     DENIAL,
     NOT,
+    RETRACTED,
+    SECOND_THOUGHT,
     denies,
     in_earnest,
     introduces,
+    without_contrast,
     without_reason,
 )
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\b")
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*(\{|[^\s{}$\\]+)|\\[{}]|[{}]")
 _CUT = re.compile(r"(?:\$|\\\]|\\\))*\s*$")
-_TAG = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.S | re.I)
-_JSON = re.compile(r'\{\s*"(?:final_)?answer"\s*:\s*"?([^"{}]*)"?\s*\}')
+_TAG = re.compile(r"<(?:final_)?answer>(.*?)(?:</(?:final_)?answer>|\Z)", re.S | re.I)
+_JSON = re.compile(
+    r'\{[^{}]*?"(?:final_)?answer"\s*:\s*(?:"([^"]*)"|(\[[^\[\]]*\]|[^",{}\[\]]+))\s*[,}]'
+)
+_CALCULATOR = re.compile(r"<<[^<>=]*=[^<>]*>>")  # GSM8K's: 48+24 = <<48+24=72>>72
+_LABEL = re.compile(
+    r"\W*(?:the\s+)?(?:(?:final|correct)\s+)?answer\s*(?:is\b|:|=)\W*?(?=[\w\\$-])", re.I
+)
 _HASHES = re.compile(r"####[ \t]*(.+)")
 _DENIED_AFTER = re.compile(
-    rf"^[\s$.,)*\\\]]*(?:(?:is|was|would be|are)\s+{NOT}|isn't|wasn't)\b", re.I
+    rf"^[\s$.,)*\\\]]*(?:(?:is|was|would be|are)\s+(?:{NOT}|invalid|extraneous|rejected|ruled out)"
+    r"|isn't|wasn't|(?:cannot|can't|could(?: not|n't)) be|(?:must|should|has to|can) be"
+    r" (?:rejected|discarded|excluded|ruled out|wrong)|(?:does not|doesn't) (?:work|fit)|fails)\b",
+    re.I,
 )
 _DENIED_BEFORE = re.compile(rf"\b{NOT}(?:\s+be)?[\s$(*:\\\[]*$", re.I)
 _BETWEEN = re.compile(r"[\s$.\\()\[\]*]*(?:[,;]|and|or|,\s*and|,\s*or|\\quad)?[\s$\\()\[\]*]*")
 _SENTENCE = re.compile(r"(?<=[^\sA-Z(][.!?])['\"*)]*\s+(?=\S)|(?<=\d[.!?])\s+|\n+")
 _PHRASE = re.compile(
     r"(?:\b(?:answers?|options?|choices?|solutions?|results?)\b[^.:=\n]{0,60}?\s*"
-    r"(?:\b(?:is|are|was|be|isn't|aren't)\b|:|=)|^\W*(?:answer|solution)s?\b\W*(?=\S))[\s:*]*",
+    r"(?:\b(?:is|are|was|be|isn't|aren't)\b|(?<!option [A-J])(?<!choice [A-J]):|=)"
+    r"|^\W*(?:answer|solution)s?\b\W*(?=\S))[\s:*]*",
     re.I,
 )
 _COPULA = re.compile(
-    r".*\b(?:is|are|was|were|be|equals?|isn't|aren't|wasn't|get|gives?|called|named)\b[\s:]*", re.I
-)
-_RETRACTED = re.compile(
-    r"\b(?:that|this|it|they|which|I)\b(?:'s|'m|\s+(?:is|was|are|were|am|made))\s+"
-    r"(?:\w+\s+)?(?:wrong|incorrect|mistaken?|false|not (?:right|correct|true))\b",
+    r".*\b(?:is|are|was|were|be|equals?|isn't|aren't|wasn't|get|gives?|called|named"
+    r"|(?:it|that|this|he|she)'s)\b[\s:]*",
     re.I,
 )
-_SECOND_THOUGHT = re.compile(r"\W*(?:actually|wait|no,|sorry|oops|correction|hmm)\b", re.I)
+_ANOTHER = re.compile(  # behind a mark, which it prevails over
+    r"\b(?:the|my)\s+(?:\w+\s+)?answer\s+(?:is|should be|must be)[\s:*]+"
+    r"(?:[-$\\\d]|\(?(?-i:[A-J])\b(?!\s+[a-z]))",
+    re.I,
+)
 _ANEW = re.compile(r"\b(?:it is|it's|it should be|answer|result)\b", re.I)
 _MATH = re.compile(
     r"\$\$(.+?)\$\$|\$(?=\S)([^$\n]+?)(?<=\S)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S
 )
+_VERDICT = re.compile(
+    r"(?:the\s+)?(?:correct|right|best)(?: (?:answer|choice|option|one))?\W*", re.I
+)
+_EXPLANATION = re.compile(r"\W*(?:explanation|reasoning|justification|rationale)\b", re.I)
 _PROSE = 4000  # characters at the end in which an unmarked answer is searched
 
 
@@ -67,10 +86,12 @@ def final_answer(text: str, numeric: bool = False) -> Final | None:
     If a ``numeric`` answer is wanted, sentences without a digit ("Hope this helps!") are
     skipped.
     """
+    text = _CALCULATOR.sub("", text)
     marked = _marked(text)
     if marked:
         behind = _behind_marks(text)[-_PROSE:]
-        if _RETRACTED.search(behind) or (_SECOND_THOUGHT.match(behind) and _ANEW.search(behind)):
+        anew = SECOND_THOUGHT.match(behind) and _ANEW.search(behind)
+        if anew or RETRACTED.search(behind) or _ANOTHER.search(behind):
             return _stated(behind, numeric)
         standing = [answer for answer, denied in marked if not denied]
         return Final(standing[-1], False) if standing else None
@@ -83,14 +104,15 @@ def readings(final: Final, numeric: bool) -> list[str]:
     "So the tallest is Evelyn" → the sentence, "Evelyn". None of them omits a part of a list.
     """
     if not final.prose:
-        return [final.text]
-    text, numbers_before = final.text, ""
+        label = _LABEL.match(unlabelled := clean(final.text))
+        return [final.text, *([unlabelled[label.end() :]] if label else [])]
+    text, numbers_before = without_contrast(final.text), ""
     if not final.stated and not in_earnest(text):
         return [] if numeric else [text]
     found = [text]
     if final.stated:
         text, numbers_before = without_reason(text), r"\d|"
-        found = [text] if numeric else [text, final.text]
+        found = [text] if numeric else [text, without_contrast(final.text)]
     if copula := _COPULA.match(text):
         rest = text[copula.end() :]
         if DENIAL.search(copula[0][-12:]) or DENIAL.match(rest):
@@ -116,7 +138,7 @@ def _all_marks(text: str) -> list[tuple[int, int, str]]:
     boxes = _boxes(text)
     tags = [(m.start(), m.end(), m[1]) for m in _TAG.finditer(text) if not _inside(m, boxes)]
     hashes = [(m.start(), m.end(), m[1]) for m in _HASHES.finditer(text) if "\\boxed" not in m[1]]
-    keyed = [(m.start(), m.end(), m[1]) for m in _JSON.finditer(text)]
+    keyed = [(m.start(), m.end(), m[1] or m[2] or "") for m in _JSON.finditer(text)]
     return sorted([*boxes, *tags, *hashes, *keyed])
 
 
@@ -163,17 +185,22 @@ def _joined(text: str, boxes: list[tuple[int, int, str]]) -> list[tuple[int, int
 
 def _stated(text: str, numeric: bool) -> Final | None:
     sentences = [s.strip() for s in _SENTENCE.split(text) if s and s.strip(" \t\n.*")]
+    if len(sentences) > 1 and _EXPLANATION.match(sentences[1]):  # "B", and below why
+        sentences = sentences[:1] if not _PHRASE.search(" ".join(sentences[2:])) else sentences
+    sentences = [s for s in sentences if not s.endswith("?")]
     for place, sentence in reversed(list(enumerate(sentences))):
         phrases = list(_PHRASE.finditer(sentence))
         if not phrases:
             continue
         phrase, rest = phrases[-1], sentence[phrases[-1].end() :].strip()
         behind = sentences[place + 1 :]
+        if _VERDICT.fullmatch(rest):  # "Option B is correct."
+            rest = sentence
         if not introduces(sentence[: phrase.start()]):
             return None
         if not rest and behind:  # "Answer:" and the answer below
             rest, behind = behind[0], behind[1:]
-        retracted = any(_RETRACTED.search(s) or _SECOND_THOUGHT.match(s) for s in behind)
+        retracted = any(RETRACTED.search(s) or SECOND_THOUGHT.match(s) for s in behind)
         if not (DENIAL.match(rest) or denies(phrase[0]) or retracted):
             return Final(rest, True, True) if rest else None
         if but := re.match(r"(?:not|isn't)\b.+?\bbut\s+(?:rather\s+)?(.+)", rest):

@@ -7,6 +7,7 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
+from persyn_kedro.domain.quality.answers.number_words import NUMBER_WORDS, read_number_words
 from persyn_kedro.domain.quality.answers.units import SCALES, Unit, same_count, split_unit
 
 SIGNIFICANT = 3  # digits that a decimal reference needs to match a longer decimal
@@ -24,12 +25,10 @@ _TEN = re.compile(r"10\s*\^\s*\{?\s*([-+]?\d+)\s*\}?")
 _FRACTION = re.compile(
     r"(.*?)\\frac\{([^{}]*)\}\{([^{}]*)\}|(?:(\d+)\s+)?([\d.,]+)\s*/\s*([\d.,]+)"
 )
-_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_TENS_AND_ONES = re.compile(rf"({'|'.join(_TENS)})(?:[- ]({'|'.join(_WORDS[1:10])}))?", re.I)
+_REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar)\s*\{(\d+)\}")
+_TWO_UNITS = re.compile(r"(?<![\w./,])(\d[\d.]* [A-Za-z]+)(?: and)? (\d[\d.]* [A-Za-z]+)")
+_SAID_TWICE = re.compile(r"(.*\d.*?) ?\(([A-Za-z -]+)\)")  # 18 (eighteen)
+_NEGATIVE = re.compile(r"(?:minus|negative)\s+", re.I)
 _SCALED = re.compile(rf"(.*\S)\s+({'|'.join(SCALES)})s?", re.I)
 
 
@@ -50,6 +49,13 @@ class Quantity(NamedTuple):
 
 def read_quantity(text: str) -> Quantity | None:
     """Return the quantity if the cleaned text is nothing else, or None."""
+    if (twice := _SAID_TWICE.fullmatch(text)) and (
+        again := read_number_words(twice[2])
+    ) is not None:
+        once = read_quantity(twice[1])
+        return once if once and once.number.value == again else None
+    if two := _TWO_UNITS.fullmatch(text):
+        return _sum(read_quantity(two[1]), read_quantity(two[2]))
     core, unit = split_unit(text)
     if (number := read_number(core)) is not None:
         return Quantity(number, unit)
@@ -57,13 +63,41 @@ def read_quantity(text: str) -> Quantity | None:
     return None if foreign is None else Quantity(foreign, unit, foreign=True)
 
 
+def with_figures(sentence: str) -> str:
+    """Return a cleaned sentence with "2 hours and 30 minutes" as 5/2 hours and "seven" as 7.
+
+    A word counts only if there is no other number; "one" is rather a pronoun.
+    """
+    sentence = _TWO_UNITS.sub(_summed, sentence)
+    found = NUMBER_WORDS.findall(sentence)
+    number = read_number_words(found[0]) if len(found) == 1 else None
+    if number in (None, 1) or re.search(r"\d", sentence):
+        return sentence
+    return sentence.replace(found[0], str(number))
+
+
+def _summed(match: re.Match[str]) -> str:
+    quantity = read_quantity(match[0])
+    return f"{quantity.number.value} {match[1].split()[1]}" if quantity else match[0]
+
+
+def _sum(large: Quantity | None, small: Quantity | None) -> Quantity | None:
+    """Add 2 hours and 30 minutes; None if the second is not less than one of the first's unit."""
+    if not (large and small and large.unit and small.unit and large.unit.kind):
+        return None
+    rate = small.unit.ratio_to(large.unit)
+    if rate is None or large.number.decimals is not None or small.number.value * rate >= 1:
+        return None
+    return Quantity(Number(large.number.value + small.number.value * rate), large.unit)
+
+
 def read_number(text: str) -> Number | None:
     """Return the number if the cleaned text is nothing else: 1,000 · 3 1/2 · 6.02e23 · seven."""
     text = text.strip()
     text = text[1:-1] if text.startswith("{") and text.endswith("}") else text
+    text = _NEGATIVE.sub("-", text) if _NEGATIVE.match(text) else text
     sign = -1 if text.startswith("-") else 1
-    text = text.lstrip("+-").strip()
-    number = _unsigned(text)
+    number = _unsigned(text.lstrip("+-").strip())
     return None if number is None else Number(sign * number.value, number.decimals)
 
 
@@ -71,6 +105,8 @@ def same_quantity(answer: Quantity, reference: Quantity) -> bool:
     """Return whether answer and reference match; one of them may omit the unit."""
     number, other = answer.number, reference.number
     one, two = answer.unit, reference.unit
+    if one and two and (one.kind == "percent") != (two.kind == "percent"):
+        return False
     percents = [unit is not None and unit.kind == "percent" for unit in (one, two)]
     if percents == [True, False]:
         literal = abs(other.value) >= 1 and same_number(number, other)  # 50 % for "50"
@@ -122,11 +158,10 @@ def _scaled(number: Number, factor: Fraction) -> Number:
 def _unsigned(text: str) -> Number | None:
     if len(text) > 1000:
         return None
-    if text.casefold() in _WORDS:
-        return Number(Fraction(_WORDS.index(text.casefold())))
-    if tens := _TENS_AND_ONES.fullmatch(text.casefold()):
-        ones = _WORDS.index(tens[2]) if tens[2] else 0
-        return Number(Fraction(10 * _TENS.index(tens[1]) + 20 + ones))
+    if (words := read_number_words(text)) is not None:
+        return Number(Fraction(words))
+    if repeating := _REPEATING.fullmatch(text):
+        return _repeating(*repeating.groups())
     if scale := _SCALED.fullmatch(text):
         count = read_number(scale[1])
         return count and _scaled(count, Fraction(SCALES[scale[2].casefold()]))
@@ -138,6 +173,12 @@ def _unsigned(text: str) -> Number | None:
         number = read_number(power[1]) if power[1].strip() else None
         return number and _times_ten(number, power[2] or power[3])
     return _decimal(text)
+
+
+def _repeating(whole: str, once: str, again: str) -> Number:
+    """Read 1.2 with 34 repeated: 1.2 and 34 of 990."""
+    tail = Fraction(int(again), (10 ** len(again) - 1) * 10 ** len(once))
+    return Number(Fraction(f"{whole or 0}.{once or 0}") + tail)
 
 
 def _decimal(text: str) -> Number | None:

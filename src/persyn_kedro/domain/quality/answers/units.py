@@ -59,7 +59,7 @@ _UNITS = {
 }
 _MONEY = re.compile(r"(-?)\s*([$€£¥₹])\s*(?=[\d.])(.+)")
 _SUFFIX = re.compile(
-    r"([-+]?\d[\d.,]*[eE][-+]?\d+|.*?[\d})!.]|.*\\pi)\s*"
+    r"([-+]?\d[\d.,]*(?:[eE]|\s*(?:x|\\times|\\cdot|\*)\s*10\s*\^\s*\{?)[-+]?\d+\}?|.*?[\d})!.]|.*\\pi)\s*"
     r"(%|\^\\circ\s*[CFK]?|[$€£¥₹¢]|(?<=[\d})!i ])[A-Za-z][\w/ .^{}]*)"
 )
 _POWER = re.compile(r"(?:(square|sq|cubic|cu)\.?\s+)?([A-Za-z/]+)\.?(?:\^\{?([23])\}?)?")
@@ -101,7 +101,7 @@ def same_count(one: Unit, other: Unit) -> bool:
 
 
 def _unit(name: str) -> Unit | None:
-    name = re.sub(r"\s+per\s+", "/", name)
+    name = re.sub(r"\s+per\s+", "/", name.replace("per cent", "percent"))
     if known := _known(name):
         return known
     words = name.split()
