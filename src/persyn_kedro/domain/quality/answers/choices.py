@@ -30,6 +30,10 @@ _LETTER = re.compile(
     r"(?![\w']|\s*[=^_+*/<>{\\])",
     re.I,
 )
+# An option whose text names others, such as "C. A and B".
+_OF_OTHERS = re.compile(
+    r"\(?([A-J])[).:]\s+(?:both\s+)?[A-J](?:\s*,\s*[A-J])*\s*,?\s+(?:and|or)\s+[A-J](?:\s+only)?\.?"
+)
 _CLAUSES = re.compile(r"[,;:]\s|\.\s+(?=[A-Z(])|\b(?:but|while|although|though|however)\b", re.I)
 _SET_ASIDE = re.compile(r"\b(?:unsure|tempting|tempted|(?:could|might|may) be)\b", re.I)
 
@@ -49,6 +53,8 @@ def chooses(answer: str, letter: str, text: str) -> bool:
     If both have a text after it, the texts must agree: E. faecalis is not E. coli. Another letter
     may only be named to set it aside ("B, but I was unsure about C").
     """
+    if (option := _OF_OTHERS.fullmatch(answer)) and not text:
+        return option[1] == letter
     if _TWO.match(answer) or _ANOTHER.search(answer):
         return False
     standing = [clause for clause in _CLAUSES.split(answer) if not _sets_aside(clause)]

@@ -14,6 +14,7 @@ _SYMBOL = re.compile(
 _BARE = re.compile(
     rf"(?:\\(?:angle|overline|vec|hat|bar)\s*)?\{{?(?:{_SYMBOL.pattern})\}}?'*(?:\s*\([^()]*\))?"
 )
+_RATIO = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])\s*(?:\\angle\s*)?\(?(.+?)\)?")
 _BINDS = re.compile(r"\\(?:sum|prod|int|lim)(?![A-Za-z])")
 _CONSTANTS = {"e", "i"}
 
@@ -30,15 +31,17 @@ def values(text: str) -> list[str]:
 
 
 def unsolved(left: str) -> bool:
-    """Return whether an equation with this left side leaves something to solve.
+    r"""Return whether an equation with this left side leaves something to solve.
 
-    So do ``2x``, ``-x`` and ``x^2``: one symbol that is not bare. ``m+n``, ``f(2)`` and ``2+3`` are
-    what is asked for.
+    So do ``2x``, ``-x`` and ``x^2``: one symbol that is not bare. ``m+n``, ``f(2)``, ``2+3`` and an
+    angle's ratio, ``\sin A``, are what is asked for.
     """
     if _BINDS.search(left):
         return False
     for read in (_SUBSCRIPT, _UNIT, _TIMES):
         left = read.sub("", left)
     left = _WORD.split(left)[-1].strip(" '\"$:,.;")
+    if ratio := _RATIO.fullmatch(left):
+        left = ratio[1]
     symbols = set(_SYMBOL.findall(left)) - _CONSTANTS
     return len(symbols) == 1 and not _BARE.fullmatch(left)
