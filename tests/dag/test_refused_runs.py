@@ -32,9 +32,9 @@ def test_a_missing_input_names_the_steps_to_run(
         ("sft.alhpa=0.5", "Unknown parameter sft.alhpa."),
         ("compare.seeds=[1,2", "--params: 'compare.seeds=[1,2' cannot be read"),
         ("student.system=Be brief, please.", "--params: 'please.' is not key=value"),
-        ("lable.alpha=0.5", "group 'lable'"),
+        ("lable.alpha=0.5", "group of parameters 'lable'"),
         ("student.model=nobody", "nobody"),
-        ("train_router.backbone=nobody", "train_router.backbone is 'nobody'"),
+        ("train_router.backbone=nobody", "train_router.backbone: unknown model 'nobody'"),
     ],
 )
 def test_bad_settings_stop_the_run_before_any_model(
