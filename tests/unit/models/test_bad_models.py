@@ -133,8 +133,8 @@ def test_what_is_not_set_belongs_to_a_hosted_teacher(name: str) -> None:
     with pytest.raises(PersynError) as caught:
         pool(teachers={"x": {"model": "a", "sampling": {name: None}}, "y": {"model": "b"}})
     assert str(caught.value) == (
-        f"teachers.x.sampling.{name} is null, which only a hosted model can have: 'a' runs here, "
-        "so set it."
+        f"Parameter teachers.x.sampling.{name}: null is for hosted teachers only; model 'a' is "
+        "local and needs a value."
     )
 
 

@@ -61,13 +61,14 @@ def test_so_is_one_inside_a_group() -> None:
         (
             ("models", "e", "endpoint", "extra_body"),
             {"temperature": 1},
-            "Parameter models.e.endpoint.extra_body: temperature is set already, by the teacher's "
+            "Parameter models.e.endpoint.extra_body: temperature is already set by the teacher's "
             "sampling.",
         ),
         (
             ("models", "e", "endpoint", "extra_body"),
             {"stream": True},
-            "Parameter models.e.endpoint.extra_body: stream is set already, by whole answers.",
+            "Parameter models.e.endpoint.extra_body: stream is already set by this project (no "
+            "streaming).",
         ),
         (
             ("models", "e", "endpoint", "extra_headers"),
@@ -88,7 +89,7 @@ def test_so_is_one_inside_a_group() -> None:
         (
             ("evaluate", "sampling"),
             {"top_k": None},
-            "Parameter evaluate.sampling: top_k must be set: the student runs here.",
+            "Parameter evaluate.sampling: top_k must not be null: the student is local.",
         ),
         (
             ("sft", "learning_rate"),

@@ -22,9 +22,9 @@ OURS = {  # set by other settings, or changing the form of the reply
     "max_tokens": f"{_SAMPLING} (max_new_tokens)",
     "max_completion_tokens": f"{_SAMPLING} (max_new_tokens)",
     "chat_template_kwargs": "the model's template_arguments",
-    "n": "one answer for each call",
-    "stream": "whole answers",
-    "stream_options": "whole answers",
+    "n": "this project (one answer per call)",
+    "stream": "this project (no streaming)",
+    "stream_options": "this project (no streaming)",
 }
 
 
@@ -78,7 +78,7 @@ class EndpointSettings(Group):
     def _not_ours(cls, body: dict[str, JsonValue]) -> dict[str, JsonValue]:
         for name in body:
             if name in OURS:
-                raise ValueError(f"{name} is set already, by {OURS[name]}")
+                raise ValueError(f"{name} is already set by {OURS[name]}")
         if not is_unicode(json.dumps(body, ensure_ascii=False, allow_nan=False)):
             raise ValueError("contains invalid Unicode (a lone surrogate)")
         return body

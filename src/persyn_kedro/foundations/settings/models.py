@@ -212,14 +212,14 @@ class Budget(Group):
 
 @dataclass(frozen=True)
 class Prices:
-    """Prices of a million tokens; that of cached prompt tokens is that of the others if None."""
+    """Prices per million tokens; ``cached`` None: cached prompt tokens cost as the others do."""
 
     completion: float = 0.0
     prompt: float = 0.0
     cached: float | None = None
 
     def cost(self, prompt_tokens: float, completion_tokens: float, cached: float = 0) -> float:
-        """Return what these tokens cost; ``cached`` are among those of the prompt."""
+        """Return the cost of these tokens; ``cached`` are part of the prompt's."""
         discount = 0.0 if self.cached is None else cached * (self.prompt - self.cached)
         full = prompt_tokens * self.prompt + completion_tokens * self.completion
         return (full - discount) / 1e6
@@ -240,7 +240,7 @@ class TeacherSettings(Group):
         0.0, ge=0, le=1e12, description="per million prompt tokens"
     )
     cached_prompt_price: Annotated[float | None, NO_EFFECT, IF_SET] = Field(
-        None, ge=0, le=1e12, description="of those read from the server's cache; none: the same"
+        None, ge=0, le=1e12, description="of those read from the server's cache; none: prompt_price"
     )
     budget: Annotated[Budget, NO_EFFECT] = Budget()
 
@@ -301,8 +301,8 @@ def check_sampling(models: Models, teachers: Teachers) -> None:
         unset = teacher.sampling.unset
         if unset and models.root[teacher.model].endpoint is None:
             raise PersynError(
-                f"teachers.{name}.sampling.{unset[0]} is null, which only a hosted model can have: "
-                f"{teacher.model!r} runs here, so set it."
+                f"Parameter teachers.{name}.sampling.{unset[0]}: null is for hosted teachers only; "
+                f"model {teacher.model!r} is local and needs a value."
             )
 
 

@@ -178,5 +178,5 @@ class EvaluateSettings(Group):
     @classmethod
     def _all_set(cls, sampling: SamplingSettings) -> SamplingSettings:
         if sampling.unset:
-            raise ValueError(f"{sampling.unset[0]} must be set: the student runs here")
+            raise ValueError(f"{sampling.unset[0]} must not be null: the student is local")
         return sampling
