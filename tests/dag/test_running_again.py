@@ -3,7 +3,8 @@
 import pyarrow.parquet as pq
 import pytest
 
-from persyn_kedro.pipeline_registry import STEPS
+from persyn_kedro.foundations.tables.added import ADDED
+from persyn_kedro.pipeline_registry import STEPS, register_pipelines
 from tests.conftest import Run
 from tests.support.catalog import load, versions
 from tests.support.same_data import differences, newest_data
@@ -69,3 +70,23 @@ def test_another_alpha_reuses_every_response(smoke_project: Run) -> None:
     for row in load(smoke_project.directory, "rewards"):
         if row["valid"]:
             assert row["reward"] == pytest.approx(row["learnability_normalised"], abs=1e-12)
+
+
+def test_tables_from_before_a_column_was_added_are_read(smoke_project: Run) -> None:
+    data = smoke_project.directory / "data" / "smoke"  # type: ignore[attr-defined]
+    changed = set()
+    for path in data.rglob("*.parquet"):
+        if path.is_file():
+            table = pq.read_table(path)
+            before = table.drop_columns([n for n in table.column_names if n in ADDED])
+            if before.column_names != table.column_names:
+                pq.write_table(before, path)
+                changed.add(path.relative_to(data).parts[1].removesuffix(".parquet"))
+    tables = {"calibration_responses", "routed_responses", "calibration_calls", "routed_calls"}
+    assert tables | {"responses"} <= changed
+    done = smoke_project("run", "--env=smoke", "--pipelines=label,generate")
+    assert "Doing " not in done.stdout
+    done = smoke_project("run", "--env=smoke", "--pipelines=evaluate", "--redo")
+    assert done.stdout.count("Doing ") == len(register_pipelines()["evaluate"].nodes)
+    calls = load(smoke_project.directory, "calibration_calls")  # type: ignore[attr-defined]
+    assert {row["cached_prompt_tokens"] for row in calls} == {None}

@@ -34,15 +34,17 @@ def test_what_may_have_been_charged_counts_against_the_budget(
 
 def test_the_ledger_tells_what_a_step_took() -> None:
     far = ModelSettings(endpoint={"url": "http://h/v1", "model": "b"})  # type: ignore[arg-type]
-    ledger, t = Ledger(), recipe(resolve_model("b", far), price=2e6)
+    prices = {"price": 2e6, "prompt_price": 3e6, "cached_prompt_price": 1e6}
+    ledger, t = Ledger(), recipe(resolve_model("b", far), **prices)
     for key, error in (("k", None), ("l", "HTTP 404")):
         ledger.reserve(t, Request(key, "p", None, t.sampling, 0), Budget())
-        ledger.book(t, key, Generation(key, "", "stop", 3, 4, error))
+        answer = Generation(key, "", "stop", 3, 4, error, cached_prompt_tokens=2)
+        ledger.book(t, key, answer)
     ledger.time(1.5, {"t": 8})
     assert ledger.take_counts() == [
         {
-            "teacher": "t", "calls": 2, "prompt_tokens": 6, "completion_tokens": 8, "cost": 16.0,
-            "failures": 1, "tries_of_unknown_cost": 0, "seconds": 1.5,
+            "teacher": "t", "calls": 2, "prompt_tokens": 6, "completion_tokens": 8, "cost": 26.0,
+            "cached_prompt_tokens": 4, "failures": 1, "tries_of_unknown_cost": 0, "seconds": 1.5,
         }
     ]  # fmt: skip
     assert ledger.take_counts() == []

@@ -14,7 +14,7 @@ from persyn_kedro.domain.engines.concurrency import AdaptiveLimit
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import ResolvedModel, check_source
 from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
-from tests.support.endpoint import Endpoint
+from tests.support.endpoint import Endpoint, replying
 from tests.support.hosted_teachers import KEY, remote
 
 ENGINE = EngineSettings()
@@ -121,11 +121,23 @@ def test_the_request_holds_the_teachers_settings_and_the_key(endpoint: Endpoint)
         "seed": 5,
     }
     assert endpoint.keys == {f"Bearer {KEY}"}
-    model = remote(endpoint, max_tokens_parameter="max_completion_tokens", send_seed=False)
-    ask(model, ["more"], SamplingSettings(top_k=3))
+    model = remote(endpoint, max_tokens_parameter="max_completion_tokens")
+    ask(model, ["more"], SamplingSettings(top_k=3, seed=None))
     body = endpoint.bodies[-1]
     assert body["top_k"] == 3 and body["max_completion_tokens"] == 512
     assert not {"seed", "max_tokens", "repetition_penalty"} & set(body)
+
+
+def test_a_headers_value_is_sent_and_is_not_told_where_it_is_echoed(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = "tenant-Qx71ZpLm"
+    monkeypatch.setenv("MY_TENANT", value)
+    prompt = replying(400, {"error": {"message": f"{value} may not, with {KEY}"}})
+    model = remote(endpoint, extra_headers={"X-Tenant": "MY_TENANT"}, extra_body={"tag": "a"})
+    answers = ask(model, [prompt, "fine"])
+    assert answers[prompt].error == "HTTP 400: *** may not, with ***"
+    assert [body["tag"] for body in endpoint.bodies] == ["a", "a"]
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,10 @@ HOT = {"message": "temperature must be at most 2", "param": "temperature"}
          r"permissions"),
         (replying(404, {"error": {"message": "No model m"}}),
          r"HTTP 404: No model m\): check models\.hosted\.endpoint\.model"),
-        (replying(400, {"error": HOT}), r"change teachers\.t\.sampling\.temperature;"),
+        (replying(400, {"error": HOT}),
+         r"set teachers\.t\.sampling\.temperature: null, which sends none, or change it;"),
         (replying(422, {"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs"}]}),
-         r"set models\.hosted\.endpoint\.send_seed: false;"),
+         r"set teachers\.t\.sampling\.seed: null, which sends none;"),
         (replying(429, {"error": {"message": "Busy"}}, headers={"Retry-After": "90000"}),
          r"to retry in 1 day, 1:00:00 h \(at 20\d\d-.* UTC\): HTTP 429: Busy\): run the same "
          r"command again then, or raise models\.hosted\.endpoint\.max_retry_after_seconds;"),

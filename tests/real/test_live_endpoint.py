@@ -21,6 +21,7 @@ from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers import Recipe
 from persyn_kedro.foundations.models.resolve import resolve_model
 from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
+from tests.support import guides
 
 pytestmark = [
     pytest.mark.real,
@@ -44,7 +45,7 @@ def vllm_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model.directory),
         "--served-model-name", "smollm2", "--host", "127.0.0.1", "--port", str(port),
         "--max-model-len", "512", "--max-num-seqs", "8", "--enforce-eager",
-        "--generation-config", "vllm",
+        "--generation-config", "vllm", "--enable-prompt-tokens-details",
     ]  # fmt: skip
     environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
     with log.open("w") as output:
@@ -145,3 +146,32 @@ def test_a_served_teacher_answers_as_the_same_weights_do_here(
     assert cost == pytest.approx(sum(r["completion_tokens"] for r in of["served"].values()) / 1e6)
     _, again = teachers.answer(wanted, recipes, store, engine, 0)
     assert [row["calls"] for row in again.to_pylist()] == [1, 0]  # the failed row alone
+
+
+def test_the_recipe_of_the_guide_is_answered_and_cached_tokens_are_told(
+    vllm_port: int, tmp_path: Path
+) -> None:
+    settings = guides.recipes("hosted_servers")["vLLM"]
+    source = settings["models"]["hosted"]
+    source["endpoint"].update(url=f"http://127.0.0.1:{vllm_port}/v1", model="smollm2")
+    model = resolve_model("hosted", ModelSettings.model_validate(source))
+    given = {**settings["teachers"]["hosted"]["sampling"], "max_new_tokens": 8}
+    nothing = dict.fromkeys(("temperature", "top_p", "top_k", "repetition_penalty", "seed"))
+    system = "Answer with a number. " * 60  # more than a block of the cache
+    recipes = [
+        Recipe(
+            "as told", model, system, SamplingSettings(**given), 1.0, 1.0, cached_prompt_price=0
+        ),
+        Recipe("as it likes", model, system, SamplingSettings(**{**given, **nothing}), 1.0, 1.0),
+    ]
+    store, wanted = ResponseStore(tmp_path), {r.teacher: [("p", "2 + 2?")] for r in recipes}
+    for name in wanted:  # the first fills the cache
+        teachers.answer({name: [("q", "1 + 2?")]}, recipes, store, EngineSettings(), 0)
+    responses, calls = teachers.answer(wanted, recipes, store, EngineSettings(), 0)
+    rows = responses.to_pylist()
+    assert all(row["error"] is None and row["completion_tokens"] <= 8 for row in rows)
+    cached = [row["cached_prompt_tokens"] for row in rows]
+    assert all(0 < count < row["prompt_tokens"] for count, row in zip(cached, rows, strict=True))
+    full = [row["prompt_tokens"] + row["completion_tokens"] for row in rows]
+    costs = [row["cost"] * 1e6 for row in calls.to_pylist()]
+    assert costs == pytest.approx([full[0] - cached[0], full[1]])

@@ -30,6 +30,7 @@ RESPONSE = {
     "finish_reason": "stop",
     "prompt_tokens": 3,
     "completion_tokens": 2,
+    "cached_prompt_tokens": None,
     "error": None,
     "engine": "vllm",
 }
@@ -51,6 +52,7 @@ CALLS = {
     "calls": 2,
     "prompt_tokens": 9,
     "completion_tokens": 6,
+    "cached_prompt_tokens": 4,
     "errors": 1,
     "cost": 0.5,
 }

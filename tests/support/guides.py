@@ -45,3 +45,11 @@ def write_files(directory: Path) -> None:
             if name != SETTINGS:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
+
+
+def recipes(name: str) -> dict[str, dict[str, Any]]:
+    """Return the ``yml`` block of each of a guide's sections, by the section's heading."""
+    (guide,) = (guide for guide in GUIDES if guide.stem == name)
+    sections = re.split(r"^## ", guide.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    found = {section.partition("\n")[0]: _BLOCK.findall(section) for section in sections}
+    return {heading: yaml.safe_load(text) for heading, ((_, text),) in found.items()}

@@ -15,6 +15,7 @@ from persyn_kedro.foundations.settings import (
     Models,
     StudentSettings,
     Teachers,
+    check_sampling,
     read_group,
     thinks_of,
 )
@@ -105,5 +106,6 @@ def pool(
     for user, model in {**used, "student.model": made.student.model}.items():
         if model not in made.models.root:
             raise PersynError(f"{user} is {model!r}, which is not in models.")
+    check_sampling(made.models, made.teachers)
     import_ahead(AHEAD)
     return made

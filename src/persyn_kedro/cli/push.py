@@ -80,10 +80,7 @@ def _facts(catalog: Any, names: list[str]) -> dict[str, Any]:
 
 def _secrets(models: Models) -> dict[str, str]:
     """Return what must not be uploaded, by what it is."""
-    keys = {m.endpoint.api_key_env for m in models.root.values() if m.endpoint} - {None}
-    found = {
-        f"the key {name}": os.environ.get(str(name), "")
-        for name in [*sorted(map(str, keys)), TOKEN]
-    }
+    keys = {name for m in models.root.values() if m.endpoint for name in m.endpoint.variables}
+    found = {f"the key {name}": os.environ.get(name, "") for name in [*sorted(keys), TOKEN]}
     paths = {"this project's directory": Path.cwd(), "the cache's directory": cache_directory()}
     return {**found, **{what: str(path.resolve()) for what, path in paths.items()}}

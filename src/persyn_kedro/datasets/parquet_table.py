@@ -21,6 +21,7 @@ from persyn_kedro.foundations.tables import (
     give_back,
     telling,
     unsettled_rows,
+    with_added,
 )
 
 ROW_GROUP = BLOCK
@@ -66,8 +67,10 @@ class ParquetTable(AtomicVersionedDataset):
     def _read(self, path: Place) -> pads.Dataset:
         if isinstance(path, Path):
             # Arrow holds what it reads ahead until the end of the file: here, the entire table.
-            return pads.dataset(path, format=pads.ParquetFileFormat(pre_buffer=False))
-        return pads.dataset(path.path, format="parquet", filesystem=telling(path))
+            found = pads.dataset(path, format=pads.ParquetFileFormat(pre_buffer=False))
+        else:
+            found = pads.dataset(path.path, format="parquet", filesystem=telling(path))
+        return with_added(found, COLUMNS[self._table]) if self._table else found
 
     def preview(self, nrows: int = 10) -> TablePreview:
         """Return the first rows for Kedro-Viz."""

@@ -16,6 +16,7 @@ from persyn_kedro.foundations.settings import (
     ModelSettings,
     Settings,
     Teachers,
+    check_sampling,
     is_own,
     models_named,
 )
@@ -53,6 +54,7 @@ def check_pool(settings: Settings, groups: Iterable[str] = (), asked: bool = Tru
             )
     for model in dict.fromkeys(users.values()):
         check_source(model, models.root[model], asked)
+    check_sampling(models, settings.teachers)
     _check_twins(models, settings.teachers)
     check_own_code(label, [settings.train_router.kind])
     if label.quality.model is not None:
@@ -77,7 +79,8 @@ def _check_twins(models: Models, teachers: Teachers) -> None:
     seen: dict[tuple, str] = {}
     for name, teacher in teachers.root.items():
         model = models.root[teacher.model]
-        what = (_place(model), *_template(model), teacher.system, teacher.sampling)
+        sampling = tuple(teacher.sampling.identity.items())
+        what = (_place(model), *_template(model), teacher.system, sampling)
         if what in seen:
             raise PersynError(
                 f"Teachers {seen[what]!r} and {name!r} are the same (model, template, system "
@@ -95,9 +98,9 @@ def _place(model: ModelSettings) -> tuple:
 
 
 def _template(model: ModelSettings) -> tuple:
-    """Return a model's settings of its chat template."""
-    arguments = json.dumps(model.template_arguments, sort_keys=True)
-    return (model.chat_template, model.template_date, arguments)
+    """Return a model's settings of its chat template, and what is added to its requests."""
+    texts = [json.dumps(d, sort_keys=True) for d in (model.template_arguments, model.extra_body)]
+    return (model.chat_template, model.template_date, *texts)
 
 
 def _check_reward_model(name: str, settings: ModelSettings) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from persyn_kedro.domain.comparison.strategies.costs import price_strategies, strategy_tokens
 from persyn_kedro.foundations.settings.models import Teachers, TeacherSettings
@@ -16,6 +17,7 @@ def answered(teacher: str, prompt_id: str, tokens: int, **more: Any) -> dict[str
         "response_key": f"{teacher}:{prompt_id}",
         "prompt_tokens": 10,
         "completion_tokens": tokens,
+        "cached_prompt_tokens": None,
         "engine": "vllm",
         **more,
     }
@@ -43,12 +45,28 @@ def test_costs_count_the_calibration_answers_that_choosing_needs_once() -> None:
     )
     found = price_strategies(table, PRICED)
     assert found["persyn"] == {
-        "calls": 2, "prompt_tokens": 20, "completion_tokens": 18, "cost": 7 + 2 * 11 + 10,
+        "calls": 2, "prompt_tokens": 20, "completion_tokens": 18, "cached_prompt_tokens": 0,
+        "cost": 7 + 2 * 11 + 10,
         # And big's answer to p0; small's is in the set already.
         "whole_calls": 3, "whole_prompt_tokens": 30, "whole_completion_tokens": 23,
-        "whole_cost": 7 + 2 * 16 + 20,
+        "whole_cached_prompt_tokens": 0, "whole_cost": 7 + 2 * 16 + 20,
     }  # fmt: skip
     # Chance needs no calibration; what was never asked costs nothing.
     assert (found["random"]["calls"], found["random"]["whole_calls"]) == (1, 1)
     assert found["random"]["whole_cost"] == 20
     assert (found["family_strong"]["whole_calls"], found["family_strong"]["whole_cost"]) == (1, 3)
+
+
+@pytest.mark.parametrize(("price", "cost"), [(None, 5 + 10), (0.0, 5 + 6), (2.5e5, 5 + 7)])
+def test_cached_prompt_tokens_have_their_own_price_if_there_is_one(
+    price: float | None, cost: float
+) -> None:
+    big = TeacherSettings(model="m", price=1e6, prompt_price=1e6, cached_prompt_price=price)
+    asked = {"random": [answered("big", "p0", 5, cached_prompt_tokens=4)]}
+    none = pa.Table.from_pylist([], schemas.RESPONSES)
+    table = strategy_tokens(asked, {"random": {"p0": ["big"]}}, none, ["big", "small"])
+    pool = Teachers({"big": big, "small": PRICED.root["small"]})
+    assert price_strategies(table, pool)["random"]["cost"] == cost
+    before = table.drop_columns(["cached_prompt_tokens", "whole_cached_prompt_tokens"])
+    old = pa.Table.from_pylist(before.to_pylist(), schemas.STRATEGY_TOKENS)  # null: it said nothing
+    assert price_strategies(old, pool)["random"]["cost"] == 5 + 10

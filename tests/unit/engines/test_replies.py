@@ -90,10 +90,10 @@ PARAMETERS = [
     (400, error("Unrecognized request argument supplied: top_k"), f"{SAMPLING}top_k"),
     (400, error("property 'repetition_penalty' is unsupported"), f"{SAMPLING}repetition_penalty"),
     (422, {"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]},
-     "send_seed: false"),
+     f"{SAMPLING}seed: null"),
     (422, {"object": "error", "message": {"detail": [
         {"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs"}]}},
-     "send_seed: false"),
+     f"{SAMPLING}seed: null"),
     (400, error("Unsupported parameter: 'max_tokens' is not supported with this model. Use "
                 "'max_completion_tokens' instead.", param="max_tokens"),
      "max_tokens_parameter: max_completion_tokens"),
@@ -107,7 +107,7 @@ PARAMETERS = [
     (400, error("`max_tokens` must be less than or equal to `8192`, the maximum value for "
                 "`max_tokens` is less than the `context_window` for this model"),
      f"{SAMPLING}max_new_tokens"),
-    *((400, error(said), "send_seed: false") for said in (
+    *((400, error(said), f"{SAMPLING}seed: null") for said in (
         "seed is not a supported parameter", "Seed is not an accepted argument",
         "Unrecognized request argument supplied: seed", "This model does not support seed",
         "The seed parameter is not supported", "Error: unsupported parameter seed.",
@@ -116,6 +116,14 @@ PARAMETERS = [
         "temperature must be non-negative, got -1.0.", "Invalid temperature: only 1 is allowed",
         "Value error, temperature is out of range", "only temperature=1 is supported",
         "temperature 3 is too high", "invalid value for temperature")),
+    *((400, error(said), f"{SAMPLING}top_p: null") for said in (
+        "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
+        "Unsupported parameter: 'top_p' is not supported with this model.")),
+    (400, error("litellm.UnsupportedParamsError: anthropic does not support parameters: ['seed'], "
+                "for model=claude. To drop these, set `litellm.drop_params=True`", param="None"),
+     f"{SAMPLING}seed: null"),
+    (400, [error('Invalid JSON payload received. Unknown name "seed": Cannot find field.',
+                 status="INVALID_ARGUMENT")], f"{SAMPLING}seed: null"),
     (400, error("chat_template_kwargs: extra fields not permitted"), "template_arguments"),
     (400, error("System role not supported"), "teachers.{teacher}.system"),
     (400, error("Unsupported value: 'messages[0].role' does not support 'system' with this model.",
@@ -127,6 +135,26 @@ PARAMETERS = [
 def test_a_refused_parameter_names_its_setting(status: int, body: Any, remedy: str) -> None:
     reply = refused(status, body)
     assert not reply.again and reply.unless_answered and remedy in str(reply.remedy)
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (error("Unsupported value", param="reasoning_effort"), "reasoning_effort"),
+        (error("Unrecognized request argument supplied: prompt_cache_key",
+               param="prompt_cache_key"), "prompt_cache_key"),
+        (error("Unrecognized request argument supplied: reasoning_effort"), "reasoning_effort"),
+        (error("Unknown name 'provider'"), "provider"),
+        (error("No provider of this kind is supported"), None),
+        (error("temperature is not supported with 'provider'", param="temperature"), None),
+    ],
+)  # fmt: skip
+def test_a_refused_name_in_the_extra_body_is_named(body: Any, name: str | None) -> None:
+    extra = {"provider": {}, "reasoning_effort": "low", "prompt_cache_key": "a"}
+    reply = read(400, body, extra_body=extra)
+    assert isinstance(reply, Refusal)
+    named = f"change or remove {name} in models.{{model}}.endpoint.extra_body"
+    assert (reply.remedy == named) == (name is not None)
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,31 @@ def test_the_same_teacher_twice_is_refused_and_two_prompts_of_one_model_are_not(
             pool(models=models, student={"model": "c"}, train_router={"backbone": "c"})
 
 
+@pytest.mark.parametrize("name", ["temperature", "top_p", "top_k", "repetition_penalty", "seed"])
+def test_what_is_not_set_belongs_to_a_hosted_teacher(name: str) -> None:
+    far = {"random": "chat"}, {"endpoint": {"url": "http://h/v1", "model": "m"}}
+    models = dict(zip("ab", far, strict=True))
+    pool(
+        models=models, teachers={"x": {"model": "a"}, "y": {"model": "b", "sampling": {name: None}}}
+    )
+    with pytest.raises(PersynError) as caught:
+        pool(teachers={"x": {"model": "a", "sampling": {name: None}}, "y": {"model": "b"}})
+    assert str(caught.value) == (
+        f"Parameter teachers.x.sampling.{name}: null is for hosted teachers only; model 'a' is "
+        "local and needs a value."
+    )
+
+
+def test_twins_differ_by_their_requests_bodies_and_not_by_a_seed() -> None:
+    far = {"url": "http://h/v1", "model": "m"}
+    models = {"a": {"endpoint": far}, "b": {"endpoint": {**far, "extra_body": {"effort": "low"}}}}
+    rest = {"student": {"model": "c"}, "train_router": {"backbone": "c"}}
+    pool(models={**models, "c": {"random": "chat"}}, **rest)
+    twins = {"x": {"model": "a"}, "y": {"model": "a", "sampling": {"seed": None}}}
+    with pytest.raises(PersynError, match="Teachers 'x' and 'y' are the same"):
+        pool(models={**models, "c": {"random": "chat"}}, teachers=twins, **rest)
+
+
 def test_an_unknown_model_is_named() -> None:
     with pytest.raises(PersynError, match=r"teachers.y.model: unknown model 'c'; available: a, b"):
         pool(teachers={"x": {"model": "a"}, "y": {"model": "c"}})

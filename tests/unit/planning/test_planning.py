@@ -67,6 +67,7 @@ def store_answers(
     ids: list[str],
     engine: str = "openai",
     model: str = "far",
+    cached: int | None = None,
 ) -> None:
     """Put answers of 20 tokens to prompts of 30 into the store; imported ones say nothing."""
     models = resolve_models(work.models, [model])
@@ -82,6 +83,7 @@ def store_answers(
             "finish_reason": "stop",
             "prompt_tokens": 0 if engine == "import" else 30,
             "completion_tokens": 0 if engine == "import" else 20,
+            "cached_prompt_tokens": cached,
             "error": None,
             "engine": engine,
         }
@@ -126,6 +128,20 @@ def test_what_the_store_holds_costs_nothing_and_tells_how_long_answers_are(tmp_p
     assert rows["label", "dear"]["basis"] == "the mean of 3 answers in the store"
     assert rows["generate", "dear"]["calls"] == 1.5  # of 3 lacking, half
     assert rows["generate", "cheap"]["calls"] == 2
+
+
+def test_prompts_are_expected_to_be_cached_as_those_in_the_store_were(tmp_path: Path) -> None:
+    store, asked, given = ResponseStore(tmp_path), prompts(), work()
+    store_answers(store, given, "dear", [IDS[0]], cached=24)
+    store_answers(store, given, "dear", [IDS[2]])  # says nothing: none
+    dear = given.teachers.root["dear"].model_copy(update={"cached_prompt_price": 0.5})
+    pool = Teachers(root={**given.teachers.root, "dear": dear})
+    priced = Work(**{**vars(given), "teachers": pool})
+    row = by_place(make_plan(asked, None, priced, store)[0])["label", "dear"]
+    assert row["cost"] == pytest.approx((18 * 2 + 12 * 0.5 + 20 * 10) / 1e6)
+    assert row["most_cost"] == pytest.approx((30 * 2 + 200 * 10) / 1e6)
+    row = by_place(make_plan(asked, None, given, store)[0])["label", "dear"]
+    assert row["cost"] == pytest.approx((30 * 2 + 20 * 10) / 1e6)
 
 
 @pytest.mark.usefixtures("only_tokenizers")

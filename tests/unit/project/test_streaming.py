@@ -19,7 +19,7 @@ from persyn_kedro.domain.routers.assignment import assignments
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.domain.training_set import merge
-from persyn_kedro.foundations.settings.models import EngineSettings, SamplingSettings
+from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
 from persyn_kedro.foundations.settings.steps import PrepareSettings, PromptSource
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.rows import TableRows, read_blocks
@@ -167,7 +167,7 @@ def test_the_calls_of_a_model_are_not_all_python_objects_at_once(
             yield Generation(request.key, request.prompt[:100], "stop", 2, 1)
 
     answer_by(monkeypatch, answers)
-    settings = SimpleNamespace(endpoint=None, dtype="float32")
+    settings = ModelSettings(random="chat", dtype="float32")
     model = SimpleNamespace(
         name="m", weights_id="w", chat_template="t", directory=tmp_path, settings=settings
     )

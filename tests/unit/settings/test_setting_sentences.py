@@ -59,6 +59,39 @@ def test_so_is_one_inside_a_group() -> None:
             "1000000 (it is 3000000).",
         ),
         (
+            ("models", "e", "endpoint", "extra_body"),
+            {"temperature": 1},
+            "Parameter models.e.endpoint.extra_body: temperature is already set by the teacher's "
+            "sampling.",
+        ),
+        (
+            ("models", "e", "endpoint", "extra_body"),
+            {"stream": True},
+            "Parameter models.e.endpoint.extra_body: stream is already set by this project (no "
+            "streaming).",
+        ),
+        (
+            ("models", "e", "endpoint", "extra_headers"),
+            {"X Tenant": "TENANT"},
+            "Parameter models.e.endpoint.extra_headers: 'X Tenant' cannot be a header's name.",
+        ),
+        (
+            ("models", "e", "endpoint", "extra_headers"),
+            {"X-Tenant": "sk-the-value-itself"},
+            "Parameter models.e.endpoint.extra_headers: X-Tenant must name an environment "
+            "variable, not hold the value.",
+        ),
+        (
+            ("teachers", "x", "cached_prompt_price"),
+            0.5,
+            "Parameter teachers.x.cached_prompt_price: must not be above prompt_price (it is 0.5).",
+        ),
+        (
+            ("evaluate", "sampling"),
+            {"top_k": None},
+            "Parameter evaluate.sampling: top_k must not be null: the student is local.",
+        ),
+        (
             ("sft", "learning_rate"),
             1e-320,
             "Parameter sft.learning_rate: must be 0 or at least 1e-12 (it is 1e-320).",

@@ -83,6 +83,21 @@ def test_a_part_of_another_version_is_refused_and_kept(tmp_path):
     assert part.is_file()
 
 
+def test_a_part_from_before_a_column_was_added_has_nulls_there(tmp_path):
+    store = ResponseStore(tmp_path)
+    store.append("s", [{**response("new", "b"), "cached_prompt_tokens": 7}])
+    (part,) = (tmp_path / "s").iterdir()
+    old = store.schema.remove(store.schema.get_field_index("cached_prompt_tokens"))
+    rows = pa.Table.from_pylist([response("old", "a")], old)
+    pq.write_table(rows, part.with_name("part-0.parquet"))
+    for columns in (None, ["response_key", "cached_prompt_tokens"]):
+        found = store.read("s", columns).to_pylist()
+        assert {r["response_key"]: r["cached_prompt_tokens"] for r in found} == {
+            "old": None, "new": 7,
+        }  # fmt: skip
+    assert contents(store) == {"old": "a", "new": "b"}
+
+
 def test_a_save_that_dies_leaves_nothing(tmp_path, monkeypatch):
     def full_disk(table, file):
         file.write(b"PAR1")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, strategies as st
@@ -15,6 +16,8 @@ from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.settings.steps import LabelSettings
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.registry import COLUMNS
+from persyn_kedro.foundations.tables.rows import TableRows, read_blocks
+from persyn_kedro.foundations.tables.schemas import unsettled_rows, with_unsettled
 from tests.support.catalog import entries
 from tests.support.good_rows import GOOD, ID, check, refusal, rows_of
 
@@ -68,6 +71,24 @@ def test_a_stream_whose_second_part_is_broken_leaves_nothing(tmp_path: Path) -> 
     )
     assert list(root.iterdir()) == []
     assert not dataset.exists()
+
+
+def test_a_table_from_before_a_column_was_added_has_nulls_there(tmp_path: Path) -> None:
+    root = tmp_path / "responses.parquet"
+    rows = rows_of("responses", {}, {"response": "5", "prompt_id": text_id("q")})
+    old = with_unsettled(rows.drop_columns(["cached_prompt_tokens"]), 3)
+    ParquetTable(filepath=str(root), version=Version(None, "v")).save(old)
+    dataset = ParquetTable(
+        filepath=str(root), table="responses", version=Version(None, None)
+    ).load()
+    columns = ["response", "cached_prompt_tokens"]
+    for table in (
+        dataset.to_table(columns=columns),
+        TableRows(dataset, columns).take(np.arange(2)),
+        pa.Table.from_batches(read_blocks(dataset, columns)),
+    ):
+        assert [tuple(row.values()) for row in table.to_pylist()] == [("4", None), ("5", None)]
+    assert unsettled_rows(dataset.schema) == 3
 
 
 def test_a_good_stream_of_small_batches_is_saved(tmp_path: Path) -> None:

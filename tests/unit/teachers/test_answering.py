@@ -37,6 +37,7 @@ def test_a_response_is_paid_for_once(fake, store):
         "calls": 2,
         "prompt_tokens": 14,
         "completion_tokens": 20,
+        "cached_prompt_tokens": 0,
         "errors": 0,
         "cost": 4.0,
     }
@@ -63,6 +64,7 @@ def test_the_steps_summary_says_what_the_table_of_calls_says(fake, store, caplog
         "calls": 6,
         "prompt_tokens": 42,
         "completion_tokens": 50,
+        "cached_prompt_tokens": 0,
         "errors": 1,
         "cost": 7.0,  # 20 tokens of a at 0.2, 30 of b at 0.1
     }

@@ -19,7 +19,7 @@ from persyn_kedro.domain.training_set.checking import EXACT, exact_checker
 from persyn_kedro.domain.training_set.merge import is_trainable, trainable_text
 from persyn_kedro.domain.training_set.routed import routed_rounds
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.settings.models import SamplingSettings
+from persyn_kedro.foundations.settings.models import ModelSettings, SamplingSettings
 from persyn_kedro.foundations.settings.steps import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
 from tests.support.tables import dataset, prompts_of, sft_rows
@@ -207,7 +207,8 @@ def test_places_of_scores_are_ranked_as_teachers_are() -> None:
 @given(st.text(), st.text(), st.integers(0, 9))
 @FEW
 def test_a_response_key_is_the_hash_of_its_settings(prompt_id: str, weights: str, n: int) -> None:
-    model: Any = SimpleNamespace(weights_id=weights, chat_template="t")
+    local = ModelSettings(random="chat")
+    model: Any = SimpleNamespace(weights_id=weights, chat_template="t", settings=local)
     recipe = Recipe("a", model, None, SamplingSettings())
     names = {"weights_id": weights, "recipe_id": recipe.recipe_id, "prompt_id": prompt_id}
     assert recipe.response_key(prompt_id, n) == settings_id({**names, "sample_index": n})

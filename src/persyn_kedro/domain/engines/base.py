@@ -44,6 +44,8 @@ class Generation:
     ``error``, if every other request would fail too: it says what to do, and stops the model;
     ``{teacher}`` in it stands for the teacher's name. ``unknown_reason`` is the server's finish
     reason if it is not a known one; ``finish_reason`` is then what the settings map it to.
+    ``cached_prompt_tokens`` are the prompt tokens that a server read from its cache; None if it
+    does not report them.
     """
 
     key: str
@@ -56,6 +58,7 @@ class Generation:
     unknown: int = 0
     remedy: str | None = None
     unknown_reason: str | None = None
+    cached_prompt_tokens: int | None = None
 
 
 def failed(request: Request, error: str, prompt_tokens: int = 0, asked: bool = True) -> Generation:

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
+from persyn_kedro.domain.engines.arguments import api_key
 from persyn_kedro.domain.engines.base import Engine, Generation, Request
 from persyn_kedro.domain.engines.concurrency import AdaptiveLimit
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
@@ -14,7 +15,7 @@ from persyn_kedro.foundations.settings.models import EndpointSettings, EngineSet
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
-from persyn_kedro.domain.engines.retries import MARKED, Asker, api_key
+from persyn_kedro.domain.engines.retries import MARKED, Asker
 
 
 class OpenAIEngine(Engine):

@@ -1,11 +1,11 @@
 """Send a request to a hosted model, with tenacity's retries until it is answered or refused."""
 
-import os
 import re
 import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from persyn_kedro.domain.engines.arguments import arguments, secrets
 from persyn_kedro.domain.engines.base import Generation, Request, failed
 from persyn_kedro.domain.engines.concurrency import AdaptiveLimit
 from persyn_kedro.domain.engines.replies.completions import Answer
@@ -89,8 +89,7 @@ class Asker:
         create = self.client.chat.completions.with_raw_response.create
         try:
             try:
-                given = self.model.settings.template_arguments
-                response = create(**_arguments(request, self.endpoint, given)).http_response
+                response = create(**arguments(request, self.model.settings)).http_response
             except openai.APIStatusError as error:
                 response = error.response
             status, headers, text = response.status_code, response.headers, response.text
@@ -116,6 +115,7 @@ class Asker:
                 None if reply.error is None else self._told(reply.error),
                 unknown=unknown + (not reply.metered),
                 unknown_reason=reply.unknown_reason,
+                cached_prompt_tokens=reply.cached_prompt_tokens,
             )
         stops = not (reply.unless_answered and request.sampling in self.answered)
         remedy = self._remedy(reply.remedy) if reply.remedy and stops else None
@@ -125,8 +125,10 @@ class Asker:
         return replace(answer, unknown=unknown, remedy=remedy)
 
     def _told(self, words: str) -> str:
-        """Return a server's message as it is stored: truncated and without the key."""
-        return without_key(words, api_key(self.endpoint))[:LONGEST_ERROR]
+        """Return a server's message as it is stored: truncated and without keys."""
+        for secret in secrets(self.endpoint):
+            words = without_key(words, secret)
+        return words[:LONGEST_ERROR]
 
     def _remedy(self, remedy: str) -> str:
         """Fill in the model and where its key is; the caller fills in the teacher."""
@@ -143,31 +145,3 @@ def _may_have_arrived(error: BaseException | None) -> bool:
             return False
         error = error.__cause__
     return True
-
-
-def api_key(endpoint: EndpointSettings) -> str:
-    """Return the key of an endpoint, from the environment; empty if there is none."""
-    return os.environ.get(endpoint.api_key_env or "", "").strip()
-
-
-def _arguments(
-    request: Request, endpoint: EndpointSettings, template_arguments: dict[str, Any]
-) -> dict[str, Any]:
-    sampling: SamplingSettings = request.sampling
-    arguments: dict[str, Any] = {
-        "model": endpoint.model,
-        "messages": request.messages,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        endpoint.max_tokens_parameter: sampling.max_new_tokens,
-    }
-    if endpoint.send_seed:
-        arguments["seed"] = request.seed % 2**31
-    # Not in OpenAI's own API, but in vLLM's and llama.cpp's: sent only if changed.
-    extra = {"top_k": (sampling.top_k, 0), "repetition_penalty": (sampling.repetition_penalty, 1.0)}
-    changed: dict[str, Any] = {
-        name: value for name, (value, default) in extra.items() if value != default
-    }
-    if template_arguments:
-        changed["chat_template_kwargs"] = template_arguments
-    return {**arguments, "extra_body": changed} if changed else arguments

@@ -73,7 +73,7 @@ def _generate_batch(causal_lm: Any, batch: list[Prepared], stop_ids: list[int]) 
     request = batch[0].request
     sampling = request.sampling
     options: dict[str, Any] = {"do_sample": False}
-    if sampling.temperature > 0:
+    if sampling.temperature:
         torch.manual_seed(request.seed)
         options = {
             "do_sample": True,

@@ -69,7 +69,7 @@ def teachers_facts(
                 "withheld": counts[who, "withheld"],
                 "share": rows / trained if trained else None,
                 "system": recipe.get("system"),
-                "sampling": recipe.get("sampling"),
+                "sampling": {**recipe.get("sampling", {}), **recipe.get("extra_body", {})},
             }
         )
     return sorted(facts, key=lambda fact: -fact["rows"])

@@ -54,6 +54,7 @@ class Known:
         """Return the row of PLAN."""
         lengths, price = self.lengths, self.recipe.cost
         prompt, most = calls * lengths.prompt, calls * lengths.most
+        cached = calls * lengths.cached
         completion = calls * lengths.completion
         return {
             "step": step,
@@ -63,8 +64,8 @@ class Known:
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "most_completion_tokens": most,
-            "cost": price(prompt, completion),  # type: ignore[arg-type]
-            "most_cost": price(prompt, most),  # type: ignore[arg-type]
+            "cost": price(prompt, completion, cached),
+            "most_cost": price(prompt, most),
             "basis": lengths.basis,
         }
 

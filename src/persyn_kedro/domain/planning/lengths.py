@@ -28,12 +28,14 @@ class Lengths:
         completion: its expected answer.
         most: the longest answer that the settings allow.
         basis: what ``prompt`` and ``completion`` are based on, for the reader.
+        cached: of its prompt, expected to be read from the server's cache.
     """
 
     prompt: float
     completion: float
     most: int
     basis: str
+    cached: float = 0.0
 
 
 def lengths_of(recipe: Recipe, answered: pa.Table, sample: Sequence[str]) -> Lengths:
@@ -49,10 +51,12 @@ def lengths_of(recipe: Recipe, answered: pa.Table, sample: Sequence[str]) -> Len
     if not len(good):
         tokens = prompt_tokens(recipe, sample)
         return Lengths(tokens, most, most, UNKNOWN)
-    known = (pc.mean(good[f"{part}_tokens"]).as_py() for part in ("prompt", "completion"))
-    prompt, completion = known
+    kinds = ("prompt", "completion", "cached_prompt")
+    prompt, completion, cached = (
+        pc.mean(pc.fill_null(good[f"{kind}_tokens"], 0)).as_py() for kind in kinds
+    )
     basis = f"the mean of {len(good)} answers in the store"
-    return Lengths(prompt, min(completion, most), most, basis)
+    return Lengths(prompt, min(completion, most), most, basis, cached)
 
 
 def prompt_tokens(recipe: Recipe, sample: Sequence[str]) -> float:

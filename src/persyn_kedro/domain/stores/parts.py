@@ -22,6 +22,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.storage.fsync import flush_directory
 from persyn_kedro.foundations.storage.paths import Place, is_local, one_sentence_of, place
+from persyn_kedro.foundations.tables.added import lacking
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ class PartStore:
         """Return the shelf's rows, one per key, with ``columns`` (default: all).
 
         The table is empty if the shelf does not exist.
+
+        Columns that were added to the schema later are null in earlier parts.
 
         A part that is not a complete Parquet file is logged, set aside, and counts as missing.
 
@@ -122,6 +125,8 @@ def _read_part(path: Place, schema: pa.Schema) -> pa.Table | None:
     try:
         with pq.ParquetFile(source) as file:
             table = file.read(columns=schema.names)
+            for field in lacking(file.schema_arrow, schema):
+                table = table.append_column(field, pa.nulls(len(table), field.type))
     except (PermissionError, FileNotFoundError):
         raise
     except (pa.ArrowException, OSError) as error:

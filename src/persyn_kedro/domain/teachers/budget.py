@@ -79,7 +79,8 @@ class Ledger:
         usage, nothing if the prompt was skipped."""
         prompt = generation.prompt_tokens if generation.asked else 0
         completion = generation.completion_tokens
-        took = (float(prompt + completion), recipe.cost(prompt, completion))
+        cached = generation.cached_prompt_tokens or 0
+        took = (float(prompt + completion), recipe.cost(prompt, completion, cached))
         with self._lock:
             worst = self._reserved.pop(key, (0.0, 0.0))
             self._add(recipe.teacher, worst, generation.unknown - 1)
@@ -89,6 +90,7 @@ class Ledger:
                 calls=generation.asked,
                 prompt_tokens=prompt,
                 completion_tokens=completion,
+                cached_prompt_tokens=cached,
                 cost=took[1],
                 failures=generation.error is not None,
                 tries_of_unknown_cost=generation.unknown,

@@ -101,6 +101,7 @@ def _row(line: Any, where: str, recipes: Mapping[str, Recipe]) -> tuple[Recipe, 
         "finish_reason": finish,
         "prompt_tokens": 0,  # unknown, and not paid for here
         "completion_tokens": 0,
+        "cached_prompt_tokens": None,
         "error": None,
         "engine": IMPORTED,
     }

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.hashing import settings_id, text_id
 from persyn_kedro.foundations.models.resolve import resolve_models
-from persyn_kedro.foundations.settings.models import Budget, Models, SamplingSettings, Teachers
+from persyn_kedro.foundations.settings.models import (
+    Budget,
+    Models,
+    Prices,
+    SamplingSettings,
+    Teachers,
+)
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
@@ -17,8 +23,8 @@ if TYPE_CHECKING:
 class Recipe:
     """A teacher with its model. Prices are per million completion or prompt tokens.
 
-    Two teachers with the same weights, system prompt, chat template and sampling settings share
-    their responses, whatever their names.
+    Two teachers with the same weights, system prompt, chat template, sampling settings and
+    ``extra_body`` share their responses, whatever their names.
     """
 
     teacher: str
@@ -28,6 +34,7 @@ class Recipe:
     price: float = 0.0
     prompt_price: float = 0.0
     budget: Budget = Budget()
+    cached_prompt_price: float | None = None
 
     @cached_property
     def weights_id(self) -> str:
@@ -54,9 +61,10 @@ class Recipe:
             **self._settings,
         }
 
-    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """Return the cost of these tokens."""
-        return (prompt_tokens * self.prompt_price + completion_tokens * self.price) / 1e6
+    def cost(self, prompt_tokens: float, completion_tokens: float, cached: float = 0) -> float:
+        """Return the cost of these tokens; ``cached`` are part of the prompt's."""
+        prices = Prices(self.price, self.prompt_price, self.cached_prompt_price)
+        return prices.cost(prompt_tokens, completion_tokens, cached)
 
     def response_key(self, prompt_id: str, sample_index: int = 0) -> str:
         """Return the identity of this recipe's response to a prompt."""
@@ -73,10 +81,12 @@ class Recipe:
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
+        extra_body = self.model.settings.extra_body
         return {
             "system": self.system,
             "chat_template": self.model.chat_template,
-            "sampling": self.sampling.model_dump(),
+            "sampling": self.sampling.identity,
+            **({"extra_body": extra_body} if extra_body else {}),
         }
 
 
@@ -95,6 +105,7 @@ def make_recipes(teachers: Teachers, models: "dict[str, ResolvedModel]") -> list
             teacher.price,
             teacher.prompt_price,
             teacher.budget,
+            teacher.cached_prompt_price,
         )
         for name, teacher in teachers.root.items()
     ]

@@ -48,7 +48,9 @@ class Tally:
             skipped=int(not generation.asked),
             tokens=generation.completion_tokens,
             prompt_tokens=prompt,
-            cost=call.recipe.cost(prompt, generation.completion_tokens),
+            cost=call.recipe.cost(
+                prompt, generation.completion_tokens, generation.cached_prompt_tokens or 0
+            ),
             failed=int(generation.error is not None),
         )
 
@@ -161,6 +163,7 @@ def _row(call: Call, generation: Generation, engine: str | None) -> dict[str, An
         "finish_reason": generation.finish_reason,
         "prompt_tokens": generation.prompt_tokens,
         "completion_tokens": generation.completion_tokens,
+        "cached_prompt_tokens": generation.cached_prompt_tokens,
         "error": generation.error,
         "engine": engine,
     }

@@ -1,5 +1,6 @@
 """What each teacher must answer, and which of these answers the store already has."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -131,11 +132,12 @@ def requests_for(
 
 
 def by_model(requests: Sequence[TeacherRequests]) -> list[list[TeacherRequests]]:
-    """Group requests that one loaded model can answer: same weights, template and dtype."""
-    groups: dict[tuple[str, str, str], list[TeacherRequests]] = {}
+    """Group requests that one loaded model can answer: same weights, template, dtype and body."""
+    groups: dict[tuple[str, ...], list[TeacherRequests]] = {}
     for each in requests:
         model = each.recipe.model
-        place = (model.weights_id, model.chat_template, model.settings.dtype)
+        body = json.dumps(model.settings.extra_body, sort_keys=True)
+        place = (model.weights_id, model.chat_template, model.settings.dtype, body)
         groups.setdefault(place, []).append(each)
     return list(groups.values())
 

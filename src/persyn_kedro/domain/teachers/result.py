@@ -39,13 +39,15 @@ def _outcomes(requests: TeacherRequests) -> pa.Table:
 
 def _calls(requests: TeacherRequests, new: pa.Table) -> dict[str, Any]:
     made = new.filter(pc.is_valid(new["engine"]))  # sent to the model
-    tokens = [pc.sum(made[f"{k}_tokens"]).as_py() or 0 for k in ("prompt", "completion")]
+    kinds = ("prompt", "completion", "cached_prompt")
+    tokens = [pc.sum(made[f"{kind}_tokens"]).as_py() or 0 for kind in kinds]
     return {
         "teacher": requests.recipe.teacher,
         "responses": len(requests.keys),
         "calls": len(made),
         "prompt_tokens": tokens[0],
         "completion_tokens": tokens[1],
+        "cached_prompt_tokens": tokens[2],
         "errors": len(new) - new["error"].null_count,
         "cost": requests.recipe.cost(*tokens),
     }

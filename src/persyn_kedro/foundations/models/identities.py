@@ -33,6 +33,8 @@ def model_identity(name: str, settings: ModelSettings) -> dict[str, Any]:
         "template_arguments": settings.template_arguments,
     }
     told = {name: value for name, value in template.items() if value}
+    if settings.endpoint:  # a former setting, so that earlier results stay valid
+        rest["endpoint"]["send_seed"] = True
     return {"weights_id": weights_id, **rest, **told}
 
 

@@ -13,7 +13,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.files import check_directory, file_patterns, local_directory
 from persyn_kedro.foundations.models.hub import cached_model, hub_commit
 from persyn_kedro.foundations.models.own_templates import template_in_effect
-from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.models import EndpointSettings, Models, ModelSettings
 from persyn_kedro.foundations.storage.cache import VERSION, file_sha256, finished, place_of
 from persyn_kedro.foundations.storage.mirror import copy_here, not_here
 
@@ -181,7 +181,7 @@ def check_hub_files(settings: ModelSettings, commit: str) -> None:
 def check_source(name: str, settings: ModelSettings, asked: bool = True) -> None:
     """Raise a PersynError if a zoo, local or GGUF model does not exist; fetch nothing.
 
-    Also raised if a model that is to be ``asked`` has no API key.
+    Also raised if a model that is to be ``asked`` lacks its API key or a header's value.
     """
     from persyn_kedro.foundations.models.gguf.conversion import check_gguf
     from persyn_kedro.foundations.models.zoo import zoo_model
@@ -192,11 +192,24 @@ def check_source(name: str, settings: ModelSettings, asked: bool = True) -> None
         check_directory(f"Model {name!r}", local_directory(settings), settings)
     elif settings.gguf:
         check_gguf(Path(settings.gguf).expanduser())
-    elif asked and settings.endpoint and settings.endpoint.api_key_env:
-        if not os.environ.get(settings.endpoint.api_key_env):
+    elif asked and settings.endpoint:
+        _check_variables(name, settings.endpoint)
+
+
+def _check_variables(name: str, endpoint: EndpointSettings) -> None:
+    for variable in endpoint.variables:
+        value = os.environ.get(variable, "").strip()
+        headers = [h for h, v in endpoint.extra_headers.items() if v == variable]
+        what = "an API key" if variable == endpoint.api_key_env else f"the header {headers[0]}"
+        if not value:
             raise PersynError(
-                f"Model {name!r} needs an API key in the environment variable "
-                f"{settings.endpoint.api_key_env}, which is not set."
+                f"Model {name!r} needs {what} in the environment variable {variable}, which is not "
+                "set."
+            )
+        if not (value.isascii() and value.isprintable()):
+            raise PersynError(
+                f"The environment variable {variable} ({what} of model {name!r}) contains "
+                "characters that no header can have."
             )
 
 

@@ -14,6 +14,7 @@ from .models import (
     ModelSettings as ModelSettings,
     StudentSettings as StudentSettings,
     Teachers as Teachers,
+    check_sampling as check_sampling,
     thinks_of as thinks_of,
 )
 from .needs import Needs as Needs

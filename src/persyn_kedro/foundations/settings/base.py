@@ -20,6 +20,11 @@ NO_EFFECT = "no effect"
 Changing one does not make a step run again (``foundations.settings.marks``). Batch sizes are
 included although they change results by rounding.
 """
+IF_SET = "if set"
+"""Marks settings that are left out of identities while they have their default value.
+
+A new setting marked so leaves earlier results valid.
+"""
 FREE_TEXT = "free text"
 """Marks strings that may be empty or have several lines, such as system prompts."""
 MODEL = "model"

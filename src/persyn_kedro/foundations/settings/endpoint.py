@@ -1,15 +1,35 @@
 """Typed settings of a model on a server."""
 
+import json
+import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, JsonValue, field_validator
 
-from persyn_kedro.foundations.settings.base import NO_EFFECT, Group
+from persyn_kedro.foundations.hashing import is_unicode
+from persyn_kedro.foundations.settings.base import IF_SET, NO_EFFECT, Group
+
+_SAMPLING = "the teacher's sampling"
+OURS = {  # set by other settings, or changing the form of the reply
+    "model": "endpoint.model",
+    "messages": "the prompt and the teacher's system",
+    "temperature": _SAMPLING,
+    "top_p": _SAMPLING,
+    "top_k": _SAMPLING,
+    "repetition_penalty": _SAMPLING,
+    "seed": _SAMPLING,
+    "max_tokens": f"{_SAMPLING} (max_new_tokens)",
+    "max_completion_tokens": f"{_SAMPLING} (max_new_tokens)",
+    "chat_template_kwargs": "the model's template_arguments",
+    "n": "this project (one answer per call)",
+    "stream": "this project (no streaming)",
+    "stream_options": "this project (no streaming)",
+}
 
 
 class EndpointSettings(Group):
-    """A model on an OpenAI-compatible server. The API key comes only from the environment."""
+    """A model on an OpenAI-compatible server. Keys and extra headers come from the environment."""
 
     url: str = Field(pattern=r"^https?://[^@\s]+$", description="usually ends in /v1; no password")
     model: str = Field(description="the model's name on the server")
@@ -35,7 +55,12 @@ class EndpointSettings(Group):
     max_tokens_parameter: Literal["max_tokens", "max_completion_tokens"] = Field(
         "max_tokens", description="the server's name for the limit on an answer's tokens"
     )
-    send_seed: bool = Field(True, description="set to false if the server rejects a seed")
+    extra_body: Annotated[dict[str, JsonValue], IF_SET] = Field(
+        {}, description="added to each request, such as reasoning_effort: low"
+    )
+    extra_headers: Annotated[dict[str, str], NO_EFFECT] = Field(
+        {}, description="the environment variable with each header's value"
+    )
     allow_template_markers: bool = Field(
         False, description="send prompts that contain <|im_end|>, [/INST] and the like"
     )
@@ -47,3 +72,31 @@ class EndpointSettings(Group):
         if not parts.hostname or parts.port == 0:  # .port raises ValueError for an invalid port
             raise ValueError("the URL has no host")
         return url
+
+    @field_validator("extra_body")
+    @classmethod
+    def _not_ours(cls, body: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        for name in body:
+            if name in OURS:
+                raise ValueError(f"{name} is already set by {OURS[name]}")
+        if not is_unicode(json.dumps(body, ensure_ascii=False, allow_nan=False)):
+            raise ValueError("contains invalid Unicode (a lone surrogate)")
+        return body
+
+    @field_validator("extra_headers")
+    @classmethod
+    def _named_variables(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, variable in headers.items():
+            if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+                raise ValueError(f"{name!r} cannot be a header's name")
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):  # not shown: may be secret
+                raise ValueError(f"{name} must name an environment variable, not hold the value")
+        return headers
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())  # extra_body is not hashable
+
+    @property
+    def variables(self) -> list[str]:
+        """The environment variables with the key and the headers' values."""
+        return [*([self.api_key_env] if self.api_key_env else []), *self.extra_headers.values()]

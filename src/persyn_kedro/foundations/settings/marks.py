@@ -6,13 +6,13 @@ effect, which is noticed; it cannot take effect once and then be missed when it 
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, RootModel
 
-from persyn_kedro.foundations.settings.base import NO_EFFECT
+from persyn_kedro.foundations.settings.base import IF_SET, NO_EFFECT
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.references import models_named
@@ -119,22 +119,33 @@ def _only(value: Any, fields: tuple[str, ...] | None) -> Any:
 def lasting(value: Any, fields: tuple[str, ...] | None = None) -> Any:
     """Return settings as plain JSON, without those of no effect (if given, only ``fields``).
 
+    Settings marked ``IF_SET`` are left out while they have their default value.
+
     A pool becomes a list of pairs, to keep its order, which breaks ties. For a pool, ``fields``
     are those of no effect elsewhere that this node does read, such as prices.
     """
     if isinstance(value, RootModel):
         return [
-            [name, {**lasting(item), **{field: getattr(item, field) for field in fields or ()}}]
+            [name, {**lasting(item), **_set_among(item, fields or ())}]
             for name, item in value.root.items()
         ]
     if isinstance(value, BaseModel):
-        return {
-            name: lasting(getattr(value, name))
-            for name, field in type(value).model_fields.items()
-            if NO_EFFECT not in field.metadata and (fields is None or name in fields)
-        }
+        kinds = type(value).model_fields
+        names = [n for n in kinds if NO_EFFECT not in kinds[n].metadata]
+        found = _set_among(value, [n for n in names if fields is None or n in fields])
+        return {name: lasting(inner) for name, inner in found.items()}
     if isinstance(value, dict):
         return {name: lasting(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [lasting(item) for item in value]
     return value
+
+
+def _set_among(value: BaseModel, fields: Iterable[str]) -> dict[str, Any]:
+    """Return these fields, without those marked ``IF_SET`` that have their default value."""
+    kinds, found = type(value).model_fields, {f: getattr(value, f) for f in fields}
+    return {
+        name: inner
+        for name, inner in found.items()
+        if IF_SET not in kinds[name].metadata or inner != kinds[name].default
+    }

@@ -2,14 +2,25 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, JsonValue, RootModel, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    JsonValue,
+    RootModel,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.settings.base import (
     FREE_TEXT,
+    IF_SET,
     NO_EFFECT,
     Group,
     ModelName,
@@ -121,6 +132,11 @@ class ModelSettings(Group):
         return hash(self.model_dump_json())  # template_arguments is not hashable
 
     @property
+    def extra_body(self) -> dict[str, JsonValue]:
+        """What is added to each request; empty for a local model."""
+        return self.endpoint.extra_body if self.endpoint else {}
+
+    @property
     def source(self) -> tuple[Any, ...]:
         """Where the weights come from; models with equal sources are the same."""
         names = ("zoo", "hub", "revision", "local", "gguf", "endpoint", "random", "random_seed")
@@ -140,22 +156,44 @@ def _check_value(name: str, value: JsonValue) -> None:
 
 
 class SamplingSettings(Group):
-    """How tokens are sampled. ``temperature`` 0 is greedy."""
+    """How tokens are sampled. ``temperature`` 0 is greedy.
 
-    temperature: float = Field(0.0, ge=0, le=100, description="0 is greedy")
-    top_p: float = Field(
-        1.0, gt=0, le=1, description="probability mass that tokens are sampled from"
+    A hosted model is not sent those that are null; a local one needs all of them.
+    """
+
+    temperature: float | None = Field(
+        0.0, ge=0, le=100, description="0 is greedy; none (hosted teachers): not sent"
     )
-    top_k: int = Field(0, ge=0, description="number of likeliest tokens to sample from; 0: all")
-    repetition_penalty: float = Field(1.0, ge=1e-3, le=100, description="1: none")
+    top_p: float | None = Field(
+        1.0, gt=0, le=1, description="probability mass that tokens are sampled from; none: as above"
+    )
+    top_k: int | None = Field(
+        0, ge=0, description="number of likeliest tokens to sample from; 0: all; none: as above"
+    )
+    repetition_penalty: float | None = Field(
+        1.0, ge=1e-3, le=100, description="1: no penalty; none: as above"
+    )
     max_new_tokens: int = Field(512, ge=1, description="per answer; a longer one is truncated")
+    seed: Annotated[Literal["derived"] | None, NO_EFFECT] = Field(
+        "derived", description="one per answer, derived from the run's seed; none: as above"
+    )
 
     @field_validator("temperature")
     @classmethod
-    def _not_nearly_greedy(cls, temperature: float) -> float:
-        if 0 < temperature < 1e-3:  # logits divided by less overflow
+    def _not_nearly_greedy(cls, temperature: float | None) -> float | None:
+        if temperature and temperature < 1e-3:  # logits divided by less overflow
             raise ValueError("must be 0 (greedy) or at least 0.001")
         return temperature
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What identifies an answer: everything except whether a seed is sent."""
+        return self.model_dump(exclude={"seed"})
+
+    @property
+    def unset(self) -> list[str]:
+        """The settings that are null, so left to the server."""
+        return [name for name in type(self).model_fields if getattr(self, name) is None]
 
 
 class Budget(Group):
@@ -172,6 +210,21 @@ class Budget(Group):
         return self.max_cost is not None or self.max_tokens is not None
 
 
+@dataclass(frozen=True)
+class Prices:
+    """Prices per million tokens; ``cached`` None: cached prompt tokens cost as the others do."""
+
+    completion: float = 0.0
+    prompt: float = 0.0
+    cached: float | None = None
+
+    def cost(self, prompt_tokens: float, completion_tokens: float, cached: float = 0) -> float:
+        """Return the cost of these tokens; ``cached`` are part of the prompt's."""
+        discount = 0.0 if self.cached is None else cached * (self.prompt - self.cached)
+        full = prompt_tokens * self.prompt + completion_tokens * self.completion
+        return (full - discount) / 1e6
+
+
 class TeacherSettings(Group):
     """A model with its system prompt, sampling, and prices (per million tokens)."""
 
@@ -186,7 +239,22 @@ class TeacherSettings(Group):
     prompt_price: Annotated[float, NO_EFFECT] = Field(
         0.0, ge=0, le=1e12, description="per million prompt tokens"
     )
+    cached_prompt_price: Annotated[float | None, NO_EFFECT, IF_SET] = Field(
+        None, ge=0, le=1e12, description="of those read from the server's cache; none: prompt_price"
+    )
     budget: Annotated[Budget, NO_EFFECT] = Budget()
+
+    @property
+    def prices(self) -> Prices:
+        """The three prices."""
+        return Prices(self.price, self.prompt_price, self.cached_prompt_price)
+
+    @field_validator("cached_prompt_price")
+    @classmethod
+    def _cache_is_cheaper(cls, price: float | None, info: ValidationInfo) -> float | None:
+        if price is not None and price > info.data.get("prompt_price", price):
+            raise ValueError("must not be above prompt_price")  # which budgets reserve
+        return price
 
 
 def _check_names(names: Iterable[str]) -> None:
@@ -221,6 +289,21 @@ class Teachers(RootModel[dict[str, TeacherSettings]]):
             raise ValueError("routing needs at least two teachers")
         _check_names(self.root)
         return self
+
+
+def check_sampling(models: Models, teachers: Teachers) -> None:
+    """Refuse null sampling settings of teachers that are not hosted.
+
+    Raises:
+        PersynError: names the first such setting.
+    """
+    for name, teacher in teachers.root.items():
+        unset = teacher.sampling.unset
+        if unset and models.root[teacher.model].endpoint is None:
+            raise PersynError(
+                f"Parameter teachers.{name}.sampling.{unset[0]}: null is for hosted teachers only; "
+                f"model {teacher.model!r} is local and needs a value."
+            )
 
 
 def thinks_of(models: Models, teachers: Teachers) -> dict[str, Think]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Group, ModelName
 from persyn_kedro.foundations.settings.models import SamplingSettings
@@ -173,3 +173,10 @@ class EvaluateSettings(Group):
 
     sampling: SamplingSettings = SamplingSettings()
     confidence: float = Field(0.95, gt=0, lt=1, description="of the intervals")
+
+    @field_validator("sampling")
+    @classmethod
+    def _all_set(cls, sampling: SamplingSettings) -> SamplingSettings:
+        if sampling.unset:
+            raise ValueError(f"{sampling.unset[0]} must not be null: the student is local")
+        return sampling

@@ -1,5 +1,6 @@
 """Tables: declared once, checked as they are saved, read in blocks."""
 
+from .added import with_added as with_added
 from .checks import TableCheck as TableCheck
 from .lazy_reads import telling as telling
 from .memory import give_back as give_back

@@ -25,6 +25,7 @@ RESPONSE = [
     one_of("finish_reason", "stop", "length", "error"),
     count("prompt_tokens", pa.int32()),
     count("completion_tokens", pa.int32()),
+    count("cached_prompt_tokens", pa.int32(), "from the server's cache, if it says", null=True),
     anything("error", pa.string()),
     anything("engine", pa.string(), "null if the teacher was not called"),
 ]
@@ -57,6 +58,7 @@ STORED_OUTCOMES = pa.schema(
         ("finish_reason", WORD),
         ("prompt_tokens", pa.int32()),
         ("completion_tokens", pa.int32()),
+        ("cached_prompt_tokens", pa.int32()),
         ("error", pa.string()),
         ("engine", WORD),
     ]
@@ -72,6 +74,7 @@ CALLS = Table(
         count("calls", pa.int64(), "made in this run; the rest came from the store"),
         count("prompt_tokens", pa.int64(), "of the calls made"),
         count("completion_tokens", pa.int64()),
+        count("cached_prompt_tokens", pa.int64(), "of those of the prompts", null=True),
         count("errors", pa.int64(), "in this run, including those set aside before a call"),
         count("cost", pa.float64()),
     ],

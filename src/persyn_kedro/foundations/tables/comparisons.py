@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 
+from persyn_kedro.foundations.tables.added import ADDED
 from persyn_kedro.foundations.tables.answers import FAILED_SAYS_WHY, ROUTED_RESPONSES
 from persyn_kedro.foundations.tables.declare import (
     Between,
@@ -36,17 +37,23 @@ STRATEGY_RESPONSES = Table(
     [text("strategy"), *ROUTED_RESPONSES.columns],
     [FAILED_SAYS_WHY],
 )
-SPENT = ["calls", "prompt_tokens", "completion_tokens"]
+SPENT = ["calls", "prompt_tokens", "completion_tokens", "cached_prompt_tokens"]
+
+
+def _spent(name: str, meaning: str) -> Column:
+    return count(name, pa.int64(), meaning, null=name in ADDED)
+
+
 STRATEGY_TOKENS = Table(
     "strategy_tokens",
     ["strategy", "teacher"],
     [
         text("strategy"),
         text("teacher"),
-        *(count(name, pa.int64(), "of the training set only") for name in SPENT),
+        *(_spent(name, "of the training set only") for name in SPENT),
         *(
-            count(f"whole_{name}", pa.int64(), "including the calibration answers needed to choose")
-            for name in SPENT
+            _spent(f"whole_{n}", "including the calibration answers needed to choose")
+            for n in SPENT
         ),
     ],
     [Between("whole_calls", "must be at least calls", lambda f: f["whole_calls"] >= f["calls"])],

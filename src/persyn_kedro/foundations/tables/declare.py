@@ -109,9 +109,9 @@ def one_of(name: str, *values: str) -> Column:
     return Column(name, pa.string(), "", says, lambda s: s.isin(values))
 
 
-def count(name: str, kind: pa.DataType, meaning: str = "") -> Column:
+def count(name: str, kind: pa.DataType, meaning: str = "", null: bool = False) -> Column:
     """Declare a column of counts or amounts."""
-    return Column(name, kind, meaning, "must be 0 or more", lambda s: s >= 0)
+    return Column(name, kind, meaning, "must be 0 or more", lambda s: s >= 0, null)
 
 
 def share(name: str, meaning: str = "") -> Column:

@@ -62,7 +62,8 @@ class TableRows:
             yield rows[start : start + FEW], self.take(rows[start : start + FEW])
 
     def _read(self, piece: int) -> pa.Table:
-        return self._pieces[piece].to_table(columns=self._columns).combine_chunks()
+        found = self._pieces[piece].to_table(schema=self._schema, columns=self._columns)
+        return found.combine_chunks()
 
 
 class TextColumn(Sequence[str]):

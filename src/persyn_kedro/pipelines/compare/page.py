@@ -29,7 +29,7 @@ from persyn_kedro.foundations.settings import CompareSettings, LabelSettings, Te
 @step(
     versions_of=(build_comparison, allocate, mean_over_prompts, certainty),
     prints={comparison_text: ("strategy_comparison",)},
-    teachers=("price", "prompt_price"),
+    teachers=("price", "prompt_price", "cached_prompt_price"),
     label=("alpha",),
     settings=("resamples", "confidence", "examples"),
 )

@@ -30,7 +30,7 @@ def _text(plan: pads.Dataset, summary: dict[str, Any]) -> str:
 @step(
     always=True,
     prints={_text: ("plan", "plan_summary")},
-    teachers=("price", "prompt_price"),
+    teachers=("price", "prompt_price", "cached_prompt_price"),
     label=("alpha", "quality"),
 )
 def plan_run(

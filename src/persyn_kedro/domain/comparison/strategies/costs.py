@@ -50,14 +50,11 @@ def price_strategies(tokens: pa.Table, teachers: Teachers) -> dict[str, dict[str
     """Return each strategy's calls, tokens and ``cost``, alone and as ``whole_…``, summed."""
     found: dict[str, dict[str, float]] = {}
     for row in tokens.to_pylist():
-        priced = teachers.root[row["teacher"]]
+        prices = teachers.root[row["teacher"]].prices
         sums = found.setdefault(row["strategy"], {})
         for prefix in ("", "whole_"):
-            counts = {name: row[f"{prefix}{name}"] for name in schemas.SPENT}
-            cost = (
-                counts["prompt_tokens"] * priced.prompt_price
-                + counts["completion_tokens"] * priced.price
-            ) / 1e6
+            counts = {name: row[f"{prefix}{name}"] or 0 for name in schemas.SPENT}
+            cost = prices.cost(*(counts[name] for name in schemas.SPENT[1:]))
             for name, value in {**counts, "cost": cost}.items():
                 sums[f"{prefix}{name}"] = sums.get(f"{prefix}{name}", 0) + value
     return found
@@ -81,6 +78,6 @@ def _sums(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     for row in once:
         own = sums.setdefault(row["teacher"], dict.fromkeys(schemas.SPENT, 0))
         own["calls"] += 1
-        own["prompt_tokens"] += row["prompt_tokens"]
-        own["completion_tokens"] += row["completion_tokens"]
+        for name in schemas.SPENT[1:]:
+            own[name] += row[name] or 0
     return sums

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from persyn_kedro.domain.engines.replies.finish_reasons import meaning, told, word_of
-
-LARGEST = 2**31 - 1  # token count that fits into a table
+from persyn_kedro.domain.engines.replies.usage import usage_of
 
 
 @dataclass(frozen=True)
@@ -19,6 +18,7 @@ class Answer:
         unknown_reason: the server's finish reason if it is not a known one; ``finish_reason`` is
             then what the endpoint's settings map it to.
         metered: whether the server reported the usage.
+        cached_prompt_tokens: prompt tokens read from its cache; None if it does not report them.
     """
 
     text: str
@@ -28,6 +28,7 @@ class Answer:
     error: str | None = None
     unknown_reason: str | None = None
     metered: bool = True
+    cached_prompt_tokens: int | None = None
 
 
 def answer_of(body: Mapping[str, Any], most: int, unknown_is: str) -> Answer | None:
@@ -42,24 +43,22 @@ def answer_of(body: Mapping[str, Any], most: int, unknown_is: str) -> Answer | N
     message = _message(choice)
     if message is None:
         return None
-    prompt_tokens, completion_tokens = _tokens(body.get("usage"))
-    metered = None not in (prompt_tokens, completion_tokens)
-    tokens = (prompt_tokens or 0, completion_tokens or 0)
+    took = usage_of(body.get("usage"))
     content, thinking, refusal = _content(message)
     reason = _reason(choice)
     known = meaning(reason)
     why = _why_not(message, choice, content, thinking, reason, known, refusal)
     if why is not None:
-        return Answer("", "error", *tokens, why, metered=metered)
+        return Answer("", "error", error=why, **took)
     # The server has split off the thinking: put it back
     text = f"<think>{thinking}</think>\n{content}" if thinking else content
     if known is not None:
-        return Answer(text, known, *tokens, metered=metered)
-    if tokens[1] >= most:
-        return Answer(text, "length", *tokens, metered=metered)
+        return Answer(text, known, **took)
+    if took["completion_tokens"] >= most:
+        return Answer(text, "length", **took)
     if not reason:  # some servers give no reason for an answer that ended normally
-        return Answer(text, "stop", *tokens, metered=metered)
-    return Answer(text, unknown_is, *tokens, None, told(reason), metered)
+        return Answer(text, "stop", **took)
+    return Answer(text, unknown_is, unknown_reason=told(reason), **took)
 
 
 def failed_part(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -169,12 +168,3 @@ def _text(part: Any, kind: str) -> str:
         if isinstance(value, str):
             return value
     return ""
-
-
-def _tokens(usage: Any) -> tuple[int | None, int | None]:
-    counts = usage if isinstance(usage, dict) else {}
-    prompt, completion = (
-        value if type(value) is int and 0 <= value <= LARGEST else None
-        for value in (counts.get("prompt_tokens"), counts.get("completion_tokens"))
-    )
-    return prompt, completion

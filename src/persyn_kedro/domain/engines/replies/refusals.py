@@ -5,6 +5,7 @@ the key is.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from persyn_kedro.domain.engines.replies.server_words import Words
@@ -16,7 +17,8 @@ SENT = (
 _NAMES = [name for name in SENT if name != "system"]
 AGAIN = {408, 409, 425, 429}  # and 500 to 599
 
-_SAMPLING = "change teachers.{teacher}.sampling."
+_SAMPLING = "teachers.{teacher}.sampling."
+_LONGEST = f"change {_SAMPLING}max_new_tokens"
 _ENDPOINT = "models.{model}.endpoint."
 _KEY = "check the key in {key}"
 _CREDIT = "add credit to the account that the key in {key} belongs to, or raise its limit"
@@ -111,17 +113,19 @@ _SYSTEM = re.compile(
     r"|(?:developer|system) instruction is not enabled|(?:no|without) system role",
     re.I,
 )
-_TOO_MANY = re.compile(
-    r"maximum value for ['\"`]?max_", re.I
-)  # Groq: about the setting, not the prompt
+# Anthropic: of the two, the temperature is usually the one that was chosen.
+_NOT_BOTH = re.compile(r"temperature\W+and\W+top_p\W+cannot both", re.I)
+# Groq: about the setting, not the prompt.
+_TOO_MANY = re.compile(r"maximum value for ['\"`]?max_", re.I)
 _INSTEAD = re.compile(r"use ['\"`]?(max_completion_tokens|max_tokens)['\"`]? instead", re.I)
 
 
-def refusal_of(status: int | None, words: Words) -> Refusal:
+def refusal_of(status: int | None, words: Words, extra: Collection[str] = ()) -> Refusal:
     """Return what a reply with this status (HTTP's, or by its error code) and message means.
 
     Args:
         status: None for an error within HTTP 200 that has no code; it counts as a 500.
+        extra: the names in the endpoint's ``extra_body``.
     """
     told = f"HTTP {status or 200}: {words.message}"
     status = status or 500
@@ -139,7 +143,7 @@ def refusal_of(status: int | None, words: Words) -> Refusal:
         return Refusal(told, remedy=remedy, unless_answered=words.page)
     if status in (404, 405, 410) or words.says(_NO_MODEL, _NO_MODEL_CODES):
         return Refusal(told, remedy=_MODEL)
-    setting = _setting(words) if status in (400, 422) else None
+    setting = _setting(words, extra) if status in (400, 422) else None
     return Refusal(told, remedy=setting, unless_answered=True)
 
 
@@ -167,29 +171,42 @@ def _is_too_long(words: Words) -> bool:
     return words.says(_CONTEXT, _CONTEXT_CODES) and not words.says(_TOO_MANY)
 
 
-def _setting(words: Words) -> str | None:
+def _setting(words: Words, extra: Collection[str]) -> str | None:
     """Return what to do about a rejected parameter; None if no parameter was rejected."""
+    if words.parameter not in SENT:
+        for name in extra:
+            if words.parameter == name or _is_refused(name, words):
+                return f"change or remove {name} in {_ENDPOINT}extra_body"
     if words.says(_SYSTEM):
         return "remove teachers.{teacher}.system: the model does not accept a system message"
     if words.parameter == "model":
         return _MODEL
     if (words.parameter or "").startswith(("messages", "prompt", "input", "contents")):
         return None
-    name = words.parameter if words.parameter in SENT else _named(words.message)
-    if name is None:
+    refused = words.parameter if words.parameter in SENT else _named(words.message)
+    if refused is None:
         return None
-    if name in ("max_tokens", "max_completion_tokens"):
-        return _most_tokens(name, words)
+    if refused in ("max_tokens", "max_completion_tokens"):
+        return _most_tokens(refused, words)
     return {
-        "max_new_tokens": f"{_SAMPLING}max_new_tokens",
-        "seed": f"set {_ENDPOINT}send_seed: false",
+        "max_new_tokens": _LONGEST,
+        "seed": f"set {_SAMPLING}seed: null, which sends none",
         "chat_template_kwargs": "remove models.{model}.template_arguments",
         "system": "remove teachers.{teacher}.system",
-    }.get(name, f"{_SAMPLING}{name}")
+    }.get(refused, f"set {_SAMPLING}{refused}: null, which sends none, or change it")
+
+
+def _is_refused(name: str, words: Words) -> bool:
+    """Tell whether a message rejects this name: in quotes, or with an underscore in it."""
+    quoted, plain = rf"['\"`]{re.escape(name)}['\"`]", rf"\b{re.escape(name)}\b"
+    found = re.search(f"{quoted}|{plain}" if "_" in name else quoted, words.message)
+    return bool(found and _REFUSES.search(words.message))
 
 
 def _named(message: str) -> str | None:
     """Return the parameter that a message rejects, preferably a quoted one."""
+    if _NOT_BOTH.search(message):
+        return "top_p"
     if not _REFUSES.search(message):
         return None
     each = (pattern.search(message) for pattern in (_QUOTED, _UNLIKE_WORDS, _PLAIN_WORD))
@@ -205,4 +222,4 @@ def _most_tokens(name: str, words: Words) -> str:
     if instead or (words.says(unknown) and not words.says(too_large)):
         use = instead[1].lower() if instead else other
         return f"set {_ENDPOINT}max_tokens_parameter: {use}"
-    return f"{_SAMPLING}max_new_tokens"
+    return _LONGEST

@@ -33,7 +33,7 @@ def read_reply(
     wait = wait_of(headers, now)
     words = words_of(body if is_json else None, text, wait is not None)
     if status >= 300:
-        return _with_wait(refusal_of(status, words), wait, endpoint, now)
+        return _with_wait(refusal_of(status, words, endpoint.extra_body), wait, endpoint, now)
     if not is_json:
         if text.startswith("<"):
             return web_page(words)
@@ -46,7 +46,7 @@ def read_reply(
     if failed:
         words = words_of(failed, text, wait is not None)
     if failed or any(own.get(name) for name in ERRORS):
-        return _with_wait(refusal_of(words.status, words), wait, endpoint, now)
+        return _with_wait(refusal_of(words.status, words, endpoint.extra_body), wait, endpoint, now)
     return Refusal("the endpoint's answer has no choices", again=True, charged=True)
 
 
