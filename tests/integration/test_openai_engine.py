@@ -1,5 +1,6 @@
 """Asking over the network: what is retried, what is final, and how fast one may ask."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -162,7 +163,7 @@ def test_the_limit_halves_on_refusal_and_rises_again() -> None:
     assert limit.limit == 4
     taken = threading.Event()
     waiting = threading.Thread(
-        target=lambda: limit.acquire(threading.Event()) and taken.set(), daemon=True
+        target=lambda: asyncio.run(limit.acquire(threading.Event())) and taken.set(), daemon=True
     )
     waiting.start()
     assert not taken.wait(0.2)  # the server asked for 5 seconds
