@@ -113,7 +113,9 @@ def test_a_proxy_of_another_kind_is_refused_in_a_sentence(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5://me:pass@proxy:1080")
-    with pytest.raises(PersynError, match="proxy for 127.0.0.1 is a socks5 proxy, but only") as refused:
+    with pytest.raises(
+        PersynError, match="proxy for 127.0.0.1 is a socks5 proxy, but only"
+    ) as refused:
         ask(remote(endpoint), "p")
     assert "pass" not in str(refused.value)
 

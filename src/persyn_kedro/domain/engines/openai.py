@@ -28,7 +28,7 @@ class OpenAIEngine(Engine):
         assert model.settings.endpoint  # noqa: S101 - the registry chose this engine for it
         self.endpoint: EndpointSettings = model.settings.endpoint
         self.name = "openai"
-        self.context = math.inf  # the server's is not known
+        self.context = math.inf  # the server's is unknown
         self.in_flight = self.endpoint.max_concurrency
         self.unknown_finish_reason = self.endpoint.unknown_finish_reason
         self._late: list[Generation] = []

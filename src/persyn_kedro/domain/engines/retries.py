@@ -85,7 +85,7 @@ class Asker:
         return read_reply(*reply, request.sampling.max_new_tokens, self.endpoint)
 
     def _generation(self, request: Request, replies: list[Answer | Refusal]) -> Generation:
-        """Turn the last reply into a generation. One that stops the model ends the asking."""
+        """Turn the last reply into a generation; set ``stop`` if it stops the model."""
         reply = replies[-1]
         unknown = sum(isinstance(each, Refusal) and each.charged for each in replies)
         if isinstance(reply, Answer):
@@ -107,14 +107,14 @@ class Asker:
         return replace(answer, unknown=unknown, remedy=remedy)
 
     def _told(self, words: str) -> str:
-        """Return a server's words as they are kept: short, and without the key."""
+        """Return a server's message as it is stored: truncated and without the key."""
         return without_key(words, api_key(self.endpoint))[:LONGEST_ERROR]
 
     def _remedy(self, remedy: str) -> str:
-        """Name the model and where its key is; the teacher is named by who knows it."""
+        """Fill in the model and where its key is; the caller fills in the teacher."""
         name, variable = self.model.name, self.endpoint.api_key_env
-        nowhere = f"models.{name}.endpoint.api_key_env, which names no variable"
-        key = f"the variable {variable}" if variable else nowhere
+        nowhere = f"models.{name}.endpoint.api_key_env, which is not set"
+        key = f"the environment variable {variable}" if variable else nowhere
         return remedy.replace("{model}", name).replace("{key}", key)
 
 
@@ -131,7 +131,7 @@ def _arguments(
     }
     if endpoint.send_seed:
         arguments["seed"] = request.seed % 2**31
-    # Not part of OpenAI's own interface, but of vLLM's and llama.cpp's: sent only where set.
+    # Not in OpenAI's own API, but in vLLM's and llama.cpp's: sent only if changed.
     extra = {"top_k": (sampling.top_k, 0), "repetition_penalty": (sampling.repetition_penalty, 1.0)}
     changed: dict[str, Any] = {
         name: value for name, (value, default) in extra.items() if value != default
