@@ -103,11 +103,13 @@ def test_a_teachers_own_budget_ends_the_run_and_what_the_others_had_under_way_is
 ) -> None:
     poor, rich = hosted(endpoint, "a", "b", max_concurrency=2)
     poor = replace(poor, budget=Budget(max_tokens=2 * WORST))
-    store = ResponseStore(tmp_path)
+    store, ledger = ResponseStore(tmp_path), Ledger()
+    engine = ENGINE.model_copy(update={"budget": Budget(max_tokens=10_000)})
     asked = prompts(20, "a") | prompts(50, "b", words="slow ")
     with pytest.raises(PersynError, match="of teacher 'a'"):
-        teachers.answer(asked, [poor, rich], store, ENGINE, 0)
+        teachers.answer(asked, [poor, rich], store, engine, 0, ledger)
     rows = store.read(rich.shelf).to_pylist()
+    assert ledger.spent()[0] == TOOK * len(endpoint.bodies), "nothing stays reserved"
     assert 1 < len(rows) < 20 and not [row for row in rows if row["error"]]
     assert len(rows) + len(store.read(poor.shelf)) == len(endpoint.bodies)
 

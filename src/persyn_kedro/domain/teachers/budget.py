@@ -109,10 +109,12 @@ class Ledger:
         with self._changed:
             self._changed.wait(WAIT_SECONDS)
 
-    def release(self, recipe: "Recipe", key: str) -> None:
-        """Release what was reserved for a call, if anything."""
+    def release(self, teachers: Collection[str]) -> None:
+        """Release what is reserved for these teachers, none of whose calls is in flight."""
         with self._changed:
-            self._add(recipe.teacher, self._pop(key), -1)
+            for key in [key for key, (who, _) in self._reserved.items() if who in teachers]:
+                who, worst = self._reserved.pop(key)
+                self._add(who, worst, -1)
             self._changed.notify_all()
 
     def book(self, recipe: "Recipe", key: str, generation: "Generation") -> None:
@@ -122,7 +124,7 @@ class Ledger:
         completion = generation.completion_tokens
         took = (float(prompt + completion), recipe.cost(prompt, completion))
         with self._changed:
-            worst = self._pop(key)
+            _, worst = self._reserved.pop(key, ("", (0.0, 0.0)))
             self._add(recipe.teacher, worst, generation.unknown - 1)
             self._add(recipe.teacher, took, 1)
             self._count(
@@ -153,10 +155,6 @@ class Ledger:
         counts = self._counts.setdefault(teacher, {})
         for name, value in more.items():
             counts[name] = counts.get(name, 0) + value
-
-    def _pop(self, key: str) -> tuple[float, float]:
-        """Return and forget what is reserved for a call."""
-        return self._reserved.pop(key, ("", (0.0, 0.0)))[1]
 
     def _add(self, teacher: str, amounts: tuple[float, float], sign: int) -> None:
         for who in (teacher, None):

@@ -40,7 +40,10 @@ def dispatch(
     requests = _Admitted(group, ledger, seed)
     with watching(label, count, "calls") as watch:
         recorder = Recorder(group, Tally(label, count, watch), store, ledger)
-        failing = _record_all(engine, requests, recorder)
+        try:
+            failing = _record_all(engine, requests, recorder)
+        finally:  # what was not sent: other models may be waiting for it
+            ledger.release({each.recipe.teacher for each in group})
         if failing is not None:
             message = _why(failing, recorder)
             log.error(message)

@@ -130,10 +130,9 @@ class Recorder:
         self._ledger.time(*self.tally.lap())
 
     def give_up(self) -> None:
-        """Note pending calls as not asked and release their reservations for other teachers."""
+        """Note pending calls as not asked."""
         self.tally.give_up(self.pending.left)
         for call in self.pending.calls():
-            self._ledger.release(call.recipe, call.key)
             row = _row(call, Generation(call.key, "", "error", 0, 0, NOT_ASKED), None)
             self._requests[call.recipe.recipe_id].outcomes.note(row)
 
