@@ -20,7 +20,7 @@ from project_copy import ROOT, copy_project, kedro, write
 
 AIM = 1.5
 HEAVY = (
-    "torch transformers vllm ray trl peft accelerate datasets sklearn scipy matplotlib openai "
+    "torch transformers vllm ray trl peft accelerate datasets sklearn scipy matplotlib aiohttp "
     "huggingface_hub reasoning_gym math_verify lm_eval gguf"
 ).split()
 ROUTE = ("run", "--pipelines=route")

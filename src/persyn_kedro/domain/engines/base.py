@@ -74,6 +74,7 @@ class Engine(ABC):
     Attributes:
         in_child: whether it runs in its own process, which frees all memory when it ends;
             otherwise it runs in the caller's.
+        hosted: whether a server runs the model: it runs beside all other models.
         in_flight: the most responses that may be paid for but not yet yielded.
         library: the module that it requires; ``install_hint`` says how to install it.
         unknown_finish_reason: what an unknown finish reason counts as, stop or length; None if
@@ -81,6 +82,7 @@ class Engine(ABC):
     """
 
     in_child: bool = True
+    hosted: bool = False
     in_flight: int = 0
     library: str | None = None
     install_hint: str = ""
@@ -139,7 +141,9 @@ class Engine(ABC):
     def generate(self, requests: Iterable[Request]) -> Generator[Generation, None, None]:
         """Yield a generation for each request; ``requests`` is lazy.
 
-        The generator may be closed early; no request is started after that.
+        The generator may be closed early; no request is started after that. A ``hosted`` engine
+        may get None in place of a request: the next one does not fit into the budget until one of
+        those in flight is answered.
         """
 
     def drain(self) -> Iterator[Generation]:

@@ -1,12 +1,16 @@
 """Limit the requests in flight: lower the limit after a refusal, then slowly raise it again."""
 
+import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
+
+LOOK_SECONDS = 0.1  # between looks at ``stop`` while sleeping
 
 
 class AdaptiveLimit:
-    """Additive increase, multiplicative decrease (AIMD), as in TCP.
+    """Additive increase, multiplicative decrease (AIMD), as in TCP, for one event loop's tasks.
 
     A refusal halves the limit and delays new requests for as long as the server asked. Every
     ``limit`` successes in a row raise it by one, up to ``maximum``.
@@ -19,37 +23,52 @@ class AdaptiveLimit:
         self._running = 0
         self._successes = 0
         self._not_before = 0.0
-        self._changed = threading.Condition()
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
-    def acquire(self, stop: threading.Event) -> bool:
+    async def acquire(self, stop: threading.Event) -> bool:
         """Wait for a free slot; return False if ``stop`` is set in the meantime."""
-        with self._changed:
-            while not stop.is_set():
-                wait = self._not_before - self._clock()
-                if wait <= 0 and self._running < self.limit:
-                    self._running += 1
-                    return True
-                self._changed.wait(min(max(wait, 0.05), 0.5))
-            return False
+        while not stop.is_set():
+            wait = self._not_before - self._clock()
+            if wait > 0:
+                await asyncio.sleep(min(wait, LOOK_SECONDS))
+            elif self._running < self.limit:
+                self._running += 1
+                return True
+            else:
+                turn = asyncio.get_running_loop().create_future()
+                self._waiting.append(turn)
+                await turn
+        self._wake()  # the next one has to stop too
+        return False
 
     def release(self) -> None:
         """Free the slot."""
-        with self._changed:
-            self._running -= 1
-            self._changed.notify_all()
+        self._running -= 1
+        if self._running < self.limit:
+            self._wake()
 
     def refused(self, retry_after: float) -> None:
         """Halve the limit and delay new requests for ``retry_after`` seconds."""
-        with self._changed:
-            self.limit = max(1, self.limit // 2)
-            self._successes = 0
-            self._not_before = max(self._not_before, self._clock() + retry_after)
+        self.limit = max(1, self.limit // 2)
+        self._successes = 0
+        self._not_before = max(self._not_before, self._clock() + retry_after)
 
     def succeeded(self) -> None:
         """Count a success; enough of them raise the limit."""
-        with self._changed:
-            self._successes += 1
-            if self._successes >= self.limit and self.limit < self.maximum:
-                self.limit += 1
-                self._successes = 0
-                self._changed.notify_all()
+        self._successes += 1
+        if self._successes >= self.limit and self.limit < self.maximum:
+            self.limit += 1
+            self._successes = 0
+            self._wake()
+
+    def _wake(self) -> None:
+        """Let one waiting task check again."""
+        if self._waiting:
+            self._waiting.popleft().set_result(None)
+
+
+async def pause(seconds: float, stop: threading.Event) -> None:
+    """Sleep until ``stop`` is set, at most ``seconds``."""
+    end = time.monotonic() + seconds
+    while not stop.is_set() and (left := end - time.monotonic()) > 0:
+        await asyncio.sleep(min(left, LOOK_SECONDS))

@@ -1,27 +1,25 @@
-"""Generation with any OpenAI-compatible endpoint, through the official client."""
+"""Generation with any OpenAI-compatible endpoint."""
 
 import math
-import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
-from persyn_kedro.domain.engines.arguments import api_key
+from persyn_kedro.domain.engines.asking_thread import AskingThread
 from persyn_kedro.domain.engines.base import Engine, Generation, Request
-from persyn_kedro.domain.engines.concurrency import AdaptiveLimit
+from persyn_kedro.domain.engines.retries import MARKED
+from persyn_kedro.foundations.processes.child import check_stopped
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
 from persyn_kedro.foundations.settings.models import EndpointSettings, EngineSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
-from persyn_kedro.domain.engines.retries import MARKED, Asker
-
 
 class OpenAIEngine(Engine):
-    """Sends requests to a hosted model from threads, ``max_concurrency`` at once."""
+    """Sends requests to a hosted model from one thread, ``max_concurrency`` at once."""
 
     in_child = False
+    hosted = True
 
     def __init__(
         self, model: "ResolvedModel", settings: EngineSettings, cluster: ClusterSettings
@@ -39,53 +37,36 @@ class OpenAIEngine(Engine):
         """Return whether the prompt contains a template marker and the settings do not allow it."""
         return failure["error"] == MARKED and not self.endpoint.allow_template_markers
 
-    def generate(self, requests: Iterable[Request]) -> Generator[Generation, None, None]:
+    def generate(self, requests: Iterable[Request | None]) -> Generator[Generation, None, None]:
         """Yield a generation for each request as it arrives.
 
         A request that cannot be answered yields an error; after one with a ``remedy`` no further
         request is sent. Closing the generator waits for requests in flight, which are paid for.
+
+        Raises:
+            Ended: the calling thread was stopped.
         """
-        stop = threading.Event()
-        client = _client(self.endpoint)
-        limit = AdaptiveLimit(self.endpoint.max_concurrency)
-        asker = Asker(self.model, client, self.endpoint, limit, stop)
-        waiting = iter(requests)
-        under_way: set[Future[Generation | None]] = set()
-        ready: set[Future[Generation | None]] = set()
-        pool = ThreadPoolExecutor(self.in_flight, thread_name_prefix=f"ask {self.model.name}")
+        thread, waiting, more = AskingThread(self.model, self.endpoint), iter(requests), True
+        thread.start()
         try:
             while True:
-                while len(under_way) < 2 * self.in_flight and not stop.is_set():
-                    request = next(waiting, None)
-                    if request is None:
+                while more and thread.asked < 2 * self.in_flight and not thread.stop.is_set():
+                    try:
+                        request = next(waiting)
+                    except StopIteration:
+                        more = False
                         break
-                    under_way.add(pool.submit(asker.ask, request))
-                if not under_way:
+                    if request is None:  # one of those in flight has to be answered first
+                        break
+                    thread.ask(request)
+                if not thread.asked:
                     return
-                ready, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                while ready:
-                    generation = ready.pop().result()
-                    if generation is not None:
-                        yield generation
+                yield from thread.answers()
+                check_stopped()
         finally:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            ended = [future.result() for future in ready | under_way if not future.cancelled()]
-            self._late += [answer for answer in ended if answer and answer.asked]
-            client.close()
+            self._late += [answer for answer in thread.close() if answer.asked]
 
     def drain(self) -> Iterator[Generation]:
         """Yield what was in flight when ``generate`` was closed."""
         while self._late:
             yield self._late.pop(0)
-
-
-def _client(endpoint: EndpointSettings) -> Any:
-    from openai import OpenAI
-
-    return OpenAI(
-        base_url=endpoint.url,
-        api_key=api_key(endpoint) or "none",
-        timeout=endpoint.timeout_seconds,
-        max_retries=0,  # tenacity retries; the client's own retries would ignore the shared limit
-    )

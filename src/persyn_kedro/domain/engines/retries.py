@@ -1,78 +1,72 @@
-"""Send a request to a hosted model, with tenacity's retries until it is answered or refused."""
+"""Send a request to a hosted model, with retries until it is answered or refused."""
 
+import random
 import re
 import threading
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from persyn_kedro.domain.engines.arguments import arguments, secrets
+from persyn_kedro.domain.engines.arguments import body_of, secrets
 from persyn_kedro.domain.engines.base import Generation, Request, failed
-from persyn_kedro.domain.engines.concurrency import AdaptiveLimit
+from persyn_kedro.domain.engines.concurrency import AdaptiveLimit, pause
 from persyn_kedro.domain.engines.replies.completions import Answer
 from persyn_kedro.domain.engines.replies.key_masking import without_key
 from persyn_kedro.domain.engines.replies.refusals import Refusal
 from persyn_kedro.domain.engines.replies.reply import read_reply
+from persyn_kedro.domain.engines.transport import Transport
 from persyn_kedro.foundations.settings.models import EndpointSettings, SamplingSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 LONGEST_ERROR = 300  # characters kept of a server's message
+LONGEST_PAUSE = 60.0  # seconds between two tries, unless the server asks for more
 # Text that could end a turn or change the role in the server's chat template, which is unknown here
 TEMPLATE_MARKERS = re.compile(
     r"<[|\uff5c][^|\uff5c<>\n]{1,40}[|\uff5c]>|\[\|[^|\[\]\n]{1,40}\|\]|\[/?INST\]|<</?SYS>>|</?s>"
     r"|\[/?(?:SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|\[gMASK\]|<sop>"
     r"|<(?:start|end)_of_(?:turn|utterance|role|text)>|<(?:bos|eos|end_of_sentence)>"
 )
-
-# By name: the client's transport is httpx or httpx2, depending on its version.
-NO_CONNECTION = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
 MARKED = "set aside: the prompt holds a chat template's marker"
 
 
 @dataclass(frozen=True)
 class Asker:
-    """Sends requests to one hosted model; shared by all threads."""
+    """Sends requests to one hosted model; shared by all of them."""
 
     model: "ResolvedModel"
-    client: Any
     endpoint: EndpointSettings
+    transport: Transport
     limit: AdaptiveLimit
     stop: threading.Event
     answered: set[SamplingSettings] = field(default_factory=set)
 
-    def ask(self, request: Request) -> Generation | None:
+    async def ask(self, request: Request) -> Generation | None:
         """Return the answer, or an error after a final refusal or the last try.
 
         None if ``stop`` was set before the request was sent.
         """
-        from tenacity import (
-            Retrying,
-            retry_if_result,
-            sleep_using_event,
-            stop_after_attempt,
-            stop_when_event_set,
-            wait_random_exponential,
-        )
-
         if not self.endpoint.allow_template_markers and TEMPLATE_MARKERS.search(request.prompt):
             return failed(request, MARKED, asked=False)
         replies: list[Answer | Refusal] = []
-        Retrying(
-            retry=retry_if_result(lambda reply: isinstance(reply, Refusal) and reply.again),
-            wait=wait_random_exponential(multiplier=self.endpoint.backoff_seconds, max=60),
-            stop=stop_after_attempt(self.endpoint.max_tries) | stop_when_event_set(self.stop),
-            sleep=sleep_using_event(self.stop),
-            retry_error_callback=lambda _: None,  # `replies` has the last one
-        )(self._try, request, replies)
+        for number in range(self.endpoint.max_tries):
+            if number:
+                longest = self.endpoint.backoff_seconds * 2.0 ** min(number - 1, 60)
+                await pause(random.uniform(0, min(LONGEST_PAUSE, longest)), self.stop)  # noqa: S311
+            reply = await self._try(request)
+            if reply is None:
+                break
+            replies.append(reply)
+            if isinstance(reply, Answer) or not reply.again:
+                break
         return self._generation(request, replies) if replies else None
 
-    def _try(self, request: Request, replies: list[Answer | Refusal]) -> Answer | Refusal | None:
-        """Send the request once, unless ``stop`` is set, and append the reply to ``replies``."""
-        if not self.limit.acquire(self.stop):
+    async def _try(self, request: Request) -> Answer | Refusal | None:
+        """Send the request once, unless ``stop`` is set."""
+        if not await self.limit.acquire(self.stop):
             return None
         try:
-            reply = self._reply(request)
+            reply = await self._reply(request)
         finally:
             self.limit.release()
         if isinstance(reply, Answer):
@@ -80,26 +74,13 @@ class Asker:
             self.answered.add(request.sampling)
         elif reply.wait is not None:
             self.limit.refused(reply.wait)
-        replies.append(reply)
         return reply
 
-    def _reply(self, request: Request) -> Answer | Refusal:
-        import openai
-
-        create = self.client.chat.completions.with_raw_response.create
-        try:
-            try:
-                response = create(**arguments(request, self.model.settings)).http_response
-            except openai.APIStatusError as error:
-                response = error.response
-            status, headers, text = response.status_code, response.headers, response.text
-        except openai.APITimeoutError as error:
-            words = f"no answer within {self.endpoint.timeout_seconds:g} s"
-            return Refusal(words, again=True, charged=_may_have_arrived(error))
-        except Exception as error:  # whatever a server does, the other prompts continue
-            words = str(error) or type(error).__name__
-            return Refusal(words, again=True, charged=_may_have_arrived(error))
-        return read_reply(status, headers, text, request.sampling.max_new_tokens, self.endpoint)
+    async def _reply(self, request: Request) -> Answer | Refusal:
+        reply = await self.transport.post(body_of(request, self.model.settings))
+        if isinstance(reply, Refusal):
+            return reply
+        return read_reply(*reply, request.sampling.max_new_tokens, self.endpoint)
 
     def _generation(self, request: Request, replies: list[Answer | Refusal]) -> Generation:
         """Turn the last reply into a generation; set ``stop`` if it stops the model."""
@@ -136,12 +117,3 @@ class Asker:
         nowhere = f"models.{name}.endpoint.api_key_env, which is not set"
         key = f"the environment variable {variable}" if variable else nowhere
         return remedy.replace("{model}", name).replace("{key}", key)
-
-
-def _may_have_arrived(error: BaseException | None) -> bool:
-    """Return whether the server may have received the request; if not, it is not charged."""
-    while error is not None:  # the client wraps the transport's errors
-        if type(error).__name__ in NO_CONNECTION:
-            return False
-        error = error.__cause__
-    return True

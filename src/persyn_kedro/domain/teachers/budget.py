@@ -1,8 +1,8 @@
 """The budget for teachers: what a run has spent, and a check before every further call."""
 
 from collections import defaultdict
-from collections.abc import Mapping
-from threading import RLock
+from collections.abc import Collection, Mapping
+from threading import Condition
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.settings.models import Budget
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from persyn_kedro.domain.teachers.recipe import Recipe
 
 TEMPLATE_TOKENS = 64  # upper bound on the tokens that a chat template adds to a prompt
+WAIT_SECONDS = 0.5
 
 
 class BudgetReached(Exception):
-    """The next call could exceed a limit."""
+    """The next call could exceed a limit, whatever those in flight turn out to use."""
 
 
 class Ledger:
@@ -27,9 +28,9 @@ class Ledger:
 
     def __init__(self) -> None:
         self._spent: dict[str | None, list[float]] = defaultdict(lambda: [0.0, 0.0])
-        self._reserved: dict[str, tuple[float, float]] = {}
+        self._reserved: dict[str, tuple[str, tuple[float, float]]] = {}  # key: teacher, worst case
         self._counts: dict[str, dict[str, float]] = {}
-        self._lock = RLock()  # several models may run at once
+        self._changed = Condition()  # several models may run at once
 
     def spent(self, teacher: str | None = None) -> tuple[float, float]:
         """Return (tokens, cost) of a teacher, or of the whole run, reservations included."""
@@ -37,42 +38,84 @@ class Ledger:
         return tokens, cost
 
     def reserve(
-        self, recipe: "Recipe", request: "Request", run: Budget, context: float = float("inf")
-    ) -> None:
+        self,
+        recipe: "Recipe",
+        request: "Request",
+        run: Budget,
+        context: float = float("inf"),
+        blocked: Collection[str] = (),
+    ) -> bool:
         """Reserve the most that a call can use; ``run`` is the limit for all teachers together.
 
-        ``context``: the most tokens that prompt and answer can have together, if known.
+        Args:
+            context: the most tokens that prompt and answer can have together, if known.
+            blocked: teachers whose calls in flight cannot end before this one is made.
+
+        Returns:
+            Whether it is reserved; False if it may fit once calls in flight are answered.
 
         Raises:
-            BudgetReached: the call could exceed a limit, which the message names.
+            BudgetReached: the call could exceed a limit even then; the message names the limit.
         """
         if not (run.limits or recipe.budget.limits):
-            return  # no limits; skip the bookkeeping, as there may be millions of calls
+            return True  # no limits; skip the bookkeeping, as there may be millions of calls
         size = sum(len(message["content"].encode()) for message in request.messages)
         size = int(min(size + TEMPLATE_TOKENS, context))
         most = int(min(recipe.sampling.max_new_tokens, context))
         worst = (float(size + most), recipe.cost(size, most))
-        with self._lock:
-            self._check(recipe, worst, run)
-            self._reserved[request.key] = worst
+        with self._changed:
+            if not self._fits(recipe, worst, run, blocked):
+                return False
+            self._reserved[request.key] = (recipe.teacher, worst)
             self._add(recipe.teacher, worst, 1)
+            return True
 
-    def _check(self, recipe: "Recipe", worst: tuple[float, float], run: Budget) -> None:
+    def _fits(
+        self, recipe: "Recipe", worst: tuple[float, float], run: Budget, blocked: Collection[str]
+    ) -> bool:
+        fits = True
         for who, budget in ((recipe.teacher, recipe.budget), (None, run)):
             limits = (("max_tokens", budget.max_tokens), ("max_cost", budget.max_cost))
-            for (name, limit), booked, more in zip(limits, self._spent[who], worst, strict=True):
-                if limit is not None and booked + more > limit:
+            for place, (name, limit) in enumerate(limits):
+                booked = self._spent[who][place]
+                if limit is None or booked + worst[place] <= limit:
+                    continue
+                fits = False
+                in_flight = self._in_flight(who, place, blocked)
+                if not in_flight or booked - in_flight + worst[place] > limit:
                     whose = f"teacher {who!r}" if who else "the run"
                     raise BudgetReached(
                         f"Stopped because the next call could exceed {name} = {limit:g} of {whose} "
                         f"({booked:g} spent or reserved). All answers are kept: raise the budget "
                         "and run again to continue."
                     )
+        return fits
 
-    def release(self, recipe: "Recipe", key: str) -> None:
-        """Release what was reserved for a call, if anything."""
-        with self._lock:
-            self._add(recipe.teacher, self._reserved.pop(key, (0.0, 0.0)), -1)
+    def _in_flight(self, who: str | None, place: int, blocked: Collection[str]) -> float:
+        """Return what is reserved for a teacher, or for all, and may be released."""
+        return sum(
+            worst[place]
+            for teacher, worst in self._reserved.values()
+            if who in (None, teacher) and teacher not in blocked
+        )
+
+    def has_in_flight(self, teachers: Collection[str]) -> bool:
+        """Return whether anything is reserved for these teachers."""
+        with self._changed:
+            return any(teacher in teachers for teacher, _ in self._reserved.values())
+
+    def wait(self) -> None:
+        """Wait until a call is answered, but at most ``WAIT_SECONDS``."""
+        with self._changed:
+            self._changed.wait(WAIT_SECONDS)
+
+    def release(self, teachers: Collection[str]) -> None:
+        """Release what is reserved for these teachers, none of whose calls is in flight."""
+        with self._changed:
+            for key in [key for key, (who, _) in self._reserved.items() if who in teachers]:
+                who, worst = self._reserved.pop(key)
+                self._add(who, worst, -1)
+            self._changed.notify_all()
 
     def book(self, recipe: "Recipe", key: str, generation: "Generation") -> None:
         """Replace a call's reservation by what it used: the worst case for each try of unknown
@@ -81,8 +124,8 @@ class Ledger:
         completion = generation.completion_tokens
         cached = generation.cached_prompt_tokens or 0
         took = (float(prompt + completion), recipe.cost(prompt, completion, cached))
-        with self._lock:
-            worst = self._reserved.pop(key, (0.0, 0.0))
+        with self._changed:
+            _, worst = self._reserved.pop(key, ("", (0.0, 0.0)))
             self._add(recipe.teacher, worst, generation.unknown - 1)
             self._add(recipe.teacher, took, 1)
             self._count(
@@ -95,13 +138,14 @@ class Ledger:
                 failures=generation.error is not None,
                 tries_of_unknown_cost=generation.unknown,
             )
+            self._changed.notify_all()
 
     def time(self, seconds: float, tokens: Mapping[str, int]) -> None:
         """Record how long a model took, divided among its teachers by completion ``tokens``."""
         total = sum(tokens.values())
         for teacher, count in tokens.items():
             share = count / total if total else 1 / len(tokens)
-            with self._lock:
+            with self._changed:
                 self._count(teacher, seconds=seconds * share)
 
     def take_counts(self) -> list[dict[str, Any]]:

@@ -77,7 +77,8 @@ def make_sure(
     give_back()  # memory used to choose the prompts
     requests = requests_for(wanted, recipes, store, engine)
     progress.came_from_store(sum(len(r.keys) - len(r.missing) for r in requests), "calls")
-    stopped = _dispatch_all(requests, store, seed, ledger or Ledger(), _at_once(recipes, engine))
+    at_once = _at_once(recipes, engine)
+    stopped = _dispatch_all(requests, store, seed, ledger or Ledger(), at_once)
     if stopped and not go_on:
         raise PersynError(" ".join(map(str, stopped)))
     return results_of(requests)
@@ -90,28 +91,33 @@ def _dispatch_all(
     ledger: Ledger,
     at_once: int,
 ) -> list[Stopped]:
-    """Send each model its missing requests; return why models were stopped, if any were."""
+    """Send each model its missing requests; return why models were stopped, if any were.
+
+    All hosted models run at once, and beside the others, of which ``at_once`` run at a time.
+    """
     groups = by_model([each for each in requests if len(each.missing)])
     for group in groups:
         group[0].engine.set_up()
-    stopped: list[Stopped] = []
+    stopped: dict[int, Stopped] = {}
 
-    def ask(group: Sequence[TeacherRequests]) -> None:
+    def ask(number: int) -> None:
         try:
-            dispatch(group, store, seed, ledger)
+            dispatch(groups[number], store, seed, ledger)
         except Stopped as stop:
-            stopped.append(stop)
+            stopped[number] = stop
 
     give_back()  # the models may run for days
-    for_each(ask, groups, at_once)
-    return stopped
+    hosted = [number for number, group in enumerate(groups) if group[0].engine.hosted]
+    others = [number for number in range(len(groups)) if number not in hosted]
+    for_each(ask, [(hosted, len(hosted)), (others, at_once)])
+    return [stopped[number] for number in sorted(stopped)]
 
 
 def _at_once(recipes: Sequence[Recipe], engine: EngineSettings) -> int:
-    """Return how many models may run at once: only one if cost or tokens are limited.
+    """Return how many models that are not hosted run at once: one if cost or tokens are limited.
 
-    Requests in flight are reserved at their worst case; those of several models would use up the
-    budget too early.
+    Their requests in flight are reserved at their worst case, and those of several models would
+    use up the budget too early: these engines cannot wait until some are answered.
     """
     limited = engine.budget.limits or any(recipe.budget.limits for recipe in recipes)
     return 1 if limited else local_engine(engine).models_at_once(engine)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain
+from typing import cast
 
 from persyn_kedro.domain.engines.base import Engine, Generation, Request
 from persyn_kedro.domain.stores.tables import ResponseStore
@@ -39,7 +40,10 @@ def dispatch(
     requests = _Admitted(group, ledger, seed)
     with watching(label, count, "calls") as watch:
         recorder = Recorder(group, Tally(label, count, watch), store, ledger)
-        failing = _record_all(engine, requests, recorder)
+        try:
+            failing = _record_all(engine, requests, recorder)
+        finally:  # what was not sent: other models may be waiting for it
+            ledger.release({each.recipe.teacher for each in group})
         if failing is not None:
             message = _why(failing, recorder)
             log.error(message)
@@ -55,7 +59,7 @@ def dispatch(
 
 
 def _record_all(
-    engine: Engine, requests: Iterable[Request], recorder: Recorder
+    engine: Engine, requests: Iterable[Request | None], recorder: Recorder
 ) -> Generation | None:
     """Record all answers; return the one after which the model was stopped, if any."""
     tally, share = recorder.tally, engine.settings.max_failure_share
@@ -75,17 +79,28 @@ def _record_all(
 
 
 class _Admitted:
-    """The calls' requests, as long as the budget lasts; ``reached`` is the limit that ended it."""
+    """The calls' requests, as long as the budget lasts; ``reached`` is the limit that ended it.
+
+    A call that does not fit waits for other models' calls in flight. A hosted model can wait for
+    its own, too: it gets None, which means that one of them has to be answered first.
+    """
 
     def __init__(self, group: Sequence[TeacherRequests], ledger: Ledger, seed: int) -> None:
         self._group, self._ledger, self._seed = group, ledger, seed
+        self._teachers = {each.recipe.teacher for each in group}
         self.reached: BudgetReached | None = None
 
-    def __iter__(self) -> Iterator[Request]:
+    def __iter__(self) -> Iterator[Request | None]:
         engine = self._group[0].engine
+        run, blocked = engine.settings.budget, () if engine.hosted else self._teachers
         for call, request in chain.from_iterable(each.requests(self._seed) for each in self._group):
             try:
-                self._ledger.reserve(call.recipe, request, engine.settings.budget, engine.context)
+                while not self._ledger.reserve(call.recipe, request, run, engine.context, blocked):
+                    if engine.hosted and self._ledger.has_in_flight(self._teachers):
+                        yield None
+                    else:
+                        self._ledger.wait()
+                        check_stopped()
             except BudgetReached as reached:
                 self.reached = reached
                 return
@@ -93,14 +108,15 @@ class _Admitted:
 
 
 def _generations(
-    engine: Engine, requests: Iterable[Request], label: str
+    engine: Engine, requests: Iterable[Request | None], label: str
 ) -> Generator[Generation, None, None]:
     """Run the engine in a child process or in this one; start no child without a request."""
     admitted = iter(requests)
-    first = next(admitted, None)
-    if first is None:
+    try:
+        first = next(admitted)
+    except StopIteration:
         return
-    feed = chain([first], admitted)
+    feed = cast("Iterator[Request]", chain([first], admitted))  # only hosted ones get None
     if engine.in_child:
         env = engine.environment(engine.settings)
         yield from run_in_child(engine.generate, label=label, env=env, feed=feed)

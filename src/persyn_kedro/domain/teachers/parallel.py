@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from typing import TypeVar
 
 from persyn_kedro.foundations.processes.child import Ended, stop_with
@@ -10,15 +11,21 @@ from persyn_kedro.foundations.processes.child import Ended, stop_with
 T = TypeVar("T")
 
 
-def for_each(work: Callable[[T], None], items: Sequence[T], at_once: int) -> None:
-    """Call ``work`` for each item, ``at_once`` in parallel; 1 runs them one by one in this thread.
+def for_each(work: Callable[[T], None], queues: Sequence[tuple[Sequence[T], int]]) -> None:
+    """Call ``work`` for each item of several queues, all of them in parallel.
+
+    Args:
+        queues: (items, how many of them in parallel). If that is one in all, the items are
+            processed one by one in this thread.
 
     Raises:
         Exception: the first one raised by ``work``, after the other calls have ended.
     """
-    if at_once == 1 or len(items) < 2:
-        for item in items:
-            work(item)
+    queues = [(items, min(at_once, len(items))) for items, at_once in queues if items]
+    if sum(at_once for _, at_once in queues) < 2:
+        for items, _ in queues:
+            for item in items:
+                work(item)
         return
     stop = threading.Event()
 
@@ -31,8 +38,11 @@ def for_each(work: Callable[[T], None], items: Sequence[T], at_once: int) -> Non
         except Ended:
             return
 
-    with ThreadPoolExecutor(at_once) as pool:
-        running = [pool.submit(run, item) for item in items]
+    with ExitStack() as pools:
+        running = []
+        for items, at_once in queues:
+            pool = pools.enter_context(ThreadPoolExecutor(at_once))
+            running += [pool.submit(run, item) for item in items]
         try:
             for ended in as_completed(running):
                 ended.result()

@@ -1,6 +1,8 @@
 """Track which of one model's calls are not answered yet."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +18,7 @@ class PendingCalls:
 
     def __init__(self, group: Sequence[TeacherRequests]) -> None:
         self._group = list(group)
-        self._starts = np.cumsum([0, *(len(each.missing) for each in group)])
+        self._starts = list(accumulate((len(each.missing) for each in group), initial=0))
         heads = np.concatenate([np.empty(0, np.uint64), *(_heads(r.missing_keys) for r in group)])
         self._order = np.argsort(heads, kind="stable")
         self._heads = heads[self._order]
@@ -47,7 +49,8 @@ class PendingCalls:
 
     def _find(self, key: str) -> tuple[int, Call]:
         head = _head(key)
-        place = int(np.searchsorted(self._heads, head))
+        # Not numpy's search: it releases the GIL, and then waits for it.
+        place = bisect_left(self._heads, head)
         while place < len(self._heads) and self._heads[place] == head:
             number = int(self._order[place])
             call = self._call(number)
@@ -66,8 +69,8 @@ class PendingCalls:
         return (self._call(number) for number in np.flatnonzero(self._open).tolist())
 
     def _call(self, number: int) -> Call:
-        place = int(np.searchsorted(self._starts, number, side="right")) - 1
-        return self._group[place].call(number - int(self._starts[place]))
+        place = bisect_right(self._starts, number) - 1
+        return self._group[place].call(number - self._starts[place])
 
 
 def _heads(keys: pa.Array) -> np.ndarray:

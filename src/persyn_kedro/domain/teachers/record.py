@@ -13,7 +13,7 @@ from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.pending import PendingCalls
 from persyn_kedro.domain.teachers.requests import NOT_ASKED, UNKNOWN_REASON, Call, TeacherRequests
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.hashing import as_unicode
+from persyn_kedro.foundations.hashing import as_unicode, is_unicode
 from persyn_kedro.foundations.progress import Watch
 
 log = logging.getLogger(__name__)
@@ -84,6 +84,7 @@ class Recorder:
     """Counts, books and stores one model's answers, in chunks of at most ``chunk_size``.
 
     Requests in flight count towards a chunk, so a kill loses at most ``chunk_size`` paid answers.
+    If they alone would fill it, a kill loses these and a chunk: one file per answer is too slow.
     """
 
     def __init__(
@@ -92,7 +93,8 @@ class Recorder:
         engine = group[0].engine
         self.tally, self.pending = tally, PendingCalls(group)
         self._engine, self._store, self._ledger = engine.name, store, ledger
-        self._size = max(1, engine.settings.chunk_size - engine.in_flight)
+        chunk, in_flight = engine.settings.chunk_size, engine.in_flight
+        self._size = chunk - in_flight if in_flight < chunk else chunk
         self._requests = {each.recipe.recipe_id: each for each in group}
         self._rows: list[dict[str, Any]] = []
 
@@ -130,10 +132,9 @@ class Recorder:
         self._ledger.time(*self.tally.lap())
 
     def give_up(self) -> None:
-        """Note pending calls as not asked and release their reservations for other teachers."""
+        """Note pending calls as not asked."""
         self.tally.give_up(self.pending.left)
         for call in self.pending.calls():
-            self._ledger.release(call.recipe, call.key)
             row = _row(call, Generation(call.key, "", "error", 0, 0, NOT_ASKED), None)
             self._requests[call.recipe.recipe_id].outcomes.note(row)
 
@@ -147,8 +148,11 @@ class Recorder:
 
 def _storable(generation: Generation) -> Generation:
     """Replace lone surrogates, which JSON allows but files do not: the answer is paid for."""
-    error = None if generation.error is None else as_unicode(generation.error)
-    return replace(generation, response=as_unicode(generation.response), error=error)
+    response, error = generation.response, generation.error
+    if is_unicode(response) and is_unicode(error or ""):
+        return generation
+    error = None if error is None else as_unicode(error)
+    return replace(generation, response=as_unicode(response), error=error)
 
 
 def _row(call: Call, generation: Generation, engine: str | None) -> dict[str, Any]:

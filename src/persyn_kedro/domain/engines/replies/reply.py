@@ -27,24 +27,23 @@ def read_reply(
         headers: with lower-case names, unless its lookup ignores case.
         most: the token limit of the answer.
     """
-    now = now or datetime.now(UTC)
     text = text.lstrip("\ufeff \t\r\n")  # a byte order mark is not JSON
     body, is_json = _json(text)
+    own = body if isinstance(body, dict) else {}
+    failed = failed_part(own) if status < 300 else None
+    if status < 300 and not failed:
+        answer = answer_of(own, most, endpoint.unknown_finish_reason)
+        if answer is not None:  # nearly always: nothing else is looked at
+            return answer
+    now = now or datetime.now(UTC)
     wait = wait_of(headers, now)
-    words = words_of(body if is_json else None, text, wait is not None)
+    words = words_of((failed or body) if is_json else None, text, wait is not None)
     if status >= 300:
         return _with_wait(refusal_of(status, words, endpoint.extra_body), wait, endpoint, now)
     if not is_json:
         if text.startswith("<"):
             return web_page(words)
         return Refusal("the endpoint's answer is not JSON", again=True, charged=True)
-    own = body if isinstance(body, dict) else {}
-    failed = failed_part(own)
-    answer = None if failed else answer_of(own, most, endpoint.unknown_finish_reason)
-    if answer is not None:
-        return answer
-    if failed:
-        words = words_of(failed, text, wait is not None)
     if failed or any(own.get(name) for name in ERRORS):
         return _with_wait(refusal_of(words.status, words, endpoint.extra_body), wait, endpoint, now)
     return Refusal("the endpoint's answer has no choices", again=True, charged=True)
