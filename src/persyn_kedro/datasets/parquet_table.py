@@ -21,6 +21,7 @@ from persyn_kedro.foundations.tables import (
     give_back,
     telling,
     unsettled_rows,
+    with_new_columns,
 )
 
 ROW_GROUP = BLOCK
@@ -64,6 +65,10 @@ class ParquetTable(AtomicVersionedDataset):
         return unsettled_rows(data.schema)
 
     def _read(self, path: Place) -> pads.Dataset:
+        dataset = self._opened(path)
+        return with_new_columns(dataset, self._table) if self._table else dataset
+
+    def _opened(self, path: Place) -> pads.Dataset:
         if isinstance(path, Path):
             # Arrow holds what it reads ahead until the end of the file: here, the entire table.
             return pads.dataset(path, format=pads.ParquetFileFormat(pre_buffer=False))

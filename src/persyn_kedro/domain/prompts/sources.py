@@ -6,15 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from persyn_kedro.domain.prompts.messages import asked_prompt, read_messages
 from persyn_kedro.domain.prompts.records import Row, file_records
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.models.hub import hub_commit
+from persyn_kedro.foundations.prompts.conversation import Message
 from persyn_kedro.foundations.settings.base import MAX_SEED
 from persyn_kedro.foundations.settings.steps import PromptSource, TaskSettings
 from persyn_kedro.foundations.storage.paths import is_there, place
 from persyn_kedro.foundations.storage.prompt_files import PromptFile, kind_of, prompt_files
 from persyn_kedro.foundations.tables import references
+from persyn_kedro.foundations.tables.messages import columns_of
 
 VERSION = 4  # of records.py too: raise it when the same inputs give another result
 
@@ -25,13 +28,14 @@ logger = logging.getLogger(__name__)
 
 
 def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
-    """Yield rows with ``prompt``, ``reference``, ``source`` and ``metadata``.
+    """Yield rows with ``prompt``, ``messages``, ``reference``, ``source`` and ``metadata``.
 
-    A reference that is missing, null, NaN or blank is None; for a list, see ``references``.
+    A row with the prompt column is plain text, another one a conversation. A reference that is
+    missing, null, NaN or blank is None; for a list, see ``references``.
 
     Raises:
-        PersynError: the source is missing, empty or cannot be read, a row has no prompt, or no row
-            has the requested reference column; the message names file and row.
+        PersynError: the source is missing, empty or cannot be read, a row has no prompt that can be
+            asked, or no row has the requested reference column; the message names file and row.
     """
     if source.tasks:
         for task in source.tasks:
@@ -70,7 +74,12 @@ def _records(source: PromptSource) -> tuple[str, Iterator[Named]]:
 
 
 def _file_records(files: Iterable[PromptFile], source: PromptSource) -> Iterator[Named]:
-    asked = (source.prompt_column, source.reference_column)
+    asked = (
+        source.prompt_column,
+        source.messages_column,
+        source.conversations_column,
+        source.reference_column,
+    )
     wanted = dict.fromkeys(part for name in asked for part in (name, name.partition(".")[0]))
     for path, name in files:
         kind, compression = kind_of(name) or ("", None)
@@ -95,31 +104,63 @@ def _hub_records(source: PromptSource) -> Iterator[Row]:
 
 
 def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
-    prompt = _value(record, source.prompt_column)
-    if not isinstance(prompt, str):
-        kind = ", but a list" if isinstance(prompt, list) else ""
-        kind = ", but an object" if isinstance(prompt, Mapping) else kind
-        raise PersynError(
-            f"Row {number} of {name} has no text in column {source.prompt_column!r}{kind} (its "
-            f"columns: {_names(record)})."
-        )
-    if not prompt.strip():  # checked before the suffix is added
-        raise PersynError(f"Prompt {number} of {name} is empty; remove it.")
-    if not is_unicode(prompt):
-        raise PersynError(f"Row {number} of {name} has invalid Unicode (a lone surrogate).")
+    messages, answer = _messages(record, name, number, source)
+    last = messages[-1]._replace(content=messages[-1].content + source.prompt_suffix)
+    prompt = asked_prompt([*messages[:-1], last], f"Row {number} of {name}")
     try:
-        right = references.reference_texts(_value(record, source.reference_column))
+        known = _value(record, source.reference_column)
+        right = references.reference_texts(known) or references.reference_texts(answer)
     except ValueError as error:
         raise PersynError(f"The reference of row {number} of {name} {error}.") from error
     if not all(map(is_unicode, right)):
         raise PersynError(
             f"The reference of row {number} of {name} has invalid Unicode (a lone surrogate)."
         )
-    return {
-        "prompt": prompt + source.prompt_suffix,
-        "source": name,
-        **references.stored(right),
-    }
+    return {**columns_of(prompt), "source": name, **references.stored(right)}
+
+
+def _messages(
+    record: Row, name: str, number: int, source: PromptSource
+) -> tuple[list[Message], str | None]:
+    """Return a row's messages, and the assistant's answer that was cut off behind them."""
+    where, prompt = f"Row {number} of {name}", _value(record, source.prompt_column)
+    if prompt is not None:
+        return [Message("user", _plain(prompt, record, name, number, source.prompt_column))], None
+    columns = (source.messages_column, source.conversations_column)
+    found = [value for column in columns if (value := _value(record, column)) is not None]
+    if not found:
+        raise _no_text(record, where, source.prompt_column, "")
+    messages = read_messages(found[0], where)
+    if messages[-1].role != "assistant":
+        return messages, None
+    if source.last_answer == "refuse":
+        raise PersynError(
+            f"{where} ends with the assistant's message: set prepare.source.last_answer to "
+            "reference to check answers against it, or remove it."
+        )
+    *messages, answer = messages
+    if not messages:
+        raise PersynError(f"{where} has no user message before the assistant's; remove it.")
+    return messages, answer.content
+
+
+def _plain(prompt: Any, record: Row, name: str, number: int, column: str) -> str:
+    where = f"Row {number} of {name}"
+    if not isinstance(prompt, str):
+        kind = ", but a list" if isinstance(prompt, list) else ""
+        kind = ", but an object" if isinstance(prompt, Mapping) else kind
+        raise _no_text(record, where, column, kind)
+    if not prompt.strip():  # checked before the suffix is added
+        raise PersynError(f"Prompt {number} of {name} is empty; remove it.")
+    if not is_unicode(prompt):
+        raise PersynError(f"{where} has invalid Unicode (a lone surrogate).")
+    return prompt
+
+
+def _no_text(record: Row, where: str, column: str, kind: str) -> PersynError:
+    return PersynError(
+        f"{where} has no text in column {column!r}{kind} (its columns: {_names(record)})."
+    )
 
 
 def _column(name: str, columns: Iterable[str]) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.hashing import settings_id, text_id
 from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.prompts.conversation import SystemOrder
 from persyn_kedro.foundations.settings.models import Budget, Models, SamplingSettings, Teachers
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Recipe:
     price: float = 0.0
     prompt_price: float = 0.0
     budget: Budget = Budget()
+    row_system: SystemOrder = "join"
 
     @cached_property
     def weights_id(self) -> str:
@@ -77,6 +79,7 @@ class Recipe:
             "system": self.system,
             "chat_template": self.model.chat_template,
             "sampling": self.sampling.model_dump(),
+            **({} if self.row_system == "join" else {"row_system": self.row_system}),
         }
 
 
@@ -95,6 +98,7 @@ def make_recipes(teachers: Teachers, models: "dict[str, ResolvedModel]") -> list
             teacher.price,
             teacher.prompt_price,
             teacher.budget,
+            teacher.row_system,
         )
         for name, teacher in teachers.root.items()
     ]

@@ -37,7 +37,7 @@ def trace(prompt_id: str, load: Load) -> dict[str, Any]:
     rewards = _rows(load("rewards"), full)
     return {
         "prompt": {
-            **{k: prompt[k] for k in ("prompt_id", "prompt")},
+            **{k: prompt[k] for k in ("prompt_id", "prompt", "messages") if prompt[k] is not None},
             "reference": spoken(prompt),
             "source": prompt["source"],
         },

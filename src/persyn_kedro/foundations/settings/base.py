@@ -20,6 +20,9 @@ NO_EFFECT = "no effect"
 Changing one does not make a step run again (``foundations.settings.marks``). Batch sizes are
 included although they change results by rounding.
 """
+SINCE = "since"
+"""Marks settings that are newer than records and identities: at its default such a one is in none
+of them, so that all that was made before it came stays valid."""
 FREE_TEXT = "free text"
 """Marks strings that may be empty or have several lines, such as system prompts."""
 MODEL = "model"

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, RootModel
 
-from persyn_kedro.foundations.settings.base import NO_EFFECT
+from persyn_kedro.foundations.settings.base import NO_EFFECT, SINCE
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.references import models_named
@@ -119,6 +119,8 @@ def _only(value: Any, fields: tuple[str, ...] | None) -> Any:
 def lasting(value: Any, fields: tuple[str, ...] | None = None) -> Any:
     """Return settings as plain JSON, without those of no effect (if given, only ``fields``).
 
+    A setting marked ``SINCE`` is left out while it has its default.
+
     A pool becomes a list of pairs, to keep its order, which breaks ties. For a pool, ``fields``
     are those of no effect elsewhere that this node does read, such as prices.
     """
@@ -131,7 +133,9 @@ def lasting(value: Any, fields: tuple[str, ...] | None = None) -> Any:
         return {
             name: lasting(getattr(value, name))
             for name, field in type(value).model_fields.items()
-            if NO_EFFECT not in field.metadata and (fields is None or name in fields)
+            if NO_EFFECT not in field.metadata
+            and (fields is None or name in fields)
+            and not (SINCE in field.metadata and getattr(value, name) == field.default)
         }
     if isinstance(value, dict):
         return {name: lasting(item) for name, item in value.items()}

@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, JsonValue, RootModel, field_validator, model_validator
 
 from persyn_kedro.foundations.hashing import is_unicode
+from persyn_kedro.foundations.prompts.conversation import RowSystem
 from persyn_kedro.foundations.settings.base import (
     FREE_TEXT,
     NO_EFFECT,
+    SINCE,
     Group,
     ModelName,
     Seed,
@@ -178,6 +180,9 @@ class TeacherSettings(Group):
     model: ModelName = Field(description="one of models")
     system: Annotated[str | None, FREE_TEXT] = Field(
         None, description="a system message; none: the template's default"
+    )
+    row_system: Annotated[RowSystem, SINCE] = Field(
+        "join", description="a row's own system message: after the teacher's, instead, or left out"
     )
     sampling: SamplingSettings = SamplingSettings()
     price: Annotated[float, NO_EFFECT] = Field(
