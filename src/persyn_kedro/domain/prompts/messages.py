@@ -100,7 +100,7 @@ def _text(content: Any, where: str) -> str:
 def _part(part: Any, where: str) -> str:
     if isinstance(part, str):
         return part
-    kind = part.get("type") if isinstance(part, Mapping) else _kind(part)
+    kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
     text = part.get("text") if kind == "text" else None
     if isinstance(text, str):
         return text
