@@ -47,6 +47,7 @@ def llama_factory_info(name: str, splits: list[str]) -> dict[str, Any]:
         "user_tag": "user",
         "assistant_tag": "assistant",
         "system_tag": "system",
+        "observation_tag": "tool",
     }
     return {
         name if split == "train" else f"{name}_{split}": {

@@ -11,7 +11,7 @@ from persyn_kedro.domain.prompts.records import Row, file_records
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.models.hub import hub_commit
-from persyn_kedro.foundations.prompts.conversation import Message
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.base import MAX_SEED
 from persyn_kedro.foundations.settings.steps import PromptSource, TaskSettings
 from persyn_kedro.foundations.storage.paths import is_there, place
@@ -104,9 +104,11 @@ def _hub_records(source: PromptSource) -> Iterator[Row]:
 
 
 def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
-    messages, answer = _messages(record, name, number, source)
-    last = messages[-1]._replace(content=messages[-1].content + source.prompt_suffix)
-    prompt = asked_prompt([*messages[:-1], last], f"Row {number} of {name}")
+    text, answer = _value(record, source.prompt_column), None
+    if text is None:
+        prompt, answer = _conversation(record, f"Row {number} of {name}", source)
+    else:
+        prompt = _plain(text, record, name, number, source.prompt_column) + source.prompt_suffix
     try:
         known = _value(record, source.reference_column)
         right = references.reference_texts(known) or references.reference_texts(answer)
@@ -119,29 +121,25 @@ def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
     return {**columns_of(prompt), "source": name, **references.stored(right)}
 
 
-def _messages(
-    record: Row, name: str, number: int, source: PromptSource
-) -> tuple[list[Message], str | None]:
-    """Return a row's messages, and the assistant's answer that was cut off behind them."""
-    where, prompt = f"Row {number} of {name}", _value(record, source.prompt_column)
-    if prompt is not None:
-        return [Message("user", _plain(prompt, record, name, number, source.prompt_column))], None
+def _conversation(record: Row, where: str, source: PromptSource) -> tuple[Prompt, str | None]:
+    """Return a row's conversation, and the assistant's answer that was cut off behind it."""
     columns = (source.messages_column, source.conversations_column)
     found = [value for column in columns if (value := _value(record, column)) is not None]
     if not found:
         raise _no_text(record, where, source.prompt_column, "")
-    messages = read_messages(found[0], where)
-    if messages[-1].role != "assistant":
-        return messages, None
-    if source.last_answer == "refuse":
-        raise PersynError(
-            f"{where} ends with the assistant's message: set prepare.source.last_answer to "
-            "reference to check answers against it, or remove it."
-        )
-    *messages, answer = messages
+    messages, answer = read_messages(found[0], where), None
+    if messages[-1].role == "assistant":
+        if source.last_answer == "refuse":
+            raise PersynError(
+                f"{where} ends with the assistant's message: set prepare.source.last_answer to "
+                "reference to check answers against it, or remove it."
+            )
+        answer = messages.pop().content
     if not messages:
         raise PersynError(f"{where} has no user message before the assistant's; remove it.")
-    return messages, answer.content
+    last = messages.pop()
+    messages.append(last._replace(content=last.content + source.prompt_suffix))
+    return asked_prompt(messages, where), answer
 
 
 def _plain(prompt: Any, record: Row, name: str, number: int, column: str) -> str:
