@@ -36,7 +36,7 @@ def write_settings(directory: Path) -> None:
     """Write the smoke settings with the guide's source, teachers' rule and a student's system."""
     guide = guides.settings("conversations")
     smoke = yaml.safe_load((directory / "conf/smoke/parameters.yml").read_text())
-    smoke["prepare"]["source"] = guide["prepare"]["source"]
+    smoke["prepare"]["source"] = {**guide["prepare"]["source"], "keep": ["subject", "id"]}
     smoke["student"]["system"] = "Be a student."
     smoke["compare_routers"] = {"kinds": ["knn"], "folds": 2, "sizes": [1.0], "resamples": 100}
     smoke["compare"] = {**smoke["compare"], "strategies": ["persyn", "strong"], "alphas": []}
@@ -55,7 +55,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     write_settings(directory)
     (guide,) = (guide for guide in guides.GUIDES if guide.stem == "conversations")
     rows = [row for text in guides.blocks(guide, "jsonl") for row in text.splitlines()]
-    rows += [json.dumps(talk(number)) for number in range(36)]
+    rows += [json.dumps({**talk(n), "subject": f"s{n % 2}", "id": n}) for n in range(36)]
     (directory / "my_chats.jsonl").write_text("\n".join(rows))
     run("run", "--env=mine")
     yield run
@@ -128,7 +128,13 @@ def test_strategies_are_compared_and_the_set_exported_with_conversations(run: Ru
     import pyarrow.parquet as pq
 
     (file,) = (run.directory / "data/mine/09_export").rglob("train.parquet")  # type: ignore
-    chats = pq.read_table(file)["messages"].to_pylist()
+    exported = pq.read_table(file)
+    chats = exported["messages"].to_pylist()
     assert {m["role"] for chat in chats for m in chat} == ROLES
     assert all(chat[-1]["role"] == "assistant" for chat in chats)
     assert max(map(len, chats)) == 5
+    pairs = zip(exported["subject"].to_pylist(), exported["id"].to_pylist(), strict=True)
+    assert {(subject, number) for subject, number in pairs if number} <= {
+        (f"s{n % 2}", f"{n}") for n in range(36)
+    }
+    assert set(exported["subject"].to_pylist()) >= {"s0", "s1"}

@@ -121,7 +121,8 @@ def test_of_stored_answers_only_one_teachers_are_read_at_a_time(
 def test_neither_responses_nor_scores_are_all_python_objects_at_once(tmp_path: Path) -> None:
     count, text = 4000, "x" * 1000
     ids = [f"p{i:04d}" for i in range(count)]
-    prompts = pa.table({"prompt_id": ids, "prompt": ids})
+    rows = [{"prompt_id": i, "prompt": i} for i in ids]
+    prompts = pa.Table.from_pylist(rows, schemas.PROMPTS)
     routed = pa.table(
         {
             "prompt_id": [*ids[::2], *ids[1::2]],

@@ -147,7 +147,7 @@ def test_found_prompts_are_those_of_a_dictionary(order: list[int], asked: list[i
     ids = pa.array([f"p{i}" for i in asked], pa.string())
     once = list(dict.fromkeys(asked))
     assert list(find_texts(prompts, ids)) == [(f"p{i}", f"t{i}") for i in once]
-    empty = dict.fromkeys(("reference", "source", "metadata", "messages"))
+    empty = dict.fromkeys(("reference", "source", "metadata", "messages", "kept"))
     assert find_rows(prompts, ids) == {
         f"p{i}": {"prompt_id": f"p{i}", "prompt": f"t{i}", **empty} for i in asked
     }
@@ -167,7 +167,14 @@ def test_prompts_of_an_older_program_are_told_from_those_with_splits() -> None:
 def test_prompts_are_those_of_a_dictionary_over_all_blocks(texts: list[str]) -> None:
     texts = [t for t in texts * 40 if not any("\ud800" <= c <= "\udfff" for c in t)] or ["a"]
     rows = [
-        {"prompt": t, "reference": None, "source": "s", "metadata": str(i), "messages": None}
+        {
+            "prompt": t,
+            "reference": None,
+            "source": "s",
+            "metadata": str(i),
+            "messages": None,
+            "kept": None,
+        }
         for i, t in enumerate(texts)
     ]
     first: dict[str, dict[str, Any]] = {}

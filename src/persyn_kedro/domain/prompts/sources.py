@@ -16,12 +16,13 @@ from persyn_kedro.foundations.settings.base import MAX_SEED
 from persyn_kedro.foundations.settings.steps import PromptSource, TaskSettings
 from persyn_kedro.foundations.storage.paths import is_there, place
 from persyn_kedro.foundations.storage.prompt_files import PromptFile, kind_of, prompt_files
-from persyn_kedro.foundations.tables import references
+from persyn_kedro.foundations.tables import references, schemas
 from persyn_kedro.foundations.tables.messages import columns_of
 
 VERSION = 4  # of records.py too: raise it when the same inputs give another result
 
 SHOWN = 3  # names in a message
+TAKEN = {*schemas.SFT_DATASET.names, "messages"}  # what the exports call their own columns
 Named = tuple[str, int, Row]  # the file's or dataset's name, the row's number in it, the row
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,11 @@ def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
         for task in source.tasks:
             yield from _task_rows(task, seed, source.prompt_suffix)
         return
+    if taken := TAKEN.intersection(source.keep):
+        raise PersynError(
+            f"prepare.source.keep names {min(taken)!r}, which is a column of the training set; "
+            "rename it in the source."
+        )
     name, records = _records(source)
     columns: dict[str, None] = {}
     for whose, number, record in islice(records, source.limit):
@@ -48,9 +54,10 @@ def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
         yield _row(record, whose, number, source)
     if not columns:
         raise PersynError(f"{name} has no prompts; check `prepare.source`.")
-    wanted = source.reference_column
-    if "reference_column" in source.model_fields_set and _column(wanted, columns) is None:
-        raise PersynError(f"{name} has no column {wanted!r} (its columns: {_names(columns)}).")
+    asked = [source.reference_column] if "reference_column" in source.model_fields_set else []
+    for wanted in [*asked, *source.keep]:
+        if _column(wanted, columns) is None:
+            raise PersynError(f"{name} has no column {wanted!r} (its columns: {_names(columns)}).")
 
 
 def _records(source: PromptSource) -> tuple[str, Iterator[Named]]:
@@ -79,6 +86,7 @@ def _file_records(files: Iterable[PromptFile], source: PromptSource) -> Iterator
         source.messages_column,
         source.conversations_column,
         source.reference_column,
+        *source.keep,
     )
     wanted = dict.fromkeys(part for name in asked for part in (name, name.partition(".")[0]))
     for path, name in files:
@@ -118,7 +126,8 @@ def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
         raise PersynError(
             f"The reference of row {number} of {name} has invalid Unicode (a lone surrogate)."
         )
-    return {**columns_of(prompt), "source": name, **references.stored(right)}
+    told = {"source": name, **references.stored(right), "kept": _kept(record, number, name, source)}
+    return {**columns_of(prompt), **told}
 
 
 def _conversation(record: Row, where: str, source: PromptSource) -> tuple[Prompt, str | None]:
@@ -153,6 +162,20 @@ def _plain(prompt: Any, record: Row, name: str, number: int, column: str) -> str
     if not is_unicode(prompt):
         raise PersynError(f"{where} has invalid Unicode (a lone surrogate).")
     return prompt
+
+
+def _kept(record: Row, number: int, name: str, source: PromptSource) -> str | None:
+    """Return the columns to keep as a JSON object, or None."""
+    if not source.keep:
+        return None
+    values = {column: _value(record, column) for column in source.keep}
+    known = {column: None if value != value else value for column, value in values.items()}
+    text = json.dumps(known, ensure_ascii=False, default=str)
+    if not is_unicode(text):
+        raise PersynError(
+            f"What row {number} of {name} keeps has invalid Unicode (a lone surrogate)."
+        )
+    return text
 
 
 def _no_text(record: Row, where: str, column: str, kind: str) -> PersynError:

@@ -54,7 +54,7 @@ def build_sft_dataset(
     chosen = chosen.append_column("assignment", pa.array(places_of(ids, scored)))
     give_back()  # memory of the tables it was built from
     sources = (
-        TableRows(prompts, PROMPT),
+        TableRows(prompts, [*PROMPT, "kept"]),
         TableRows(routed, ["teacher", "response", "finish_reason", "response_key"]),
         TableRows(assignments, ["scores"]),
     )
@@ -109,11 +109,12 @@ def _examples(
     texts = [trainable_text(row, thinks[row["teacher"]], allow_truncated) for row in rows]
     usable = pa.array([text is not None for text in texts], pa.bool_())
     chosen, answers = chosen.filter(usable), answers.filter(usable)
-    asked = prompts_of(prompts.take(chosen["row"].to_numpy()))
+    asked = prompts.take(chosen["row"].to_numpy())
+    chats = [with_system(prompt, system, "row_first") for prompt in prompts_of(asked)]
     # Calibration prompts are trained on too; only withheld prompts are left out.
     withheld = pc.fill_null(pc.equal(chosen["part"], "withheld"), False)
     columns = {
-        "prompt": message_lists([with_system(prompt, system, "row_first") for prompt in asked]),
+        "prompt": message_lists(chats),
         "completion": message_lists([[Message("assistant", t)] for t in texts if t is not None]),
         "teacher": answers["teacher"],
         "scores": assignments.take(chosen["assignment"].to_numpy())["scores"],
@@ -121,6 +122,7 @@ def _examples(
         "prompt_id": chosen["prompt_id"],
         "response_key": answers["response_key"],
         "part": pc.if_else(withheld, "withheld", "sft"),
+        "kept": asked["kept"],
     }
     table = pa.table(columns, schema=schemas.SFT_DATASET).combine_chunks()
     return pa.RecordBatch.from_struct_array(table.to_struct_array().combine_chunks())

@@ -50,8 +50,8 @@ def render(
 ) -> Rendered:
     """Return the ids of one prompt with its response.
 
-    With ``system`` None no system message is sent, so that the template's own default applies,
-    unless a conversation has one; one that has comes before ``system``.
+    With ``system`` None no system message is sent, so that the template's own default applies. A
+    conversation's own system message is sent too, before ``system``.
 
     Raises:
         PersynError: the template refuses the messages or rewrites their text.
@@ -81,7 +81,8 @@ def render_messages(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Mes
         PersynError: as for ``render``, or they render to nothing.
     """
     rendered = _apply_template(tokenizer, messages, generation_prompt=True)
-    if any(_holds_special(tokenizer, message.content) for message in messages):
+    # Joined: a template may print one text right behind another.
+    if _holds_special(tokenizer, "".join(message.content for message in messages)):
         ids = [i for piece in _pieces(tokenizer, messages, rendered) for i in piece]
     else:
         ids = _template_ids(tokenizer, rendered)

@@ -57,6 +57,9 @@ class PromptSource(Group):
         description="of a conversation that ends with the assistant: an error, or cut off and "
         "used as the reference of a row without one",
     )
+    keep: Annotated[list[str], SINCE] = Field(
+        [], description="more columns to copy to sft_dataset and the exports"
+    )
     limit: int | None = Field(None, ge=1, description="read only the first rows; files and hub")
     prompt_suffix: Annotated[str, FREE_TEXT] = Field("", description="appended to every prompt")
 
@@ -70,7 +73,7 @@ class PromptSource(Group):
             raise ValueError(f"{wrong[0]} is only for hub sources")
         names = (
             "limit", "prompt_column", "messages_column", "conversations_column", "last_answer",
-            "reference_column",
+            "reference_column", "keep",
         )  # fmt: skip
         columns = [n for n in names if n in given]
         if columns and self.tasks:

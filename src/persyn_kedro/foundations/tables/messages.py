@@ -65,6 +65,11 @@ def messages_column(name: str = "messages") -> Column:
     )
 
 
+def kept_column() -> Column:
+    """Declare the column of what else a prompt's row had and ``prepare.source.keep`` names."""
+    return Column("kept", pa.string(), "JSON object of the kept columns, or null", null=True)
+
+
 def each(holds: Callable[[list[dict[str, str]]], bool]) -> Callable[[Any], Any]:
     """Return a rule on a column of messages from one on the messages of a row."""
     return lambda column: column.map(lambda m: None not in m and holds(m)).astype(bool)

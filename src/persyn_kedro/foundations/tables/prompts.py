@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from persyn_kedro.foundations.tables.declare import Between, Table, anything, hex_id, one_of, text
-from persyn_kedro.foundations.tables.messages import messages_column
+from persyn_kedro.foundations.tables.messages import kept_column, messages_column
 
 _PLACES = ["calibration/fit", "calibration/holdout", "train/sft", "train/withheld", "test/"]
 
@@ -17,6 +17,7 @@ SOURCE_PROMPTS = Table(
         text("source", "file name, hub id or reasoning-gym task"),
         anything("metadata", pa.string(), "JSON: a reasoning-gym entry, or null"),
         messages_column(),
+        kept_column(),
     ],
 )
 PROMPTS = Table(

@@ -13,6 +13,7 @@ from persyn_kedro.foundations.tables.messages import (
     MESSAGES,
     each,
     is_prompt,
+    kept_column,
     messages_column,
     says,
 )
@@ -41,6 +42,7 @@ SFT_DATASET = Table(
         hex_id("prompt_id"),
         hex_id("response_key"),
         one_of("part", "sft", "withheld"),
+        kept_column(),
     ],
 )
 # Two responses to one prompt, one right and one wrong, as they are scored.
