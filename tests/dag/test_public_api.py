@@ -55,6 +55,27 @@ def test_from_prompts_to_routed_answers_and_nothing_is_paid_twice(
     assert again.calls["calls"].to_pylist() == [0, 0] and again.rewards.equals(labels.rewards)
 
 
+def test_lists_of_messages_are_prompts_too(pool: persyn.Pool, tmp_path: Path) -> None:
+    talks = [
+        [
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "Hello!"},
+            {"role": "user", "content": f"{n} + 1 = ?"},
+        ]
+        for n in range(4)
+    ]
+    prompts = [*PROMPTS[:3], *talks[:3], {"messages": talks[3], "reference": "4"}]
+    labels = persyn.label(prompts, pool, alpha=1.0, allow_truncated=True)
+    assert labels.prompts["messages"].to_pylist() == [None] * 3 + talks
+    assert labels.calls["calls"].to_pylist() == [7, 7]
+    router = persyn.fit_router(labels, pool, tmp_path / "router", neighbours=2)
+    assignments = persyn.route(labels.prompts, router, pool)
+    assert assignments["prompt_id"] == labels.prompts["prompt_id"]
+    responses, calls = persyn.generate(prompts, assignments, pool, allow_truncated=True)
+    assert len(responses) == 7 and sum(calls["calls"].to_pylist()) == 0
+
+
 def test_bad_input_is_one_sentence(pool: persyn.Pool) -> None:
     with pytest.raises(persyn.PersynError, match=r"label.alpha: .*less than or equal to 1"):
         persyn.label(PROMPTS, pool, alpha=2.0)

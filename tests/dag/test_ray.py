@@ -176,7 +176,10 @@ def test_a_reward_model_in_actors_gives_the_scores_of_one_machine(
     rows = [{"prompt_id": p, "teacher": "t", "response_key": p, "response": text * (n % 5),
              "finish_reason": "stop"} for n, (p, text) in enumerate(PROMPTS)]  # fmt: skip
     responses = pa.Table.from_pylist(rows, schemas.RESPONSES)
-    prompts = {p: {"prompt": text, "reference": None, "metadata": None} for p, text in PROMPTS}
+    prompts = {
+        p: {"prompt": text, **dict.fromkeys(("messages", "reference", "metadata"))}
+        for p, text in PROMPTS
+    }
     quality = QualitySettings(kind="reward_model", model="judge", batch_size=2)
     monkeypatch.setattr(checking, "_BLOCK", 8)
 

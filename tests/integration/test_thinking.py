@@ -23,6 +23,7 @@ THINKS: dict[str, Think] = {"keeper": "keep", "stripper": "strip"}
 PROMPT = {
     "prompt_id": "p",
     "prompt": "3 + 4?",
+    "messages": None,
     "reference": "7",
     "source": "file",
     "metadata": None,

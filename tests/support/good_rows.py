@@ -58,6 +58,7 @@ CALLS = {
 }
 USER, SYSTEM = {"role": "user", "content": "2+2?"}, {"role": "system", "content": ""}
 ASSISTANT = {"role": "assistant", "content": "4"}
+TOOL = {"role": "tool", "content": ""}
 # One good row of each table, and what other good rows have instead.
 GOOD: dict[str, dict[str, Any]] = {
     "source_prompts": PROMPT,

@@ -50,7 +50,7 @@ def sft_rows(
     reader = build_sft_dataset(
         pads.dataset(routed),
         dataset(
-            [{"prompt_id": p, "prompt": row["prompt"]} for p, row in prompts.items()],
+            [{**row, "prompt_id": p} for p, row in prompts.items()],
             schemas.PROMPTS,
         ),
         pa.table(chosen),

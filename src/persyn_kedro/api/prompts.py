@@ -5,19 +5,21 @@ from typing import Any
 
 import pyarrow as pa
 
-from persyn_kedro.domain.prompts import prepare_prompts
+from persyn_kedro.domain.prompts import asked_prompt, prepare_prompts, read_messages
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.tables import columns_of
 
 
 def prompt_table(prompts: Any) -> pa.Table:
     """Return prompts as ``schemas.SOURCE_PROMPTS``, without duplicates.
 
     Args:
-        prompts: texts, mappings with ``prompt`` and, if known, ``reference``, or an Arrow table or
-            pandas data frame with these columns.
+        prompts: texts, lists of messages (dicts of role and content), mappings with ``prompt`` or
+            ``messages`` and, if known, ``reference``, or an Arrow table or pandas data frame with
+            these columns.
 
     Raises:
-        PersynError: a row has no prompt, or an empty one.
+        PersynError: a row has no prompt, an empty one, or messages that do not end with the user's.
     """
     return prepare_prompts(map(_row, enumerate(_rows(prompts), 1))).read_all()
 
@@ -32,10 +34,18 @@ def _rows(prompts: Any) -> Iterable[Any]:
 
 def _row(numbered: tuple[int, Any]) -> dict[str, Any]:
     number, row = numbered
-    row = {"prompt": row} if isinstance(row, str) else row
-    if not isinstance(row, Mapping) or not isinstance(row.get("prompt"), str):
-        raise PersynError(f"Row {number} of the prompts has no text in 'prompt'.")
+    where = f"Row {number} of the prompts"
+    if not isinstance(row, Mapping):
+        row = {"prompt" if isinstance(row, str) else "messages": row}
+    text, messages = row.get("prompt"), row.get("messages")
+    if messages is not None and (text is None or "prompt_id" in row):  # our own tables have both
+        prompt = asked_prompt(read_messages(messages, where), where)
+    elif isinstance(text, str):
+        prompt = text
+    else:
+        raise PersynError(f"{where} has no text in 'prompt'.")
     reference = row.get("reference")
     known = None if reference is None or reference != reference else str(reference)
     metadata = row.get("metadata")
-    return {"prompt": row["prompt"], "reference": known, "source": "python", "metadata": metadata}
+    told = {"reference": known, "source": "python", "metadata": metadata}
+    return {**columns_of(prompt), **told}

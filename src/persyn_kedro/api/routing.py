@@ -15,6 +15,7 @@ from persyn_kedro.domain.routers import assign, fit_and_save
 from persyn_kedro.domain.teachers import pool_identity
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.settings import read_group
+from persyn_kedro.foundations.tables import prompts_of
 
 
 def fit_router(labels: Labels, pool: Pool, directory: str | Path, **settings: Any) -> Path:
@@ -36,7 +37,7 @@ def fit_router(labels: Labels, pool: Pool, directory: str | Path, **settings: An
     backbone = resolve_models(pool.models, [chosen.backbone])[chosen.backbone]
     asked = find_texts(pads.dataset(labels.prompts), pa.array(prompt_ids, pa.string()))
     fit_and_save(
-        [text for _, text in asked],
+        [prompt for _, prompt in asked],
         rewards,
         chosen,
         backbone,
@@ -60,5 +61,5 @@ def route(prompts: Any, router: str | Path, pool: Pool, batch_size: int = 16) ->
         PersynError: the router does not exist, or was fitted for another pool.
     """
     table = prompt_table(prompts)
-    ids, texts = table["prompt_id"].to_pylist(), table["prompt"].to_pylist()
-    return assign(ids, texts, Path(router), pool_identity(pool.recipes), batch_size).read_all()
+    ids, asked = table["prompt_id"].to_pylist(), prompts_of(table)
+    return assign(ids, asked, Path(router), pool_identity(pool.recipes), batch_size).read_all()

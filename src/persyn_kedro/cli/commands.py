@@ -117,7 +117,8 @@ def fetch_models(env: str | None) -> None:
 def import_responses(file: str, env: str | None) -> None:
     """Import answers that you already have into the response store; no API call repeats them.
 
-    FILE, a path or an fsspec URL, is JSONL with prompt (exactly as sent), teacher and response.
+    FILE, a path or an fsspec URL, is JSONL with prompt (exactly as sent) or messages, teacher and
+    response.
     """
     from persyn_kedro.domain.teachers import import_responses as import_into, resolve_recipes
     from persyn_kedro.foundations.storage import place

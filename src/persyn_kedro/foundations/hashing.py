@@ -9,7 +9,12 @@ from typing import Any
 
 def text_id(text: str) -> str:
     """Return the 32 hex digits that identify ``text`` (first half of its UTF-8 SHA-256)."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
+    return data_id(text.encode())
+
+
+def data_id(data: bytes) -> str:
+    """Return the 32 hex digits that identify ``data``."""
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def is_unicode(text: str) -> bool:

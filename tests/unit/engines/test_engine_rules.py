@@ -56,12 +56,13 @@ def test_a_response_cut_by_the_context_is_an_error_but_a_short_one_is_not():
 
 
 def test_prompts_that_cannot_be_sent_have_failed_and_bad_templates_stop(monkeypatch):
-    def render_prompt(tokenizer, system, prompt):
+    def render_messages(tokenizer, messages):
+        *system, (_, prompt) = messages
         if system or prompt == "odd":
             raise PersynError(f"The chat template refuses {prompt}.")
         return [1] * len(prompt)
 
-    monkeypatch.setattr(turns.rendering, "render_prompt", render_prompt)
+    monkeypatch.setattr(turns.rendering, "render_messages", render_messages)
     fits = WORDS.prepare(request("1234", max_new_tokens=9))
     assert isinstance(fits, Prepared) and fits.max_tokens == 2
     for prompt, tokens in (("123456", 6), ("odd", 0)):

@@ -22,6 +22,7 @@ from persyn_kedro.domain.training_set import merge
 from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
 from persyn_kedro.foundations.settings.steps import PrepareSettings, PromptSource
 from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.messages import PROMPT
 from persyn_kedro.foundations.tables.rows import TableRows, read_blocks
 from tests.support.fake_engine import answer_by
 from tests.support.tables import dataset, on_disk
@@ -120,7 +121,8 @@ def test_of_stored_answers_only_one_teachers_are_read_at_a_time(
 def test_neither_responses_nor_scores_are_all_python_objects_at_once(tmp_path: Path) -> None:
     count, text = 4000, "x" * 1000
     ids = [f"p{i:04d}" for i in range(count)]
-    prompts = pa.table({"prompt_id": ids, "prompt": ids})
+    rows = [{"prompt_id": i, "prompt": i} for i in ids]
+    prompts = pa.Table.from_pylist(rows, schemas.PROMPTS)
     routed = pa.table(
         {
             "prompt_id": [*ids[::2], *ids[1::2]],
@@ -159,7 +161,9 @@ def test_the_calls_of_a_model_are_not_all_python_objects_at_once(
     """Prompts are read, asked and stored as the model goes through them."""
     count, text = 8000, "x" * 8000
     ids = [f"p{i:04d}" for i in range(count)]
-    table = pa.table({"prompt_id": ids, "prompt": [f"{i} {text}" for i in ids]})
+    texts, nulls = [f"{i} {text}" for i in ids], pa.nulls(count, schemas.MESSAGES)
+    table = pa.table({"prompt_id": ids, "prompt": texts, "messages": nulls})
+    del texts
     prompts = on_disk(tmp_path / "prompts", table)
 
     def answers(engine: Any, requests: Any) -> Iterator[Any]:
@@ -174,7 +178,7 @@ def test_the_calls_of_a_model_are_not_all_python_objects_at_once(
     teacher = Recipe("a", model, None, SamplingSettings())  # type: ignore[arg-type]
     wanted = {
         "a": ChosenPrompts(
-            TableRows(prompts, ["prompt"]), table["prompt_id"].combine_chunks(), np.arange(count)
+            TableRows(prompts, PROMPT), table["prompt_id"].combine_chunks(), np.arange(count)
         )
     }
     engine = EngineSettings(name="transformers", chunk_size=512)

@@ -18,7 +18,10 @@ from tests.support.prompt_files import KINDS, PACKED, ROWS, content, fill, packe
 def test_each_kind_gives_the_same_rows(tmp_path: Path, kind: str, how: str) -> None:
     file = tmp_path / f"p.{kind}{how}"
     file.write_bytes(packed(content(ROWS, kind), how))
-    wanted = [{**row, "source": file.name, "metadata": None} for row in ROWS]
+    wanted = [
+        {**row, "source": file.name, "metadata": None, "messages": None, "kept": None}
+        for row in ROWS
+    ]
     assert read(file) == wanted
     assert read(file, limit=2) == wanted[:2]
 
@@ -56,6 +59,8 @@ def test_the_table_of_a_plain_file_is_that_of_earlier_versions(tmp_path: Path) -
             "reference": "2",
             "source": "p.jsonl",
             "metadata": None,
+            "messages": None,
+            "kept": None,
         },
         {
             "prompt_id": "ca978112ca1bbdcafac231b39a23dc4d",
@@ -63,6 +68,8 @@ def test_the_table_of_a_plain_file_is_that_of_earlier_versions(tmp_path: Path) -
             "reference": "5.0",
             "source": "p.jsonl",
             "metadata": None,
+            "messages": None,
+            "kept": None,
         },
     ]
     # sha256sum p.jsonl

@@ -116,7 +116,9 @@ def test_a_new_way_of_judging_judges_anew_and_finds_the_old_one_again(
     """The answers are the same ones, under their old keys: no teacher is asked."""
     row = {"prompt_id": "p", "teacher": "t", "response_key": "k", "finish_reason": "stop"}
     responses = pa.Table.from_pylist([{**row, "response": "\\boxed{4}"}], schemas.RESPONSES)
-    prompts = {"p": {"prompt": "2+2", "reference": "4", "metadata": None, "source": "s"}}
+    prompts = {
+        "p": {"prompt": "2+2", "messages": None, "reference": "4", "metadata": None, "source": "s"}
+    }
     asked: list[float] = []
 
     def judge() -> list[float | None]:
@@ -174,7 +176,8 @@ def test_unknown_scores_are_counted_in_one_warning(
         ],
         schemas.RESPONSES,
     )  # fmt: skip
-    prompts = {p: {"prompt": p, "reference": None, "metadata": None, "source": "s"} for p in scores}
+    row = dict.fromkeys(("messages", "reference", "metadata"))
+    prompts = {p: {"prompt": p, "source": "s", **row} for p in scores}
     settings = QualitySettings(kind="reward_model", model="judge")
     judge = ResolvedModel("judge", tmp_path, "w", ModelSettings(local=str(tmp_path)))
     for _ in range(2):  # the second time from the store

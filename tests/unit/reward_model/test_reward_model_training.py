@@ -40,9 +40,12 @@ def pairs(per_prompt: int = 4, seed: int = 1) -> list[dict[str, Any]]:
     ]  # fmt: skip
     quality = [{"response_key": f"{p}{t}", "quality": q} for p, t, _, q, _ in flat]
     prompts = [
-        {"prompt_id": p, "prompt": f"{p}?", "part": "holdout" if p == "r" else "fit"}
+        {
+            "prompt_id": p, "prompt": f"{p}?", "messages": None,
+            "part": "holdout" if p == "r" else "fit",
+        }
         for p in ANSWERS
-    ]
+    ]  # fmt: skip
     table = preference_pairs(
         pa.Table.from_pylist(responses, schemas.RESPONSES),
         pa.Table.from_pylist(quality, schemas.QUALITY),

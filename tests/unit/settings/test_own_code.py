@@ -106,7 +106,8 @@ def judged(*responses: str) -> list[float | None]:
         }
         for i, text in enumerate(responses)
     ]
-    prompt = {"prompt_id": "p", "prompt": "?", "reference": "7", "source": "f", "metadata": None}
+    prompt = {"prompt_id": "p", "prompt": "?", "reference": "7", "source": "f"}
+    prompt |= {"messages": None, "metadata": None}
     table = check_quality(
         pa.Table.from_pylist(rows, schemas.RESPONSES),
         {"p": prompt},

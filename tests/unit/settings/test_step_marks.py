@@ -160,7 +160,8 @@ def test_what_a_step_looks_up_by_id_is_handed_to_it_as_ids_and_texts_alone(
     }
     handed = ProjectHooks().before_node_run(node, {**groups, **dict.fromkeys(names, prompts)})
     for name in names:
-        assert handed[name].to_table().to_pylist() == [{"prompt_id": "p", "prompt": "t"}]
+        rows = handed[name].to_table().to_pylist()
+        assert rows == [{"prompt_id": "p", "prompt": "t", "messages": None}]
 
 
 SOURCES: list[dict[str, Any]] = [

@@ -22,6 +22,7 @@ from persyn_kedro.domain.routers.assignment import ranked
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.messages import PROMPT
 from persyn_kedro.foundations.tables.rows import TableRows, TextColumn, read_blocks
 from persyn_kedro.foundations.tables.seen_keys import SeenKeys
 from tests.support.tables import dataset, on_disk
@@ -83,8 +84,9 @@ def test_chosen_prompts_read_only_the_texts_gone_through(
     read: list[int] = []
     plain = TableRows._read
     monkeypatch.setattr(TableRows, "_read", lambda rows, n: read.append(n) or plain(rows, n))
-    data = on_disk(tmp_path / "p.parquet", pa.table({"prompt": [f"t{i}" for i in range(640)]}))
-    rows = TableRows(data, ["prompt"])
+    nulls = pa.nulls(640, schemas.MESSAGES)
+    table = pa.table({"prompt": [f"t{i}" for i in range(640)], "messages": nulls})
+    rows = TableRows(on_disk(tmp_path / "p.parquet", table), PROMPT)
     chosen = ChosenPrompts(rows, pa.array([f"p{i}" for i in range(640)]), np.arange(0, 640, 2))
     assert chosen.ids[1].as_py() == "p2" and len(chosen) == 320
     assert not read
@@ -145,7 +147,7 @@ def test_found_prompts_are_those_of_a_dictionary(order: list[int], asked: list[i
     ids = pa.array([f"p{i}" for i in asked], pa.string())
     once = list(dict.fromkeys(asked))
     assert list(find_texts(prompts, ids)) == [(f"p{i}", f"t{i}") for i in once]
-    empty = dict.fromkeys(("reference", "source", "metadata"))
+    empty = dict.fromkeys(("reference", "source", "metadata", "messages", "kept"))
     assert find_rows(prompts, ids) == {
         f"p{i}": {"prompt_id": f"p{i}", "prompt": f"t{i}", **empty} for i in asked
     }
@@ -165,7 +167,14 @@ def test_prompts_of_an_older_program_are_told_from_those_with_splits() -> None:
 def test_prompts_are_those_of_a_dictionary_over_all_blocks(texts: list[str]) -> None:
     texts = [t for t in texts * 40 if not any("\ud800" <= c <= "\udfff" for c in t)] or ["a"]
     rows = [
-        {"prompt": t, "reference": None, "source": "s", "metadata": str(i)}
+        {
+            "prompt": t,
+            "reference": None,
+            "source": "s",
+            "metadata": str(i),
+            "messages": None,
+            "kept": None,
+        }
         for i, t in enumerate(texts)
     ]
     first: dict[str, dict[str, Any]] = {}

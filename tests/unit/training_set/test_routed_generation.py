@@ -115,7 +115,12 @@ def test_the_training_set_is_that_of_dictionaries(
     unsolved: set[int],
 ) -> None:
     parts = ["fit", "withheld", "sft"]
-    prompts = {f"p{i}": {"prompt": f"{i}?", "part": parts[i % 3]} for i in range(len(answers) + 2)}
+    prompts: dict[str, Any] = {
+        f"p{i}": {"prompt": f"{i}?", "part": parts[i % 3]} for i in range(len(answers) + 2)
+    }
+    turns = [{"role": "assistant", "content": "Yes?"}, {"role": "user", "content": "1?"}]
+    prompts["p1"] |= {"messages": [{"role": "user", "content": "Hi"}, *turns], "kept": '{"id": 7}'}
+    prompts["p0"]["messages"] = [{"role": "system", "content": "Own."}, *turns]
     thinks: Any = {"a": "keep", "b": "strip", "c": "strip"}
     routed = [
         {"prompt_id": f"p{i}", "response_key": f"k{i}", "teacher": t}
@@ -136,11 +141,12 @@ def test_the_training_set_is_that_of_dictionaries(
         text = trainable_text(row, thinks[t], allow)
         if text is None or p in left_out:
             continue
-        messages = [{"role": "user", "content": prompts[p]["prompt"]}]
+        asked = prompts[p].get("messages") or [{"role": "user", "content": prompts[p]["prompt"]}]
+        told = system if p != "p0" else f"Own.\n\n{system}" if system else "Own."
+        first = [] if told is None else [{"role": "system", "content": told}]
         expected.append(
             {
-                "prompt": ([{"role": "system", "content": system}] if system is not None else [])
-                + messages,
+                "prompt": first + asked[p == "p0" :],
                 "completion": [{"role": "assistant", "content": text}],
                 "teacher": t,
                 "scores": scores[p],
@@ -148,6 +154,7 @@ def test_the_training_set_is_that_of_dictionaries(
                 "prompt_id": p,
                 "response_key": row["response_key"],
                 "part": "withheld" if prompts[p]["part"] == "withheld" else "sft",
+                "kept": prompts[p].get("kept"),
             }
         )
     assert found == expected

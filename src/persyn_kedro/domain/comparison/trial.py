@@ -21,6 +21,7 @@ from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.processes.ranks import run_in_ranks
 from persyn_kedro.foundations.processes.target import current
+from persyn_kedro.foundations.prompts.conversation import as_json
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.steps import SftSettings
 
@@ -63,13 +64,13 @@ class Trial:
     """Training rows (prompt and response, as trained on) and the training's seed."""
 
     setup: Setup
-    rows: Sequence[Mapping[str, str]]
+    rows: Sequence[Mapping[str, Any]]
     seed: int
 
     @cached_property
     def trial_id(self) -> str:
         """The identity that the trial's answers are stored under."""
-        rows = [[row["prompt"], row["response"]] for row in self.rows]
+        rows = [[as_json(row["prompt"]), row["response"]] for row in self.rows]
         return settings_id({**self.setup.identity, "rows": rows, "seed": self.seed})
 
 

@@ -23,6 +23,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.settings.steps import QualitySettings
 from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.messages import prompt_of
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +74,9 @@ def run_trials(
         reward_model: set if it judges the answers.
     """
     responses, qualities, trials = stores
-    sets: dict[str, list[dict[str, str]]] = {}
+    sets: dict[str, list[dict[str, Any]]] = {}
     for row in examples.to_pylist():
-        pair = {"prompt": row["prompt"], "response": row["response"]}
+        pair = {"prompt": prompt_of(row), "response": row["response"]}
         sets.setdefault(row["strategy"], []).append(pair)
     if not sets:
         raise PersynError("No strategy has a training example: every response was left out.")

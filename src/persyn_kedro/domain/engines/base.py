@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.prompts.conversation import Prompt, SystemOrder, as_rows, with_system
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
 from persyn_kedro.foundations.settings.models import EngineSettings, SamplingSettings
 
@@ -22,16 +23,16 @@ class Request:
     """A request for one response, with its own ``seed``, so that order does not matter."""
 
     key: str
-    prompt: str
+    prompt: Prompt
     system: str | None
     sampling: SamplingSettings
     seed: int
+    row_system: SystemOrder = "join"
 
     @property
     def messages(self) -> list[dict[str, str]]:
         """The chat messages sent to the model, as dicts of role and content."""
-        system = [] if self.system is None else [{"role": "system", "content": self.system}]
-        return [*system, {"role": "user", "content": self.prompt}]
+        return as_rows(with_system(self.prompt, self.system, self.row_system))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from persyn_kedro.domain.engines.replies.key_masking import without_key
 from persyn_kedro.domain.engines.replies.refusals import Refusal
 from persyn_kedro.domain.engines.replies.reply import read_reply
 from persyn_kedro.domain.engines.transport import Transport
+from persyn_kedro.foundations.prompts.conversation import Prompt, messages_of
 from persyn_kedro.foundations.settings.models import EndpointSettings, SamplingSettings
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Asker:
 
         None if ``stop`` was set before the request was sent.
         """
-        if not self.endpoint.allow_template_markers and TEMPLATE_MARKERS.search(request.prompt):
+        if not self.endpoint.allow_template_markers and _holds_marker(request.prompt):
             return failed(request, MARKED, asked=False)
         replies: list[Answer | Refusal] = []
         for number in range(self.endpoint.max_tries):
@@ -117,3 +118,7 @@ class Asker:
         nowhere = f"models.{name}.endpoint.api_key_env, which is not set"
         key = f"the environment variable {variable}" if variable else nowhere
         return remedy.replace("{model}", name).replace("{key}", key)
+
+
+def _holds_marker(prompt: Prompt) -> bool:
+    return any(TEMPLATE_MARKERS.search(message.content) for message in messages_of(prompt))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from persyn_kedro.domain.engines.base import Generation, Request, failed
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import rendering
+from persyn_kedro.foundations.prompts.conversation import from_rows, with_system
 from persyn_kedro.foundations.settings.models import EngineSettings
 
 if TYPE_CHECKING:
@@ -57,9 +58,10 @@ class Turns:
             PersynError: the template rejects every prompt, for example for its system message.
         """
         try:
-            ids = rendering.render_prompt(self.tokenizer, request.system, request.prompt)
+            ids = rendering.render_messages(self.tokenizer, from_rows(request.messages))
         except PersynError as error:
-            rendering.render_prompt(self.tokenizer, request.system, "Hello")  # raises if none can
+            greeting = with_system("Hello", request.system)
+            rendering.render_messages(self.tokenizer, greeting)  # raises if none can
             return failed(request, str(error), asked=False)
         room = self.context - len(ids)
         if room < 1:

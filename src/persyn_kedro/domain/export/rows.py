@@ -1,5 +1,6 @@
 """The training set as files that ``datasets``, TRL and LLaMA-Factory read unchanged."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,26 +14,43 @@ from persyn_kedro.foundations.tables.schemas import MESSAGES, SFT_DATASET
 FILES = {"train": "data/train.parquet", "withheld": "data/withheld.parquet"}  # by split
 PARTS = {"train": "sft", "withheld": "withheld"}  # the `part` of each split
 # `prompt` and `completion` are TRL's names, which make it train on the completion only;
-# LLaMA-Factory wants a conversation in one column.
-HANDED_ON = SFT_DATASET.insert(2, pa.field("messages", MESSAGES))
+# LLaMA-Factory wants a conversation in one column. Kept columns become columns of their own.
+HANDED_ON = SFT_DATASET.insert(2, pa.field("messages", MESSAGES)).remove(
+    SFT_DATASET.get_field_index("kept") + 1
+)
 
 
 def splits_of(sft_dataset: pads.Dataset) -> dict[str, pa.RecordBatchReader]:
-    """Return a stream of ``HANDED_ON`` for each split with rows, in order."""
+    """Return a stream for each split with rows, in order: ``HANDED_ON``, then the kept columns.
+
+    These are text: as it is, or else JSON.
+    """
     parts = set(sft_dataset.to_table(columns=["part"])["part"].unique().to_pylist())
+    first = sft_dataset.head(1, columns=["kept"], filter=pc.field("kept").is_valid())
+    kept = list(json.loads(first["kept"][0].as_py())) if len(first) else []
+    schema = pa.schema([*HANDED_ON, *(pa.field(name, pa.string()) for name in kept)])
     return {
-        split: pa.RecordBatchReader.from_batches(HANDED_ON, _batches(sft_dataset, part))
+        split: pa.RecordBatchReader.from_batches(schema, _batches(sft_dataset, part, schema))
         for split, part in PARTS.items()
         if part in parts
     }
 
 
-def _batches(sft_dataset: pads.Dataset, part: str) -> Iterator[pa.RecordBatch]:
+def _batches(sft_dataset: pads.Dataset, part: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    names = schema.names[len(HANDED_ON) :]
     for batch in read_blocks(sft_dataset, SFT_DATASET.names, pc.field("part") == part):
         asked, said = batch["prompt"].to_pylist(), batch["completion"].to_pylist()
         whole = pa.array([a + s for a, s in zip(asked, said, strict=True)], MESSAGES)
         columns = [whole if n == "messages" else batch[n] for n in HANDED_ON.names]
-        yield pa.RecordBatch.from_arrays(columns, schema=HANDED_ON)
+        rows = [json.loads(text or "{}") for text in batch["kept"].to_pylist()] if names else []
+        columns += [pa.array([_text(row.get(n)) for row in rows], pa.string()) for n in names]
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def llama_factory_info(name: str, splits: list[str]) -> dict[str, Any]:
@@ -47,6 +65,7 @@ def llama_factory_info(name: str, splits: list[str]) -> dict[str, Any]:
         "user_tag": "user",
         "assistant_tag": "assistant",
         "system_tag": "system",
+        "observation_tag": "tool",
     }
     return {
         name if split == "train" else f"{name}_{split}": {

@@ -14,6 +14,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.rendering import reading, visible_text
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.processes.map_blocks import spread
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.settings.steps import LabelSettings
 from persyn_kedro.foundations.tables import schemas
@@ -27,7 +28,7 @@ Place = tuple[str, Think]  # response_key and reading
 
 def score_responses(
     responses: pa.Table,
-    prompt_texts: Mapping[str, str],
+    prompts: Mapping[str, Prompt],
     thinks: Mapping[str, Think],
     student: ResolvedModel,
     system: str | None,
@@ -40,7 +41,7 @@ def score_responses(
 
     Args:
         responses: rows of ``schemas.RESPONSES``.
-        prompt_texts: by prompt_id.
+        prompts: by prompt_id.
         thinks: each teacher's ``think`` setting.
     """
     rows = [r for r in responses.to_pylist() if r["finish_reason"] != "error"]
@@ -62,7 +63,7 @@ def score_responses(
     missing = {
         place: (
             r["response_key"],
-            prompt_texts[r["prompt_id"]],
+            prompts[r["prompt_id"]],
             visible_text(r["response"], place[1]),
         )
         for place, r in lacking

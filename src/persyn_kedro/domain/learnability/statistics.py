@@ -10,6 +10,7 @@ from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.models.norms_by_rows import norms_by_rows
 from persyn_kedro.foundations.models.packing import Family, hidden_states, pack, use_packing
 from persyn_kedro.foundations.models.rendering import Rendered, render
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.models import Think
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 VERSION = 1  # raise it when the same inputs give another result
 
 Row = dict[str, Any]
-Request = tuple[str, str, str]
+Request = tuple[str, Prompt, str]
 
 RANK_LIMIT = 100
 _CACHED = 2**19  # logits; 2 MiB in float32

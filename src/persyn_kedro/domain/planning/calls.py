@@ -15,6 +15,7 @@ from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import Recipe, make_recipes
 from persyn_kedro.domain.teachers.requests import answered_prompts
 from persyn_kedro.foundations.models.resolve import ResolvedModel, find_model, identify_weights
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.models import EngineSettings, Models, Teachers
 from persyn_kedro.foundations.tables.schemas import PLAN
 
@@ -23,19 +24,21 @@ LABEL, GENERATE, EVALUATE = "label", "generate", "evaluate"
 
 @dataclass(frozen=True)
 class Prompts:
-    """The prompts' ids by split, and some of their texts.
+    """The prompts' ids by split, and some of them whole.
 
     Attributes:
         calibration: ids.
         train: ids.
         test: ids.
-        sample: texts of calibration and train prompts, evenly spaced.
+        sample: calibration and train prompts, evenly spaced.
+        systems: whether a test prompt has a system message of its own.
     """
 
     calibration: pa.Array
     train: pa.Array
     test: pa.Array
-    sample: Sequence[str]
+    sample: Sequence[Prompt]
+    systems: bool
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def known_teachers(
     models: Mapping[str, ResolvedModel],
     store: ResponseStore,
     engine: EngineSettings,
-    sample: Sequence[str],
+    sample: Sequence[Prompt],
 ) -> list[Known]:
     """Return the pool with what the store has from each, in the settings' order."""
     known = []

@@ -12,9 +12,11 @@ import pyarrow.compute as pc
 
 from persyn_kedro.domain.teachers.import_answers import IMPORTED
 from persyn_kedro.domain.teachers.recipe import Recipe
+from persyn_kedro.foundations.prompts.conversation import Prompt, with_system
 
 SAMPLE = 200  # prompts whose tokens are counted
 TEMPLATE = 16  # approximate tokens that a chat template adds
+TURN = 4  # likewise, to each further message
 BYTES_A_TOKEN = 4  # approximate, for English
 UNKNOWN = f"{BYTES_A_TOKEN} bytes per token, and max_new_tokens: no answer is known yet"
 
@@ -38,7 +40,7 @@ class Lengths:
     cached: float = 0.0
 
 
-def lengths_of(recipe: Recipe, answered: pa.Table, sample: Sequence[str]) -> Lengths:
+def lengths_of(recipe: Recipe, answered: pa.Table, sample: Sequence[Prompt]) -> Lengths:
     """Return the tokens of a call.
 
     Args:
@@ -59,12 +61,14 @@ def lengths_of(recipe: Recipe, answered: pa.Table, sample: Sequence[str]) -> Len
     return Lengths(prompt, min(completion, most), most, basis, cached)
 
 
-def prompt_tokens(recipe: Recipe, sample: Sequence[str]) -> float:
-    """Return the approximate mean number of tokens per prompt, from its UTF-8 bytes."""
+def prompt_tokens(recipe: Recipe, sample: Sequence[Prompt]) -> float:
+    """Return the approximate mean number of tokens per prompt, from its messages' UTF-8 bytes."""
     if not sample:
         return 0.0
-    tokens = mean(_tokens(text) for text in sample)
-    return tokens + _tokens(recipe.system or "") + TEMPLATE
+    chats = [with_system(prompt, recipe.system, recipe.row_system) for prompt in sample]
+    tokens = mean(sum(_tokens(message.content) for message in chat) for chat in chats)
+    turns = mean(sum(message.role != "system" for message in chat) for chat in chats)
+    return tokens + TEMPLATE + (turns - 1) * TURN
 
 
 def _tokens(text: str) -> int:

@@ -12,12 +12,18 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.planning import calls as planned
 from persyn_kedro.domain.planning.disk import disk_needed
 from persyn_kedro.domain.planning.lengths import SAMPLE, lengths_of
-from persyn_kedro.domain.prompts.select import ANSWERED, select_ids, select_texts
+from persyn_kedro.domain.prompts.select import (
+    ANSWERED,
+    TEST,
+    holds_system,
+    select_ids,
+    select_texts,
+)
 from persyn_kedro.domain.routers.assignment import pool_of
 from persyn_kedro.domain.routers.saving import pool_difference
 from persyn_kedro.domain.stores.tables import ResponseStore
-from persyn_kedro.domain.student.test_set import STUDENT
-from persyn_kedro.domain.teachers.recipe import Recipe, pool_identity
+from persyn_kedro.domain.student.test_set import student_recipe
+from persyn_kedro.domain.teachers.recipe import pool_identity
 from persyn_kedro.domain.teachers.requests import answered_prompts
 from persyn_kedro.foundations.models.resolve import resolve_models
 from persyn_kedro.foundations.settings.models import (
@@ -44,14 +50,15 @@ class Work:
 
 
 def read_prompts(prompts: pads.Dataset) -> planned.Prompts:
-    """Return the prompts' ids by split, and a sample of their texts; never all texts."""
+    """Return the prompts' ids by split, and a sample of them; never all texts."""
     asked = select_texts(prompts, ANSWERED)
     some = np.linspace(0, len(asked) - 1, min(SAMPLE, len(asked))).astype(int)
     by_split = {
         name: select_ids(prompts, [name])["prompt_id"].combine_chunks()
         for name in ("calibration", "train", "test")
     }
-    return planned.Prompts(**by_split, sample=[text for _, text in asked.at(some)])
+    sample = [prompt for _, prompt in asked.at(some)]
+    return planned.Prompts(**by_split, sample=sample, systems=holds_system(prompts, TEST))
 
 
 def routed_prompts(
@@ -139,7 +146,7 @@ def _exam(
     student: Any, prompts: planned.Prompts, work: Work, store: ResponseStore
 ) -> list[dict[str, Any]]:
     """Return the student's own calls: before training those the store lacks, after it all."""
-    recipe = Recipe(STUDENT, student, work.student.system, work.evaluate.sampling)
+    recipe = student_recipe(student, work.student, work.evaluate, prompts.systems)
     answered = answered_prompts(recipe, store, work.engine)
     lengths = lengths_of(recipe, answered, prompts.sample)
     known = planned.Known(recipe, answered["prompt_id"].combine_chunks(), lengths)

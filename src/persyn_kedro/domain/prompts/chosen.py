@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from persyn_kedro.foundations.prompts.conversation import Prompt
+from persyn_kedro.foundations.tables.messages import prompts_of
 from persyn_kedro.foundations.tables.rows import TableRows
 
 
@@ -17,7 +19,7 @@ class ChosenPrompts(Sequence[Any]):
     """
 
     def __init__(self, table: TableRows, ids: pa.Array, rows: np.ndarray) -> None:
-        """``table`` has the column ``prompt``; ``ids`` are the prompt_ids of all its rows."""
+        """``table`` has the columns ``PROMPT``; ``ids`` are the prompt_ids of all its rows."""
         self._table, self._ids, self.rows = table, ids, rows
 
     @property
@@ -32,26 +34,26 @@ class ChosenPrompts(Sequence[Any]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __iter__(self) -> Iterator[tuple[str, str]]:
+    def __iter__(self) -> Iterator[tuple[str, Prompt]]:
         for rows, block in self._table.apart().blocks(self.rows):
             ids = self._ids.take(pa.array(rows)).to_pylist()
-            yield from zip(ids, block["prompt"].to_pylist(), strict=True)
+            yield from zip(ids, prompts_of(block), strict=True)
 
     def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice):
             return list(self.at(np.arange(len(self))[place]))
         row = self.rows[[place]]
-        return self._ids[int(row[0])].as_py(), self._table.take(row)["prompt"][0].as_py()
+        return self._ids[int(row[0])].as_py(), prompts_of(self._table.take(row))[0]
 
 
-def prompt_ids(pairs: Sequence[tuple[str, str]]) -> pa.Array:
+def prompt_ids(pairs: Sequence[tuple[str, Prompt]]) -> pa.Array:
     """Return the prompt_ids of (prompt_id, prompt) pairs, without reading the texts."""
     if isinstance(pairs, ChosenPrompts):
         return pairs.ids
     return pa.array([prompt_id for prompt_id, _ in pairs], pa.string())
 
 
-def pick(pairs: Sequence[tuple[str, str]], places: np.ndarray) -> Iterable[tuple[str, str]]:
+def pick(pairs: Sequence[tuple[str, Prompt]], places: np.ndarray) -> Iterable[tuple[str, Prompt]]:
     """Return the pairs at the (m,) indices ``places``."""
     if isinstance(pairs, ChosenPrompts):
         return pairs.at(places)

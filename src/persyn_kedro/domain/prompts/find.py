@@ -8,8 +8,9 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode, text_id
+from persyn_kedro.foundations.tables.messages import PROMPT
 
-COLUMNS = ["prompt_id", "prompt", "reference", "metadata", "split", "part"]
+COLUMNS = ["prompt_id", *PROMPT, "reference", "metadata", "split", "part"]
 SHOWN = 3  # ids in a message
 
 

@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.hashing import text_id, unit_draw
+from persyn_kedro.foundations.hashing import unit_draw
+from persyn_kedro.foundations.prompts.conversation import prompt_id_of
 from persyn_kedro.foundations.settings.steps import PrepareSettings
 from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.messages import prompt_of
 from persyn_kedro.foundations.tables.rows import BLOCK
 from persyn_kedro.foundations.tables.seen_keys import SeenKeys
 
@@ -42,7 +44,7 @@ def _new_prompts(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
             total += 1
             if not row["prompt"].strip():
                 raise PersynError(f"Prompt {total} of {row['source']} is empty; remove it.")
-            first.setdefault(text_id(row["prompt"]), row)
+            first.setdefault(prompt_id_of(prompt_of({"messages": None, **row})), row)
         repeated = seen.known(list(first)).tolist()
         new = [(i, row) for (i, row), old in zip(first.items(), repeated, strict=True) if not old]
         kept += len(new)

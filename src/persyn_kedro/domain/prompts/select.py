@@ -14,6 +14,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.prompts.chosen import ChosenPrompts
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.messages import PROMPT
 from persyn_kedro.foundations.tables.rows import TableRows, read_blocks
 
 CALIBRATION, TEST = ("calibration",), ("test",)
@@ -70,6 +71,15 @@ def find_texts(prompts: pads.Dataset, ids: pa.Array | pa.ChunkedArray) -> Chosen
     return _lazily(prompts, all_ids, places_of(pc.unique(ids), all_ids))
 
 
+def holds_system(prompts: pads.Dataset, splits: Collection[str]) -> bool:
+    """Return whether a prompt in the given splits has a system message of its own."""
+    for block in read_blocks(prompts, ["messages"], _within(prompts, splits, None)):
+        roles = pc.struct_field(pc.list_flatten(block["messages"]), "role")
+        if pc.any(pc.equal(roles, "system")).as_py():
+            return True
+    return False
+
+
 def find_rows(prompts: pads.Dataset, ids: pa.Array | pa.ChunkedArray) -> dict[str, dict[str, Any]]:
     """Return the prompts with these ids as rows of ``schemas.SOURCE_PROMPTS``, by prompt_id.
 
@@ -96,7 +106,7 @@ def places_of(ids: pa.Array | pa.ChunkedArray, among: pa.ChunkedArray) -> np.nda
 
 
 def _lazily(prompts: pads.Dataset, ids: pa.ChunkedArray, rows: np.ndarray) -> ChosenPrompts:
-    return ChosenPrompts(TableRows(prompts, ["prompt"]), ids.combine_chunks(), rows)
+    return ChosenPrompts(TableRows(prompts, PROMPT), ids.combine_chunks(), rows)
 
 
 def _within(

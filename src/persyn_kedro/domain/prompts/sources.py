@@ -6,37 +6,47 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from persyn_kedro.domain.prompts.messages import asked_prompt, read_messages
 from persyn_kedro.domain.prompts.records import Row, file_records
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.models.hub import hub_commit
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.base import MAX_SEED
 from persyn_kedro.foundations.settings.steps import PromptSource, TaskSettings
 from persyn_kedro.foundations.storage.paths import is_there, place
 from persyn_kedro.foundations.storage.prompt_files import PromptFile, kind_of, prompt_files
-from persyn_kedro.foundations.tables import references
+from persyn_kedro.foundations.tables import references, schemas
+from persyn_kedro.foundations.tables.messages import columns_of
 
 VERSION = 4  # of records.py too: raise it when the same inputs give another result
 
 SHOWN = 3  # names in a message
+TAKEN = {*schemas.SFT_DATASET.names, "messages"}  # what the exports call their own columns
 Named = tuple[str, int, Row]  # the file's or dataset's name, the row's number in it, the row
 
 logger = logging.getLogger(__name__)
 
 
 def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
-    """Yield rows with ``prompt``, ``reference``, ``source`` and ``metadata``.
+    """Yield rows with ``prompt``, ``messages``, ``reference``, ``source`` and ``metadata``.
 
-    A reference that is missing, null, NaN or blank is None; for a list, see ``references``.
+    A row with the prompt column is plain text, another one a conversation. A reference that is
+    missing, null, NaN or blank is None; for a list, see ``references``.
 
     Raises:
-        PersynError: the source is missing, empty or cannot be read, a row has no prompt, or no row
-            has the requested reference column; the message names file and row.
+        PersynError: the source is missing, empty or cannot be read, a row has no prompt that can be
+            asked, or no row has the requested reference column; the message names file and row.
     """
     if source.tasks:
         for task in source.tasks:
             yield from _task_rows(task, seed, source.prompt_suffix)
         return
+    if taken := TAKEN.intersection(source.keep):
+        raise PersynError(
+            f"prepare.source.keep names {min(taken)!r}, which is a column of the training set; "
+            "rename it in the source."
+        )
     name, records = _records(source)
     columns: dict[str, None] = {}
     for whose, number, record in islice(records, source.limit):
@@ -44,9 +54,10 @@ def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
         yield _row(record, whose, number, source)
     if not columns:
         raise PersynError(f"{name} has no prompts; check `prepare.source`.")
-    wanted = source.reference_column
-    if "reference_column" in source.model_fields_set and _column(wanted, columns) is None:
-        raise PersynError(f"{name} has no column {wanted!r} (its columns: {_names(columns)}).")
+    asked = [source.reference_column] if "reference_column" in source.model_fields_set else []
+    for wanted in [*asked, *source.keep]:
+        if _column(wanted, columns) is None:
+            raise PersynError(f"{name} has no column {wanted!r} (its columns: {_names(columns)}).")
 
 
 def _records(source: PromptSource) -> tuple[str, Iterator[Named]]:
@@ -70,7 +81,13 @@ def _records(source: PromptSource) -> tuple[str, Iterator[Named]]:
 
 
 def _file_records(files: Iterable[PromptFile], source: PromptSource) -> Iterator[Named]:
-    asked = (source.prompt_column, source.reference_column)
+    asked = (
+        source.prompt_column,
+        source.messages_column,
+        source.conversations_column,
+        source.reference_column,
+        *source.keep,
+    )
     wanted = dict.fromkeys(part for name in asked for part in (name, name.partition(".")[0]))
     for path, name in files:
         kind, compression = kind_of(name) or ("", None)
@@ -95,31 +112,76 @@ def _hub_records(source: PromptSource) -> Iterator[Row]:
 
 
 def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
-    prompt = _value(record, source.prompt_column)
-    if not isinstance(prompt, str):
-        kind = ", but a list" if isinstance(prompt, list) else ""
-        kind = ", but an object" if isinstance(prompt, Mapping) else kind
-        raise PersynError(
-            f"Row {number} of {name} has no text in column {source.prompt_column!r}{kind} (its "
-            f"columns: {_names(record)})."
-        )
-    if not prompt.strip():  # checked before the suffix is added
-        raise PersynError(f"Prompt {number} of {name} is empty; remove it.")
-    if not is_unicode(prompt):
-        raise PersynError(f"Row {number} of {name} has invalid Unicode (a lone surrogate).")
+    text, answer = _value(record, source.prompt_column), None
+    if text is None:
+        prompt, answer = _conversation(record, f"Row {number} of {name}", source)
+    else:
+        prompt = _plain(text, record, name, number, source.prompt_column) + source.prompt_suffix
     try:
-        right = references.reference_texts(_value(record, source.reference_column))
+        known = _value(record, source.reference_column)
+        right = references.reference_texts(known) or references.reference_texts(answer)
     except ValueError as error:
         raise PersynError(f"The reference of row {number} of {name} {error}.") from error
     if not all(map(is_unicode, right)):
         raise PersynError(
             f"The reference of row {number} of {name} has invalid Unicode (a lone surrogate)."
         )
-    return {
-        "prompt": prompt + source.prompt_suffix,
-        "source": name,
-        **references.stored(right),
-    }
+    told = {"source": name, **references.stored(right), "kept": _kept(record, number, name, source)}
+    return {**columns_of(prompt), **told}
+
+
+def _conversation(record: Row, where: str, source: PromptSource) -> tuple[Prompt, str | None]:
+    """Return a row's conversation, and the assistant's answer that was cut off behind it."""
+    columns = (source.messages_column, source.conversations_column)
+    found = [value for column in columns if (value := _value(record, column)) is not None]
+    if not found:
+        raise _no_text(record, where, source.prompt_column, "")
+    messages, answer = read_messages(found[0], where), None
+    if messages[-1].role == "assistant":
+        if source.last_answer == "refuse":
+            raise PersynError(
+                f"{where} ends with the assistant's message: set prepare.source.last_answer to "
+                "reference to check answers against it, or remove it."
+            )
+        answer = messages.pop().content
+    if not messages:
+        raise PersynError(f"{where} has no user message before the assistant's; remove it.")
+    last = messages.pop()
+    messages.append(last._replace(content=last.content + source.prompt_suffix))
+    return asked_prompt(messages, where), answer
+
+
+def _plain(prompt: Any, record: Row, name: str, number: int, column: str) -> str:
+    where = f"Row {number} of {name}"
+    if not isinstance(prompt, str):
+        kind = ", but a list" if isinstance(prompt, list) else ""
+        kind = ", but an object" if isinstance(prompt, Mapping) else kind
+        raise _no_text(record, where, column, kind)
+    if not prompt.strip():  # checked before the suffix is added
+        raise PersynError(f"Prompt {number} of {name} is empty; remove it.")
+    if not is_unicode(prompt):
+        raise PersynError(f"{where} has invalid Unicode (a lone surrogate).")
+    return prompt
+
+
+def _kept(record: Row, number: int, name: str, source: PromptSource) -> str | None:
+    """Return the columns to keep as a JSON object, or None."""
+    if not source.keep:
+        return None
+    values = {column: _value(record, column) for column in source.keep}
+    known = {column: None if value != value else value for column, value in values.items()}
+    text = json.dumps(known, ensure_ascii=False, default=str)
+    if not is_unicode(text):
+        raise PersynError(
+            f"What row {number} of {name} keeps has invalid Unicode (a lone surrogate)."
+        )
+    return text
+
+
+def _no_text(record: Row, where: str, column: str, kind: str) -> PersynError:
+    return PersynError(
+        f"{where} has no text in column {column!r}{kind} (its columns: {_names(record)})."
+    )
 
 
 def _column(name: str, columns: Iterable[str]) -> str | None:

@@ -25,6 +25,7 @@ from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.settings.plugins import code_identity, is_own
 from persyn_kedro.foundations.settings.steps import LabelSettings, QualitySettings
 from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.messages import prompt_of
 from persyn_kedro.foundations.tables.references import accepted
 
 _CHUNK = 256
@@ -181,7 +182,7 @@ def _evaluate(
         if reward_model is None:
             yield from watch.each(_checked(missing, settings.kind))
             return
-        requests = [(key, row["prompt"], response) for key, (row, response) in missing.items()]
+        requests = [(key, prompt_of(row), response) for key, (row, response) in missing.items()]
         size = settings.batch_size
         scores = spread(
             reward_scorer,
@@ -200,7 +201,7 @@ def _checked(
 ) -> Iterator[tuple[Key, float | None]]:
     if is_own(kind):
         rows = (
-            (key, prompt["prompt"], response, accepted(prompt))
+            (key, prompt_of(prompt), response, accepted(prompt))
             for key, (prompt, response) in missing.items()
         )
         yield from function_scores(rows, kind)

@@ -1,5 +1,11 @@
-"""Quality by a user's function: ``quality(prompt, response, reference)``."""
+"""Quality by a user's function: ``quality(prompt, response, reference)``.
 
+``prompt`` is the text, of a conversation a transcript. A function with an argument ``messages`` is
+given it by name, if it comes after these three and has a default: the prompt's messages, as dicts
+of role and content.
+"""
+
+import inspect
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -7,6 +13,7 @@ from numbers import Real
 from typing import Any, TypeVar
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.prompts.conversation import Prompt, as_rows, messages_of
 from persyn_kedro.foundations.settings.plugins import load_function
 
 Key = TypeVar("Key")
@@ -23,7 +30,7 @@ def quality_function(kind: str) -> Callable[[str, str, str | None], Any]:
 
 
 def function_scores(
-    requests: Iterable[tuple[Key, str, str, Sequence[str]]], kind: str
+    requests: Iterable[tuple[Key, Prompt, str, Sequence[str]]], kind: str
 ) -> Iterator[tuple[Key, float | None]]:
     """Yield (key, quality) for each (key, prompt, visible response, references), in order.
 
@@ -35,14 +42,16 @@ def function_scores(
         PersynError: the function returned something else.
     """
     judge = quality_function(kind)
+    wants_messages = "messages" in [*inspect.signature(judge).parameters][3:]
     failures: list[str] = []
     for key, prompt, response, references in requests:
         found: list[float] = []
         failed = ""
         tried: Sequence[str | None] = references or [None]
+        told = {"messages": as_rows(messages_of(prompt))} if wants_messages else {}
         for reference in tried:
             try:
-                value = judge(prompt, response, reference)
+                value = judge(str(prompt), response, reference, **told)
             except Exception as error:  # it may raise anything; then unknown, not 0
                 failed = failed or f"{type(error).__name__}: {error}"
                 continue

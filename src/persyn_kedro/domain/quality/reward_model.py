@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.rendering import closing_ids, render
+from persyn_kedro.foundations.prompts.conversation import Prompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -20,7 +21,7 @@ Key = TypeVar("Key")
 
 
 def reward_model_scores(
-    requests: Iterable[tuple[Key, str, str]], model: "ResolvedModel", batch_size: int = 1
+    requests: Iterable[tuple[Key, Prompt, str]], model: "ResolvedModel", batch_size: int = 1
 ) -> Iterator[tuple[Key, float | None]]:
     """As ``reward_scorer``, loading the model for one call."""
     yield from reward_scorer(model, batch_size)(requests)
@@ -28,7 +29,7 @@ def reward_model_scores(
 
 def reward_scorer(
     model: "ResolvedModel", batch_size: int = 1
-) -> Callable[[Iterable[tuple[Key, str, str]]], Iterator[tuple[Key, float | None]]]:
+) -> Callable[[Iterable[tuple[Key, Prompt, str]]], Iterator[tuple[Key, float | None]]]:
     """Load the model; return a function from (key, prompt, response) to (key, score), in order.
 
     The pair is rendered by the reward model's own chat template, ended as the template ends an
@@ -46,7 +47,7 @@ def reward_scorer(
     classifier = _load_classifier(model)
     progress.loaded()
 
-    def judge(requests: Iterable[tuple[Key, str, str]]) -> Iterator[tuple[Key, float | None]]:
+    def judge(requests: Iterable[tuple[Key, Prompt, str]]) -> Iterator[tuple[Key, float | None]]:
         iterator = iter(requests)
         while batch := list(islice(iterator, batch_size)):
             ids = [pair_ids(tokenizer, prompt, response) for _, prompt, response in batch]
@@ -77,7 +78,7 @@ def _load_classifier(model: "ResolvedModel") -> "PreTrainedModel":
     return classifier.eval().to(device())
 
 
-def pair_ids(tokenizer: "PreTrainedTokenizerBase", prompt: str, response: str) -> list[int]:
+def pair_ids(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, response: str) -> list[int]:
     """Return the ids by which a reward model judges a pair; none for an empty response."""
     if not response:
         return []

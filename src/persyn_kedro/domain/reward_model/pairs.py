@@ -11,6 +11,7 @@ from persyn_kedro.foundations.hashing import unit_draw
 from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.settings.steps import LabelSettings
 from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.messages import PROMPT
 
 VERSION = 1  # raise it when the same inputs give another result
 
@@ -56,7 +57,7 @@ def preference_pairs(
             for wrong in texts.get((prompt_id, 0.0), ())
         ]
         drawn = sorted(both, key=lambda pair: unit_draw(seed, "preference", f"{prompt_id}:{pair}"))
-        shared = {"prompt_id": prompt_id, "prompt": prompt["prompt"], "part": prompt["part"]}
+        shared = {"prompt_id": prompt_id, **{name: prompt[name] for name in (*PROMPT, "part")}}
         rows += [
             {**shared, "chosen": right, "rejected": wrong} for right, wrong in drawn[:per_prompt]
         ]

@@ -18,7 +18,7 @@ VERSION = 1  # raise it when the same inputs give another result
 
 
 def train_reward_model_job(
-    pairs: list[dict[str, str]],
+    pairs: list[dict[str, Any]],
     model: ResolvedModel,
     settings: TrainRewardModelSettings,
     seed: int,
@@ -58,7 +58,7 @@ def train_reward_model_job(
 
 
 def _examples(
-    tokenizer: Any, pairs: Sequence[dict[str, str]], max_length: int
+    tokenizer: Any, pairs: Sequence[dict[str, Any]], max_length: int
 ) -> list[dict[str, list[int]]]:
     examples = [
         {

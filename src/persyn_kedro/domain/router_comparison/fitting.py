@@ -14,6 +14,7 @@ from persyn_kedro.domain.stores.tables import RoutingStore
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.marks import lasting
 from persyn_kedro.foundations.settings.plugins import code_identity
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Prompts = dict[str, str]  # text by prompt_id
+Prompts = dict[str, Prompt]  # by prompt_id
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from persyn_kedro.domain.rewards.reward import comparable, fitted_rewards
 from persyn_kedro.domain.routers import embeddings, saving
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings, settings_of_kind
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class TeacherRouter(BaseEstimator):
         self.settings = settings
         self.seed = seed
 
-    def fit(self, prompts: Sequence[str], rewards: np.ndarray) -> "Self":
+    def fit(self, prompts: Sequence[Prompt], rewards: np.ndarray) -> "Self":
         """Fit on prompts and their (n, K) rewards, NaN if invalid.
 
         If ``settings.invalid`` is ``lose``, an invalid response counts as ``invalid_reward``.
@@ -56,7 +57,9 @@ class TeacherRouter(BaseEstimator):
             pass
         return self
 
-    def fit_epochs(self, prompts: Sequence[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
+    def fit_epochs(
+        self, prompts: Sequence[Prompt], rewards: np.ndarray
+    ) -> Iterator[dict[str, float]]:
         """As ``fit``, yielding ``{"epoch", "loss"}`` after each epoch."""
         rewards = fitted_rewards(rewards, self.settings.invalid, self.invalid_reward)
         kept = np.flatnonzero(comparable(rewards))
@@ -68,17 +71,17 @@ class TeacherRouter(BaseEstimator):
         )
         self.n_fit_ = len(kept)
 
-    def predict_scores(self, prompts: Sequence[str]) -> np.ndarray:
+    def predict_scores(self, prompts: Sequence[Prompt]) -> np.ndarray:
         """Return the (n, K) float32 scores; the highest is the teacher to choose."""
         check_is_fitted(self, "n_fit_")
         empty = np.empty((0, self.n_teachers_), dtype=np.float32)
         return np.concatenate([empty, *self.score_batches(prompts, self.settings.batch_size)])
 
-    def predict(self, prompts: Sequence[str]) -> np.ndarray:
+    def predict(self, prompts: Sequence[Prompt]) -> np.ndarray:
         """Return the (n,) index of the teacher to choose; ties go to the first."""
         return self.predict_scores(prompts).argmax(axis=1)
 
-    def score(self, prompts: Sequence[str], rewards: np.ndarray) -> float:
+    def score(self, prompts: Sequence[Prompt], rewards: np.ndarray) -> float:
         """Return the negative mean regret on these prompts (NaN if none has two valid teachers)."""
         metrics = router_metrics(self.predict_scores(prompts), rewards, rewards)
         regret = metrics["router"]["regret"]
@@ -109,10 +112,10 @@ class TeacherRouter(BaseEstimator):
         return saving.resolve_backbone(saved)
 
     @abstractmethod
-    def score_batches(self, prompts: Sequence[str], batch_size: int) -> Iterator[np.ndarray]:
+    def score_batches(self, prompts: Sequence[Prompt], batch_size: int) -> Iterator[np.ndarray]:
         """Yield (b, K) float32 scores, in prompt order."""
 
-    def points(self, prompts: Sequence[str]) -> np.ndarray:
+    def points(self, prompts: Sequence[Prompt]) -> np.ndarray:
         """Return the (n, d) float32 points that represent prompts in explanations.
 
         Here, the backbone's mean-pooled embeddings.
@@ -120,12 +123,12 @@ class TeacherRouter(BaseEstimator):
         batch, longest = self.settings.batch_size, self.settings.max_prompt_tokens
         return embeddings.embed(self.backbone, prompts, batch, longest)
 
-    def fitted_points(self, prompts: Sequence[str]) -> np.ndarray:
+    def fitted_points(self, prompts: Sequence[Prompt]) -> np.ndarray:
         """Return the (n, d) points of the prompts that it was fitted on, in order."""
         return self.points(prompts)
 
     @abstractmethod
-    def fit_valid(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
+    def fit_valid(self, prompts: list[Prompt], rewards: np.ndarray) -> Iterator[dict[str, float]]:
         """Fit on prompts that all have two or more valid teachers.
 
         Yields ``{"epoch", "loss"}`` after each epoch; at least one.

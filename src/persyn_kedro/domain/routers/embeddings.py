@@ -9,6 +9,7 @@ import numpy as np
 
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.models import packing
+from persyn_kedro.foundations.prompts.conversation import Prompt
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +38,7 @@ def load_backbone(backbone: "ResolvedModel") -> tuple[Any, Any]:
     return model, load_tokenizer(backbone)
 
 
-def encode(tokenizer: Any, prompts: Sequence[str], max_tokens: int) -> list[list[int]]:
+def encode(tokenizer: Any, prompts: Sequence[Prompt], max_tokens: int) -> list[list[int]]:
     """Return each rendered prompt's token ids, truncated on the left to the last ``max_tokens``."""
     from persyn_kedro.foundations.models.rendering import render_prompt
 
@@ -104,7 +105,7 @@ def remembered() -> Iterator[None]:
 
 
 def embed_batches(
-    backbone: "ResolvedModel", prompts: Sequence[str], batch_size: int, max_tokens: int = 1024
+    backbone: "ResolvedModel", prompts: Sequence[Prompt], batch_size: int, max_tokens: int = 1024
 ) -> Iterator[np.ndarray]:
     """Yield (b, hidden) float32 batches of mean-pooled last hidden states, in prompt order."""
     memory = _memory.get()
@@ -123,7 +124,7 @@ def embed_batches(
 
 
 def _embed(
-    backbone: "ResolvedModel", prompts: Sequence[str], batch_size: int, max_tokens: int
+    backbone: "ResolvedModel", prompts: Sequence[Prompt], batch_size: int, max_tokens: int
 ) -> Iterator[np.ndarray]:
     import torch
 
@@ -137,7 +138,7 @@ def _embed(
 
 
 def embed(
-    backbone: "ResolvedModel", prompts: Sequence[str], batch_size: int, max_tokens: int = 1024
+    backbone: "ResolvedModel", prompts: Sequence[Prompt], batch_size: int, max_tokens: int = 1024
 ) -> np.ndarray:
     """Return the (n, hidden) float32 embeddings of one or more prompts."""
     batches = []

@@ -10,16 +10,17 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.prompts.select import CALIBRATION, select_rows
 from persyn_kedro.domain.rewards.reward import comparable, fitted_rewards, reward_matrix
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.tables.messages import PROMPT
 
 
 def calibration_examples(
     prompts: pads.Dataset, rewards: pa.Table, teachers: Sequence[str], part: str
-) -> tuple[list[dict[str, str]], np.ndarray]:
-    """Return the calibration prompts of a part, and their (n, K) rewards, NaN if invalid.
+) -> tuple[list[dict[str, Any]], np.ndarray]:
+    """Return the calibration prompts of a part (rows), and their (n, K) rewards, NaN if invalid.
 
     The prompts are in the table's order; ``part`` is fit or holdout.
     """
-    rows = select_rows(prompts, CALIBRATION, [part], ["prompt_id", "prompt"])
+    rows = select_rows(prompts, CALIBRATION, [part], ["prompt_id", *PROMPT])
     prompt_ids, matrix = reward_matrix(rewards, teachers)
     place = {prompt_id: i for i, prompt_id in enumerate(prompt_ids)}
     rows = [row for row in rows if row["prompt_id"] in place]
@@ -28,7 +29,7 @@ def calibration_examples(
 
 def fitted_examples(
     prompts: pads.Dataset, rewards: pa.Table, description: dict[str, Any]
-) -> tuple[list[dict[str, str]], np.ndarray]:
+) -> tuple[list[dict[str, Any]], np.ndarray]:
     """Return the prompts that a saved router was fitted on, and their (n, K) true rewards.
 
     Args:

@@ -19,6 +19,7 @@ from persyn_kedro.domain.routers.saving import Pool, read_description
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.tables.messages import prompt_of
 from persyn_kedro.foundations.tables.references import spoken
 
 NEIGHBOURS = 5  # shown if the router itself uses none
@@ -140,9 +141,9 @@ def explain(
     scores, near = _routed_scores(tables.assignments, prompt["prompt_id"]), None
     routed = scores is not None
     if count or scores is None:
-        texts = [row["prompt"] for row in fitted[0]]
+        others = [prompt_of(row) for row in fitted[0]]
         job = run_in_child(
-            read_prompt_job, prompt["prompt"], texts, tables.router, count, label="explaining"
+            read_prompt_job, prompt_of(prompt), others, tables.router, count, label="explaining"
         )
         with closing(job):
             now, near = next(job)
@@ -176,7 +177,7 @@ def scored_teachers(
 
 
 def neighbours(
-    near: Nearest, rows: Sequence[Mapping[str, str]], rewards: np.ndarray, teachers: Sequence[str]
+    near: Nearest, rows: Sequence[Mapping[str, Any]], rewards: np.ndarray, teachers: Sequence[str]
 ) -> list[Neighbour]:
     """Return the nearest fitted prompts with their true rewards, (n, K), NaN if invalid."""
     best = oracles(rewards)

@@ -11,6 +11,7 @@ from persyn_kedro.domain.routers.jobs import fit_router_job
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes.ranks import run_in_ranks
 from persyn_kedro.foundations.processes.target import current
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def fit_and_save(
-    texts: Sequence[str],
+    prompts: Sequence[Prompt],
     rewards: np.ndarray,
     settings: TrainRouterSettings,
     backbone: "ResolvedModel",
@@ -29,7 +30,7 @@ def fit_and_save(
     """Fit a router, save it in ``directory`` and return its loss by epoch.
 
     Args:
-        texts: n prompts as sent to teachers.
+        prompts: n of them.
         rewards: (n, K), NaN if invalid, K in the order of ``pool``.
         pool: ``teachers.recipe.pool_identity``.
 
@@ -45,7 +46,7 @@ def fit_and_save(
     processes = current().training_processes if settings.kind == "language_model" else 1
     curve = run_in_ranks(
         fit_router_job,
-        list(texts),
+        list(prompts),
         rewards,
         settings,
         backbone,

@@ -13,6 +13,7 @@ from persyn_kedro.domain.routers.saving import read_description
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes.ranks import group
 from persyn_kedro.foundations.progress import watching
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.storage.mirror import copy_here, not_here
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def fit_router_job(
-    prompts: list[str],
+    prompts: list[Prompt],
     rewards: np.ndarray,
     settings: TrainRouterSettings,
     backbone: "ResolvedModel",
@@ -49,7 +50,7 @@ def fit_router_job(
 
 
 def score_prompts_job(
-    prompts: Sequence[str], directory: Path, pool: list[dict[str, Any]], batch_size: int
+    prompts: Sequence[Prompt], directory: Path, pool: list[dict[str, Any]], batch_size: int
 ) -> Iterator[np.ndarray]:
     """Yield (b, K) float32 scores of ``batch_size`` prompts at a time, in prompt order.
 
@@ -64,7 +65,7 @@ def score_prompts_job(
 
 def prompt_scorer(
     directory: Path, pool: list[dict[str, Any]], batch_size: int
-) -> Callable[[Sequence[str]], Iterator[np.ndarray]]:
+) -> Callable[[Sequence[Prompt]], Iterator[np.ndarray]]:
     """Load the router; return a function that yields scores as ``score_prompts_job`` does.
 
     Raises:
@@ -76,14 +77,14 @@ def prompt_scorer(
     router = load_router(directory, pool)
     embeddings.keep_loaded()
 
-    def score(prompts: Sequence[str]) -> Iterator[np.ndarray]:
+    def score(prompts: Sequence[Prompt]) -> Iterator[np.ndarray]:
         return router.score_batches(prompts, batch_size)
 
     return score
 
 
 def read_prompt_job(
-    prompt: str, fitted: Sequence[str], directory: Path, count: int
+    prompt: Prompt, fitted: Sequence[Prompt], directory: Path, count: int
 ) -> Iterator[tuple[np.ndarray, Nearest | None]]:
     """Yield a prompt's (K,) float32 scores and the ``count`` nearest prompts (None for 0).
 

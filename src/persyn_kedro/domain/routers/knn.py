@@ -8,6 +8,7 @@ import numpy as np
 
 from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.domain.routers.base import TeacherRouter
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.routers import KnnRouterSettings
 
 ARRAYS = "knn.safetensors"
@@ -22,19 +23,19 @@ class KnnRouter(TeacherRouter):
     scaler_: Any
     regressor_: Any
 
-    def fit_valid(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
+    def fit_valid(self, prompts: list[Prompt], rewards: np.ndarray) -> Iterator[dict[str, float]]:
         """Fit in one step; yield one ``{"epoch", "loss"}``: the mean squared error."""
         points = self.points(prompts)
         self._fit_arrays(points, rewards)
         yield {"epoch": 1, "loss": float(np.nanmean((self._scores(points) - rewards) ** 2))}
 
-    def score_batches(self, prompts: Sequence[str], batch_size: int) -> Iterator[np.ndarray]:
+    def score_batches(self, prompts: Sequence[Prompt], batch_size: int) -> Iterator[np.ndarray]:
         """Yield (b, K) float32 scores, in prompt order."""
         longest = self.settings.max_prompt_tokens
         for points in embeddings.embed_batches(self.backbone, prompts, batch_size, longest):
             yield self._scores(points)
 
-    def fitted_points(self, prompts: Sequence[str]) -> np.ndarray:
+    def fitted_points(self, prompts: Sequence[Prompt]) -> np.ndarray:
         """Return the stored embeddings."""
         return self.embeddings_
 

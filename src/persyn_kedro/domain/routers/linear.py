@@ -8,6 +8,7 @@ import numpy as np
 
 from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.domain.routers.base import TeacherRouter
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.routers import LinearRouterSettings
 
 ARRAYS = "linear.safetensors"
@@ -22,7 +23,7 @@ class LinearRouter(TeacherRouter):
     settings: LinearRouterSettings
     arrays_: dict[str, np.ndarray]  # mean, scale: (hidden,); coefficients: (K, hidden); intercepts
 
-    def fit_valid(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
+    def fit_valid(self, prompts: list[Prompt], rewards: np.ndarray) -> Iterator[dict[str, float]]:
         """Fit in one step; yield one ``{"epoch", "loss"}``: the mean squared error."""
         from sklearn.preprocessing import StandardScaler
 
@@ -51,7 +52,7 @@ class LinearRouter(TeacherRouter):
             return Ridge(alpha=self.settings.ridge or 1.0)
         return RidgeCV(alphas=np.logspace(0, 5, 11))  # leave-one-out, in closed form
 
-    def score_batches(self, prompts: Sequence[str], batch_size: int) -> Iterator[np.ndarray]:
+    def score_batches(self, prompts: Sequence[Prompt], batch_size: int) -> Iterator[np.ndarray]:
         """Yield (b, K) float32 scores, in prompt order."""
         longest = self.settings.max_prompt_tokens
         for points in embeddings.embed_batches(self.backbone, prompts, batch_size, longest):

@@ -13,13 +13,14 @@ from persyn_kedro.domain.routers.jobs import prompt_scorer
 from persyn_kedro.domain.routers.saving import check_pool
 from persyn_kedro.foundations.processes.map_blocks import flat, spread
 from persyn_kedro.foundations.progress import watching
+from persyn_kedro.foundations.prompts.conversation import Prompt
 
 BLOCK = 512  # about this many prompts are scored between progress reports
 
 
 def assign(
     prompt_ids: Sequence[str],
-    texts: Sequence[str],
+    prompts: Sequence[Prompt],
     router: Path,
     pool: Sequence[dict[str, Any]],
     batch_size: int,
@@ -28,7 +29,7 @@ def assign(
 
     Args:
         prompt_ids: n of them.
-        texts: the n prompts as sent to teachers.
+        prompts: n of them.
         router: a saved router's directory.
         pool: ``teachers.recipe.pool_identity``: the teachers, in the order of the scores.
         batch_size: prompts per forward pass.
@@ -39,9 +40,9 @@ def assign(
     check_pool(router, pool)
     block = batch_size * max(1, BLOCK // batch_size)
     blocks = spread(
-        prompt_scorer, router, list(pool), batch_size, items=texts, block=block, label="routing"
+        prompt_scorer, router, list(pool), batch_size, items=prompts, block=block, label="routing"
     )
-    scores = _watched(blocks, len(texts))
+    scores = _watched(blocks, len(prompts))
     teachers = [member["teacher"] for member in pool]
     rows = assignments(prompt_ids, scores, teachers)
     return pa.RecordBatchReader.from_batches(with_pool(pool), rows)

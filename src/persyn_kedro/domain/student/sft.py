@@ -20,6 +20,7 @@ from persyn_kedro.foundations.models.rendering import end_of_turn_ids, render
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.processes.ranks import Group, group
 from persyn_kedro.foundations.progress.training import train
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.steps import LoraSettings, SftSettings
 from persyn_kedro.foundations.storage.checkpoints import checkpoints_of
 
@@ -27,7 +28,7 @@ VERSION = 1  # raise it when the same inputs give another result
 
 
 def train_student_job(
-    rows: list[dict[str, str]],
+    rows: list[dict[str, Any]],
     student: ResolvedModel,
     system: str | None,
     settings: SftSettings,
@@ -75,14 +76,16 @@ def train_student_job(
             yield {key: entry[key] for key in ("step", "epoch", "loss", "learning_rate")}
 
 
-def fits(tokenizer: Any, system: str | None, prompt: str, response: str, max_length: int) -> bool:
+def fits(
+    tokenizer: Any, system: str | None, prompt: Prompt, response: str, max_length: int
+) -> bool:
     """Return whether ``training_examples`` keeps this row."""
     return len(render(tokenizer, system, prompt, response).input_ids) <= max_length
 
 
 def training_examples(
     tokenizer: Any,
-    rows: list[dict[str, str]],
+    rows: list[dict[str, Any]],
     system: str | None,
     max_length: int,
 ) -> list[dict[str, list[int]]]:

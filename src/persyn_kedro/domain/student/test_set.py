@@ -10,8 +10,10 @@ from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.client import answer
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.prompts.conversation import SystemOrder, own_system
 from persyn_kedro.foundations.settings.models import EngineSettings, StudentSettings
 from persyn_kedro.foundations.settings.steps import EvaluateSettings
+from persyn_kedro.foundations.tables.messages import prompt_of
 
 STUDENT = "student"  # the `teacher` of its own answers
 
@@ -28,9 +30,23 @@ class Exam:
 
     def recipe(self, model: ResolvedModel) -> Recipe:
         """Return how this student, trained or not, is prompted."""
-        return Recipe(STUDENT, model, self.student.system, self.settings.sampling, 0.0)
+        systems = any(own_system(prompt_of(row)) is not None for row in self.prompts)
+        return student_recipe(model, self.student, self.settings, systems)
 
     def ask(self, model: ResolvedModel, store: ResponseStore) -> pa.Table:
         """Return this student's answers (``schemas.RESPONSES``), each generated only once."""
-        pairs = [(row["prompt_id"], row["prompt"]) for row in self.prompts]
+        pairs = [(row["prompt_id"], prompt_of(row)) for row in self.prompts]
         return answer({STUDENT: pairs}, [self.recipe(model)], store, self.engine, self.seed)[0]
+
+
+def student_recipe(
+    model: ResolvedModel, student: StudentSettings, settings: EvaluateSettings, systems: bool
+) -> Recipe:
+    """Return how a student is prompted.
+
+    Args:
+        systems: whether a test prompt has a system message of its own, which then comes before the
+            student's. As a teacher, the same model would be asked in another order.
+    """
+    order: SystemOrder = "row_first" if systems and student.system else "join"
+    return Recipe(STUDENT, model, student.system, settings.sampling, row_system=order)

@@ -4,10 +4,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from persyn_kedro.domain.prompts.messages import asked_prompt, read_messages
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.hashing import is_unicode, text_id
+from persyn_kedro.foundations.hashing import is_unicode
+from persyn_kedro.foundations.prompts.conversation import prompt_id_of
 from persyn_kedro.foundations.storage.paths import Place, is_there, one_sentence_of
 
 COLUMNS = ("prompt", "teacher", "response")
@@ -21,9 +23,10 @@ def import_responses(
 ) -> dict[str, int]:
     """Store a JSONL file's answers under their teachers' keys; return the count per teacher.
 
-    Each line has ``prompt`` (as sent, with ``prepare.source.prompt_suffix``), ``teacher``,
-    ``response`` and optionally ``finish_reason`` ("stop", the default, or "length"). Answers
-    already in the store are not replaced. Nothing is stored unless the whole file is valid.
+    Each line has ``prompt`` (as sent, with ``prepare.source.prompt_suffix``) or, of a conversation,
+    ``messages`` (without a teacher's system message), ``teacher``, ``response`` and optionally
+    ``finish_reason`` ("stop", the default, or "length"). Answers already in the store are not
+    replaced. Nothing is stored unless the whole file is valid.
 
     Raises:
         PersynError: a line is invalid, or contradicts another; the message names it.
@@ -79,7 +82,8 @@ def _lines(path: Place) -> Iterator[tuple[int, Any]]:
 def _row(line: Any, where: str, recipes: Mapping[str, Recipe]) -> tuple[Recipe, dict[str, Any]]:
     if not isinstance(line, dict):
         raise PersynError(f"{where} is not a JSON object.")
-    for column in COLUMNS:
+    talks = line.get("prompt") is None and line.get("messages") is not None
+    for column in COLUMNS[talks:]:
         if not isinstance(line.get(column), str) or not line[column].strip():
             raise PersynError(f"{where} has no text in {column!r}; add it, or remove the line.")
         if not is_unicode(line[column]):
@@ -90,7 +94,9 @@ def _row(line: Any, where: str, recipes: Mapping[str, Recipe]) -> tuple[Recipe, 
     finish = line.get("finish_reason", "stop")
     if finish not in FINISHES:
         raise PersynError(f"{where} has finish_reason {finish!r}; use 'stop' or 'length'.")
-    recipe, prompt_id = recipes[line["teacher"]], text_id(line["prompt"])
+    messages = read_messages(line["messages"], where) if talks else None
+    prompt = asked_prompt(messages, where) if messages else line["prompt"]
+    recipe, prompt_id = recipes[line["teacher"]], prompt_id_of(prompt)
     return recipe, {
         "response_key": recipe.response_key(prompt_id),
         "weights_id": recipe.weights_id,

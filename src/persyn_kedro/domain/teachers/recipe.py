@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.hashing import settings_id, text_id
 from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.prompts.conversation import SystemOrder
 from persyn_kedro.foundations.settings.models import (
     Budget,
     Models,
@@ -35,6 +36,7 @@ class Recipe:
     prompt_price: float = 0.0
     budget: Budget = Budget()
     cached_prompt_price: float | None = None
+    row_system: SystemOrder = "join"
 
     @cached_property
     def weights_id(self) -> str:
@@ -87,6 +89,7 @@ class Recipe:
             "chat_template": self.model.chat_template,
             "sampling": self.sampling.identity,
             **({"extra_body": extra_body} if extra_body else {}),
+            **({} if self.row_system == "join" else {"row_system": self.row_system}),
         }
 
 
@@ -106,6 +109,7 @@ def make_recipes(teachers: Teachers, models: "dict[str, ResolvedModel]") -> list
             teacher.prompt_price,
             teacher.budget,
             teacher.cached_prompt_price,
+            teacher.row_system,
         )
         for name, teacher in teachers.root.items()
     ]

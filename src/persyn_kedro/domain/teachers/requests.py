@@ -16,6 +16,7 @@ from persyn_kedro.domain.prompts.chosen import pick, prompt_ids
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.hashing import seed_for
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.models import EngineSettings
 from persyn_kedro.foundations.tables.memory import give_back
 from persyn_kedro.foundations.tables.schemas import STORED_OUTCOMES, WORD
@@ -24,7 +25,7 @@ NOT_ASKED = "not asked: the model was stopped"
 ROWS_AT_ONCE = 4096  # held as Python objects
 UNKNOWN_REASON = ": finish_reason "  # precedes an unknown reason in the column `engine`
 
-Wanted = Mapping[str, Sequence[tuple[str, str]]]  # {teacher: [(prompt_id, prompt)]}
+Wanted = Mapping[str, Sequence[tuple[str, Prompt]]]  # {teacher: [(prompt_id, prompt)]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class TeacherRequests:
 
     recipe: Recipe
     engine: Engine
-    pairs: Sequence[tuple[str, str]]
+    pairs: Sequence[tuple[str, Prompt]]
     ids: pa.Array
     keys: pa.Array
     outcomes: Outcomes
@@ -100,7 +101,10 @@ class TeacherRequests:
         for number, (_, prompt) in enumerate(pick(self.pairs, self.missing)):
             call = self.call(number)
             own_seed = seed_for(seed, "response", call.key)
-            yield call, Request(call.key, prompt, system, sampling, own_seed)
+            yield (
+                call,
+                Request(call.key, prompt, system, sampling, own_seed, self.recipe.row_system),
+            )
 
 
 def requests_for(

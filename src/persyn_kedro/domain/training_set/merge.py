@@ -10,9 +10,11 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.prompts.select import places_of
 from persyn_kedro.foundations.models.rendering import visible_text
+from persyn_kedro.foundations.prompts.conversation import Message, with_system
 from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.memory import give_back
+from persyn_kedro.foundations.tables.messages import PROMPT, message_lists, prompts_of
 from persyn_kedro.foundations.tables.rows import BLOCK, TableRows
 
 VERSION = 1  # raise it when the same inputs give another result
@@ -52,7 +54,7 @@ def build_sft_dataset(
     chosen = chosen.append_column("assignment", pa.array(places_of(ids, scored)))
     give_back()  # memory of the tables it was built from
     sources = (
-        TableRows(prompts, ["prompt"]),
+        TableRows(prompts, [*PROMPT, "kept"]),
         TableRows(routed, ["teacher", "response", "finish_reason", "response_key"]),
         TableRows(assignments, ["scores"]),
     )
@@ -107,29 +109,20 @@ def _examples(
     texts = [trainable_text(row, thinks[row["teacher"]], allow_truncated) for row in rows]
     usable = pa.array([text is not None for text in texts], pa.bool_())
     chosen, answers = chosen.filter(usable), answers.filter(usable)
-    asked = prompts.take(chosen["row"].to_numpy())["prompt"].to_pylist()
+    asked = prompts.take(chosen["row"].to_numpy())
+    chats = [with_system(prompt, system, "row_first") for prompt in prompts_of(asked)]
     # Calibration prompts are trained on too; only withheld prompts are left out.
     withheld = pc.fill_null(pc.equal(chosen["part"], "withheld"), False)
     columns = {
-        "prompt": _messages(system=None if system is None else [system] * len(asked), user=asked),
-        "completion": _messages(assistant=[text for text in texts if text is not None]),
+        "prompt": message_lists(chats),
+        "completion": message_lists([[Message("assistant", t)] for t in texts if t is not None]),
         "teacher": answers["teacher"],
         "scores": assignments.take(chosen["assignment"].to_numpy())["scores"],
         "reward": chosen["reward"],
         "prompt_id": chosen["prompt_id"],
         "response_key": answers["response_key"],
         "part": pc.if_else(withheld, "withheld", "sft"),
+        "kept": asked["kept"],
     }
     table = pa.table(columns, schema=schemas.SFT_DATASET).combine_chunks()
     return pa.RecordBatch.from_struct_array(table.to_struct_array().combine_chunks())
-
-
-def _messages(**texts: list[str] | None) -> pa.Array:
-    """Return a list of messages per row, from the (n,) texts of each role that is present."""
-    given = {role: own for role, own in texts.items() if own is not None}
-    rows = len(next(iter(given.values())))
-    contents = pa.array([t for own in zip(*given.values(), strict=True) for t in own], pa.string())
-    roles = pa.array(list(given) * rows, pa.string())
-    messages = pa.StructArray.from_arrays([roles, contents], fields=list(schemas.MESSAGE))
-    ends = np.arange(rows + 1, dtype=np.int32) * len(given)
-    return pa.ListArray.from_arrays(ends, messages)

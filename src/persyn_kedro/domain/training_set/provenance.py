@@ -10,6 +10,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.tables.references import spoken
 
 Load = Callable[[str], Any]
+_OF_PROMPT = ("prompt_id", "prompt", "messages", "kept")
 
 
 def trace(prompt_id: str, load: Load) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def trace(prompt_id: str, load: Load) -> dict[str, Any]:
     rewards = _rows(load("rewards"), full)
     return {
         "prompt": {
-            **{k: prompt[k] for k in ("prompt_id", "prompt")},
+            **{k: prompt[k] for k in _OF_PROMPT if prompt[k] is not None},
             "reference": spoken(prompt),
             "source": prompt["source"],
         },

@@ -7,12 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.prompts.chosen import ChosenPrompts
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.steps import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
 
 VERSION = 1  # raise it when the same inputs give another result
 
-Wanted = dict[str, Sequence[tuple[str, str]]]  # {teacher: [(prompt_id, prompt)]}
+Wanted = dict[str, Sequence[tuple[str, Prompt]]]  # {teacher: [(prompt_id, prompt)]}
 # wanted -> (outcomes, calls), tables of schemas.OUTCOMES and CALLS
 Ask = Callable[[Wanted], tuple[pa.Table, pa.Table]]
 # responses or outcomes -> table of schemas.QUALITY

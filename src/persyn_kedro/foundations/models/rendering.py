@@ -1,30 +1,29 @@
 """Token ids of a prompt and its response, the same in scoring, fine-tuning and generation.
 
 The ids are the rendered prompt, the response tokenised separately, and the end-of-turn token
-(METHOD.md, section 1). Only the template adds special tokens: a ``<|im_end|>`` that a user or a
-teacher wrote stays text. Tokenizers come from ``load.load_tokenizer``: their templates have date
-and arguments fixed (``templates.fixed_template``), so that ids are a function of the messages.
+(METHOD.md, section 1). Only the template adds special tokens: a ``<|im_end|>`` that a user, a
+teacher or an earlier turn wrote stays text. Tokenizers come from ``load.load_tokenizer``: their
+templates have date and arguments fixed (``templates.fixed_template``), so that ids are a function
+of the messages.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import TYPE_CHECKING
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.prompts.conversation import Message, Prompt, as_rows, with_system
 from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.templates.base import BASE_TEMPLATE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Message = dict[str, str]
-
 # What else an expression in a template may raise.
 _TEMPLATE_FAULTS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+>")  # in the repr of an object without its own
-_SENTINELS = {role: f"persyn{role}sentinel7391" for role in ("system", "user", "assistant")}
+_SHOWN = 6  # roles in an error
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,12 @@ class Rendered:
 
 
 def render(
-    tokenizer: "PreTrainedTokenizerBase", system: str | None, prompt: str, response: str
+    tokenizer: "PreTrainedTokenizerBase", system: str | None, prompt: Prompt, response: str
 ) -> Rendered:
     """Return the ids of one prompt with its response.
 
-    With ``system`` None no system message is sent, so that the template's own default applies.
+    With ``system`` None no system message is sent, so that the template's own default applies. A
+    conversation's own system message is sent too, before ``system``.
 
     Raises:
         PersynError: the template refuses the messages or rewrites their text.
@@ -64,21 +64,26 @@ def render(
 
 
 def render_prompt(
-    tokenizer: "PreTrainedTokenizerBase", system: str | None, prompt: str
+    tokenizer: "PreTrainedTokenizerBase", system: str | None, prompt: Prompt
 ) -> list[int]:
+    """As ``render_messages``, with the system messages that ``render`` sends."""
+    return render_messages(tokenizer, with_system(prompt, system, "row_first"))
+
+
+def render_messages(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message]) -> list[int]:
     """Return the ids up to where the assistant's answer begins.
 
-    A prompt without the text of a special token is tokenised in one piece, as chat servers do. One
-    with such a text is tokenised in pieces: the template's parts, and each text with special
-    tokens split.
+    Messages without the text of a special token are tokenised in one piece, as chat servers do.
+    Where one has such a text, they are tokenised in pieces: the template's parts, and each
+    message's text with special tokens split.
 
     Raises:
-        PersynError: as for ``render``, or the prompt renders to nothing.
+        PersynError: as for ``render``, or they render to nothing.
     """
-    texts = _texts(system, prompt)
-    rendered = _apply_template(tokenizer, texts, generation_prompt=True)
-    if any(_holds_special(tokenizer, text) for text in texts.values()):
-        ids = [i for piece in _pieces(tokenizer, texts, rendered) for i in piece]
+    rendered = _apply_template(tokenizer, messages, generation_prompt=True)
+    # Joined: a template may print one text right behind another.
+    if _holds_special(tokenizer, "".join(message.content for message in messages)):
+        ids = [i for piece in _pieces(tokenizer, messages, rendered) for i in piece]
     else:
         ids = _template_ids(tokenizer, rendered)
     if not ids:
@@ -88,9 +93,9 @@ def render_prompt(
 
 def closing_ids(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
     """Return the ids of everything that the template puts after an assistant's answer."""
-    texts = {"user": _SENTINELS["user"], "assistant": _SENTINELS["assistant"]}
-    rendered = _apply_template(tokenizer, texts, generation_prompt=False)
-    _, found, tail = rendered.rpartition(_SENTINELS["assistant"])
+    user, assistant = _sentinels((Message("user", ""), Message("assistant", "")))
+    rendered = _apply_template(tokenizer, (user, assistant), generation_prompt=False)
+    _, found, tail = rendered.rpartition(assistant.content)
     if not found:
         raise PersynError("The chat template omits the assistant's message.")
     return _template_ids(tokenizer, tail)
@@ -145,20 +150,26 @@ def show_mask(tokenizer: "PreTrainedTokenizerBase", rendered: Rendered) -> str:
     return "".join(f"\x1b[{colour}m{tokenizer.decode(ids)}\x1b[0m" for colour, ids in parts if ids)
 
 
-def _texts(system: str | None, prompt: str) -> dict[str, str]:
-    return {"user": prompt} if system is None else {"system": system, "user": prompt}
+def _sentinels(messages: Sequence[Message]) -> list[Message]:
+    """Return the same roles with texts that a template prints as they are, each another one."""
+    return [
+        Message(message.role, f"persyn{message.role}{place}sentinel7391")
+        for place, message in enumerate(messages)
+    ]
 
 
 def _apply_template(
-    tokenizer: "PreTrainedTokenizerBase", texts: dict[str, str], generation_prompt: bool
+    tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message], generation_prompt: bool
 ) -> str:
     from jinja2 import TemplateError
 
-    messages = [{"role": role, "content": text} for role, text in texts.items()]
-    roles = ", ".join(texts)
+    several = len(messages) > _SHOWN
+    roles = ", ".join(message.role for message in messages[:_SHOWN]) + (", …" if several else "")
+    if (tokenizer.chat_template or BASE_TEMPLATE).endswith(BASE_TEMPLATE):
+        _check_turns(tokenizer, messages, roles)
     try:
         rendered = tokenizer.apply_chat_template(
-            messages,
+            as_rows(messages),
             chat_template=None if tokenizer.chat_template else BASE_TEMPLATE,
             add_generation_prompt=generation_prompt,
             tokenize=False,
@@ -166,7 +177,7 @@ def _apply_template(
     except (TemplateError, *_TEMPLATE_FAULTS) as error:
         raise PersynError(f"The chat template rejects messages of {roles}: {error}") from error
     for address in _ADDRESS.findall(rendered):
-        if not any(address in text for text in texts.values()):
+        if not any(address in message.content for message in messages):
             raise PersynError(
                 f"The chat template prints an object's memory address, which differs in every run, "
                 f"for messages of {roles}."
@@ -175,34 +186,59 @@ def _apply_template(
 
 
 def _pieces(
-    tokenizer: "PreTrainedTokenizerBase", texts: dict[str, str], rendered: str
+    tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message], rendered: str
 ) -> Iterator[list[int]]:
     """Yield the ids of each part of the template and of each text between them."""
-    skeleton = _apply_template(
-        tokenizer, {role: _SENTINELS[role] for role in texts}, generation_prompt=True
-    )
-    roles = {_SENTINELS[role]: role for role in texts}
-    pieces = re.split(f"({'|'.join(roles)})", skeleton)
-    texts = _texts_as_rendered(pieces, roles, texts, rendered)
-    for piece in pieces:
-        if piece in roles:
-            yield _text_ids(tokenizer, texts[roles[piece]])
+    sentinels = _sentinels(messages)
+    skeleton = _apply_template(tokenizer, sentinels, generation_prompt=True)
+    texts = {s.content: m.content for s, m in zip(sentinels, messages, strict=True)}
+    pieces = re.split(f"({'|'.join(texts)})", skeleton)
+    for piece, text in zip(pieces, _as_rendered(pieces, texts, rendered), strict=True):
+        if piece in texts:
+            yield _text_ids(tokenizer, text)
         elif piece:
             yield _template_ids(tokenizer, piece)
 
 
-def _texts_as_rendered(
-    pieces: list[str], roles: dict[str, str], texts: dict[str, str], rendered: str
-) -> dict[str, str]:
-    """Return the texts as the template prints them: unchanged, or with whitespace stripped."""
-    for choice in product(*((text, text.strip()) for text in texts.values())):
-        candidate = dict(zip(texts, choice, strict=True))
-        if "".join(candidate[roles[p]] if p in roles else p for p in pieces) == rendered:
-            return candidate
+def _as_rendered(pieces: list[str], texts: dict[str, str], rendered: str) -> list[str]:
+    """Return what the template prints for each piece, a sentinel of ``texts`` or a part of its own.
+
+    It prints a text unchanged, or with whitespace stripped.
+    """
+    found: dict[int, list[str]] = {0: []}  # by where in ``rendered`` they end
+    for piece in pieces:
+        text = texts.get(piece, piece)
+        choices = (text, text.strip()) if piece in texts else (text,)
+        ends: dict[int, list[str]] = {}
+        for start, before in found.items():
+            for choice in choices:
+                if rendered.startswith(choice, start):
+                    ends.setdefault(start + len(choice), [*before, choice])
+        found = ends
+    if len(rendered) in found:
+        return found[len(rendered)]
     raise PersynError(
         "The chat template rewrites a message that contains the text of a special token, "
         "so it cannot be kept as text."
     )
+
+
+def _check_turns(
+    tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message], roles: str
+) -> None:
+    """Refuse turns that ``BASE_TEMPLATE`` cannot tell apart: an answer alone ends with a token.
+
+    Raises:
+        PersynError: names the roles.
+    """
+    turns = [message.role for message in messages if message.role != "system"]
+    alternate = turns == ["user", "assistant"] * (len(turns) // 2) + ["user"] * (len(turns) % 2)
+    if not alternate or (len(turns) > 2 and tokenizer.eos_token is None):
+        raise PersynError(
+            f"A model without a chat template cannot be given messages of {roles}: user and "
+            "assistant must take turns, and an end-of-text token end an answer. Set the model's "
+            "chat_template, or leave such rows out."
+        )
 
 
 def _special_tokens(tokenizer: "PreTrainedTokenizerBase") -> dict[int, str]:

@@ -18,6 +18,7 @@ from pydantic import (
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode
+from persyn_kedro.foundations.prompts.conversation import RowSystem
 from persyn_kedro.foundations.settings.base import (
     FREE_TEXT,
     IF_SET,
@@ -231,6 +232,9 @@ class TeacherSettings(Group):
     model: ModelName = Field(description="one of models")
     system: Annotated[str | None, FREE_TEXT] = Field(
         None, description="a system message; none: the template's default"
+    )
+    row_system: Annotated[RowSystem, IF_SET] = Field(
+        "join", description="a row's own system message: after the teacher's, instead, or left out"
     )
     sampling: SamplingSettings = SamplingSettings()
     price: Annotated[float, NO_EFFECT] = Field(

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Group, ModelName
+from persyn_kedro.foundations.settings.base import FREE_TEXT, IF_SET, NO_EFFECT, Group, ModelName
 from persyn_kedro.foundations.settings.models import SamplingSettings
 from persyn_kedro.foundations.settings.plugins import kind
 
@@ -25,6 +25,8 @@ class TaskSettings(Group):
 class PromptSource(Group):
     """Exactly one source of prompts. Files have ``prompt`` and, if known, ``reference``.
 
+    A row without a prompt may have a conversation, in OpenAI's form or in ShareGPT's.
+
     ``file`` is a path or URL of a file, a directory or a glob (``storage.prompt_files``).
     """
 
@@ -43,6 +45,21 @@ class PromptSource(Group):
     reference_column: str = Field(
         "reference", description="column of the reference; a list holds alternatives"
     )
+    messages_column: Annotated[str, IF_SET] = Field(
+        "messages",
+        description="column of a conversation, if a row has no prompt: role and content",
+    )
+    conversations_column: Annotated[str, IF_SET] = Field(
+        "conversations", description="the same in ShareGPT's form: from and value"
+    )
+    last_answer: Annotated[Literal["refuse", "reference"], IF_SET] = Field(
+        "refuse",
+        description="of a conversation that ends with the assistant: an error, or cut off and "
+        "used as the reference of a row without one",
+    )
+    keep: Annotated[list[str], IF_SET] = Field(
+        [], description="more columns to copy to sft_dataset and the exports"
+    )
     limit: int | None = Field(None, ge=1, description="read only the first rows; files and hub")
     prompt_suffix: Annotated[str, FREE_TEXT] = Field("", description="appended to every prompt")
 
@@ -54,7 +71,11 @@ class PromptSource(Group):
         wrong = [name for name in ("hub_config", "hub_split", "hub_revision") if name in given]
         if wrong and not self.hub:
             raise ValueError(f"{wrong[0]} is only for hub sources")
-        columns = [n for n in ("limit", "prompt_column", "reference_column") if n in given]
+        names = (
+            "limit", "prompt_column", "messages_column", "conversations_column", "last_answer",
+            "reference_column", "keep",
+        )  # fmt: skip
+        columns = [n for n in names if n in given]
         if columns and self.tasks:
             raise ValueError(f"{columns[0]} is only for file and hub sources; tasks have a size")
         return self

@@ -4,9 +4,16 @@ from .added import with_added as with_added
 from .checks import TableCheck as TableCheck
 from .lazy_reads import telling as telling
 from .memory import give_back as give_back
+from .messages import (
+    PROMPT as PROMPT,
+    columns_of as columns_of,
+    prompt_of as prompt_of,
+    prompts_of as prompts_of,
+)
 from .registry import COLUMNS as COLUMNS
 from .rows import (
     BLOCK as BLOCK,
+    PromptColumns as PromptColumns,
     TableRows as TableRows,
     TextColumn as TextColumn,
     read_blocks as read_blocks,

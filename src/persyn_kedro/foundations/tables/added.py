@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-ADDED = {"cached_prompt_tokens", "whole_cached_prompt_tokens"}
+ADDED = {"cached_prompt_tokens", "whole_cached_prompt_tokens", "messages", "kept"}
 
 
 def lacking(found: pa.Schema, wanted: pa.Schema) -> list[pa.Field]:

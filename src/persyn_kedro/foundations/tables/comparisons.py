@@ -15,6 +15,7 @@ from persyn_kedro.foundations.tables.declare import (
     one_of,
     text,
 )
+from persyn_kedro.foundations.tables.messages import messages_column
 
 ALLOCATIONS = Table(
     "allocations",
@@ -68,6 +69,7 @@ STRATEGY_EXAMPLES = Table(
         hex_id("response_key"),
         text("prompt"),
         text("response", "as trained on"),
+        messages_column(),
     ],
 )
 # One row for each student (strategy, seed) and test prompt.

@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 from persyn_kedro.foundations.tables.declare import Between, Table, anything, hex_id, one_of, text
+from persyn_kedro.foundations.tables.messages import kept_column, messages_column
 
 _PLACES = ["calibration/fit", "calibration/holdout", "train/sft", "train/withheld", "test/"]
 
@@ -10,11 +11,13 @@ SOURCE_PROMPTS = Table(
     "source_prompts",
     ["prompt_id"],
     [
-        hex_id("prompt_id", "foundations.hashing.text_id of the prompt"),
-        text("prompt"),
+        hex_id("prompt_id", "foundations.prompts.prompt_id_of the prompt"),
+        text("prompt", "of a conversation, a transcript"),
         anything("reference", pa.string(), "null if unknown"),
         text("source", "file name, hub id or reasoning-gym task"),
         anything("metadata", pa.string(), "JSON: a reasoning-gym entry, or null"),
+        messages_column(),
+        kept_column(),
     ],
 )
 PROMPTS = Table(

@@ -1,17 +1,22 @@
 """Tables on disk, a block of rows at a time."""
 
 import copy
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import overload
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.tables.memory import give_back
+from persyn_kedro.foundations.tables.messages import PROMPT, prompts_of
 
 BLOCK = 16_384  # rows; also of the row groups that this project writes
 FEW = 1024
+
+Value = TypeVar("Value")
 
 
 class TableRows:
@@ -22,7 +27,6 @@ class TableRows:
     """
 
     def __init__(self, dataset: pads.Dataset, columns: Sequence[str]) -> None:
-        self._columns = list(columns)
         self._schema = pa.schema([dataset.schema.field(name) for name in columns])
         self._pieces = list(_row_groups(dataset))
         self._starts = np.cumsum([0, *(_count(piece) for piece in self._pieces)])
@@ -62,45 +66,65 @@ class TableRows:
             yield rows[start : start + FEW], self.take(rows[start : start + FEW])
 
     def _read(self, piece: int) -> pa.Table:
-        found = self._pieces[piece].to_table(schema=self._schema, columns=self._columns)
-        return found.combine_chunks()
+        return self._pieces[piece].to_table(schema=self._schema).combine_chunks()
 
 
-class TextColumn(Sequence[str]):
-    """A text column of a table on disk, as a sequence that is read on demand.
+class _OnDemand(Sequence[Value], Generic[Value]):
+    """A value for each row of a table on disk, as a sequence that is read on demand.
 
     It can be passed to another process.
     """
 
-    def __init__(self, dataset: pads.Dataset, column: str) -> None:
-        self._dataset, self._column = dataset, column
+    def __init__(self, dataset: pads.Dataset, *columns: str) -> None:
+        self._dataset, self._columns = dataset, columns
         self._rows: TableRows | None = None
 
     def __len__(self) -> int:
         return len(self._table)
 
     @overload
-    def __getitem__(self, place: int) -> str: ...
+    def __getitem__(self, place: int) -> Value: ...
     @overload
-    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: slice) -> list[Value]: ...
 
-    def __getitem__(self, place: int | slice) -> str | list[str]:
+    def __getitem__(self, place: int | slice) -> Value | list[Value]:
         if isinstance(place, slice):
             rows = np.arange(*place.indices(len(self)))
-            return self._table.take(rows)[self._column].to_pylist()
+            return self._values(self._table.take(rows))
         return self[range(len(self))[place] : range(len(self))[place] + 1][0]
+
+    @abstractmethod
+    def _values(self, rows: pa.Table) -> list[Value]:
+        """Return the values of these rows."""
 
     @property
     def _table(self) -> TableRows:
         if self._rows is None:
-            self._rows = TableRows(self._dataset, [self._column])
+            self._rows = TableRows(self._dataset, self._columns)
         return self._rows
 
-    def __getstate__(self) -> tuple[pads.Dataset, str]:
-        return self._dataset, self._column
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self._dataset, *self._columns
 
-    def __setstate__(self, state: tuple[pads.Dataset, str]) -> None:
-        self.__init__(*state)  # type: ignore[misc]
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _OnDemand.__init__(self, *state)
+
+
+class TextColumn(_OnDemand[str]):
+    """A text column."""
+
+    def _values(self, rows: pa.Table) -> list[str]:
+        return rows[self._columns[0]].to_pylist()
+
+
+class PromptColumns(_OnDemand[Prompt]):
+    """The prompts of a table."""
+
+    def __init__(self, prompts: pads.Dataset) -> None:
+        super().__init__(prompts, *PROMPT)
+
+    def _values(self, rows: pa.Table) -> list[Prompt]:
+        return prompts_of(rows)
 
 
 def read_blocks(
@@ -122,8 +146,8 @@ def read_blocks(
 
 
 def texts_alone(prompts: pads.Dataset) -> pads.Dataset:
-    """Return a table of prompts with only their ids and texts."""
-    columns = [prompts.schema.field(name) for name in ("prompt_id", "prompt")]
+    """Return a table of prompts with only their ids, texts and messages."""
+    columns = [prompts.schema.field(name) for name in ("prompt_id", *PROMPT)]
     return prompts.replace_schema(pa.schema(columns))
 
 

@@ -2,7 +2,15 @@
 
 import pyarrow as pa
 
-from persyn_kedro.foundations.tables import answers, comparisons, labels, prompts, routing, training
+from persyn_kedro.foundations.tables import (
+    answers,
+    comparisons,
+    labels,
+    messages,
+    prompts,
+    routing,
+    training,
+)
 
 SOURCE_PROMPTS, PROMPTS = prompts.SOURCE_PROMPTS.schema, prompts.PROMPTS.schema
 CALIBRATION_SET, TEST_SET = prompts.CALIBRATION_SET.schema, prompts.TEST_SET.schema
@@ -21,7 +29,7 @@ ASSIGNMENTS = routing.ASSIGNMENTS.schema
 ALPHA_SCORES = routing.ALPHA_SCORES.schema
 ROUTER_SCORES = routing.ROUTER_SCORES.schema
 STORED_SCORES = routing.STORED_SCORES
-MESSAGE, MESSAGES = training.MESSAGE, training.MESSAGES
+MESSAGE, MESSAGES = messages.MESSAGE, messages.MESSAGES
 SFT_DATASET = training.SFT_DATASET.schema
 PREFERENCE_PAIRS = training.PREFERENCE_PAIRS.schema
 ALLOCATIONS = comparisons.ALLOCATIONS.schema

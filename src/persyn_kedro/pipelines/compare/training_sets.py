@@ -34,6 +34,7 @@ from persyn_kedro.domain.training_set import (
     sum_calls,
 )
 from persyn_kedro.foundations.models import resolve_models
+from persyn_kedro.foundations.prompts import Prompt
 from persyn_kedro.foundations.settings import (
     CompareSettings,
     EngineSettings,
@@ -161,7 +162,7 @@ def generate_strategies(
     allocated = allocations.to_table()
     made = []
 
-    def ask(wanted: dict[str, list[tuple[str, str]]]) -> tuple[pa.Table, pa.Table]:
+    def ask(wanted: dict[str, list[tuple[str, Prompt]]]) -> tuple[pa.Table, pa.Table]:
         responses, calls = answer(wanted, recipes, response_store, engine, seed, ledger, go_on=True)
         made.append(calls)
         return responses, calls
@@ -207,7 +208,7 @@ def build_strategy_examples(
 
     tokenizer = load_tokenizer(untrained(models, student))
 
-    def short_enough(prompt: str, response: str) -> bool:
+    def short_enough(prompt: Prompt, response: str) -> bool:
         return fits(tokenizer, student.system, prompt, response, sft.max_length)
 
     return strategy_examples(

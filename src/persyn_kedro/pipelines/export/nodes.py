@@ -80,6 +80,7 @@ def collect_facts(
         "seed": seed,
         "rows": {split: n for split, n in counts.items() if n},
         "calibration": report_summary["prompts"]["calibration"],
+        "kept": prepare.source.keep,
         "teachers": teachers_facts(
             rows,
             routed_responses.to_table(

@@ -9,7 +9,7 @@ from persyn_kedro.domain.rewards import compute_rewards
 from persyn_kedro.domain.routers import assign, check_assignments, router_class
 from persyn_kedro.domain.teachers import pool_identity, resolve_recipes
 from persyn_kedro.foundations.settings import Models, Needs, RouteSettings, Teachers, step
-from persyn_kedro.foundations.tables import TextColumn
+from persyn_kedro.foundations.tables import PromptColumns, TextColumn
 
 
 @step(
@@ -28,5 +28,5 @@ def route_prompts(
     The split of a prompt does not matter: after a new split, no prompt is scored again.
     """
     pool = pool_identity(resolve_recipes(teachers, models))
-    ids, texts = TextColumn(source_prompts, "prompt_id"), TextColumn(source_prompts, "prompt")
-    return assign(ids, texts, router, pool, settings.batch_size)
+    ids, prompts = TextColumn(source_prompts, "prompt_id"), PromptColumns(source_prompts)
+    return assign(ids, prompts, router, pool, settings.batch_size)

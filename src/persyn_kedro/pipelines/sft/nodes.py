@@ -11,6 +11,7 @@ from persyn_kedro.domain.student import train_student_job
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.processes import current, run_in_ranks
+from persyn_kedro.foundations.prompts import as_prompt, from_rows
 from persyn_kedro.foundations.settings import Models, Needs, SftSettings, StudentSettings, step
 
 log = logging.getLogger(__name__)
@@ -40,11 +41,14 @@ def train_student(
     curve = run_in_ranks(
         train_student_job,
         [
-            {"prompt": r["prompt"][-1]["content"], "response": r["completion"][0]["content"]}
+            {
+                "prompt": as_prompt(from_rows(r["prompt"])),
+                "response": r["completion"][0]["content"],
+            }
             for r in rows
         ],
         resolve_models(models, [student.model])[student.model],
-        student.system,
+        None,  # the rows have it
         settings,
         seed,
         workspace,

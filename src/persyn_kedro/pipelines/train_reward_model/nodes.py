@@ -31,6 +31,7 @@ from persyn_kedro.foundations.settings import (
     step,
     thinks_of,
 )
+from persyn_kedro.foundations.tables import PROMPT, prompt_of
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def pair_answers(
     pairs = preference_pairs(
         calibration_responses.to_table(),
         quality.to_table(),
-        select_rows(prompts, CALIBRATION, columns=["prompt_id", "prompt", "part"]),
+        select_rows(prompts, CALIBRATION, columns=["prompt_id", *PROMPT, "part"]),
         thinks_of(models, teachers),
         settings.pairs_per_prompt,
         seed,
@@ -85,7 +86,10 @@ def train_reward_model(
     rows = preference_pairs.to_table(filter=pc.field("part") == "fit").to_pylist()
     curve = run_in_child(
         train_reward_model_job,
-        [{name: row[name] for name in ("prompt", "chosen", "rejected")} for row in rows],
+        [
+            {"prompt": prompt_of(row), "chosen": row["chosen"], "rejected": row["rejected"]}
+            for row in rows
+        ],
         resolve_models(models, [settings.model])[settings.model],
         settings,
         seed,
@@ -123,7 +127,7 @@ def measure_reward_model(
         local=str(directory), dtype=origin.dtype, allow_remote_code=origin.allow_remote_code
     )
     requests = [
-        ((i, side), row["prompt"], row[side])
+        ((i, side), prompt_of(row), row[side])
         for i, row in enumerate(rows)
         for side in ("chosen", "rejected")
     ]

@@ -18,7 +18,9 @@ from persyn_kedro.domain.teachers import Recipe, pool_identity, resolve_recipes
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.processes import run_in_child
+from persyn_kedro.foundations.prompts import Prompt
 from persyn_kedro.foundations.settings import Models, Needs, Teachers, TrainRouterSettings, step
+from persyn_kedro.foundations.tables import prompt_of
 
 
 @step(
@@ -38,11 +40,11 @@ def fit_router(
     """Return the router's directory and its loss by epoch."""
     recipes = resolve_recipes(teachers, models)
     _check_rewards(rewards, recipes)
-    texts, matrix = _examples(prompts, rewards, teachers, "fit")
+    asked, matrix = _examples(prompts, rewards, teachers, "fit")
     directory = workspace / "router"
     backbone = resolve_models(models, [settings.backbone])[settings.backbone]
     pool = pool_identity(recipes)
-    return directory, fit_and_save(texts, matrix, settings, backbone, seed, pool, directory)
+    return directory, fit_and_save(asked, matrix, settings, backbone, seed, pool, directory)
 
 
 @step(
@@ -59,11 +61,11 @@ def measure_router(
     settings: TrainRouterSettings,
 ) -> dict[str, Any]:
     """Return Hit@k and regret of router, constant and random on the held-out prompts."""
-    texts, held_out = _examples(prompts, rewards, teachers, "holdout")
+    asked, held_out = _examples(prompts, rewards, teachers, "holdout")
     _, fitted = _examples(prompts, rewards, teachers, "fit")
     batches = run_in_child(
         score_prompts_job,
-        texts,
+        asked,
         router,
         pool_identity(resolve_recipes(teachers, models)),
         settings.batch_size,
@@ -89,12 +91,12 @@ def _check_rewards(rewards: pads.Dataset, recipes: list[Recipe]) -> None:
 
 def _examples(
     prompts: pads.Dataset, rewards: pads.Dataset, teachers: Teachers, part: str
-) -> tuple[list[str], np.ndarray]:
-    """Return the texts and the (n, K) rewards of the calibration prompts of one part."""
+) -> tuple[list[Prompt], np.ndarray]:
+    """Return the prompts and the (n, K) rewards of the calibration prompts of one part."""
     rows, matrix = calibration_examples(prompts, rewards.to_table(), list(teachers.root), part)
     if not rows:
         raise PersynError(
             f"No calibration prompt falls into the router's {part} part: add prompts or raise "
             "prepare.calibration_fraction."
         )
-    return [row["prompt"] for row in rows], matrix
+    return [prompt_of(row) for row in rows], matrix

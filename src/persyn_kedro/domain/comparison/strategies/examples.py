@@ -9,14 +9,16 @@ import pyarrow as pa
 from persyn_kedro.domain.comparison.strategies.allocation import ON_CALIBRATION, PERSYN
 from persyn_kedro.domain.training_set.merge import trainable_text
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.experiments import CompareSettings
 from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.tables.messages import columns_of
 
 VERSION = 1  # raise it when the same inputs give another result
 
 Sets = dict[str, dict[str, dict[str, Any]]]  # by strategy and prompt_id
-Fits = Callable[[str, str], bool]  # (prompt, response): short enough for training
+Fits = Callable[[Prompt, str], bool]  # (prompt, response): short enough for training
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Trainable:
     allow_truncated: bool
     fits: Fits
 
-    def text(self, row: Mapping[str, Any], prompt: str) -> str | None:
+    def text(self, row: Mapping[str, Any], prompt: Prompt) -> str | None:
         """Return the training text of a row of ``schemas.STRATEGY_RESPONSES``, None if unusable."""
         text = trainable_text(row, self.thinks[row["teacher"]], self.allow_truncated)
         return text if text is not None and self.fits(prompt, text) else None
@@ -41,7 +43,7 @@ class Trainable:
 def strategy_examples(
     responses: pa.Table,
     asked: Mapping[str, Sequence[str]],
-    prompts: Mapping[str, str],
+    prompts: Mapping[str, Prompt],
     trainable: Trainable,
     settings: CompareSettings,
 ) -> tuple[pa.Table, dict[str, Any]]:
@@ -55,7 +57,7 @@ def strategy_examples(
     Args:
         responses: rows of ``schemas.STRATEGY_RESPONSES``.
         asked: by strategy, the prompt_ids that it should have.
-        prompts: text by prompt_id.
+        prompts: by prompt_id.
 
     Returns:
         tuple: The table, and ``{"prompts": {strategy: number asked}, "usable": {strategy: number
@@ -88,7 +90,7 @@ def strategy_examples(
 def _usable(
     responses: pa.Table,
     asked: Mapping[str, Sequence[str]],
-    prompts: Mapping[str, str],
+    prompts: Mapping[str, Prompt],
     trainable: Trainable,
 ) -> Sets:
     sets: Sets = {name: {} for name in asked}
@@ -100,8 +102,8 @@ def _usable(
         if text is None:
             continue
         names = ("strategy", "prompt_id", "teacher", "response_key")
-        example = {name: row[name] for name in names}
-        sets[row["strategy"]][row["prompt_id"]] = {**example, "prompt": prompt, "response": text}
+        example = {**{name: row[name] for name in names}, **columns_of(prompt), "response": text}
+        sets[row["strategy"]][row["prompt_id"]] = example
     return sets
 
 

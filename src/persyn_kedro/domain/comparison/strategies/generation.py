@@ -15,10 +15,11 @@ from persyn_kedro.domain.comparison.strategies.rules import Choices, choice_plac
 from persyn_kedro.domain.prompts.chosen import ChosenPrompts
 from persyn_kedro.domain.prompts.select import places_of
 from persyn_kedro.domain.training_set.routed import Check, Rounds, Wanted, routed_rounds
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.steps import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
 
-Union = dict[str, list[tuple[str, str]]]  # {teacher: [(prompt_id, prompt)]}
+Union = dict[str, list[tuple[str, Prompt]]]  # {teacher: [(prompt_id, prompt)]}
 # union -> (responses, calls), tables of schemas.RESPONSES and CALLS
 Ask = Callable[[Union], tuple[pa.Table, pa.Table]]
 Asked = dict[str, list[dict[str, Any]]]  # by strategy, all responses that it asked for
@@ -86,7 +87,7 @@ def _advance(
 
 def _union(wants: Mapping[str, Wanted], teachers: list[str]) -> Union:
     """Return what any strategy wants, each pair once, in the pool's order."""
-    union: dict[str, dict[str, str]] = defaultdict(dict)
+    union: dict[str, dict[str, Prompt]] = defaultdict(dict)
     for wanted in wants.values():
         for teacher, pairs in wanted.items():
             union[teacher].update(pairs)

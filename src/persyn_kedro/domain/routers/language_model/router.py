@@ -14,6 +14,7 @@ from persyn_kedro.domain.routers.language_model.checkpoint import RouterCheckpoi
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes.ranks import group
 from persyn_kedro.foundations.progress import add_tokens, watching
+from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.routers import LanguageModelRouterSettings
 
@@ -40,7 +41,7 @@ class LanguageModelRouter(TeacherRouter):
     _tokenizer: Any
     _head: Any
 
-    def fit_valid(self, prompts: list[str], rewards: np.ndarray) -> Iterator[dict[str, float]]:
+    def fit_valid(self, prompts: list[Prompt], rewards: np.ndarray) -> Iterator[dict[str, float]]:
         """Yield each epoch's loss, in nats: the mean over its batches.
 
         AdamW with gradients clipped to norm 1, linear warm-up, then linear decay. In a
@@ -82,7 +83,7 @@ class LanguageModelRouter(TeacherRouter):
                 yield curve[-1]
         self._model.eval()
 
-    def score_batches(self, prompts: Sequence[str], batch_size: int) -> Iterator[np.ndarray]:
+    def score_batches(self, prompts: Sequence[Prompt], batch_size: int) -> Iterator[np.ndarray]:
         """Yield (b, K) float32 scores, in prompt order."""
         import torch
 
@@ -91,7 +92,7 @@ class LanguageModelRouter(TeacherRouter):
             with torch.inference_mode():
                 yield self._scores(ids).float().cpu().numpy()
 
-    def points(self, prompts: Sequence[str]) -> np.ndarray:
+    def points(self, prompts: Sequence[Prompt]) -> np.ndarray:
         """Return the (n, hidden) float32 hidden states that the head reads."""
         import torch
 
@@ -135,7 +136,7 @@ class LanguageModelRouter(TeacherRouter):
         torch.nn.init.zeros_(self._head.weight)
         torch.nn.init.zeros_(self._head.bias)
 
-    def _encode(self, prompts: Sequence[str]) -> list[list[int]]:
+    def _encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         longest = embeddings.longest(self._model, self.settings.max_prompt_tokens)
         return embeddings.encode(self._tokenizer, prompts, longest)
 

@@ -1,0 +1,140 @@
+"""The guide's conversations through the whole DAG, on tiny random models, beside plain prompts."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import Run, make_project
+from tests.support import guides
+from tests.support.catalog import load
+
+SUM = "What is {0} plus {1}?"
+ROLES = {"system", "user", "assistant"}
+
+
+def talk(number: int) -> dict[str, Any]:
+    """Return a row in one of the forms, in turn."""
+    ask, then = SUM.format(number, 1), SUM.format(number, 2)
+    system = [{"role": "system", "content": "Tutor a child."}]
+    turns = [ask, f"It is {number + 1}.<|im_end|>", then]
+    messages = [{"role": ("user", "assistant")[i % 2], "content": t} for i, t in enumerate(turns)]
+    sharegpt = [{"from": ("human", "gpt")[i % 2], "value": text} for i, text in enumerate(turns)]
+    answered = {"role": "assistant", "content": f"{number + 2}"}
+    return [
+        {"prompt": ask, "reference": f"{number + 1}"},
+        {"messages": [*system, *messages], "reference": f"{number + 2}"},
+        {"conversations": sharegpt, "reference": f"{number + 2}"},
+        {"messages": [*messages, answered]},
+    ][number % 4]
+
+
+def write_settings(directory: Path) -> None:
+    """Write the smoke settings with the guide's source, teachers' rule and a student's system."""
+    guide = guides.settings("conversations")
+    smoke = yaml.safe_load((directory / "conf/smoke/parameters.yml").read_text())
+    smoke["prepare"]["source"] = {**guide["prepare"]["source"], "keep": ["subject", "id"]}
+    smoke["student"]["system"] = "Be a student."
+    smoke["compare_routers"] = {"kinds": ["knn"], "folds": 2, "sizes": [1.0], "resamples": 100}
+    smoke["compare"] = {**smoke["compare"], "strategies": ["persyn", "strong"], "alphas": []}
+    given = [teacher["row_system"] for teacher in guide["teachers"].values()]
+    for teacher, rule in zip(("a-brief", "a-steps"), given, strict=True):
+        smoke["teachers"][teacher]["row_system"] = rule
+    (directory / "conf/mine").mkdir()
+    (directory / "conf/mine/parameters.yml").write_text(yaml.safe_dump(smoke, sort_keys=False))
+    (directory / "conf/mine/globals.yml").write_text("data: data/mine\n")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    directory = tmp_path_factory.mktemp("talks")
+    run = make_project(directory)
+    write_settings(directory)
+    (guide,) = (guide for guide in guides.GUIDES if guide.stem == "conversations")
+    rows = [row for text in guides.blocks(guide, "jsonl") for row in text.splitlines()]
+    rows += [json.dumps({**talk(n), "subject": f"s{n % 2}", "id": n}) for n in range(36)]
+    (directory / "my_chats.jsonl").write_text("\n".join(rows))
+    run("run", "--env=mine")
+    yield run
+
+
+def table(run: Run, name: str) -> list[dict[str, Any]]:
+    return load(run.directory, name, "mine")  # type: ignore[attr-defined]
+
+
+def test_every_prompt_is_labelled_routed_and_answered(run: Run) -> None:
+    prompts = {row["prompt_id"]: row for row in table(run, "prompts")}
+    assert len(prompts) == 40
+    assert sum(row["messages"] is None for row in prompts.values()) == 11
+    answers = table(run, "calibration_responses") + table(run, "routed_responses")
+    assert {a["prompt_id"] for a in answers} == {
+        p for p, row in prompts.items() if row["split"] != "test"
+    }
+    assert all(answer["error"] is None for answer in answers)
+    scored = table(run, "token_statistics")
+    assert any(row["tokens"] for row in scored)
+    assert all(bool(row["tokens"]) == bool(row["logp"]) for row in scored)
+    assert len(table(run, "assignments")) == 40
+    assert {r["prompt_id"] for r in table(run, "test_responses_after")} == {
+        p for p, row in prompts.items() if row["split"] == "test"
+    }
+
+
+def test_the_training_set_has_whole_conversations_and_the_students_system_last(run: Run) -> None:
+    prompts = {row["prompt_id"]: row for row in table(run, "prompts")}
+    rows = table(run, "sft_dataset")
+    assert {tuple(m["role"] for m in row["prompt"]) for row in rows} >= {
+        ("system", "user"), ("system", "user", "assistant", "user"),
+    }  # fmt: skip
+    for row in rows:
+        asked = prompts[row["prompt_id"]]
+        own = asked["messages"] or [{"role": "user", "content": asked["prompt"]}]
+        given = own[0]["content"] + "\n\n" if own[0]["role"] == "system" else ""
+        system, *turns = row["prompt"]
+        assert system == {"role": "system", "content": given + "Be a student."}
+        assert turns == [message for message in own if message["role"] != "system"]
+        assert [message["role"] for message in row["completion"]] == ["assistant"]
+
+
+def test_explain_trace_and_report_show_a_transcript(run: Run) -> None:
+    row = next(r for r in table(run, "sft_dataset") if len(r["prompt"]) == 4)
+    done = run("explain", row["prompt_id"], "--env=mine", "--json")
+    found = json.loads(done.stdout[done.stdout.index("{") :])
+    assert "\n\nAssistant: " in found["prompt"]
+    done = run("trace", row["prompt_id"], "--env=mine")
+    found = json.loads(done.stdout[done.stdout.index("{") :])
+    assert found["prompt"]["messages"][-1] == row["prompt"][-1]
+    assert found["prompt"]["prompt"].endswith(row["prompt"][-1]["content"])
+
+
+def test_nothing_is_redone_or_asked_again(run: Run) -> None:
+    done = run("run", "--env=mine")
+    assert "Doing" not in done.stdout
+    run("run", "--env=mine", "--pipelines=plan")
+    plan = {(row["step"], row["teacher"]): row["calls"] for row in table(run, "plan")}
+    assert {calls for (step, _), calls in plan.items() if step != "evaluate"} == {0}
+    assert plan["evaluate", "student before"] == 0
+
+
+def test_strategies_are_compared_and_the_set_exported_with_conversations(run: Run) -> None:
+    run("run", "--env=mine", "--pipelines=compare_routers")
+    run("run", "--env=mine", "--pipelines=compare")
+    examples = table(run, "strategy_examples")
+    assert any(row["messages"] for row in examples) and not all(row["messages"] for row in examples)
+    run("run", "--env=mine", "--pipelines=export")
+    import pyarrow.parquet as pq
+
+    (file,) = (run.directory / "data/mine/09_export").rglob("train.parquet")  # type: ignore
+    exported = pq.read_table(file)
+    chats = exported["messages"].to_pylist()
+    assert {m["role"] for chat in chats for m in chat} == ROLES
+    assert all(chat[-1]["role"] == "assistant" for chat in chats)
+    assert max(map(len, chats)) == 5
+    pairs = zip(exported["subject"].to_pylist(), exported["id"].to_pylist(), strict=True)
+    assert {(subject, number) for subject, number in pairs if number} <= {
+        (f"s{n % 2}", f"{n}") for n in range(36)
+    }
+    assert set(exported["subject"].to_pylist()) >= {"s0", "s1"}
