@@ -170,6 +170,7 @@ def ours(
     url: str, calls: int, at_once: int, directory: Path, teachers: int = 1, chunk: int = 32
 ) -> Callable[[], Any]:
     """Ask as a run does: prompts from disk, a store, a budget, and a ledger."""
+    import aiohttp  # noqa: F401 - the package imports it as late as it can
     import numpy as np
     import pyarrow as pa
     import pyarrow.dataset as pads
@@ -194,8 +195,8 @@ def ours(
         for texts in blocks(calls, BLOCK):
             columns = {"prompt_id": [text_id(text) for text in texts], "prompt": texts}
             writer.write_table(pa.table(columns), row_group_size=BLOCK)
-    rows, ids = TableRows(pads.dataset(path), ["prompt"]), pq.read_table(path)["prompt_id"]
-    prompts = ChosenPrompts(rows, ids.combine_chunks(), np.arange(calls))
+    ids = pq.read_table(path, columns=["prompt_id"])["prompt_id"].combine_chunks()
+    prompts = ChosenPrompts(TableRows(pads.dataset(path), ["prompt"]), ids, np.arange(calls))
     names = [f"m{n}" for n in range(teachers)]
     recipes = [
         Recipe(

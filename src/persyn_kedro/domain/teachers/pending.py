@@ -2,12 +2,12 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 
 import numpy as np
 import pyarrow as pa
 
-from persyn_kedro.domain.teachers.requests import Call, TeacherRequests
+from persyn_kedro.domain.teachers.requests import Call, TeacherRequests, in_blocks
 
 
 class PendingCalls:
@@ -74,7 +74,8 @@ class PendingCalls:
 
 
 def _heads(keys: pa.Array) -> np.ndarray:
-    return np.fromiter(map(_head, keys.to_pylist()), np.uint64, len(keys))
+    heads = map(_head, chain.from_iterable(in_blocks(keys)))
+    return np.fromiter(heads, np.uint64, len(keys))
 
 
 def _head(key: str) -> np.uint64:

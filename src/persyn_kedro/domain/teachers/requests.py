@@ -112,10 +112,7 @@ def requests_for(
 ) -> list[TeacherRequests]:
     """Return each teacher's requests, with the stored outcomes that need no new call."""
     ids = {r.teacher: prompt_ids(wanted.get(r.teacher, ())) for r in recipes}
-    keys = {
-        r.teacher: pa.array(map(r.response_key, ids[r.teacher].to_pylist()), pa.string())
-        for r in recipes
-    }
+    keys = {r.teacher: _keys(r, ids[r.teacher]) for r in recipes}
     owners = {recipe.shelf: recipe for recipe in recipes}
     outcomes, taken = {}, {}
     for shelf, owner in owners.items():
@@ -133,6 +130,17 @@ def requests_for(
             TeacherRequests(recipe, engine, pairs, ids[name], keys[name], outcomes[shelf], missing)
         )
     return requests
+
+
+def _keys(recipe: Recipe, ids: pa.Array) -> pa.Array:
+    blocks = [pa.array(map(recipe.response_key, block), pa.string()) for block in in_blocks(ids)]
+    return pa.concat_arrays([pa.array([], pa.string()), *blocks])
+
+
+def in_blocks(texts: pa.Array) -> Iterator[list[str]]:
+    """Yield the texts as Python objects, ``ROWS_AT_ONCE`` at a time: there may be millions."""
+    for start in range(0, len(texts), ROWS_AT_ONCE):
+        yield texts.slice(start, ROWS_AT_ONCE).to_pylist()
 
 
 def by_model(requests: Sequence[TeacherRequests]) -> list[list[TeacherRequests]]:

@@ -22,10 +22,11 @@ def results_of(requests: list[TeacherRequests]) -> tuple[pa.Table, pa.Table]:
     while requests:
         each = requests.pop(0)
         new = each.outcomes.rows(each.missing_keys)
-        outcomes.append(_outcomes(each))
         calls.append(_calls(each, new))
         failed = new.filter(pc.is_valid(new["error"])).to_pylist()
         unsettled += sum(not is_settled(row, each.engine) for row in failed)
+        del new
+        outcomes.append(_outcomes(each))
         give_back()
     return with_unsettled(pa.concat_tables(outcomes), unsettled), pa.Table.from_pylist(calls, CALLS)
 
