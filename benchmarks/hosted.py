@@ -1,6 +1,6 @@
 """Calls of hosted teachers: ours, bare clients and two peers, against a server on this machine.
 
-    .venv/bin/python benchmarks/hosted.py                   # half an hour on two cores
+    .venv/bin/python benchmarks/hosted.py                   # a quarter of an hour on two cores
     .venv/bin/python benchmarks/hosted.py --memory 10000 100000 1000000
 
 A server in a process of its own (hosted_server.py) answers after 0.5 s ± 50 %, drawn from a seed.
@@ -10,7 +10,7 @@ says so in its row. Ours has store, budget and ledger on. The ways take turns, a
 turn counts, since other work on the machine can only slow one down.
 
 Aims: 0.9 of the fastest bare client's calls per second and 1.15 of Bespoke Curator's; ten teachers
-in 1.2 of the slowest one's time alone; 1,000 at once; the same peak memory however many calls.
+in 1.2 of the slowest one's time alone; 1,000 at once; memory that hardly grows with the calls.
 """
 
 import json
