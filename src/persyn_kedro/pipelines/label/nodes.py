@@ -68,10 +68,10 @@ def answer_calibration_prompts(
     response_store: ResponseStore,
     ledger: Ledger,
 ) -> tuple[pa.Table, pa.Table]:
-    """Return K responses to each calibration prompt, and the calls made for them."""
+    """Return every teacher's responses to each calibration prompt, and the calls made for them."""
     prompts = find_texts(source_prompts, calibration_set.to_table()["prompt_id"])
     recipes = resolve_recipes(teachers, models)
-    wanted = {recipe.teacher: prompts for recipe in recipes}
+    wanted = {name: prompts.several(teacher.samples) for name, teacher in teachers.root.items()}
     return answer(wanted, recipes, response_store, engine, seed, ledger)
 
 
@@ -126,7 +126,7 @@ def score_quality(
 
 @step(
     versions_of=(compute_rewards, signal_of),
-    settings=("alpha", "learnability", "allow_truncated", "unsolved"),
+    settings=("alpha", "learnability", "allow_truncated", "unsolved", "samples"),
 )
 def normalise_rewards(
     calibration_responses: pads.Dataset,
