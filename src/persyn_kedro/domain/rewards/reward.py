@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from persyn_kedro.domain.rewards.samples import read_samples
+from persyn_kedro.domain.rewards.samples import Samples, read_samples
 from persyn_kedro.foundations.settings.steps import LabelSettings
 from persyn_kedro.foundations.tables.schemas import REWARDS
 
@@ -28,11 +28,40 @@ def normalise(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """
     values = np.asarray(values, dtype=np.float64)
     used = np.asarray(valid, dtype=bool) & np.isfinite(values)
+    return _scaled(values, used, *_ends(values, used))
+
+
+def _ends(values: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and the highest used value of each row of (n, K), as (n, 1)."""
     low = np.where(used, values, np.inf).min(axis=1, keepdims=True)
-    high = np.where(used, values, -np.inf).max(axis=1, keepdims=True)
+    return low, np.where(used, values, -np.inf).max(axis=1, keepdims=True)
+
+
+def _scaled(values: np.ndarray, used: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return the used values on the scale from ``low`` to ``high``, the others as NaN."""
     spread = np.where(high > low, high - low, 1.0)
     scaled = np.where(high > low, (np.where(used, values, 0.0) - low) / spread, 0.5)
     return np.where(used, scaled, np.nan)
+
+
+def _deviations(
+    samples: Samples, terms: Sequence[np.ndarray], valid: np.ndarray, weights: Sequence[float]
+) -> np.ndarray:
+    """Return (n, K) the standard deviation of the reward over a teacher's valid answers.
+
+    Each answer is put on the scale of its prompt's (n, K) ``terms``, which may exceed 0 and 1. It
+    is NaN for fewer than two answers.
+    """
+    rewards = np.where(samples.valid, 0.0, np.nan)
+    of_samples = (samples.quality, samples.learnability)
+    for each, term, weight in zip(of_samples, terms, weights, strict=True):
+        if weight > 0:
+            ends = _ends(term, valid & np.isfinite(term))
+            rewards += weight * _scaled(each, samples.valid, *(end[..., None] for end in ends))
+    counts = samples.valid.sum(axis=-1)
+    means = np.nansum(rewards, axis=-1) / np.maximum(counts, 1)
+    squares = np.nansum((rewards - means[..., None]) ** 2, axis=-1)
+    return np.where(counts > 1, np.sqrt(squares / np.maximum(counts - 1, 1)), np.nan)
 
 
 def fitted_rewards(
@@ -78,8 +107,8 @@ def compute_rewards(
     if settings.unsolved == "leave_out":
         valid &= _solved(q, valid)[:, None]
     q_scaled, l_scaled = normalise(q, valid), normalise(l, valid)
-    reward = np.where(valid, 0.0, np.nan)
-    for term, weight in ((q_scaled, 1 - settings.alpha), (l_scaled, settings.alpha)):
+    reward, weights = np.where(valid, 0.0, np.nan), (1 - settings.alpha, settings.alpha)
+    for term, weight in zip((q_scaled, l_scaled), weights, strict=True):
         if weight > 0:
             reward += weight * term
     best, pool = samples.best(), range(len(teachers))
@@ -92,6 +121,8 @@ def compute_rewards(
         *(_nullable(column) for column in (q, l, q_scaled, l_scaled, reward)),
         valid.ravel().tolist(),
         [row.get("sample_index") for row in rows],
+        np.where(valid, samples.valid.sum(axis=-1), 0).ravel().tolist(),
+        _nullable(np.where(valid, _deviations(samples, (q, l), valid, weights), np.nan)),
     ]
     arrays = [pa.array(c, type=f.type) for c, f in zip(columns, REWARDS, strict=True)]
     return pa.Table.from_arrays(arrays, schema=REWARDS)

@@ -115,6 +115,8 @@ REWARDS = Table(
         share("reward", "null if invalid"),
         given("valid", pa.bool_(), "whether any sample is"),
         SAMPLE,
+        anything("valid_samples", pa.int32(), "that the terms are of"),
+        _number("reward_sd", "standard deviation of the reward over them; null for less than two"),
     ],
     [
         Between(
