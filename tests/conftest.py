@@ -37,6 +37,7 @@ SLOWEST = (
     "dag/test_running_again.py",
     "dag/test_comparing.py",
     "dag/test_conversations.py",
+    "dag/test_several_samples.py",
     "real/test_live_endpoint.py",
     "dag/test_bad_input.py",
     "dag/test_refused_runs.py",

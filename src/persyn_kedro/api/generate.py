@@ -1,18 +1,20 @@
 """Each teacher answers only the prompts routed to it (METHOD.md, section 4)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from persyn_kedro.api.label import Labels
 from persyn_kedro.api.pool import Pool
 from persyn_kedro.api.prompts import prompt_table
 from persyn_kedro.domain.prompts import find_texts, places_of
+from persyn_kedro.domain.rewards import best_samples
 from persyn_kedro.domain.routers import check_assignments, ranked_places
 from persyn_kedro.domain.teachers import make_sure, pool_identity, with_texts
-from persyn_kedro.domain.training_set import exact_checker, routed_generation
-from persyn_kedro.foundations.settings import read_group
+from persyn_kedro.domain.training_set import label_judge, quality_checker, routed_generation
+from persyn_kedro.foundations.settings import check_samples, read_group
 
 
 def generate(
@@ -20,6 +22,8 @@ def generate(
     assignments: pa.Table,
     pool: Pool,
     *,
+    labels: Labels | None = None,
+    quality: Mapping[str, Any] | None = None,
     allow_truncated: bool = False,
     **settings: Any,
 ) -> tuple[pa.Table, pa.Table]:
@@ -31,13 +35,18 @@ def generate(
         prompts: as for :func:`prompt_table`.
         assignments: what :func:`route` returned for these prompts.
         pool: the pool that the prompts were routed for.
+        labels: what :func:`label` returned for some of these prompts: of several answers of a
+            teacher to them the best is taken first.
+        quality: how the best of several answers is found (``keep="best"``), as ``quality`` of
+            :func:`label`; by default, by the prompts' references.
         allow_truncated: whether the student may be trained on truncated answers.
-        settings: of ``generate``, such as ``verification="next_choice"``.
+        settings: of ``generate``, such as ``verification="next_choice"`` or ``samples=4``.
 
     Raises:
         PersynError: a bad setting, or assignments of another pool.
     """
     chosen = read_group("generate", settings)
+    check_samples(pool.teachers, chosen)
     check_assignments(assignments.schema, pool_identity(pool.recipes))
     table = prompt_table(prompts)
     ids, asked = table["prompt_id"], pads.dataset(table)
@@ -49,14 +58,21 @@ def generate(
     def texts(outcomes: pa.Table) -> Iterator[pa.RecordBatch]:
         return with_texts(outcomes, pool.recipes, pool.responses)
 
+    checked = (asked, pool.thinks, pool.quality, texts)
+    judged_by = read_group("label", {"quality": quality or {}}).quality
+    names, best = list(pool.teachers.root), None
+    if labels is not None:
+        best = best_samples(pads.dataset(labels.rewards), ids, names)
     responses, calls = routed_generation(
         find_texts(asked, ids),
         choices[places_of(ids, scored)],
-        list(pool.teachers.root),
+        names,
         chosen,
         allow_truncated,
         ask,
-        exact_checker(asked, pool.thinks, pool.quality, texts),
+        quality_checker(*checked),
         texts,
+        label_judge(*checked, judged_by, pool.models) if chosen.judged else None,
+        best,
     )
     return responses.read_all(), calls

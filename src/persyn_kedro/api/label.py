@@ -23,7 +23,7 @@ class Labels:
 
     Attributes:
         prompts: the prompts, with their ``prompt_id``.
-        responses: K of each prompt.
+        responses: of every teacher to each prompt, ``samples`` of each.
         statistics: the student's token statistics of each response; sums in nats.
         quality: of each response; null where unknown.
         rewards: quality, learnability and the reward, one row for each prompt and teacher.
@@ -56,7 +56,7 @@ def label(prompts: Any, pool: Pool, **settings: Any) -> Labels:
     rows = find_rows(pads.dataset(table), table["prompt_id"])
     check_can_be_judged(list(rows.values()), chosen)
     asked = find_texts(pads.dataset(table), table["prompt_id"])
-    wanted = {recipe.teacher: asked for recipe in pool.recipes}
+    wanted = {name: asked.several(t.samples) for name, t in pool.teachers.root.items()}
     responses, calls = answer(wanted, pool.recipes, pool.responses, pool.engine, pool.seed)
     judge, student = chosen.quality.model, pool.student
     models = resolve_models(pool.models, [student.model, *([judge] if judge else [])])

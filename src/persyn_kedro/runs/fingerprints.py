@@ -43,23 +43,26 @@ def reading(
     """
     mark = step_of(function)
     values = {argument: value for argument, (_, value) in settings.items()}
-    handed = hand(values, mark.reads)
+    reads, unread = mark.reads_with(values), mark.unread(values)
+    handed = hand(values, reads)
     record: Record = {
         "step_version": mark.whole_version,
         "parameters": {},
         "models": {},
-        "inputs": dict(sorted(inputs.items())),
+        "inputs": {name: inputs[name] for name in sorted(inputs) if name not in unread},
     }
     for argument, (group, value) in settings.items():
+        if argument in unread:
+            continue
         if isinstance(value, Models):
             named = handed[argument].root
-            labels = mark.reads.get(argument, ())  # such as the family, of no effect elsewhere
+            labels = reads.get(argument, ())  # such as the family, of no effect elsewhere
             record["models"] = {
                 name: {**identify(name, model), **{f: getattr(model, f) for f in labels}}
                 for name, model in sorted(named.items())
             }
             continue
-        fields = mark.reads.get(argument)
+        fields = reads.get(argument)
         record["parameters"][group] = lasting(value, fields)
         if own := own_code_named(value, fields):
             record.setdefault("own_code", {}).update({k: code_identity(k) for k in own})
@@ -77,7 +80,7 @@ def _checks_answers(function: Callable[..., Any], values: Mapping[str, Any]) -> 
     if "quality_store" not in inspect.signature(function).parameters:
         return False
     kept = [v for v in values.values() if isinstance(v, GenerateSettings)]
-    return not any(generate.verification == "keep" for generate in kept)
+    return not any(g.verification == "keep" and not g.judged for g in kept)
 
 
 def fingerprint(record: Record) -> str:

@@ -47,7 +47,7 @@ class ProjectHooks:
         settings = {argument: inputs[f"params:{group}"] for argument, group in groups.items()}
         if "seed" in settings:
             settings["seed"] = int(settings["seed"])  # 7.0 is 7, as in every other setting
-        handed = hand(settings, step_of(node.func).reads)
+        handed = hand(settings, step_of(node.func).reads_with(settings))
         texts = {name: texts_alone(inputs[name]) for name in texts_of(node)}
         return {f"params:{groups[argument]}": value for argument, value in handed.items()} | texts
 

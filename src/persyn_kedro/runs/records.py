@@ -61,7 +61,7 @@ def models_of(pipeline: Pipeline, settings: Settings) -> dict[str, ModelSettings
     used: dict[str, ModelSettings] = {}
     for node in pipeline.nodes:
         values = {a: getattr(settings, group) for a, group in settings_of(node).items()}
-        for value in hand(values, step_of(node.func).reads).values():
+        for value in hand(values, step_of(node.func).reads_with(values)).values():
             used |= value.root if isinstance(value, Models) else {}
     return used
 

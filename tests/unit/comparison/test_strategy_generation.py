@@ -23,7 +23,13 @@ def generated(
     def ask(wanted: dict[str, list[tuple[str, str]]]) -> tuple[pa.Table, pa.Table]:
         asked_for.append({t: [p for p, _ in pairs] for t, pairs in wanted.items()})
         rows = [
-            {"teacher": t, "prompt_id": p, "response_key": f"{t}:{p}", "finish_reason": "stop"}
+            {
+                "teacher": t,
+                "prompt_id": p,
+                "response_key": f"{t}:{p}",
+                "sample_index": 0,
+                "finish_reason": "stop",
+            }
             for t, pairs in wanted.items()
             for p, _ in pairs
         ]

@@ -152,7 +152,9 @@ def test_the_estimate_depends_on_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_p
 
     def estimate(cache: str) -> Any:
         monkeypatch.setenv("PERSYN_CACHE", str(tmp_path / cache))
-        return by_place(estimate_table(asked, given.models, given.teachers, given.engine, store))
+        return by_place(
+            estimate_table(asked, given.models, given.teachers, given.engine, given.generate, store)
+        )
 
     empty = estimate("one")
     assert empty == estimate("one")  # the model and its tokenizer, of a token a byte, are there now

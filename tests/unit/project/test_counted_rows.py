@@ -22,6 +22,7 @@ def test_a_teacher_whose_answers_are_all_empty_is_named(caplog: pytest.LogCaptur
                 "prompt_id": prompt_id,
                 "teacher": teacher,
                 "response_key": prompt_id + teacher,
+                "sample_index": 0,
             }
             responses.append({**place, "response": text, "finish_reason": "stop"})
             statistics.append({**place, "tokens": tokens, "sum_logp": -1.0 if tokens else None})

@@ -86,7 +86,12 @@ def test_rewards_are_in_range_valid_or_null_and_blind_to_order(
     responses, statistics, quality = [], [], []
     for i, line in enumerate(cells):
         for teacher, (q, logp, tokens, finish, text) in zip(teachers, line, strict=True):
-            place = {"prompt_id": f"p{i}", "teacher": teacher, "response_key": f"{i}{teacher}"}
+            place = {
+                "prompt_id": f"p{i}",
+                "teacher": teacher,
+                "response_key": f"{i}{teacher}",
+                "sample_index": 0,
+            }
             responses.append({**place, "response": text, "finish_reason": finish})
             statistics.append({**place, "tokens": tokens, "sum_logp": logp})
             quality.append({**place, "quality": q})

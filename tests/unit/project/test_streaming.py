@@ -92,7 +92,7 @@ def test_of_stored_answers_only_one_teachers_are_read_at_a_time(
     recipes = [
         SimpleNamespace(teacher=t, shelf=t, weights_id=f"w{t}", recipe_id=f"r{t}") for t in TEACHERS
     ]
-    row = dict.fromkeys(schemas.OUTCOMES.names)
+    row = {**dict.fromkeys(schemas.OUTCOMES.names), "sample_index": 0}
     outcomes = [
         row | {"teacher": t, "response_key": f"{t}{i}", "prompt_id": f"p{i}"}
         | {"error": "no" if i == 7 else None}

@@ -15,6 +15,8 @@ from persyn_kedro.domain.reporting.summary import build_summary
 from persyn_kedro.domain.reporting.terminal import terminal_table
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.domain.student.evaluate import accuracy_summary, nll_summary
+from persyn_kedro.foundations.settings.models import Teachers, TeacherSettings
+from persyn_kedro.foundations.settings.steps import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
 from tests.support.tables import dataset
 
@@ -67,7 +69,8 @@ def make_summary(
                 0.95,
             ),
         },
-        teachers,
+        Teachers.model_construct({name: TeacherSettings(model="m") for name in teachers}),
+        GenerateSettings(),
         list(notes),
     )
 

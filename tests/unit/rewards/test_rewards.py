@@ -29,6 +29,7 @@ def rewards_of(answers, teachers=TEACHERS, **settings):
             text, reason = (*rest, "text", "stop")[:2] if len(rest) != 1 else (rest[0], "stop")
             key = f"{prompt_id}-{teacher}"
             row = {"prompt_id": prompt_id, "teacher": teacher, "response_key": key}
+            row["sample_index"] = 0
             responses.append({**row, "response": text, "finish_reason": reason})
             statistics.append({**row, "tokens": tokens, "sum_logp": sum_logp})
             quality.append({**row, "quality": q})
@@ -124,6 +125,7 @@ def test_rows_do_not_depend_on_the_order_of_the_responses():
 
 def test_two_responses_of_one_teacher_are_refused():
     row = {"prompt_id": "p", "teacher": "a", "response_key": "k", "response": "x"}
+    row |= {"sample_index": 0}
     responses = pa.Table.from_pylist([{**row, "finish_reason": "stop"}] * 2)
     statistics = pa.Table.from_pylist([{"response_key": "k", "tokens": 1, "sum_logp": -1.0}])
     quality = pa.Table.from_pylist([{"response_key": "k", "quality": 1.0}])

@@ -102,6 +102,7 @@ def judged(*responses: str) -> list[float | None]:
             "response_key": f"{i}-{text}",
             "prompt_id": "p",
             "response": text,
+            "sample_index": 0,
             "finish_reason": "stop",
         }
         for i, text in enumerate(responses)
@@ -149,7 +150,8 @@ def rewards(**settings: Any) -> list[dict[str, Any]]:
     rows = [
         {
             "prompt_id": "p", "teacher": t, "response_key": t, "response": "r",
-            "finish_reason": "stop", "tokens": len(logp), "sum_logp": sum(logp), "logp": logp,
+            "sample_index": 0, "finish_reason": "stop",
+            "tokens": len(logp), "sum_logp": sum(logp), "logp": logp,
             "sum_rank_100": 3.0, "sum_p2": 1.0, "sum_p_true": 1.0, "quality": 1.0,
         }
         for t, logp in (("a", [-1.0, -2.0]), ("b", [-0.5, -4.0]))

@@ -108,8 +108,13 @@ def changes_of_pool(pool: RootModel) -> Iterator[Change]:
 
 
 def values_of(node: Node, kind: str = "language_model") -> dict[str, Any]:
-    """Return the node's settings, with a router of this kind."""
+    """Return the node's settings, with a router of this kind, or several answers to a prompt."""
     return {a: getattr(SETTINGS[kind], group) for a, group in settings_of(node).items()}
+
+
+SEVERAL = "several"
+SETTINGS[SEVERAL] = read_settings({**SHORTEST, "generate": {"samples": 2, "keep": "all"}})
+ROUTER_KINDS = [*KINDS, "mine.py:Router"]
 
 
 @pytest.mark.parametrize(
@@ -117,25 +122,29 @@ def values_of(node: Node, kind: str = "language_model") -> dict[str, Any]:
     [
         pytest.param(node, kind, id=f"{node.name}-{kind}")
         for node in NODES
-        for kind in (SETTINGS if "train_router" in settings_of(node).values() else ["knn"])
+        for kind in (
+            *(ROUTER_KINDS if "train_router" in settings_of(node).values() else ["knn"]),
+            *([SEVERAL] if step_of(node.func).if_several else []),
+        )
     ],
 )
 def test_a_step_hangs_on_the_settings_that_its_mark_names_and_on_no_others(
     node: Node, kind: str
 ) -> None:
-    reads = step_of(node.func).reads
-    values = values_of(node, kind)
-    before, handed = fingerprint_of(node, values), hand(values, reads)
+    step, values = step_of(node.func), values_of(node, kind)
+    before, handed = fingerprint_of(node, values), hand(values, step.reads_with(values))
     for argument, value in values.items():
         if isinstance(value, Models):
             continue
         if not isinstance(value, BaseModel):
             assert fingerprint_of(node, {**values, argument: other(value)}) != before, argument
             continue
-        mark, pool = reads.get(argument), isinstance(value, RootModel)
+        mark, pool = step.reads_with(values).get(argument), isinstance(value, RootModel)
         assert set(mark or ()) <= {c.field for c in changes_of(value) if c.lasts} or pool
         for change in changes_of_pool(value) if pool else changes_of(value):
             after = {**values, argument: change.value}
+            reads = step.reads_with(after)  # which other answers there are may decide what is read
+            mark = reads.get(argument)
             where, counts = f"{argument}.{change.path}", change.counts(mark, pool)
             assert (fingerprint_of(node, after) != before) == counts, where
             required = not pool and type(value).model_fields[change.field].is_required()

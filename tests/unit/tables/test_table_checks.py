@@ -126,7 +126,7 @@ def test_any_rewards_that_are_computed_pass(prompts, alpha, allowed, unsolved) -
             q, sum_logp, tokens, text, reason = found
             prompt_id = text_id(str(number))
             row = {"response_key": text_id(prompt_id + teacher)}
-            place = {"prompt_id": prompt_id, "teacher": teacher}
+            place = {"prompt_id": prompt_id, "teacher": teacher, "sample_index": 0}
             responses.append({**place, **row, "response": text, "finish_reason": reason})
             statistics.append({**row, "tokens": tokens, "sum_logp": sum_logp})
             quality.append({**row, "quality": q})

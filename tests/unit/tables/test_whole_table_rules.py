@@ -12,22 +12,22 @@ KEYS = [
     ("source_prompts", "prompt_id"),
     ("prompts", "prompt_id"),
     ("calibration_set", "prompt_id"),
-    ("responses", "prompt_id and teacher"),
+    ("responses", "prompt_id and teacher and sample_index"),
     ("calls", "teacher"),
     ("plan", "step and teacher"),
-    ("token_statistics", "prompt_id and teacher"),
-    ("quality", "prompt_id and teacher"),
+    ("token_statistics", "prompt_id and teacher and sample_index"),
+    ("quality", "prompt_id and teacher and sample_index"),
     ("rewards", "prompt_id and teacher"),
     ("assignments", "prompt_id"),
-    ("routed_responses", "prompt_id"),
-    ("sft_dataset", "prompt_id"),
+    ("routed_responses", "prompt_id and sample_index"),
+    ("sft_dataset", "prompt_id and response_key"),
     ("allocations", "strategy and prompt_id"),
     ("alpha_scores", "alpha and prompt_id"),
     ("router_scores", "kind and size and prompt_id"),
-    ("strategy_responses", "strategy and prompt_id"),
+    ("strategy_responses", "strategy and prompt_id and sample_index"),
     ("strategy_tokens", "strategy and teacher"),
     ("test_set", "prompt_id"),
-    ("strategy_examples", "strategy and prompt_id"),
+    ("strategy_examples", "strategy and prompt_id and response_key"),
     ("trials", "strategy and seed and prompt_id"),
     ("preference_pairs", "prompt_id and chosen and rejected"),
 ]
@@ -54,7 +54,7 @@ def test_scores_have_one_length(kind: str, pieces: int) -> None:
     parts = [table] if pieces == 1 else [table.slice(0, 1), table.slice(1)]
     sentence = refusal(kind, *parts)
     assert "scores must have the same length in all rows (2)" in sentence
-    assert f"in row 2 (prompt_id {OTHER_ID})" in sentence
+    assert f"in row 2 (prompt_id {OTHER_ID}" in sentence
 
 
 @pytest.mark.parametrize("kind", COLUMNS)

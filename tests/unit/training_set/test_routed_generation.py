@@ -15,7 +15,7 @@ from persyn_kedro.domain.quality.checking import check_quality
 from persyn_kedro.domain.routers import assignment
 from persyn_kedro.domain.routers.assignment import assignments, ranked_places
 from persyn_kedro.domain.teachers.recipe import Recipe
-from persyn_kedro.domain.training_set.checking import EXACT, exact_checker
+from persyn_kedro.domain.training_set.checking import EXACT, quality_checker
 from persyn_kedro.domain.training_set.merge import is_trainable, trainable_text
 from persyn_kedro.domain.training_set.routed import routed_rounds
 from persyn_kedro.foundations.hashing import settings_id
@@ -95,7 +95,8 @@ def test_rounds_are_those_of_dictionaries(
             break
         assert all(prompts[p] == text for pairs in wanted.values() for p, text in pairs)
         rows = [outcome(t, p) for t, pairs in wanted.items() for p, _ in pairs]
-        answered = tuple(pa.Table.from_pylist(rows, s) for s in (schemas.OUTCOMES, schemas.QUALITY))
+        tables = (schemas.OUTCOMES, schemas.QUALITY, schemas.QUALITY)
+        answered = tuple(pa.Table.from_pylist(rows, schema) for schema in tables)
     assert found == plain_rounds(prompts, choices, setting, allow, outcome)
 
 
@@ -188,10 +189,10 @@ def test_quality_of_blocks_is_that_of_the_whole(tmp_path: Path) -> None:
             yield pa.RecordBatch.from_pylist([own[k] for k in keys], schemas.RESPONSES)
 
     store = QualityStore(tmp_path / "blocks")
-    check = exact_checker(dataset(prompts, schemas.PROMPTS), {"a": "keep"}, store, texts)
+    check = quality_checker(dataset(prompts, schemas.PROMPTS), {"a": "keep"}, store, texts)
     for _ in range(2):  # checked, then known
         assert check(table.select(schemas.OUTCOMES.names)).equals(whole)
-    check = exact_checker(
+    check = quality_checker(
         dataset(prompts, schemas.PROMPTS), {"a": "keep"}, store, pa.Table.to_batches
     )
     assert check(table).equals(whole)  # the texts are at hand

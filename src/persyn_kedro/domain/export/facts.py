@@ -142,6 +142,10 @@ def method_facts(
         "unsolved": label.unsolved,
         "verification": generate.verification,
         "max_calls": generate.max_calls,
+        "labelled_by": {name: teacher.samples for name, teacher in teachers.root.items()},
+        "label_samples": label.samples,
+        "samples": generate.samples,
+        "keep": generate.keep,
         "thinking_kept": [name for name, think in thinks.items() if think == "keep"],
     }
 

@@ -146,5 +146,5 @@ def _report(student: str, rows: list[dict[str, Any]]) -> None:
         )
 
 
-def _names(row: dict[str, str]) -> dict[str, str]:
-    return {"prompt_id": row["prompt_id"], "teacher": row["teacher"]}
+def _names(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("prompt_id", "teacher", "sample_index")}

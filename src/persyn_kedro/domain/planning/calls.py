@@ -20,6 +20,7 @@ from persyn_kedro.foundations.settings.models import EngineSettings, Models, Tea
 from persyn_kedro.foundations.tables.schemas import PLAN
 
 LABEL, GENERATE, EVALUATE = "label", "generate", "evaluate"
+NO_IDS = pa.array([], pa.string())
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,34 @@ class Prompts:
 
 
 @dataclass(frozen=True)
+class Routed:
+    """The prompts that a router sent to one teacher."""
+
+    calibration: pa.Array
+    train: pa.Array
+
+
+@dataclass(frozen=True)
 class Known:
-    """A teacher, the prompts that the store has answers to, and the tokens per call."""
+    """A teacher, what the store has of it, and the tokens per call.
+
+    Attributes:
+        samples: answers that labelling wants of it to each calibration prompt.
+        answered: by sample index, the prompts that the store has answers to.
+    """
 
     recipe: Recipe
-    prompt_ids: pa.Array
+    samples: int
+    answered: Mapping[int, pa.Array]
     lengths: Lengths
 
-    def lacking(self, ids: pa.Array) -> int:
-        """Return how many of these prompts the store lacks."""
-        return len(ids) - (pc.sum(pc.is_in(ids, value_set=self.prompt_ids)).as_py() or 0)
+    def lacking(self, ids: pa.Array, samples: int = 1) -> int:
+        """Return how many of the first ``samples`` answers to these prompts the store lacks."""
+        return sum(_missing(ids, self.in_store(sample)) for sample in range(samples))
+
+    def in_store(self, sample: int) -> pa.Array:
+        """Return the prompts whose answer with this index the store has."""
+        return self.answered.get(sample, NO_IDS)
 
     def row(self, step: str, responses: float, calls: float) -> dict[str, Any]:
         """Return the row of PLAN."""
@@ -105,74 +124,130 @@ def known_teachers(
     for recipe in make_recipes(teachers, dict(models)):
         answered = answered_prompts(recipe, store, engine)
         lengths = lengths_of(recipe, answered, sample)
-        known.append(Known(recipe, answered["prompt_id"].combine_chunks(), lengths))
+        samples = teachers.root[recipe.teacher].samples
+        known.append(Known(recipe, samples, by_sample(answered), lengths))
     return known
 
 
+def by_sample(answered: pa.Table) -> dict[int, pa.Array]:
+    """Return the prompts of STORED_OUTCOMES by sample index."""
+    found = pc.unique(answered["sample_index"]).to_pylist()
+    return {
+        sample: answered["prompt_id"]
+        .filter(pc.equal(answered["sample_index"], sample))
+        .combine_chunks()
+        for sample in found
+    }
+
+
 def plan_calls(
-    pool: Sequence[Known], prompts: Prompts, routed: Mapping[str, pa.Array] | None
+    pool: Sequence[Known],
+    prompts: Prompts,
+    routed: Mapping[str, Routed] | None,
+    samples: int = 1,
 ) -> list[dict[str, Any]]:
     """Return rows of PLAN: every teacher's calibration calls, then the routed ones.
 
-    METHOD section 4: K n + (N - n) calls on an empty store. The calibration prompts' routed answers
-    are among those from labelling, so they need no call.
+    METHOD section 4: sum_k S_k n + S (N - n) calls on an empty store. The calibration prompts'
+    routed answers are among those from labelling, except those that come after the teacher's S_k.
 
     Args:
-        routed: by teacher, the train prompts that a router sent to it; None without a router: then
-            each prompt is equally likely to go to any teacher.
+        routed: by teacher, the prompts that a router sent to it; None without a router: then each
+            prompt is equally likely to go to any teacher.
+        samples: S, ``generate.at_once``.
     """
+    count = len(prompts.calibration)
+    labelled = [[prompts.calibration] * known.samples for known in pool]
     rows = [
-        k.row(LABEL, len(prompts.calibration), lacking)
-        for k, lacking in zip(pool, _once(pool, [prompts.calibration] * len(pool)), strict=True)
+        known.row(LABEL, known.samples * count, calls)
+        for known, calls in zip(pool, _once(pool, labelled), strict=True)
     ]
-    if routed is not None:
-        wanted = [routed.get(k.recipe.teacher, pa.array([], pa.string())) for k in pool]
-        counts = _once(pool, wanted)
-        pairs = zip(pool, wanted, counts, strict=True)
-        return rows + [k.row(GENERATE, len(ids), calls) for k, ids, calls in pairs]
-    share = 1 / len(pool)
+    if routed is None:
+        return rows + [_equal_share(pool, known, prompts, samples) for known in pool]
+    nothing = Routed(NO_IDS, NO_IDS)
+    wanted = [_routed_ids(k, routed.get(k.recipe.teacher, nothing), samples) for k in pool]
     return rows + [
-        k.row(GENERATE, share * len(prompts.train), share * k.lacking(prompts.train)) for k in pool
+        known.row(GENERATE, sum(map(len, own)), calls)
+        for known, own, calls in zip(pool, wanted, _once(pool, wanted), strict=True)
     ]
 
 
-def _once(pool: Sequence[Known], wanted: Sequence[pa.Array]) -> list[int]:
-    """Return each teacher's calls; what two teachers with one recipe both want is asked once."""
-    asked: dict[str, list[pa.Array]] = {}
+def _routed_ids(known: Known, routed: Routed, samples: int) -> list[pa.Array]:
+    """Return by sample index the prompts to answer that labelling has not asked this teacher."""
+    return [
+        routed.train
+        if sample < known.samples
+        else pa.concat_arrays([routed.calibration, routed.train])
+        for sample in range(samples)
+    ]
+
+
+def _equal_share(
+    pool: Sequence[Known], known: Known, prompts: Prompts, samples: int
+) -> dict[str, Any]:
+    """Return the expected routed calls of a teacher if each gets as many prompts."""
+    wanted = _routed_ids(known, Routed(prompts.calibration, prompts.train), samples)
+    lacking = sum(_missing(ids, known.in_store(i)) for i, ids in enumerate(wanted))
+    share = 1 / len(pool)
+    return known.row(GENERATE, share * sum(map(len, wanted)), share * lacking)
+
+
+def _once(pool: Sequence[Known], wanted: Sequence[Sequence[pa.Array]]) -> list[int]:
+    """Return each teacher's calls; what two teachers with one recipe both want is asked once.
+
+    Args:
+        wanted: of each teacher, by sample index, the prompts.
+    """
+    asked: dict[tuple[str, int], list[pa.Array]] = {}
     counts = []
-    for known, ids in zip(pool, wanted, strict=True):
-        before = asked.setdefault(known.recipe.shelf, [known.prompt_ids])
-        there = pc.is_in(ids, value_set=pa.concat_arrays(before))
-        counts.append(len(ids) - (pc.sum(there).as_py() or 0))
-        before.append(ids)
+    for known, by_index in zip(pool, wanted, strict=True):
+        count = 0
+        for sample, ids in enumerate(by_index):
+            place = (known.recipe.shelf, sample)
+            before = asked.setdefault(place, [known.in_store(sample)])
+            count += _missing(ids, pa.concat_arrays(before))
+            before.append(ids)
+        counts.append(count)
     return counts
 
 
+def _missing(ids: pa.Array, there: pa.Array) -> int:
+    return len(ids) - (pc.sum(pc.is_in(ids, value_set=there)).as_py() or 0)
+
+
 def generate_then_select(pool: Sequence[Known], prompts: Prompts) -> dict[str, float]:
-    """Return calls, tokens and cost of all teachers answering all prompts, on an empty store."""
+    """Return calls, tokens and cost of all teachers answering all prompts, on an empty store.
+
+    Each answers as often as in labelling: sum_k S_k N calls.
+    """
     count = len(prompts.calibration) + len(prompts.train)
-    rows = [known.row(GENERATE, count, count) for known in pool]
+    rows = [known.row(GENERATE, count, known.samples * count) for known in pool]
     return totals(rows)
 
 
-def range_of_routing(pool: Sequence[Known], prompts: Prompts) -> list[float]:
+def range_of_routing(pool: Sequence[Known], prompts: Prompts, samples: int = 1) -> list[float]:
     """Return the lowest and highest expected cost of the routed calls: all to one teacher."""
-    costs = [known.row(GENERATE, 0, known.lacking(prompts.train))["cost"] for known in pool]
+    costs = [row["cost"] for row in _all_to_one(pool, prompts, samples)]
     return [min(costs), max(costs)]
+
+
+def _all_to_one(pool: Sequence[Known], prompts: Prompts, samples: int) -> list[dict[str, Any]]:
+    """Return for each teacher the row of PLAN if it were sent every prompt."""
+    return [_equal_share([known], known, prompts, samples) for known in pool]
 
 
 def most_cost(
     rows: Sequence[Mapping[str, Any]],
     pool: Sequence[Known],
     prompts: Prompts,
-    routed: Mapping[str, pa.Array] | None,
+    routed: Mapping[str, Routed] | None,
+    samples: int = 1,
 ) -> float:
     """Return the maximum cost of the calls in these rows of PLAN, whatever a router chooses."""
     if routed is not None:
         return totals(rows)["most_cost"]
     label = totals([row for row in rows if row["step"] == LABEL])["most_cost"]
-    all_to_one = [k.row(GENERATE, 0, k.lacking(prompts.train))["most_cost"] for k in pool]
-    return label + max(all_to_one)
+    return label + max(row["most_cost"] for row in _all_to_one(pool, prompts, samples))
 
 
 def totals(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -63,8 +63,8 @@ def read_prompts(prompts: pads.Dataset) -> planned.Prompts:
 
 def routed_prompts(
     assignments: pads.Dataset, prompts: planned.Prompts, pool: Sequence[planned.Known]
-) -> dict[str, pa.Array] | None:
-    """Return by teacher the train prompts that a router sent to it (from ASSIGNMENTS).
+) -> dict[str, planned.Routed] | None:
+    """Return by teacher the prompts that a router sent to it (from ASSIGNMENTS).
 
     None if they are for another pool (including the same names with other models, prompts or
     sampling), or lack a train prompt.
@@ -73,11 +73,17 @@ def routed_prompts(
     if pool_difference(pool_of(assignments.schema), pool_identity(recipes)):
         return None
     table = assignments.to_table(columns=["prompt_id", "teacher"])
-    table = table.filter(pc.is_in(table["prompt_id"], value_set=prompts.train))
-    if len(table) < len(prompts.train):
+    if pc.sum(pc.is_in(prompts.train, value_set=table["prompt_id"])).as_py() != len(prompts.train):
         return None
+
+    def sent(teacher: str, among: pa.Array) -> pa.Array:
+        to_it = table.filter(pc.equal(table["teacher"], teacher))["prompt_id"]
+        return to_it.filter(pc.is_in(to_it, value_set=among)).combine_chunks()
+
     return {
-        r.teacher: table.filter(pc.equal(table["teacher"], r.teacher))["prompt_id"].combine_chunks()
+        r.teacher: planned.Routed(
+            sent(r.teacher, prompts.calibration), sent(r.teacher, prompts.train)
+        )
         for r in recipes
     }
 
@@ -87,6 +93,7 @@ def estimate_table(
     models: Models,
     teachers: Teachers,
     engine: EngineSettings,
+    generate: GenerateSettings,
     store: ResponseStore,
 ) -> pa.Table:
     """Return PLAN of the teachers' calls, before a router has chosen.
@@ -96,7 +103,7 @@ def estimate_table(
     """
     found = resolve_models(models, [t.model for t in teachers.root.values()])
     pool = planned.known_teachers(teachers, found, store, engine, prompts.sample)
-    return pa.Table.from_pylist(planned.plan_calls(pool, prompts, None), PLAN)
+    return pa.Table.from_pylist(planned.plan_calls(pool, prompts, None, generate.at_once), PLAN)
 
 
 def make_plan(
@@ -113,11 +120,13 @@ def make_plan(
     models, absent = planned.models_at_hand(work.models, [*names, work.student.model])
     pool = planned.known_teachers(work.teachers, models, store, work.engine, prompts.sample)
     routed = routed_prompts(assignments, prompts, pool) if assignments is not None else None
-    rows = planned.plan_calls(pool, prompts, routed)
+    samples = work.generate.at_once
+    rows = planned.plan_calls(pool, prompts, routed, samples)
     student = models[work.student.model]
     exam = _exam(student, prompts, work, store)
     count = len(prompts.calibration) + len(prompts.train)
-    most = planned.most_cost(rows, pool, prompts, routed)
+    most = planned.most_cost(rows, pool, prompts, routed, samples)
+    examples = samples if work.generate.keep == "all" else 1
     means = [k.lengths.prompt + k.lengths.completion for k in pool]
     summary = {
         "prompts": {name: len(getattr(prompts, name)) for name in ("calibration", "train", "test")},
@@ -125,10 +134,11 @@ def make_plan(
         "routed": routed is not None,
         "now": {**planned.totals(rows), "most_cost": most},
         "generate_then_select": planned.generate_then_select(pool, prompts),
-        "routed_cost_range": None if routed else planned.range_of_routing(pool, prompts),
+        "routed_cost_range": None if routed else planned.range_of_routing(pool, prompts, samples),
         "student": {
-            "tokens_to_score": len(prompts.calibration) * float(np.sum(means)),
-            "tokens_to_train_on": work.sft.epochs * count * float(np.mean(means)),
+            "tokens_to_score": len(prompts.calibration)
+            * float(np.dot(means, [k.samples for k in pool])),
+            "tokens_to_train_on": work.sft.epochs * count * examples * float(np.mean(means)),
         },
         "disk": disk_needed(
             work.models,
@@ -149,7 +159,7 @@ def _exam(
     recipe = student_recipe(student, work.student, work.evaluate, prompts.systems)
     answered = answered_prompts(recipe, store, work.engine)
     lengths = lengths_of(recipe, answered, prompts.sample)
-    known = planned.Known(recipe, answered["prompt_id"].combine_chunks(), lengths)
+    known = planned.Known(recipe, 1, planned.by_sample(answered), lengths)
     count = len(prompts.test)
     before = known.row(planned.EVALUATE, count, known.lacking(prompts.test))
     after = known.row(planned.EVALUATE, count, count)
@@ -168,12 +178,13 @@ def _notes(absent: Sequence[str], work: Work, routed: bool) -> list[str]:
         notes.append(
             f"Not fetched yet: {', '.join(absent)}. Their answers in the store are not counted."
         )
-    if work.generate.verification == "next_choice":
-        most = work.generate.max_calls
-        notes.append(
-            f"generate.verification is next_choice: a prompt may take up to {most} routed calls."
-        )
-    if work.generate.on_failure == "next_choice":
+    generate = work.generate
+    next_choice = generate.verification == "next_choice"
+    most = generate.samples * (generate.max_calls if next_choice else 1)
+    if most > generate.at_once:
+        why = "verification is next_choice" if next_choice else "keep is first"
+        notes.append(f"generate.{why}: a prompt may take up to {most} routed calls.")
+    if generate.on_failure == "next_choice":
         notes.append("generate.on_failure is next_choice: failed calls go to another teacher.")
     if not priced:
         notes.append("No prices are set (teachers.<name>.price and prompt_price): costs are 0.")

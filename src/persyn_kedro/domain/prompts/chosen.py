@@ -16,11 +16,18 @@ class ChosenPrompts(Sequence[Any]):
 
     Attributes:
         rows: (n,) int64, the prompts' row indices in the table.
+        samples: (n,) int16, which of a teacher's answers to its prompt each item stands for.
     """
 
-    def __init__(self, table: TableRows, ids: pa.Array, rows: np.ndarray) -> None:
-        """``table`` has the columns ``PROMPT``; ``ids`` are the prompt_ids of all its rows."""
+    def __init__(
+        self, table: TableRows, ids: pa.Array, rows: np.ndarray, samples: np.ndarray | None = None
+    ) -> None:
+        """``table`` has the columns ``PROMPT``; ``ids`` are the prompt_ids of all its rows.
+
+        ``samples``: by default the first answer, 0, to each.
+        """
         self._table, self._ids, self.rows = table, ids, rows
+        self.samples = np.zeros(len(rows), np.int16) if samples is None else samples
 
     @property
     def ids(self) -> pa.Array:
@@ -28,8 +35,31 @@ class ChosenPrompts(Sequence[Any]):
         return self._ids.take(pa.array(self.rows))
 
     def at(self, places: np.ndarray) -> "ChosenPrompts":
-        """Return the prompts at these indices, in the order of the indices."""
-        return ChosenPrompts(self._table, self._ids, self.rows[places])
+        """Return the items at these indices, in the order of the indices."""
+        return ChosenPrompts(self._table, self._ids, self.rows[places], self.samples[places])
+
+    def sampled(self, samples: np.ndarray) -> "ChosenPrompts":
+        """Return the prompts, each once for every answer.
+
+        Args:
+            samples: (n, S) int16, which answers of each prompt.
+        """
+        rows = np.repeat(self.rows, samples.shape[1])
+        return ChosenPrompts(self._table, self._ids, rows, samples.ravel())
+
+    def several(self, count: int) -> "ChosenPrompts":
+        """Return the prompts, each once for every one of its first ``count`` answers."""
+        first = np.arange(count, dtype=np.int16)
+        return self.sampled(np.tile(first, (len(self), 1)))
+
+    def with_others(self, others: "Iterable[ChosenPrompts]") -> "ChosenPrompts":
+        """Return these items and those of ``others``, from the same table, each once, in order."""
+        all_of_them = [self, *others]
+        rows = np.concatenate([each.rows for each in all_of_them])
+        samples = np.concatenate([each.samples for each in all_of_them])
+        _, first = np.unique(np.stack([rows, samples]), axis=1, return_index=True)
+        first.sort()
+        return ChosenPrompts(self._table, self._ids, rows[first], samples[first])
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -51,6 +81,11 @@ def prompt_ids(pairs: Sequence[tuple[str, Prompt]]) -> pa.Array:
     if isinstance(pairs, ChosenPrompts):
         return pairs.ids
     return pa.array([prompt_id for prompt_id, _ in pairs], pa.string())
+
+
+def sample_indices(pairs: Sequence[tuple[str, Prompt]]) -> np.ndarray:
+    """Return (n,) int16, which of a teacher's answers each pair stands for: 0 in a plain list."""
+    return pairs.samples if isinstance(pairs, ChosenPrompts) else np.zeros(len(pairs), np.int16)
 
 
 def pick(pairs: Sequence[tuple[str, Prompt]], places: np.ndarray) -> Iterable[tuple[str, Prompt]]:

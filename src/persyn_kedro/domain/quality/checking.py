@@ -94,9 +94,7 @@ def check_quality(
         )
     table = [
         {
-            "prompt_id": row["prompt_id"],
-            "teacher": row["teacher"],
-            "response_key": row["response_key"],
+            **{n: row[n] for n in ("prompt_id", "teacher", "response_key", "sample_index")},
             "quality": known[key],
         }
         for key, row in zip(keys, rows, strict=True)

@@ -20,7 +20,7 @@ from .strategy_plots import (
     score_against_tokens as score_against_tokens,
     teachers_by_kind as teachers_by_kind,
 )
-from .summary import build_summary as build_summary
+from .summary import build_summary as build_summary, several_answers as several_answers
 from .terminal import (
     benchmarks_text as benchmarks_text,
     comparison_text as comparison_text,

@@ -19,6 +19,7 @@ VERSION = 1  # raise it when the same inputs give another result
 
 SAMPLES = 4  # of each outcome
 _PARTS = {"holdout": "not seen in training", "fit": "seen in training"}
+_ANSWER = ("prompt_id", "teacher")
 _SHOWN = ("quality", "learnability", "quality_normalised", "learnability_normalised", "reward")
 
 Row = Mapping[str, Any]
@@ -113,11 +114,12 @@ def with_answers(
     own = pads.field("prompt_id").isin(ids)
     texts = find_rows(prompts, ids)
     chosen = {r["prompt_id"]: r["teacher"] for r in assignments.to_table(filter=own).to_pylist()}
-    worth = _by_place(rewards.to_table(filter=own))
-    answers = _by_place(calibration_responses.to_table(filter=own))
+    worth = _by(_ANSWER, rewards.to_table(filter=own))
+    answers = _by((*_ANSWER, "response_key"), calibration_responses.to_table(filter=own))
 
     def side(prompt_id: str, teacher: str) -> Row:
-        answer, row = answers.get((prompt_id, teacher), {}), worth[prompt_id, teacher]
+        row = worth[prompt_id, teacher]
+        answer = answers.get((prompt_id, teacher, row["response_key"]), {})  # the best
         return {
             "teacher": teacher,
             "response": answer.get("response"),
@@ -139,8 +141,8 @@ def with_answers(
     return {**comparison, "samples": samples}
 
 
-def _by_place(table: pa.Table) -> dict[tuple[str, str], Row]:
-    return {(row["prompt_id"], row["teacher"]): row for row in table.to_pylist()}
+def _by(names: Sequence[str], table: pa.Table) -> dict[tuple[str, ...], Row]:
+    return {tuple(row[name] for name in names): row for row in table.to_pylist()}
 
 
 def _rows(table: pa.Table, *columns: str) -> list[dict[str, Any]]:

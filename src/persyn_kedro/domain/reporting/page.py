@@ -12,6 +12,7 @@ from persyn_kedro.domain.reporting import (
     plan_figures,
     router_plots,
     run_plots,
+    samples_figures,
     strategy_plots,
 )
 from persyn_kedro.domain.reporting.choice_samples import SAMPLES
@@ -37,6 +38,7 @@ def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
         choice_figures=choice_figures,
         most_samples=SAMPLES,
         plan_figures=plan_figures,
+        samples_figures=samples_figures,
         plots={"merits": svg(run_plots.learnability_against_quality(summary["teachers"]))},
     )
 

@@ -7,7 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.prompts.select import ANSWERED, select_ids
+from persyn_kedro.domain.prompts.select import ANSWERED, CALIBRATION, select_ids
+from persyn_kedro.domain.rewards.noise import sampling_noise
+from persyn_kedro.foundations.settings.models import Teachers
+from persyn_kedro.foundations.settings.steps import GenerateSettings, LabelSettings, draws_several
 
 VERSION = 3  # raise it when the same inputs give another result
 
@@ -24,10 +27,12 @@ def build_summary(
     sft_dataset: pa.Table,
     router_metrics: dict[str, Any],
     evaluation_metrics: dict[str, Any],
-    teachers: list[str],
+    teachers: Teachers,
+    generate: GenerateSettings,
     notes: list[str],
 ) -> dict[str, Any]:
     """Return teachers, calls, router, student and notes, from a run's tables."""
+    names = list(teachers.root)
     counts = {
         name: prompts.count_rows(filter=pads.field("split") == name)
         for name in ("calibration", "train", "test")
@@ -42,15 +47,39 @@ def build_summary(
             routed_calls,
             routed_responses,
             select_ids(prompts, ANSWERED)["prompt_id"],
-            teachers,
+            names,
         ),
-        "calls": _calls(calibration_calls, routed_calls, counts, len(teachers)),
+        "calls": {
+            **_made(calibration_calls, routed_calls),
+            **_on_an_empty_store(assignments, prompts, teachers, generate),
+        },
         "router": {
             **router_metrics,
-            "constant_teacher": teachers[router_metrics["constant_index"]],
+            "constant_teacher": names[router_metrics["constant_index"]],
         },
         "student": evaluation_metrics,
-        "notes": [*notes, *_validity_notes(rewards, teachers), *_router_notes(router_metrics)],
+        "notes": [*notes, *_validity_notes(rewards, names), *_router_notes(router_metrics)],
+    }
+
+
+def several_answers(
+    rewards: pa.Table, teachers: Teachers, label: LabelSettings, generate: GenerateSettings
+) -> dict[str, Any]:
+    """Return what the report says of several answers to a prompt, as ``samples``; else nothing.
+
+    ``noise`` is ``sampling_noise``; None if rewards are not means over the answers.
+    """
+    if not draws_several((teachers, generate)):
+        return {}
+    means = label.samples == "mean"
+    return {
+        "samples": {
+            "teachers": {name: teacher.samples for name, teacher in teachers.root.items()},
+            "label": label.samples,
+            "generate": generate.samples,
+            "keep": generate.keep,
+            "noise": sampling_noise(rewards, list(teachers.root)) if means else None,
+        }
     }
 
 
@@ -100,17 +129,32 @@ def _means(rewards: pa.Table, teacher: str, columns: tuple[str, ...]) -> dict[st
     return means
 
 
-def _calls(
-    calibration_calls: pa.Table, routed_calls: pa.Table, counts: dict[str, int], pool: int
-) -> dict[str, float]:
-    """METHOD section 4: K n + (N - n) with an empty store, against K N for Generate-then-Select."""
-    n, total = counts["calibration"], counts["calibration"] + counts["train"]
+def _made(calibration_calls: pa.Table, routed_calls: pa.Table) -> dict[str, float]:
     tables = (calibration_calls, routed_calls)
     return {
         "made": sum(sum(table["calls"].to_pylist()) for table in tables),
         "cost": sum(cost or 0.0 for table in tables for cost in table["cost"].to_pylist()),
-        "on_an_empty_store": pool * n + (total - n),
-        "generate_then_select": pool * total,
+    }
+
+
+def _on_an_empty_store(
+    assignments: pa.Table, prompts: pads.Dataset, teachers: Teachers, generate: GenerateSettings
+) -> dict[str, int]:
+    """METHOD section 4: sum_k S_k n + S (N - n) calls, and what calibration prompts lack of S.
+
+    Generate-then-Select takes sum_k S_k N.
+    """
+    own = select_ids(prompts, CALIBRATION)["prompt_id"]
+    chosen = assignments["teacher"].filter(pc.is_in(assignments["prompt_id"], value_set=own))
+    labelled = sum(teacher.samples for teacher in teachers.root.values())
+    n, train = len(own), len(select_ids(prompts, ["train"]))
+    lacking = sum(
+        count * max(0, generate.at_once - teachers.root[name].samples)
+        for name, count in Counter(chosen.to_pylist()).items()
+    )
+    return {
+        "on_an_empty_store": labelled * n + generate.at_once * train + lacking,
+        "generate_then_select": labelled * (n + train),
     }
 
 

@@ -10,6 +10,7 @@ from persyn_kedro.domain.reporting import (
     explanation_figures,
     formatting as figures,
     plan_figures,
+    samples_figures,
 )
 from persyn_kedro.domain.routers.explanation import Explanation
 
@@ -28,6 +29,7 @@ def terminal_table(summary: dict[str, Any]) -> str:
         f"Teacher calls: {calls['made']} made; {calls['on_an_empty_store']} on an "
         f"empty store; Generate-then-Select {calls['generate_then_select']}."
         + (f" Cost of those made: {calls['cost']:.4g}." if calls["cost"] else ""),
+        *_samples(summary.get("samples")),
         _table(figures.router_columns(summary["router"]), figures.router_rows(summary["router"])),
         _prose(figures.in_words(figures.MEANING["router"])),
         _table(figures.STUDENT_COLUMNS, figures.student_rows(student)),
@@ -38,6 +40,16 @@ def terminal_table(summary: dict[str, Any]) -> str:
         *(_prose(f"Note: {note}") for note in summary["notes"]),
     ]
     return "\n\n".join(["", *parts])
+
+
+def _samples(samples: dict[str, Any] | None) -> list[str]:
+    if samples is None:
+        return []
+    return [
+        _table(samples_figures.SPREAD_COLUMNS, samples_figures.spread_rows(samples)),
+        _prose(figures.in_words(samples_figures.MEANING)),
+        *map(_prose, samples_figures.sentences(samples)),
+    ]
 
 
 def _prose(text: str) -> str:
@@ -178,7 +190,8 @@ def _responses(explanation: Explanation, longest: int | None) -> list[str]:
         more = len(text) - longest if longest is not None and len(text) > longest else 0
         ended = " (cut off)" if teacher.finish_reason == "length" else ""
         shown = text[:longest] + (f" … ({more} more characters)" if more else "")
-        parts.append(f"{teacher.teacher}{ended}:\n{_indented(shown)}")
+        sample = f", answer {teacher.sample_index}" if teacher.sample_index else ""
+        parts.append(f"{teacher.teacher}{sample}{ended}:\n{_indented(shown)}")
     return parts
 
 

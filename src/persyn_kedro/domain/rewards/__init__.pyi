@@ -8,3 +8,4 @@ from .reward import (
     tell_apart as tell_apart,
     unsolved_prompts as unsolved_prompts,
 )
+from .samples import best_samples as best_samples

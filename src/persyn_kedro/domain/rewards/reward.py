@@ -3,15 +3,14 @@
 METHOD.md, section 1 (PerSyn, arXiv 2510.10925).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from persyn_kedro.domain.learnability.signals import learnability, signal_of
-from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.domain.rewards.samples import Samples, read_samples
 from persyn_kedro.foundations.settings.steps import LabelSettings
 from persyn_kedro.foundations.tables.schemas import REWARDS
 
@@ -29,11 +28,40 @@ def normalise(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """
     values = np.asarray(values, dtype=np.float64)
     used = np.asarray(valid, dtype=bool) & np.isfinite(values)
+    return _scaled(values, used, *_ends(values, used))
+
+
+def _ends(values: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and the highest used value of each row of (n, K), as (n, 1)."""
     low = np.where(used, values, np.inf).min(axis=1, keepdims=True)
-    high = np.where(used, values, -np.inf).max(axis=1, keepdims=True)
+    return low, np.where(used, values, -np.inf).max(axis=1, keepdims=True)
+
+
+def _scaled(values: np.ndarray, used: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return the used values on the scale from ``low`` to ``high``, the others as NaN."""
     spread = np.where(high > low, high - low, 1.0)
     scaled = np.where(high > low, (np.where(used, values, 0.0) - low) / spread, 0.5)
     return np.where(used, scaled, np.nan)
+
+
+def _deviations(
+    samples: Samples, terms: Sequence[np.ndarray], valid: np.ndarray, weights: Sequence[float]
+) -> np.ndarray:
+    """Return (n, K) the standard deviation of the reward over a teacher's valid answers.
+
+    Each answer is put on the scale of its prompt's (n, K) ``terms``, which may exceed 0 and 1. It
+    is NaN for fewer than two answers.
+    """
+    rewards = np.where(samples.valid, 0.0, np.nan)
+    of_samples = (samples.quality, samples.learnability)
+    for each, term, weight in zip(of_samples, terms, weights, strict=True):
+        if weight > 0:
+            ends = _ends(term, valid & np.isfinite(term))
+            rewards += weight * _scaled(each, samples.valid, *(end[..., None] for end in ends))
+    counts = samples.valid.sum(axis=-1)
+    means = np.nansum(rewards, axis=-1) / np.maximum(counts, 1)
+    squares = np.nansum((rewards - means[..., None]) ** 2, axis=-1)
+    return np.where(counts > 1, np.sqrt(squares / np.maximum(counts - 1, 1)), np.nan)
 
 
 def fitted_rewards(
@@ -65,48 +93,36 @@ def compute_rewards(
 ) -> pa.Table:
     """Return r = (1 - alpha) r_q + alpha r_l of every prompt and teacher, as a REWARDS table.
 
-    Learnability is the signal ``settings.learnability`` of the student's token statistics. Rows are
-    ordered by prompt id, then by ``teachers``; a teacher that did not answer has an invalid row,
-    and teachers not in ``teachers`` are ignored. Quality and statistics are looked up by response
-    key.
+    Learnability is the signal ``settings.learnability`` of the student's token statistics; of
+    several answers of a teacher the terms are as ``settings.samples`` says. Rows are ordered by
+    prompt id, then by ``teachers``; a teacher that did not answer has an invalid row, and teachers
+    not in ``teachers`` are ignored. Quality and statistics are looked up by response key.
 
     Raises:
-        PersynError: a teacher has two responses to one prompt, or the signal failed.
+        PersynError: a teacher has two responses for one sample, or the signal failed.
     """
-    signal, read = signal_of(settings.learnability)
-    prompt_ids = sorted(set(responses.column("prompt_id").to_pylist()))
-    found = _responses_by_place(responses, teachers)
-    places = [(prompt_id, teacher) for prompt_id in prompt_ids for teacher in teachers]
-    rows = [found.get(place, {}) for place in places]
-    keys = [row.get("response_key") for row in rows]
-
-    statistic_of = {row["response_key"]: row for row in _rows(statistics, *read)}
-    quality_of = {row["response_key"]: row["quality"] for row in _rows(quality, "quality")}
-    shape = (len(prompt_ids), len(teachers))
-    q = np.array([_number(quality_of.get(key)) for key in keys]).reshape(shape)
-    l = np.array(  # noqa: E741
-        [learnability(signal, settings.learnability, statistic_of.get(key)) for key in keys]
-    ).reshape(shape)
-    usable = [_usable(row, statistic_of.get(row.get("response_key")), settings) for row in rows]
-
-    weights = (1 - settings.alpha, settings.alpha)
-    valid = np.array(usable, dtype=bool).reshape(shape)
-    for term, weight in zip((q, l), weights, strict=True):
-        valid &= np.isfinite(term) | (weight == 0)
+    samples = read_samples(responses, statistics, quality, teachers, settings)
+    q, l = samples.terms(settings.samples)  # noqa: E741
+    valid = np.logical_or.reduce(samples.valid, axis=-1)
     if settings.unsolved == "leave_out":
         valid &= _solved(q, valid)[:, None]
-
     q_scaled, l_scaled = normalise(q, valid), normalise(l, valid)
-    reward = np.where(valid, 0.0, np.nan)
+    reward, weights = np.where(valid, 0.0, np.nan), (1 - settings.alpha, settings.alpha)
     for term, weight in zip((q_scaled, l_scaled), weights, strict=True):
         if weight > 0:
             reward += weight * term
+    best, pool = samples.best(), range(len(teachers))
+    places = [(i, k, int(best[i, k])) for i in range(len(samples.prompt_ids)) for k in pool]
+    rows = [samples.rows.get(place, {}) for place in places]
     columns = [
-        [place[0] for place in places],
-        [place[1] for place in places],
-        keys,
+        [samples.prompt_ids[i] for i, _, _ in places],
+        [teachers[k] for _, k, _ in places],
+        [row.get("response_key") for row in rows],
         *(_nullable(column) for column in (q, l, q_scaled, l_scaled, reward)),
         valid.ravel().tolist(),
+        [row.get("sample_index") for row in rows],
+        np.where(valid, samples.valid.sum(axis=-1), 0).ravel().tolist(),
+        _nullable(np.where(valid, _deviations(samples, (q, l), valid, weights), np.nan)),
     ]
     arrays = [pa.array(c, type=f.type) for c, f in zip(columns, REWARDS, strict=True)]
     return pa.Table.from_arrays(arrays, schema=REWARDS)
@@ -145,40 +161,6 @@ def reward_matrix(rewards: pa.Table, teachers: Sequence[str]) -> tuple[list[str]
         if row["valid"] and row["teacher"] in column:
             matrix[line[row["prompt_id"]], column[row["teacher"]]] = row["reward"]
     return list(line), matrix
-
-
-def _rows(table: pa.Table, *columns: str) -> list[dict[str, Any]]:
-    return table.select(["response_key", *columns]).to_pylist()
-
-
-def _responses_by_place(
-    responses: pa.Table, teachers: Sequence[str]
-) -> dict[tuple[str, str], dict[str, Any]]:
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    columns = ["prompt_id", "teacher", "response_key", "response", "finish_reason"]
-    for row in responses.select(columns).to_pylist():
-        place = (row["prompt_id"], row["teacher"])
-        if row["teacher"] not in teachers:
-            continue
-        if place in found:
-            raise PersynError(f"Teacher {place[1]!r} has two responses to prompt {place[0]}.")
-        found[place] = row
-    return found
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else float(value)
-
-
-def _usable(
-    row: Mapping[str, Any], statistic: Mapping[str, Any] | None, settings: LabelSettings
-) -> bool:
-    """Return whether a response is usable: not failed or empty, nor truncated unless allowed."""
-    if not row.get("response") or row["finish_reason"] == "error":
-        return False
-    if statistic is not None and not statistic["tokens"]:
-        return False  # nothing is left after stripping the thinking
-    return row["finish_reason"] != "length" or settings.allow_truncated
 
 
 def _solved(quality: np.ndarray, valid: np.ndarray) -> np.ndarray:

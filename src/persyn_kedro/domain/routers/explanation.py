@@ -32,7 +32,8 @@ class ScoredTeacher:
     Attributes:
         reward: the true one, with quality and learnability (nats per token); only for calibration
             prompts, and None if the response is invalid or the term unknown.
-        response: as stored, or None.
+        response: as stored, or None; of several, the best by the labels, otherwise the first.
+        sample_index: which of the teacher's answers it is.
     """
 
     teacher: str
@@ -42,6 +43,7 @@ class ScoredTeacher:
     learnability: float | None = None
     response: str | None = None
     finish_reason: str | None = None
+    sample_index: int | None = None
 
 
 @dataclass(frozen=True)
@@ -169,9 +171,11 @@ def scored_teachers(
     found = []
     for k in ranked(scores[None], len(pool))[0]:
         name = pool[k]["teacher"]
-        true, answer = rewards.get(name, {}), _response(tables.response_store, pool[k], prompt_id)
+        true = rewards.get(name, {})
+        sample = true.get("sample_index") or 0
+        answer = _response(tables.response_store, pool[k], prompt_id, sample)
         terms = {term: true.get(term) for term in ("reward", "quality", "learnability")}
-        text = {term: answer.get(term) for term in ("response", "finish_reason")}
+        text = {term: answer.get(term) for term in ("response", "finish_reason", "sample_index")}
         found.append(ScoredTeacher(name, float(scores[k]), **terms, **text))
     return found
 
@@ -204,11 +208,13 @@ def _routed_scores(assignments: pads.Dataset | None, prompt_id: str) -> np.ndarr
     return np.array(rows[0]["scores"], np.float32) if rows else None
 
 
-def _response(store: ResponseStore, member: Mapping[str, str], prompt_id: str) -> dict[str, Any]:
+def _response(
+    store: ResponseStore, member: Mapping[str, str], prompt_id: str, sample: int
+) -> dict[str, Any]:
     """Return a teacher's stored response, or an empty dict."""
     shelf = settings_id({name: member[name] for name in ("weights_id", "recipe_id")})
     rows = store.read(shelf, ["prompt_id", "sample_index", "response", "finish_reason"])
-    wanted = (pc.field("prompt_id") == prompt_id) & (pc.field("sample_index") == 0)
+    wanted = (pc.field("prompt_id") == prompt_id) & (pc.field("sample_index") == sample)
     return next(iter(rows.filter(wanted).to_pylist()), {})
 
 

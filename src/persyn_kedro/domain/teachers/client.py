@@ -50,7 +50,8 @@ def make_sure(
     """Make sure that the store has the requested responses; return their outcomes and usage.
 
     Args:
-        wanted: each teacher's prompts as (prompt_id, prompt).
+        wanted: each teacher's prompts as (prompt_id, prompt); ``ChosenPrompts`` also say which of
+            the teacher's answers to each is wanted, otherwise it is the first.
         recipes: the pool; both returned tables follow its order.
         store: read first. New responses, including failures, are written to it
             ``engine.chunk_size`` at a time. Failures are retried in the next call, except those

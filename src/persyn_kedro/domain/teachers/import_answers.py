@@ -10,6 +10,7 @@ from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.prompts.conversation import prompt_id_of
+from persyn_kedro.foundations.settings.models import MAX_SAMPLES
 from persyn_kedro.foundations.storage.paths import Place, is_there, one_sentence_of
 
 COLUMNS = ("prompt", "teacher", "response")
@@ -25,8 +26,9 @@ def import_responses(
 
     Each line has ``prompt`` (as sent, with ``prepare.source.prompt_suffix``) or, of a conversation,
     ``messages`` (without a teacher's system message), ``teacher``, ``response`` and optionally
-    ``finish_reason`` ("stop", the default, or "length"). Answers already in the store are not
-    replaced. Nothing is stored unless the whole file is valid.
+    ``finish_reason`` ("stop", the default, or "length") and ``sample_index``, which of the
+    teacher's answers to the prompt it is (0, the default, or more). Answers already in the store
+    are not replaced. Nothing is stored unless the whole file is valid.
 
     Raises:
         PersynError: a line is invalid, or contradicts another; the message names it.
@@ -40,7 +42,7 @@ def import_responses(
         if key in rows and rows[key]["response"] != row["response"]:
             raise PersynError(
                 f"Line {number} of {path} has a second answer of teacher {recipe.teacher!r} to the "
-                "same prompt; keep only one."
+                "same prompt; keep only one, or give each a sample_index."
             )
         rows[key], owners[key] = row, recipe
     counts = dict.fromkeys(by_name, 0)
@@ -94,15 +96,20 @@ def _row(line: Any, where: str, recipes: Mapping[str, Recipe]) -> tuple[Recipe, 
     finish = line.get("finish_reason", "stop")
     if finish not in FINISHES:
         raise PersynError(f"{where} has finish_reason {finish!r}; use 'stop' or 'length'.")
+    sample = line.get("sample_index", 0)
+    if type(sample) is not int or not 0 <= sample < MAX_SAMPLES:
+        raise PersynError(
+            f"{where} has sample_index {sample!r}; use a whole number from 0 to {MAX_SAMPLES - 1}."
+        )
     messages = read_messages(line["messages"], where) if talks else None
     prompt = asked_prompt(messages, where) if messages else line["prompt"]
     recipe, prompt_id = recipes[line["teacher"]], prompt_id_of(prompt)
     return recipe, {
-        "response_key": recipe.response_key(prompt_id),
+        "response_key": recipe.response_key(prompt_id, sample),
         "weights_id": recipe.weights_id,
         "recipe_id": recipe.recipe_id,
         "prompt_id": prompt_id,
-        "sample_index": 0,
+        "sample_index": sample,
         "response": line["response"],
         "finish_reason": finish,
         "prompt_tokens": 0,  # unknown, and not paid for here

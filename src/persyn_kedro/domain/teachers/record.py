@@ -162,7 +162,7 @@ def _row(call: Call, generation: Generation, engine: str | None) -> dict[str, An
         "weights_id": call.recipe.weights_id,
         "recipe_id": call.recipe.recipe_id,
         "prompt_id": call.prompt_id,
-        "sample_index": 0,
+        "sample_index": call.sample_index,
         "response": generation.response,
         "finish_reason": generation.finish_reason,
         "prompt_tokens": generation.prompt_tokens,

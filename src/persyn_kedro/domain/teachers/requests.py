@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from persyn_kedro.domain.engines.base import Engine, Request
 from persyn_kedro.domain.engines.registry import engine_of
-from persyn_kedro.domain.prompts.chosen import pick, prompt_ids
+from persyn_kedro.domain.prompts.chosen import pick, prompt_ids, sample_indices
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.hashing import seed_for
@@ -35,6 +35,7 @@ class Call:
     key: str
     recipe: Recipe
     prompt_id: str
+    sample_index: int = 0
 
 
 class Outcomes:
@@ -71,6 +72,7 @@ class TeacherRequests:
         engine: runs the teacher's model.
         pairs: (prompt_id, prompt) of all requested responses.
         ids: the prompt_ids of ``pairs``.
+        samples: (n,) which of the teacher's answers to its prompt each of ``pairs`` is.
         keys: the response keys of ``pairs``.
         outcomes: how they ended, as far as known.
         missing: (m,) indices in ``keys`` of the responses to request; no other teacher requests
@@ -81,6 +83,7 @@ class TeacherRequests:
     engine: Engine
     pairs: Sequence[tuple[str, Prompt]]
     ids: pa.Array
+    samples: np.ndarray
     keys: pa.Array
     outcomes: Outcomes
     missing: np.ndarray
@@ -93,7 +96,8 @@ class TeacherRequests:
     def call(self, number: int) -> Call:
         """Return the call for item ``number`` of ``missing``."""
         place = self.missing[number]
-        return Call(self.keys[place].as_py(), self.recipe, self.ids[place].as_py())
+        key, prompt_id = self.keys[place].as_py(), self.ids[place].as_py()
+        return Call(key, self.recipe, prompt_id, int(self.samples[place]))
 
     def requests(self, seed: int) -> Iterator[tuple[Call, Request]]:
         """Yield each call to make with its request, in the order of the prompts."""
@@ -112,7 +116,8 @@ def requests_for(
 ) -> list[TeacherRequests]:
     """Return each teacher's requests, with the stored outcomes that need no new call."""
     ids = {r.teacher: prompt_ids(wanted.get(r.teacher, ())) for r in recipes}
-    keys = {r.teacher: _keys(r, ids[r.teacher]) for r in recipes}
+    samples = {r.teacher: sample_indices(wanted.get(r.teacher, ())) for r in recipes}
+    keys = {r.teacher: _keys(r, ids[r.teacher], samples[r.teacher]) for r in recipes}
     owners = {recipe.shelf: recipe for recipe in recipes}
     outcomes, taken = {}, {}
     for shelf, owner in owners.items():
@@ -126,15 +131,17 @@ def requests_for(
         missing = _missing(keys[name], taken[shelf])
         taken[shelf].append(keys[name].take(pa.array(missing)))
         engine, pairs = engine_of(recipe.model, settings), wanted.get(name, ())
-        requests.append(
-            TeacherRequests(recipe, engine, pairs, ids[name], keys[name], outcomes[shelf], missing)
-        )
+        what = (pairs, ids[name], samples[name], keys[name])
+        requests.append(TeacherRequests(recipe, engine, *what, outcomes[shelf], missing))
     return requests
 
 
-def _keys(recipe: Recipe, ids: pa.Array) -> pa.Array:
-    blocks = [pa.array(map(recipe.response_key, block), pa.string()) for block in in_blocks(ids)]
-    return pa.concat_arrays([pa.array([], pa.string()), *blocks])
+def _keys(recipe: Recipe, ids: pa.Array, samples: np.ndarray) -> pa.Array:
+    places = range(0, len(ids), ROWS_AT_ONCE)
+    numbers = (samples[start : start + ROWS_AT_ONCE].tolist() for start in places)
+    blocks = zip(in_blocks(ids), numbers, strict=True)
+    keys = [pa.array(map(recipe.response_key, *block), pa.string()) for block in blocks]
+    return pa.concat_arrays([pa.array([], pa.string()), *keys])
 
 
 def in_blocks(texts: pa.Array) -> Iterator[list[str]]:

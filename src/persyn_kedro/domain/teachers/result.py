@@ -89,7 +89,6 @@ def _responses(outcomes: pa.Table, texts: pa.Array, recipe: Recipe) -> pa.Record
         "response": texts,
         "weights_id": pa.repeat(recipe.weights_id, len(texts)),
         "recipe_id": pa.repeat(recipe.recipe_id, len(texts)),
-        "sample_index": pa.repeat(pa.scalar(0, pa.int32()), len(texts)),
     }
     columns = [
         added[field.name] if field.name in added else outcomes[field.name].cast(field.type)

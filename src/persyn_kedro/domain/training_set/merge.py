@@ -36,18 +36,21 @@ def build_sft_dataset(
     Excludes errors, empty responses, truncated ones unless allowed, and ``unsolved`` prompts.
 
     Args:
-        routed: rows of ``schemas.ROUTED_RESPONSES``, one per prompt, in any order; streamed if
-            sorted by teacher and then in the order of the prompts.
+        routed: rows of ``schemas.ROUTED_RESPONSES``, in any order; streamed if sorted by teacher
+            and then in the order of the prompts. Of a prompt's several answers each is an example.
         chosen: which of ``prompts`` to use, as returned by ``prompts.select_ids``.
         rewards: rows of ``schemas.REWARDS``, known for calibration prompts.
         thinks: each teacher's ``think`` setting.
         system: the student's own system prompt.
     """
     answers = routed.to_table(columns=["prompt_id", "teacher"])
-    answer = pc.index_in(chosen["prompt_id"], value_set=answers["prompt_id"])
     left_out = pc.is_in(chosen["prompt_id"], value_set=pa.array(unsolved, pa.string()))
-    used = pc.and_(pc.is_valid(answer), pc.invert(left_out))
-    chosen = chosen.filter(used).append_column("answer", answer.filter(used))
+    chosen = chosen.filter(pc.invert(left_out))
+    place = pc.index_in(answers["prompt_id"], value_set=chosen["prompt_id"])
+    answer = np.flatnonzero(pc.is_valid(place))
+    place = pc.drop_null(place).to_numpy()
+    order = np.argsort(place, kind="stable")  # a prompt's answers stay in their order
+    chosen = chosen.take(pa.array(place[order])).append_column("answer", pa.array(answer[order]))
     ids, teachers = chosen["prompt_id"], answers["teacher"].take(chosen["answer"])
     chosen = chosen.append_column("reward", _rewards_of(ids, teachers, rewards))
     scored = assignments.to_table(columns=["prompt_id"])["prompt_id"]
@@ -81,7 +84,10 @@ def is_trainable(row: Mapping[str, Any], allow_truncated: bool) -> bool:
 def _rewards_of(
     prompt_ids: pa.ChunkedArray, teachers: pa.ChunkedArray, rewards: pads.Dataset
 ) -> pa.Array:
-    """Return the reward of each prompt's teacher, (n,) float64, null if unknown."""
+    """Return the reward of each prompt's teacher, (n,) float64, null if unknown.
+
+    A prompt that repeats is in one run, with one teacher.
+    """
     values, known = np.zeros(len(prompt_ids)), np.zeros(len(prompt_ids), dtype=bool)
     table = rewards.to_table(columns=["prompt_id", "teacher", "reward"])
     scored = np.flatnonzero(pc.is_in(prompt_ids, value_set=pc.unique(table["prompt_id"])))
@@ -91,7 +97,10 @@ def _rewards_of(
     own = pc.fill_null(pc.and_(own, pc.is_valid(table["reward"])), False)
     places = scored[places.filter(own).to_numpy()]
     values[places], known[places] = table["reward"].filter(own).to_numpy(), True
-    return pa.array(values, mask=~known)
+    begins = np.ones(len(prompt_ids), dtype=bool)
+    begins[1:] = pc.not_equal(prompt_ids.slice(1), prompt_ids.slice(0, len(begins) - 1))
+    first = np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))
+    return pa.array(values[first], mask=~known[first])
 
 
 def _examples(

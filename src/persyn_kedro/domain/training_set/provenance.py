@@ -1,6 +1,6 @@
 """Trace one row of the training set back to its prompt, router and teacher."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow.compute as pc
@@ -14,7 +14,7 @@ _OF_PROMPT = ("prompt_id", "prompt", "messages", "kept")
 
 
 def trace(prompt_id: str, load: Load) -> dict[str, Any]:
-    """Return the origin of a prompt's training row.
+    """Return the origin of a prompt's training row; of several, that of the first and the others.
 
     Args:
         prompt_id: complete, or a unique prefix.
@@ -32,10 +32,15 @@ def trace(prompt_id: str, load: Load) -> dict[str, Any]:
             "give a prefix that matches exactly one."
         )
     (full,) = found
-    row, response = _only(dataset, full), _only(load("routed_responses"), full)
+    rows = _rows(dataset, full)
+    responses = {row["response_key"]: row for row in _rows(load("routed_responses"), full)}
+    if not all(row["response_key"] in responses for row in rows):
+        raise _unlike("routed_responses does not have the answer of a row", full)
     prompt, assignment = _only(load("prompts"), full), _only(load("assignments"), full)
     teachers = [member["teacher"] for member in pool_of(load("assignments").schema)]
     rewards = _rows(load("rewards"), full)
+    examples = [_example(row, responses[row["response_key"]]) for row in rows]
+    response = responses[rows[0]["response_key"]]
     return {
         "prompt": {
             **{k: prompt[k] for k in _OF_PROMPT if prompt[k] is not None},
@@ -48,16 +53,21 @@ def trace(prompt_id: str, load: Load) -> dict[str, Any]:
             "choice": assignment["teacher"],
         },
         "calibration_rewards": {r["teacher"]: r["reward"] for r in rewards} or None,
-        "response": {
-            key: response[key]
-            for key in (
-                "teacher", "rank", "response_key", "finish_reason", "engine", "prompt_tokens",
-                "completion_tokens", "quality",
-            )
-        },
+        **examples[0],
         "teacher": load("response_store").identity(response["weights_id"], response["recipe_id"]),
+        **({"other_samples": examples[1:]} if len(examples) > 1 else {}),
+    }
+
+
+def _example(row: Mapping[str, Any], response: Mapping[str, Any]) -> dict[str, Any]:
+    names = (
+        "teacher", "rank", "response_key", "sample_index", "finish_reason", "engine",
+        "prompt_tokens", "completion_tokens", "quality",
+    )  # fmt: skip
+    return {
+        "response": {name: response[name] for name in names},
         "trained_on": {"part": row["part"], "completion": row["completion"][0]["content"]},
-    }  # fmt: skip
+    }
 
 
 def _rows(dataset: Any, prompt_id: str) -> list[dict[str, Any]]:
@@ -67,8 +77,11 @@ def _rows(dataset: Any, prompt_id: str) -> list[dict[str, Any]]:
 def _only(dataset: Any, prompt_id: str) -> dict[str, Any]:
     rows = _rows(dataset, prompt_id)
     if len(rows) != 1:
-        raise PersynError(
-            f"The tables do not match: one has {len(rows)} rows for prompt {prompt_id} instead of "
-            "1. Run the later steps again."
-        )
+        raise _unlike(f"one has {len(rows)} rows instead of 1", prompt_id)
     return rows[0]
+
+
+def _unlike(how: str, prompt_id: str) -> PersynError:
+    return PersynError(
+        f"The tables do not match for prompt {prompt_id}: {how}. Run the later steps again."
+    )

@@ -38,4 +38,6 @@ from .steps import (
     QualitySettings as QualitySettings,
     RouteSettings as RouteSettings,
     SftSettings as SftSettings,
+    check_samples as check_samples,
+    draws_several as draws_several,
 )

@@ -16,6 +16,7 @@ from persyn_kedro.foundations.settings.base import IF_SET, NO_EFFECT
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.references import models_named
+from persyn_kedro.foundations.settings.steps import draws_several
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,6 +38,9 @@ class Step:
             another input. An id is the hash of its text, so neither other prompts in the table nor
             its other columns change the result.
         reads: by argument, the fields that it reads; any other argument is read as a whole.
+        if_several: arguments, and fields of them (``label.quality``), that are read only where
+            the settings ask a teacher for several answers to a prompt. Otherwise they are in no
+            record, so that what was made before there could be several stays valid.
     """
 
     version: int = 1
@@ -48,6 +52,19 @@ class Step:
     check: Callable[..., None] | None = None
     texts: tuple[str, ...] = ()
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    if_several: tuple[str, ...] = ()
+
+    def unread(self, settings: Mapping[str, Any]) -> set[str]:
+        """Return the arguments that are not read at all with these settings, by argument."""
+        return set() if draws_several(settings.values()) else set(self.if_several)
+
+    def reads_with(self, settings: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
+        """Return ``reads`` as these settings make it."""
+        if not draws_several(settings.values()):
+            return {**self.reads, **dict.fromkeys(self.unread(settings), ())}
+        pairs = [name.split(".") for name in self.if_several if "." in name]
+        more = {a: (*self.reads[a], f) for a, f in pairs}
+        return {**self.reads, **more}
 
     @property
     def whole_version(self) -> int:
@@ -66,13 +83,23 @@ def step(
     prints: Mapping[Callable[..., str], tuple[str, ...]] | None = None,
     check: Callable[..., None] | None = None,
     texts: tuple[str, ...] = (),
+    if_several: tuple[str, ...] = (),
     **reads: tuple[str, ...],
 ) -> Callable[[F], F]:
     """Mark a node's function with its ``Step``."""
 
     def mark(function: F) -> F:
         found = Step(
-            version, versions_of, always, needs, spoken or {}, prints or {}, check, texts, reads
+            version,
+            versions_of,
+            always,
+            needs,
+            spoken or {},
+            prints or {},
+            check,
+            texts,
+            reads,
+            if_several,
         )
         function.step = found  # type: ignore[attr-defined]
         return function

@@ -33,6 +33,7 @@ from persyn_kedro.foundations.settings.plugins import kind
 from persyn_kedro.foundations.templates.fixed_template import RESERVED
 
 Think = Literal["keep", "strip"]
+MAX_SAMPLES = 1000  # answers of one teacher to one prompt
 
 
 class ModelSettings(Group):
@@ -237,6 +238,12 @@ class TeacherSettings(Group):
         "join", description="a row's own system message: after the teacher's, instead, or left out"
     )
     sampling: SamplingSettings = SamplingSettings()
+    samples: Annotated[int, IF_SET] = Field(
+        1,
+        ge=1,
+        le=MAX_SAMPLES,
+        description="answers to each calibration prompt; more need a temperature above 0",
+    )
     price: Annotated[float, NO_EFFECT] = Field(
         0.0, ge=0, le=1e12, description="per million completion tokens"
     )
@@ -259,6 +266,20 @@ class TeacherSettings(Group):
         if price is not None and price > info.data.get("prompt_price", price):
             raise ValueError("must not be above prompt_price")  # which budgets reserve
         return price
+
+    @property
+    def greedy(self) -> bool:
+        """Whether it would give the same answer again."""
+        return self.sampling.temperature == 0
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> "TeacherSettings":
+        if self.samples > 1 and self.greedy:
+            raise ValueError(
+                f"samples is {self.samples}, but sampling.temperature is 0, so all of them would "
+                "be the same answer: raise it, or set samples to 1"
+            )
+        return self
 
 
 def _check_names(names: Iterable[str]) -> None:

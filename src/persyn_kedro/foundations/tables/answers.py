@@ -20,7 +20,7 @@ RESPONSE = [
     text("weights_id"),
     hex_id("recipe_id", "system prompt, chat template, sampling settings"),
     hex_id("prompt_id"),
-    count("sample_index", pa.int32()),
+    count("sample_index", pa.int32(), "which of the teacher's answers to the prompt, from 0"),
     given("response", pa.string(), "raw, with any <think> text; may be empty"),
     one_of("finish_reason", "stop", "length", "error"),
     count("prompt_tokens", pa.int32()),
@@ -35,11 +35,14 @@ FAILED_SAYS_WHY = Between(
     lambda f: f["error"].notna() == (f["finish_reason"] == "error"),
 )
 RESPONSES = Table(
-    "responses", ["prompt_id", "teacher"], [text("teacher"), *RESPONSE], [FAILED_SAYS_WHY]
+    "responses",
+    ["prompt_id", "teacher", "sample_index"],
+    [text("teacher"), *RESPONSE],
+    [FAILED_SAYS_WHY],
 )
 ROUTED_RESPONSES = Table(
     "routed_responses",
-    ["prompt_id"],
+    ["prompt_id", "sample_index"],
     [
         count("rank", pa.int32(), "0: the router's first choice"),
         share("quality"),
@@ -55,6 +58,7 @@ STORED_OUTCOMES = pa.schema(
     [
         ("response_key", pa.string()),
         ("prompt_id", pa.string()),
+        ("sample_index", pa.int16()),
         ("finish_reason", WORD),
         ("prompt_tokens", pa.int32()),
         ("completion_tokens", pa.int32()),

@@ -34,7 +34,7 @@ ALLOCATIONS = Table(
 )
 STRATEGY_RESPONSES = Table(
     "strategy_responses",
-    ["strategy", "prompt_id"],
+    ["strategy", "prompt_id", "sample_index"],
     [text("strategy"), *ROUTED_RESPONSES.columns],
     [FAILED_SAYS_WHY],
 )
@@ -61,7 +61,7 @@ STRATEGY_TOKENS = Table(
 )
 STRATEGY_EXAMPLES = Table(
     "strategy_examples",
-    ["strategy", "prompt_id"],
+    ["strategy", "prompt_id", "response_key"],
     [
         text("strategy"),
         hex_id("prompt_id"),

@@ -27,6 +27,14 @@ LOGP_ROUNDING = 1e-6  # nats; float32 may round log-likelihoods above 0
 SUM_ROUNDING = 1e-3  # per token; for sums of float32 probabilities
 
 ANSWER = [hex_id("prompt_id"), text("teacher"), hex_id("response_key")]
+SAMPLE = Column(
+    "sample_index",
+    pa.int32(),
+    "of the responses; null, in tables from before there could be several: 0",
+    "must be 0 or more",
+    lambda s: s >= 0,
+    True,
+)
 STATISTICS = [
     count("tokens", pa.int32(), "of the response; 0 if it is empty, then the rest is null"),
     anything("sum_logp", pa.float64(), "nats"),
@@ -76,8 +84,8 @@ def _number(name: str, meaning: str) -> Column:
 
 TOKEN_STATISTICS = Table(
     "token_statistics",
-    ["prompt_id", "teacher"],
-    [*ANSWER, *STATISTICS],
+    ["prompt_id", "teacher", "sample_index"],
+    [*ANSWER, *STATISTICS, SAMPLE],
     [
         *(Between(n, "must be null exactly where logp is", _as_logp(n)) for n in _SUMS),
         *(Between(n, says, _or_null(n, holds)) for n, (says, holds) in _SUMS.items()),
@@ -87,7 +95,9 @@ STORED_STATISTICS = pa.schema(
     [("response_key", pa.string()), *((column.name, column.type) for column in STATISTICS)]
 )
 QUALITY = Table(
-    "quality", ["prompt_id", "teacher"], [*ANSWER, finite("quality", "null if unknown")]
+    "quality",
+    ["prompt_id", "teacher", "sample_index"],
+    [*ANSWER, finite("quality", "null if unknown"), SAMPLE],
 )
 STORED_QUALITY = pa.schema(
     [("response_key", pa.string()), ("reference_id", pa.string()), ("quality", pa.float64())]
@@ -97,13 +107,16 @@ REWARDS = Table(
     ["prompt_id", "teacher"],
     [
         *ANSWER[:2],
-        hex_id("response_key", "null if the teacher did not answer", null=True),
-        _number("quality", "null if unknown"),
+        hex_id("response_key", "of the best sample; null if the teacher did not answer", null=True),
+        _number("quality", "of the samples, as label.samples says; null if unknown"),
         _number("learnability", "in the signal's unit, such as nats per token"),
         share("quality_normalised"),
         share("learnability_normalised"),
         share("reward", "null if invalid"),
-        given("valid", pa.bool_()),
+        given("valid", pa.bool_(), "whether any sample is"),
+        SAMPLE,
+        anything("valid_samples", pa.int32(), "that the terms are of"),
+        _number("reward_sd", "standard deviation of the reward over them; null for less than two"),
     ],
     [
         Between(

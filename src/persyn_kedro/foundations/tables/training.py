@@ -20,7 +20,7 @@ from persyn_kedro.foundations.tables.messages import (
 
 SFT_DATASET = Table(
     "sft_dataset",
-    ["prompt_id"],
+    ["prompt_id", "response_key"],
     [
         Column(
             "prompt",

@@ -59,6 +59,7 @@ _TRAINING_SETS = [
             "source_prompts",
             "allocations",
             "calibration_responses",
+            "rewards",
             "params:models",
             "params:teachers",
             "params:engine",

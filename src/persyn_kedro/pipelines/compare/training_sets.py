@@ -22,14 +22,16 @@ from persyn_kedro.domain.comparison import (
 from persyn_kedro.domain.learnability import signal_of
 from persyn_kedro.domain.prompts import ANSWERED, find_texts, select_ids
 from persyn_kedro.domain.quality import reward_model_scores
-from persyn_kedro.domain.rewards import compute_rewards, unsolved_prompts
+from persyn_kedro.domain.rewards import best_samples, compute_rewards, unsolved_prompts
 from persyn_kedro.domain.routers import check_assignments, router_class
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, RoutingStore
 from persyn_kedro.domain.student import fits, untrained
 from persyn_kedro.domain.teachers import Ledger, answer, pool_identity, resolve_recipes
 from persyn_kedro.domain.training_set import (
+    Wanted,
     build_sft_dataset,
-    exact_checker,
+    label_judge,
+    quality_checker,
     routed_generation,
     sum_calls,
 )
@@ -46,6 +48,8 @@ from persyn_kedro.foundations.settings import (
     StudentSettings,
     Teachers,
     TrainRouterSettings,
+    check_samples,
+    draws_several,
     step,
     thinks_of,
 )
@@ -56,7 +60,7 @@ TRAINED_ON = ("fit", "holdout", "sft")  # the parts of the prompts, except the w
 @step(
     versions_of=(router_class, compute_rewards, signal_of),
     needs=Needs.ROUTER,
-    label=("alpha", "learnability", "allow_truncated", "unsolved"),
+    label=("alpha", "learnability", "allow_truncated", "unsolved", "samples"),
     settings=("alphas",),
 )
 def route_at_other_alphas(
@@ -141,12 +145,15 @@ def allocate_prompts(
 @step(
     versions_of=(routed_generation, reward_model_scores),
     needs=Needs.TEACHERS,
+    check=check_samples,
+    if_several=("rewards", "label.quality"),
     label=("allow_truncated",),
 )
 def generate_strategies(
     source_prompts: pads.Dataset,
     allocations: pads.Dataset,
     calibration_responses: pads.Dataset,
+    rewards: pads.Dataset,
     models: Models,
     teachers: Teachers,
     engine: EngineSettings,
@@ -162,22 +169,29 @@ def generate_strategies(
     allocated = allocations.to_table()
     made = []
 
-    def ask(wanted: dict[str, list[tuple[str, Prompt]]]) -> tuple[pa.Table, pa.Table]:
+    def ask(wanted: Wanted) -> tuple[pa.Table, pa.Table]:
         responses, calls = answer(wanted, recipes, response_store, engine, seed, ledger, go_on=True)
         made.append(calls)
         return responses, calls
 
     choices = choices_by_strategy(allocated)
+    prompts = find_texts(source_prompts, allocated["prompt_id"])
+    best, judge = None, None
+    if draws_several((teachers, generate)):
+        best = best_samples(rewards, prompts.ids, list(teachers.root))
+    checked = (source_prompts, thinks_of(models, teachers), quality_store, pa.Table.to_batches)
+    if generate.judged:
+        judge = label_judge(*checked, label.quality, models)
     responses, asked = generate_side_by_side(
-        find_texts(source_prompts, allocated["prompt_id"]),
+        prompts,
         choices,
         list(teachers.root),
         generate,
         label.allow_truncated,
         ask,
-        exact_checker(
-            source_prompts, thinks_of(models, teachers), quality_store, pa.Table.to_batches
-        ),
+        quality_checker(*checked),
+        judge,
+        best,
     )
     tokens = strategy_tokens(asked, choices, calibration_responses.to_table(), list(teachers.root))
     return responses, tokens, sum_calls(made, list(teachers.root))

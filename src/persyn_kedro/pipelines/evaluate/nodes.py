@@ -21,6 +21,7 @@ from persyn_kedro.domain.reporting import (
     pool_notes,
     report_page,
     reward_against_length,
+    several_answers,
     teacher_allocation,
     terminal_table,
     with_answers,
@@ -37,6 +38,7 @@ from persyn_kedro.domain.student import (
 from persyn_kedro.foundations.settings import (
     EngineSettings,
     EvaluateSettings,
+    GenerateSettings,
     LabelSettings,
     Models,
     Needs,
@@ -197,6 +199,7 @@ def draw_run_plots(
 @step(
     versions_of=(build_summary, report_page, loss_curve),
     prints={terminal_table: ("report_summary",)},
+    if_several=("generate", "label.samples"),
     label=("learnability",),
 )
 def summarise(
@@ -215,6 +218,7 @@ def summarise(
     teachers: Teachers,
     student: StudentSettings,
     label: LabelSettings,
+    generate: GenerateSettings,
 ) -> tuple[dict[str, Any], str]:
     """Return the report's content, and the report as a page."""
     summary = build_summary(
@@ -227,9 +231,11 @@ def summarise(
         sft_dataset.to_table(),
         router_metrics,
         evaluation_metrics,
-        list(teachers.root),
+        teachers,
+        generate,
         [*pool_notes(models, teachers, student), *label_notes(label)],
     )
     made = {LABEL: calibration_calls.to_table(), GENERATE: routed_calls.to_table()}
+    summary |= several_answers(rewards.to_table(), teachers, label, generate)
     summary["estimate"] = against_actual(estimate.to_table(), made)
     return summary, report_page(summary, choice_samples)

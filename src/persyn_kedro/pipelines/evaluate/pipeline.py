@@ -123,6 +123,7 @@ def create_pipeline() -> Pipeline:
                     "params:teachers",
                     "params:student",
                     "params:label",
+                    "params:generate",
                 ],
                 ["report_summary", "report"],
                 name="summarise",

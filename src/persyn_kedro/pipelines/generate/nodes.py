@@ -7,7 +7,7 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.prompts import ANSWERED, places_of, select_ids, select_texts
 from persyn_kedro.domain.quality import reward_model_scores
-from persyn_kedro.domain.rewards import unsolved_prompts
+from persyn_kedro.domain.rewards import best_samples, unsolved_prompts
 from persyn_kedro.domain.routers import check_assignments, ranked_places
 from persyn_kedro.domain.stores import QualityStore, ResponseStore
 from persyn_kedro.domain.teachers import (
@@ -20,7 +20,8 @@ from persyn_kedro.domain.teachers import (
 from persyn_kedro.domain.training_set import (
     Wanted,
     build_sft_dataset as merge_examples,
-    exact_checker,
+    label_judge,
+    quality_checker,
     routed_generation,
 )
 from persyn_kedro.foundations.settings import (
@@ -31,6 +32,8 @@ from persyn_kedro.foundations.settings import (
     Needs,
     StudentSettings,
     Teachers,
+    check_samples,
+    draws_several,
     step,
     thinks_of,
 )
@@ -39,11 +42,14 @@ from persyn_kedro.foundations.settings import (
 @step(
     versions_of=(routed_generation, ranked_places, reward_model_scores),
     needs=Needs.TEACHERS,
+    check=check_samples,
+    if_several=("rewards", "label.quality"),
     label=("allow_truncated",),
 )
 def generate_responses(
     prompts: pads.Dataset,
     assignments: pads.Dataset,
+    rewards: pads.Dataset,
     models: Models,
     teachers: Teachers,
     engine: EngineSettings,
@@ -54,11 +60,17 @@ def generate_responses(
     quality_store: QualityStore,
     ledger: Ledger,
 ) -> tuple[pa.RecordBatchReader, pa.Table]:
-    """Return the routed responses of calibration and train prompts, streamed, and the calls."""
+    """Return the routed responses of calibration and train prompts, streamed, and the calls.
+
+    A calibration prompt's best answer from labelling comes before its teacher's others.
+    """
     recipes = resolve_recipes(teachers, models)
     check_assignments(assignments.schema, pool_identity(recipes))
     chosen = select_texts(prompts, ANSWERED)
     scored, choices = ranked_places(assignments, settings.max_calls)
+    thinks, best, judge = thinks_of(models, teachers), None, None
+    if draws_several((teachers, settings)):
+        best = best_samples(rewards, chosen.ids, list(teachers.root))
 
     def ask(wanted: Wanted) -> tuple[pa.Table, pa.Table]:
         return make_sure(wanted, recipes, response_store, engine, seed, ledger, go_on=True)
@@ -66,6 +78,9 @@ def generate_responses(
     def texts(outcomes: pa.Table) -> Iterator[pa.RecordBatch]:
         return with_texts(outcomes, recipes, response_store)
 
+    checked = (prompts, thinks, quality_store, texts)
+    if settings.judged:
+        judge = label_judge(*checked, label.quality, models)
     return routed_generation(
         chosen,
         choices[places_of(chosen.ids, scored)],
@@ -73,8 +88,10 @@ def generate_responses(
         settings,
         label.allow_truncated,
         ask,
-        exact_checker(prompts, thinks_of(models, teachers), quality_store, texts),
+        quality_checker(*checked),
         texts,
+        judge,
+        best,
     )
 
 

@@ -15,6 +15,7 @@ def create_pipeline() -> Pipeline:
                 [
                     "prompts",
                     "assignments",
+                    "rewards",
                     "params:models",
                     "params:teachers",
                     "params:engine",

@@ -15,6 +15,7 @@ from persyn_kedro.domain.teachers import Ledger, answer, resolve_recipes
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.settings import (
     EngineSettings,
+    GenerateSettings,
     LabelSettings,
     Models,
     Needs,
@@ -40,12 +41,13 @@ def select_calibration_set(prompts: pads.Dataset, settings: LabelSettings) -> pa
     return pa.Table.from_pylist(rows, CALIBRATION_SET)
 
 
-@step()
+@step(if_several=("generate",))
 def estimate_calls(
     prompts: pads.Dataset,
     models: Models,
     teachers: Teachers,
     engine: EngineSettings,
+    generate: GenerateSettings,
     response_store: ResponseStore,
 ) -> pa.Table:
     """Return the PLAN of the teachers' calls, before the first; the report compares the two.
@@ -54,7 +56,7 @@ def estimate_calls(
     content is not part of its record: like the table of the calls it describes one moment, and
     rebuilt after the calls it would say nothing about them (so do not raise its version).
     """
-    return estimate_table(read_prompts(prompts), models, teachers, engine, response_store)
+    return estimate_table(read_prompts(prompts), models, teachers, engine, generate, response_store)
 
 
 @step(needs=Needs.TEACHERS, texts=("source_prompts",))
@@ -68,10 +70,10 @@ def answer_calibration_prompts(
     response_store: ResponseStore,
     ledger: Ledger,
 ) -> tuple[pa.Table, pa.Table]:
-    """Return K responses to each calibration prompt, and the calls made for them."""
+    """Return every teacher's responses to each calibration prompt, and the calls made for them."""
     prompts = find_texts(source_prompts, calibration_set.to_table()["prompt_id"])
     recipes = resolve_recipes(teachers, models)
-    wanted = {recipe.teacher: prompts for recipe in recipes}
+    wanted = {name: prompts.several(teacher.samples) for name, teacher in teachers.root.items()}
     return answer(wanted, recipes, response_store, engine, seed, ledger)
 
 
@@ -126,7 +128,7 @@ def score_quality(
 
 @step(
     versions_of=(compute_rewards, signal_of),
-    settings=("alpha", "learnability", "allow_truncated", "unsolved"),
+    settings=("alpha", "learnability", "allow_truncated", "unsolved", "samples"),
 )
 def normalise_rewards(
     calibration_responses: pads.Dataset,

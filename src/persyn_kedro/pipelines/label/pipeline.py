@@ -24,6 +24,7 @@ def create_pipeline() -> Pipeline:
                     "params:models",
                     "params:teachers",
                     "params:engine",
+                    "params:generate",
                     "response_store",
                 ],
                 "estimate",

@@ -76,13 +76,15 @@ def measure_router(
 
 def _check_rewards(rewards: pads.Dataset, recipes: list[Recipe]) -> None:
     """Refuse rewards of another pool: the router would be taken for one of this pool."""
-    found: dict[str, tuple[str, str]] = {}
-    for row in rewards.to_table(columns=["prompt_id", "teacher", "response_key"]).to_pylist():
+    found: dict[str, tuple[str, str, int]] = {}
+    columns = ["prompt_id", "teacher", "response_key", "sample_index"]
+    for row in rewards.to_table(columns=columns).to_pylist():
         if row["response_key"] is not None:
-            found.setdefault(row["teacher"], (row["prompt_id"], row["response_key"]))
+            what = (row["prompt_id"], row["response_key"], row["sample_index"] or 0)
+            found.setdefault(row["teacher"], what)
     for recipe in recipes:
-        first = found.get(recipe.teacher)
-        if first is None or recipe.response_key(first[0]) != first[1]:
+        prompt_id, key, sample = found.get(recipe.teacher, ("", "", 0))
+        if recipe.response_key(prompt_id, sample) != key:
             raise PersynError(
                 f"The rewards do not match the current settings of teacher {recipe.teacher!r}: run "
                 "`kedro run --pipelines=label`."

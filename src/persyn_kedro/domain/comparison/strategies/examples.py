@@ -17,7 +17,7 @@ from persyn_kedro.foundations.tables.messages import columns_of
 
 VERSION = 1  # raise it when the same inputs give another result
 
-Sets = dict[str, dict[str, dict[str, Any]]]  # by strategy and prompt_id
+Sets = dict[str, dict[str, list[dict[str, Any]]]]  # by strategy and prompt_id
 Fits = Callable[[Prompt, str], bool]  # (prompt, response): short enough for training
 
 
@@ -52,7 +52,9 @@ def strategy_examples(
     Left out are errors, empty responses, truncated ones unless allowed, and those too long for SFT.
     With ``examples: common`` a prompt without a usable answer in one strategy is left out of all
     strategies that are compared with one another; a strategy with usable answers to less than
-    ``min_share`` of its prompts is itself left out instead.
+    ``min_share`` of its prompts is itself left out instead. Where prompts have several answers
+    (``generate.keep: all``), each strategy then has as many of a prompt's as the one with the
+    fewest.
 
     Args:
         responses: rows of ``schemas.STRATEGY_RESPONSES``.
@@ -60,8 +62,8 @@ def strategy_examples(
         prompts: by prompt_id.
 
     Returns:
-        tuple: The table, and ``{"prompts": {strategy: number asked}, "usable": {strategy: number
-        usable}, "left_out": {strategy: why}}``.
+        tuple: The table, and ``{"prompts": {strategy: number asked}, "usable": {strategy: number of
+        prompts with a usable answer}, "left_out": {strategy: why}}``.
 
     Raises:
         PersynError: PerSyn itself has too few.
@@ -72,8 +74,11 @@ def strategy_examples(
     order = {prompt_id: place for place, prompt_id in enumerate(prompts)}
     rows = []
     for name, own in kept.items():
-        chosen = _shared(name, kept) if settings.examples == "common" else set(own)
-        rows += [own[prompt_id] for prompt_id in sorted(chosen, key=order.__getitem__)]
+        counts = {prompt_id: len(found) for prompt_id, found in own.items()}
+        if settings.examples == "common":
+            counts = _shared(name, kept)
+        for prompt_id in sorted(counts, key=order.__getitem__):
+            rows += own[prompt_id][: counts[prompt_id]]
     if not any(row["strategy"] == PERSYN for row in rows):
         least = min(sets, key=lambda name: len(sets[name]))
         raise PersynError(
@@ -103,7 +108,7 @@ def _usable(
             continue
         names = ("strategy", "prompt_id", "teacher", "response_key")
         example = {**{name: row[name] for name in names}, **columns_of(prompt), "response": text}
-        sets[row["strategy"]][row["prompt_id"]] = example
+        sets[row["strategy"]].setdefault(row["prompt_id"], []).append(example)
     return sets
 
 
@@ -123,8 +128,10 @@ def _too_small(
     return found
 
 
-def _shared(strategy: str, sets: Sets) -> set[str]:
-    """Return the prompts with usable answers in all strategies of this one's kind."""
+def _shared(strategy: str, sets: Sets) -> dict[str, int]:
+    """Return the prompts with usable answers in all strategies of this one's kind, with the fewest
+    answers that one of them has."""
     kind = strategy in ON_CALIBRATION
-    same_kind = [set(own) for name, own in sets.items() if (name in ON_CALIBRATION) == kind]
-    return set.intersection(*same_kind)
+    same_kind = [own for name, own in sets.items() if (name in ON_CALIBRATION) == kind]
+    shared = set.intersection(*map(set, same_kind))
+    return {prompt_id: min(len(own[prompt_id]) for own in same_kind) for prompt_id in shared}
