@@ -49,10 +49,11 @@ class AskingThread:
         self._ready.wait()
 
     def ask(self, request: Request) -> None:
-        """Queue a request; it is sent once fewer than ``max_concurrency`` are in flight."""
+        """Queue a request. It is sent as soon as ``max_concurrency`` allows it: requests in flight
+        and answers not yet yielded count, as both are lost if the process is killed."""
         self.asked += 1
         self._requests.append(request)
-        if len(self._tasks) < self._most:
+        if self._has_room():
             self._loop.call_soon_threadsafe(self._begin)
 
     def answers(self) -> Iterator[Generation]:
@@ -68,6 +69,8 @@ class AskingThread:
             except queue.Empty:
                 return
             self.asked -= 1
+            if self._requests:
+                self._loop.call_soon_threadsafe(self._begin)
             if isinstance(answer, Exception):
                 raise answer
             if answer is not None:
@@ -94,8 +97,11 @@ class AskingThread:
             while self._tasks:
                 await asyncio.wait(self._tasks)
 
+    def _has_room(self) -> bool:
+        return len(self._tasks) + self._answers.qsize() < self._most
+
     def _begin(self) -> None:
-        while len(self._tasks) < self._most:
+        while self._has_room():
             try:
                 request = self._requests.popleft()
             except IndexError:  # also if ``close`` has just cleared it
