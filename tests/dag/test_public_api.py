@@ -76,6 +76,42 @@ def test_lists_of_messages_are_prompts_too(pool: persyn.Pool, tmp_path: Path) ->
     assert len(responses) == 7 and sum(calls["calls"].to_pylist()) == 0
 
 
+def test_several_answers_of_a_teacher(tmp_path: Path) -> None:
+    drawn = {"max_new_tokens": 6, "temperature": 1.0}
+    pool = persyn.pool(
+        models={f"tiny-{i}": {"random": "chat", "random_seed": i} for i in (1, 2, 3)},
+        teachers={
+            "often": {"model": "tiny-1", "sampling": drawn, "samples": 3},
+            "once": {"model": "tiny-2", "sampling": drawn},
+        },
+        student="tiny-3",
+        engine={"name": "transformers", "max_model_len": 256},
+        stores=tmp_path / "stores",
+    )
+    labels = persyn.label(PROMPTS, pool, allow_truncated=True)
+    assert labels.calls["calls"].to_pylist() == [3 * 8, 8]
+    assert len(labels.responses) == 4 * 8 and len(labels.rewards) == 2 * 8
+    rows = labels.rewards.to_pylist()
+    best = {(r["prompt_id"], r["teacher"]): r["response_key"] for r in rows}
+    router = persyn.fit_router(labels, pool, tmp_path / "router", neighbours=2)
+    assignments = persyn.route(PROMPTS, router, pool)
+    responses, calls = persyn.generate(
+        PROMPTS, assignments, pool, labels=labels, allow_truncated=True
+    )
+    assert sum(calls["calls"].to_pylist()) == 0
+    assert {(r["prompt_id"], r["teacher"]): r["response_key"] for r in responses.to_pylist()} == {
+        (p, t): best[p, t]
+        for p, t in zip(
+            assignments["prompt_id"].to_pylist(), assignments["teacher"].to_pylist(), strict=True
+        )
+    }
+    responses, calls = persyn.generate(
+        PROMPTS, assignments, pool, allow_truncated=True, samples=3, keep="all"
+    )
+    to_once = assignments["teacher"].to_pylist().count("once")
+    assert sum(calls["calls"].to_pylist()) == 2 * to_once and len(responses) == 3 * 8
+
+
 def test_bad_input_is_one_sentence(pool: persyn.Pool) -> None:
     with pytest.raises(persyn.PersynError, match=r"label.alpha: .*less than or equal to 1"):
         persyn.label(PROMPTS, pool, alpha=2.0)

@@ -57,7 +57,7 @@ class ChosenPrompts(Sequence[Any]):
         all_of_them = [self, *others]
         rows = np.concatenate([each.rows for each in all_of_them])
         samples = np.concatenate([each.samples for each in all_of_them])
-        _, first = np.unique(np.stack([rows, samples]), axis=1, return_index=True)
+        _, first = np.unique(rows.astype(np.int64) * 2**16 + samples, return_index=True)
         first.sort()
         return ChosenPrompts(self._table, self._ids, rows[first], samples[first])
 

@@ -42,9 +42,10 @@ def routed_generation(
     OUTCOMES are held in memory.
 
     Args:
-        choices, best: as for ``routed_rounds``.
+        choices: as for ``routed_rounds``.
         check: takes OUTCOMES.
         judge: likewise, how good responses are; None: as ``check`` says.
+        best: as for ``routed_rounds``.
     """
     counted: list[pa.Table] = []
     again = 0
