@@ -112,7 +112,7 @@ def test_explain_trace_and_report_show_a_transcript(run: Run) -> None:
 
 def test_nothing_is_redone_or_asked_again(run: Run) -> None:
     done = run("run", "--env=mine")
-    assert "Doing" not in done.stdout
+    assert " Running " not in done.stdout
     run("run", "--env=mine", "--pipelines=plan")
     plan = {(row["step"], row["teacher"]): row["calls"] for row in table(run, "plan")}
     assert {calls for (step, _), calls in plan.items() if step != "evaluate"} == {0}
