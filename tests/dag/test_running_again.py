@@ -85,8 +85,8 @@ def test_tables_from_before_a_column_was_added_are_read(smoke_project: Run) -> N
     tables = {"calibration_responses", "routed_responses", "calibration_calls", "routed_calls"}
     assert tables | {"responses"} <= changed
     done = smoke_project("run", "--env=smoke", "--pipelines=label,generate")
-    assert "Doing " not in done.stdout
+    assert "Running " not in done.stdout
     done = smoke_project("run", "--env=smoke", "--pipelines=evaluate", "--redo")
-    assert done.stdout.count("Doing ") == len(register_pipelines()["evaluate"].nodes)
+    assert done.stdout.count("Running ") == len(register_pipelines()["evaluate"].nodes)
     calls = load(smoke_project.directory, "calibration_calls")  # type: ignore[attr-defined]
     assert {row["cached_prompt_tokens"] for row in calls} == {None}
