@@ -27,7 +27,7 @@ _FRACTION = re.compile(
 )
 _REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar)\s*\{(\d+)\}")
 _TWO_UNITS = re.compile(r"(?<![\w./,])(\d[\d.]* [A-Za-z]+)(?: and)? (\d[\d.]* [A-Za-z]+)")
-_SAID_TWICE = re.compile(r"(.*\d.*?) ?\(([A-Za-z -]+)\)")  # 18 (eighteen)
+_SAID_TWICE = re.compile(r"(.*)\(([A-Za-z -]+)\)")  # 18 (eighteen)
 _NEGATIVE = re.compile(r"(?:minus|negative)\s+", re.I)
 _SCALED = re.compile(rf"(.*\S)\s+({'|'.join(SCALES)})s?", re.I)
 
@@ -52,7 +52,7 @@ def read_quantity(text: str) -> Quantity | None:
     if (twice := _SAID_TWICE.fullmatch(text)) and (
         again := read_number_words(twice[2])
     ) is not None:
-        once = read_quantity(twice[1])
+        once = read_quantity(twice[1].strip())
         return once if once and once.number.value == again else None
     if two := _TWO_UNITS.fullmatch(text):
         return _sum(read_quantity(two[1]), read_quantity(two[2]))
