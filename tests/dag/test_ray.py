@@ -222,8 +222,8 @@ def test_a_node_that_dies_while_routing_costs_no_prompt(
     raw = yaml.safe_load((smoke_run.directory / "conf/smoke/parameters.yml").read_text())
     models, teachers = Models(raw["models"]), Teachers(raw["teachers"])
     router = smoke_run.directory / load(smoke_run.directory, "router")  # type: ignore
-    table = pa.table({"prompt_id": [p for p, _ in PROMPTS], "prompt": [t for _, t in PROMPTS]})
-    pq.write_table(table, tmp_path / "prompts.parquet")
+    rows = [{"prompt_id": p, "prompt": t, "messages": None} for p, t in PROMPTS]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "prompts.parquet")
     prompts = pads.dataset(tmp_path / "prompts.parquet")
     monkeypatch.setattr(route, "BLOCK", 4)
 

@@ -73,12 +73,16 @@ def test_another_alpha_reuses_every_response(smoke_project: Run) -> None:
 
 
 def test_tables_from_before_a_column_was_added_are_read(smoke_project: Run) -> None:
+    smoke_project("run", "--env=smoke")  # other tests' runs may have left the student behind
     data = smoke_project.directory / "data" / "smoke"  # type: ignore[attr-defined]
     changed = set()
     for path in data.rglob("*.parquet"):
         if path.is_file():
             table = pq.read_table(path)
-            before = table.drop_columns([n for n in table.column_names if n in ADDED])
+            # Only of judgements and statistics is the number of the sample new.
+            old = {"sample_index"} if "finish_reason" in table.column_names else set()
+            new = [n for n in table.column_names if n in ADDED - old]
+            before = table.drop_columns(new)
             if before.column_names != table.column_names:
                 pq.write_table(before, path)
                 changed.add(path.relative_to(data).parts[1].removesuffix(".parquet"))

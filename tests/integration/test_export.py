@@ -153,7 +153,10 @@ FACTS: dict[str, Any] = {
         "licence": {"name": "gemma", "told_by": "the settings"},
         "system": None,
     },
-    "method": {"alpha": 0.4, "quality": "q", "router": "knn", "verification": "keep"},
+    "method": {
+        "alpha": 0.4, "quality": "q", "router": "knn", "verification": "keep",
+        "labelled_by": {"a": 1}, "label_samples": "mean", "samples": 1, "keep": "first",
+    },
     "pool": [
         {"teacher": "t", "mean_reward": 0.5, "mean_quality": 1.0, "mean_learnability": -1.0},
         {"teacher": "u", "mean_reward": None, "mean_quality": None, "mean_learnability": None},

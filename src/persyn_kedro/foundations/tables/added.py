@@ -3,7 +3,10 @@
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-ADDED = {"cached_prompt_tokens", "whole_cached_prompt_tokens", "messages", "kept"}
+ADDED = {
+    "cached_prompt_tokens", "whole_cached_prompt_tokens", "messages", "kept",
+    "sample_index", "valid_samples", "reward_sd",
+}  # fmt: skip
 
 
 def lacking(found: pa.Schema, wanted: pa.Schema) -> list[pa.Field]:
@@ -13,7 +16,11 @@ def lacking(found: pa.Schema, wanted: pa.Schema) -> list[pa.Field]:
 
 def with_added(table: pads.Dataset, wanted: pa.Schema) -> pads.Dataset:
     """Return a table on disk, still unread, with the added columns that it lacks."""
-    schema = table.schema
-    for field in lacking(schema, wanted):
-        schema = schema.append(field)
-    return table if schema is table.schema else table.replace_schema(schema)
+    found = table.schema
+    if not (new := lacking(found, wanted)):
+        return table
+    own = [field for field in found if field.name not in wanted.names]
+    there = {field.name: field for field in [*found, *new]}
+    return table.replace_schema(
+        pa.schema([*(there[name] for name in wanted.names if name in there), *own], found.metadata)
+    )
