@@ -60,6 +60,53 @@ class Refusing(JsonHandler):
         self.end_headers()
 
 
+class Moved(JsonHandler):
+    """Sends every request on to another server."""
+
+    to: str
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.raw(307, b"", {"Location": self.to})
+
+
+class Headers(JsonHandler):
+    """Answers, and keeps what two headers said."""
+
+    seen: list[list[list[str] | None]]
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.seen.append([self.headers.get_all(n) for n in ("Authorization", "X-Tenant")])
+        self.reply(200, completion("p"))
+
+
+def test_a_secret_header_goes_to_no_other_server_that_a_redirect_names(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TENANT", "tenant-7")
+    seen: list[Any] = []
+    with served(Headers, seen=seen) as other:
+        endpoint.url = f"{other}/v1"
+        ask(remote(endpoint, extra_headers={"X-Tenant": "MY_TENANT"}), "p")
+        assert seen.pop() == [[f"Bearer {KEY}"], ["tenant-7"]]
+        with served(Moved, to=f"{other}/v1/chat/completions") as moved:
+            endpoint.url = f"{moved}/v1"
+            (answer,) = ask(remote(endpoint, extra_headers={"X-Tenant": "MY_TENANT"}), "p")
+        assert answer.response == "echo p" and seen == [[None, None]]
+
+
+def test_an_extra_header_replaces_one_of_ours_in_any_case(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_LOGIN", "Basic bWU6cGFzcw==")
+    seen: list[Any] = []
+    with served(Headers, seen=seen) as server:
+        endpoint.url = f"{server}/v1"
+        ask(remote(endpoint, extra_headers={"authorization": "MY_LOGIN"}), "p")
+    assert seen == [[["Basic bWU6cGFzcw=="], None]]
+
+
 def test_the_environments_proxy_is_used_with_its_password(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:

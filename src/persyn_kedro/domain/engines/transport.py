@@ -23,6 +23,8 @@ from persyn_kedro.foundations.settings.endpoint import EndpointSettings
 if TYPE_CHECKING:
     import ssl
 
+    from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+
 KEEP_ALIVE = 4.0  # seconds; uvicorn, which many servers use, closes idle connections after 5
 OPEN_FILES = 2**16
 NO_CONNECTION = "Connection error."  # without details: a proxy's may contain its password
@@ -50,12 +52,14 @@ class Transport:
             "Content-Type": "application/json",
             "Accept": "application/json",
             "User-Agent": f"persyn-kedro/{metadata.version('persyn-kedro')}",
-            **extra_headers(endpoint),
         }
+        self._extra = extra_headers(endpoint)
 
     async def __aenter__(self) -> Self:
         import aiohttp
+        from yarl import URL
 
+        self._origin = URL(self._url).origin()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0,  # ``AdaptiveLimit`` limits the requests
@@ -63,6 +67,7 @@ class Transport:
                 keepalive_timeout=KEEP_ALIVE,
             ),
             headers=self._headers,
+            middlewares=[self._with_extra_headers] if self._extra else [],
             proxy=self._proxy,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
@@ -73,6 +78,18 @@ class Transport:
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
+
+    async def _with_extra_headers(
+        self, request: "ClientRequest", send: "ClientHandlerType"
+    ) -> "ClientResponse":
+        """Set the settings' headers, which may be secret, but not for another server.
+
+        A redirect may lead to one; aiohttp itself does the same with ``Authorization``.
+        """
+        url, own = request.url, self._origin
+        if url.origin() == own or (url.host, url.scheme) == (own.host, "https"):
+            request.headers.update(self._extra)
+        return await send(request)
 
     async def post(self, body: Mapping[str, Any]) -> Reply | Refusal:
         """Return the server's reply to a request, or a refusal if there is none."""
