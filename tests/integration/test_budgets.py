@@ -10,6 +10,7 @@ from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers import Ledger
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import resolve_model
+from persyn_kedro.foundations.prompts.conversation import Conversation, Message
 from persyn_kedro.foundations.settings.models import Budget, EngineSettings, ModelSettings
 from tests.support.endpoint import Endpoint
 from tests.support.hosted_teachers import recipe, remote, wanted
@@ -48,6 +49,19 @@ def test_the_ledger_tells_what_a_step_took() -> None:
         }
     ]  # fmt: skip
     assert ledger.take_counts() == []
+
+
+def test_each_turn_of_a_conversation_has_room_for_the_templates_tokens() -> None:
+    ledger, t = Ledger(), recipe(resolve_model("r", ModelSettings(random="chat")))
+    turns = [Message(("user", "assistant")[i % 2], "ok") for i in range(101)]
+    talk, of_turns = (
+        Conversation(tuple(turns)),
+        101 * 6,
+    )  # ChatML: two markers, role, two breaks, ok
+    ledger.reserve(t, Request("k", talk, "Hi", t.sampling, 0), Budget(max_tokens=10**6))
+    assert ledger.spent()[0] == 2 + 101 * 2 + 64 + 100 * 16 + 10 > of_turns
+    ledger.reserve(t, Request("l", "ok", "Hi", t.sampling, 0), Budget(max_tokens=10**6))
+    assert ledger.spent()[0] == 1878 + 2 + 2 + 64 + 10  # of a text as ever
 
 
 @pytest.mark.parametrize(

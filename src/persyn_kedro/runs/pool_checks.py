@@ -80,7 +80,8 @@ def _check_twins(models: Models, teachers: Teachers) -> None:
     for name, teacher in teachers.root.items():
         model = models.root[teacher.model]
         sampling = tuple(teacher.sampling.identity.items())
-        what = (_place(model), *_template(model), teacher.system, sampling)
+        asked = (teacher.system, teacher.row_system, sampling)
+        what = (_place(model), *_template(model), *asked)
         if what in seen:
             raise PersynError(
                 f"Teachers {seen[what]!r} and {name!r} are the same (model, template, system "

@@ -110,6 +110,7 @@ def test_none_and_one_teacher_are_refused(teachers: dict) -> None:
 
 def test_the_same_teacher_twice_is_refused_and_two_prompts_of_one_model_are_not() -> None:
     pool(teachers={"x": {"model": "a"}, "y": {"model": "a", "system": "Be brief."}})
+    pool(teachers={"x": {"model": "a"}, "y": {"model": "a", "row_system": "teacher"}})
     twins = {"x": {"model": "a", "price": 1}, "y": {"model": "b"}, "z": {"model": "a"}}
     with pytest.raises(PersynError, match="Teachers 'x' and 'z' are the same"):
         pool(teachers=twins)

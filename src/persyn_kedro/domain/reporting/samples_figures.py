@@ -34,8 +34,8 @@ def sentences(samples: Mapping[str, Any]) -> list[str]:
     """Say how answers were used, and how much of the rewards' variance is sampling noise."""
     said = []
     if any(count > 1 for count in samples["teachers"].values()):
-        how = {"mean": "the mean of its valid answers", "best": "its best answer"}
-        said.append(f"A teacher's reward for a prompt is that of {how[samples['label']]}.")
+        how = {"mean": "the mean over its valid answers", "best": "that of its best answer"}
+        said.append(f"A teacher's reward for a prompt is {how[samples['label']]}.")
     if samples["generate"] > 1:
         kept = {
             "first": "asked for one by one until one is accepted",

@@ -1,7 +1,7 @@
 """The budget for teachers: what a run has spent, and a check before every further call."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from threading import Condition
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from persyn_kedro.domain.teachers.recipe import Recipe
 
 TEMPLATE_TOKENS = 64  # upper bound on the tokens that a chat template adds to a prompt
+TURN_TOKENS = 16  # likewise, to each further turn of a conversation
 WAIT_SECONDS = 0.5
 
 
@@ -59,8 +60,7 @@ class Ledger:
         """
         if not (run.limits or recipe.budget.limits):
             return True  # no limits; skip the bookkeeping, as there may be millions of calls
-        size = sum(len(message["content"].encode()) for message in request.messages)
-        size = int(min(size + TEMPLATE_TOKENS, context))
+        size = int(min(_most_tokens(request.messages), context))
         most = int(min(recipe.sampling.max_new_tokens, context))
         worst = (float(size + most), recipe.cost(size, most))
         with self._changed:
@@ -162,3 +162,10 @@ class Ledger:
         for who in (teacher, None):
             for place, amount in enumerate(amounts):
                 self._spent[who][place] += sign * amount
+
+
+def _most_tokens(messages: Sequence[Mapping[str, str]]) -> int:
+    """Return an upper bound on the tokens of a rendered chat."""
+    size = sum(len(message["content"].encode()) for message in messages)
+    turns = sum(message["role"] != "system" for message in messages)
+    return size + TEMPLATE_TOKENS + (turns - 1) * TURN_TOKENS
