@@ -167,6 +167,14 @@ def test_a_file_may_mix_texts_messages_and_sharegpts_conversations(tmp_path: Pat
     ]
 
 
+def test_the_prompt_column_may_be_that_of_the_conversations_too(tmp_path: Path) -> None:
+    """As in TRL's format, and in ``sft_dataset``."""
+    file = write(tmp_path / "p.jsonl", {"prompt": OPENAI}, {"prompt": "2"})
+    assert read_prompts(file, messages_column="prompt") == [TALK, "2"]
+    with pytest.raises(PersynError, match="but a list; if these are messages, set messages_column"):
+        read(file)
+
+
 def test_a_suffix_is_added_to_the_last_message(tmp_path: Path) -> None:
     file = write(tmp_path / "p.jsonl", {"messages": OPENAI}, {"prompt": "a"})
     last = Message("user", "1+1? Think.")

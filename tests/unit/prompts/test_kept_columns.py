@@ -19,6 +19,7 @@ ROWS: list[dict[str, Any]] = [
     {"prompt": "a", "subject": "maths", "id": 7, "meta": {"level": 2.5}},
     {"prompt": "b", "subject": None, "id": 8, "meta": {"level": float("nan")}},
 ]
+ODD = {"prompt": "c", "marks": [{"a": float("nan")}, {"a": float("inf")}]}
 KEEP = ["subject", "id", "meta.level"]
 
 
@@ -32,6 +33,13 @@ def test_kept_columns_are_a_json_object_beside_the_prompt(tmp_path: Path, kind: 
         {"subject": None, "id": 8, "meta.level": None},
     ]
     assert [row["kept"] for row in read(file)] == [None, None]
+
+
+def test_numbers_that_json_does_not_have_are_null_at_any_depth(tmp_path: Path) -> None:
+    file = tmp_path / "p.parquet"
+    file.write_bytes(content([ODD], "parquet"))
+    (row,) = read(file, keep=["marks"])
+    assert row["kept"] == '{"marks": [{"a": null}, {"a": null}]}'
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,9 @@ logger = logging.getLogger(__name__)
 
 
 def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
-    """Yield rows with ``prompt``, ``messages``, ``reference``, ``source`` and ``metadata``.
+    """Yield rows with ``prompt``, ``messages``, ``reference``, ``source``, ``metadata``, ``kept``.
 
-    A row with the prompt column is plain text, another one a conversation. A reference that is
+    A row with text in the prompt column is plain text, another one a conversation. A reference that is
     missing, null, NaN or blank is None; for a list, see ``references``.
 
     Raises:
@@ -113,7 +113,8 @@ def _hub_records(source: PromptSource) -> Iterator[Row]:
 
 def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
     text, answer = _value(record, source.prompt_column), None
-    if text is None:
+    of_messages = (source.messages_column, source.conversations_column)
+    if text is None or (isinstance(text, list) and source.prompt_column in of_messages):
         prompt, answer = _conversation(record, f"Row {number} of {name}", source)
     else:
         prompt = _plain(text, record, name, number, source.prompt_column) + source.prompt_suffix
@@ -154,7 +155,8 @@ def _conversation(record: Row, where: str, source: PromptSource) -> tuple[Prompt
 def _plain(prompt: Any, record: Row, name: str, number: int, column: str) -> str:
     where = f"Row {number} of {name}"
     if not isinstance(prompt, str):
-        kind = ", but a list" if isinstance(prompt, list) else ""
+        kind = ", but a list; if these are messages, set messages_column to it"
+        kind = kind if isinstance(prompt, list) else ""
         kind = ", but an object" if isinstance(prompt, Mapping) else kind
         raise _no_text(record, where, column, kind)
     if not prompt.strip():  # checked before the suffix is added
@@ -169,8 +171,9 @@ def _kept(record: Row, number: int, name: str, source: PromptSource) -> str | No
     if not source.keep:
         return None
     values = {column: _value(record, column) for column in source.keep}
-    known = {column: None if value != value else value for column, value in values.items()}
-    text = json.dumps(known, ensure_ascii=False, default=str)
+    text = json.dumps(values, ensure_ascii=False, default=str)
+    # NaN and Infinity, which only Python reads, become null.
+    text = json.dumps(json.loads(text, parse_constant=lambda _: None), ensure_ascii=False)
     if not is_unicode(text):
         raise PersynError(
             f"What row {number} of {name} keeps has invalid Unicode (a lone surrogate)."
