@@ -107,6 +107,17 @@ def test_an_extra_header_replaces_one_of_ours_in_any_case(
     assert seen == [[["Basic bWU6cGFzcw=="], None]]
 
 
+def test_a_thread_that_cannot_begin_says_so_instead_of_waiting(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("certifi.where", lambda: "/nowhere.pem")
+    endpoint.url = endpoint.url.replace("http:", "https:")
+    with pytest.raises(FileNotFoundError):
+        ask(remote(endpoint), "p")
+
+
 def test_the_environments_proxy_is_used_with_its_password(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,13 +40,20 @@ class AskingThread:
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()  # only changed in the loop
         self._ready, self._closing = threading.Event(), asyncio.Event()
+        self._failed: Exception | None = None
         self._thread = threading.Thread(target=self._run, name=f"ask {model.name}", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread.
+
+        Raises:
+            Exception: why it cannot send requests, such as a missing file of certificates.
+        """
         allow_open_files()
         self._thread.start()
         self._ready.wait()
+        if self._failed is not None:
+            raise self._failed
 
     def ask(self, request: Request) -> None:
         """Queue a request. It is sent as soon as ``max_concurrency`` allows it: requests in flight
@@ -87,8 +94,13 @@ class AskingThread:
         return [answer for answer in left if isinstance(answer, Generation)]
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._serve())
+        except Exception as error:
+            self._failed = error
+        finally:  # else ``start`` would wait for ever
+            self._ready.set()
 
     async def _serve(self) -> None:
         async with self._transport:
