@@ -1,7 +1,7 @@
 """HTTP to a model's server with aiohttp: one request, and what it means if there is no reply.
 
-The official client takes six times the processor time per call (``benchmarks/hosted.py``), and its
-retries would ignore the limit that all calls share.
+The official client takes seven times the processor time per call (``benchmarks/hosted.py``), and
+its retries would ignore the limit that all calls share.
 """
 
 import asyncio

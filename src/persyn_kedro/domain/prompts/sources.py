@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
     """Yield rows with ``prompt``, ``messages``, ``reference``, ``source``, ``metadata``, ``kept``.
 
-    A row with text in the prompt column is plain text, another one a conversation. A reference that is
-    missing, null, NaN or blank is None; for a list, see ``references``.
+    A row with text in the prompt column is plain text, another one a conversation. A reference
+    that is missing, null, NaN or blank is None; for a list, see ``references``.
 
     Raises:
         PersynError: the source is missing, empty or cannot be read, a row has no prompt that can be
