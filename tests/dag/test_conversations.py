@@ -120,8 +120,8 @@ def test_nothing_is_redone_or_asked_again(run: Run) -> None:
 
 
 def test_strategies_are_compared_and_the_set_exported_with_conversations(run: Run) -> None:
-    run("run", "--env=mine", "--pipelines=compare_routers")
-    run("run", "--env=mine", "--pipelines=compare")
+    steps = ("--pipelines=compare_routers,compare", "--to-outputs=router_comparison,strategy_examples")
+    run("run", "--env=mine", *steps)
     examples = table(run, "strategy_examples")
     assert any(row["messages"] for row in examples) and not all(row["messages"] for row in examples)
     run("run", "--env=mine", "--pipelines=export")

@@ -156,8 +156,7 @@ def test_nothing_is_redone_and_another_rule_asks_for_nothing_again(run: Run) -> 
 
 
 def test_strategies_have_as_many_examples_of_each_prompt(run: Run) -> None:
-    run("run", "--env=mine", "--pipelines=compare_routers")
-    run("run", "--env=mine", "--pipelines=compare")
+    run("run", "--env=mine", "--pipelines=compare", "--to-outputs=strategy_examples")
     examples = table(run, "strategy_examples")
     counts = {
         name: Counter(row["prompt_id"] for row in examples if row["strategy"] == name)
