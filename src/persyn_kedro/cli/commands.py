@@ -166,6 +166,7 @@ def lineage(env: str | None) -> None:
 @cli.command("explain")
 @click.argument("prompt_id", required=False)
 @click.option("--text", help="The text of a prompt, instead of its id; may be new.")
+@click.option("--messages", help="A conversation instead: a JSON file, or the JSON itself.")
 @click.option("--env", "-e", default=None)
 @click.option("--neighbours", type=click.IntRange(0), help="Nearest prompts to show.")
 @click.option("--full", is_flag=True, help="Do not shorten long responses.")
@@ -173,6 +174,7 @@ def lineage(env: str | None) -> None:
 def explain(
     prompt_id: str | None,
     text: str | None,
+    messages: str | None,
     env: str | None,
     neighbours: int | None,
     full: bool,
@@ -186,14 +188,17 @@ def explain(
     import json
     import logging
 
-    from persyn_kedro.cli.explain import explain_prompt
+    from persyn_kedro.cli.explain import explain_prompt, read_prompt
     from persyn_kedro.domain.reporting import explanation_text
 
     logging.getLogger("persyn_kedro").setLevel(logging.WARNING)  # print only the answer
     with one_sentence():
         settings, catalog = _open(env)
-        suffix = settings.prepare.source.prompt_suffix
-        found = explain_prompt(catalog, prompt_id, text, neighbours, load_versions, suffix)
+        prompt = read_prompt(text, messages)
+        suffixes = {source.prompt_suffix for source in settings.prepare.all_sources}
+        found = explain_prompt(
+            catalog, prompt_id, prompt, neighbours, load_versions, sorted(suffixes)
+        )
         if as_json:
             parts = {**found.explanation.as_dict(), "versions": found.versions}
             click.echo(json.dumps({**parts, "notes": found.notes}, indent=2, ensure_ascii=False))

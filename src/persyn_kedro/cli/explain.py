@@ -1,14 +1,23 @@
 """Explain a prompt from the catalog: find its router, the versions and the prompt."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from kedro.pipeline import Pipeline
 
-from persyn_kedro.domain.prompts import find_prompt, prompt_of_text, some_ids
+from persyn_kedro.domain.prompts import (
+    asked_prompt,
+    find_prompt,
+    read_messages,
+    row_of_prompt,
+    some_ids,
+)
 from persyn_kedro.domain.routers import Explanation, RouterTables, explain
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.prompts import Prompt, messages_of
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs.belonging import pin_versions_behind
 from persyn_kedro.runs.preflight import check_inputs, check_load_versions
@@ -26,17 +35,17 @@ class Explained:
 def explain_prompt(
     catalog: Any,
     prompt_id: str | None = None,
-    text: str | None = None,
+    prompt: Prompt | None = None,
     neighbours: int | None = None,
     load_versions: Mapping[str, str] | None = None,
-    suffix: str = "",
+    suffixes: Collection[str] = ("",),
 ) -> Explained:
-    """Explain a prompt, given by a prefix of its id or by its text, and pin the versions.
+    """Explain a prompt, given by a prefix of its id or itself, and pin the versions.
 
     Args:
         neighbours: as ``count`` of ``domain.routers.explanation.explain``.
         load_versions: as in ``pin_router``.
-        suffix: the end of every prompt of the source.
+        suffixes: the ends of the prompts of the sources.
 
     Raises:
         PersynError: no such prompt, router or version.
@@ -49,18 +58,48 @@ def explain_prompt(
         if field.name != "assignments" or field.name in versions
     }
     tables = RouterTables(**{"assignments": None, **loaded})
-    if (prompt_id is None) == (text is None):
+    if (prompt_id is None) == (prompt is None):
         raise PersynError(
             "Which prompt? Give a prompt_id or its prefix (known: "
-            f"{some_ids(tables.prompts)}, …), or --text."
+            f"{some_ids(tables.prompts)}, …), --text or --messages."
         )
-    if text is None:
-        prompt = find_prompt(tables.prompts, str(prompt_id))
+    if prompt is None:
+        row = find_prompt(tables.prompts, str(prompt_id))
     else:
-        prompt = prompt_of_text(tables.prompts, text)
-        if not text.endswith(suffix):
-            notes.append(f'The router knows prompts that end in "{suffix}"; this one does not.')
-    return Explained(explain(prompt, tables, neighbours), versions, notes)
+        row = row_of_prompt(tables.prompts, prompt)
+        if not messages_of(prompt)[-1].content.endswith(tuple(suffixes)):
+            known = " or ".join(f'"{suffix}"' for suffix in suffixes)
+            notes.append(f"The router knows prompts that end in {known}; this one does not.")
+    return Explained(explain(row, tables, neighbours), versions, notes)
+
+
+def read_prompt(text: str | None, messages: str | None) -> Prompt | None:
+    """Return the prompt of ``--text`` or ``--messages``, None without either.
+
+    Args:
+        messages: a JSON file or JSON. It is a list of messages in OpenAI's or ShareGPT's form, or
+            a row that has them in ``messages`` or ``conversations``.
+
+    Raises:
+        PersynError: both are given, or the conversation cannot be read or does not end with the
+            user's message.
+    """
+    if messages is None:
+        return text
+    if text is not None:
+        raise PersynError("Give either --text or --messages, not both.")
+    path = Path(messages).expanduser()
+    in_text = messages.lstrip().startswith(("[", "{"))
+    where = "--messages" if in_text else str(path)
+    try:
+        value = json.loads(messages if in_text else path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise PersynError(f"The file {path} of --messages does not exist.") from None
+    except (OSError, ValueError) as error:
+        raise PersynError(f"{where} cannot be read as JSON: {error}.") from error
+    if isinstance(value, dict):
+        value = value.get("messages", value.get("conversations"))
+    return asked_prompt(read_messages(value, where), where)
 
 
 def pin_router(chosen: Mapping[str, str], catalog: Any) -> tuple[dict[str, str], list[str]]:

@@ -67,12 +67,19 @@ def reading(
         if own := own_code_named(value, fields):
             record.setdefault("own_code", {}).update({k: code_identity(k) for k in own})
         if isinstance(value, PrepareSettings) and (fields is None or "source" in fields):
-            record["prompts_read"] = source_identity(value.source)
+            record["prompts_read"] = _prompts_read(value)
         if isinstance(value, BenchmarkSettings) and (fields is None or "tasks" in fields):
             record["harness"] = harness_identity(value)
     if _checks_answers(function, values):
         record["exact_answer"] = exact_scorer()
     return record
+
+
+def _prompts_read(prepare: PrepareSettings) -> Any:
+    """Return the identity of the one source, or those of several by name."""
+    if prepare.source is not None:
+        return source_identity(prepare.source)
+    return {source.name: source_identity(source) for source in prepare.sources}
 
 
 def _checks_answers(function: Callable[..., Any], values: Mapping[str, Any]) -> bool:

@@ -38,7 +38,9 @@ def _uses_cluster(needs: Needs, settings: Settings) -> bool:
         return False
     if Needs.CLUSTER in needs:
         return True
-    if Needs.JUDGE in needs and settings.label.quality.model is not None:
+    # A step that asks teachers judges only where it chooses the best of several answers.
+    judges = Needs.TEACHERS not in needs or settings.generate.judged
+    if Needs.JUDGE in needs and judges and settings.label.quality.model is not None:
         return True
     if settings.engine.name != "ray":
         return False

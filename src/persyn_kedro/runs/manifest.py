@@ -15,7 +15,7 @@ from kedro.io.core import AbstractVersionedDataset, DatasetError
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 
 if TYPE_CHECKING:
-    from persyn_kedro.foundations.settings import PrepareSettings
+    from persyn_kedro.foundations.settings import PromptSource, Teachers
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,9 @@ class ManifestHooks:
             "git_commit": _git_commit(),
             "packages": _versions(),
             "parameters": {name: _hash(value) for name, value in vars(settings).items()},
-            "prompt_file": _prompt_file(settings.prepare),
+            "prompt_file": _prompt_file(settings.prepare.source),
+            "prompt_files": {s.name: _prompt_file(s) for s in settings.prepare.sources},
+            **_row_systems(settings.teachers),
             "models": {
                 name: {
                     **model.model_dump(mode="json", exclude_defaults=True),
@@ -166,9 +168,16 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _prompt_file(prepare: "PrepareSettings") -> dict[str, str] | None:
+def _row_systems(teachers: "Teachers") -> dict[str, dict[str, str]]:
+    """Return how prompts' own system messages meet the teachers', where that is not the default."""
+    orders = {name: teacher.row_system for name, teacher in teachers.root.items()}
+    found = {name: order for name, order in orders.items() if order != "join"}
+    return {"row_system": found} if found else {}
+
+
+def _prompt_file(source: "PromptSource | None") -> dict[str, str] | None:
     from persyn_kedro.foundations.storage import files_content
 
-    file = prepare.source.file
+    file = source.file if source else None
     digest = files_content(file) if file is not None else None
     return {"path": str(file), "sha256": digest} if digest else None

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.dataset as pads
 import pytest
 
-from persyn_kedro.domain.prompts.find import find_prompt, prompt_of_text
+from persyn_kedro.domain.prompts.find import find_prompt, row_of_prompt
 from persyn_kedro.domain.reporting.terminal import explanation_text
 from persyn_kedro.domain.routers.assignment import assignments
 from persyn_kedro.domain.routers.explanation import (
@@ -161,11 +161,11 @@ def test_a_margin_is_put_into_the_words_of_its_router(
 
 
 def test_a_prompt_is_found_by_its_text_or_made_new(tables: RouterTables) -> None:
-    assert prompt_of_text(tables.prompts, "1 + 1?")["prompt_id"] == FIT[0]
-    assert prompt_of_text(tables.prompts, "5 + 5?")["prompt_id"] == text_id("5 + 5?")
+    assert row_of_prompt(tables.prompts, "1 + 1?")["prompt_id"] == FIT[0]
+    assert row_of_prompt(tables.prompts, "5 + 5?")["prompt_id"] == text_id("5 + 5?")
     for bad in (" ", "\ud800"):
         with pytest.raises(PersynError, match="empty or contains invalid Unicode"):
-            prompt_of_text(tables.prompts, bad)
+            row_of_prompt(tables.prompts, bad)
 
 
 def test_ids_that_are_none_or_several_are_told_with_the_nearest() -> None:

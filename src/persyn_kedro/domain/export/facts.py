@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from persyn_kedro.domain.export.origins import (
+    Licence,
     hub_model,
     model_licence,
     prompts_licence,
@@ -20,9 +21,15 @@ from persyn_kedro.foundations.models.resolve import identify_weights
 from persyn_kedro.foundations.settings.models import Models, StudentSettings, Teachers, thinks_of
 from persyn_kedro.foundations.settings.plugins import is_own
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
-from persyn_kedro.foundations.settings.steps import GenerateSettings, LabelSettings, PromptSource
+from persyn_kedro.foundations.settings.steps import (
+    GenerateSettings,
+    LabelSettings,
+    PrepareSettings,
+    PromptSource,
+)
 
 SEVERAL = "several, listed in the card"
+_ROW_SYSTEM = {"row": "is used in its place", "teacher": "is left out"}  # the default is not said
 # weights_id, recipe_id -> what the response store records about them
 Identity = Callable[[str, str], dict[str, Any]]
 
@@ -69,6 +76,7 @@ def teachers_facts(
                 "withheld": counts[who, "withheld"],
                 "share": rows / trained if trained else None,
                 "system": recipe.get("system"),
+                "row_system": _ROW_SYSTEM.get(recipe.get("row_system", "")),
                 "sampling": {**recipe.get("sampling", {}), **recipe.get("extra_body", {})},
             }
         )
@@ -88,7 +96,7 @@ def _model_of(teacher: str, weights_id: str, models: Models, teachers: Teachers)
 
 
 def prompts_facts(
-    prompts: pa.Table, chosen: set[str], source: PromptSource, given: str | None
+    prompts: pa.Table, chosen: set[str], prepare: PrepareSettings, given: str | None
 ) -> dict[str, Any]:
     """Return where the ``chosen`` prompts (ids) come from, and their licence.
 
@@ -97,14 +105,28 @@ def prompts_facts(
         given: the settings' licence.
     """
     rows = zip(prompts["prompt_id"].to_pylist(), prompts["source"].to_pylist(), strict=True)
+    found = [_source_facts(source, given) for source in prepare.all_sources]
+    told = {source["licence"].name: source["licence"] for source in found}
+    one = Licence(licence_of_all(told), "; ".join(dict.fromkeys(x.told_by for x in told.values())))
+    suffixes = dict.fromkeys(source.prompt_suffix for source in prepare.all_sources)
+    names = [f"{source.name}: " for source in prepare.sources] or [""]
+    return {
+        "what": "; ".join(n + source["what"] for n, source in zip(names, found, strict=True)),
+        "hub": found[0]["hub"] if len(found) == 1 else None,
+        "rows": dict(Counter(where for i, where in rows if i in chosen).most_common()),
+        "suffixes": [suffix for suffix in suffixes if suffix],
+        "every_suffix": len(suffixes) == 1,
+        "licence": asdict(one),
+    }
+
+
+def _source_facts(source: PromptSource, given: str | None) -> dict[str, Any]:
     identity = source_identity(source) or ""
     commit = identity.removeprefix("hub:") if source.hub else None
     return {
         "what": spoken_source(source, commit),
         "hub": source.hub,
-        "rows": dict(Counter(where for i, where in rows if i in chosen).most_common()),
-        "suffix": source.prompt_suffix,
-        "licence": asdict(prompts_licence(source, commit, given)),
+        "licence": prompts_licence(source, commit, given),
     }
 
 

@@ -1,7 +1,8 @@
 """Prompts: read them from their source, split them, and find or select them."""
 
-from .find import find_prompt as find_prompt, prompt_of_text as prompt_of_text, some_ids as some_ids
+from .find import find_prompt as find_prompt, row_of_prompt as row_of_prompt, some_ids as some_ids
 from .messages import asked_prompt as asked_prompt, read_messages as read_messages
+from .mixture import mix_sources as mix_sources
 from .prepare import prepare_prompts as prepare_prompts, split_prompts as split_prompts
 from .select import (
     ANSWERED as ANSWERED,

@@ -7,8 +7,9 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.hashing import is_unicode, text_id
-from persyn_kedro.foundations.tables.messages import PROMPT
+from persyn_kedro.foundations.hashing import is_unicode
+from persyn_kedro.foundations.prompts.conversation import Prompt, prompt_id_of
+from persyn_kedro.foundations.tables.messages import PROMPT, columns_of
 
 COLUMNS = ["prompt_id", *PROMPT, "reference", "metadata", "split", "part"]
 SHOWN = 3  # ids in a message
@@ -33,17 +34,18 @@ def find_prompt(prompts: pads.Dataset, prompt_id: str) -> dict[str, Any]:
     raise PersynError(f"No prompt id begins with {prompt_id!r}; {_near(ids, prompt_id)}.")
 
 
-def prompt_of_text(prompts: pads.Dataset, text: str) -> dict[str, Any]:
-    """Return the row of the prompt with exactly this text, or a new row if there is none.
+def row_of_prompt(prompts: pads.Dataset, prompt: Prompt) -> dict[str, Any]:
+    """Return the row of exactly this text or conversation, or a new row if there is none.
 
     Raises:
         PersynError: the text is empty or contains invalid Unicode.
     """
-    if not text.strip() or not is_unicode(text):
+    if isinstance(prompt, str) and not (prompt.strip() and is_unicode(prompt)):
         raise PersynError("The prompt's text is empty or contains invalid Unicode; correct it.")
-    prompt_id = text_id(text)
+    prompt_id = prompt_id_of(prompt)
     rows = prompts.to_table(columns=COLUMNS, filter=pc.field("prompt_id") == prompt_id).to_pylist()
-    return rows[0] if rows else {**dict.fromkeys(COLUMNS), "prompt_id": prompt_id, "prompt": text}
+    new = {**dict.fromkeys(COLUMNS), "prompt_id": prompt_id, **columns_of(prompt)}
+    return rows[0] if rows else new
 
 
 def some_ids(prompts: pads.Dataset) -> str:

@@ -44,7 +44,7 @@ def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
         return
     if taken := TAKEN.intersection(source.keep):
         raise PersynError(
-            f"prepare.source.keep names {min(taken)!r}, which is a column of the training set; "
+            f"{source.key}: keep names {min(taken)!r}, which is a column of the training set; "
             "rename it in the source."
         )
     name, records = _records(source)
@@ -53,7 +53,7 @@ def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
         columns |= dict.fromkeys(record)
         yield _row(record, whose, number, source)
     if not columns:
-        raise PersynError(f"{name} has no prompts; check `prepare.source`.")
+        raise PersynError(f"{name} has no prompts; check `{source.key}`.")
     asked = [source.reference_column] if "reference_column" in source.model_fields_set else []
     for wanted in [*asked, *source.keep]:
         if _column(wanted, columns) is None:
@@ -68,7 +68,7 @@ def _records(source: PromptSource) -> tuple[str, Iterator[Named]]:
     path, files = place(str(source.file)), prompt_files(str(source.file))
     known = [file for file in files if kind_of(file.name)]
     if not files and not path.is_dir():
-        raise PersynError(f"The prompt file {path} does not exist; check `prepare.source.file`.")
+        raise PersynError(f"The prompt file {path} does not exist; check `{source.key}.file`.")
     if not known:
         what = f"The prompt file {path} is not" if is_there(path) else f"{path} has no files in"
         raise PersynError(f"{what} .jsonl, .json, .csv or .parquet (or these with .gz or .zst).")
@@ -141,7 +141,7 @@ def _conversation(record: Row, where: str, source: PromptSource) -> tuple[Prompt
     if messages[-1].role == "assistant":
         if source.last_answer == "refuse":
             raise PersynError(
-                f"{where} ends with the assistant's message: set prepare.source.last_answer to "
+                f"{where} ends with the assistant's message: set {source.key}.last_answer to "
                 "reference to check answers against it, or remove it."
             )
         answer = messages.pop().content

@@ -1,5 +1,6 @@
 """Figures as text, the same in the terminal and on the page."""
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -11,6 +12,11 @@ def number(value: float | None, digits: int = 3) -> str:
 def percent(value: float | None) -> str:
     """Return a share as a percentage."""
     return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Return ``name count`` of each, separated by commas."""
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def with_interval(value: float | None, interval: Any, show: Any) -> str:

@@ -12,8 +12,9 @@ from persyn_kedro.domain.rewards.noise import sampling_noise
 from persyn_kedro.foundations.settings.models import Teachers
 from persyn_kedro.foundations.settings.steps import GenerateSettings, LabelSettings, draws_several
 
-VERSION = 3  # raise it when the same inputs give another result
+VERSION = 4  # raise it when the same inputs give another result
 
+SOURCES = 20  # at most that the report counts
 MANY = 0.25  # share of invalid responses that deserves a note
 
 
@@ -39,6 +40,7 @@ def build_summary(
     }
     return {
         "prompts": counts,
+        **_sources(prompts),
         "sft_examples": Counter(sft_dataset["part"].to_pylist()),
         "teachers": _teachers(
             assignments,
@@ -81,6 +83,15 @@ def several_answers(
             "noise": sampling_noise(rewards, list(teachers.root)) if means else None,
         }
     }
+
+
+def _sources(prompts: pads.Dataset) -> dict[str, dict[str, int]]:
+    """Return the number of prompts by source, most first; nothing for one or for many files."""
+    names = prompts.to_table(columns=["source"])["source"]
+    counts = {row["values"].as_py(): row["counts"].as_py() for row in names.value_counts()}
+    several = 1 < len(counts) <= SOURCES
+    ordered = sorted(counts, key=lambda name: (-counts[name], name))
+    return {"sources": {name: counts[name] for name in ordered}} if several else {}
 
 
 def _teachers(

@@ -25,7 +25,7 @@ def terminal_table(summary: dict[str, Any]) -> str:
         _table(figures.TEACHER_COLUMNS, figures.teacher_rows(summary["teachers"])),
         _prose(figures.in_words(figures.MEANING["teachers"])),
         f"Prompts: {prompts['calibration']} calibration, {prompts['train']} train, "
-        f"{prompts['test']} test.\n"
+        f"{prompts['test']} test.{_sources(summary.get('sources'))}\n"
         f"Teacher calls: {calls['made']} made; {calls['on_an_empty_store']} on an "
         f"empty store; Generate-then-Select {calls['generate_then_select']}."
         + (f" Cost of those made: {calls['cost']:.4g}." if calls["cost"] else ""),
@@ -40,6 +40,10 @@ def terminal_table(summary: dict[str, Any]) -> str:
         *(_prose(f"Note: {note}") for note in summary["notes"]),
     ]
     return "\n\n".join(["", *parts])
+
+
+def _sources(sources: dict[str, int] | None) -> str:
+    return f" By source: {figures.counted(sources)}." if sources else ""
 
 
 def _samples(samples: dict[str, Any] | None) -> list[str]:

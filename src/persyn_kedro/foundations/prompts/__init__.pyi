@@ -6,5 +6,6 @@ from .conversation import (
     Prompt as Prompt,
     as_prompt as as_prompt,
     from_rows as from_rows,
+    messages_of as messages_of,
     prompt_id_of as prompt_id_of,
 )

@@ -35,6 +35,7 @@ from .steps import (
     GenerateSettings as GenerateSettings,
     LabelSettings as LabelSettings,
     PrepareSettings as PrepareSettings,
+    PromptSource as PromptSource,
     QualitySettings as QualitySettings,
     RouteSettings as RouteSettings,
     SftSettings as SftSettings,

@@ -82,11 +82,41 @@ class PromptSource(Group):
             raise ValueError(f"{columns[0]} is only for file and hub sources; tasks have a size")
         return self
 
+    @property
+    def key(self) -> str:
+        """The source's key in the settings, for messages."""
+        return "prepare.source"
+
+
+class NamedSource(PromptSource):
+    """One of several sources, whose name is the ``source`` of its prompts."""
+
+    name: str = Field(description="what tables, the report and exports call the source")
+    weight: Annotated[float, IF_SET] = Field(
+        1.0, gt=0, description="its share of prepare.limit, relative to the other sources' weights"
+    )
+
+    @property
+    def key(self) -> str:
+        """The source's key in the settings, for messages."""
+        return f"prepare.sources ({self.name})"
+
 
 class PrepareSettings(Group):
-    """The source of the prompts, and the fractions to split them into; the rest is train."""
+    """Where prompts come from, and the fractions to split them into; the rest is train.
 
-    source: PromptSource
+    Set either ``source`` or ``sources``.
+    """
+
+    source: PromptSource | None = None
+    sources: Annotated[list[NamedSource], IF_SET] = Field(
+        [], description="several sources, in place of source; a prompt in two is the first one's"
+    )
+    limit: Annotated[int | None, IF_SET] = Field(
+        None,
+        ge=1,
+        description="sources only: prompts in total, drawn by the seed, shared by the weights",
+    )
     calibration_fraction: Fraction = Field(
         0.25, gt=0, lt=1, description="of all prompts: every teacher answers them"
     )
@@ -97,6 +127,32 @@ class PrepareSettings(Group):
         0.2, gt=0, lt=1, description="of calibration: for the router's metrics"
     )
     withheld_fraction: Fraction = Field(0.1, ge=0, lt=1, description="of train: kept out of SFT")
+
+    @model_validator(mode="after")
+    def _source_or_sources(self) -> "PrepareSettings":
+        if (self.source is None) == (not self.sources):
+            raise ValueError("set either source or sources")
+        names = [source.name for source in self.sources]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"sources has two that are named {repeated[0]!r}; rename one")
+        if any("source" in source.keep for source in self.sources):
+            raise ValueError("sources: keep must not have 'source', which is the source's name")
+        if self.limit is not None and not self.sources:
+            raise ValueError("limit is only for sources; set source.limit")
+        if self.limit is None and any("weight" in s.model_fields_set for s in self.sources):
+            raise ValueError("a source's weight is its share of limit; set limit too")
+        return self
+
+    @property
+    def all_sources(self) -> list[PromptSource]:
+        """The one source, or the several, in order."""
+        return [self.source] if self.source else list(self.sources)
+
+    @property
+    def kept(self) -> list[str]:
+        """The columns of the sources that travel to the training set and the exports."""
+        name = ["source"] if self.sources else []
+        return list(dict.fromkeys([*name, *(n for s in self.all_sources for n in s.keep)]))
 
     @model_validator(mode="after")
     def _leaves_train(self) -> "PrepareSettings":

@@ -66,7 +66,7 @@ def messages_column(name: str = "messages") -> Column:
 
 
 def kept_column() -> Column:
-    """Declare the column of what else a prompt's row had and ``prepare.source.keep`` names."""
+    """Declare the column of what else a prompt's row had, and of ``prepare.sources``."""
     return Column("kept", pa.string(), "JSON object of the kept columns, or null", null=True)
 
 

@@ -14,7 +14,7 @@ SOURCE_PROMPTS = Table(
         hex_id("prompt_id", "foundations.prompts.prompt_id_of the prompt"),
         text("prompt", "of a conversation, a transcript"),
         anything("reference", pa.string(), "null if unknown"),
-        text("source", "file name, hub id or reasoning-gym task"),
+        text("source", "name in prepare.sources, or file name, hub id or reasoning-gym task"),
         anything("metadata", pa.string(), "JSON: a reasoning-gym entry, or null"),
         messages_column(),
         kept_column(),

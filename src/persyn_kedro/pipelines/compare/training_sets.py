@@ -144,7 +144,7 @@ def allocate_prompts(
 
 @step(
     versions_of=(routed_generation, reward_model_scores),
-    needs=Needs.TEACHERS,
+    needs=Needs.TEACHERS | Needs.JUDGE,
     check=check_samples,
     if_several=("rewards", "label.quality"),
     label=("allow_truncated",),

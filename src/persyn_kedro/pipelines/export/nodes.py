@@ -47,7 +47,7 @@ Files = dict[str, str | Path | pa.RecordBatchReader]  # by name in the directory
     always=True,
     prints={export_text: ("export_facts",)},
     models=("license",),
-    prepare=("source",),
+    prepare=("source", "sources"),
     router=("kind", "invalid"),
 )
 def collect_facts(
@@ -80,7 +80,7 @@ def collect_facts(
         "seed": seed,
         "rows": {split: n for split, n in counts.items() if n},
         "calibration": report_summary["prompts"]["calibration"],
-        "kept": prepare.source.keep,
+        "kept": prepare.kept,
         "teachers": teachers_facts(
             rows,
             routed_responses.to_table(
@@ -93,7 +93,7 @@ def collect_facts(
         "prompts": prompts_facts(
             source_prompts.to_table(columns=["prompt_id", "source"]),
             set(rows["prompt_id"].to_pylist()),
-            prepare.source,
+            prepare,
             settings.prompts_license,
         ),
         "student": student_facts(models, student),

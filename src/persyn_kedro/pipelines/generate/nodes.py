@@ -41,7 +41,7 @@ from persyn_kedro.foundations.settings import (
 
 @step(
     versions_of=(routed_generation, ranked_places, reward_model_scores),
-    needs=Needs.TEACHERS,
+    needs=Needs.TEACHERS | Needs.JUDGE,
     check=check_samples,
     if_several=("rewards", "label.quality"),
     label=("allow_truncated",),
