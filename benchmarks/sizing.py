@@ -159,7 +159,7 @@ def read_job(name: str, given: argparse.Namespace) -> Job:
             )
         )
     judge = raw["label"].get("quality", {}).get("model")
-    prompts = prepare.source.limit or 0
+    prompts = prepare.limit or sum(source.limit or 0 for source in prepare.all_sources)
     return Job(
         name,
         pool,

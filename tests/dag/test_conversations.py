@@ -104,10 +104,33 @@ def test_explain_trace_and_report_show_a_transcript(run: Run) -> None:
     done = run("explain", row["prompt_id"], "--env=mine", "--json")
     found = json.loads(done.stdout[done.stdout.index("{") :])
     assert "\n\nAssistant: " in found["prompt"]
+    asked = next(r for r in table(run, "prompts") if r["prompt_id"] == row["prompt_id"])["messages"]
+    chat = run.directory / "chat.json"  # type: ignore[attr-defined]
+    chat.write_text(json.dumps({"messages": asked}))
+    done = run("explain", f"--messages={chat}", "--env=mine", "--json")
+    assert json.loads(done.stdout[done.stdout.index("{") :]) == found
     done = run("trace", row["prompt_id"], "--env=mine")
     found = json.loads(done.stdout[done.stdout.index("{") :])
     assert found["prompt"]["messages"][-1] == row["prompt"][-1]
     assert found["prompt"]["prompt"].endswith(row["prompt"][-1]["content"])
+
+
+def test_explain_takes_a_conversation_that_is_new(run: Run) -> None:
+    messages = [{"role": "user", "content": t} for t in ("Hello.", "What is 90 plus 7?")]
+    messages.insert(1, {"role": "assistant", "content": "Hello!"})
+    done = run("explain", f"--messages={json.dumps(messages)}", "--env=mine", "--json")
+    found = json.loads(done.stdout[done.stdout.index("{") :])
+    assert found["split"] is None
+    assert "What is 90 plus 7?" in found["prompt"]
+    assert {row["teacher"] for row in found["teachers"]} == {"a-brief", "a-steps", "b"}
+
+
+def test_cards_and_manifest_name_how_system_messages_meet(run: Run) -> None:
+    run("run", "--env=mine", "--pipelines=export")
+    card = next((run.directory / "data/mine").rglob("export_dataset/*/*/README.md"))  # type: ignore[attr-defined]
+    assert "a prompt's own system message is" in card.read_text()
+    manifest = load(run.directory, "run_manifest", env="mine")  # type: ignore[attr-defined]
+    assert set(manifest["row_system"].values()) <= {"row", "teacher"}
 
 
 def test_nothing_is_redone_or_asked_again(run: Run) -> None:

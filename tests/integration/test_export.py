@@ -143,7 +143,8 @@ FACTS: dict[str, Any] = {
         "what": "a file, p.jsonl",
         "hub": None,
         "rows": {"p.jsonl": 3},
-        "suffix": "",
+        "suffixes": [],
+        "every_suffix": True,
         "licence": {"name": "apache-2.0", "told_by": "the settings"},
     },
     "student": {

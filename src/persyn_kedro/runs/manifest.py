@@ -170,7 +170,7 @@ def _hash(value: Any) -> str:
 
 def _row_systems(teachers: "Teachers") -> dict[str, dict[str, str]]:
     """Return how prompts' own system messages meet the teachers', where that is not the default."""
-    orders = {name: teacher.row_system for name, teacher in teachers.root.items()}
+    orders: dict[str, str] = {n: teacher.row_system for n, teacher in teachers.root.items()}
     found = {name: order for name, order in orders.items() if order != "join"}
     return {"row_system": found} if found else {}
 
