@@ -108,7 +108,7 @@ class PrepareSettings(Group):
     Set either ``source`` or ``sources``.
     """
 
-    source: PromptSource | None = None
+    source: PromptSource | None = Field(None, description="the one source of prompts")
     sources: Annotated[list[NamedSource], IF_SET] = Field(
         [], description="several sources, in place of source; a prompt in two is the first one's"
     )
