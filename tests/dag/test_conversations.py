@@ -127,7 +127,8 @@ def test_explain_takes_a_conversation_that_is_new(run: Run) -> None:
 
 def test_cards_and_manifest_name_how_system_messages_meet(run: Run) -> None:
     run("run", "--env=mine", "--pipelines=export")
-    card = next((run.directory / "data/mine").rglob("export_dataset/*/*/README.md"))  # type: ignore[attr-defined]
+    exports = run.directory / "data/mine/09_export/dataset"  # type: ignore[attr-defined]
+    (card,) = exports.rglob("README.md")
     assert "a prompt's own system message is" in card.read_text()
     manifest = load(run.directory, "run_manifest", env="mine")  # type: ignore[attr-defined]
     assert set(manifest["row_system"].values()) <= {"row", "teacher"}
@@ -143,8 +144,8 @@ def test_nothing_is_redone_or_asked_again(run: Run) -> None:
 
 
 def test_strategies_are_compared_and_the_set_exported_with_conversations(run: Run) -> None:
-    steps = ("--pipelines=compare_routers,compare", "--to-outputs=router_comparison,strategy_examples")
-    run("run", "--env=mine", *steps)
+    upto = "--to-outputs=router_comparison,strategy_examples"
+    run("run", "--env=mine", "--pipelines=compare_routers,compare", upto)
     examples = table(run, "strategy_examples")
     assert any(row["messages"] for row in examples) and not all(row["messages"] for row in examples)
     run("run", "--env=mine", "--pipelines=export")
