@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -40,6 +40,7 @@ class Service:
             it is answered (``after job``); where it returns True the connection is cut.
         answers: makes the answer to a prompt: a text, or a kind of failure in angle brackets.
         at_once: whether a job ends as soon as it is made.
+        refusal: the status and body of every reply, if it refuses everything.
     """
 
     url: str = ""
@@ -48,7 +49,7 @@ class Service:
     step: Callable[[str], bool] = lambda name: False
     answers: Callable[[str], str] = "echo {}".format
     at_once: bool = False
-    skewed: float = 0.0
+    refusal: tuple[int, Row] | None = None
     calls: Counter[str] = field(default_factory=Counter)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -60,7 +61,7 @@ class Service:
         )
 
     def make(self, requests: dict[str, Row], **more: Any) -> Batch:
-        batch = Batch(f"batch_{len(self.batches)}", requests, time.time() + self.skewed, **more)
+        batch = Batch(f"batch_{len(self.batches)}", requests, time.time(), **more)
         self.batches[batch.id] = batch
         if self.at_once:
             self.end(batch)
@@ -88,6 +89,10 @@ def prompt_of(row: Row) -> str:
     return row["messages"][-1]["content"]
 
 
+MESSAGES = {
+    "model", "max_tokens", "messages", "system", "temperature", "top_p", "top_k", "stop_sequences",
+    "thinking",
+}  # fmt: skip
 USAGE = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16}
 
 
@@ -135,17 +140,16 @@ class _Handler(JsonHandler):
     def _obey(self, method: str) -> None:
         data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = self.path.partition("?")[0].removeprefix("/v1/")
-        for name, (verb, pattern, function) in ROUTES.items():
-            found = re.fullmatch(pattern, path)
-            if verb == method and found:
-                break
-        else:
+        name, groups, function = _route(method, path)
+        if function is None:
             return self.reply(404, {"error": {"message": f"no {method} {self.path}"}})
+        if self.service.refusal is not None:
+            return self.reply(*self.service.refusal)
         if self.service.step(f"before {name}"):
             return self._cut()
         with self.service.lock:
             self.service.calls[name] += 1
-            status, body = function(self, data, *found.groups())
+            status, body = function(self, data, *groups)
         if self.service.step(f"after {name}"):
             return self._cut()
         try:
@@ -170,7 +174,7 @@ class _Handler(JsonHandler):
     def _file(self, number: str) -> Row:
         name, data = self.service.files[number]
         return {"id": number, "object": "file", "filename": name, "bytes": len(data),
-                "created_at": int(time.time()), "purpose": "batch", "status": "processed"}  # fmt: skip
+                "created_at": 0, "purpose": "batch", "status": "processed"}  # fmt: skip
 
     def files(self, data: bytes) -> tuple[int, Any]:
         rows = [self._file(number) for number in reversed(self.service.files)]
@@ -221,8 +225,7 @@ class _Handler(JsonHandler):
         requests = {row["custom_id"]: row["params"] for row in rows}
         assert len(requests) == len(rows)
         for params in requests.values():
-            assert params.keys() <= {"model", "max_tokens", "messages", "system", "temperature",
-                                     "top_p", "top_k", "stop_sequences", "thinking"}, params  # fmt: skip
+            assert params.keys() <= MESSAGES, params
             assert {message["role"] for message in params["messages"]} <= {"user", "assistant"}
         return 200, self._anthropic(self.service.make(requests))
 
@@ -268,6 +271,14 @@ ROUTES: dict[str, tuple[str, str, Callable[..., tuple[int, Any]]]] = {
     "results": ("GET", "messages/batches/(.+)/results", _Handler.results),
     "message look": ("GET", "messages/batches/([^/]+)", _Handler.get_anthropic),
 }
+
+
+def _route(method: str, path: str) -> tuple[str, Sequence[str], Callable[..., Any] | None]:
+    for name, (verb, pattern, function) in ROUTES.items():
+        found = re.fullmatch(pattern, path)
+        if verb == method and found:
+            return name, found.groups(), function
+    return "", (), None
 
 
 @contextmanager
