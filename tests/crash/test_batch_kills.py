@@ -8,6 +8,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import anthropic.resources.messages  # noqa: F401 - once, and not in every child
+import openai.resources  # noqa: F401
 import pytest
 
 from persyn_kedro.domain.engines.batch import under_way

@@ -54,7 +54,7 @@ def dispatch(
             recorder.give_up()
             raise Stopped(message)
     if engine.waiting:
-        raise Waiting(_waiting(group, requests.reached))
+        raise Waiting(_waiting(group, recorder.pending.left, requests.reached))
     if requests.reached is not None:
         raise PersynError(str(requests.reached)) from requests.reached
     left = recorder.pending.left
@@ -140,17 +140,22 @@ def _generations(
         yield from engine.generate(feed)
 
 
-def _waiting(group: Sequence[TeacherRequests], reached: BudgetReached | None) -> str:
-    """Return the sentence that says what a later run collects."""
+def _waiting(group: Sequence[TeacherRequests], left: int, reached: BudgetReached | None) -> str:
+    """Return the sentence that says what a later run collects; ``left`` is what is not answered."""
     engine, teachers = group[0].engine, dict.fromkeys(each.recipe.teacher for each in group)
     count, jobs = sum(engine.waiting.values()), ", ".join(engine.waiting)
     names = " and ".join(repr(teacher) for teacher in teachers)
-    told = (
+    told = [
         f"Waiting for {count} answers of teacher {names} from {engine.name} ({jobs}): run the same "
         "command again to collect them."
-    )
-    also = (engine.trouble, None if reached is None else str(reached))
-    return " ".join([told, *filter(None, also)])
+    ]
+    if engine.trouble:
+        told.append(engine.trouble)
+    if reached is not None:
+        told.append(str(reached))
+    elif left > count and not engine.trouble:
+        told.append(f"The budget has room for {left - count} more only once these are answered.")
+    return " ".join(told)
 
 
 def _why(last: Generation, recorder: Recorder) -> str:

@@ -85,9 +85,10 @@ class AnthropicBatches(Service):
     def _is(self, batch: "MessageBatch", job: "Job") -> bool:
         if batch.results_url is None or batch.archived_at is not None:
             raise ServiceError(
-                f"Batch {batch.id} of model {self.model.name!r} may be the one that a killed run "
-                "made, but its results are no longer there to tell: if it is not, delete "
-                f"batches/{job.name} in the response store to send its requests again."
+                f"Batch {batch.id} may be what a killed run sent to {self.model.name!r}, but its "
+                "results are no longer there to tell",
+                f"if it is another one, delete batches/{job.name} in the response store",
+                refused=True,
             )
         with closing(self._client.messages.batches.results(batch.id)) as results:
             return next(result.custom_id for result in results) in set(job.keys)

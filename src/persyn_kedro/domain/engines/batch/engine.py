@@ -72,7 +72,7 @@ class BatchEngine(HostedEngine):
         except ServiceError as error:
             if error.refused or not self._jobs.due(self._asked):
                 raise
-            self._leave(str(error))
+            self._leave(error.what)
         except GeneratorExit:
             self._closed = True
             raise
@@ -111,11 +111,13 @@ class BatchEngine(HostedEngine):
             for job in self._jobs.due(self._asked)
         }
 
-    def _skip_sent(self, requests: Requests) -> list[Request | None]:
+    def _skip_sent(self, requests: Requests) -> list[Request]:
         """Go through the requests that are under way; return the first other one, if any."""
         keys = self._jobs.keys()
         for request in requests:
-            if request is None or request.key not in keys:
+            if request is None:  # the budget may have room once these are collected
+                return []
+            if request.key not in keys:
                 return [request]
             self._asked[request.key] = request.sampling.max_new_tokens
         return []

@@ -27,11 +27,16 @@ _MAY_HELP = {408, 409, 425, 429}  # and from 500: the same request again
 
 
 class ServiceError(EngineError):
-    """The service refused (``refused``: for good), or could not be reached."""
+    """The service refused (``refused``: for good), or could not be reached.
 
-    def __init__(self, sentence: str, refused: bool = False) -> None:
-        super().__init__(sentence)
-        self.refused = refused
+    ``what`` is the sentence without its remedy.
+    """
+
+    def __init__(self, what: str, remedy: str | None = None, refused: bool = False) -> None:
+        super().__init__(
+            f"{what}: {remedy or 'run the same command again'}; nothing is sent twice."
+        )
+        self.what, self.refused = f"{what}.", refused
 
 
 @dataclass(frozen=True)
@@ -124,5 +129,4 @@ class Service(ABC):
         told = generation_of("", [refusal], self.model)
         what = f"The batch service of model {self.model.name!r} failed ({told.error})"
         refused = status is not None and status < 500 and status not in _MAY_HELP
-        remedy = told.remedy or "run the same command again"
-        return ServiceError(f"{what}: {remedy}; nothing is sent twice.", refused)
+        return ServiceError(what, told.remedy, refused)

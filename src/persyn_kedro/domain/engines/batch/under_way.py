@@ -85,11 +85,8 @@ class UnderWay:
         if found is None:  # none of those that might have been this one was
             self.jobs.remove(job)
             self._store.end(job, "not made")
-            raise ServiceError(
-                f"Batch job {self.told(job)} is not the one that a killed run of model "
-                f"{self._service.model.name!r} made: run the same command again to send its "
-                "requests."
-            )
+            name = self._service.model.name
+            raise ServiceError(f"{self.told(job)} is not the batch job that {name!r} was sent")
         if found.sent is None or not self._service.has_ended(found.sent):
             return None
         return found
