@@ -187,8 +187,8 @@ def _notes(absent: Sequence[str], work: Work, routed: bool) -> list[str]:
     if generate.on_failure == "next_choice":
         notes.append("generate.on_failure is next_choice: failed calls go to another teacher.")
     notes += [
-        f"{name} is asked by a batch API, at {endpoint.batch_price_factor:g} of its prices: runs end "
-        "as waiting until the answers are there."
+        f"{name} is asked by a batch API, at {endpoint.batch_price_factor:g} of its prices: runs "
+        "end as waiting until the answers are there."
         for name, teacher in work.teachers.root.items()
         if (endpoint := work.models.root[teacher.model].endpoint) and endpoint.batch
     ]
