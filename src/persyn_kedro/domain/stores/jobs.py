@@ -74,10 +74,6 @@ class JobStore:
         found = (self._read(directory / SENT) for directory in self._directories())
         return {sent["id"] for sent in found if sent is not None}
 
-    def where(self, job: Job) -> Place:
-        """Return the directory of a job."""
-        return self.root / job.name
-
     def _directories(self) -> list[Place]:
         with one_sentence_of(self.root):
             found: list[Place] = list(self.root.glob("*")) if self.root.is_dir() else []

@@ -126,10 +126,8 @@ class BatchEngine(HostedEngine):
         """Send jobs of these requests; return whether there are more, beyond the budget."""
         with ExitStack() as files:
             new = files.enter_context(self._pile())
-            begun = {
-                job.name: (job, files.enter_context(self._pile())) for job in self._jobs.unmade
-            }
-            home = {key: job.name for job in self._jobs.unmade for key in job.keys}
+            begun = [(job, files.enter_context(self._pile())) for job in self._jobs.unmade]
+            home = {key: pile for job, pile in begun for key in job.keys}
             self._jobs.unmade.clear()
             more = False
             for request in requests:
@@ -141,12 +139,15 @@ class BatchEngine(HostedEngine):
                     yield line
                     continue
                 self._asked[request.key] = request.sampling.max_new_tokens
-                pile = begun[home[request.key]][1] if request.key in home else new
-                if not pile.has_room(line):
-                    self._jobs.send(pile)
-                    new = pile = files.enter_context(self._pile())
-                pile.add(request.key, line)
-            for job, pile in begun.values():
+                own = home.get(request.key)
+                if own is not None and own.has_room(line):
+                    own.add(request.key, line)
+                    continue
+                if not new.has_room(line):
+                    self._jobs.send(new)
+                    new = files.enter_context(self._pile())
+                new.add(request.key, line)
+            for job, pile in begun:
                 self._send_again(job, pile)
             if new.keys:
                 self._jobs.send(new)
