@@ -38,6 +38,7 @@ SLOWEST = (
     "dag/test_comparing.py",
     "dag/test_conversations.py",
     "dag/test_several_samples.py",
+    "dag/test_batch.py",
     "real/test_live_endpoint.py",
     "dag/test_bad_input.py",
     "dag/test_refused_runs.py",

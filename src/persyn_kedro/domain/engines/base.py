@@ -4,9 +4,10 @@ import importlib.util
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from persyn_kedro.foundations.errors import PersynError
@@ -15,6 +16,7 @@ from persyn_kedro.foundations.settings.cluster import ClusterSettings
 from persyn_kedro.foundations.settings.models import EngineSettings, SamplingSettings
 
 if TYPE_CHECKING:
+    from persyn_kedro.domain.stores.jobs import JobStore
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 
@@ -67,6 +69,10 @@ def failed(request: Request, error: str, prompt_tokens: int = 0, asked: bool = T
     return Generation(request.key, "", "error", prompt_tokens, 0, error, asked)
 
 
+class EngineError(PersynError):
+    """One model cannot go on; the others can, and finish before the run ends with this error."""
+
+
 class Engine(ABC):
     """Runs one model: locally, on a Ray cluster, hosted, or by the user's own code.
 
@@ -80,6 +86,9 @@ class Engine(ABC):
         library: the module that it requires; ``install_hint`` says how to install it.
         unknown_finish_reason: what an unknown finish reason counts as, stop or length; None if
             there are no unknown ones.
+        jobs: where an engine records what a later run collects; set before anything else.
+        waiting: after ``generate``, the jobs that a later run collects, and their requests.
+        trouble: why these could not be looked at just now, if they could not.
     """
 
     in_child: bool = True
@@ -88,6 +97,9 @@ class Engine(ABC):
     library: str | None = None
     install_hint: str = ""
     unknown_finish_reason: str | None = None
+    jobs: "JobStore"
+    waiting: Mapping[str, int] = MappingProxyType({})
+    trouble: str | None = None
 
     def __init__(
         self, model: "ResolvedModel", settings: EngineSettings, cluster: ClusterSettings
@@ -138,15 +150,26 @@ class Engine(ABC):
         """Load the model, if it is kept between calls of ``generate``, and return the engine."""
         return self
 
+    def under_way(self) -> Collection[str]:
+        """Return the keys of requests that were sent, maybe by an earlier run, and not answered."""
+        return ()
+
     @abstractmethod
     def generate(self, requests: Iterable[Request]) -> Generator[Generation, None, None]:
         """Yield a generation for each request; ``requests`` is lazy.
 
         The generator may be closed early; no request is started after that. A ``hosted`` engine
         may get None in place of a request: the next one does not fit into the budget until one of
-        those in flight is answered.
+        those in flight is answered. Those that are ``under_way`` come first.
+
+        Raises:
+            EngineError: as it says.
         """
 
     def drain(self) -> Iterator[Generation]:
         """Yield, after ``generate`` has ended, what was paid for while it was being closed."""
         yield from ()
+
+    def kept(self) -> None:
+        """Take note that all that was yielded so far is in the response store."""
+        return

@@ -1,41 +1,29 @@
 """Generation with any OpenAI-compatible endpoint."""
 
-import math
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from persyn_kedro.domain.engines.asking_thread import AskingThread
-from persyn_kedro.domain.engines.base import Engine, Generation, Request
-from persyn_kedro.domain.engines.retries import MARKED
+from persyn_kedro.domain.engines.base import Generation, Request
+from persyn_kedro.domain.engines.hosted import HostedEngine
 from persyn_kedro.foundations.processes.child import check_stopped
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
-from persyn_kedro.foundations.settings.models import EndpointSettings, EngineSettings
+from persyn_kedro.foundations.settings.models import EngineSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 
-class OpenAIEngine(Engine):
+class OpenAIEngine(HostedEngine):
     """Sends requests to a hosted model from one thread, ``max_concurrency`` at once."""
-
-    in_child = False
-    hosted = True
 
     def __init__(
         self, model: "ResolvedModel", settings: EngineSettings, cluster: ClusterSettings
     ) -> None:
         super().__init__(model, settings, cluster)
-        assert model.settings.endpoint  # noqa: S101 - the registry chose this engine for it
-        self.endpoint: EndpointSettings = model.settings.endpoint
         self.name = "openai"
-        self.context = math.inf  # the server's is unknown
         self.in_flight = self.endpoint.max_concurrency
-        self.unknown_finish_reason = self.endpoint.unknown_finish_reason
         self._late: list[Generation] = []
-
-    def is_final(self, failure: Mapping[str, Any]) -> bool:
-        """Return whether the prompt contains a template marker and the settings do not allow it."""
-        return failure["error"] == MARKED and not self.endpoint.allow_template_markers
 
     def generate(self, requests: Iterable[Request | None]) -> Generator[Generation, None, None]:
         """Yield a generation for each request as it arrives.

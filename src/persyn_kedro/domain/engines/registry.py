@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from persyn_kedro.domain.engines.base import Engine
+from persyn_kedro.domain.engines.batch.engine import BatchEngine
 from persyn_kedro.domain.engines.openai import OpenAIEngine
 from persyn_kedro.domain.engines.plugin import PluginEngine
 from persyn_kedro.domain.engines.ray import PluginOnRay, TransformersOnRay, VllmOnRay
@@ -36,5 +37,9 @@ def local_engine(settings: EngineSettings) -> type[Engine]:
 
 def engine_of(model: "ResolvedModel", settings: EngineSettings) -> Engine:
     """Return the engine for this model, with the current cluster settings."""
-    engine = OpenAIEngine if model.settings.endpoint else local_engine(settings)
+    engine: type[Engine]
+    if model.settings.endpoint:
+        engine = BatchEngine if model.settings.endpoint.batch else OpenAIEngine
+    else:
+        engine = local_engine(settings)
     return engine(model, settings, cluster.current())

@@ -1,34 +1,24 @@
 """Send a request to a hosted model, with retries until it is answered or refused."""
 
 import random
-import re
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from persyn_kedro.domain.engines.arguments import body_of, secrets
-from persyn_kedro.domain.engines.base import Generation, Request, failed
+from persyn_kedro.domain.engines.arguments import body_of
+from persyn_kedro.domain.engines.base import Generation, Request
 from persyn_kedro.domain.engines.concurrency import AdaptiveLimit, pause
+from persyn_kedro.domain.engines.hosted import generation_of, set_aside
 from persyn_kedro.domain.engines.replies.completions import Answer
-from persyn_kedro.domain.engines.replies.key_masking import without_key
 from persyn_kedro.domain.engines.replies.refusals import Refusal
 from persyn_kedro.domain.engines.replies.reply import read_reply
 from persyn_kedro.domain.engines.transport import Transport
-from persyn_kedro.foundations.prompts.conversation import Prompt, messages_of
 from persyn_kedro.foundations.settings.models import EndpointSettings, SamplingSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
-LONGEST_ERROR = 300  # characters kept of a server's message
 LONGEST_PAUSE = 60.0  # seconds between two tries, unless the server asks for more
-# Text that could end a turn or change the role in the server's chat template, which is unknown here
-TEMPLATE_MARKERS = re.compile(
-    r"<[|\uff5c][^|\uff5c<>\n]{1,40}[|\uff5c]>|\[\|[^|\[\]\n]{1,40}\|\]|\[/?INST\]|<</?SYS>>|</?s>"
-    r"|\[/?(?:SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|\[gMASK\]|<sop>"
-    r"|<(?:start|end)_of_(?:turn|utterance|role|text)>|<(?:bos|eos|end_of_sentence)>"
-)
-MARKED = "set aside: the prompt holds a chat template's marker"
 
 
 @dataclass(frozen=True)
@@ -47,8 +37,9 @@ class Asker:
 
         None if ``stop`` was set before the request was sent.
         """
-        if not self.endpoint.allow_template_markers and _holds_marker(request.prompt):
-            return failed(request, MARKED, asked=False)
+        aside = set_aside(request, self.endpoint)
+        if aside is not None:
+            return aside
         replies: list[Answer | Refusal] = []
         for number in range(self.endpoint.max_tries):
             if number:
@@ -86,39 +77,12 @@ class Asker:
     def _generation(self, request: Request, replies: list[Answer | Refusal]) -> Generation:
         """Turn the last reply into a generation; set ``stop`` if it stops the model."""
         reply = replies[-1]
-        unknown = sum(isinstance(each, Refusal) and each.charged for each in replies)
-        if isinstance(reply, Answer):
-            return Generation(
-                request.key,
-                reply.text,
-                reply.finish_reason,
-                reply.prompt_tokens,
-                reply.completion_tokens,
-                None if reply.error is None else self._told(reply.error),
-                unknown=unknown + (not reply.metered),
-                unknown_reason=reply.unknown_reason,
-                cached_prompt_tokens=reply.cached_prompt_tokens,
-            )
-        stops = not (reply.unless_answered and request.sampling in self.answered)
-        remedy = self._remedy(reply.remedy) if reply.remedy and stops else None
-        if remedy:
+        stops = not (
+            isinstance(reply, Refusal)
+            and reply.unless_answered
+            and request.sampling in self.answered
+        )
+        generation = generation_of(request.key, replies, self.model, stops)
+        if generation.remedy:
             self.stop.set()
-        answer = failed(request, self._told(reply.words))
-        return replace(answer, unknown=unknown, remedy=remedy)
-
-    def _told(self, words: str) -> str:
-        """Return a server's message as it is stored: truncated and without keys."""
-        for secret in secrets(self.endpoint):
-            words = without_key(words, secret)
-        return words[:LONGEST_ERROR]
-
-    def _remedy(self, remedy: str) -> str:
-        """Fill in the model and where its key is; the caller fills in the teacher."""
-        name, variable = self.model.name, self.endpoint.api_key_env
-        nowhere = f"models.{name}.endpoint.api_key_env, which is not set"
-        key = f"the environment variable {variable}" if variable else nowhere
-        return remedy.replace("{model}", name).replace("{key}", key)
-
-
-def _holds_marker(prompt: Prompt) -> bool:
-    return any(TEMPLATE_MARKERS.search(message.content) for message in messages_of(prompt))
+        return generation

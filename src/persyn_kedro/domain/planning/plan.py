@@ -186,6 +186,12 @@ def _notes(absent: Sequence[str], work: Work, routed: bool) -> list[str]:
         notes.append(f"generate.{why}: a prompt may take up to {most} routed calls.")
     if generate.on_failure == "next_choice":
         notes.append("generate.on_failure is next_choice: failed calls go to another teacher.")
+    notes += [
+        f"{name} is asked by a batch API, at {endpoint.batch_price_factor:g} of its prices: runs "
+        "end as waiting until the answers are there."
+        for name, teacher in work.teachers.root.items()
+        if (endpoint := work.models.root[teacher.model].endpoint) and endpoint.batch
+    ]
     if not priced:
         notes.append("No prices are set (teachers.<name>.price and prompt_price): costs are 0.")
     return notes

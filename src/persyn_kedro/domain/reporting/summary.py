@@ -60,7 +60,12 @@ def build_summary(
             "constant_teacher": names[router_metrics["constant_index"]],
         },
         "student": evaluation_metrics,
-        "notes": [*notes, *_validity_notes(rewards, names), *_router_notes(router_metrics)],
+        "notes": [
+            *notes,
+            *_batch_notes(routed_responses),
+            *_validity_notes(rewards, names),
+            *_router_notes(router_metrics),
+        ],
     }
 
 
@@ -167,6 +172,18 @@ def _on_an_empty_store(
         "on_an_empty_store": labelled * n + generate.at_once * train + lacking,
         "generate_then_select": labelled * (n + train),
     }
+
+
+def _batch_notes(routed_responses: pa.Table) -> list[str]:
+    """Say which teachers' answers came by a batch API, and how many."""
+    engines = pc.fill_null(routed_responses["engine"].cast(pa.string()), "")
+    by_batch = routed_responses["teacher"].filter(
+        pc.match_substring_regex(engines, r"^\w+ batch\b")
+    )
+    counts = Counter(by_batch.to_pylist())
+    return [
+        f"{count} of {teacher}'s answers came by a batch API." for teacher, count in counts.items()
+    ]
 
 
 def _validity_notes(rewards: pa.Table, teachers: list[str]) -> list[str]:

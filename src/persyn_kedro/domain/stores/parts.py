@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.storage.fsync import flush_directory
+from persyn_kedro.foundations.storage.fsync import flush_directory, make_directory
 from persyn_kedro.foundations.storage.paths import Place, is_local, one_sentence_of, place
 from persyn_kedro.foundations.tables.added import lacking
 
@@ -48,7 +48,7 @@ class PartStore:
         if rows:
             table = pa.Table.from_pylist(rows, schema=self.schema)
             name = f"part-{time.time_ns():020d}-{uuid.uuid4().hex[:12]}.parquet"
-            _write_atomically(self._shelf(shelf) / name, lambda file: pq.write_table(table, file))
+            write_atomically(self._shelf(shelf) / name, lambda file: pq.write_table(table, file))
 
     def read(self, shelf: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the shelf's rows, one per key, with ``columns`` (default: all).
@@ -86,7 +86,7 @@ class PartStore:
             there = path.exists()
         if not there:
             text = json.dumps(identity, indent=2, sort_keys=True, ensure_ascii=False)
-            _write_atomically(path, lambda file: file.write(text.encode("utf-8")))
+            write_atomically(path, lambda file: file.write(text.encode("utf-8")))
 
     def imported(self) -> str:
         """Return an identity of everything that was imported by hand, or ""."""
@@ -98,7 +98,7 @@ class PartStore:
         """Record that rows were imported by hand: steps that read them are redone."""
         path = self.root / f"import-{time.time_ns():020d}-{uuid.uuid4().hex[:12]}.json"
         text = json.dumps(counts, ensure_ascii=False)
-        _write_atomically(path, lambda file: file.write(text.encode("utf-8")))
+        write_atomically(path, lambda file: file.write(text.encode("utf-8")))
 
     def _shelf(self, shelf: str) -> Place:
         return self.root / shelf
@@ -141,14 +141,15 @@ def _read_part(path: Place, schema: pa.Schema) -> pa.Table | None:
         raise PersynError(f"{path} cannot be read as part of its store: {error}") from error
 
 
-def _write_atomically(path: Place, write: Callable[[Any], Any]) -> None:
+def write_atomically(path: Place, write: Callable[[Any], Any]) -> None:
+    """Write a file that is complete or absent, whatever happens, and flush it to disk."""
     if not isinstance(path, Path):
         whole = io.BytesIO()
         write(whole)
         with one_sentence_of(path):
             path.fs.pipe_file(path.path, whole.getvalue())  # atomic, unlike open()
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with open(temporary, "wb") as file:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from persyn_kedro.domain.stores.jobs import JobStore
 from persyn_kedro.domain.stores.parts import IDENTITY_FILE, PartStore
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.storage.paths import Place
@@ -25,6 +26,11 @@ class ResponseStore(PartStore):
 
     def __init__(self, root: Place):
         super().__init__(root, STORED_RESPONSES)
+
+    @property
+    def jobs(self) -> JobStore:
+        """The batch jobs that are asked for responses."""
+        return JobStore(self.root / "batches")
 
     def identity(self, weights_id: str, recipe_id: str) -> dict[str, Any]:
         """Return what a shelf's ids stand for: model, system prompt, template, sampling."""

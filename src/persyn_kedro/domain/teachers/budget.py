@@ -60,15 +60,22 @@ class Ledger:
         """
         if not (run.limits or recipe.budget.limits):
             return True  # no limits; skip the bookkeeping, as there may be millions of calls
-        size = int(min(_most_tokens(request.messages), context))
-        most = int(min(recipe.sampling.max_new_tokens, context))
-        worst = (float(size + most), recipe.cost(size, most))
+        worst = _worst(recipe, request, context)
         with self._changed:
             if not self._fits(recipe, worst, run, blocked):
                 return False
-            self._reserved[request.key] = (recipe.teacher, worst)
-            self._add(recipe.teacher, worst, 1)
+            self._reserve(recipe, request, worst)
             return True
+
+    def commit(self, recipe: "Recipe", request: "Request", run: Budget) -> None:
+        """Reserve the most that a call can use that an earlier run made: it is due in any case."""
+        if run.limits or recipe.budget.limits:
+            with self._changed:
+                self._reserve(recipe, request, _worst(recipe, request))
+
+    def _reserve(self, recipe: "Recipe", request: "Request", worst: tuple[float, float]) -> None:
+        self._reserved[request.key] = (recipe.teacher, worst)
+        self._add(recipe.teacher, worst, 1)
 
     def _fits(
         self, recipe: "Recipe", worst: tuple[float, float], run: Budget, blocked: Collection[str]
@@ -109,12 +116,16 @@ class Ledger:
         with self._changed:
             self._changed.wait(WAIT_SECONDS)
 
-    def release(self, teachers: Collection[str]) -> None:
-        """Release what is reserved for these teachers, none of whose calls is in flight."""
+    def release(self, teachers: Collection[str], under_way: Collection[str] = ()) -> None:
+        """Release what is reserved for these teachers, none of whose calls is answered any more.
+
+        Calls that are ``under_way`` (by key), for a later run to collect, count as spent instead.
+        """
         with self._changed:
             for key in [key for key, (who, _) in self._reserved.items() if who in teachers]:
                 who, worst = self._reserved.pop(key)
-                self._add(who, worst, -1)
+                if key not in under_way:
+                    self._add(who, worst, -1)
             self._changed.notify_all()
 
     def book(self, recipe: "Recipe", key: str, generation: "Generation") -> None:
@@ -136,6 +147,7 @@ class Ledger:
                 cached_prompt_tokens=cached,
                 cost=took[1],
                 failures=generation.error is not None,
+                **({"by_batch": generation.asked} if recipe.model.settings.batch else {}),
                 tries_of_unknown_cost=generation.unknown,
             )
             self._changed.notify_all()
@@ -162,6 +174,15 @@ class Ledger:
         for who in (teacher, None):
             for place, amount in enumerate(amounts):
                 self._spent[who][place] += sign * amount
+
+
+def _worst(
+    recipe: "Recipe", request: "Request", context: float = float("inf")
+) -> tuple[float, float]:
+    """Return the most tokens that a call can use, and what they cost."""
+    size = int(min(_most_tokens(request.messages), context))
+    most = int(min(recipe.sampling.max_new_tokens, context))
+    return float(size + most), recipe.cost(size, most)
 
 
 def _most_tokens(messages: Sequence[Mapping[str, str]]) -> int:

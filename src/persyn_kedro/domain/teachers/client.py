@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from persyn_kedro.domain.engines.base import EngineError
 from persyn_kedro.domain.engines.registry import local_engine
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.budget import Ledger
@@ -13,7 +14,7 @@ from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.domain.teachers.requests import TeacherRequests, Wanted, by_model, requests_for
 from persyn_kedro.domain.teachers.result import results_of, with_texts
 from persyn_kedro.foundations import progress
-from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.errors import PersynError, Waiting
 from persyn_kedro.foundations.settings.models import EngineSettings
 from persyn_kedro.foundations.tables.memory import give_back
 from persyn_kedro.foundations.tables.schemas import RESPONSES, unsettled_rows, with_unsettled
@@ -68,6 +69,7 @@ def make_sure(
         shared by several teachers counts for the first of them.
 
     Raises:
+        Waiting: answers are under way at a batch service; all others are in the store.
         PersynError: a teacher is not in the pool, the engine is not installed, its process dies, a
             model fails too often, or the budget is used up; the responses received until then stay
             in the store.
@@ -79,9 +81,12 @@ def make_sure(
     requests = requests_for(wanted, recipes, store, engine)
     progress.came_from_store(sum(len(r.keys) - len(r.missing) for r in requests), "calls")
     at_once = _at_once(recipes, engine)
-    stopped = _dispatch_all(requests, store, seed, ledger or Ledger(), at_once)
+    stopped, held = _dispatch_all(requests, store, seed, ledger or Ledger(), at_once)
     if stopped and not go_on:
-        raise PersynError(" ".join(map(str, stopped)))
+        raise PersynError(" ".join(map(str, [*stopped, *held])))
+    if held:
+        only_waits = all(isinstance(error, Waiting) for error in held)
+        raise (Waiting if only_waits else PersynError)(" ".join(map(str, held)))
     return results_of(requests)
 
 
@@ -91,27 +96,33 @@ def _dispatch_all(
     seed: int,
     ledger: Ledger,
     at_once: int,
-) -> list[Stopped]:
-    """Send each model its missing requests; return why models were stopped, if any were.
+) -> tuple[list[Stopped], list[Waiting | EngineError]]:
+    """Send each model its missing requests.
 
     All hosted models run at once, and beside the others, of which ``at_once`` run at a time.
+
+    Returns:
+        Why models were stopped, and why others are not done yet; the rest are.
     """
     groups = by_model([each for each in requests if len(each.missing)])
     for group in groups:
         group[0].engine.set_up()
     stopped: dict[int, Stopped] = {}
+    held: dict[int, Waiting | EngineError] = {}
 
     def ask(number: int) -> None:
         try:
             dispatch(groups[number], store, seed, ledger)
         except Stopped as stop:
             stopped[number] = stop
+        except (Waiting, EngineError) as error:
+            held[number] = error
 
     give_back()  # the models may run for days
     hosted = [number for number, group in enumerate(groups) if group[0].engine.hosted]
     others = [number for number in range(len(groups)) if number not in hosted]
     for_each(ask, [(hosted, len(hosted)), (others, at_once)])
-    return [stopped[number] for number in sorted(stopped)]
+    return [stopped[n] for n in sorted(stopped)], [held[n] for n in sorted(held)]
 
 
 def _at_once(recipes: Sequence[Recipe], engine: EngineSettings) -> int:

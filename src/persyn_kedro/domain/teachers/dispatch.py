@@ -10,8 +10,8 @@ from persyn_kedro.domain.engines.base import Engine, Generation, Request
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.budget import BudgetReached, Ledger
 from persyn_kedro.domain.teachers.record import Recorder, Tally
-from persyn_kedro.domain.teachers.requests import TeacherRequests
-from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.domain.teachers.requests import Call, TeacherRequests
+from persyn_kedro.foundations.errors import PersynError, Waiting
 from persyn_kedro.foundations.processes.child import check_stopped, run_in_child
 from persyn_kedro.foundations.progress import watching
 
@@ -29,11 +29,15 @@ def dispatch(
 
     Raises:
         PersynError: the model's process died, the budget is used up, or calls were not answered.
+        EngineError: the model cannot go on.
+        Waiting: a later run collects the answers.
         Stopped: more than ``max_failure_share`` of the calls failed, or one failed in a way that
             all others would. The remaining calls are noted as not asked.
     """
     engine, count = group[0].engine, sum(len(each.missing) for each in group)
     label = f"{engine.name} {engine.model.name}"
+    if engine.hosted:
+        engine.jobs = store.jobs
     log.info("%s: generating %d responses with %s", engine.model.name, count, engine.name)
     for recipe in {each.recipe.shelf: each.recipe for each in group}.values():
         store.describe(recipe.shelf, recipe.identity)
@@ -43,12 +47,14 @@ def dispatch(
         try:
             failing = _record_all(engine, requests, recorder)
         finally:  # what was not sent: other models may be waiting for it
-            ledger.release({each.recipe.teacher for each in group})
+            ledger.release({each.recipe.teacher for each in group}, engine.under_way())
         if failing is not None:
             message = _why(failing, recorder)
             log.error(message)
             recorder.give_up()
             raise Stopped(message)
+    if engine.waiting:
+        raise Waiting(_waiting(group, recorder.pending.left, requests.reached))
     if requests.reached is not None:
         raise PersynError(str(requests.reached)) from requests.reached
     left = recorder.pending.left
@@ -88,12 +94,16 @@ class _Admitted:
     def __init__(self, group: Sequence[TeacherRequests], ledger: Ledger, seed: int) -> None:
         self._group, self._ledger, self._seed = group, ledger, seed
         self._teachers = {each.recipe.teacher for each in group}
+        self._sent = group[0].engine.under_way()  # committed: what is new comes after
         self.reached: BudgetReached | None = None
 
     def __iter__(self) -> Iterator[Request | None]:
         engine = self._group[0].engine
+        for call, request in self._requests(sent=True) if self._sent else ():
+            self._ledger.commit(call.recipe, request, engine.settings.budget)
+            yield request
         run, blocked = engine.settings.budget, () if engine.hosted else self._teachers
-        for call, request in chain.from_iterable(each.requests(self._seed) for each in self._group):
+        for call, request in self._requests(sent=False):
             try:
                 while not self._ledger.reserve(call.recipe, request, run, engine.context, blocked):
                     if engine.hosted and self._ledger.has_in_flight(self._teachers):
@@ -105,6 +115,12 @@ class _Admitted:
                 self.reached = reached
                 return
             yield request
+
+    def _requests(self, sent: bool) -> Iterator[tuple[Call, Request]]:
+        """Yield the calls that were sent by an earlier run, or the others."""
+        for call, request in chain.from_iterable(each.requests(self._seed) for each in self._group):
+            if (call.key in self._sent) == sent:
+                yield call, request
 
 
 def _generations(
@@ -122,6 +138,24 @@ def _generations(
         yield from run_in_child(engine.generate, label=label, env=env, feed=feed)
     else:
         yield from engine.generate(feed)
+
+
+def _waiting(group: Sequence[TeacherRequests], left: int, reached: BudgetReached | None) -> str:
+    """Return the sentence that says what a later run collects; ``left`` is what is not answered."""
+    engine, teachers = group[0].engine, dict.fromkeys(each.recipe.teacher for each in group)
+    count, jobs = sum(engine.waiting.values()), ", ".join(engine.waiting)
+    names = " and ".join(repr(teacher) for teacher in teachers)
+    told = [
+        f"Waiting for {count} answers of teacher {names} from {engine.name} ({jobs}): run the same "
+        "command again to collect them."
+    ]
+    if engine.trouble:
+        told.append(engine.trouble)
+    if reached is not None:
+        told.append(str(reached))
+    elif left > count and not engine.trouble:
+        told.append(f"The budget has room for {left - count} more only once these are answered.")
+    return " ".join(told)
 
 
 def _why(last: Generation, recorder: Recorder) -> str:

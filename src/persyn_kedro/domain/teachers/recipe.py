@@ -98,21 +98,29 @@ def _quoted(text: str) -> str:
 
 
 def make_recipes(teachers: Teachers, models: "dict[str, ResolvedModel]") -> list[Recipe]:
-    """Return the teachers' recipes in the settings' order; ``models`` by the models' names."""
-    return [
-        Recipe(
-            name,
-            models[teacher.model],
-            teacher.system,
-            teacher.sampling,
-            teacher.price,
-            teacher.prompt_price,
-            teacher.budget,
-            teacher.cached_prompt_price,
-            teacher.row_system,
+    """Return the teachers' recipes in the settings' order; ``models`` by the models' names.
+
+    Prices are those of the calls as they are made: lower by a batch API.
+    """
+    recipes = []
+    for name, teacher in teachers.root.items():
+        model = models[teacher.model]
+        endpoint = model.settings.endpoint
+        prices = teacher.prices.times(endpoint.price_factor if endpoint else 1.0)
+        recipes.append(
+            Recipe(
+                name,
+                model,
+                teacher.system,
+                teacher.sampling,
+                prices.completion,
+                prices.prompt,
+                teacher.budget,
+                prices.cached,
+                teacher.row_system,
+            )
         )
-        for name, teacher in teachers.root.items()
-    ]
+    return recipes
 
 
 def resolve_recipes(teachers: Teachers, models: Models) -> list[Recipe]:

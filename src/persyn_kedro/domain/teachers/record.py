@@ -92,7 +92,7 @@ class Recorder:
     ) -> None:
         engine = group[0].engine
         self.tally, self.pending = tally, PendingCalls(group)
-        self._engine, self._store, self._ledger = engine.name, store, ledger
+        self._engine, self._store, self._ledger = engine, store, ledger
         chunk, in_flight = engine.settings.chunk_size, engine.in_flight
         self._size = chunk - in_flight if in_flight < chunk else chunk
         self._requests = {each.recipe.recipe_id: each for each in group}
@@ -129,6 +129,7 @@ class Recorder:
             self._store.append(requests.recipe.shelf, own)
             # Shelf by shelf, so that a retry after a full disk stores no row twice.
             self._rows = [row for row in self._rows if row["recipe_id"] != recipe_id]
+        self._engine.kept()
         self._ledger.time(*self.tally.lap())
 
     def give_up(self) -> None:
@@ -143,7 +144,8 @@ class Recorder:
         if not generation.asked:
             return None
         reason = generation.unknown_reason
-        return f"{self._engine}{UNKNOWN_REASON}{reason}" if reason else self._engine
+        name = self._engine.name
+        return f"{name}{UNKNOWN_REASON}{reason}" if reason else name
 
 
 def _storable(generation: Generation) -> Generation:

@@ -156,7 +156,8 @@ def by_model(requests: Sequence[TeacherRequests]) -> list[list[TeacherRequests]]
     for each in requests:
         model = each.recipe.model
         body = json.dumps(model.settings.extra_body, sort_keys=True)
-        place = (model.weights_id, model.chat_template, model.settings.dtype, body)
+        how = (model.settings.dtype, str(model.settings.batch), body)
+        place = (model.weights_id, model.chat_template, *how)
         groups.setdefault(place, []).append(each)
     return list(groups.values())
 

@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue, field_validator
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.settings.base import IF_SET, NO_EFFECT, Group
 
+Batch = Literal["openai", "anthropic"]
 _SAMPLING = "the teacher's sampling"
 OURS = {  # set by other settings, or changing the form of the reply
     "model": "endpoint.model",
@@ -64,6 +65,15 @@ class EndpointSettings(Group):
     allow_template_markers: bool = Field(
         False, description="send prompts that contain <|im_end|>, [/INST] and the like"
     )
+    batch: Annotated[Batch | None, NO_EFFECT] = Field(
+        None, description="send requests as jobs of this service's batch API"
+    )
+    batch_poll_seconds: Annotated[float | None, NO_EFFECT] = Field(
+        None, gt=0, description="wait for the jobs, looking this often; none: the run ends"
+    )
+    batch_price_factor: Annotated[float, NO_EFFECT] = Field(
+        0.5, ge=0, le=1, description="what a batch call costs, as a share of the teacher's prices"
+    )
 
     @field_validator("url")
     @classmethod
@@ -95,6 +105,11 @@ class EndpointSettings(Group):
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())  # extra_body is not hashable
+
+    @property
+    def price_factor(self) -> float:
+        """What a call costs, as a share of the teacher's prices."""
+        return self.batch_price_factor if self.batch else 1.0
 
     @property
     def variables(self) -> list[str]:

@@ -28,7 +28,7 @@ from persyn_kedro.foundations.settings.base import (
     Seed,
     one_line,
 )
-from persyn_kedro.foundations.settings.endpoint import EndpointSettings
+from persyn_kedro.foundations.settings.endpoint import Batch, EndpointSettings
 from persyn_kedro.foundations.settings.plugins import kind
 from persyn_kedro.foundations.templates.fixed_template import RESERVED
 
@@ -139,6 +139,11 @@ class ModelSettings(Group):
         return self.endpoint.extra_body if self.endpoint else {}
 
     @property
+    def batch(self) -> Batch | None:
+        """The service whose batch API is used, if any."""
+        return self.endpoint.batch if self.endpoint else None
+
+    @property
     def source(self) -> tuple[Any, ...]:
         """Where the weights come from; models with equal sources are the same."""
         names = ("zoo", "hub", "revision", "local", "gguf", "endpoint", "random", "random_seed")
@@ -219,6 +224,11 @@ class Prices:
     completion: float = 0.0
     prompt: float = 0.0
     cached: float | None = None
+
+    def times(self, factor: float) -> "Prices":
+        """Return these prices, each multiplied."""
+        cached = None if self.cached is None else factor * self.cached
+        return Prices(factor * self.completion, factor * self.prompt, cached)
 
     def cost(self, prompt_tokens: float, completion_tokens: float, cached: float = 0) -> float:
         """Return the cost of these tokens; ``cached`` are part of the prompt's."""
@@ -317,18 +327,37 @@ class Teachers(RootModel[dict[str, TeacherSettings]]):
 
 
 def check_sampling(models: Models, teachers: Teachers) -> None:
-    """Refuse null sampling settings of teachers that are not hosted.
+    """Refuse sampling settings that a teacher's model cannot take.
+
+    These are null ones, if it is not hosted, and those that Anthropic's batches lack.
 
     Raises:
         PersynError: names the first such setting.
     """
     for name, teacher in teachers.root.items():
+        if models.root[teacher.model].batch == "anthropic":
+            _check_anthropic(name, teacher, models.root[teacher.model])
         unset = teacher.sampling.unset
         if unset and models.root[teacher.model].endpoint is None:
             raise PersynError(
                 f"Parameter teachers.{name}.sampling.{unset[0]}: null is for hosted teachers only; "
                 f"model {teacher.model!r} is local and needs a value."
             )
+
+
+def _check_anthropic(name: str, teacher: TeacherSettings, model: ModelSettings) -> None:
+    sampling, why = teacher.sampling, "Anthropic's Messages API (endpoint.batch: anthropic)"
+    if sampling.repetition_penalty not in (None, 1.0):
+        parameter = f"teachers.{name}.sampling.repetition_penalty"
+        raise PersynError(f"Parameter {parameter}: {why} has none; set it to null.")
+    if (sampling.temperature or 0) > 1:
+        raise PersynError(
+            f"Parameter teachers.{name}.sampling.temperature: {why} takes at most 1; lower it."
+        )
+    if model.template_arguments:
+        raise PersynError(
+            f"Parameter models.{teacher.model}.template_arguments: {why} has none; remove them."
+        )
 
 
 def thinks_of(models: Models, teachers: Teachers) -> dict[str, Think]:

@@ -15,6 +15,14 @@ def flush_tree(directory: Path) -> None:
     flush_directory(directory)
 
 
+def make_directory(directory: Path) -> None:
+    """Make a directory, and those above it, so that they survive a power cut."""
+    above = [path for path in (directory, *directory.parents) if not path.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    for path in reversed(above):
+        flush_directory(path.parent)
+
+
 def flush_directory(directory: Path) -> None:
     """Make the names in a directory durable; not all systems can."""
     try:
