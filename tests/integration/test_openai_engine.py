@@ -171,11 +171,12 @@ def test_no_more_than_the_limit_are_under_way(endpoint: Endpoint) -> None:
 def test_the_limit_halves_on_refusal_and_rises_again() -> None:
     now = [0.0]
     limit = AdaptiveLimit(8, clock=lambda: now[0])
-    limit.refused(5.0)
+    limit.refused(5.0, sent=0)
     assert limit.limit == 4
     taken = threading.Event()
     waiting = threading.Thread(
-        target=lambda: asyncio.run(limit.acquire(threading.Event())) and taken.set(), daemon=True
+        target=lambda: asyncio.run(limit.acquire(threading.Event())) == 1 and taken.set(),
+        daemon=True,
     )
     waiting.start()
     assert not taken.wait(0.2)  # the server asked for 5 seconds
@@ -184,15 +185,15 @@ def test_the_limit_halves_on_refusal_and_rises_again() -> None:
     for _ in range(4 + 5 + 6 + 7 + 100):
         limit.succeeded()
     assert limit.limit == 8
-    for _ in range(9):
-        limit.refused(0)
+    for decreases in range(1, 10):
+        limit.refused(0, sent=decreases)
     assert limit.limit == 1
 
 
 def test_a_freed_slot_goes_to_one_that_waits_and_a_stop_lets_all_go() -> None:
     async def run() -> None:
         limit, stop = AdaptiveLimit(4), threading.Event()
-        limit.refused(0)  # 2
+        limit.refused(0, sent=0)  # 2
         tasks = [asyncio.create_task(limit.acquire(stop)) for _ in range(6)]
         for freed in range(3):
             await asyncio.sleep(0.01)
@@ -201,7 +202,7 @@ def test_a_freed_slot_goes_to_one_that_waits_and_a_stop_lets_all_go() -> None:
         await asyncio.sleep(0.01)
         stop.set()
         limit.release()
-        assert await asyncio.wait_for(asyncio.gather(*tasks), 5) == [True] * 5 + [False]
+        assert await asyncio.wait_for(asyncio.gather(*tasks), 5) == [1] * 5 + [None]
 
     asyncio.run(run())
 

@@ -54,19 +54,24 @@ class Asker:
         return self._generation(request, replies) if replies else None
 
     async def _try(self, request: Request) -> Answer | Refusal | None:
-        """Send the request once, unless ``stop`` is set."""
-        if not await self.limit.acquire(self.stop):
-            return None
-        try:
-            reply = await self._reply(request)
-        finally:
-            self.limit.release()
-        if isinstance(reply, Answer):
-            self.limit.succeeded()
-            self.answered.add(request.sampling)
-        elif reply.wait is not None:
-            self.limit.refused(reply.wait)
-        return reply
+        """Send the request, unless ``stop`` is set.
+
+        Where we sent more at once than the server takes, only the first refusal of the burst is a
+        try: the others say nothing about their requests, and are sent again.
+        """
+        while (sent := await self.limit.acquire(self.stop)) is not None:
+            try:
+                reply = await self._reply(request)
+            finally:
+                self.limit.release()
+            if isinstance(reply, Answer):
+                self.limit.succeeded()
+                self.answered.add(request.sampling)
+                return reply
+            first = reply.wait is None or self.limit.refused(reply.wait, sent)
+            if first or not reply.again:
+                return reply
+        return None
 
     async def _reply(self, request: Request) -> Answer | Refusal:
         reply = await self.transport.post(body_of(request, self.model.settings))
