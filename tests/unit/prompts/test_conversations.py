@@ -245,7 +245,7 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:"}}
             [said("user"), said("system"), said("user")],
             "message 2 is the system's, which must come",
         ),
-        ([said("system")], "does not end with the user's message, but with the system's"),
+        ([said("system")], "Row 1 of p.jsonl has no user message; remove it"),
         ([said("user"), said("tool")], "does not end with the user's message, but with the tool's"),
         ([said("user", None)], "message 1 has no text, but nothing"),
         ([said("user", 7)], "message 1 has no text, but a value of type int"),
@@ -284,3 +284,33 @@ def test_python_takes_lists_of_messages_and_its_own_tables_again() -> None:
 
 def test_no_system_message_is_seen_in_an_empty_table() -> None:
     assert not holds_system(dataset([], schemas.PROMPTS), ["test"])
+
+
+def test_a_conversation_without_the_users_message_says_so(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", {"messages": [said("system"), said("assistant")]})
+    with pytest.raises(PersynError, match=r"Row 1 of a.jsonl has no user message before"):
+        read_prompts(file, last_answer="reference")
+    file = write(tmp_path / "b.jsonl", {"messages": [said("system")]})
+    with pytest.raises(PersynError, match=r"Row 1 of b.jsonl has no user message; remove it."):
+        read_prompts(file)
+
+
+def test_the_list_of_messages_that_is_not_empty_is_read(tmp_path: Path) -> None:
+    row = {"messages": [], "conversations": SHAREGPT}
+    assert read_prompts(write(tmp_path / "a.jsonl", row)) == [TALK]
+    with pytest.raises(PersynError, match="empty conversation"):
+        read_prompts(write(tmp_path / "b.jsonl", {"messages": []}))
+
+
+def test_messages_beside_a_prompt_are_told_of_unless_a_column_is_set(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [{"prompt": "Hi", "messages": OPENAI}, {"prompt": "Ho", "messages": []}]
+    file = write(tmp_path / "a.jsonl", *rows)
+    assert read_prompts(file) == ["Hi", "Ho"]
+    (line,) = caplog.messages
+    assert line.startswith("1 of the rows of a.jsonl have messages beside their prompt")
+    caplog.clear()
+    assert read_prompts(file, prompt_column="prompt") == ["Hi", "Ho"]
+    assert not caplog.messages
+    assert read_prompts(write(tmp_path / "b.jsonl", rows[0]), prompt_column="messages") == [TALK]

@@ -56,9 +56,11 @@ def asked_prompt(messages: Sequence[Message], where: str) -> Prompt:
     """Return the prompt that these messages are.
 
     Raises:
-        PersynError: the last is not the user's.
+        PersynError: the last is not the user's, or none is.
     """
-    last = messages[-1].role if messages else "system"
+    if all(message.role != "user" for message in messages):
+        raise PersynError(f"{where} has no user message; remove it.")
+    last = messages[-1].role
     if last != "user":
         raise PersynError(
             f"{where} does not end with the user's message, but with the {last}'s; remove what "

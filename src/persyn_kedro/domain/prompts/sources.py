@@ -22,6 +22,7 @@ from persyn_kedro.foundations.tables.messages import columns_of
 VERSION = 4  # of records.py too: raise it when the same inputs give another result
 
 SHOWN = 3  # names in a message
+CHOOSING = ("prompt_column", "messages_column", "conversations_column")
 TAKEN = {*schemas.SFT_DATASET.names, "messages"}  # what the exports call their own columns
 Named = tuple[str, int, Row]  # the file's or dataset's name, the row's number in it, the row
 
@@ -49,11 +50,18 @@ def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
         )
     name, records = _records(source)
     columns: dict[str, None] = {}
+    both = 0
     for whose, number, record in islice(records, source.limit):
         columns |= dict.fromkeys(record)
+        both += _has_both(record, source)
         yield _row(record, whose, number, source)
     if not columns:
         raise PersynError(f"{name} has no prompts; check `{source.key}`.")
+    if both and not source.model_fields_set.intersection(CHOOSING):
+        logger.warning(
+            "%d of the rows of %s have messages beside their prompt, which alone is read; to read "
+            "the messages, set %s.prompt_column to their column", both, name, source.key,
+        )  # fmt: skip
     asked = [source.reference_column] if "reference_column" in source.model_fields_set else []
     for wanted in [*asked, *source.keep]:
         if _column(wanted, columns) is None:
@@ -131,13 +139,23 @@ def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
     return {**columns_of(prompt), **told}
 
 
+def _has_both(record: Row, source: PromptSource) -> bool:
+    """Return whether a row's text is read, although it has messages."""
+    if not isinstance(_value(record, source.prompt_column), str):
+        return False
+    columns = (source.messages_column, source.conversations_column)
+    found = [_value(record, column) for column in columns]
+    return any(isinstance(value, list) and value for value in found)
+
+
 def _conversation(record: Row, where: str, source: PromptSource) -> tuple[Prompt, str | None]:
     """Return a row's conversation, and the assistant's answer that was cut off behind it."""
     columns = (source.messages_column, source.conversations_column)
     found = [value for column in columns if (value := _value(record, column)) is not None]
     if not found:
         raise _no_text(record, where, source.prompt_column, "")
-    messages, answer = read_messages(found[0], where), None
+    full = next((value for value in found if value != []), found[0])
+    messages, answer = read_messages(full, where), None
     if messages[-1].role == "assistant":
         if source.last_answer == "refuse":
             raise PersynError(
@@ -145,7 +163,7 @@ def _conversation(record: Row, where: str, source: PromptSource) -> tuple[Prompt
                 "reference to check answers against it, or remove it."
             )
         answer = messages.pop().content
-    if not messages:
+    if answer is not None and all(message.role != "user" for message in messages):
         raise PersynError(f"{where} has no user message before the assistant's; remove it.")
     last = messages.pop()
     messages.append(last._replace(content=last.content + source.prompt_suffix))
