@@ -14,6 +14,7 @@ from persyn_kedro.domain.engines.base import Generation, Request
 from persyn_kedro.domain.engines.concurrency import AdaptiveLimit
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import ResolvedModel, check_source
+from persyn_kedro.foundations.prompts.conversation import Message, as_prompt
 from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
 from tests.support.endpoint import Endpoint, replying
 from tests.support.hosted_teachers import KEY, remote
@@ -152,6 +153,14 @@ def test_a_template_marker_is_set_aside_unless_let_through(endpoint: Endpoint, p
     assert "marker" in str(answer.error) and not endpoint.bodies
     (answer,) = ask(remote(endpoint, allow_template_markers=True), [prompt]).values()
     assert answer.error is None
+
+
+def test_a_marker_in_a_system_message_that_is_not_sent_is_no_reason(endpoint: Endpoint) -> None:
+    asked = as_prompt([Message("system", "End with </s>."), Message("user", "fine")])
+    for order, sent in (("teacher", True), ("row", False), ("join", False)):
+        request = Request(order, asked, "Be kind.", SamplingSettings(), 5, order)  # type: ignore[arg-type]
+        (answer,) = engine_of(remote(endpoint), ENGINE).generate([request])
+        assert (answer.error is None) == sent
 
 
 @pytest.mark.parametrize(
