@@ -12,13 +12,12 @@ NOISE = {
     "between": 0.1,
     "share": 0.5,
     "share_of_one": 0.8,
-    "teachers": {"a": 0.2, "b": None},
 }
 
 
 def several(**changes: Any) -> dict[str, Any]:
     told = {"teachers": {"a": 4, "b": 1}, "label": "mean", "generate": 1, "keep": "first"}
-    return {**told, "noise": NOISE, **changes}
+    return {**told, "spread": {"a": 0.2, "b": None}, "noise": NOISE, **changes}
 
 
 @pytest.mark.parametrize(
@@ -45,4 +44,4 @@ def test_it_says_how_much_is_noise_and_warns_of_more_than_half() -> None:
 
 def test_a_teacher_with_one_answer_has_no_spread() -> None:
     assert spread_rows(several()) == [["a", "4", "0.200"], ["b", "1", "–"]]
-    assert spread_rows(several(noise=None))[0] == ["a", "4", "–"]
+    assert spread_rows(several(label="best", noise=None))[0] == ["a", "4", "0.200"]

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from scipy.stats import f_oneway
 
-from persyn_kedro.domain.rewards.noise import sampling_noise
+from persyn_kedro.domain.rewards.noise import sampling_noise, spread_within
 from persyn_kedro.foundations.tables import schemas
 
 
@@ -30,7 +30,7 @@ def rewards_of(prompts: list[dict[str, list[float]]]) -> pa.Table:
 
 
 def noise_of(prompts: list[dict[str, list[float]]]) -> dict[str, Any]:
-    found = sampling_noise(rewards_of(prompts), ["a", "b", "c"])
+    found = sampling_noise(rewards_of(prompts))
     assert found is not None
     return found
 
@@ -39,13 +39,15 @@ def test_a_worked_example() -> None:
     # Means 0.2 and 0.6, grand mean 0.4. Between: 2 (0.04 + 0.04) = 0.16 with 1 degree of freedom;
     # within: 4 · 0.01 = 0.04 with 2. So MSB = 0.16, MSW = 0.02; the variance between is
     # (0.16 - 0.02) / 2 = 0.07; the noise of a mean of two is 0.01: 0.01 / 0.08 = 1/8 = MSW / MSB.
-    found = noise_of([{"a": [0.1, 0.3], "b": [0.5, 0.7]}])
+    prompts = [{"a": [0.1, 0.3], "b": [0.5, 0.7]}]
+    found = noise_of(prompts)
     assert found["prompts"] == 1
     assert found["within"] == pytest.approx(0.02**0.5)
     assert found["between"] == pytest.approx(0.07**0.5)
     assert found["share"] == pytest.approx(1 / 8)
     assert found["share_of_one"] == pytest.approx(0.02 / 0.09)
-    assert found["teachers"] == pytest.approx({"a": 0.02**0.5, "b": 0.02**0.5, "c": None})
+    spread = spread_within(rewards_of(prompts), ["a", "b", "c"])
+    assert spread == pytest.approx({"a": 0.02**0.5, "b": 0.02**0.5, "c": None})
 
 
 def test_the_share_is_one_over_scipys_f() -> None:
@@ -59,13 +61,15 @@ def test_prompts_are_pooled_by_their_degrees_of_freedom() -> None:
     # The first prompt's sums of squares: between 0.16 (1), within 0.04 (2). The second's, with
     # means 0 and 0.3 of 1 and 3 answers, grand mean 0.225: between 0.225² + 3 · 0.075² = 0.0675
     # (1), within 2 · 0.01 (2). MSB = 0.11375, MSW = 0.015; n0 = (2 + (4 - 10/4)) / 2 = 1.75.
-    found = noise_of([{"a": [0.1, 0.3], "b": [0.5, 0.7]}, {"a": [0.0], "b": [0.2, 0.3, 0.4]}])
+    prompts = [{"a": [0.1, 0.3], "b": [0.5, 0.7]}, {"a": [0.0], "b": [0.2, 0.3, 0.4]}]
+    found = noise_of(prompts)
     between = (0.11375 - 0.015) / 1.75
     noise = 0.015 * (1 / 2 + 1 / 2 + 1 + 1 / 3) / 4
     assert found["prompts"] == 2
     assert found["between"] ** 2 == pytest.approx(between)
     assert found["share"] == pytest.approx(noise / (noise + between))
-    assert found["teachers"]["b"] ** 2 == pytest.approx((0.02 + 0.02) / 3)
+    spread = spread_within(rewards_of(prompts), ["b"])["b"] or 0.0
+    assert spread**2 == pytest.approx((0.02 + 0.02) / 3)
 
 
 def test_teachers_no_further_apart_than_chance_are_all_noise() -> None:
@@ -84,7 +88,7 @@ def test_teachers_no_further_apart_than_chance_are_all_noise() -> None:
     ],
 )
 def test_nothing_is_said_without_repeats_to_compare(prompts: list[dict[str, list[float]]]) -> None:
-    assert sampling_noise(rewards_of(prompts), ["a", "b", "c"]) is None
+    assert sampling_noise(rewards_of(prompts)) is None
 
 
 def test_the_estimate_finds_the_variances_that_rewards_were_drawn_from() -> None:

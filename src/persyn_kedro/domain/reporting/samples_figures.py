@@ -16,9 +16,8 @@ MUCH = 0.5  # share of noise that deserves a warning
 
 def spread_rows(samples: Mapping[str, Any]) -> list[list[str]]:
     """Return the cells of ``SPREAD_COLUMNS``."""
-    noise = samples["noise"] or {"teachers": {}}
     return [
-        [name, str(count), number(noise["teachers"].get(name))]
+        [name, str(count), number(samples["spread"][name])]
         for name, count in samples["teachers"].items()
     ]
 

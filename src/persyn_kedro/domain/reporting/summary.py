@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.prompts.select import ANSWERED, CALIBRATION, select_ids
-from persyn_kedro.domain.rewards.noise import sampling_noise
+from persyn_kedro.domain.rewards.noise import sampling_noise, spread_within
 from persyn_kedro.foundations.settings.models import Teachers
 from persyn_kedro.foundations.settings.steps import GenerateSettings, LabelSettings, draws_several
 
@@ -85,7 +85,8 @@ def several_answers(
             "label": label.samples,
             "generate": generate.samples,
             "keep": generate.keep,
-            "noise": sampling_noise(rewards, list(teachers.root)) if means else None,
+            "spread": spread_within(rewards, list(teachers.root)),
+            "noise": sampling_noise(rewards) if means else None,
         }
     }
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 COLUMNS = ["prompt_id", "teacher", "reward", "valid_samples", "reward_sd"]
 
 
-def sampling_noise(rewards: pa.Table, teachers: Sequence[str]) -> dict[str, Any] | None:
+def sampling_noise(rewards: pa.Table) -> dict[str, Any] | None:
     """Return the spread of rewards within and between teachers, and the share that is noise.
 
     Args:
@@ -26,8 +26,8 @@ def sampling_noise(rewards: pa.Table, teachers: Sequence[str]) -> dict[str, Any]
         ``prompts`` (with two or more valid teachers), ``within`` and ``between`` (standard
         deviations of a single answer's reward, and of a teacher's true reward, at one prompt),
         ``share`` (of the variance of the rewards between a prompt's teachers, what is sampling
-        noise), ``share_of_one`` (the same with one answer each), and ``teachers`` (by name, the
-        standard deviation within). None if no teacher has two valid answers to such a prompt.
+        noise) and ``share_of_one`` (the same with one answer each). None if no teacher has two
+        valid answers to such a prompt.
     """
     table = rewards.select(COLUMNS).to_pylist()
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -42,15 +42,24 @@ def sampling_noise(rewards: pa.Table, teachers: Sequence[str]) -> dict[str, Any]
     sums, freedom, weight = np.sum([_between(own) for own in compared], axis=0)
     between = max(0.0, (sums / freedom - within) / (weight / freedom))
     of_means = within * float(np.mean([1 / row["valid_samples"] for row in rows]))
-    by_teacher = {t: _within([r for r in rows if r["teacher"] == t]) for t in teachers}
     return {
         "prompts": len(compared),
         "within": within**0.5,
         "between": between**0.5,
         "share": _share(of_means, between),
         "share_of_one": _share(within, between),
-        "teachers": {t: None if v is None else v**0.5 for t, v in by_teacher.items()},
     }
+
+
+def spread_within(rewards: pa.Table, teachers: Sequence[str]) -> dict[str, float | None]:
+    """Return by teacher the standard deviation of the reward over its answers to one prompt.
+
+    Pooled over the prompts with two or more valid answers; None without one. ``rewards``:
+    ``schemas.REWARDS``, means or those of the best answers.
+    """
+    rows = [row for row in rewards.select(COLUMNS).to_pylist() if row["valid_samples"]]
+    variances = {t: _within([row for row in rows if row["teacher"] == t]) for t in teachers}
+    return {t: None if variance is None else variance**0.5 for t, variance in variances.items()}
 
 
 def _within(rows: Sequence[dict[str, Any]]) -> float | None:
