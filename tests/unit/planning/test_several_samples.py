@@ -66,8 +66,16 @@ def test_one_by_one_the_first_is_counted_and_the_most_is_said(tmp_path: Path) ->
     given = several(1, 1, samples=3, verification="next_choice", max_calls=2)
     calls = calls_of(given, ResponseStore(tmp_path))
     assert sum(calls.values()) == 2 * 2 + 4
-    notes = make_plan(prompts(), None, given, ResponseStore(tmp_path))[1]["notes"]
-    assert any("up to 6 routed calls" in note for note in notes)
+    plan, summary = make_plan(prompts(), None, given, ResponseStore(tmp_path))
+    assert any("up to 6 routed calls" in note for note in summary["notes"])
+    once, _ = make_plan(prompts(), None, several(1, 1), ResponseStore(tmp_path))
+    for name in ("cheap", "dear"):  # dear: half of 4 thrice, and two more of its calibration prompt
+        row, before = by_place(plan)["generate", name], by_place(once)["generate", name]
+        longest = before["most_completion_tokens"] / before["calls"]
+        assert row["most_completion_tokens"] == longest * (3 * 2 + 2 * 1)
+        assert row["most_cost"] == pytest.approx(before["most_cost"] * (3 * 2 + 2) / 2)
+        assert row["cost"] == before["cost"]
+    assert summary["now"]["most_cost"] > sum(row["most_cost"] for row in once.to_pylist())
 
 
 def test_a_routers_choices_and_the_store_are_counted_by_sample(tmp_path: Path) -> None:

@@ -72,10 +72,13 @@ class Known:
         """Return the prompts whose answer with this index the store has."""
         return self.answered.get(sample, NO_IDS)
 
-    def row(self, step: str, responses: float, calls: float) -> dict[str, Any]:
-        """Return the row of PLAN."""
+    def row(
+        self, step: str, responses: float, calls: float, retried: float | None = None
+    ) -> dict[str, Any]:
+        """Return the row of PLAN. ``retried``: the calls if all that may be repeated are."""
         lengths, price = self.lengths, self.recipe.cost
-        prompt, most = calls * lengths.prompt, calls * lengths.most
+        prompt, at_most = calls * lengths.prompt, calls if retried is None else retried
+        most = at_most * lengths.most
         cached = calls * lengths.cached
         completion = calls * lengths.completion
         return {
@@ -87,7 +90,7 @@ class Known:
             "completion_tokens": completion,
             "most_completion_tokens": most,
             "cost": price(prompt, completion, cached),
-            "most_cost": price(prompt, most),
+            "most_cost": price(at_most * lengths.prompt, most),
             "basis": lengths.basis,
         }
 
@@ -145,6 +148,7 @@ def plan_calls(
     prompts: Prompts,
     routed: Mapping[str, Routed] | None,
     samples: int = 1,
+    most: int = 1,
 ) -> list[dict[str, Any]]:
     """Return rows of PLAN: every teacher's calibration calls, then the routed ones.
 
@@ -155,7 +159,9 @@ def plan_calls(
         routed: by teacher, the prompts that a router sent to it; None without a router: then each
             prompt is equally likely to go to any teacher.
         samples: S, ``generate.at_once``.
+        most: ``generate.samples``, which differs if answers are asked for one by one.
     """
+    most = max(most, samples)
     count = len(prompts.calibration)
     labelled = [[prompts.calibration] * known.samples for known in pool]
     rows = [
@@ -163,13 +169,12 @@ def plan_calls(
         for known, calls in zip(pool, _once(pool, labelled), strict=True)
     ]
     if routed is None:
-        return rows + [_equal_share(pool, known, prompts, samples) for known in pool]
+        return rows + [_equal_share(pool, known, prompts, samples, most) for known in pool]
     nothing = Routed(NO_IDS, NO_IDS)
-    wanted = [_routed_ids(k, routed.get(k.recipe.teacher, nothing), samples) for k in pool]
-    return rows + [
-        known.row(GENERATE, sum(map(len, own)), calls)
-        for known, own, calls in zip(pool, wanted, _once(pool, wanted), strict=True)
-    ]
+    retried = [_routed_ids(k, routed.get(k.recipe.teacher, nothing), most) for k in pool]
+    wanted = [own[:samples] for own in retried]
+    counted = zip(pool, wanted, _once(pool, wanted), _once(pool, retried), strict=True)
+    return rows + [known.row(GENERATE, sum(map(len, o)), c, m) for known, o, c, m in counted]
 
 
 def _routed_ids(known: Known, routed: Routed, samples: int) -> list[pa.Array]:
@@ -183,13 +188,14 @@ def _routed_ids(known: Known, routed: Routed, samples: int) -> list[pa.Array]:
 
 
 def _equal_share(
-    pool: Sequence[Known], known: Known, prompts: Prompts, samples: int
+    pool: Sequence[Known], known: Known, prompts: Prompts, samples: int, most: int
 ) -> dict[str, Any]:
     """Return the expected routed calls of a teacher if each gets as many prompts."""
-    wanted = _routed_ids(known, Routed(prompts.calibration, prompts.train), samples)
-    lacking = sum(_missing(ids, known.in_store(i)) for i, ids in enumerate(wanted))
+    wanted = _routed_ids(known, Routed(prompts.calibration, prompts.train), most)
+    lacking = [_missing(ids, known.in_store(i)) for i, ids in enumerate(wanted)]
     share = 1 / len(pool)
-    return known.row(GENERATE, share * sum(map(len, wanted)), share * lacking)
+    responses, calls = share * sum(map(len, wanted[:samples])), share * sum(lacking[:samples])
+    return known.row(GENERATE, responses, calls, share * sum(lacking))
 
 
 def _once(pool: Sequence[Known], wanted: Sequence[Sequence[pa.Array]]) -> list[int]:
@@ -227,13 +233,15 @@ def generate_then_select(pool: Sequence[Known], prompts: Prompts) -> dict[str, f
 
 def range_of_routing(pool: Sequence[Known], prompts: Prompts, samples: int = 1) -> list[float]:
     """Return the lowest and highest expected cost of the routed calls: all to one teacher."""
-    costs = [row["cost"] for row in _all_to_one(pool, prompts, samples)]
+    costs = [row["cost"] for row in _all_to_one(pool, prompts, samples, samples)]
     return [min(costs), max(costs)]
 
 
-def _all_to_one(pool: Sequence[Known], prompts: Prompts, samples: int) -> list[dict[str, Any]]:
+def _all_to_one(
+    pool: Sequence[Known], prompts: Prompts, samples: int, most: int
+) -> list[dict[str, Any]]:
     """Return for each teacher the row of PLAN if it were sent every prompt."""
-    return [_equal_share([known], known, prompts, samples) for known in pool]
+    return [_equal_share([known], known, prompts, samples, most) for known in pool]
 
 
 def most_cost(
@@ -241,13 +249,17 @@ def most_cost(
     pool: Sequence[Known],
     prompts: Prompts,
     routed: Mapping[str, Routed] | None,
-    samples: int = 1,
+    most: int = 1,
 ) -> float:
-    """Return the maximum cost of the calls in these rows of PLAN, whatever a router chooses."""
+    """Return the maximum cost of the calls in these rows of PLAN, whatever a router chooses.
+
+    Args:
+        most: ``generate.samples``: all of them are counted.
+    """
     if routed is not None:
         return totals(rows)["most_cost"]
     label = totals([row for row in rows if row["step"] == LABEL])["most_cost"]
-    return label + max(row["most_cost"] for row in _all_to_one(pool, prompts, samples))
+    return label + max(row["most_cost"] for row in _all_to_one(pool, prompts, most, most))
 
 
 def totals(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -103,7 +103,8 @@ def estimate_table(
     """
     found = resolve_models(models, [t.model for t in teachers.root.values()])
     pool = planned.known_teachers(teachers, found, store, engine, prompts.sample)
-    return pa.Table.from_pylist(planned.plan_calls(pool, prompts, None, generate.at_once), PLAN)
+    rows = planned.plan_calls(pool, prompts, None, generate.at_once, generate.samples)
+    return pa.Table.from_pylist(rows, PLAN)
 
 
 def make_plan(
@@ -121,11 +122,11 @@ def make_plan(
     pool = planned.known_teachers(work.teachers, models, store, work.engine, prompts.sample)
     routed = routed_prompts(assignments, prompts, pool) if assignments is not None else None
     samples = work.generate.at_once
-    rows = planned.plan_calls(pool, prompts, routed, samples)
+    rows = planned.plan_calls(pool, prompts, routed, samples, work.generate.samples)
     student = models[work.student.model]
     exam = _exam(student, prompts, work, store)
     count = len(prompts.calibration) + len(prompts.train)
-    most = planned.most_cost(rows, pool, prompts, routed, samples)
+    most = planned.most_cost(rows, pool, prompts, routed, work.generate.samples)
     examples = samples if work.generate.keep == "all" else 1
     means = [k.lengths.prompt + k.lengths.completion for k in pool]
     summary = {
