@@ -162,3 +162,43 @@ def test_strategies_are_compared_and_the_set_exported_with_conversations(run: Ru
         (f"s{n % 2}", f"{n}") for n in range(36)
     }
     assert set(exported["subject"].to_pylist()) >= {"s0", "s1"}
+
+
+STRICT = """{% for m in messages %}{% if m.role == 'tool' %}{{ raise_exception('No tools here.') }}
+{%- endif %}<|im_start|>{{ m.role }}
+{{ m.content }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+
+
+@pytest.mark.parametrize(
+    "user", ["student.model", "train_router.backbone", "teachers.a-brief.model"]
+)
+def test_a_template_that_rejects_a_role_stops_the_run_before_any_call(
+    tmp_path: Path, user: str
+) -> None:
+    run = make_project(tmp_path)
+    smoke = yaml.safe_load((tmp_path / "conf/smoke/parameters.yml").read_text())
+    smoke["prepare"]["source"] = {"file": "tools.jsonl"}
+    group, *keys = user.split(".")
+    place = smoke[group][keys[0]] if len(keys) > 1 else smoke[group]
+    smoke["models"]["strict"] = {**smoke["models"][place[keys[-1]]], "chat_template": STRICT}
+    place[keys[-1]] = "strict"
+    (tmp_path / "conf/mine").mkdir()
+    (tmp_path / "conf/mine/parameters.yml").write_text(yaml.safe_dump(smoke, sort_keys=False))
+    (tmp_path / "conf/mine/globals.yml").write_text("data: data/mine\n")
+    tool = [
+        {"role": "user", "content": "What is 2 plus 1?"},
+        {"role": "tool", "content": "3"},
+        {"role": "user", "content": "Well?"},
+    ]
+    rows = [{"prompt": SUM.format(n, 1), "reference": f"{n + 1}"} for n in range(30)]
+    lines = map(json.dumps, [*rows, {"messages": tool, "reference": "3"}])
+    (tmp_path / "tools.jsonl").write_text("\n".join(lines))
+    done = run("run", "--env=mine", check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    (line,) = [x for x in done.stderr.splitlines() if x.startswith("Error: ")]
+    assert f"cannot be given to model 'strict' ({user}) as messages of" in line
+    assert "user, tool, user; leave out such rows" in line
+    assert "No tools here." in line
+    assert not list((tmp_path / "data/mine").rglob("calibration_responses"))

@@ -16,6 +16,7 @@ class ProjectHooks:
     """The project's hooks, except those for the manifest and the lineage."""
 
     settings: "Settings"
+    models: set[str]  # names of those that the run uses
 
     @hook_impl
     def after_context_created(self, context: Any) -> None:
@@ -32,14 +33,16 @@ class ProjectHooks:
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
         from persyn_kedro.runs.preflight import check_run
         from persyn_kedro.runs.preload import import_ahead_of
+        from persyn_kedro.runs.records import models_of
 
         check_run(run_params, pipeline, catalog, self.settings)
+        self.models = set(models_of(pipeline, self.settings))
         import_ahead_of(pipeline, self.settings)
 
     @hook_impl
     def before_node_run(self, node: Any, inputs: dict[str, Any]) -> dict[str, Any]:
         """Pass the node only the settings and texts that it is marked to read (``step``)."""
-        from persyn_kedro.foundations.settings import hand, step_of
+        from persyn_kedro.foundations.settings import Needs, hand, step_of
         from persyn_kedro.foundations.tables import texts_alone
         from persyn_kedro.runs.records import settings_of, texts_of
 
@@ -49,6 +52,10 @@ class ProjectHooks:
             settings["seed"] = int(settings["seed"])  # 7.0 is 7, as in every other setting
         handed = hand(settings, step_of(node.func).reads_with(settings))
         texts = {name: texts_alone(inputs[name]) for name in texts_of(node)}
+        if Needs.TEACHERS in step_of(node.func).needs:
+            from persyn_kedro.runs.template_checks import check_templates
+
+            check_templates(inputs.values(), self.settings, self.models)
         return {f"params:{groups[argument]}": value for argument, value in handed.items()} | texts
 
     @hook_impl

@@ -11,6 +11,7 @@ from .select import (
     find_rows as find_rows,
     find_texts as find_texts,
     places_of as places_of,
+    role_patterns as role_patterns,
     select_ids as select_ids,
     select_rows as select_rows,
     select_texts as select_texts,

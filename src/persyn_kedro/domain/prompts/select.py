@@ -4,6 +4,7 @@ Results are in the table's order, or in that of the ids.
 """
 
 from collections.abc import Collection, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,18 @@ def holds_system(prompts: pads.Dataset, splits: Collection[str]) -> bool:
         if pc.any(pc.equal(roles, "system")).as_py():
             return True
     return False
+
+
+def role_patterns(prompts: pads.Dataset) -> dict[tuple[str, ...], str]:
+    """Return each sequence of roles among the conversations, with the first prompt that has it."""
+    found: dict[tuple[str, ...], str] = {}
+    of_messages = pads.field("messages").is_valid()
+    for block in read_blocks(prompts, ["prompt_id", "messages"], of_messages):
+        roles = iter(pc.struct_field(pc.list_flatten(block["messages"]), "role").to_pylist())
+        lengths = pc.list_value_length(block["messages"]).to_pylist()
+        for prompt_id, length in zip(block["prompt_id"].to_pylist(), lengths, strict=True):
+            found.setdefault(tuple(islice(roles, length)), prompt_id)
+    return found
 
 
 def find_rows(prompts: pads.Dataset, ids: pa.Array | pa.ChunkedArray) -> dict[str, dict[str, Any]]:

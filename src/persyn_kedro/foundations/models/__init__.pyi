@@ -18,3 +18,4 @@ from .resolve import (
     resolve_model as resolve_model,
     resolve_models as resolve_models,
 )
+from .roles import check_roles as check_roles

@@ -8,4 +8,5 @@ from .conversation import (
     from_rows as from_rows,
     messages_of as messages_of,
     prompt_id_of as prompt_id_of,
+    with_system as with_system,
 )
