@@ -10,7 +10,7 @@ from persyn_kedro.domain.engines.base import Engine, Generation, Request, failed
 from persyn_kedro.domain.engines.replies.completions import Answer
 from persyn_kedro.domain.engines.replies.key_masking import without_key
 from persyn_kedro.domain.engines.replies.refusals import Refusal
-from persyn_kedro.foundations.prompts.conversation import Prompt, messages_of
+from persyn_kedro.foundations.prompts.conversation import with_system
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
 from persyn_kedro.foundations.settings.endpoint import EndpointSettings
 from persyn_kedro.foundations.settings.models import EngineSettings
@@ -50,7 +50,7 @@ class HostedEngine(Engine):
 
 def set_aside(request: Request, endpoint: EndpointSettings) -> Generation | None:
     """Return the error of a prompt that must not be sent, or None."""
-    if endpoint.allow_template_markers or not holds_marker(request.prompt):
+    if endpoint.allow_template_markers or not holds_marker(request):
         return None
     return failed(request, MARKED, asked=False)
 
@@ -100,6 +100,10 @@ def _remedy(remedy: str, name: str, endpoint: EndpointSettings) -> str:
     return remedy.replace("{model}", name).replace("{key}", key)
 
 
-def holds_marker(prompt: Prompt) -> bool:
-    """Return whether a message contains text that a chat template may take for a marker."""
-    return any(TEMPLATE_MARKERS.search(message.content) for message in messages_of(prompt))
+def holds_marker(request: Request) -> bool:
+    """Return whether what is sent of a prompt has text that a template may take for a marker.
+
+    A teacher's own system message is not looked at.
+    """
+    sent = with_system(request.prompt, None, request.row_system)
+    return any(TEMPLATE_MARKERS.search(message.content) for message in sent)
