@@ -72,7 +72,8 @@ def serve(
             return Answer("yes", "stop", 1, 1)
 
     endpoint = EndpointSettings(url="http://x/v1", model="m", max_tries=tries)
-    asker = Slow(None, endpoint, None, limit, threading.Event())  # type: ignore[arg-type]
+    model = SimpleNamespace(name="m", settings=SimpleNamespace(endpoint=endpoint))
+    asker = Slow(model, endpoint, None, limit, threading.Event())  # type: ignore[arg-type]
     requests = [Request(f"{n}", f"{n}", None, SamplingSettings(), 0) for n in range(calls)]
 
     async def all_of_them() -> list[Generation | None]:

@@ -10,7 +10,12 @@ from persyn_kedro.domain.engines.base import Engine, Generation, Request, failed
 from persyn_kedro.domain.engines.replies.completions import Answer
 from persyn_kedro.domain.engines.replies.key_masking import without_key
 from persyn_kedro.domain.engines.replies.refusals import Refusal
-from persyn_kedro.foundations.prompts.conversation import with_system
+from persyn_kedro.foundations.prompts.conversation import (
+    Prompt,
+    as_prompt,
+    messages_of,
+    with_system,
+)
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
 from persyn_kedro.foundations.settings.endpoint import EndpointSettings
 from persyn_kedro.foundations.settings.models import EngineSettings
@@ -50,7 +55,8 @@ class HostedEngine(Engine):
 
 def set_aside(request: Request, endpoint: EndpointSettings) -> Generation | None:
     """Return the error of a prompt that must not be sent, or None."""
-    if endpoint.allow_template_markers or not holds_marker(request):
+    sent = as_prompt(with_system(request.prompt, None, request.row_system))
+    if endpoint.allow_template_markers or not holds_marker(sent):
         return None
     return failed(request, MARKED, asked=False)
 
