@@ -106,10 +106,6 @@ def _remedy(remedy: str, name: str, endpoint: EndpointSettings) -> str:
     return remedy.replace("{model}", name).replace("{key}", key)
 
 
-def holds_marker(request: Request) -> bool:
-    """Return whether what is sent of a prompt has text that a template may take for a marker.
-
-    A teacher's own system message is not looked at.
-    """
-    sent = with_system(request.prompt, None, request.row_system)
-    return any(TEMPLATE_MARKERS.search(message.content) for message in sent)
+def holds_marker(prompt: Prompt) -> bool:
+    """Return whether a message contains text that a chat template may take for a marker."""
+    return any(TEMPLATE_MARKERS.search(message.content) for message in messages_of(prompt))
