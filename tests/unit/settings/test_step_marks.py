@@ -167,7 +167,9 @@ def test_what_a_step_looks_up_by_id_is_handed_to_it_as_ids_and_texts_alone(
     groups = {
         f"params:{group}": getattr(SETTINGS["knn"], group) for group in settings_of(node).values()
     }
-    handed = ProjectHooks().before_node_run(node, {**groups, **dict.fromkeys(names, prompts)})
+    hooks = ProjectHooks()
+    hooks.settings, hooks.models = SETTINGS["knn"], set()  # as after_context_created leaves them
+    handed = hooks.before_node_run(node, {**groups, **dict.fromkeys(names, prompts)})
     for name in names:
         rows = handed[name].to_table().to_pylist()
         assert rows == [{"prompt_id": "p", "prompt": "t", "messages": None}]
