@@ -49,6 +49,8 @@ def listening() -> Iterator[str]:
 DEAD = {"address": NOBODY}
 JUDGED = {"quality": {"kind": "reward_model", "model": "judge"}}
 RAY = {"name": "ray", "inside": "transformers"}
+SAMPLED = {name: {"model": "a", "system": name, "sampling": {"temperature": 1.0}} for name in "xy"}
+BEST = {"samples": 2, "keep": "best"}
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,7 @@ RAY = {"name": "ray", "inside": "transformers"}
         (["label.score_learnability"], {}),
         (["evaluate.score_withheld_after"], {}),
         (["label.score_quality"], {"label": JUDGED}),
+        (["generate"], {"label": JUDGED, "teachers": SAMPLED, "generate": BEST}),
         (["generate"], {"engine": RAY}),
         (["evaluate.answer_test_before"], {"engine": RAY}),
         (["compare.train_and_test_students"], {"engine": RAY}),
@@ -75,6 +78,8 @@ def test_a_step_that_needs_a_cluster_is_refused_without_one(
     [
         (["prepare", "train_router", "sft", "label.answer_calibration_prompts", "generate"], {}),
         (["label.score_quality", "evaluate.check_test_after", "benchmark", "plan"], {}),
+        (["generate"], {"label": JUDGED}),
+        (["generate"], {"label": JUDGED, "teachers": SAMPLED, "generate": {**BEST, "keep": "all"}}),
         (["generate"], {"engine": RAY, "models": {"a": {"random": "chat"}, "far": FAR},
                         "teachers": {"x": {"model": "far"},
                                      "y": {"model": "far", "system": "Be brief."}}}),
