@@ -11,6 +11,7 @@ import yaml
 from tests.conftest import Run, make_project
 from tests.support import guides
 from tests.support.catalog import load
+from tests.support.talks import STRICT
 
 SUM = "What is {0} plus {1}?"
 ROLES = {"system", "user", "assistant"}
@@ -164,26 +165,13 @@ def test_strategies_are_compared_and_the_set_exported_with_conversations(run: Ru
     assert set(exported["subject"].to_pylist()) >= {"s0", "s1"}
 
 
-STRICT = """{% for m in messages %}{% if m.role == 'tool' %}{{ raise_exception('No tools here.') }}
-{%- endif %}<|im_start|>{{ m.role }}
-{{ m.content }}<|im_end|>
-{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
-{% endif %}"""
-
-
-@pytest.mark.parametrize(
-    "user", ["student.model", "train_router.backbone", "teachers.a-brief.model"]
-)
-def test_a_template_that_rejects_a_role_stops_the_run_before_any_call(
-    tmp_path: Path, user: str
-) -> None:
+def test_a_template_that_rejects_a_role_stops_the_run_before_any_call(tmp_path: Path) -> None:
     run = make_project(tmp_path)
     smoke = yaml.safe_load((tmp_path / "conf/smoke/parameters.yml").read_text())
     smoke["prepare"]["source"] = {"file": "tools.jsonl"}
-    group, *keys = user.split(".")
-    place = smoke[group][keys[0]] if len(keys) > 1 else smoke[group]
-    smoke["models"]["strict"] = {**smoke["models"][place[keys[-1]]], "chat_template": STRICT}
-    place[keys[-1]] = "strict"
+    student = smoke["models"][smoke["student"]["model"]]
+    smoke["models"]["strict"] = {**student, "chat_template": STRICT}
+    smoke["student"]["model"] = "strict"
     (tmp_path / "conf/mine").mkdir()
     (tmp_path / "conf/mine/parameters.yml").write_text(yaml.safe_dump(smoke, sort_keys=False))
     (tmp_path / "conf/mine/globals.yml").write_text("data: data/mine\n")
@@ -198,7 +186,7 @@ def test_a_template_that_rejects_a_role_stops_the_run_before_any_call(
     done = run("run", "--env=mine", check=False)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     (line,) = [x for x in done.stderr.splitlines() if x.startswith("Error: ")]
-    assert f"cannot be given to model 'strict' ({user}) as messages of" in line
+    assert "cannot be given to model 'strict' (student.model) as messages of" in line
     assert "user, tool, user; leave out such rows" in line
     assert "No tools here." in line
     assert not list((tmp_path / "data/mine").rglob("calibration_responses"))

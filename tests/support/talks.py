@@ -10,3 +10,10 @@ SHAREGPT = [
     {"from": who, "value": message.content}
     for who, message in zip(("system", "human", "gpt", "human"), TALK.messages, strict=True)
 ]
+
+# A template that takes no tool's message.
+STRICT = """{% for m in messages %}{% if m.role == 'tool' %}{{ raise_exception('No tools here.') }}
+{%- endif %}<|im_start|>{{ m.role }}
+{{ m.content }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
