@@ -187,16 +187,19 @@ def ours(
         ModelSettings,
         SamplingSettings,
     )
+    from persyn_kedro.foundations.tables import PROMPT
     from persyn_kedro.foundations.tables.rows import BLOCK, TableRows
+    from persyn_kedro.foundations.tables.schemas import MESSAGES
 
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "prompts.parquet"
-    with pq.ParquetWriter(path, pa.schema({"prompt_id": "string", "prompt": "string"})) as writer:
+    schema = pa.schema({"prompt_id": "string", "prompt": "string", "messages": MESSAGES})
+    with pq.ParquetWriter(path, schema) as writer:
         for texts in blocks(calls, BLOCK):
-            columns = {"prompt_id": [text_id(text) for text in texts], "prompt": texts}
-            writer.write_table(pa.table(columns), row_group_size=BLOCK)
+            rows = [{"prompt_id": text_id(text), "prompt": text} for text in texts]
+            writer.write_table(pa.Table.from_pylist(rows, schema), row_group_size=BLOCK)
     ids = pq.read_table(path, columns=["prompt_id"])["prompt_id"].combine_chunks()
-    prompts = ChosenPrompts(TableRows(pads.dataset(path), ["prompt"]), ids, np.arange(calls))
+    prompts = ChosenPrompts(TableRows(pads.dataset(path), PROMPT), ids, np.arange(calls))
     names = [f"m{n}" for n in range(teachers)]
     recipes = [
         Recipe(
