@@ -14,6 +14,7 @@ Fraction = float
 # A known kind, or file.py:name for the user's own code (foundations.settings.plugins).
 QualityKind = Annotated[str, kind("exact_answer", "reward_model")]
 SignalKind = Annotated[str, kind("mean_log_likelihood")]
+Normalisation = Literal["prompt_minmax", "prompt_z", "pool_z", "pool_rank"]
 
 
 class TaskSettings(Group):
@@ -191,6 +192,11 @@ class LabelSettings(Group):
     quality: QualitySettings = QualitySettings()
     learnability: SignalKind = Field(
         "mean_log_likelihood", description="or file.py:name (domain.learnability.signals)"
+    )
+    normalise: Annotated[Normalisation, IF_SET] = Field(
+        "prompt_minmax",
+        description="how quality and learnability are put on one scale: within a prompt, or over "
+        "the whole calibration set (pool), which keeps the sizes of differences",
     )
     allow_truncated: bool = Field(False, description="whether truncated answers may be trained on")
     unsolved: Literal["keep", "leave_out"] = Field(

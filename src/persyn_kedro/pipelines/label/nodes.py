@@ -128,7 +128,7 @@ def score_quality(
 
 @step(
     versions_of=(compute_rewards, signal_of),
-    settings=("alpha", "learnability", "allow_truncated", "unsolved", "samples"),
+    settings=("alpha", "learnability", "normalise", "allow_truncated", "unsolved", "samples"),
 )
 def normalise_rewards(
     calibration_responses: pads.Dataset,
