@@ -9,8 +9,8 @@ from hypothesis.extra import numpy as arrays
 from scipy.stats import rankdata
 
 from persyn_kedro.domain.rewards.scales import normalise
+from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.marks import lasting
-from persyn_kedro.foundations.settings.steps import LabelSettings
 from tests.unit.rewards.test_rewards import rewards_of
 
 NAN = float("nan")

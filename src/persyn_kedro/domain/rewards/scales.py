@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from persyn_kedro.foundations.settings.steps import Normalisation
+from persyn_kedro.foundations.settings.label import Normalisation
 
 Scale = Callable[[np.ndarray], np.ndarray]
 
