@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from persyn_kedro.domain.designs.asked import asked_of, with_asked
+from persyn_kedro.domain.rewards.levelling import levelled
 from persyn_kedro.domain.rewards.samples import Samples, read_samples
 from persyn_kedro.domain.rewards.scales import normalise, scale_of
 from persyn_kedro.foundations.settings.label import LabelSettings, Normalisation
@@ -17,6 +19,7 @@ from persyn_kedro.foundations.tables.schemas import REWARDS
 
 VERSION = 1  # raise it when the same inputs give another result
 
+NOT_ASKED = -np.inf  # in matrices of rewards: the design did not ask this teacher this prompt
 TIE = 1e-9  # rewards that differ by no more than this are equal
 
 
@@ -51,12 +54,14 @@ def fitted_rewards(
 
     With ``lose`` [ours] an invalid response counts as ``as_reward``: a router that sees only a
     teacher's valid responses overestimates it, because if its answers are often truncated, those
-    that are not tend to be the good ones. A prompt without a valid teacher stays NaN.
+    that are not tend to be the good ones. A prompt without a valid teacher stays NaN, and so does
+    what was not asked. Where the design did not ask all teachers, rewards are ``levelled``.
     """
-    if invalid == "leave_out":
-        return rewards
-    some = np.isfinite(rewards).any(axis=1, keepdims=True)
-    return np.where(some & ~np.isfinite(rewards), as_reward, rewards)
+    asked = rewards != NOT_ASKED
+    if invalid == "lose":
+        some = np.isfinite(rewards).any(axis=1, keepdims=True)
+        rewards = np.where(some & np.isnan(rewards), as_reward, rewards)
+    return rewards if asked.all() else levelled(np.where(asked, rewards, np.nan))
 
 
 def comparable(rewards: np.ndarray) -> np.ndarray:
@@ -75,8 +80,9 @@ def compute_rewards(
 
     Learnability is the signal ``settings.learnability`` of the student's token statistics; of
     several answers of a teacher the terms are as ``settings.samples`` says. Rows are ordered by
-    prompt id, then by ``teachers``; a teacher that did not answer has an invalid row, and teachers
-    not in ``teachers`` are ignored. Quality and statistics are looked up by response key.
+    prompt id, then by ``teachers``; a teacher that did not answer has an invalid row (no row, where
+    ``responses`` are of an incomplete design, as noted in them), and teachers not in ``teachers``
+    are ignored. Quality and statistics are looked up by response key.
 
     Raises:
         PersynError: a teacher has two responses for one sample, or the signal failed.
@@ -106,7 +112,9 @@ def compute_rewards(
         _nullable(np.where(valid, _deviations(samples, (q, l), valid, weights, how), np.nan)),
     ]
     arrays = [pa.array(c, type=f.type) for c, f in zip(columns, REWARDS, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=REWARDS)
+    table = pa.Table.from_arrays(arrays, schema=REWARDS)
+    asked = asked_of(responses.schema)
+    return table if asked is None else with_asked(table.filter(pc.is_valid(table[2])), asked)
 
 
 def never_valid(rewards: pa.Table) -> list[str]:
@@ -131,16 +139,21 @@ def tell_apart(rewards: np.ndarray) -> bool:
 
 
 def reward_matrix(rewards: pa.Table, teachers: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """Return the prompt ids in the table's order and their (n, K) float64 rewards, NaN invalid."""
+    """Return the prompt ids in the table's order and their (n, K) float64 rewards, NaN invalid.
+
+    Of an incomplete design, rewards of what it did not ask are ``NOT_ASKED``.
+    """
     column = {teacher: index for index, teacher in enumerate(teachers)}
     table = rewards.select(["prompt_id", "teacher", "reward", "valid"]).to_pylist()
     line = {
         prompt_id: i for i, prompt_id in enumerate(dict.fromkeys(r["prompt_id"] for r in table))
     }
-    matrix = np.full((len(line), len(column)), np.nan)
+    missing = np.nan if asked_of(rewards.schema) is None else NOT_ASKED
+    matrix = np.full((len(line), len(column)), missing)
     for row in table:
-        if row["valid"] and row["teacher"] in column:
-            matrix[line[row["prompt_id"]], column[row["teacher"]]] = row["reward"]
+        if row["teacher"] in column:
+            place = line[row["prompt_id"]], column[row["teacher"]]
+            matrix[place] = row["reward"] if row["valid"] else np.nan
     return list(line), matrix
 
 

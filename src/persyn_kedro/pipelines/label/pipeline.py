@@ -36,17 +36,23 @@ def create_pipeline() -> Pipeline:
                 [
                     "calibration_set",
                     "source_prompts",
+                    "prompts",
                     "params:models",
                     "params:teachers",
                     "params:engine",
+                    "params:student",
+                    "params:train_router",
+                    "params:label",
                     "params:seed",
                     "response_store",
+                    "statistics_store",
+                    "quality_store",
                     "ledger",
                 ],
                 ["calibration_responses", "calibration_calls"],
                 name="answer_calibration_prompts",
-                does="Has every teacher answer every calibration prompt; answers in the store are "
-                "reused.",
+                does="Has the teachers answer the calibration prompts: all, or as label.design "
+                "says; answers in the store are reused.",
             ),
             node(
                 nodes.score_learnability,
