@@ -7,7 +7,7 @@ import numpy as np
 from persyn_kedro.domain.adaptive.belief import Belief
 from persyn_kedro.foundations.hashing import unit_draw
 
-DRAWS = 256  # of the normal distribution, for an expected maximum
+DRAWS = 1024  # of the normal distribution, for an expected maximum
 
 
 def best_nowhere(belief: Belief, pool: np.ndarray, confidence: float) -> np.ndarray:

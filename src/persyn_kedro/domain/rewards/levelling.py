@@ -35,6 +35,12 @@ def levelled(rewards: np.ndarray) -> np.ndarray:
     return rewards - (weights * (effects - middle))[:, None]
 
 
+def teacher_means(rewards: np.ndarray) -> np.ndarray:
+    """Return the (K,) means over the prompts with a reward, (n, K), NaN without; 0 if none has."""
+    known = np.isfinite(rewards)
+    return np.where(known, rewards, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+
+
 def _share(spread: float, noise: np.ndarray) -> np.ndarray:
     """Return the weight of a prompt's own effect: its variance's share, 1 without noise."""
     total = spread + noise

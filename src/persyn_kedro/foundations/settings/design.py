@@ -24,10 +24,10 @@ class AdaptiveSettings(Group):
         0.99, gt=0.5, lt=1, description="that a teacher is best nowhere, before it is dropped"
     )
     reward_worth: float = Field(
-        1.0,
+        100.0,
         ge=0,
         description="of a reward of 1 on a routed prompt, in answers of mean length; asking ends "
-        "when it is expected to save less than it costs",
+        "when more is expected to save less than it costs",
     )
     routed: int | None = Field(
         None, ge=1, description="prompts that the router will serve; none: calibration and train"
