@@ -6,4 +6,8 @@ from .asked import (
     of_random_ones as of_random_ones,
     with_asked as with_asked,
 )
-from .balanced import balanced as balanced, check_design as check_design
+from .balanced import (
+    asked_prompts as asked_prompts,
+    balanced as balanced,
+    check_design as check_design,
+)

@@ -42,6 +42,19 @@ def balanced(
     return asked
 
 
+def asked_prompts(
+    prompt_ids: Sequence[str], teachers: Sequence[str], label: LabelSettings, seed: int
+) -> dict[str, list[str]]:
+    """Return by teacher the prompts that it is asked at random; empty for a full design."""
+    if label.design.at_random is None:
+        return {}
+    asked = balanced(prompt_ids, teachers, label.design.at_random, seed)
+    return {
+        teacher: [prompt_ids[i] for i in np.flatnonzero(asked[:, k]).tolist()]
+        for k, teacher in enumerate(teachers)
+    }
+
+
 def check_design(teachers: Teachers, label: LabelSettings) -> None:
     """Refuse a design that asks more teachers of a prompt than there are, or cannot be normalised.
 

@@ -51,13 +51,15 @@ def select_calibration_set(prompts: pads.Dataset, settings: LabelSettings) -> pa
     return pa.Table.from_pylist(rows, CALIBRATION_SET)
 
 
-@step(if_several=("generate",))
+@step(if_several=("generate",), if_partial=("label", "seed"), label=("design",))
 def estimate_calls(
     prompts: pads.Dataset,
     models: Models,
     teachers: Teachers,
     engine: EngineSettings,
     generate: GenerateSettings,
+    label: LabelSettings,
+    seed: int,
     response_store: ResponseStore,
 ) -> pa.Table:
     """Return the PLAN of the teachers' calls, before the first; the report compares the two.
@@ -66,7 +68,8 @@ def estimate_calls(
     content is not part of its record: like the table of the calls it describes one moment, and
     rebuilt after the calls it would say nothing about them (so do not raise its version).
     """
-    return estimate_table(read_prompts(prompts), models, teachers, engine, generate, response_store)
+    read = read_prompts(prompts, teachers, label, seed)
+    return estimate_table(read, models, teachers, engine, generate, response_store)
 
 
 @step(

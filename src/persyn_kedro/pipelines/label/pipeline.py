@@ -25,6 +25,8 @@ def create_pipeline() -> Pipeline:
                     "params:teachers",
                     "params:engine",
                     "params:generate",
+                    "params:label",
+                    "params:seed",
                     "response_store",
                 ],
                 "estimate",
