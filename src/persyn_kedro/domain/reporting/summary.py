@@ -66,7 +66,6 @@ def build_summary(
             *notes,
             *_batch_notes(routed_responses),
             *_validity_notes(rewards, names),
-            *_design_notes(rewards),
             *_router_notes(router_metrics),
         ],
     }
@@ -188,29 +187,6 @@ def _on_an_empty_store(
         "on_an_empty_store": labelled + generate.at_once * train + lacking,
         "generate_then_select": sum(samples.values()) * (n + train),
     }
-
-
-def _design_notes(rewards: pa.Table) -> list[str]:
-    """Say whom an incomplete design asked, and what that means for the figures."""
-    asked = asked_of(rewards.schema)
-    if asked is None:
-        return []
-    prompts, told = len(pc.unique(rewards["prompt_id"])), asked.adaptive
-    pairs = f"{len(rewards)} of {prompts * len(asked.teachers)} pairs of prompt and teacher"
-    notes = [
-        f"Calibration asked {pairs} (label.design). Hit@k and regret of the router are among the "
-        "teachers that a prompt was asked of; its reward is corrected for that."
-    ]
-    if told:
-        notes.append(
-            f"It asked in {1 + told['batches']} batches, the last one because {told['why']}."
-        )
-        notes += [
-            f"Teacher {name} was the best for no kind of prompt, and was asked no more after "
-            f"{after} answers of all teachers."
-            for name, after in told["dropped"].items()
-        ]
-    return notes
 
 
 def _batch_notes(routed_responses: pa.Table) -> list[str]:
