@@ -16,7 +16,7 @@ from kedro.pipeline.node import Node
 
 from persyn_kedro.datasets.documents import JsonDocument
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.settings.marks import Step
+from persyn_kedro.foundations.settings.marks import Step, step_of
 from persyn_kedro.pipeline_registry import MAKERS
 from persyn_kedro.runs.records import texts_of
 from persyn_kedro.runs.runner import ResumingRunner
@@ -39,7 +39,10 @@ def _fake(real: Node, alike: Callable[[str], bool]) -> Node:
     work.__signature__ = Signature(  # type: ignore[attr-defined]
         [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ["seed", *inputs]]
     )
-    work.step = Step(texts=tuple(texts_of(real)))  # type: ignore[attr-defined]
+    # As with a full design: what only an adaptive one reads is in no record.
+    work.step = Step(  # type: ignore[attr-defined]
+        texts=tuple(texts_of(real)), if_adaptive=step_of(real.func).if_adaptive
+    )
     return node(work, ["params:seed", *inputs], real.outputs, name=real.name)
 
 

@@ -8,12 +8,11 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.api.pool import Pool
 from persyn_kedro.api.prompts import prompt_table
-from persyn_kedro.domain.learnability import score_responses
+from persyn_kedro.domain.adaptive import Scoring, answer_by_design
+from persyn_kedro.domain.designs import check_design
 from persyn_kedro.domain.prompts import find_rows, find_texts
-from persyn_kedro.domain.quality import check_can_be_judged, check_quality
-from persyn_kedro.domain.rewards import compute_rewards
+from persyn_kedro.domain.quality import check_can_be_judged
 from persyn_kedro.domain.teachers import answer
-from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.settings import read_group
 
 
@@ -38,45 +37,36 @@ class Labels:
     calls: pa.Table
 
 
-def label(prompts: Any, pool: Pool, **settings: Any) -> Labels:
-    """Have every teacher answer every prompt, and score the answers.
+def label(prompts: Any, pool: Pool, *, backbone: str | None = None, **settings: Any) -> Labels:
+    """Have every teacher answer every prompt, or as ``design`` says, and score the answers.
 
     Nothing that the stores already have is paid for or computed again.
 
     Args:
         prompts: as for :func:`prompt_table`.
         pool: teachers and student.
+        backbone: an adaptive design finds similar prompts by this model's embeddings (default: the
+            student's model).
         settings: of ``label``, such as ``alpha=0.4`` or ``quality={"kind": "exact_answer"}``.
 
     Raises:
         PersynError: a bad setting, or these prompts cannot give a reward.
     """
     chosen = read_group("label", settings)
+    check_design(pool.teachers, chosen)
     table = prompt_table(prompts)
     rows = find_rows(pads.dataset(table), table["prompt_id"])
     check_can_be_judged(list(rows.values()), chosen)
-    asked = find_texts(pads.dataset(table), table["prompt_id"])
-    wanted = {name: asked.several(t.samples) for name, t in pool.teachers.root.items()}
-    responses, calls = answer(wanted, pool.recipes, pool.responses, pool.engine, pool.seed)
-    judge, student = chosen.quality.model, pool.student
-    models = resolve_models(pool.models, [student.model, *([judge] if judge else [])])
-    statistics = score_responses(
-        responses,
-        dict(asked),
-        pool.thinks,
-        models[student.model],
-        student.system,
-        pool.statistics,
-        chosen,
+    scoring = Scoring(
+        rows, pool.models, pool.teachers, pool.student, chosen, pool.statistics, pool.quality
     )
-    quality = check_quality(
-        responses,
-        rows,
-        pool.thinks,
-        chosen.quality,
-        models[judge] if judge else None,
-        pool.quality,
+    responses, calls = answer_by_design(
+        find_texts(pads.dataset(table), table["prompt_id"]),
+        pool.recipes,
+        scoring,
+        read_group("train_router", {"kind": "knn", "backbone": backbone or pool.student.model}),
+        len(table),
+        pool.seed,
+        lambda wanted: answer(wanted, pool.recipes, pool.responses, pool.engine, pool.seed),
     )
-    teachers = list(pool.teachers.root)
-    rewards = compute_rewards(responses, statistics, quality, teachers, chosen)
-    return Labels(table, responses, statistics, quality, rewards, calls)
+    return Labels(table, responses, *scoring.tables(responses), calls)

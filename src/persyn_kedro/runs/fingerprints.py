@@ -70,7 +70,7 @@ def reading(
             record["prompts_read"] = _prompts_read(value)
         if isinstance(value, BenchmarkSettings) and (fields is None or "tasks" in fields):
             record["harness"] = harness_identity(value)
-    if _checks_answers(function, values):
+    if "quality_store" not in unread and _checks_answers(function, values):
         record["exact_answer"] = exact_scorer()
     return record
 

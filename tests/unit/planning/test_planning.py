@@ -1,5 +1,6 @@
 """What a run will take, against numbers worked out by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.models.resolve import resolve_models
 from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.generate import GenerateSettings
+from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.student import EvaluateSettings, SftSettings, StudentSettings
 from persyn_kedro.foundations.settings.teachers import Teachers
@@ -27,12 +29,12 @@ SPLITS = ["calibration"] * 2 + ["train"] * 4 + ["test"] * 3
 IDS = [text_id(f"{i}") for i in range(len(SPLITS))]
 
 
-def prompts() -> Any:
+def prompts(**label: Any) -> Any:
     rows = [
         {"prompt_id": i, "prompt": PROMPT, "split": split, "part": "fit"}
         for i, split in zip(IDS, SPLITS, strict=True)
     ]
-    return read_prompts(dataset(rows, schemas.PROMPTS))
+    return read_prompts(dataset(rows, schemas.PROMPTS), work().teachers, LabelSettings(**label), 0)
 
 
 def work(**generate: Any) -> Work:
@@ -113,6 +115,29 @@ def test_calls_tokens_and_costs_on_an_empty_store(tmp_path: Path) -> None:
     # Both teachers' answers of 126 and 226 tokens: scored twice each, trained on in the mean.
     assert summary["student"]["tokens_to_score"] == 2 * (126 + 226)
     assert summary["student"]["tokens_to_train_on"] == 2 * 6 * (126 + 226) / 2
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_an_incomplete_design_counts_what_it_asks(adaptive: bool, tmp_path: Path) -> None:
+    """Of two teachers each prompt has one: the settings' 2 would be all of this small pool."""
+    asked = replace(
+        prompts(), asked={"cheap": pa.array(IDS[:1]), "dear": pa.array(IDS[1:2])}, adaptive=adaptive
+    )
+    plan, summary = make_plan(asked, None, work(), ResponseStore(tmp_path))
+    rows = by_place(plan)
+    assert rows["label", "dear"]["calls"] == rows["label", "cheap"]["calls"] == 1
+    most = rows["label", "dear"]["most_completion_tokens"]
+    assert most == (400 if adaptive else 200)  # it may ask the other prompt too
+    # A routed calibration prompt is a call where its teacher was not asked: 4 + 1, halved.
+    assert rows["generate", "dear"]["calls"] == rows["generate", "cheap"]["calls"] == 2.5
+    assert summary["student"]["tokens_to_score"] == 126 + 226
+    assert any("adaptive" in note for note in summary["notes"]) == adaptive
+
+
+def test_whom_a_design_asks_is_known_before_the_first_call() -> None:
+    design = {"design": {"teachers_per_prompt": 2}, "normalise": "pool_z"}
+    assert prompts().asked == {} and not prompts(**design).adaptive
+    assert {t: len(own) for t, own in prompts(**design).asked.items()} == {"cheap": 2, "dear": 2}
 
 
 def test_what_the_store_holds_costs_nothing_and_tells_how_long_answers_are(tmp_path: Path) -> None:

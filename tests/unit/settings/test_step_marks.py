@@ -114,6 +114,11 @@ def values_of(node: Node, kind: str = "language_model") -> dict[str, Any]:
 
 SEVERAL = "several"
 SETTINGS[SEVERAL] = read_settings({**SHORTEST, "generate": {"samples": 2, "keep": "all"}})
+PARTIAL, ADAPTIVE = "partial", "adaptive"
+for _name, _design in ((PARTIAL, {"teachers_per_prompt": 2}), (ADAPTIVE, {"adaptive": {}})):
+    SETTINGS[_name] = read_settings(
+        {**SHORTEST, "label": {"normalise": "pool_z", "design": _design}}
+    )
 ROUTER_KINDS = [*KINDS, "mine.py:Router"]
 
 
@@ -125,6 +130,8 @@ ROUTER_KINDS = [*KINDS, "mine.py:Router"]
         for kind in (
             *(ROUTER_KINDS if "train_router" in settings_of(node).values() else ["knn"]),
             *([SEVERAL] if step_of(node.func).if_several else []),
+            *([PARTIAL] if step_of(node.func).if_partial else []),
+            *([ADAPTIVE] if step_of(node.func).if_adaptive else []),
         )
     ],
 )
@@ -137,7 +144,8 @@ def test_a_step_hangs_on_the_settings_that_its_mark_names_and_on_no_others(
         if isinstance(value, Models):
             continue
         if not isinstance(value, BaseModel):
-            assert fingerprint_of(node, {**values, argument: other(value)}) != before, argument
+            after = fingerprint_of(node, {**values, argument: other(value)})
+            assert (after == before) == (argument in step.unread(values)), argument
             continue
         mark, pool = step.reads_with(values).get(argument), isinstance(value, RootModel)
         assert set(mark or ()) <= {c.field for c in changes_of(value) if c.lasts} or pool
@@ -221,6 +229,7 @@ def test_what_a_step_is_handed_shows_in_its_needs(node: Node) -> None:
     needs = step_of(node.func).needs
     handed = {*inspect.signature(node.func).parameters}
     asks = {"engine", "seed", "response_store"} <= handed
+    asks = asks and "generate" not in handed  # which only counts whom a design asks
     assert (Needs.TEACHERS in needs) == ("ledger" in handed)
     assert (Needs.STUDENT in needs) == (asks and "ledger" not in handed)
     assert bool(needs & (Needs.TRAINER | Needs.PROCESSES)) == ("workspace" in handed)

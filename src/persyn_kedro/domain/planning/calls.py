@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,9 @@ class Prompts:
         test: ids.
         sample: calibration and train prompts, evenly spaced.
         systems: whether a test prompt has a system message of its own.
+        asked: by teacher, the calibration prompts that an incomplete design asks it at random;
+            empty for a full one.
+        adaptive: whether it may then ask all the others too.
     """
 
     calibration: pa.Array
@@ -42,6 +45,12 @@ class Prompts:
     test: pa.Array
     sample: Sequence[Prompt]
     systems: bool
+    asked: Mapping[str, pa.Array] = field(default_factory=dict)
+    adaptive: bool = False
+
+    def asked_of(self, teacher: str) -> pa.Array:
+        """Return the calibration prompts that labelling asks a teacher."""
+        return self.asked.get(teacher, self.calibration)
 
 
 @dataclass(frozen=True)
@@ -155,7 +164,8 @@ def plan_calls(
     """Return rows of PLAN: every teacher's calibration calls, then the routed ones.
 
     METHOD section 4: sum_k S_k n + S (N - n) calls on an empty store. The calibration prompts'
-    routed answers are among those from labelling, except those that come after the teacher's S_k.
+    routed answers are among those from labelling, except those that come after the teacher's S_k
+    and those of teachers that an incomplete design did not ask.
 
     Args:
         routed: by teacher, the prompts that a router sent to it; None without a router: then each
@@ -164,27 +174,30 @@ def plan_calls(
         most: ``generate.samples``, which differs if answers are asked for one by one.
     """
     most = max(most, samples)
-    count = len(prompts.calibration)
-    labelled = [[prompts.calibration] * known.samples for known in pool]
+    labelled = [[prompts.asked_of(known.recipe.teacher)] * known.samples for known in pool]
+    all_asked = [[prompts.calibration] * known.samples for known in pool]
+    at_most = _once(pool, all_asked if prompts.adaptive else labelled)
     rows = [
-        known.row(LABEL, known.samples * count, calls)
-        for known, calls in zip(pool, _once(pool, labelled), strict=True)
+        known.row(LABEL, sum(map(len, own)), calls, retried)
+        for known, own, calls, retried in zip(
+            pool, labelled, _once(pool, labelled), at_most, strict=True
+        )
     ]
     if routed is None:
         return rows + [_equal_share(pool, known, prompts, samples, most) for known in pool]
     nothing = Routed(NO_IDS, NO_IDS)
-    retried = [_routed_ids(k, routed.get(k.recipe.teacher, nothing), most) for k in pool]
+    retried = [_routed_ids(k, routed.get(k.recipe.teacher, nothing), most, prompts) for k in pool]
     wanted = [own[:samples] for own in retried]
     counted = zip(pool, wanted, _once(pool, wanted), _once(pool, retried), strict=True)
     return rows + [known.row(GENERATE, sum(map(len, o)), c, m) for known, o, c, m in counted]
 
 
-def _routed_ids(known: Known, routed: Routed, samples: int) -> list[pa.Array]:
+def _routed_ids(known: Known, routed: Routed, samples: int, prompts: Prompts) -> list[pa.Array]:
     """Return by sample index the prompts to answer that labelling has not asked this teacher."""
+    asked = pc.is_in(routed.calibration, value_set=prompts.asked_of(known.recipe.teacher))
+    lacking = pa.concat_arrays([routed.calibration.filter(pc.invert(asked)), routed.train])
     return [
-        routed.train
-        if sample < known.samples
-        else pa.concat_arrays([routed.calibration, routed.train])
+        lacking if sample < known.samples else pa.concat_arrays([routed.calibration, routed.train])
         for sample in range(samples)
     ]
 
@@ -193,7 +206,7 @@ def _equal_share(
     pool: Sequence[Known], known: Known, prompts: Prompts, samples: int, most: int
 ) -> dict[str, Any]:
     """Return the expected routed calls of a teacher if each gets as many prompts."""
-    wanted = _routed_ids(known, Routed(prompts.calibration, prompts.train), most)
+    wanted = _routed_ids(known, Routed(prompts.calibration, prompts.train), most, prompts)
     lacking = [_missing(ids, known.in_store(i)) for i, ids in enumerate(wanted)]
     share = 1 / len(pool)
     responses, calls = share * sum(map(len, wanted[:samples])), share * sum(lacking[:samples])

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.designs.balanced import asked_prompts
 from persyn_kedro.domain.planning import calls as planned
 from persyn_kedro.domain.planning.disk import disk_needed
 from persyn_kedro.domain.planning.lengths import SAMPLE, lengths_of
@@ -28,6 +29,7 @@ from persyn_kedro.domain.teachers.requests import answered_prompts
 from persyn_kedro.foundations.models.resolve import resolve_models
 from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.generate import GenerateSettings
+from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.student import EvaluateSettings, SftSettings, StudentSettings
 from persyn_kedro.foundations.settings.teachers import Teachers
@@ -47,8 +49,13 @@ class Work:
     evaluate: EvaluateSettings
 
 
-def read_prompts(prompts: pads.Dataset) -> planned.Prompts:
-    """Return the prompts' ids by split, and a sample of them; never all texts."""
+def read_prompts(
+    prompts: pads.Dataset, teachers: Teachers, label: LabelSettings, seed: int
+) -> planned.Prompts:
+    """Return the prompts' ids by split, and a sample of them; never all texts.
+
+    ``label`` and ``seed`` say whom calibration asks.
+    """
     asked = select_texts(prompts, ANSWERED)
     some = np.linspace(0, len(asked) - 1, min(SAMPLE, len(asked))).astype(int)
     by_split = {
@@ -56,7 +63,15 @@ def read_prompts(prompts: pads.Dataset) -> planned.Prompts:
         for name in ("calibration", "train", "test")
     }
     sample = [prompt for _, prompt in asked.at(some)]
-    return planned.Prompts(**by_split, sample=sample, systems=holds_system(prompts, TEST))
+    own, names = by_split["calibration"].to_pylist(), list(teachers.root)
+    by_teacher = asked_prompts(own, names, label, seed)
+    return planned.Prompts(
+        **by_split,
+        sample=sample,
+        systems=holds_system(prompts, TEST),
+        asked={name: pa.array(ids, pa.string()) for name, ids in by_teacher.items()},
+        adaptive=label.design.adaptive is not None,
+    )
 
 
 def routed_prompts(
@@ -135,8 +150,9 @@ def make_plan(
         "generate_then_select": planned.generate_then_select(pool, prompts),
         "routed_cost_range": None if routed else planned.range_of_routing(pool, prompts, samples),
         "student": {
-            "tokens_to_score": len(prompts.calibration)
-            * float(np.dot(means, [k.samples for k in pool])),
+            "tokens_to_score": float(
+                np.dot(means, [k.samples * len(prompts.asked_of(k.recipe.teacher)) for k in pool])
+            ),
             "tokens_to_train_on": work.sft.epochs * count * examples * float(np.mean(means)),
         },
         "disk": disk_needed(
@@ -146,7 +162,7 @@ def make_plan(
             work.sft,
             planned.totals([*rows, *exam])["completion_tokens"],
         ),
-        "notes": _notes(absent, work, routed is not None),
+        "notes": [*_design_notes(prompts), *_notes(absent, work, routed is not None)],
     }
     return pa.Table.from_pylist([*rows, *exam], PLAN), summary
 
@@ -163,6 +179,15 @@ def _exam(
     before = known.row(planned.EVALUATE, count, known.lacking(prompts.test))
     after = known.row(planned.EVALUATE, count, count)
     return [{**before, "teacher": "student before"}, {**after, "teacher": "student after"}]
+
+
+def _design_notes(prompts: planned.Prompts) -> list[str]:
+    if not prompts.adaptive:
+        return []
+    return [
+        "label.design is adaptive: the calibration calls are the first ones, at random. It asks "
+        "more while that is expected to pay, at most every teacher every prompt."
+    ]
 
 
 def _notes(absent: Sequence[str], work: Work, routed: bool) -> list[str]:

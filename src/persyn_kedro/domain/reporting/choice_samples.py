@@ -1,6 +1,7 @@
 """Where the router does not choose the strongest teacher: how often, who is right, and samples.
 
-Every teacher answered the calibration prompts, so both sides' true rewards are known there.
+Where both answered a calibration prompt, their true rewards are known: everywhere, unless
+``label.design`` asks only some teachers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,7 +58,9 @@ def compare_choices(
         (r["prompt_id"], r["teacher"]): r["reward"] if r["valid"] else 0.0
         for r in _rows(rewards, "prompt_id", "teacher", "reward", "valid")
     }
-    known = sorted(p for p in routed if strongest and (p, strongest) in reward)
+    known = sorted(  # of an incomplete design, where both were asked
+        p for p in routed if strongest and (p, strongest) in reward and (p, chosen[p]) in reward
+    )
     gain = {p: reward[p, chosen[p]] - reward[p, strongest] for p in known}
     other = {p for p in routed if chosen[p] != strongest}
     return {

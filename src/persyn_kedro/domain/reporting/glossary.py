@@ -4,16 +4,16 @@ GLOSSARY = {
     "Teacher": "A language model with its system prompt and sampling settings. Two teachers may "
     "share a model, for example a brief one and one that reasons step by step.",
     "Student": "The small model that is trained on the teachers' answers.",
-    "Calibration, train, test": "Calibration prompts are answered by every teacher, and the router "
-    "is fitted on them; train prompts are answered by one teacher each; test prompts measure the "
-    "student and are never answered by a teacher.",
+    "Calibration, train, test": "Calibration prompts are answered by every teacher, or by "
+    "those that label.design chooses, and the router is fitted on them; train prompts are answered "
+    "by one teacher each; test prompts measure the student and are never answered by a teacher.",
     "Quality": "How good an answer is in itself: 1 if its final answer matches the reference and "
     "0 if not, or the score of a reward model.",
     "Learnability": "How likely the student, before training, finds the answer's words: the mean "
     "logarithm of their probabilities, in nats per token. It is at most 0; closer to 0 is easier "
     "to learn from.",
-    "Reward": "(1 − α) · quality + α · learnability, each first scaled to 0 to 1 among the "
-    "teachers' answers to the same prompt.",
+    "Reward": "(1 − α) · quality + α · learnability, each first scaled to 0 to 1: by "
+    "default, among the teachers' answers to the same prompt.",
     "α (alpha)": "The weight of learnability in the reward, from 0 (quality only) to 1.",
     "Valid, invalid": "An answer that failed, is empty or was cut off is invalid: it has no reward "
     "and counts as 0 if it is chosen.",

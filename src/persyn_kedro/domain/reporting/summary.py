@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.designs.asked import asked_of, of_random_ones
 from persyn_kedro.domain.prompts.select import ANSWERED, CALIBRATION, select_ids
 from persyn_kedro.domain.rewards.noise import sampling_noise, spread_within
 from persyn_kedro.foundations.settings.generate import GenerateSettings, draws_several
@@ -54,7 +55,7 @@ def build_summary(
         ),
         "calls": {
             **_made(calibration_calls, routed_calls),
-            **_on_an_empty_store(assignments, prompts, teachers, generate),
+            **_on_an_empty_store(assignments, rewards, prompts, teachers, generate),
         },
         "router": {
             **router_metrics,
@@ -123,7 +124,8 @@ def _teachers(
             made[row["teacher"]] += row["calls"]
     calibration = {row["teacher"]: row["responses"] for row in calibration_calls.to_pylist()}
     columns = ("reward", "quality", "learnability")
-    scored = {teacher: _means(rewards, teacher, columns) for teacher in teachers}
+    fair = of_random_ones(rewards, asked_of(rewards.schema))
+    scored = {teacher: _means(fair, teacher, columns) for teacher in teachers}
     return [
         {
             "teacher": teacher,
@@ -156,23 +158,34 @@ def _made(calibration_calls: pa.Table, routed_calls: pa.Table) -> dict[str, floa
 
 
 def _on_an_empty_store(
-    assignments: pa.Table, prompts: pads.Dataset, teachers: Teachers, generate: GenerateSettings
+    assignments: pa.Table,
+    rewards: pa.Table,
+    prompts: pads.Dataset,
+    teachers: Teachers,
+    generate: GenerateSettings,
 ) -> dict[str, int]:
     """METHOD section 4: sum_k S_k n + S (N - n) calls, and what calibration prompts lack of S.
 
-    Generate-then-Select takes sum_k S_k N.
+    Of an incomplete design, n is the number of prompts that teacher k was asked. Generate-then-
+    Select takes sum_k S_k N.
     """
     own = select_ids(prompts, CALIBRATION)["prompt_id"]
-    chosen = assignments["teacher"].filter(pc.is_in(assignments["prompt_id"], value_set=own))
-    labelled = sum(teacher.samples for teacher in teachers.root.values())
+    chosen = assignments.filter(pc.is_in(assignments["prompt_id"], value_set=own))
+    samples = {name: teacher.samples for name, teacher in teachers.root.items()}
     n, train = len(own), len(select_ids(prompts, ["train"]))
+    asked = None
+    if asked_of(rewards.schema) is not None:
+        columns = ("prompt_id", "teacher")
+        asked = set(zip(*(rewards[name].to_pylist() for name in columns), strict=True))
+    labelled = sum(samples.values()) * n if asked is None else sum(samples[t] for _, t in asked)
+    pairs = zip(chosen["prompt_id"].to_pylist(), chosen["teacher"].to_pylist(), strict=True)
     lacking = sum(
-        count * max(0, generate.at_once - teachers.root[name].samples)
-        for name, count in Counter(chosen.to_pylist()).items()
+        max(0, generate.at_once - (samples[pair[1]] if asked is None or pair in asked else 0))
+        for pair in pairs
     )
     return {
-        "on_an_empty_store": labelled * n + generate.at_once * train + lacking,
-        "generate_then_select": labelled * (n + train),
+        "on_an_empty_store": labelled + generate.at_once * train + lacking,
+        "generate_then_select": sum(samples.values()) * (n + train),
     }
 
 

@@ -1,4 +1,4 @@
-"""Rewards of teachers' responses: validity, normalisation within a prompt, and the mixture.
+"""Rewards of teachers' responses: validity, normalisation and the mixture.
 
 METHOD.md, section 1 (PerSyn, arXiv 2510.10925).
 """
@@ -10,54 +10,37 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from persyn_kedro.domain.designs.asked import asked_of, with_asked
+from persyn_kedro.domain.rewards.levelling import levelled
 from persyn_kedro.domain.rewards.samples import Samples, read_samples
-from persyn_kedro.foundations.settings.label import LabelSettings
+from persyn_kedro.domain.rewards.scales import normalise, scale_of
+from persyn_kedro.foundations.settings.label import LabelSettings, Normalisation
 from persyn_kedro.foundations.tables.schemas import REWARDS
 
 VERSION = 1  # raise it when the same inputs give another result
 
+NOT_ASKED = -np.inf  # in matrices of rewards: the design did not ask this teacher this prompt
 TIE = 1e-9  # rewards that differ by no more than this are equal
 
 
-def normalise(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Min-max each prompt's valid values to [0, 1].
-
-    ``values`` and ``valid`` are (n, K), a row per prompt and a column per teacher. A row without
-    range gives 0.5 everywhere. Invalid or non-finite values are left out of the range and are NaN
-    in the (n, K) float64 result.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    used = np.asarray(valid, dtype=bool) & np.isfinite(values)
-    return _scaled(values, used, *_ends(values, used))
-
-
-def _ends(values: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and the highest used value of each row of (n, K), as (n, 1)."""
-    low = np.where(used, values, np.inf).min(axis=1, keepdims=True)
-    return low, np.where(used, values, -np.inf).max(axis=1, keepdims=True)
-
-
-def _scaled(values: np.ndarray, used: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return the used values on the scale from ``low`` to ``high``, the others as NaN."""
-    spread = np.where(high > low, high - low, 1.0)
-    scaled = np.where(high > low, (np.where(used, values, 0.0) - low) / spread, 0.5)
-    return np.where(used, scaled, np.nan)
-
-
 def _deviations(
-    samples: Samples, terms: Sequence[np.ndarray], valid: np.ndarray, weights: Sequence[float]
+    samples: Samples,
+    terms: Sequence[np.ndarray],
+    valid: np.ndarray,
+    weights: Sequence[float],
+    how: Normalisation,
 ) -> np.ndarray:
     """Return (n, K) the standard deviation of the reward over a teacher's valid answers.
 
-    Each answer is put on the scale of its prompt's (n, K) ``terms``, which may exceed 0 and 1. It
-    is NaN for fewer than two answers.
+    Each answer is put on the scale of the (n, K) ``terms``, which it may leave. It is NaN for fewer
+    than two answers.
     """
     rewards = np.where(samples.valid, 0.0, np.nan)
     of_samples = (samples.quality, samples.learnability)
     for each, term, weight in zip(of_samples, terms, weights, strict=True):
         if weight > 0:
-            ends = _ends(term, valid & np.isfinite(term))
-            rewards += weight * _scaled(each, samples.valid, *(end[..., None] for end in ends))
+            scale = scale_of(term, valid & np.isfinite(term), how)
+            rewards += weight * scale(np.where(samples.valid, each, 0.0))
     counts = samples.valid.sum(axis=-1)
     means = np.nansum(rewards, axis=-1) / np.maximum(counts, 1)
     squares = np.nansum((rewards - means[..., None]) ** 2, axis=-1)
@@ -71,12 +54,14 @@ def fitted_rewards(
 
     With ``lose`` [ours] an invalid response counts as ``as_reward``: a router that sees only a
     teacher's valid responses overestimates it, because if its answers are often truncated, those
-    that are not tend to be the good ones. A prompt without a valid teacher stays NaN.
+    that are not tend to be the good ones. A prompt without a valid teacher stays NaN, and so does
+    what was not asked. Where the design did not ask all teachers, rewards are ``levelled``.
     """
-    if invalid == "leave_out":
-        return rewards
-    some = np.isfinite(rewards).any(axis=1, keepdims=True)
-    return np.where(some & ~np.isfinite(rewards), as_reward, rewards)
+    asked = rewards != NOT_ASKED
+    if invalid == "lose":
+        some = np.isfinite(rewards).any(axis=1, keepdims=True)
+        rewards = np.where(some & np.isnan(rewards), as_reward, rewards)
+    return rewards if asked.all() else levelled(np.where(asked, rewards, np.nan))
 
 
 def comparable(rewards: np.ndarray) -> np.ndarray:
@@ -95,8 +80,9 @@ def compute_rewards(
 
     Learnability is the signal ``settings.learnability`` of the student's token statistics; of
     several answers of a teacher the terms are as ``settings.samples`` says. Rows are ordered by
-    prompt id, then by ``teachers``; a teacher that did not answer has an invalid row, and teachers
-    not in ``teachers`` are ignored. Quality and statistics are looked up by response key.
+    prompt id, then by ``teachers``; a teacher that did not answer has an invalid row (no row, where
+    ``responses`` are of an incomplete design, as noted in them), and teachers not in ``teachers``
+    are ignored. Quality and statistics are looked up by response key.
 
     Raises:
         PersynError: a teacher has two responses for one sample, or the signal failed.
@@ -106,7 +92,8 @@ def compute_rewards(
     valid = np.logical_or.reduce(samples.valid, axis=-1)
     if settings.unsolved == "leave_out":
         valid &= _solved(q, valid)[:, None]
-    q_scaled, l_scaled = normalise(q, valid), normalise(l, valid)
+    how = settings.normalise
+    q_scaled, l_scaled = normalise(q, valid, how), normalise(l, valid, how)
     reward, weights = np.where(valid, 0.0, np.nan), (1 - settings.alpha, settings.alpha)
     for term, weight in zip((q_scaled, l_scaled), weights, strict=True):
         if weight > 0:
@@ -122,10 +109,12 @@ def compute_rewards(
         valid.ravel().tolist(),
         [row.get("sample_index") for row in rows],
         np.where(valid, samples.valid.sum(axis=-1), 0).ravel().tolist(),
-        _nullable(np.where(valid, _deviations(samples, (q, l), valid, weights), np.nan)),
+        _nullable(np.where(valid, _deviations(samples, (q, l), valid, weights, how), np.nan)),
     ]
     arrays = [pa.array(c, type=f.type) for c, f in zip(columns, REWARDS, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=REWARDS)
+    table = pa.Table.from_arrays(arrays, schema=REWARDS)
+    asked = asked_of(responses.schema)
+    return table if asked is None else with_asked(table.filter(pc.is_valid(table[2])), asked)
 
 
 def never_valid(rewards: pa.Table) -> list[str]:
@@ -150,16 +139,21 @@ def tell_apart(rewards: np.ndarray) -> bool:
 
 
 def reward_matrix(rewards: pa.Table, teachers: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """Return the prompt ids in the table's order and their (n, K) float64 rewards, NaN invalid."""
+    """Return the prompt ids in the table's order and their (n, K) float64 rewards, NaN invalid.
+
+    Of an incomplete design, rewards of what it did not ask are ``NOT_ASKED``.
+    """
     column = {teacher: index for index, teacher in enumerate(teachers)}
     table = rewards.select(["prompt_id", "teacher", "reward", "valid"]).to_pylist()
     line = {
         prompt_id: i for i, prompt_id in enumerate(dict.fromkeys(r["prompt_id"] for r in table))
     }
-    matrix = np.full((len(line), len(column)), np.nan)
+    missing = np.nan if asked_of(rewards.schema) is None else NOT_ASKED
+    matrix = np.full((len(line), len(column)), missing)
     for row in table:
-        if row["valid"] and row["teacher"] in column:
-            matrix[line[row["prompt_id"]], column[row["teacher"]]] = row["reward"]
+        if row["teacher"] in column:
+            place = line[row["prompt_id"]], column[row["teacher"]]
+            matrix[place] = row["reward"] if row["valid"] else np.nan
     return list(line), matrix
 
 

@@ -11,8 +11,16 @@ from typing import Any
 import numpy as np
 
 from persyn_kedro.domain.intervals.bootstrap import estimate, mean_over_prompts, resampled_counts
-from persyn_kedro.domain.rewards.reward import TIE
-from persyn_kedro.domain.routers.metrics import constant_ranking, oracles, reward_gaps
+from persyn_kedro.domain.rewards.reward import NOT_ASKED, TIE
+from persyn_kedro.domain.routers.metrics import (
+    asked_first,
+    constant_ranking,
+    corrected,
+    hits_by_chance,
+    mean_rewards,
+    oracles,
+    reward_gaps,
+)
 
 CONSTANT, RANDOM, ORACLE = "constant", "random", "oracle"
 
@@ -48,18 +56,28 @@ def measure_scores(
     Args:
         scores: by router (n, K); must contain ``CONSTANT``. Chance and oracle are added.
         rewards: (n, K) float64, NaN if invalid; every prompt has two or more valid teachers.
+            ``NOT_ASKED`` where an incomplete design did not ask; the others were asked at random.
 
     Returns:
         dict: By router ``{"hit@1": estimate, …, "regret": estimate, "auc": estimate}``, and
         ``"regret_to_constant"``: the mean paired difference from the constant, below 0 if better.
+        Of an incomplete design Hit@k, regret and AUC are among the teachers asked; then there is a
+        ``"reward"``, corrected for who was asked, whose difference is ``regret_to_constant``.
     """
     per_prompt = {name: _per_prompt(s, rewards) for name, s in scores.items()}
     per_prompt[RANDOM] = _by_chance(rewards)
-    per_prompt[ORACLE] = _per_prompt(np.nan_to_num(rewards, nan=-np.inf), rewards)
+    per_prompt[ORACLE] = _per_prompt(np.where(np.isfinite(rewards), rewards, -np.inf), rewards)
+    if not (rewards != NOT_ASKED).all():
+        del per_prompt[ORACLE]["reward"]  # the best of all teachers is unknown
     figures: dict[str, dict[str, Any]] = {}
     for name, columns in per_prompt.items():
         figures[name] = {key: _mean(values, bootstrap) for key, values in columns.items()}
-        difference = columns["regret"] - per_prompt[CONSTANT]["regret"]
+        constant = per_prompt[CONSTANT]
+        difference = (
+            constant["reward"] - columns["reward"]
+            if "reward" in columns
+            else columns["regret"] - constant["regret"]
+        )
         if name != CONSTANT:
             figures[name]["regret_to_constant"] = _mean(difference, bootstrap)
         if name in scores and with_auc:
@@ -138,33 +156,38 @@ def _margins(scores: np.ndarray, rewards: np.ndarray) -> list[np.ndarray]:
     """Return for each prompt the score margins of the better over the worse of each pair."""
     found = []
     for row, reward in zip(scores.astype(np.float64), rewards, strict=True):
+        reward = np.where(reward == NOT_ASKED, np.nan, reward)
         better = reward[:, None] - reward[None, :] > TIE  # comparisons with NaN are false
         found.append((row[:, None] - row[None, :])[better])
     return found
 
 
 def _per_prompt(scores: np.ndarray, rewards: np.ndarray) -> dict[str, np.ndarray]:
-    ranking = np.argsort(-scores, axis=1, kind="stable")
+    chosen = np.argsort(-scores, axis=1, kind="stable")
+    ranking = asked_first(chosen, rewards)
     hits = np.take_along_axis(oracles(rewards), ranking, axis=1)
     columns = {
         f"hit@{k}": np.any(hits[:, :k], axis=1).astype(np.float64)
         for k in range(1, rewards.shape[1])
     }
     gaps = np.take_along_axis(reward_gaps(rewards), ranking[:, :1], axis=1)[:, 0]
-    return {**columns, "regret": gaps}
+    return {**columns, "regret": gaps, **_worth(rewards, chosen[:, :1])}
+
+
+def _worth(rewards: np.ndarray, chosen: np.ndarray) -> dict[str, np.ndarray]:
+    """Return (n,) the corrected reward of (n, c) equally likely choices; nothing if complete."""
+    if (rewards != NOT_ASKED).all():
+        return {}
+    worth = corrected(rewards, mean_rewards(rewards))
+    return {"reward": np.take_along_axis(worth, chosen, axis=1).mean(axis=1)}
 
 
 def _by_chance(rewards: np.ndarray) -> dict[str, np.ndarray]:
     """Return the exact expectation of a random order, for each prompt."""
-    from math import comb
-
     count = rewards.shape[1]
-    others = count - oracles(rewards).sum(axis=1)
-    columns = {
-        f"hit@{k}": np.array([1 - comb(int(m), k) / comb(count, k) for m in others])
-        for k in range(1, count)
-    }
-    return {**columns, "regret": reward_gaps(rewards).mean(axis=1)}
+    columns = {f"hit@{k}": hits_by_chance(rewards, k) for k in range(1, count)}
+    worth = _worth(rewards, np.tile(np.arange(count), (len(rewards), 1)))
+    return {**columns, "regret": np.nanmean(reward_gaps(rewards), axis=1), **worth}
 
 
 def _mean(values: np.ndarray, bootstrap: Bootstrap) -> dict[str, Any] | None:

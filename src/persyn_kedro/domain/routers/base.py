@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from persyn_kedro.domain.rewards.reward import comparable, fitted_rewards
+from persyn_kedro.domain.rewards.levelling import teacher_means
+from persyn_kedro.domain.rewards.reward import NOT_ASKED, comparable, fitted_rewards
 from persyn_kedro.domain.routers import embeddings, saving
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.foundations.errors import PersynError
@@ -34,6 +35,7 @@ class TeacherRouter(BaseEstimator):
     """
 
     invalid_reward: ClassVar[float] = 0.0  # as in the metrics (METHOD.md, 1)
+    fills_missing: ClassVar[bool] = False  # by the teacher's mean, where it was not asked
     workspace: Path | None = None
     n_fit_: int
     n_teachers_: int
@@ -46,7 +48,7 @@ class TeacherRouter(BaseEstimator):
         self.seed = seed
 
     def fit(self, prompts: Sequence[Prompt], rewards: np.ndarray) -> "Self":
-        """Fit on prompts and their (n, K) rewards, NaN if invalid.
+        """Fit on prompts and their (n, K) rewards, NaN if invalid, ``NOT_ASKED`` if not asked.
 
         If ``settings.invalid`` is ``lose``, an invalid response counts as ``invalid_reward``.
 
@@ -61,8 +63,11 @@ class TeacherRouter(BaseEstimator):
         self, prompts: Sequence[Prompt], rewards: np.ndarray
     ) -> Iterator[dict[str, float]]:
         """As ``fit``, yielding ``{"epoch", "loss"}`` after each epoch."""
+        asked = rewards != NOT_ASKED
         rewards = fitted_rewards(rewards, self.settings.invalid, self.invalid_reward)
         kept = np.flatnonzero(comparable(rewards))
+        if self.fills_missing and not asked.all():
+            rewards = np.where(asked, rewards, teacher_means(rewards))
         if not len(kept):
             raise PersynError("The router cannot be fitted: no prompt has two valid teachers.")
         self.n_teachers_ = rewards.shape[1]

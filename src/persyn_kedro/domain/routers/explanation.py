@@ -183,7 +183,7 @@ def scored_teachers(
 def neighbours(
     near: Nearest, rows: Sequence[Mapping[str, Any]], rewards: np.ndarray, teachers: Sequence[str]
 ) -> list[Neighbour]:
-    """Return the nearest fitted prompts with their true rewards, (n, K), NaN if invalid."""
+    """Return the nearest fitted prompts with their true rewards, (n, K), None if not finite."""
     best = oracles(rewards)
     return [
         Neighbour(
@@ -192,7 +192,7 @@ def neighbours(
             float(distance),
             float(similarity),
             {
-                t: None if np.isnan(r) else float(r)
+                t: float(r) if np.isfinite(r) else None
                 for t, r in zip(teachers, rewards[i], strict=True)
             },
             [t for t, is_best in zip(teachers, best[i], strict=True) if is_best],

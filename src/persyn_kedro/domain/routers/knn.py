@@ -15,8 +15,13 @@ ARRAYS = "knn.safetensors"
 
 
 class KnnRouter(TeacherRouter):
-    """Scores are mean rewards over the neighbours for which the teacher is valid (0 if none)."""
+    """Scores are mean rewards over the neighbours for which the teacher is valid (0 if none).
 
+    A neighbour that the teacher was not asked counts with the teacher's mean, which shrinks the
+    score towards it: few answers say little.
+    """
+
+    fills_missing = True
     settings: KnnRouterSettings
     embeddings_: np.ndarray  # (n, hidden) float32
     rewards_: np.ndarray  # (n, K) float64

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from persyn_kedro.domain.rewards.reward import TIE, comparable
+from persyn_kedro.domain.rewards.reward import NOT_ASKED, TIE, comparable
 
 VERSION = 1  # raise it when the same inputs give another result
 
@@ -20,19 +20,31 @@ def router_metrics(
     teacher is a miss, with r = 0. The constant ranks the teachers by mean r on the fit prompts,
     again with 0 for invalid (``constant_index`` is its first). Chance is an exact expectation.
     ``beats_constant``: the router's regret is lower. Without prompts, None.
+
+    Of an incomplete design (rewards are ``NOT_ASKED``) these figures are among the teachers asked,
+    and each has a ``reward`` too: the mean reward of the choices among all teachers, corrected for
+    who was asked (``corrected``), by which ``beats_constant`` goes then. All that is in the rewards
+    must have been asked at random.
     """
     kept = comparable(rewards_holdout)
     rewards = rewards_holdout[kept]
     constant = constant_ranking(rewards_fit)
-    router = np.argsort(-scores_holdout[kept], axis=1, kind="stable")  # NaN scores come last
-    figures = {
-        "router": _ranking_metrics(router, rewards),
-        "constant": _ranking_metrics(np.tile(constant, (len(rewards), 1)), rewards),
+    rankings = {
+        "router": np.argsort(-scores_holdout[kept], axis=1, kind="stable"),  # NaN scores come last
+        "constant": np.tile(constant, (len(rewards), 1)),
+    }
+    figures: dict[str, dict[str, Any]] = {
+        **{name: _ranking_metrics(own, rewards) for name, own in rankings.items()},
         "random": _random_metrics(rewards),
     }
-    beats = len(rewards) > 0 and (
-        figures["router"]["regret"] < figures["constant"]["regret"] - TIE  # type: ignore[operator]
-    )
+    losses = {name: figures[name]["regret"] for name in rankings}
+    if len(rewards) and not (rewards != NOT_ASKED).all():
+        worth = corrected(rewards, mean_rewards(rewards_fit))
+        for name, own in rankings.items():
+            figures[name]["reward"] = float(np.take_along_axis(worth, own[:, :1], axis=1).mean())
+            losses[name] = -figures[name]["reward"]
+        figures["random"]["reward"] = float(worth.mean())
+    beats = len(rewards) > 0 and losses["router"] < losses["constant"] - TIE
     return {
         "n": len(rewards),
         "constant_index": int(constant[0]),
@@ -46,8 +58,7 @@ def constant_ranking(rewards: np.ndarray) -> np.ndarray:
 
     Prompts with fewer than two valid teachers are left out; an invalid response counts as r = 0.
     """
-    kept = np.nan_to_num(rewards[comparable(rewards)], nan=0.0)
-    means = kept.mean(axis=0) if len(kept) else np.zeros(rewards.shape[1])
+    means = mean_rewards(rewards)
     left, ranking = list(range(len(means))), []
     while left:
         best = max(means[k] for k in left)
@@ -56,31 +67,74 @@ def constant_ranking(rewards: np.ndarray) -> np.ndarray:
     return np.array(ranking)
 
 
+def mean_rewards(rewards: np.ndarray) -> np.ndarray:
+    """Return the (K,) mean rewards over the prompts that each was asked, as ``constant_ranking``.
+
+    A teacher that was asked nothing has 0.
+    """
+    kept = rewards[comparable(rewards)]
+    asked = kept != NOT_ASKED
+    sums = np.where(asked, np.nan_to_num(kept, nan=0.0), 0.0).sum(axis=0)
+    return sums / np.maximum(asked.sum(axis=0), 1)
+
+
+def corrected(rewards: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Return (n, K) unbiased estimates of all rewards, of those that were asked at random.
+
+    Doubly robust (Robins, Rotnitzky and Zhao, JASA 1994; METHOD.md, section 1, "Designs"): the
+    teacher's mean, plus what an answer differs from it, divided by its propensity: the share of
+    the teachers that its prompt was asked of. An invalid answer is worth 0.
+
+    Args:
+        rewards: (n, K), with ``NOT_ASKED``.
+        means: (K,) any prediction.
+    """
+    asked = rewards != NOT_ASKED
+    propensity = np.maximum(asked.mean(axis=1, keepdims=True), 1 / rewards.shape[1])
+    rest = np.where(asked, np.nan_to_num(rewards, nan=0.0, neginf=0.0) - means, 0.0)
+    return means + rest / propensity
+
+
+def asked_first(ranking: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+    """Return (n, K) rankings with the teachers that were not asked last, otherwise in order."""
+    missing = np.take_along_axis(rewards == NOT_ASKED, ranking, axis=1)
+    return np.take_along_axis(ranking, np.argsort(missing, axis=1, kind="stable"), axis=1)
+
+
 def oracles(rewards: np.ndarray) -> np.ndarray:
     """Return (n, K) bool: the valid teachers whose reward ties with the prompt's best."""
     best = np.nanmax(rewards, axis=1, keepdims=True) if len(rewards) else rewards
-    return np.nan_to_num(rewards, nan=-np.inf) >= best - TIE
+    return np.where(np.isfinite(rewards), rewards, -np.inf) >= best - TIE
 
 
 def _ranking_metrics(ranking: np.ndarray, rewards: np.ndarray) -> dict[str, float | None]:
+    ranking = asked_first(ranking, rewards)
     hits = np.take_along_axis(oracles(rewards), ranking, axis=1)
     hit_at = [np.any(hits[:, :k], axis=1) for k in range(1, rewards.shape[1])]
     return _summary(hit_at, np.take_along_axis(reward_gaps(rewards), ranking[:, :1], axis=1))
 
 
 def _random_metrics(rewards: np.ndarray) -> dict[str, float | None]:
-    count = rewards.shape[1]
-    others = count - oracles(rewards).sum(axis=1)
-    hit_at = [
-        np.array([1 - comb(int(m), k) / comb(count, k) for m in others]) for k in range(1, count)
-    ]
+    hit_at = [hits_by_chance(rewards, k) for k in range(1, rewards.shape[1])]
     return _summary(hit_at, reward_gaps(rewards))
 
 
+def hits_by_chance(rewards: np.ndarray, k: int) -> np.ndarray:
+    """Return (n,) the probability that an oracle is among ``k`` teachers drawn of those asked."""
+    asked = (rewards != NOT_ASKED).sum(axis=1).tolist()
+    others = (np.array(asked, int) - oracles(rewards).sum(axis=1)).tolist()
+    drawn = [(m, n, min(k, n)) for m, n in zip(others, asked, strict=True)]
+    return np.array([1 - comb(m, own) / comb(n, own) for m, n, own in drawn])
+
+
 def reward_gaps(rewards: np.ndarray) -> np.ndarray:
-    """Return (n, K): what choosing each teacher loses to the oracle, with r = 0 if invalid."""
-    filled = np.nan_to_num(rewards, nan=0.0)
-    return filled.max(axis=1, keepdims=True) - filled
+    """Return (n, K): what choosing each teacher loses to the oracle, with r = 0 if invalid.
+
+    NaN where the teacher was not asked; then the oracle is the best of those asked.
+    """
+    filled = np.where(np.isnan(rewards), 0.0, rewards)
+    gaps = filled.max(axis=1, keepdims=True) - filled
+    return np.where(rewards == NOT_ASKED, np.nan, gaps)
 
 
 def _summary(hit_at: list[np.ndarray], gaps: np.ndarray) -> dict[str, float | None]:
@@ -88,4 +142,4 @@ def _summary(hit_at: list[np.ndarray], gaps: np.ndarray) -> dict[str, float | No
     if not len(gaps):
         return dict.fromkeys([*names, "regret"])
     figures = {name: float(np.mean(hits)) for name, hits in zip(names, hit_at, strict=True)}
-    return {**figures, "regret": float(np.mean(gaps))}
+    return {**figures, "regret": float(np.nanmean(gaps))}

@@ -8,4 +8,4 @@ from .recipe import (
     pool_identity as pool_identity,
     resolve_recipes as resolve_recipes,
 )
-from .result import with_texts as with_texts
+from .result import sum_calls as sum_calls, with_texts as with_texts

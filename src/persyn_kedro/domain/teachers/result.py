@@ -54,6 +54,22 @@ def _calls(requests: TeacherRequests, new: pa.Table) -> dict[str, Any]:
     }
 
 
+def sum_calls(tables: list[pa.Table], teachers: list[str]) -> pa.Table:
+    """Return ``CALLS`` summed by teacher, in the pool's order."""
+    if not tables:
+        return pa.Table.from_pylist([], CALLS)
+    merged = pa.concat_tables(tables)
+    names = [name for name in CALLS.names if name != "teacher"]
+    sums = merged.group_by("teacher").aggregate([(name, "sum") for name in names])
+    by_teacher = {row["teacher"]: row for row in sums.to_pylist()}
+    rows = [
+        {"teacher": t, **{n: by_teacher[t][f"{n}_sum"] for n in names}}
+        for t in teachers
+        if t in by_teacher
+    ]
+    return pa.Table.from_pylist(rows, CALLS)
+
+
 def with_texts(
     outcomes: pa.Table, recipes: Sequence[Recipe], store: ResponseStore
 ) -> Iterator[pa.RecordBatch]:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.prompts.chosen import ChosenPrompts
+from persyn_kedro.domain.teachers.result import sum_calls
 from persyn_kedro.foundations.settings.generate import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
 
@@ -187,19 +188,3 @@ def _with_quality(responses: pa.Table, quality: pa.Table, rank: int) -> pa.Table
     known = quality["quality"].combine_chunks().take(places)
     ranks = pa.array(np.full(len(responses), rank, np.int32))
     return responses.add_column(0, "rank", ranks).add_column(1, "quality", known)
-
-
-def sum_calls(tables: list[pa.Table], teachers: list[str]) -> pa.Table:
-    """Return ``schemas.CALLS`` summed by teacher, in the pool's order."""
-    if not tables:
-        return pa.Table.from_pylist([], schemas.CALLS)
-    merged = pa.concat_tables(tables)
-    names = [name for name in schemas.CALLS.names if name != "teacher"]
-    sums = merged.group_by("teacher").aggregate([(name, "sum") for name in names])
-    by_teacher = {row["teacher"]: row for row in sums.to_pylist()}
-    rows = [
-        {"teacher": t, **{n: by_teacher[t][f"{n}_sum"] for n in names}}
-        for t in teachers
-        if t in by_teacher
-    ]
-    return pa.Table.from_pylist(rows, schemas.CALLS)

@@ -5,11 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from persyn_kedro.foundations.settings.base import IF_SET, NO_EFFECT, Group, ModelName
+from persyn_kedro.foundations.settings.design import Design, DesignSettings
 from persyn_kedro.foundations.settings.plugins import kind
 
 # A known kind, or file.py:name for the user's own code (foundations.settings.plugins).
 QualityKind = Annotated[str, kind("exact_answer", "reward_model")]
 SignalKind = Annotated[str, kind("mean_log_likelihood")]
+Normalisation = Literal["prompt_minmax", "prompt_z", "pool_z", "pool_rank"]
 
 
 class QualitySettings(Group):
@@ -42,6 +44,14 @@ class LabelSettings(Group):
     quality: QualitySettings = QualitySettings()
     learnability: SignalKind = Field(
         "mean_log_likelihood", description="or file.py:name (domain.learnability.signals)"
+    )
+    normalise: Annotated[Normalisation, IF_SET] = Field(
+        "prompt_minmax",
+        description="how quality and learnability are put on one scale: within a prompt, or over "
+        "the whole calibration set (pool), which keeps the sizes of differences",
+    )
+    design: Annotated[Design, IF_SET] = Field(
+        DesignSettings(), description="full, or {teachers_per_prompt: …} or {adaptive: {…}}"
     )
     allow_truncated: bool = Field(False, description="whether truncated answers may be trained on")
     unsolved: Literal["keep", "leave_out"] = Field(

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, RootModel
 
 from persyn_kedro.foundations.settings.base import IF_SET, NO_EFFECT
+from persyn_kedro.foundations.settings.design import asks_adaptively, asks_some
 from persyn_kedro.foundations.settings.generate import draws_several
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.needs import Needs
@@ -41,6 +42,8 @@ class Step:
         if_several: arguments, and fields of them (``label.quality``), that are read only where
             the settings ask a teacher for several answers to a prompt. Otherwise they are in no
             record, so that what was made before there could be several stays valid.
+        if_partial: likewise, where ``label.design`` asks only some teachers of a prompt.
+        if_adaptive: likewise, where it chooses them by earlier answers.
     """
 
     version: int = 1
@@ -53,18 +56,28 @@ class Step:
     texts: tuple[str, ...] = ()
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     if_several: tuple[str, ...] = ()
+    if_partial: tuple[str, ...] = ()
+    if_adaptive: tuple[str, ...] = ()
 
     def unread(self, settings: Mapping[str, Any]) -> set[str]:
         """Return the arguments that are not read at all with these settings, by argument."""
-        return set() if draws_several(settings.values()) else set(self.if_several)
+        return {name for holds, names in self._conditions(settings) for name in names if not holds}
 
     def reads_with(self, settings: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
         """Return ``reads`` as these settings make it."""
-        if not draws_several(settings.values()):
-            return {**self.reads, **dict.fromkeys(self.unread(settings), ())}
-        pairs = [name.split(".") for name in self.if_several if "." in name]
-        more = {a: (*self.reads[a], f) for a, f in pairs}
-        return {**self.reads, **more}
+        found = {**self.reads, **dict.fromkeys(self.unread(settings), ())}
+        read = [name for holds, names in self._conditions(settings) for name in names if holds]
+        for argument, of_it in (name.split(".") for name in read if "." in name):
+            found[argument] = (*found.get(argument, ()), of_it)
+        return found
+
+    def _conditions(self, settings: Mapping[str, Any]) -> list[tuple[bool, tuple[str, ...]]]:
+        values = settings.values()
+        return [
+            (draws_several(values), self.if_several),
+            (asks_some(values), self.if_partial),
+            (asks_adaptively(values), self.if_adaptive),
+        ]
 
     @property
     def whole_version(self) -> int:
@@ -84,6 +97,8 @@ def step(
     check: Callable[..., None] | None = None,
     texts: tuple[str, ...] = (),
     if_several: tuple[str, ...] = (),
+    if_partial: tuple[str, ...] = (),
+    if_adaptive: tuple[str, ...] = (),
     **reads: tuple[str, ...],
 ) -> Callable[[F], F]:
     """Mark a node's function with its ``Step``."""
@@ -100,6 +115,8 @@ def step(
             texts,
             reads,
             if_several,
+            if_partial,
+            if_adaptive,
         )
         function.step = found  # type: ignore[attr-defined]
         return function

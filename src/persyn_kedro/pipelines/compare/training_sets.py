@@ -19,6 +19,7 @@ from persyn_kedro.domain.comparison import (
     strategy_examples,
     strategy_tokens,
 )
+from persyn_kedro.domain.designs import asked_of
 from persyn_kedro.domain.learnability import signal_of
 from persyn_kedro.domain.prompts import ANSWERED, find_texts, select_ids
 from persyn_kedro.domain.quality import reward_model_scores
@@ -26,14 +27,13 @@ from persyn_kedro.domain.rewards import best_samples, compute_rewards, unsolved_
 from persyn_kedro.domain.routers import check_assignments, router_class
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, RoutingStore
 from persyn_kedro.domain.student import fits, untrained
-from persyn_kedro.domain.teachers import Ledger, answer, pool_identity, resolve_recipes
+from persyn_kedro.domain.teachers import Ledger, answer, pool_identity, resolve_recipes, sum_calls
 from persyn_kedro.domain.training_set import (
     Wanted,
     build_sft_dataset,
     label_judge,
     quality_checker,
     routed_generation,
-    sum_calls,
 )
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.prompts import Prompt
@@ -60,7 +60,7 @@ TRAINED_ON = ("fit", "holdout", "sft")  # the parts of the prompts, except the w
 @step(
     versions_of=(router_class, compute_rewards, signal_of),
     needs=Needs.ROUTER,
-    label=("alpha", "learnability", "allow_truncated", "unsolved", "samples"),
+    label=("alpha", "learnability", "normalise", "allow_truncated", "unsolved", "samples"),
     settings=("alphas",),
 )
 def route_at_other_alphas(
@@ -131,7 +131,11 @@ def allocate_prompts(
             models.root[student.model].family,
         ),
         rewards.to_table(),
-        mean_nll(token_statistics.to_table(columns=STATISTICS), list(teachers.root)),
+        mean_nll(
+            token_statistics.to_table(columns=["prompt_id", *STATISTICS]),
+            list(teachers.root),
+            asked_of(rewards.schema),
+        ),
         RouterScores(
             _scores(assignments.to_table(columns=["prompt_id", "scores"]).to_pylist()),
             _by_alpha(alpha_scores, _other_alphas(settings, label)),

@@ -14,6 +14,7 @@ from persyn_kedro.domain.quality import check_quality, reward_model_scores
 from persyn_kedro.domain.reporting import (
     build_summary,
     compare_choices,
+    design_notes,
     label_notes,
     learnability_against_quality,
     loss_curve,
@@ -200,7 +201,7 @@ def draw_run_plots(
     versions_of=(build_summary, report_page, loss_curve),
     prints={terminal_table: ("report_summary",)},
     if_several=("generate", "label.samples"),
-    label=("learnability",),
+    label=("learnability", "normalise"),
 )
 def summarise(
     assignments: pads.Dataset,
@@ -233,7 +234,11 @@ def summarise(
         evaluation_metrics,
         teachers,
         generate,
-        [*pool_notes(models, teachers, student), *label_notes(label)],
+        [
+            *pool_notes(models, teachers, student),
+            *label_notes(label),
+            *design_notes(rewards.to_table()),
+        ],
     )
     made = {LABEL: calibration_calls.to_table(), GENERATE: routed_calls.to_table()}
     summary |= several_answers(rewards.to_table(), teachers, label, generate)

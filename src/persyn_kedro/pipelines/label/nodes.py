@@ -5,9 +5,18 @@ import logging
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.adaptive import Scoring, answer_adaptively, answer_by_design
+from persyn_kedro.domain.designs import check_design
 from persyn_kedro.domain.learnability import score_responses, signal_of, token_statistics
 from persyn_kedro.domain.planning import estimate_table, read_prompts
-from persyn_kedro.domain.prompts import CALIBRATION, find_rows, find_texts, select_rows
+from persyn_kedro.domain.prompts import (
+    ANSWERED,
+    CALIBRATION,
+    find_rows,
+    find_texts,
+    select_ids,
+    select_rows,
+)
 from persyn_kedro.domain.quality import check_can_be_labelled, check_quality, reward_model_scores
 from persyn_kedro.domain.rewards import compute_rewards, never_valid
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
@@ -21,6 +30,7 @@ from persyn_kedro.foundations.settings import (
     Needs,
     StudentSettings,
     Teachers,
+    TrainRouterSettings,
     step,
     thinks_of,
 )
@@ -41,13 +51,15 @@ def select_calibration_set(prompts: pads.Dataset, settings: LabelSettings) -> pa
     return pa.Table.from_pylist(rows, CALIBRATION_SET)
 
 
-@step(if_several=("generate",))
+@step(if_several=("generate",), if_partial=("label", "seed"), label=("design",))
 def estimate_calls(
     prompts: pads.Dataset,
     models: Models,
     teachers: Teachers,
     engine: EngineSettings,
     generate: GenerateSettings,
+    label: LabelSettings,
+    seed: int,
     response_store: ResponseStore,
 ) -> pa.Table:
     """Return the PLAN of the teachers' calls, before the first; the report compares the two.
@@ -56,25 +68,67 @@ def estimate_calls(
     content is not part of its record: like the table of the calls it describes one moment, and
     rebuilt after the calls it would say nothing about them (so do not raise its version).
     """
-    return estimate_table(read_prompts(prompts), models, teachers, engine, generate, response_store)
+    read = read_prompts(prompts, teachers, label, seed)
+    return estimate_table(read, models, teachers, engine, generate, response_store)
 
 
-@step(needs=Needs.TEACHERS, texts=("source_prompts",))
+@step(
+    versions_of=(
+        answer_adaptively, compute_rewards, signal_of, token_statistics, reward_model_scores,
+    ),
+    needs=Needs.TEACHERS | Needs.JUDGE | Needs.MODEL | Needs.CLUSTER | Needs.ROUTER,
+    check=check_design,
+    texts=("source_prompts",),
+    label=("design",),
+    train_router=("backbone", "batch_size", "max_prompt_tokens"),
+    if_partial=("label",),
+    if_adaptive=(
+        "prompts", "student", "train_router", "quality_store", "label.alpha", "label.quality",
+        "label.learnability", "label.normalise", "label.allow_truncated", "label.unsolved",
+        "label.samples", "teachers.price", "teachers.prompt_price", "teachers.cached_prompt_price",
+    ),
+)  # fmt: skip
 def answer_calibration_prompts(
     calibration_set: pads.Dataset,
     source_prompts: pads.Dataset,
+    prompts: pads.Dataset,
     models: Models,
     teachers: Teachers,
     engine: EngineSettings,
+    student: StudentSettings,
+    train_router: TrainRouterSettings,
+    label: LabelSettings,
     seed: int,
     response_store: ResponseStore,
+    statistics_store: StatisticsStore,
+    quality_store: QualityStore,
     ledger: Ledger,
 ) -> tuple[pa.Table, pa.Table]:
-    """Return every teacher's responses to each calibration prompt, and the calls made for them."""
-    prompts = find_texts(source_prompts, calibration_set.to_table()["prompt_id"])
-    recipes = resolve_recipes(teachers, models)
-    wanted = {name: prompts.several(teacher.samples) for name, teacher in teachers.root.items()}
-    return answer(wanted, recipes, response_store, engine, seed, ledger)
+    """Return the teachers' responses to the calibration prompts, and the calls made for them.
+
+    Whom each prompt is asked of is ``label.design``.
+    """
+    calibration, recipes = calibration_set.to_table(), resolve_recipes(teachers, models)
+    adaptive = label.design.adaptive is not None
+    rows = select_rows(prompts, CALIBRATION) if adaptive else []
+    scoring = Scoring(
+        {row["prompt_id"]: row for row in rows},
+        models,
+        teachers,
+        student,
+        label,
+        statistics_store,
+        quality_store,
+    )
+    return answer_by_design(
+        find_texts(source_prompts, calibration["prompt_id"]),
+        recipes,
+        scoring,
+        train_router,
+        len(select_ids(prompts, ANSWERED)) if adaptive else 0,
+        seed,
+        lambda wanted: answer(wanted, recipes, response_store, engine, seed, ledger),
+    )
 
 
 @step(
@@ -128,7 +182,7 @@ def score_quality(
 
 @step(
     versions_of=(compute_rewards, signal_of),
-    settings=("alpha", "learnability", "allow_truncated", "unsolved", "samples"),
+    settings=("alpha", "learnability", "normalise", "allow_truncated", "unsolved", "samples"),
 )
 def normalise_rewards(
     calibration_responses: pads.Dataset,

@@ -5,6 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.designs import check_design
 from persyn_kedro.domain.planning import Work, make_plan, read_prompts
 from persyn_kedro.domain.prompts import CALIBRATION, select_rows
 from persyn_kedro.domain.quality import check_can_be_labelled
@@ -31,7 +32,8 @@ def _text(plan: pads.Dataset, summary: dict[str, Any]) -> str:
     always=True,
     prints={_text: ("plan", "plan_summary")},
     teachers=("price", "prompt_price", "cached_prompt_price"),
-    label=("alpha", "quality"),
+    check=check_design,
+    label=("alpha", "quality", "design", "normalise"),
 )
 def plan_run(
     prompts: pads.Dataset,
@@ -44,6 +46,7 @@ def plan_run(
     sft: SftSettings,
     evaluate: EvaluateSettings,
     label: LabelSettings,
+    seed: int,
     response_store: ResponseStore,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return the PLAN and its totals, given what is in the store now.
@@ -54,4 +57,6 @@ def plan_run(
     rows = select_rows(prompts, CALIBRATION, columns=["part", "reference"])
     check_can_be_labelled(rows, label)  # as the run would
     work = Work(models, teachers, student, engine, generate, sft, evaluate)
-    return make_plan(read_prompts(prompts), routed_before, work, response_store)
+    return make_plan(
+        read_prompts(prompts, teachers, label, seed), routed_before, work, response_store
+    )

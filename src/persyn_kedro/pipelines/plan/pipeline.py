@@ -23,6 +23,7 @@ def create_pipeline() -> Pipeline:
                     "params:sft",
                     "params:evaluate",
                     "params:label",
+                    "params:seed",
                     "response_store",
                 ],
                 ["plan", "plan_summary"],

@@ -6,23 +6,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from persyn_kedro.domain.designs.asked import Asked, asked_of, of_random_ones
+
 STATISTICS = ["teacher", "tokens", "sum_logp"]
 
 
 def mean_quality(rewards: pa.Table, teachers: Sequence[str]) -> dict[str, float]:
     """Return each teacher's mean r_q over its responses of known quality (Strong).
 
-    ``rewards`` is a table of ``schemas.REWARDS``; teachers without a known quality are left out.
+    ``rewards`` is a table of ``schemas.REWARDS``; teachers without a known quality are left out. Of
+    an adaptive design only what was asked at random counts: the rest was chosen by its merit.
     """
-    return _means(rewards, "quality", teachers)
+    return _means(of_random_ones(rewards, asked_of(rewards.schema)), "quality", teachers)
 
 
-def mean_nll(statistics: pa.Table, teachers: Sequence[str]) -> dict[str, float]:
+def mean_nll(
+    statistics: pa.Table, teachers: Sequence[str], asked: Asked | None = None
+) -> dict[str, float]:
     """Return the student's mean NLL of each teacher's responses, in nats per token (CAR).
 
     ``statistics`` has the columns ``STATISTICS`` of ``schemas.TOKEN_STATISTICS``: CAR uses the
-    likelihood, whatever ``label.learnability`` is.
+    likelihood, whatever ``label.learnability`` is. ``asked``: of the rewards (``asked_of``); it
+    needs ``prompt_id`` too.
     """
+    statistics = of_random_ones(statistics, asked)
     scored = statistics.filter(pc.greater(statistics["tokens"], 0))
     nll = pc.negate(pc.divide(scored["sum_logp"], scored["tokens"]))
     return _means(scored.append_column("nll", nll), "nll", teachers)

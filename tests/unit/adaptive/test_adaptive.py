@@ -1,0 +1,232 @@
+"""Whom to ask next: what answers say, and the same decisions after a kill. No model runs."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from persyn_kedro.domain.adaptive.batches import Calibration, answer_adaptively
+from persyn_kedro.domain.adaptive.belief import Belief, believe, similar_prompts
+from persyn_kedro.domain.adaptive.choosing import (
+    best_nowhere,
+    expected_saving,
+    knowledge_gradient,
+    next_batch,
+)
+from persyn_kedro.domain.designs.asked import asked_of, with_asked
+from persyn_kedro.domain.rewards.reward import NOT_ASKED
+from persyn_kedro.foundations.settings.design import AdaptiveSettings
+from persyn_kedro.foundations.settings.spending import Budget
+from persyn_kedro.foundations.tables import schemas
+
+TEACHERS = ["a", "b", "c", "d"]
+TOKENS = {"a": 100, "b": 100, "c": 200, "d": 50}
+PRICE = {"a": 1.0, "b": 1.0, "c": 2.0, "d": 0.5}
+
+
+class World:
+    """Made-up teachers: a is best on one kind of prompt, b on the other, d nowhere."""
+
+    def __init__(self, count: int = 120) -> None:
+        rng = np.random.default_rng(0)
+        self.ids = [f"{i:032x}" for i in range(count)]
+        kind = np.arange(count) % 2
+        self.points = np.eye(2)[kind] + rng.normal(0, 0.1, (count, 2))
+        means = np.array([[0.62, 0.54, 0.58, 0.05], [0.54, 0.62, 0.58, 0.05]])
+        self.worth = np.clip(means[kind] + rng.normal(0, 0.2, (count, 4)), 0, 1)
+        self.asked: list[tuple[str, str]] = []
+        self.fail_at: int | None = None
+
+    def ask(self, pairs: np.ndarray) -> tuple[pa.Table, pa.Table]:
+        if self.fail_at is not None and len(self.asked) > self.fail_at:
+            raise KeyboardInterrupt
+        rows = []
+        for k, teacher in enumerate(TEACHERS):
+            for i in np.flatnonzero(pairs[:, k]):
+                self.asked.append((self.ids[i], teacher))
+                rows.append(
+                    {
+                        "teacher": teacher,
+                        "response_key": f"{4 * i + k:032x}",
+                        "weights_id": "w",
+                        "recipe_id": "0" * 32,
+                        "prompt_id": self.ids[i],
+                        "sample_index": 0,
+                        "response": "x",
+                        "finish_reason": "stop",
+                        "prompt_tokens": 0,
+                        "completion_tokens": TOKENS[teacher],
+                        "engine": "e",
+                    }  # fmt: skip
+                )
+        calls = [{"teacher": t, "calls": sum(r["teacher"] == t for r in rows)} for t in TEACHERS]
+        return pa.Table.from_pylist(rows, schemas.RESPONSES), pa.Table.from_pylist(
+            calls, schemas.CALLS
+        )
+
+    def rewards(self, responses: pa.Table) -> pa.Table:
+        rows = [
+            {
+                "prompt_id": row["prompt_id"],
+                "teacher": row["teacher"],
+                "reward": self.worth[int(row["prompt_id"], 16), TEACHERS.index(row["teacher"])],
+                "valid": True,
+            }
+            for row in responses.to_pylist()
+        ]
+        return with_asked(pa.Table.from_pylist(rows, schemas.REWARDS), asked_of(responses.schema))
+
+    def calibration(self, routed: int = 10_000) -> Calibration:
+        recipes: list[Any] = [
+            SimpleNamespace(teacher=t, cost=lambda p, c, cached, t=t: PRICE[t]) for t in TEACHERS
+        ]
+        open_ones = np.arange(len(self.ids)) % 5 > 0  # each fifth prompt is held out
+        return Calibration(
+            self.ids, self.points, open_ones, recipes, routed, self.ask, self.rewards
+        )
+
+
+SETTINGS = AdaptiveSettings(groups=2, batch=0.25, shrinkage=5)
+
+
+def told(responses: pa.Table) -> dict[str, Any]:
+    asked = asked_of(responses.schema)
+    assert asked is not None
+    return dict(asked.adaptive)
+
+
+def test_it_asks_where_the_best_is_uncertain_and_drops_who_is_best_nowhere() -> None:
+    world = World()
+    responses, calls = answer_adaptively(world.calibration(), SETTINGS, 0)
+    rows = responses.to_pylist()
+    assert len(rows) == len(set(world.asked)) == len(world.asked) == told(responses)["answers"]
+    assert sum(calls["calls"].to_pylist()) == len(rows)
+    order = [(TEACHERS.index(r["teacher"]), r["prompt_id"]) for r in rows]
+    assert order == sorted(order)  # as one request for all would return them
+    assert "d" in told(responses)["dropped"]
+    counts = {t: sum(r["teacher"] == t for r in rows) for t in TEACHERS}
+    assert counts["d"] == 60  # asked at random, of two of four, and no more
+    per_prompt = {i: sum(r["prompt_id"] == i for r in rows) for i in world.ids}
+    assert {n for i, n in per_prompt.items() if int(i, 16) % 5 == 0} == {2}  # held out
+
+
+def test_after_a_kill_the_same_is_asked() -> None:
+    whole = World()
+    expected, _ = answer_adaptively(whole.calibration(), SETTINGS, 0)
+    assert told(expected)["batches"] > 1
+    killed = World()
+    killed.fail_at = 245  # in the second batch after the first answers
+    with pytest.raises(KeyboardInterrupt):
+        answer_adaptively(killed.calibration(), SETTINGS, 0)
+    killed.fail_at = None
+    found, _ = answer_adaptively(killed.calibration(), SETTINGS, 0)
+    assert found.equals(expected, check_metadata=True)
+
+
+def test_it_ends_when_more_does_not_pay_and_says_so() -> None:
+    few, _ = answer_adaptively(World().calibration(routed=1), SETTINGS, 0)
+    assert told(few)["batches"] == 0 and len(few) == 240
+    assert "take about" in told(few)["why"] and "for each of 1 prompts" in told(few)["why"]
+    worth = SETTINGS.model_copy(update={"reward_worth": 1e6})
+    many, _ = answer_adaptively(World().calibration(), worth, 0)
+    assert len(many) > len(few)
+
+
+@pytest.mark.parametrize(
+    ("budget", "unit"), [(Budget(max_tokens=30_000), TOKENS), (Budget(max_cost=280.0), PRICE)]
+)
+def test_it_stays_within_its_budget(budget: Budget, unit: dict[str, float]) -> None:
+    settings = SETTINGS.model_copy(update={"budget": budget, "reward_worth": 1e6})
+    responses, _ = answer_adaptively(World().calibration(), settings, 0)
+    spent = sum(unit[t] for t in responses["teacher"].to_pylist())
+    limit = budget.max_tokens or budget.max_cost or 0
+    assert 0.98 * limit < spent <= limit
+    assert told(responses)["why"] == "label.design.adaptive.budget is used up"
+
+
+def test_the_result_hangs_on_the_seed() -> None:
+    first, again, other = (
+        answer_adaptively(World().calibration(), SETTINGS, seed)[0] for seed in (0, 0, 1)
+    )
+    assert first.equals(again) and not first.equals(other)
+
+
+def test_beliefs_by_hand() -> None:
+    # One group, without ridge (fewer than 8 answers). Shrinkage 2; every teacher has one mean.
+    rewards = np.array([[0.2, 0.6], [0.4, 0.8], [0.3, 0.7]])
+    belief = believe(np.zeros((3, 1)), np.zeros(3, int), rewards, 2.0)
+    np.testing.assert_allclose(belief.mean, np.tile([0.3, 0.7], (3, 1)))
+    # Residuals ±0.1 and 0, twice: variance 0.04 / 6; answers 3, so 1 / (3 + 2) + 1 / 3.
+    np.testing.assert_allclose(belief.error, (0.04 / 6 * (1 / 5 + 1 / 3)) ** 0.5)
+    assert (belief.answers == 3).all()
+
+
+def test_a_group_is_shrunk_to_the_teachers_mean_and_weighs_by_its_prompts() -> None:
+    # b is asked more often in group 0, where it is good; its mean weighs both groups alike.
+    groups = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    good = np.where(groups[:, None] == 0, [0.5, 0.9], [0.5, 0.1])
+    asked = np.array([[1, 1]] * 4 + [[1, 1]] + [[1, 0]] * 3, bool)
+    rewards = np.where(asked, good, NOT_ASKED)
+    belief = believe(np.zeros((8, 1)), groups, rewards, 1e-6)
+    np.testing.assert_allclose(belief.mean[:4, 1] - belief.mean[:4, 0], 0.4, atol=1e-3)
+    np.testing.assert_allclose(belief.mean[4:, 1] - belief.mean[4:, 0], -0.4, atol=1e-3)
+    shrunk = believe(np.zeros((8, 1)), groups, rewards, 1e9)
+    assert np.ptp(shrunk.mean[:, 1]) < 1e-6  # all groups have the teacher's mean
+
+
+def test_the_knowledge_gradient_is_an_expected_maximum() -> None:
+    belief = Belief(np.array([[0.5, 0.4, 0.1]]), np.array([[0.1, 0.2, 0.0]]), np.ones((1, 3)))
+    found = knowledge_gradient(belief, np.ones(3, bool))[0]
+    z = np.random.default_rng(0).standard_normal(200_000)
+    # Of the best: what remains if it turns out worse than the second, and so on.
+    expected = [
+        np.maximum(0.5 + 0.1 * z, 0.4).mean() - 0.5,
+        np.maximum(0.4 + 0.2 * z, 0.5).mean() - 0.5,
+        0.0,
+    ]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    without = knowledge_gradient(belief, np.array([True, False, True]))[0]
+    assert without[1] == 0.0
+
+
+def test_the_expected_saving_is_that_of_what_more_answers_can_move() -> None:
+    belief = Belief(np.array([[0.5, 0.5]]), np.array([[0.1, 0.1]]), np.ones((1, 2)))
+    pool = np.ones(2, bool)
+    # E max of two normals with standard deviation s is s / sqrt(pi); s = 0.1 sqrt(1 / 2).
+    found = expected_saving(belief, pool, 100, 100, 0)
+    assert found == pytest.approx(0.1 * 0.5**0.5 / np.pi**0.5, rel=0.05)
+    assert expected_saving(belief, pool, 100, 10, 0) < found
+    sure = replace(belief, error=np.zeros((1, 2)))
+    assert expected_saving(sure, pool, 100, 100, 0) == 0.0
+
+
+def test_who_may_be_best_somewhere_stays() -> None:
+    belief = Belief(
+        np.array([[0.9, 0.5, 0.1], [0.1, 0.5, 0.1]]), np.full((2, 3), 0.02), np.ones((2, 3))
+    )
+    assert best_nowhere(belief, np.ones(3, bool), 0.99).tolist() == [False, False, True]
+    unsure = replace(belief, error=np.full((2, 3), 0.5))
+    assert not best_nowhere(unsure, np.ones(3, bool), 0.99).any()
+
+
+def test_a_batch_is_spread_and_cheap_first() -> None:
+    belief = Belief(np.full((6, 2), 0.5), np.full((6, 2), 0.1), np.ones((6, 2)))
+    ids = [f"p{i}" for i in range(6)]
+    everything = np.ones((6, 2), bool)
+    chosen = next_batch(belief, np.zeros(6, int), everything, np.array([1.0, 1.0]), 4, ids, 0)
+    assert len(set(chosen[:, 0])) == 4  # one teacher of each prompt
+    assert sorted(np.bincount(chosen[:, 1])) == [2, 2]
+    cheap = next_batch(belief, np.zeros(6, int), everything, np.array([1.0, 99.0]), 4, ids, 0)
+    assert (cheap[:, 1] == 0).all()
+    nothing = next_batch(belief, np.zeros(6, int), np.zeros((6, 2), bool), np.ones(2), 4, ids, 0)
+    assert nothing.shape == (0, 2)
+
+
+def test_groups_are_of_similar_prompts() -> None:
+    world = World()
+    groups = similar_prompts(world.points, 2, 0)
+    assert (groups == groups[0]).tolist() == [i % 2 == 0 for i in range(len(groups))]
+    assert set(similar_prompts(np.zeros((4, 2)), 8, 0)) == {0}  # all alike

@@ -1,0 +1,83 @@
+"""Router metrics where a design did not ask everybody: by hand, and against the whole truth."""
+
+import numpy as np
+import pytest
+
+from persyn_kedro.domain.designs.balanced import balanced
+from persyn_kedro.domain.rewards.reward import NOT_ASKED
+from persyn_kedro.domain.router_comparison.compare import Bootstrap, measure_scores
+from persyn_kedro.domain.routers.metrics import constant_ranking, corrected, router_metrics
+
+N = NOT_ASKED
+NAN = np.nan
+# Two of three teachers asked; the router likes c, then a, then b.
+SCORES = np.tile([0.5, 0.1, 0.9], (3, 1))
+REWARDS = np.array([[0.2, 0.8, N], [N, 0.4, 0.6], [0.7, N, 0.1]])
+
+
+def test_hits_and_regret_are_among_those_asked_by_hand() -> None:
+    # Chosen of those asked: a, c, c. The best: b, c, a. Regrets 0.6, 0, 0.6.
+    found = router_metrics(SCORES, REWARDS, REWARDS)
+    assert found["router"]["hit@1"] == pytest.approx(1 / 3)
+    assert found["router"]["hit@2"] == 1.0  # all that were asked
+    assert found["router"]["regret"] == pytest.approx(1.2 / 3)
+    # By chance the regrets are 0.3, 0.1, 0.3; one of two is the oracle.
+    assert found["random"]["hit@1"] == pytest.approx(0.5)
+    assert found["random"]["regret"] == pytest.approx(0.7 / 3)
+
+
+def test_the_constant_goes_by_the_means_of_what_was_asked_by_hand() -> None:
+    # Means: a 0.45, b 0.6, c 0.35. With 0 for what was not asked: 0.3, 0.4, 0.233.
+    assert constant_ranking(REWARDS).tolist() == [1, 0, 2]
+    rewards = np.array([[0.2, N, 0.1], [N, 0.3, 0.1], [0.2, N, 0.1]])  # b is asked once
+    assert constant_ranking(rewards).tolist() == [1, 0, 2]
+
+
+def test_corrected_rewards_by_hand() -> None:
+    # Propensity 2/3, so what an answer differs from the mean counts 3/2.
+    found = corrected(REWARDS, np.array([0.4, 0.5, 0.3]))
+    expected = [[0.1, 0.95, 0.3], [0.4, 0.35, 0.75], [0.85, 0.5, 0.0]]
+    np.testing.assert_allclose(found, expected)
+    invalid = corrected(np.array([[NAN, 0.5, N]]), np.array([0.4, 0.5, 0.3]))
+    np.testing.assert_allclose(invalid, [[-0.2, 0.5, 0.3]])  # an invalid answer is worth 0
+
+
+def test_the_corrected_reward_is_unbiased_where_the_naive_one_is_not() -> None:
+    """Averaged over designs it is the truth, whatever the predictions are."""
+    rng = np.random.default_rng(0)
+    truth = rng.random((60, 4))
+    ids, teachers = [f"p{i}" for i in range(60)], list("abcd")
+    chosen = truth.argmax(axis=1)  # a perfect router
+    true = truth.max(axis=1).mean()
+    found, naive = [], []
+    for seed in range(300):
+        seen = np.where(balanced(ids, teachers, 2, seed), truth, N)
+        worth = corrected(seen, np.array([0.9, 0.1, 0.3, 0.5]))
+        found.append(worth[range(60), chosen].mean())
+        naive.append(seen.max(axis=1).mean())  # the best of those asked
+    assert np.mean(found) == pytest.approx(true, abs=4 * np.std(found) / 300**0.5)
+    assert true - np.mean(naive) > 0.1
+
+
+def test_a_router_beats_the_constant_by_its_corrected_reward() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.random((400, 3))
+    seen = np.where(balanced([f"p{i}" for i in range(400)], list("abc"), 2, 0), truth, N)
+    good = router_metrics(truth, seen, seen)
+    assert good["beats_constant"] and not router_metrics(-truth, seen, seen)["beats_constant"]
+    assert good["router"]["reward"] == pytest.approx(truth.max(axis=1).mean(), abs=0.05)
+    assert good["random"]["reward"] == pytest.approx(0.5, abs=0.05)
+    scores = {"mine": truth, "constant": np.tile([0.2, 0.3, 0.1], (400, 1))}
+    compared = measure_scores(scores, seen, Bootstrap(200, 0.95, 0))
+    difference = compared["mine"]["regret_to_constant"]
+    gain = truth.max(axis=1).mean() - truth[:, 1].mean()
+    assert difference["interval"][0] <= -gain <= difference["interval"][1]
+    assert "reward" not in compared["oracle"] and "regret_to_constant" in compared["random"]
+    assert compared["mine"]["regret"]["value"] == 0.0  # the best of those asked
+    assert compared["mine"]["auc"]["value"] == 1.0
+
+
+def test_complete_rewards_have_no_corrected_figures() -> None:
+    complete = np.array([[0.2, 0.8], [0.6, 0.4]])
+    found = router_metrics(complete, complete, complete)
+    assert all("reward" not in found[name] for name in ("router", "constant", "random"))
