@@ -136,9 +136,9 @@ def test_soft_capping_is_honoured_and_other_heads_are_refused(student: ResolvedM
 
     capped(2.0)
     with pytest.raises(PersynError, match="changes its logits"):
-        statistics._check_head(model, "m")
+        statistics.check_head(model, "m")
     model.config.final_logit_softcapping = 2.0
-    statistics._check_head(model, "m")
+    statistics.check_head(model, "m")
 
 
 def test_scorer_id_follows_all_that_fixes_a_score(student: ResolvedModel, tmp_path: Path) -> None:
