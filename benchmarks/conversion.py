@@ -27,7 +27,8 @@ from persyn_kedro.foundations.models.gguf.conversion import convert
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.models.zoo import ZOO, fetch_zoo_model
 from persyn_kedro.foundations.processes.child import run_in_child
-from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
 
 PROMPTS = [f"Solve {i} + {i * 3}. Put the final answer in \\boxed{{}}." for i in range(4, 8)]
 NEW_TOKENS = 16

@@ -25,7 +25,9 @@ T_975 = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262} 
 def _asked(count: int) -> tuple[list[tuple[str, str]], Any, Any]:
     """Return (prompt_id, prompt) pairs, the teacher's recipe, and the engine's settings."""
     from persyn_kedro.domain.teachers.recipe import resolve_recipes
-    from persyn_kedro.foundations.settings.models import EngineSettings, Models, Teachers
+    from persyn_kedro.foundations.settings.engine import EngineSettings
+    from persyn_kedro.foundations.settings.models import Models
+    from persyn_kedro.foundations.settings.teachers import Teachers
 
     models = Models.model_validate({"smollm2": {"zoo": "smollm2"}})
     sampling = {"max_new_tokens": TOKENS, "temperature": 0.7}

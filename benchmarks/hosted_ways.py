@@ -181,12 +181,10 @@ def ours(
     from persyn_kedro.domain.teachers import Ledger, Recipe, make_sure
     from persyn_kedro.foundations.hashing import text_id
     from persyn_kedro.foundations.models.resolve import resolve_model
-    from persyn_kedro.foundations.settings.models import (
-        Budget,
-        EngineSettings,
-        ModelSettings,
-        SamplingSettings,
-    )
+    from persyn_kedro.foundations.settings.engine import EngineSettings
+    from persyn_kedro.foundations.settings.models import ModelSettings
+    from persyn_kedro.foundations.settings.sampling import SamplingSettings
+    from persyn_kedro.foundations.settings.spending import Budget
     from persyn_kedro.foundations.tables import PROMPT
     from persyn_kedro.foundations.tables.rows import BLOCK, TableRows
     from persyn_kedro.foundations.tables.schemas import MESSAGES

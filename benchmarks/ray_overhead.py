@@ -64,7 +64,9 @@ def generated(engine: dict[str, Any], count: int, tokens: int) -> Timed:
     from persyn_kedro.domain.stores.tables import ResponseStore
     from persyn_kedro.domain.teachers import make_sure, resolve_recipes
     from persyn_kedro.foundations.models.load import load_tokenizer
-    from persyn_kedro.foundations.settings.models import EngineSettings, Models, Teachers
+    from persyn_kedro.foundations.settings.engine import EngineSettings
+    from persyn_kedro.foundations.settings.models import Models
+    from persyn_kedro.foundations.settings.teachers import Teachers
 
     chunks: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
 

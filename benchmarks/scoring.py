@@ -113,7 +113,7 @@ def vllm(made: Requests, dtype: str) -> Callable[[], list[float]]:
     import os
 
     from persyn_kedro.domain.engines.vllm import VllmEngine
-    from persyn_kedro.foundations.settings.models import EngineSettings
+    from persyn_kedro.foundations.settings.engine import EngineSettings
 
     os.environ.update(VllmEngine.environment(EngineSettings()))
     from vllm import LLM, SamplingParams

@@ -39,7 +39,7 @@ def trained(packs: bool, count: int, case: dict[str, Any]) -> tuple[Callable, Ca
     from persyn_kedro.foundations.models.load import load_tokenizer
     from persyn_kedro.foundations.models.resolve import resolve_model
     from persyn_kedro.foundations.settings.models import ModelSettings
-    from persyn_kedro.foundations.settings.steps import SftSettings
+    from persyn_kedro.foundations.settings.student import SftSettings
 
     if not packs:
         sft.packable = lambda model: False

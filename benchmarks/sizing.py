@@ -18,9 +18,11 @@ from typing import Any
 import yaml
 
 from persyn_kedro.domain.planning.disk import BYTES_A_TOKEN, COPIES
-from persyn_kedro.foundations.settings.models import Models, Teachers
+from persyn_kedro.foundations.settings.models import Models
+from persyn_kedro.foundations.settings.prepare import PrepareSettings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
-from persyn_kedro.foundations.settings.steps import PrepareSettings, SftSettings
+from persyn_kedro.foundations.settings.student import SftSettings
+from persyn_kedro.foundations.settings.teachers import Teachers
 
 CONF = Path(__file__).parent.parent / "conf"
 SETTINGS = ("paper_instruct", "paper_math")

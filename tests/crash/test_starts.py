@@ -20,7 +20,7 @@ from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.processes.child import run_in_child
 from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.needs import Needs
-from persyn_kedro.foundations.settings.steps import SftSettings
+from persyn_kedro.foundations.settings.student import SftSettings
 from tests.support.processes import imported_ahead
 
 STARTS = int(os.environ.get("PERSYN_STARTS", "2"))

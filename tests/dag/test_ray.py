@@ -27,8 +27,11 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
 from persyn_kedro.foundations.processes import target as cluster
 from persyn_kedro.foundations.processes.map_blocks import spread
-from persyn_kedro.foundations.settings.models import EngineSettings, Models, ModelSettings, Teachers
-from persyn_kedro.foundations.settings.steps import LabelSettings, QualitySettings, RouteSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.label import LabelSettings, QualitySettings
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.route import RouteSettings
+from persyn_kedro.foundations.settings.teachers import Teachers
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.pipelines.route import nodes as route_nodes
 from tests.conftest import Run, make_project

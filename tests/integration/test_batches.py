@@ -18,7 +18,7 @@ from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers import Ledger
 from persyn_kedro.foundations.errors import PersynError, Waiting
 from persyn_kedro.foundations.prompts.conversation import Conversation, Message
-from persyn_kedro.foundations.settings.models import EngineSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
 from tests.support.batch_server import Service, prompt_of, serve_batches
 from tests.support.batched_teachers import PROMPTS, ask, batched
 from tests.support.fake_engine import recipe as local_recipe

@@ -11,7 +11,9 @@ from persyn_kedro.domain.teachers import Ledger
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import resolve_model
 from persyn_kedro.foundations.prompts.conversation import Conversation, Message
-from persyn_kedro.foundations.settings.models import Budget, EngineSettings, ModelSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.spending import Budget
 from tests.support.endpoint import Endpoint
 from tests.support.hosted_teachers import recipe, remote, wanted
 

@@ -21,8 +21,10 @@ from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.rendering import closing_ids, render
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.prompts.conversation import Conversation, Message, as_prompt
-from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.routers import settings_of_kind
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 from tests.support.router_cases import POOL
 from tests.support.talks import SYSTEM, TALK, USER
 

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pytest
 
-from persyn_kedro.foundations.settings.models import Models, ModelSettings, StudentSettings
-from persyn_kedro.foundations.settings.steps import SftSettings
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.student import SftSettings, StudentSettings
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.pipelines.sft import nodes as sft_nodes
 

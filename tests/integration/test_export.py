@@ -19,8 +19,10 @@ from persyn_kedro.foundations.models.load import load_causal_lm, load_tokenizer
 from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.rendering import closing_ids
 from persyn_kedro.foundations.models.resolve import ResolvedModel
-from persyn_kedro.foundations.settings.models import Models, ModelSettings, Teachers
-from persyn_kedro.foundations.settings.steps import PromptSource, SftSettings
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.prepare import PromptSource
+from persyn_kedro.foundations.settings.student import SftSettings
+from persyn_kedro.foundations.settings.teachers import Teachers
 from persyn_kedro.foundations.tables import schemas
 
 SYSTEM = "Be exact."

@@ -14,8 +14,10 @@ from persyn_kedro.domain.teachers import Ledger
 from persyn_kedro.domain.teachers.recipe import Recipe, make_recipes
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import check_source, resolve_models
-from persyn_kedro.foundations.settings.models import EngineSettings, Models, Teachers
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.foundations.settings.teachers import Teachers
 from persyn_kedro.runs.pool_checks import check_pool
 from tests.support import guides
 from tests.support.hosted_servers import SERVERS, Seen, serve_as

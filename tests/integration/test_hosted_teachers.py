@@ -10,7 +10,9 @@ from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers import Ledger
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import resolve_model
-from persyn_kedro.foundations.settings.models import Budget, EngineSettings, ModelSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.spending import Budget
 from persyn_kedro.foundations.tables.schemas import unsettled_rows
 from tests.support.endpoint import Endpoint, completion, replying
 from tests.support.hosted_teachers import recipe, remote, wanted

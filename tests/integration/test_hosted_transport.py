@@ -19,7 +19,8 @@ from persyn_kedro.domain.engines.base import Generation, Request
 from persyn_kedro.domain.engines.transport import proxy_of
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import ResolvedModel
-from persyn_kedro.foundations.settings.models import EngineSettings, SamplingSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 from tests.support.endpoint import Endpoint, completion
 from tests.support.hosted_teachers import KEY, remote
 from tests.support.loopback import JsonHandler, served

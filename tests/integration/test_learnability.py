@@ -17,8 +17,8 @@ from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.rendering import render
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.processes import map_blocks as spread
+from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.settings.steps import LabelSettings
 from persyn_kedro.foundations.tables import schemas
 
 SUMS = ("sum_logp", "sum_rank_100", "sum_p2", "sum_p_true")

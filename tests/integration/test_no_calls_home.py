@@ -13,7 +13,7 @@ from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.processes.child import run_in_child
 from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.settings.steps import SftSettings
+from persyn_kedro.foundations.settings.student import SftSettings
 
 
 def train(directory: Path, *arguments: Any) -> Iterator[tuple[list[str], list[str]]]:

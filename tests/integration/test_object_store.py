@@ -26,7 +26,7 @@ from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.import_answers import import_responses
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.identities import source_identity
-from persyn_kedro.foundations.settings.steps import PromptSource
+from persyn_kedro.foundations.settings.prepare import PromptSource
 from persyn_kedro.foundations.storage.paths import place
 from tests.support.catalog import versioned
 from tests.support.prompt_files import fill, read

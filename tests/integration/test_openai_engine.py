@@ -15,7 +15,9 @@ from persyn_kedro.domain.engines.concurrency import AdaptiveLimit
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import ResolvedModel, check_source
 from persyn_kedro.foundations.prompts.conversation import Message, as_prompt
-from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 from tests.support.endpoint import Endpoint, replying
 from tests.support.hosted_teachers import KEY, remote
 

@@ -15,7 +15,7 @@ from persyn_kedro.foundations.processes import ranks
 from persyn_kedro.foundations.processes.ranks import Group, group, run_in_ranks
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
-from persyn_kedro.foundations.settings.steps import SftSettings
+from persyn_kedro.foundations.settings.student import SftSettings
 from tests.support.processes import is_running
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from persyn_kedro import cli
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
-from persyn_kedro.foundations.settings.models import EngineSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.pipeline_registry import register_pipelines
 
 ROOT = Path(__file__).parents[2]

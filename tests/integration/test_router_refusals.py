@@ -88,7 +88,8 @@ def test_equal_rewards_are_refused_before_a_model_is_loaded(tmp_path, monkeypatc
     import pyarrow.dataset as pads
 
     from persyn_kedro.domain.teachers.recipe import resolve_recipes
-    from persyn_kedro.foundations.settings.models import Models, Teachers
+    from persyn_kedro.foundations.settings.models import Models
+    from persyn_kedro.foundations.settings.teachers import Teachers
     from persyn_kedro.foundations.tables import schemas
     from persyn_kedro.pipelines.train_router import nodes
 

@@ -17,7 +17,7 @@ from persyn_kedro.foundations.models.rendering import end_of_turn_ids
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.progress import step
 from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.settings.steps import LoraSettings, SftSettings
+from persyn_kedro.foundations.settings.student import LoraSettings, SftSettings
 
 ROWS = [{"prompt": f"{i}+1?", "response": f"{i + 1}"} for i in range(4)]
 

@@ -14,7 +14,8 @@ from persyn_kedro.domain.engines.base import Engine, Generation, Request
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers import Ledger, Recipe
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.models import Budget, EngineSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.spending import Budget
 from tests.support import fake_engine
 from tests.support.endpoint import Endpoint
 from tests.support.hosted_teachers import recipe, remote, wanted

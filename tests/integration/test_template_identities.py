@@ -15,7 +15,9 @@ from persyn_kedro.foundations.models.hub import hub_commit
 from persyn_kedro.foundations.models.identities import model_identity
 from persyn_kedro.foundations.models.random import CHATML, make_random_model
 from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
-from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 from tests.support.clock import DATED
 from tests.support.endpoint import Endpoint
 from tests.support.hosted_teachers import remote

@@ -19,13 +19,10 @@ from persyn_kedro.domain.student.sft import training_examples
 from persyn_kedro.foundations.models.load import load_tokenizer
 from persyn_kedro.foundations.models.rendering import render_prompt
 from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    Models,
-    ModelSettings,
-    SamplingSettings,
-    StudentSettings,
-)
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
+from persyn_kedro.foundations.settings.student import StudentSettings
 from tests.support.clock import DATED, set_clock
 
 OFF = {"enable_thinking": False}

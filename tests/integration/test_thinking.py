@@ -13,8 +13,8 @@ from persyn_kedro.foundations.models.load import load_tokenizer
 from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.rendering import reading
 from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.settings.label import LabelSettings, QualitySettings
 from persyn_kedro.foundations.settings.models import ModelSettings, Think
-from persyn_kedro.foundations.settings.steps import LabelSettings, QualitySettings
 from persyn_kedro.foundations.tables import schemas
 from tests.support.tables import sft_rows
 

@@ -27,7 +27,7 @@ from persyn_kedro.foundations.progress import step
 from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
-from persyn_kedro.foundations.settings.steps import LoraSettings, SftSettings
+from persyn_kedro.foundations.settings.student import LoraSettings, SftSettings
 from tests.support.processes import imported_ahead, is_running
 
 # In batches of 3, the last of an epoch has one row: one of two ranks gets none.

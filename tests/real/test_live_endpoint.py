@@ -20,7 +20,9 @@ from persyn_kedro.domain import teachers
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers import Recipe
 from persyn_kedro.foundations.models.resolve import resolve_model
-from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 from tests.support import guides
 
 pytestmark = [

@@ -16,7 +16,9 @@ from persyn_kedro.foundations.models.resolve import resolve_model
 from persyn_kedro.foundations.processes import target as cluster
 from persyn_kedro.foundations.processes.child import run_in_child
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
-from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 from tests.support.clock import DATED
 
 pytestmark = [

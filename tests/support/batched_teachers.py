@@ -7,13 +7,10 @@ from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers import Ledger
 from persyn_kedro.domain.teachers.recipe import Recipe, make_recipes
 from persyn_kedro.foundations.models.resolve import resolve_model
-from persyn_kedro.foundations.settings.models import (
-    Budget,
-    EngineSettings,
-    Models,
-    ModelSettings,
-    Teachers,
-)
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.spending import Budget
+from persyn_kedro.foundations.settings.teachers import Teachers
 from tests.support.batch_server import Service
 from tests.support.hosted_teachers import wanted
 

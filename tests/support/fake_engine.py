@@ -10,7 +10,9 @@ from persyn_kedro.domain.engines import registry
 from persyn_kedro.domain.engines.base import Engine, Generation, Request
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 
 PROMPTS = [(f"id{number}", f"prompt {number}") for number in range(5)]
 ENGINE = EngineSettings(name="transformers", chunk_size=2)

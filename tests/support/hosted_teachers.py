@@ -2,7 +2,8 @@
 
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
-from persyn_kedro.foundations.settings.models import ModelSettings, SamplingSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 from tests.support.endpoint import Endpoint
 
 KEY = "sk-very-secret"

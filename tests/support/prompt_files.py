@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from persyn_kedro.domain.prompts.sources import read_rows
-from persyn_kedro.foundations.settings.steps import PromptSource
+from persyn_kedro.foundations.settings.prepare import PromptSource
 
 KINDS = ["json", "jsonl", "csv", "parquet"]
 PACKED = ["", ".gz", ".zst"]

@@ -7,7 +7,7 @@ from typing import Any
 from persyn_kedro.domain.engines.replies.completions import Answer
 from persyn_kedro.domain.engines.replies.refusals import Refusal
 from persyn_kedro.domain.engines.replies.reply import read_reply
-from persyn_kedro.foundations.settings.models import EndpointSettings
+from persyn_kedro.foundations.settings.endpoint import EndpointSettings
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 

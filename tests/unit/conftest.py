@@ -29,6 +29,7 @@ def pure(
     """Refuse what belongs in tests/integration; no cache that other tests filled may help."""
     global _in_a_unit_test
     monkeypatch.setenv("PERSYN_CACHE", str(tmp_path_factory.getbasetemp() / "no_cache"))
+    monkeypatch.setattr(random, "make_random_model", _no_random_model)
     if models := sys.modules.get("transformers.modeling_utils"):
         monkeypatch.setattr(models.PreTrainedModel, "__init__", _no_model)
     _in_a_unit_test = True
@@ -38,6 +39,11 @@ def pure(
 
 def _no_model(model: Any, *arguments: Any, **more: Any) -> None:
     raise AssertionError(f"A unit test must be pure, but this one makes a {type(model).__name__}.")
+
+
+# Also where no other test of the process has imported Transformers yet.
+def _no_random_model(directory: Path, kind: str, seed: int) -> None:
+    raise AssertionError(f"A unit test must be pure, but this one makes a random {kind} model.")
 
 
 @pytest.fixture

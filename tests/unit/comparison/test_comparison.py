@@ -13,7 +13,7 @@ from persyn_kedro.domain.comparison.students import compare_students, verdicts
 from persyn_kedro.domain.intervals.bootstrap import mean_over_prompts
 from persyn_kedro.domain.intervals.two_way import certainty
 from persyn_kedro.foundations.settings.experiments import CompareSettings
-from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.tables import schemas
 
 SETTINGS = CompareSettings(resamples=4000)

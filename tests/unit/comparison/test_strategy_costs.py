@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from persyn_kedro.domain.comparison.strategies.costs import price_strategies, strategy_tokens
-from persyn_kedro.foundations.settings.models import Teachers, TeacherSettings
+from persyn_kedro.foundations.settings.teachers import Teachers, TeacherSettings
 from persyn_kedro.foundations.tables import schemas
 
 

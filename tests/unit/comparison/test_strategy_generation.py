@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from persyn_kedro.domain.comparison.strategies import rules
 from persyn_kedro.domain.comparison.strategies.generation import generate_side_by_side
-from persyn_kedro.foundations.settings.steps import GenerateSettings
+from persyn_kedro.foundations.settings.generate import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
 from tests.support.tables import prompts_of
 

@@ -6,7 +6,8 @@ import pytest
 
 from persyn_kedro.domain.engines.arguments import body_of, extra_headers, secrets
 from persyn_kedro.domain.engines.base import Request
-from persyn_kedro.foundations.settings.models import ModelSettings, SamplingSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 
 ALWAYS = {"model": "m", "messages": [{"role": "user", "content": "2+2?"}]}
 PLAIN = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 512, "seed": 5}

@@ -15,7 +15,8 @@ from persyn_kedro.domain.engines.concurrency import AdaptiveLimit
 from persyn_kedro.domain.engines.replies.completions import Answer
 from persyn_kedro.domain.engines.replies.refusals import Refusal
 from persyn_kedro.domain.engines.retries import Asker
-from persyn_kedro.foundations.settings.models import EndpointSettings, SamplingSettings
+from persyn_kedro.foundations.settings.endpoint import EndpointSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 
 SECONDS = 1.0  # per answer, and what the server asks to wait
 

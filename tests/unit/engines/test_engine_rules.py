@@ -13,7 +13,9 @@ from persyn_kedro.domain.engines.openai import OpenAIEngine
 from persyn_kedro.domain.engines.turns import Prepared, Turns
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
-from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 
 
 class WordTokenizer:

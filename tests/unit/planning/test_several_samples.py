@@ -10,7 +10,8 @@ from persyn_kedro.domain.routers.assignment import with_pool
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import make_recipes, pool_identity
 from persyn_kedro.foundations.models.resolve import resolve_models
-from persyn_kedro.foundations.settings.models import SamplingSettings, Teachers
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
+from persyn_kedro.foundations.settings.teachers import Teachers
 from tests.support.tables import dataset
 from tests.unit.planning.test_planning import IDS, by_place, prompts, store_answers, work
 

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pytest
 
-from persyn_kedro.foundations.settings.models import Teachers
-from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.settings.label import LabelSettings
+from persyn_kedro.foundations.settings.teachers import Teachers
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.pipelines.label import nodes as label_nodes
 

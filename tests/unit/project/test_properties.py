@@ -15,7 +15,8 @@ from persyn_kedro.domain.routers.assignment import assignments, ranked_teachers
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import as_unicode
-from persyn_kedro.foundations.settings.steps import LabelSettings, PrepareSettings, PromptSource
+from persyn_kedro.foundations.settings.label import LabelSettings
+from persyn_kedro.foundations.settings.prepare import PrepareSettings, PromptSource
 from persyn_kedro.foundations.tables import schemas
 
 TEXT = st.text(max_size=40)

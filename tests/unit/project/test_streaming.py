@@ -19,8 +19,10 @@ from persyn_kedro.domain.routers.assignment import assignments
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.domain.training_set import merge
-from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
-from persyn_kedro.foundations.settings.steps import PrepareSettings, PromptSource
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.prepare import PrepareSettings, PromptSource
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.messages import PROMPT
 from persyn_kedro.foundations.tables.rows import TableRows, read_blocks

@@ -27,7 +27,7 @@ from persyn_kedro.foundations.prompts.conversation import (
     prompt_id_of,
     with_system,
 )
-from persyn_kedro.foundations.settings.steps import PrepareSettings, PromptSource
+from persyn_kedro.foundations.settings.prepare import PrepareSettings, PromptSource
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.messages import columns_of, prompts_of
 from persyn_kedro.foundations.tables.rows import PromptColumns, texts_alone

@@ -12,7 +12,7 @@ from persyn_kedro.domain.prompts import sources
 from persyn_kedro.domain.prompts.prepare import prepare_prompts, split_prompts
 from persyn_kedro.domain.prompts.sources import read_rows
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.steps import PrepareSettings, PromptSource
+from persyn_kedro.foundations.settings.prepare import PrepareSettings, PromptSource
 
 
 def settings(**values: float) -> PrepareSettings:

@@ -9,7 +9,7 @@ from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from persyn_kedro.domain.prompts.prepare import prepare_prompts
 from persyn_kedro.foundations.models.identities import source_identity
-from persyn_kedro.foundations.settings.steps import PromptSource
+from persyn_kedro.foundations.settings.prepare import PromptSource
 from tests.support.prompt_files import KINDS, PACKED, ROWS, content, fill, packed, pairs, read
 
 

@@ -16,7 +16,7 @@ from persyn_kedro.domain.quality.own_function import function_scores
 from persyn_kedro.domain.stores.tables import QualityStore
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.settings.steps import QualitySettings
+from persyn_kedro.foundations.settings.label import QualitySettings
 from persyn_kedro.foundations.storage.paths import place
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.references import accepted, reference_texts, spoken, stored

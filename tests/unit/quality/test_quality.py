@@ -13,8 +13,8 @@ from persyn_kedro.domain.quality import checking, exact_answer
 from persyn_kedro.domain.quality.exact_answer import exact_answer_quality, extract_answer
 from persyn_kedro.domain.stores.tables import QualityStore
 from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.settings.label import QualitySettings
 from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.settings.steps import QualitySettings
 from persyn_kedro.foundations.tables import schemas
 
 

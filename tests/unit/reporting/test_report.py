@@ -15,8 +15,8 @@ from persyn_kedro.domain.reporting.summary import build_summary
 from persyn_kedro.domain.reporting.terminal import terminal_table
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.domain.student.evaluate import accuracy_summary, nll_summary
-from persyn_kedro.foundations.settings.models import Teachers, TeacherSettings
-from persyn_kedro.foundations.settings.steps import GenerateSettings
+from persyn_kedro.foundations.settings.generate import GenerateSettings
+from persyn_kedro.foundations.settings.teachers import Teachers, TeacherSettings
 from persyn_kedro.foundations.tables import schemas
 from tests.support.tables import dataset
 

@@ -13,7 +13,7 @@ from persyn_kedro.domain.rewards.reward import (
     tell_apart,
 )
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.tables.schemas import REWARDS
 
 TEACHERS = ["a", "b", "c"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from persyn_kedro.domain.rewards.reward import compute_rewards
 from persyn_kedro.domain.rewards.samples import best_samples
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.tables import schemas
 from tests.support.tables import dataset
 

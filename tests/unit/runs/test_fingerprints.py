@@ -9,24 +9,17 @@ from kedro.pipeline import Pipeline
 
 from persyn_kedro.domain.quality import checking
 from persyn_kedro.foundations.models import identities
+from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
+from persyn_kedro.foundations.settings.generate import GenerateSettings
+from persyn_kedro.foundations.settings.label import LabelSettings, QualitySettings
 from persyn_kedro.foundations.settings.marks import hand, lasting, step
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    Models,
-    ModelSettings,
-    Teachers,
-    TeacherSettings,
-)
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.prepare import PrepareSettings
 from persyn_kedro.foundations.settings.read import read_settings
 from persyn_kedro.foundations.settings.references import models_named, own_code_named
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
-from persyn_kedro.foundations.settings.steps import (
-    GenerateSettings,
-    LabelSettings,
-    PrepareSettings,
-    QualitySettings,
-)
+from persyn_kedro.foundations.settings.teachers import Teachers, TeacherSettings
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs.fingerprints import difference, fingerprint, reading
 from persyn_kedro.runs.records import settings_of

@@ -14,6 +14,7 @@ from persyn_kedro.runs.template_checks import check_templates
 from tests.support.settings import SHORTEST
 from tests.support.talks import STRICT
 
+pytestmark = pytest.mark.usefixtures("only_tokenizers")
 JUDGED = {"quality": {"kind": "reward_model", "model": "strict"}}
 TALK = [{"role": role, "content": "What is 2 plus 1?"} for role in ("user", "tool", "user")]
 

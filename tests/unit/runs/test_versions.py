@@ -21,10 +21,11 @@ from persyn_kedro.domain.quality import checking, reward_model
 from persyn_kedro.domain.router_comparison.fitting import Fitting
 from persyn_kedro.domain.routers import registry
 from persyn_kedro.domain.student import sft
+from persyn_kedro.foundations.settings.label import QualitySettings
 from persyn_kedro.foundations.settings.marks import lasting, step, step_of
 from persyn_kedro.foundations.settings.read import read_settings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
-from persyn_kedro.foundations.settings.steps import QualitySettings, SftSettings
+from persyn_kedro.foundations.settings.student import SftSettings
 from persyn_kedro.pipeline_registry import MAKERS
 from persyn_kedro.runs import fingerprints
 from persyn_kedro.runs.records import settings_of

@@ -9,14 +9,10 @@ from persyn_kedro.domain.teachers.recipe import make_recipes
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.identities import model_identity
 from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.settings.endpoint import EndpointSettings
 from persyn_kedro.foundations.settings.marks import lasting
-from persyn_kedro.foundations.settings.models import (
-    EndpointSettings,
-    Models,
-    ModelSettings,
-    Teachers,
-    check_sampling,
-)
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.teachers import Teachers, check_sampling
 
 HOST = {"url": "http://h/v1", "model": "m"}
 

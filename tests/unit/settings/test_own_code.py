@@ -14,8 +14,8 @@ from persyn_kedro.domain.routers.registry import load_router
 from persyn_kedro.domain.routers.saving import write_description
 from persyn_kedro.domain.stores.tables import QualityStore
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.settings.label import LabelSettings, QualitySettings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
-from persyn_kedro.foundations.settings.steps import LabelSettings, QualitySettings
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.pipelines.label import nodes
 from persyn_kedro.runs import fingerprints

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.settings.generate import GenerateSettings, check_samples
+from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.marks import lasting, step
-from persyn_kedro.foundations.settings.models import Models, Teachers
+from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.read import read_settings
-from persyn_kedro.foundations.settings.steps import GenerateSettings, LabelSettings, check_samples
+from persyn_kedro.foundations.settings.teachers import Teachers
 from persyn_kedro.runs.fingerprints import reading
 from tests.support.settings import SHORTEST
 

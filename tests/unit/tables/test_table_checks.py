@@ -13,7 +13,7 @@ from persyn_kedro.domain.rewards.reward import compute_rewards
 from persyn_kedro.domain.routers.assignment import with_pool
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.registry import COLUMNS
 from persyn_kedro.foundations.tables.rows import TableRows, read_blocks

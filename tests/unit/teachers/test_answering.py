@@ -9,7 +9,8 @@ from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import make_recipes
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.progress import step
-from persyn_kedro.foundations.settings.models import EngineSettings, Teachers
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.teachers import Teachers
 from tests.support.fake_engine import ENGINE, PROMPTS, answer, model, recipe
 
 

@@ -12,7 +12,7 @@ from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers import Ledger
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.progress import step
-from persyn_kedro.foundations.settings.models import Budget
+from persyn_kedro.foundations.settings.spending import Budget
 from persyn_kedro.foundations.tables.schemas import unsettled_rows
 from tests.support.fake_engine import ENGINE, PROMPTS, answer, answer_by, recipe
 

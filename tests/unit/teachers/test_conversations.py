@@ -17,14 +17,12 @@ from persyn_kedro.domain.teachers.recipe import make_recipes
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.prompts.conversation import Message, as_prompt, prompt_id_of
+from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.marks import lasting
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    SamplingSettings,
-    StudentSettings,
-    Teachers,
-)
-from persyn_kedro.foundations.settings.steps import EvaluateSettings, PrepareSettings
+from persyn_kedro.foundations.settings.prepare import PrepareSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
+from persyn_kedro.foundations.settings.student import EvaluateSettings, StudentSettings
+from persyn_kedro.foundations.settings.teachers import Teachers
 from persyn_kedro.foundations.tables.messages import columns_of
 from tests.support.fake_engine import answer, model, recipe
 from tests.support.talks import OPENAI, TALK, USER

@@ -12,7 +12,9 @@ from persyn_kedro.domain.teachers.import_answers import import_responses
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.settings.models import EngineSettings, ModelSettings, SamplingSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 
 
 def recipe(teacher: str, weights_id: str) -> Recipe:

@@ -9,9 +9,11 @@ from persyn_kedro.domain.teachers.requests import by_model, requests_for
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.models.identities import model_identity
 from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.marks import lasting
-from persyn_kedro.foundations.settings.models import EngineSettings, Models, Teachers
-from persyn_kedro.foundations.settings.steps import EvaluateSettings
+from persyn_kedro.foundations.settings.models import Models
+from persyn_kedro.foundations.settings.student import EvaluateSettings
+from persyn_kedro.foundations.settings.teachers import Teachers
 
 FAR = {"url": "http://h/v1", "model": "m"}
 MODELS: dict[str, Any] = {

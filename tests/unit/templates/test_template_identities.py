@@ -12,10 +12,11 @@ from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.models.identities import model_identity
 from persyn_kedro.foundations.models.resolve import resolve_model
-from persyn_kedro.foundations.settings.models import ModelSettings, SamplingSettings
+from persyn_kedro.foundations.settings.label import QualitySettings
+from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.read import read_settings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
-from persyn_kedro.foundations.settings.steps import QualitySettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 from persyn_kedro.runs.pool_checks import check_pool
 from tests.support.clock import DATED
 from tests.support.settings import SHORTEST

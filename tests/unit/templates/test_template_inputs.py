@@ -11,8 +11,9 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.load import load_tokenizer
 from persyn_kedro.foundations.models.rendering import render_prompt
 from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
-from persyn_kedro.foundations.settings.models import ModelSettings, SamplingSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.read import read_settings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs import preflight as run_checks
 from tests.support.settings import SHORTEST

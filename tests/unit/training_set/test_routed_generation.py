@@ -19,8 +19,9 @@ from persyn_kedro.domain.training_set.checking import EXACT, quality_checker
 from persyn_kedro.domain.training_set.merge import is_trainable, trainable_text
 from persyn_kedro.domain.training_set.routed import routed_rounds
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.settings.models import ModelSettings, SamplingSettings
-from persyn_kedro.foundations.settings.steps import GenerateSettings
+from persyn_kedro.foundations.settings.generate import GenerateSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 from persyn_kedro.foundations.tables import schemas
 from tests.support.tables import dataset, prompts_of, sft_rows
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from persyn_kedro.domain.training_set.routed import routed_rounds
-from persyn_kedro.foundations.settings.steps import GenerateSettings
+from persyn_kedro.foundations.settings.generate import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
 from tests.support.tables import prompts_of, sft_rows
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from persyn_kedro.domain.benchmarks.bars import tell_bars
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id
+from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
-from persyn_kedro.foundations.settings.models import EngineSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel

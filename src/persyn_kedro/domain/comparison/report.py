@@ -15,7 +15,7 @@ from persyn_kedro.domain.comparison.strategies.allocation import (
 )
 from persyn_kedro.domain.comparison.students import compare_students, verdicts
 from persyn_kedro.foundations.settings.experiments import CompareSettings
-from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.settings.label import LabelSettings
 
 VERSION = 1  # raise it when the same inputs give another result
 

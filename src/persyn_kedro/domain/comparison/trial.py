@@ -23,7 +23,7 @@ from persyn_kedro.foundations.processes.ranks import run_in_ranks
 from persyn_kedro.foundations.processes.target import current
 from persyn_kedro.foundations.prompts.conversation import as_json
 from persyn_kedro.foundations.settings.models import Models
-from persyn_kedro.foundations.settings.steps import SftSettings
+from persyn_kedro.foundations.settings.student import SftSettings
 
 VERSION = 1  # raise it when the same inputs give another result
 

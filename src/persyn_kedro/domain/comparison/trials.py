@@ -21,7 +21,7 @@ from persyn_kedro.domain.student.test_set import STUDENT
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import ResolvedModel
-from persyn_kedro.foundations.settings.steps import QualitySettings
+from persyn_kedro.foundations.settings.label import QualitySettings
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.messages import prompt_of
 

@@ -4,7 +4,8 @@ import os
 from typing import Any
 
 from persyn_kedro.domain.engines.base import Request
-from persyn_kedro.foundations.settings.models import EndpointSettings, ModelSettings
+from persyn_kedro.foundations.settings.endpoint import EndpointSettings
+from persyn_kedro.foundations.settings.models import ModelSettings
 
 # Not in OpenAI's own API, but in vLLM's and others': not sent if they have these values.
 NO_CHANGE = {"top_k": 0, "repetition_penalty": 1.0}

@@ -11,7 +11,7 @@ from persyn_kedro.domain.engines.base import Generation, Request
 from persyn_kedro.domain.engines.concurrency import AdaptiveLimit
 from persyn_kedro.domain.engines.retries import Asker
 from persyn_kedro.domain.engines.transport import Transport, allow_open_files
-from persyn_kedro.foundations.settings.models import EndpointSettings
+from persyn_kedro.foundations.settings.endpoint import EndpointSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.prompts.conversation import Prompt, SystemOrder, as_rows, with_system
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
-from persyn_kedro.foundations.settings.models import EngineSettings, SamplingSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.domain.stores.jobs import JobStore

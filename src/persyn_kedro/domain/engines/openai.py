@@ -8,7 +8,7 @@ from persyn_kedro.domain.engines.base import Generation, Request
 from persyn_kedro.domain.engines.hosted import HostedEngine
 from persyn_kedro.foundations.processes.child import check_stopped
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
-from persyn_kedro.foundations.settings.models import EngineSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel

@@ -17,7 +17,8 @@ from persyn_kedro.domain.engines.turns import Prepared, Turns
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.models.resolve import here
 from persyn_kedro.foundations.processes.ray.cluster import connect, reachable
-from persyn_kedro.foundations.settings.models import EngineSettings, SamplingSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel

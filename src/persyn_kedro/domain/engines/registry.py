@@ -10,7 +10,7 @@ from persyn_kedro.domain.engines.ray import PluginOnRay, TransformersOnRay, Vllm
 from persyn_kedro.domain.engines.transformers import TransformersEngine
 from persyn_kedro.domain.engines.vllm import VllmEngine
 from persyn_kedro.foundations.processes import target as cluster
-from persyn_kedro.foundations.settings.models import EngineSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.plugins import is_own
 
 if TYPE_CHECKING:

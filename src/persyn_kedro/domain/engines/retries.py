@@ -13,7 +13,8 @@ from persyn_kedro.domain.engines.replies.completions import Answer
 from persyn_kedro.domain.engines.replies.refusals import Refusal
 from persyn_kedro.domain.engines.replies.reply import read_reply
 from persyn_kedro.domain.engines.transport import Transport
-from persyn_kedro.foundations.settings.models import EndpointSettings, SamplingSettings
+from persyn_kedro.foundations.settings.endpoint import EndpointSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel

@@ -9,7 +9,7 @@ from persyn_kedro.domain.engines.base import Generation, Request, failed
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import rendering
 from persyn_kedro.foundations.prompts.conversation import from_rows, with_system
-from persyn_kedro.foundations.settings.models import EngineSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from persyn_kedro.domain.engines.base import Engine, Generation, Request, failed
 from persyn_kedro.domain.engines.turns import Prepared, Turns
 from persyn_kedro.foundations import progress
-from persyn_kedro.foundations.settings.models import EngineSettings, SamplingSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel

@@ -18,15 +18,14 @@ from persyn_kedro.domain.export.origins import (
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.identities import source_identity
 from persyn_kedro.foundations.models.resolve import identify_weights
-from persyn_kedro.foundations.settings.models import Models, StudentSettings, Teachers, thinks_of
+from persyn_kedro.foundations.settings.generate import GenerateSettings
+from persyn_kedro.foundations.settings.label import LabelSettings
+from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.plugins import is_own
+from persyn_kedro.foundations.settings.prepare import PrepareSettings, PromptSource
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
-from persyn_kedro.foundations.settings.steps import (
-    GenerateSettings,
-    LabelSettings,
-    PrepareSettings,
-    PromptSource,
-)
+from persyn_kedro.foundations.settings.student import StudentSettings
+from persyn_kedro.foundations.settings.teachers import Teachers, thinks_of
 
 SEVERAL = "several, listed in the card"
 _ROW_SYSTEM = {"row": "is used in its place", "teacher": "is left out"}  # the default is not said

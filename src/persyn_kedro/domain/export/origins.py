@@ -15,7 +15,7 @@ from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.storage.prompt_files import kind_of
 
 if TYPE_CHECKING:
-    from persyn_kedro.foundations.settings.steps import PromptSource
+    from persyn_kedro.foundations.settings.prepare import PromptSource
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from persyn_kedro.domain.export.markdown import code, table
 from persyn_kedro.domain.reporting import formatting as figures
 from persyn_kedro.foundations.models.rendering import render
 from persyn_kedro.foundations.models.resolve import ResolvedModel
-from persyn_kedro.foundations.settings.steps import SftSettings
+from persyn_kedro.foundations.settings.student import SftSettings
 from persyn_kedro.foundations.templates.fixed_date import CLOCK
 
 TAGS = ["sft", "trl", "distillation", "persyn"]

@@ -15,8 +15,8 @@ from persyn_kedro.foundations.models.rendering import reading, visible_text
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.processes.map_blocks import spread
 from persyn_kedro.foundations.prompts.conversation import Prompt
+from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.models import Think
-from persyn_kedro.foundations.settings.steps import LabelSettings
 from persyn_kedro.foundations.tables import schemas
 
 BLOCK = 64  # responses scored and stored together

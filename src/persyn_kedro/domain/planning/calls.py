@@ -16,7 +16,9 @@ from persyn_kedro.domain.teachers.recipe import Recipe, make_recipes
 from persyn_kedro.domain.teachers.requests import answered_prompts
 from persyn_kedro.foundations.models.resolve import ResolvedModel, find_model, identify_weights
 from persyn_kedro.foundations.prompts.conversation import Prompt
-from persyn_kedro.foundations.settings.models import EngineSettings, Models, Teachers
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.models import Models
+from persyn_kedro.foundations.settings.teachers import Teachers
 from persyn_kedro.foundations.tables.schemas import PLAN
 
 LABEL, GENERATE, EVALUATE = "label", "generate", "evaluate"

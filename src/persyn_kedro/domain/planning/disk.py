@@ -5,7 +5,7 @@ from typing import Any
 
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.settings.models import Models
-from persyn_kedro.foundations.settings.steps import SftSettings
+from persyn_kedro.foundations.settings.student import SftSettings
 
 BYTES_A_TOKEN = 5  # approximate, for an answer's text and its row
 COPIES = 3  # an answer is in the store, its step's table and the training set

@@ -26,13 +26,11 @@ from persyn_kedro.domain.student.test_set import student_recipe
 from persyn_kedro.domain.teachers.recipe import pool_identity
 from persyn_kedro.domain.teachers.requests import answered_prompts
 from persyn_kedro.foundations.models.resolve import resolve_models
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    Models,
-    StudentSettings,
-    Teachers,
-)
-from persyn_kedro.foundations.settings.steps import EvaluateSettings, GenerateSettings, SftSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.generate import GenerateSettings
+from persyn_kedro.foundations.settings.models import Models
+from persyn_kedro.foundations.settings.student import EvaluateSettings, SftSettings, StudentSettings
+from persyn_kedro.foundations.settings.teachers import Teachers
 from persyn_kedro.foundations.tables.schemas import PLAN
 
 

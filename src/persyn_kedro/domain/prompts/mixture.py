@@ -14,7 +14,7 @@ from persyn_kedro.domain.prompts.prepare import prepare_prompts
 from persyn_kedro.domain.prompts.records import Row
 from persyn_kedro.domain.prompts.sources import read_rows
 from persyn_kedro.foundations.hashing import unit_draw
-from persyn_kedro.foundations.settings.steps import NamedSource, PrepareSettings
+from persyn_kedro.foundations.settings.prepare import NamedSource, PrepareSettings
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.rows import BLOCK
 from persyn_kedro.foundations.tables.seen_keys import SeenKeys

@@ -10,7 +10,7 @@ import pyarrow as pa
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import unit_draw
 from persyn_kedro.foundations.prompts.conversation import prompt_id_of
-from persyn_kedro.foundations.settings.steps import PrepareSettings
+from persyn_kedro.foundations.settings.prepare import PrepareSettings
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.messages import prompt_of
 from persyn_kedro.foundations.tables.rows import BLOCK

@@ -13,7 +13,7 @@ from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.models.hub import hub_commit
 from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.base import MAX_SEED
-from persyn_kedro.foundations.settings.steps import PromptSource, TaskSettings
+from persyn_kedro.foundations.settings.prepare import PromptSource, TaskSettings
 from persyn_kedro.foundations.storage.paths import is_there, place
 from persyn_kedro.foundations.storage.prompt_files import PromptFile, kind_of, prompt_files
 from persyn_kedro.foundations.tables import references, schemas

@@ -21,9 +21,9 @@ from persyn_kedro.foundations.hashing import settings_id, text_id
 from persyn_kedro.foundations.models.rendering import reading, visible_text
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.processes.map_blocks import flat, spread
+from persyn_kedro.foundations.settings.label import LabelSettings, QualitySettings
 from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.settings.plugins import code_identity, is_own
-from persyn_kedro.foundations.settings.steps import LabelSettings, QualitySettings
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.messages import prompt_of
 from persyn_kedro.foundations.tables.references import accepted

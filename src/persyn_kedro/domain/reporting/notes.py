@@ -1,9 +1,11 @@
 """Notes about labels and pool for the report's readers."""
 
 from persyn_kedro.foundations.models.resolve import identify_weights
-from persyn_kedro.foundations.settings.models import Models, StudentSettings, Teachers
+from persyn_kedro.foundations.settings.label import LabelSettings
+from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.plugins import is_own
-from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.settings.student import StudentSettings
+from persyn_kedro.foundations.settings.teachers import Teachers
 
 
 def label_notes(label: LabelSettings) -> list[str]:

@@ -9,8 +9,9 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.prompts.select import ANSWERED, CALIBRATION, select_ids
 from persyn_kedro.domain.rewards.noise import sampling_noise, spread_within
-from persyn_kedro.foundations.settings.models import Teachers
-from persyn_kedro.foundations.settings.steps import GenerateSettings, LabelSettings, draws_several
+from persyn_kedro.foundations.settings.generate import GenerateSettings, draws_several
+from persyn_kedro.foundations.settings.label import LabelSettings
+from persyn_kedro.foundations.settings.teachers import Teachers
 
 VERSION = 4  # raise it when the same inputs give another result
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 from persyn_kedro.domain.training_set.merge import trainable_text
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import unit_draw
+from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.models import Think
-from persyn_kedro.foundations.settings.steps import LabelSettings
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.messages import PROMPT
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.rewards.samples import Samples, read_samples
-from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.tables.schemas import REWARDS
 
 VERSION = 1  # raise it when the same inputs give another result

@@ -11,7 +11,7 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.learnability.signals import learnability, signal_of
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.steps import LabelSettings
+from persyn_kedro.foundations.settings.label import LabelSettings
 
 Row = Mapping[str, Any]
 Place = tuple[int, int, int]  # prompt, teacher, sample

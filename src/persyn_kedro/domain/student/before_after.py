@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model, resolve_models
-from persyn_kedro.foundations.settings.models import Models, ModelSettings, StudentSettings
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.student import StudentSettings
 
 
 def untrained(models: Models, student: StudentSettings) -> ResolvedModel:

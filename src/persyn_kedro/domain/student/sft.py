@@ -21,7 +21,7 @@ from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.processes.ranks import Group, group
 from persyn_kedro.foundations.progress.training import train
 from persyn_kedro.foundations.prompts.conversation import Prompt
-from persyn_kedro.foundations.settings.steps import LoraSettings, SftSettings
+from persyn_kedro.foundations.settings.student import LoraSettings, SftSettings
 from persyn_kedro.foundations.storage.checkpoints import checkpoints_of
 
 VERSION = 1  # raise it when the same inputs give another result

@@ -11,8 +11,8 @@ from persyn_kedro.domain.teachers.client import answer
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.prompts.conversation import SystemOrder, own_system
-from persyn_kedro.foundations.settings.models import EngineSettings, StudentSettings
-from persyn_kedro.foundations.settings.steps import EvaluateSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.student import EvaluateSettings, StudentSettings
 from persyn_kedro.foundations.tables.messages import prompt_of
 
 STUDENT = "student"  # the `teacher` of its own answers

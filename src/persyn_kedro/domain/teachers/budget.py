@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from threading import Condition
 from typing import TYPE_CHECKING, Any
 
-from persyn_kedro.foundations.settings.models import Budget
+from persyn_kedro.foundations.settings.spending import Budget
 
 if TYPE_CHECKING:
     from persyn_kedro.domain.engines.base import Generation, Request

@@ -15,7 +15,7 @@ from persyn_kedro.domain.teachers.requests import TeacherRequests, Wanted, by_mo
 from persyn_kedro.domain.teachers.result import results_of, with_texts
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError, Waiting
-from persyn_kedro.foundations.settings.models import EngineSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.tables.memory import give_back
 from persyn_kedro.foundations.tables.schemas import RESPONSES, unsettled_rows, with_unsettled
 

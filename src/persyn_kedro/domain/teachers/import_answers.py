@@ -10,7 +10,7 @@ from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.prompts.conversation import prompt_id_of
-from persyn_kedro.foundations.settings.models import MAX_SAMPLES
+from persyn_kedro.foundations.settings.teachers import MAX_SAMPLES
 from persyn_kedro.foundations.storage.paths import Place, is_there, one_sentence_of
 
 COLUMNS = ("prompt", "teacher", "response")

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any
 from persyn_kedro.foundations.hashing import settings_id, text_id
 from persyn_kedro.foundations.models.resolve import resolve_models
 from persyn_kedro.foundations.prompts.conversation import SystemOrder
-from persyn_kedro.foundations.settings.models import (
-    Budget,
-    Models,
-    Prices,
-    SamplingSettings,
-    Teachers,
-)
+from persyn_kedro.foundations.settings.models import Models
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
+from persyn_kedro.foundations.settings.spending import Budget, Prices
+from persyn_kedro.foundations.settings.teachers import Teachers
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel

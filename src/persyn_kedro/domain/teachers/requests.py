@@ -17,7 +17,7 @@ from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.hashing import seed_for
 from persyn_kedro.foundations.prompts.conversation import Prompt
-from persyn_kedro.foundations.settings.models import EngineSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.tables.memory import give_back
 from persyn_kedro.foundations.tables.schemas import STORED_OUTCOMES, WORD
 

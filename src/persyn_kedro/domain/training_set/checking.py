@@ -9,8 +9,8 @@ from persyn_kedro.domain.quality.checking import check_quality, stored_quality
 from persyn_kedro.domain.stores.tables import QualityStore
 from persyn_kedro.domain.training_set.routed import Check, Texts
 from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_models
+from persyn_kedro.foundations.settings.label import QualitySettings
 from persyn_kedro.foundations.settings.models import Models, Think
-from persyn_kedro.foundations.settings.steps import QualitySettings
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.rows import TableRows
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.prompts.chosen import ChosenPrompts
-from persyn_kedro.foundations.settings.steps import GenerateSettings
+from persyn_kedro.foundations.settings.generate import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
 
 VERSION = 1  # raise it when the same inputs give another result

@@ -11,7 +11,7 @@ from persyn_kedro.foundations.models.resolve import identify_weights
 from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
 from persyn_kedro.foundations.settings.marks import lasting
 from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.settings.steps import PromptSource
+from persyn_kedro.foundations.settings.prepare import PromptSource
 from persyn_kedro.foundations.storage.prompt_files import files_content
 
 _SOURCE = set("zoo hub revision local gguf random random_seed".split())

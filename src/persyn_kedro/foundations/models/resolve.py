@@ -13,7 +13,8 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.files import check_directory, file_patterns, local_directory
 from persyn_kedro.foundations.models.hub import cached_model, hub_commit
 from persyn_kedro.foundations.models.own_templates import template_in_effect
-from persyn_kedro.foundations.settings.models import EndpointSettings, Models, ModelSettings
+from persyn_kedro.foundations.settings.endpoint import EndpointSettings
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
 from persyn_kedro.foundations.storage.cache import VERSION, file_sha256, finished, place_of
 from persyn_kedro.foundations.storage.mirror import copy_here, not_here
 

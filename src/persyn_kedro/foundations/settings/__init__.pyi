@@ -1,5 +1,6 @@
 """Typed settings, how they are read, and what a step reads of them."""
 
+from .engine import EngineSettings as EngineSettings
 from .experiments import (
     BenchmarkSettings as BenchmarkSettings,
     CompareRoutersSettings as CompareRoutersSettings,
@@ -7,18 +8,17 @@ from .experiments import (
     TrainRewardModelSettings as TrainRewardModelSettings,
 )
 from .export import ExportSettings as ExportSettings
-from .marks import hand as hand, lasting as lasting, step as step, step_of as step_of
-from .models import (
-    EngineSettings as EngineSettings,
-    Models as Models,
-    ModelSettings as ModelSettings,
-    StudentSettings as StudentSettings,
-    Teachers as Teachers,
-    check_sampling as check_sampling,
-    thinks_of as thinks_of,
+from .generate import (
+    GenerateSettings as GenerateSettings,
+    check_samples as check_samples,
+    draws_several as draws_several,
 )
+from .label import LabelSettings as LabelSettings, QualitySettings as QualitySettings
+from .marks import hand as hand, lasting as lasting, step as step, step_of as step_of
+from .models import Models as Models, ModelSettings as ModelSettings
 from .needs import Needs as Needs
 from .plugins import code_identity as code_identity, is_own as is_own
+from .prepare import PrepareSettings as PrepareSettings, PromptSource as PromptSource
 from .read import (
     GROUPS as GROUPS,
     Settings as Settings,
@@ -26,19 +26,14 @@ from .read import (
     read_settings as read_settings,
 )
 from .references import models_named as models_named, own_code_named as own_code_named
+from .route import RouteSettings as RouteSettings
 from .routers import (
     TrainRouterSettings as TrainRouterSettings,
     settings_of_kind as settings_of_kind,
 )
-from .steps import (
+from .student import (
     EvaluateSettings as EvaluateSettings,
-    GenerateSettings as GenerateSettings,
-    LabelSettings as LabelSettings,
-    PrepareSettings as PrepareSettings,
-    PromptSource as PromptSource,
-    QualitySettings as QualitySettings,
-    RouteSettings as RouteSettings,
     SftSettings as SftSettings,
-    check_samples as check_samples,
-    draws_several as draws_several,
+    StudentSettings as StudentSettings,
 )
+from .teachers import Teachers as Teachers, check_sampling as check_sampling, thinks_of as thinks_of

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Group
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
-from persyn_kedro.foundations.settings.steps import SftSettings
+from persyn_kedro.foundations.settings.student import SftSettings
 
 WORDS = ("auto", "local")  # accepted instead of an address
 

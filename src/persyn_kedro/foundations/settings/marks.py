@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, RootModel
 
 from persyn_kedro.foundations.settings.base import IF_SET, NO_EFFECT
+from persyn_kedro.foundations.settings.generate import draws_several
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.references import models_named
-from persyn_kedro.foundations.settings.steps import draws_several
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.base import MAX_SEED
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.experiments import (
     BenchmarkSettings,
     CompareRoutersSettings,
@@ -16,22 +17,15 @@ from persyn_kedro.foundations.settings.experiments import (
     TrainRewardModelSettings,
 )
 from persyn_kedro.foundations.settings.export import ExportSettings
-from persyn_kedro.foundations.settings.models import (
-    EngineSettings,
-    Models,
-    StudentSettings,
-    Teachers,
-)
+from persyn_kedro.foundations.settings.generate import GenerateSettings
+from persyn_kedro.foundations.settings.label import LabelSettings
+from persyn_kedro.foundations.settings.models import Models
+from persyn_kedro.foundations.settings.prepare import PrepareSettings
 from persyn_kedro.foundations.settings.raw_values import check_values, shown, spoken
+from persyn_kedro.foundations.settings.route import RouteSettings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
-from persyn_kedro.foundations.settings.steps import (
-    EvaluateSettings,
-    GenerateSettings,
-    LabelSettings,
-    PrepareSettings,
-    RouteSettings,
-    SftSettings,
-)
+from persyn_kedro.foundations.settings.student import EvaluateSettings, SftSettings, StudentSettings
+from persyn_kedro.foundations.settings.teachers import Teachers
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from persyn_kedro.domain.rewards.reward import (
 )
 from persyn_kedro.domain.router_comparison.fitting import Fitting, Prompts, scores_of
 from persyn_kedro.domain.stores.tables import RoutingStore
+from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
-from persyn_kedro.foundations.settings.steps import LabelSettings
 from persyn_kedro.foundations.tables import schemas
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from persyn_kedro.domain.comparison.strategies.allocation import FAMILY_STRONG, RANDOM
-from persyn_kedro.foundations.settings.models import Teachers
+from persyn_kedro.foundations.settings.teachers import Teachers
 from persyn_kedro.foundations.tables import schemas
 
 

@@ -15,7 +15,7 @@ from persyn_kedro.domain.comparison.strategies.rules import Choices, choice_plac
 from persyn_kedro.domain.prompts.chosen import ChosenPrompts
 from persyn_kedro.domain.prompts.select import places_of
 from persyn_kedro.domain.training_set.routed import Answered, Check, Rounds, Wanted, routed_rounds
-from persyn_kedro.foundations.settings.steps import GenerateSettings
+from persyn_kedro.foundations.settings.generate import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
 
 # wanted -> (responses, calls), tables of schemas.RESPONSES and CALLS

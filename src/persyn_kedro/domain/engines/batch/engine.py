@@ -17,7 +17,7 @@ from persyn_kedro.domain.engines.hosted import HostedEngine, generation_of, set_
 from persyn_kedro.domain.engines.replies.completions import Answer
 from persyn_kedro.domain.engines.replies.refusals import Refusal
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
-from persyn_kedro.foundations.settings.models import EngineSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.domain.stores.jobs import Job

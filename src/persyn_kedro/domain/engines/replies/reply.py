@@ -10,7 +10,7 @@ from persyn_kedro.domain.engines.replies.completions import Answer, answer_of, f
 from persyn_kedro.domain.engines.replies.refusals import Refusal, refusal_of, too_long, web_page
 from persyn_kedro.domain.engines.replies.retry_after import wait_of, when
 from persyn_kedro.domain.engines.replies.server_words import ERRORS, words_of
-from persyn_kedro.foundations.settings.models import EndpointSettings
+from persyn_kedro.foundations.settings.endpoint import EndpointSettings
 
 
 def read_reply(

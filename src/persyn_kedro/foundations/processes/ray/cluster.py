@@ -10,7 +10,7 @@ from typing import Any
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.cluster import WORDS, ClusterSettings, host_and_port
-from persyn_kedro.foundations.settings.models import EngineSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
 
 REACH_SECONDS = 5.0
 _starting = threading.Lock()

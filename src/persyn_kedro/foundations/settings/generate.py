@@ -1,0 +1,85 @@
+"""Typed settings of the generate step."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.settings.base import IF_SET, Group
+from persyn_kedro.foundations.settings.teachers import MAX_SAMPLES, Teachers
+
+
+class GenerateSettings(Group):
+    """How many responses a prompt gets, and what to do with wrong ones and failed calls."""
+
+    verification: Literal["keep", "drop", "next_choice"] = Field(
+        "keep",
+        description="what to do with routed answers that do not match their reference",
+    )
+    max_calls: int = Field(
+        2,
+        ge=1,
+        description="next_choice only: most teachers asked per prompt, samples times each",
+    )
+    on_failure: Literal["leave_out", "next_choice"] = Field(
+        "leave_out", description="what to do with prompts that their teacher could not answer"
+    )
+    samples: Annotated[int, IF_SET] = Field(
+        1,
+        ge=1,
+        le=MAX_SAMPLES,
+        description="answers of a teacher to a prompt, at most; more than "
+        "1 need teachers with a temperature above 0",
+    )
+    keep: Annotated[Literal["first", "best", "all"], IF_SET] = Field(
+        "first",
+        description="of several answers: the first that verification accepts (they are asked for "
+        "one by one), the best by label.quality, or all",
+    )
+
+    @model_validator(mode="after")
+    def _several_are_used(self) -> "GenerateSettings":
+        rejects = self.verification != "keep" or self.on_failure == "next_choice"
+        if self.samples > 1 and self.keep == "first" and not rejects:
+            raise ValueError(
+                f"samples is {self.samples}, but keep: first takes the first answer where "
+                "verification is keep: set keep to best or all, or verification to drop"
+            )
+        return self
+
+    @property
+    def at_once(self) -> int:
+        """How many answers of one teacher to a prompt are asked for together."""
+        return 1 if self.keep == "first" else self.samples
+
+    @property
+    def judged(self) -> bool:
+        """Whether ``label.quality`` judges the answers."""
+        return self.keep == "best" and self.samples > 1
+
+
+def check_samples(teachers: Teachers, generate: GenerateSettings) -> None:
+    """Refuse several answers of a teacher that would give the same one again.
+
+    Raises:
+        PersynError: names the teacher.
+    """
+    greedy = [name for name, teacher in teachers.root.items() if teacher.greedy]
+    if generate.samples > 1 and greedy:
+        raise PersynError(
+            f"generate.samples is {generate.samples}, but teacher {greedy[0]!r} is greedy "
+            "(temperature 0) and would give the same answer each time: raise "
+            f"teachers.{greedy[0]}.sampling.temperature, or set generate.samples to 1."
+        )
+
+
+def draws_several(settings: Iterable[Any]) -> bool:
+    """Return whether these groups of settings ask a teacher for several answers to a prompt."""
+    return any(
+        isinstance(group, GenerateSettings)
+        and group.samples > 1
+        or isinstance(group, Teachers)
+        and any(teacher.samples > 1 for teacher in group.root.values())
+        for group in settings
+    )
