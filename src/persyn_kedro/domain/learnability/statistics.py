@@ -3,12 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from persyn_kedro.domain.learnability.token_scores import (
-    Passage,
-    batches,
-    check_head,
-    token_scores,
-)
+from persyn_kedro.domain.learnability.token_scores import Passage, batches, check_head, token_scores
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.models.norms_by_rows import norms_by_rows

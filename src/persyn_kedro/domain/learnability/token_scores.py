@@ -17,7 +17,7 @@ _CACHED = 2**19  # logits; 2 MiB in float32
 
 
 class Passage(NamedTuple):
-    """A prompt and what follows it, as token ids; the first ``context`` that follow are not scored."""
+    """A prompt and what follows it, as token ids, whose first ``context`` are not scored."""
 
     prompt_ids: list[int]
     ids: list[int]

@@ -1,6 +1,7 @@
 """Typed settings of quality, learnability and the reward."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -9,7 +10,11 @@ from persyn_kedro.foundations.settings.plugins import kind
 
 # A known kind, or file.py:name for the user's own code (foundations.settings.plugins).
 QualityKind = Annotated[str, kind("exact_answer", "reward_model")]
-SignalKind = Annotated[str, kind("mean_log_likelihood")]
+LOCAL_LIKELIHOOD = "local_likelihood"
+SIGNAL_NAMES = (
+    "mean_log_likelihood", "rank_surprisal", "brier", "lark", "worst_window", LOCAL_LIKELIHOOD,
+)  # fmt: skip
+SignalKind = Annotated[str, kind(*SIGNAL_NAMES)]
 
 
 class QualitySettings(Group):
@@ -43,6 +48,14 @@ class LabelSettings(Group):
     learnability: SignalKind = Field(
         "mean_log_likelihood", description="or file.py:name (domain.learnability.signals)"
     )
+    window: Annotated[int, IF_SET] = Field(
+        32, ge=1, description="worst_window only: tokens in a row whose mean likelihood counts"
+    )
+    local: Annotated[bool, IF_SET] = Field(
+        False,
+        description="whether the student also reads each answer sentence by sentence; true if "
+        "learnability is local_likelihood",
+    )
     allow_truncated: bool = Field(False, description="whether truncated answers may be trained on")
     unsolved: Literal["keep", "leave_out"] = Field(
         "keep", description="what to do with prompts that no teacher solves"
@@ -58,3 +71,16 @@ class LabelSettings(Group):
     vocabulary_chunk: Annotated[int, NO_EFFECT] = Field(
         256, ge=1, description="response positions whose logits are in memory at once"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_by_sentences(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("learnability") == LOCAL_LIKELIHOOD:
+            return {"local": True, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _has_its_pass(self) -> "LabelSettings":
+        if self.learnability == LOCAL_LIKELIHOOD and not self.local:
+            raise ValueError("learnability: local_likelihood needs local: true")
+        return self

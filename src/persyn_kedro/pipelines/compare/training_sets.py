@@ -60,7 +60,7 @@ TRAINED_ON = ("fit", "holdout", "sft")  # the parts of the prompts, except the w
 @step(
     versions_of=(router_class, compute_rewards, signal_of),
     needs=Needs.ROUTER,
-    label=("alpha", "learnability", "allow_truncated", "unsolved", "samples"),
+    label=("alpha", "learnability", "window", "allow_truncated", "unsolved", "samples"),
     settings=("alphas",),
 )
 def route_at_other_alphas(

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.intervals import wilson
-from persyn_kedro.domain.learnability import score_responses, token_statistics
+from persyn_kedro.domain.learnability import local_scorer, score_responses, token_statistics
 from persyn_kedro.domain.planning import GENERATE, LABEL, against_actual
 from persyn_kedro.domain.prompts import TEST, find_rows, find_texts, select_rows
 from persyn_kedro.domain.quality import check_quality, reward_model_scores
@@ -87,7 +87,7 @@ def check_test_answers(
 
 
 @step(
-    versions_of=(token_statistics,),
+    versions_of=(token_statistics, local_scorer),
     needs=Needs.MODEL | Needs.CLUSTER,
     texts=("source_prompts",),
     label=(),

@@ -5,7 +5,12 @@ import logging
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.learnability import score_responses, signal_of, token_statistics
+from persyn_kedro.domain.learnability import (
+    local_scorer,
+    score_responses,
+    signal_of,
+    token_statistics,
+)
 from persyn_kedro.domain.planning import estimate_table, read_prompts
 from persyn_kedro.domain.prompts import CALIBRATION, find_rows, find_texts, select_rows
 from persyn_kedro.domain.quality import check_can_be_labelled, check_quality, reward_model_scores
@@ -78,10 +83,10 @@ def answer_calibration_prompts(
 
 
 @step(
-    versions_of=(token_statistics,),
+    versions_of=(token_statistics, local_scorer),
     needs=Needs.MODEL | Needs.CLUSTER,
     texts=("source_prompts",),
-    settings=(),
+    settings=("local",),
 )
 def score_learnability(
     calibration_responses: pads.Dataset,
@@ -128,7 +133,7 @@ def score_quality(
 
 @step(
     versions_of=(compute_rewards, signal_of),
-    settings=("alpha", "learnability", "allow_truncated", "unsolved", "samples"),
+    settings=("alpha", "learnability", "window", "allow_truncated", "unsolved", "samples"),
 )
 def normalise_rewards(
     calibration_responses: pads.Dataset,
