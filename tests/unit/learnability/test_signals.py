@@ -7,7 +7,7 @@ import pytest
 
 from persyn_kedro.domain.learnability.signals import learnability, signal_of
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.label import SIGNAL_NAMES, LabelSettings
+from persyn_kedro.foundations.settings.label import SIGNALS, LabelSettings
 
 LN2 = math.log(2)
 
@@ -74,7 +74,7 @@ def test_what_the_student_predicts_with_certainty_has_no_rate():
     assert value("lark", certain, SHORT) == pytest.approx({"s": 0.5 / LN2})
 
 
-@pytest.mark.parametrize("name", SIGNAL_NAMES)
+@pytest.mark.parametrize("name", SIGNALS)
 def test_unscored_answers_have_no_value(name):
     names = ("sum_logp", "sum_rank_100", "sum_p2", "sum_p_true", "logp", "local_logp")
     nothing = dict.fromkeys(names)

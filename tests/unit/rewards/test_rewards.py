@@ -8,10 +8,10 @@ from persyn_kedro.domain.rewards.reward import (
     compute_rewards,
     fitted_rewards,
     never_valid,
-    normalise,
     reward_matrix,
     tell_apart,
 )
+from persyn_kedro.domain.rewards.scales import normalise
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.tables.schemas import REWARDS

@@ -103,7 +103,7 @@ MEANING = {
         "routed": "answers chosen for training",
         "tokens": "of the chosen answers",
         "calls": "answers requested in this run (those in the store are free)",
-        "reward": "0 to 1, normalised within a prompt; mean over the calibration answers, as are "
+        "reward": "0 to 1, normalised (label.normalise); mean over the calibration answers, as are "
         "the next two",
         "quality": "1 for a right answer, or a reward model's score",
         "learnability": "the student's mean token log-likelihood in nats; closer to 0 is easier "

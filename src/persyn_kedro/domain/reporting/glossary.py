@@ -12,8 +12,8 @@ GLOSSARY = {
     "Learnability": "How likely the student, before training, finds the answer's words: the mean "
     "logarithm of their probabilities, in nats per token. It is at most 0; closer to 0 is easier "
     "to learn from.",
-    "Reward": "(1 − α) · quality + α · learnability, each first scaled to 0 to 1 among the "
-    "teachers' answers to the same prompt.",
+    "Reward": "(1 − α) · quality + α · learnability, each first scaled to 0 to 1: by "
+    "default, among the teachers' answers to the same prompt.",
     "α (alpha)": "The weight of learnability in the reward, from 0 (quality only) to 1.",
     "Valid, invalid": "An answer that failed, is empty or was cut off is invalid: it has no reward "
     "and counts as 0 if it is chosen.",

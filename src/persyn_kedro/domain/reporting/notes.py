@@ -10,9 +10,15 @@ from persyn_kedro.foundations.settings.teachers import Teachers
 
 def label_notes(label: LabelSettings) -> list[str]:
     """Return notes about the labels for the report's readers."""
-    if not is_own(label.learnability):
-        return []
-    return [f"Learnability is computed by {label.learnability}, in its own unit."]
+    notes = []
+    if is_own(label.learnability):
+        notes.append(f"Learnability is computed by {label.learnability}, in its own unit.")
+    if label.normalise != "prompt_minmax":
+        notes.append(
+            f"Quality and learnability are normalised by {label.normalise} (label.normalise), not "
+            "as in the paper."
+        )
+    return notes
 
 
 def pool_notes(models: Models, teachers: Teachers, student: StudentSettings) -> list[str]:

@@ -9,3 +9,4 @@ from .reward import (
     unsolved_prompts as unsolved_prompts,
 )
 from .samples import best_samples as best_samples
+from .scales import normalise as normalise

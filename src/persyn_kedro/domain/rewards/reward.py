@@ -1,4 +1,4 @@
-"""Rewards of teachers' responses: validity, normalisation within a prompt, and the mixture.
+"""Rewards of teachers' responses: validity, normalisation and the mixture.
 
 METHOD.md, section 1 (PerSyn, arXiv 2510.10925).
 """
@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.rewards.samples import Samples, read_samples
-from persyn_kedro.foundations.settings.label import LabelSettings
+from persyn_kedro.domain.rewards.scales import normalise, scale_of
+from persyn_kedro.foundations.settings.label import LabelSettings, Normalisation
 from persyn_kedro.foundations.tables.schemas import REWARDS
 
 VERSION = 1  # raise it when the same inputs give another result
@@ -19,45 +20,24 @@ VERSION = 1  # raise it when the same inputs give another result
 TIE = 1e-9  # rewards that differ by no more than this are equal
 
 
-def normalise(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Min-max each prompt's valid values to [0, 1].
-
-    ``values`` and ``valid`` are (n, K), a row per prompt and a column per teacher. A row without
-    range gives 0.5 everywhere. Invalid or non-finite values are left out of the range and are NaN
-    in the (n, K) float64 result.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    used = np.asarray(valid, dtype=bool) & np.isfinite(values)
-    return _scaled(values, used, *_ends(values, used))
-
-
-def _ends(values: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and the highest used value of each row of (n, K), as (n, 1)."""
-    low = np.where(used, values, np.inf).min(axis=1, keepdims=True)
-    return low, np.where(used, values, -np.inf).max(axis=1, keepdims=True)
-
-
-def _scaled(values: np.ndarray, used: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return the used values on the scale from ``low`` to ``high``, the others as NaN."""
-    spread = np.where(high > low, high - low, 1.0)
-    scaled = np.where(high > low, (np.where(used, values, 0.0) - low) / spread, 0.5)
-    return np.where(used, scaled, np.nan)
-
-
 def _deviations(
-    samples: Samples, terms: Sequence[np.ndarray], valid: np.ndarray, weights: Sequence[float]
+    samples: Samples,
+    terms: Sequence[np.ndarray],
+    valid: np.ndarray,
+    weights: Sequence[float],
+    how: Normalisation,
 ) -> np.ndarray:
     """Return (n, K) the standard deviation of the reward over a teacher's valid answers.
 
-    Each answer is put on the scale of its prompt's (n, K) ``terms``, which may exceed 0 and 1. It
-    is NaN for fewer than two answers.
+    Each answer is put on the scale of the (n, K) ``terms``, which it may leave. It is NaN for fewer
+    than two answers.
     """
     rewards = np.where(samples.valid, 0.0, np.nan)
     of_samples = (samples.quality, samples.learnability)
     for each, term, weight in zip(of_samples, terms, weights, strict=True):
         if weight > 0:
-            ends = _ends(term, valid & np.isfinite(term))
-            rewards += weight * _scaled(each, samples.valid, *(end[..., None] for end in ends))
+            scale = scale_of(term, valid & np.isfinite(term), how)
+            rewards += weight * scale(np.where(samples.valid, each, 0.0))
     counts = samples.valid.sum(axis=-1)
     means = np.nansum(rewards, axis=-1) / np.maximum(counts, 1)
     squares = np.nansum((rewards - means[..., None]) ** 2, axis=-1)
@@ -106,7 +86,8 @@ def compute_rewards(
     valid = np.logical_or.reduce(samples.valid, axis=-1)
     if settings.unsolved == "leave_out":
         valid &= _solved(q, valid)[:, None]
-    q_scaled, l_scaled = normalise(q, valid), normalise(l, valid)
+    how = settings.normalise
+    q_scaled, l_scaled = normalise(q, valid, how), normalise(l, valid, how)
     reward, weights = np.where(valid, 0.0, np.nan), (1 - settings.alpha, settings.alpha)
     for term, weight in zip((q_scaled, l_scaled), weights, strict=True):
         if weight > 0:
@@ -122,7 +103,7 @@ def compute_rewards(
         valid.ravel().tolist(),
         [row.get("sample_index") for row in rows],
         np.where(valid, samples.valid.sum(axis=-1), 0).ravel().tolist(),
-        _nullable(np.where(valid, _deviations(samples, (q, l), valid, weights), np.nan)),
+        _nullable(np.where(valid, _deviations(samples, (q, l), valid, weights, how), np.nan)),
     ]
     arrays = [pa.array(c, type=f.type) for c, f in zip(columns, REWARDS, strict=True)]
     return pa.Table.from_arrays(arrays, schema=REWARDS)

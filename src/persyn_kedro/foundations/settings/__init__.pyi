@@ -13,7 +13,11 @@ from .generate import (
     check_samples as check_samples,
     draws_several as draws_several,
 )
-from .label import LabelSettings as LabelSettings, QualitySettings as QualitySettings
+from .label import (
+    REWARD_FIELDS as REWARD_FIELDS,
+    LabelSettings as LabelSettings,
+    QualitySettings as QualitySettings,
+)
 from .marks import hand as hand, lasting as lasting, step as step, step_of as step_of
 from .models import Models as Models, ModelSettings as ModelSettings
 from .needs import Needs as Needs

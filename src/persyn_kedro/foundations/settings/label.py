@@ -11,10 +11,16 @@ from persyn_kedro.foundations.settings.plugins import kind
 # A known kind, or file.py:name for the user's own code (foundations.settings.plugins).
 QualityKind = Annotated[str, kind("exact_answer", "reward_model")]
 LOCAL_LIKELIHOOD = "local_likelihood"
-SIGNAL_NAMES = (
-    "mean_log_likelihood", "rank_surprisal", "brier", "lark", "worst_window", LOCAL_LIKELIHOOD,
-)  # fmt: skip
-SignalKind = Annotated[str, kind(*SIGNAL_NAMES)]
+SIGNALS = {  # as exports and the report say them
+    "mean_log_likelihood": "the student's mean log-likelihood of the answer's tokens",
+    "rank_surprisal": "the ratio of the tokens' ranks to their surprisal under the student",
+    "brier": "the mean Brier score of the student's predictions of the answer's tokens",
+    "lark": "the expected rate of learning (LARK) of the answer by the student",
+    "worst_window": "the student's mean log-likelihood of the answer's least likely stretch",
+    LOCAL_LIKELIHOOD: "the student's mean log-likelihood of a sentence after the four before it",
+}
+SignalKind = Annotated[str, kind(*SIGNALS)]
+Normalisation = Literal["prompt_minmax", "prompt_z", "pool_z", "pool_rank"]
 
 
 class QualitySettings(Group):
@@ -38,6 +44,11 @@ class QualitySettings(Group):
         return self
 
 
+REWARD_FIELDS = (  # of LabelSettings: what the rewards of scored answers depend on
+    "alpha", "learnability", "window", "normalise", "allow_truncated", "unsolved", "samples",
+)  # fmt: skip
+
+
 class LabelSettings(Group):
     """Reward r = (1 - alpha) r_q + alpha r_l, and what counts as a valid response."""
 
@@ -46,7 +57,8 @@ class LabelSettings(Group):
     )
     quality: QualitySettings = QualitySettings()
     learnability: SignalKind = Field(
-        "mean_log_likelihood", description="or file.py:name (domain.learnability.signals)"
+        "mean_log_likelihood",
+        description=f"{', '.join(SIGNALS)}, or file.py:name (domain.learnability.signals)",
     )
     window: Annotated[int, IF_SET] = Field(
         32, ge=1, description="worst_window only: tokens in a row whose mean likelihood counts"
@@ -55,6 +67,11 @@ class LabelSettings(Group):
         False,
         description="whether the student also reads each answer sentence by sentence; true if "
         "learnability is local_likelihood",
+    )
+    normalise: Annotated[Normalisation, IF_SET] = Field(
+        "prompt_minmax",
+        description="how quality and learnability are put on one scale: within a prompt, or over "
+        "the whole calibration set (pool), which keeps the sizes of differences",
     )
     allow_truncated: bool = Field(False, description="whether truncated answers may be trained on")
     unsolved: Literal["keep", "leave_out"] = Field(

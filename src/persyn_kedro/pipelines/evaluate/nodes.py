@@ -200,7 +200,7 @@ def draw_run_plots(
     versions_of=(build_summary, report_page, loss_curve),
     prints={terminal_table: ("report_summary",)},
     if_several=("generate", "label.samples"),
-    label=("learnability",),
+    label=("learnability", "normalise"),
 )
 def summarise(
     assignments: pads.Dataset,

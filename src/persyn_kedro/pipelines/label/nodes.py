@@ -19,6 +19,7 @@ from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsSt
 from persyn_kedro.domain.teachers import Ledger, answer, resolve_recipes
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.settings import (
+    REWARD_FIELDS,
     EngineSettings,
     GenerateSettings,
     LabelSettings,
@@ -133,7 +134,7 @@ def score_quality(
 
 @step(
     versions_of=(compute_rewards, signal_of),
-    settings=("alpha", "learnability", "window", "allow_truncated", "unsolved", "samples"),
+    settings=REWARD_FIELDS,
 )
 def normalise_rewards(
     calibration_responses: pads.Dataset,
