@@ -2,7 +2,11 @@
 
 from .choice_samples import compare_choices as compare_choices, with_answers as with_answers
 from .interactive import plotly_figure as plotly_figure
-from .notes import label_notes as label_notes, pool_notes as pool_notes
+from .notes import (
+    family_notes as family_notes,
+    label_notes as label_notes,
+    pool_notes as pool_notes,
+)
 from .page import (
     benchmark_page as benchmark_page,
     comparison_page as comparison_page,

@@ -14,6 +14,7 @@ from persyn_kedro.domain.quality import check_quality, reward_model_scores
 from persyn_kedro.domain.reporting import (
     build_summary,
     compare_choices,
+    family_notes,
     label_notes,
     learnability_against_quality,
     loss_curve,
@@ -197,10 +198,11 @@ def draw_run_plots(
 
 
 @step(
-    versions_of=(build_summary, report_page, loss_curve),
+    versions_of=(build_summary, report_page, loss_curve, family_notes),
     prints={terminal_table: ("report_summary",)},
     if_several=("generate", "label.samples"),
-    label=("learnability", "normalise"),
+    models=("family",),
+    label=("alpha", "learnability", "normalise"),
 )
 def summarise(
     assignments: pads.Dataset,
@@ -233,7 +235,11 @@ def summarise(
         evaluation_metrics,
         teachers,
         generate,
-        [*pool_notes(models, teachers, student), *label_notes(label)],
+        [
+            *pool_notes(models, teachers, student),
+            *family_notes(rewards.to_table(), models, teachers, student, label),
+            *label_notes(label),
+        ],
     )
     made = {LABEL: calibration_calls.to_table(), GENERATE: routed_calls.to_table()}
     summary |= several_answers(rewards.to_table(), teachers, label, generate)
