@@ -33,5 +33,7 @@ from .terminal import (
     plan_text as plan_text,
     pool_change_text as pool_change_text,
     routers_text as routers_text,
+    signal_fit_text as signal_fit_text,
+    signals_text as signals_text,
     terminal_table as terminal_table,
 )

@@ -1,5 +1,6 @@
 """Typed settings, how they are read, and what a step reads of them."""
 
+from .cluster import ClusterSettings as ClusterSettings
 from .engine import EngineSettings as EngineSettings
 from .experiments import (
     BenchmarkSettings as BenchmarkSettings,
@@ -34,6 +35,10 @@ from .route import RouteSettings as RouteSettings
 from .routers import (
     TrainRouterSettings as TrainRouterSettings,
     settings_of_kind as settings_of_kind,
+)
+from .signals import (
+    CompareSignalsSettings as CompareSignalsSettings,
+    FitSignalSettings as FitSignalSettings,
 )
 from .student import (
     EvaluateSettings as EvaluateSettings,

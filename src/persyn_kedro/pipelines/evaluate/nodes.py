@@ -216,6 +216,8 @@ def summarise(
     evaluation_metrics: dict[str, Any],
     choice_samples: dict[str, Any],
     estimate: pads.Dataset,
+    signal_comparison_before: dict[str, Any] | None,
+    signal_fit_before: dict[str, Any] | None,
     models: Models,
     teachers: Teachers,
     student: StudentSettings,
@@ -243,5 +245,7 @@ def summarise(
     )
     made = {LABEL: calibration_calls.to_table(), GENERATE: routed_calls.to_table()}
     summary |= several_answers(rewards.to_table(), teachers, label, generate)
+    if signal_comparison_before or signal_fit_before:
+        summary["signals"] = {"compared": signal_comparison_before, "tried": signal_fit_before}
     summary["estimate"] = against_actual(estimate.to_table(), made)
     return summary, report_page(summary, choice_samples)
