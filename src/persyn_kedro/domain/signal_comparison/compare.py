@@ -72,7 +72,7 @@ def _verdict(step: str, rows: Sequence[Mapping[str, Any]], n: int, confidence: f
     """Say which reward predicts a step's students best, and whether that is shown."""
     told = [(row, row["predicts"][step]) for row in rows if row["predicts"][step]]
     if not told:
-        return f"The {n} students of {step} are too few or too equal to tell rewards apart."
+        return f"The students of {step} ({n}) are too few or too equal to tell rewards apart."
     row, best = max(told, key=lambda pair: pair[1]["value"])  # the first of equals
     own = rows[0]["predicts"][step]
     ours = f"the settings' own: {own['value']:.2f}" if own else "the settings' own: unknown"
