@@ -19,7 +19,18 @@ from persyn_kedro.foundations.settings import (
 )
 
 
+def _check(compare_signals: CompareSignalsSettings) -> None:
+    """Refuse the user's own signals that cannot be used.
+
+    Raises:
+        PersynError: names the first.
+    """
+    for name in compare_signals.signals:
+        signal_of(name)
+
+
 @step(
+    check=_check,
     versions_of=(compare_signals, best_teachers, compute_rewards, signal_of, spearman),
     prints={signals_text: ("signal_comparison",)},
     label=REWARD_FIELDS,
