@@ -52,6 +52,7 @@ def test_teachers_alone_and_a_budget():
 def test_answers_that_are_too_long_are_no_examples():
     found, notes = sets(fits=lambda prompt, text: text.startswith("a"))
     assert list(found) == list(notes["candidates"]) == ["mean_log_likelihood_alpha_0.4"]
+    assert notes["left_out"] == ["rank_surprisal_alpha_0.4"]
     with pytest.raises(PersynError, match="No calibration answer that label's reward chooses"):
         sets(fits=lambda prompt, text: False)
 

@@ -142,6 +142,7 @@ def signal_fit_text(found: dict[str, Any]) -> str:
         _table(signal_figures.FIT_COLUMNS, signal_figures.fit_rows(found)),
         _prose(signal_figures.fit_meaning(found)),
         *map(_prose, found["verdicts"]),
+        *(_prose(f"Note: {note}") for note in found["notes"]),
     ]
     return "\n\n".join(["", *parts])
 

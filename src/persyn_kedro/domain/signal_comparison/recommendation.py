@@ -63,6 +63,10 @@ def recommend(
         **found,
         "recommended": {key: chosen[key] for key in ("signal", "alpha")},
         "verdicts": _verdicts(rows, best, shown, found),
+        "notes": [
+            f"{name} is left out: none of its answers can be trained on."
+            for name in notes["left_out"]
+        ],
     }
 
 

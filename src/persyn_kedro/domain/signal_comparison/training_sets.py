@@ -56,7 +56,8 @@ def signal_sets(
 
     Returns:
         tuple: The table, and ``{"own": the name of the settings' own reward, "budget": tokens,
-        "candidates": {name: {"signal", "alpha", "teacher", "tokens", "examples", "available"}}}``.
+        "candidates": {name: {"signal", "alpha", "teacher", "tokens", "examples", "available"}},
+        "left_out": names of those without a usable answer}``.
 
     Raises:
         PersynError: the settings' own reward has no usable answer.
@@ -76,6 +77,7 @@ def signal_sets(
             "No calibration answer that label's reward chooses can be trained on: they failed, "
             "were cut off, or are longer than sft.max_length."
         )
+    left_out = [name for name in sets if not totals[name]]
     sets = {name: own for name, own in sets.items() if totals[name]}
     budget = settings.tokens or min(totals[name] for name in sets)
     kept = {name: _within(own, tokens, budget) for name, own in sets.items()}
@@ -91,7 +93,8 @@ def signal_sets(
     table = pa.Table.from_pylist(
         [r for own in kept.values() for r in own], schemas.STRATEGY_EXAMPLES
     )
-    return table, {"own": own_name, "budget": budget, "candidates": notes}
+    about_all = {"own": own_name, "budget": budget, "candidates": notes, "left_out": left_out}
+    return table, about_all
 
 
 def _tokens(statistics: pa.Table) -> dict[str, int]:

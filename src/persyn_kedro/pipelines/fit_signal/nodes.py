@@ -11,7 +11,7 @@ from persyn_kedro.domain.comparison import Labelled, Setup, Trainable, run_trial
 from persyn_kedro.domain.intervals import certainty, mean_over_prompts
 from persyn_kedro.domain.learnability import signal_of
 from persyn_kedro.domain.prompts import find_rows, find_texts
-from persyn_kedro.domain.quality import check_can_be_judged, reward_model_scores
+from persyn_kedro.domain.quality import reward_model_scores
 from persyn_kedro.domain.reporting import signal_fit_text
 from persyn_kedro.domain.rewards import compute_rewards
 from persyn_kedro.domain.signal_comparison import check_signals, hold_out, recommend, signal_sets
@@ -138,8 +138,13 @@ def train_adapters(
         PersynError: no held-out prompt has a reference, and nothing else can judge answers.
     """
     held = list(find_rows(source_prompts, signal_test_set.to_table()["prompt_id"]).values())
-    check_can_be_judged(held, label.model_copy(update={"alpha": 0.0}))
     judge = label.quality.model
+    if label.quality.kind == "exact_answer" and all(row["reference"] is None for row in held):
+        raise PersynError(
+            "No held-out calibration prompt has a reference to check the adapters' answers "
+            "against: raise fit_signal.held_out, add references, or set label.quality to "
+            "{kind: reward_model, model: …}."
+        )
     return run_trials(
         signal_examples.to_table(),
         Setup(
