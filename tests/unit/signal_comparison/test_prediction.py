@@ -3,6 +3,8 @@
 import pyarrow as pa
 import pytest
 
+from persyn_kedro.domain.reporting.signal_figures import columns, rows
+from persyn_kedro.domain.reporting.terminal import signals_text
 from persyn_kedro.domain.signal_comparison.compare import compare_signals
 from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.settings.signals import CompareSignalsSettings
@@ -32,13 +34,14 @@ def student(name, from_b, score):
 
 def test_the_reward_that_ranks_the_students_is_found():
     made = [student(f"s{b}", b, 0.1 * b) for b in range(6)]
+    made.append(student("oracle", 0, 1.0))  # with fewer examples than the others
     made.append((made[0][0], [{**row, "strategy": "twin"} for row in made[0][1]]))
-    trials = [row for rows, _ in made for row in rows]
+    trials = [row for own, _ in made for row in own]
     untrained = {**trials[0], "strategy": "untrained", "seed": None, "quality": 0.9}
     runs = {
         "compare": (
             pa.Table.from_pylist([untrained, *trials], schemas.TRIALS),
-            pa.Table.from_pylist([r for _, rows in made for r in rows], schemas.STRATEGY_EXAMPLES),
+            pa.Table.from_pylist([r for _, own in made for r in own], schemas.STRATEGY_EXAMPLES),
         )
     }
     settings = CompareSignalsSettings(
@@ -57,6 +60,9 @@ def test_the_reward_that_ranks_the_students_is_found():
     (verdict,) = found["verdicts"]
     assert "rank_surprisal (prompt_minmax, alpha 0.4) predicts the scores best" in verdict
     assert "the settings' own: -1.00" in verdict
+    for text in (signals_text(found), "".join(cells for row in rows(found) for cells in row)):
+        assert "rank_surprisal" in text and "1.00 [1.00, 1.00]" in text
+    assert {len(row) for row in rows(found)} == {len(columns(found))}
 
 
 def test_without_trials_only_choices_are_compared():

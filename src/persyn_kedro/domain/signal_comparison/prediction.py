@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from persyn_kedro.domain.comparison.students import UNTRAINED, quality_matrices
+from persyn_kedro.domain.comparison.strategies.allocation import ON_CALIBRATION
+from persyn_kedro.domain.comparison.students import quality_matrices
 from persyn_kedro.domain.intervals.rank_correlation import spearman
 
 
@@ -29,6 +30,8 @@ def trained_students(
 ) -> Trained:
     """Return the students that differ in their training sets and have calibration examples.
 
+    Those that are trained on calibration prompts alone, with fewer examples, are left out.
+
     Args:
         trials: rows of ``schemas.TRIALS``.
         examples: what each was trained on, rows of ``schemas.STRATEGY_EXAMPLES``.
@@ -47,7 +50,7 @@ def trained_students(
         found = [(lines[r["prompt_id"]], columns[r["teacher"]]) for r in own
                  if r["prompt_id"] in lines and r["teacher"] in columns]  # fmt: skip
         same = tuple(sorted(row["response_key"] for row in own))
-        if name != UNTRAINED and values is not None and values.size and found:
+        if name not in ON_CALIBRATION and values is not None and values.size and found:
             if same not in places:  # strategies with the same set share their students
                 scores.append(float(values.mean()))
                 places[same] = tuple(np.array(found).T)
