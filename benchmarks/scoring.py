@@ -53,9 +53,9 @@ def ours(made: Requests, dtype: str) -> Callable[[], list[float]]:
     model, tokenizer = loading.load_causal_lm(student, dtype), loading.load_tokenizer(student)
     loading.load_causal_lm = lambda *_, **__: model  # loading is not timed
     loading.load_tokenizer = lambda *_: tokenizer
-    statistics._check_head(model, "student")  # happens once after loading, and is excluded too
+    statistics.check_head(model, "student")  # happens once after loading, and is excluded too
     packs = statistics.use_packing(model)
-    statistics._check_head = lambda *_: None
+    statistics.check_head = lambda *_: None
     statistics.use_packing = lambda _: packs
     statistics.norms_by_rows(model)  # also once
     statistics.norms_by_rows = lambda _: None

@@ -1,6 +1,7 @@
 """`kedro run --pipelines=compare` through the command line, on tiny random models."""
 
 from collections import defaultdict
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,44 @@ def test_prices_count_in_the_costs_alone(project: Run) -> None:
     for name, row in comparison["strategies"].items():
         spent = sum(r["completion_tokens"] for r in tokens[name] if r["teacher"] == "b")
         assert row["cost"]["cost"] == spent
+
+
+def test_signals_are_tried_and_compared_with_what_is_paid_for_and_reported(project: Run) -> None:
+    tried = project("run", "--env=smoke", "--pipelines=fit_signal",
+                    "--params=fit_signal.teachers=true")  # fmt: skip
+    for teacher_model in ("tiny-a", "tiny-b"):
+        assert f"{teacher_model}: generating" not in tried.stdout
+    held = {row["prompt_id"] for row in rows(project, "signal_test_set")}
+    examples = by_strategy(rows(project, "signal_examples"))
+    assert {"mean_log_likelihood_alpha_0.4", "rank_surprisal_alpha_0.4", "teacher_b"} <= set(
+        examples
+    )
+    calibration = {row["prompt_id"] for row in rows(project, "calibration_set")}
+    paid = {row["response_key"] for row in rows(project, "calibration_responses")}
+    lengths = {row["response_key"]: row["tokens"] for row in rows(project, "token_statistics")}
+    notes = load(project.directory, "signal_notes")
+    for own in examples.values():
+        assert {row["prompt_id"] for row in own} <= calibration - held
+        assert {row["response_key"] for row in own} <= paid
+        assert sum(lengths[row["response_key"]] for row in own) <= notes["budget"]
+    trials = by_strategy(rows(project, "signal_trials"))
+    assert set(trials) == {"untrained", *examples}
+    assert all({row["prompt_id"] for row in own} == held for own in trials.values())
+    fit = load(project.directory, "signal_fit")
+
+    project("run", "--env=smoke", "--pipelines=compare_signals")
+    compared = load(project.directory, "signal_comparison")
+    sets = {tuple(sorted(r["response_key"] for r in own)) for own in examples.values()}
+    assert compared["students"]["fit_signal"] == len(sets) and compared["students"]["compare"] > 1
+    again = project("run", "--env=smoke", "--pipelines=fit_signal,compare_signals,evaluate",
+                    "--params=fit_signal.teachers=true")  # fmt: skip
+    assert "Skipped fit_signal.train_adapters" in again.stdout
+    assert "Skipped compare_signals.compare_rewards" in again.stdout
+    told = "signal_comparison_before and signal_fit_before changed"
+    assert f"Running evaluate.summarise: {told}" in again.stdout
+    page = unescape(load(project.directory, "report"))
+    for sentence in [*compared["verdicts"], *fit["verdicts"]]:
+        assert sentence in page
 
 
 def test_a_comparison_without_test_prompts_is_refused_before_a_teacher_is_asked(

@@ -1,5 +1,6 @@
 """Token statistics against a plain forward pass, one response at a time."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from persyn_kedro.domain.learnability import scoring, statistics
+from persyn_kedro.domain.learnability.local import local_scorer, sentence_ends
 from persyn_kedro.domain.learnability.statistics import scorer_id, token_statistics
 from persyn_kedro.domain.stores.tables import StatisticsStore
 from persyn_kedro.foundations.errors import PersynError
@@ -136,9 +138,9 @@ def test_soft_capping_is_honoured_and_other_heads_are_refused(student: ResolvedM
 
     capped(2.0)
     with pytest.raises(PersynError, match="changes its logits"):
-        statistics._check_head(model, "m")
+        statistics.check_head(model, "m")
     model.config.final_logit_softcapping = 2.0
-    statistics._check_head(model, "m")
+    statistics.check_head(model, "m")
 
 
 def test_scorer_id_follows_all_that_fixes_a_score(student: ResolvedModel, tmp_path: Path) -> None:
@@ -156,3 +158,61 @@ def test_scorer_id_follows_all_that_fixes_a_score(student: ResolvedModel, tmp_pa
         scorer_id(ResolvedModel("student", student.directory, "v", student.settings), None, "keep"),
     ]
     assert len({same, *others}) == 6
+
+
+LONG = "One is one. Two is two.\nThree! Four? Five is 5.0 exactly. Six. And 你好。Eight"
+
+
+@pytest.mark.parametrize("pack_tokens", [1, 100, 4096])
+def test_local_statistics_equal_plain_passes_over_each_sentence(
+    student: ResolvedModel, pack_tokens: int
+) -> None:
+    model, tokenizer = load_causal_lm(student), load_tokenizer(student)
+    sentences = [LONG[a:b] for a, b in pairwise([0, *sentence_ends(LONG)])]
+    assert len(sentences) == 8
+    wanted = []
+    for place, sentence in enumerate(sentences):
+        ids = render(tokenizer, "s", "Count!", "".join(sentences[max(0, place - 4) : place + 1]))
+        scored = len(sentence.encode())  # a token a byte
+        row = torch.tensor([ids.prompt_ids + ids.response_ids], device=model.device)
+        with torch.no_grad():
+            logp = model(row).logits[0, :-1].double().log_softmax(-1)
+        true = logp.gather(-1, row[0, 1:, None])[-scored:]
+        wanted.append(true.mean().item())
+    requests = [
+        ("a", "Count!", LONG),
+        ("e", "Count!", ""),
+        ("b", "x", "y"),
+        ("f", "x", "One. " * 900),
+    ]
+    rows = list(local_scorer(student, "s", "float32", pack_tokens, 5)(requests))
+    assert [(row["response_key"], row["tokens"]) for row in rows] == [
+        ("a", len(LONG.encode())), ("e", 0), ("b", 1), ("f", 4500),
+    ]  # fmt: skip
+    assert rows[0]["local_logp"] == pytest.approx(sum(wanted) / len(wanted), abs=1e-5)
+    assert rows[1]["local_logp"] is None
+    whole = list(token_statistics(requests, student, "s", "float32"))
+    assert rows[2]["local_logp"] == pytest.approx(whole[2]["sum_logp"], abs=1e-5)
+    # Its sentences fit the student's context, though it does not.
+    assert whole[3]["sum_logp"] is None and rows[3]["local_logp"] < 0
+
+
+def test_the_local_pass_is_stored_apart_and_made_once(
+    student: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spread, "run_in_child", lambda function, *args, label: function(*args))
+    answer = {"prompt_id": "p", "teacher": "t", "response_key": "k", "response": "One. Two.",
+              "finish_reason": "stop"}  # fmt: skip
+    table, store = pa.Table.from_pylist([answer], schemas.RESPONSES), StatisticsStore(tmp_path)
+
+    def scored(**label: Any) -> dict[str, Any]:
+        (row,) = scoring.score_responses(
+            table, {"p": "q"}, {"t": "keep"}, student, None, store, LabelSettings(**label)
+        ).to_pylist()
+        return row
+
+    plain, both = scored(), scored(local=True)
+    assert plain["local_logp"] is None and both["local_logp"] < 0
+    assert both["sum_logp"] == plain["sum_logp"]
+    monkeypatch.setattr(scoring, "spread", None)  # nothing is left to score
+    assert scored(learnability="local_likelihood") == both and scored() == plain

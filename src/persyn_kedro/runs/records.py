@@ -12,6 +12,7 @@ from kedro.pipeline.node import Node
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.datasets.handles import StoreHandle
+from persyn_kedro.datasets.newest import Newest
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import model_identity
 from persyn_kedro.foundations.settings import (
@@ -113,6 +114,9 @@ class StepRecords:
             elif isinstance(self._catalog.get(name), StoreHandle):
                 imported = self._catalog.load(name).imported()
                 inputs.update({name: imported} if imported else {})
+            elif isinstance(newest := self._catalog.get(name), Newest):
+                content = newest.content()
+                inputs.update({name: content} if content else {})
         return reading(node.func, settings, inputs, self._identify)
 
     def match(self, node: Node, record: Record) -> str | None:

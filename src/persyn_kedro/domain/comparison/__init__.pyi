@@ -20,5 +20,6 @@ from .strategies.examples import Trainable as Trainable, strategy_examples as st
 from .strategies.generation import generate_side_by_side as generate_side_by_side
 from .strategies.merits import STATISTICS as STATISTICS, mean_nll as mean_nll
 from .strategies.rules import choices_by_strategy as choices_by_strategy
+from .students import UNTRAINED as UNTRAINED, quality_matrices as quality_matrices
 from .trial import Setup as Setup
 from .trials import check_test_set as check_test_set, run_trials as run_trials

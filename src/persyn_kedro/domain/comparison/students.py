@@ -26,7 +26,7 @@ def compare_students(trials: pa.Table, settings: CompareSettings, seed: int) -> 
             one), ``tokens`` (mean length of its students' answers) and, except for the reference,
             ``reference`` and ``difference`` (see ``_difference``).
     """
-    scores, lengths, seeds, unknown = _matrices(trials)
+    scores, lengths, seeds, unknown = quality_matrices(trials)
     untrained = scores.pop(UNTRAINED, None)
     figures: dict[str, dict[str, Any]] = {}
     for name, values in scores.items():
@@ -74,10 +74,13 @@ def _difference(pairs: np.ndarray, settings: CompareSettings, seed: int) -> dict
     }
 
 
-def _matrices(
+def quality_matrices(
     trials: pa.Table,
 ) -> tuple[dict[str, np.ndarray], dict[str, float | None], list[int], int]:
-    """Return (seeds, prompts) quality by strategy, mean answer lengths, seeds, prompts left out."""
+    """Return (seeds, prompts) quality by strategy, mean answer lengths, seeds, prompts left out.
+
+    ``trials`` is a table of ``schemas.TRIALS``; prompts of unknown quality are left out.
+    """
     rows = trials.to_pylist()
     prompts = {p: i for i, p in enumerate(dict.fromkeys(row["prompt_id"] for row in rows))}
     names = list(dict.fromkeys(row["strategy"] for row in rows))

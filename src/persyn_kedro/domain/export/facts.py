@@ -19,7 +19,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.identities import source_identity
 from persyn_kedro.foundations.models.resolve import identify_weights
 from persyn_kedro.foundations.settings.generate import GenerateSettings
-from persyn_kedro.foundations.settings.label import LabelSettings
+from persyn_kedro.foundations.settings.label import SIGNALS, LabelSettings
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.plugins import is_own
 from persyn_kedro.foundations.settings.prepare import PrepareSettings, PromptSource
@@ -154,9 +154,7 @@ def method_facts(
     return {
         "alpha": label.alpha,
         "quality": _quality(label),
-        "learnability": _OWN.format(label.learnability)
-        if is_own(label.learnability)
-        else "the student's mean log-likelihood of the answer's tokens",
+        "learnability": SIGNALS.get(label.learnability, _OWN.format(label.learnability)),
         "router": router.kind if is_own(router.kind) else router.kind.replace("_", " "),
         "invalid": router.invalid,
         "allow_truncated": label.allow_truncated,

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from typing import Any
 
 import pyarrow as pa
 
-from persyn_kedro.domain.learnability.statistics import Request, scorer_id, student_scorer
+from persyn_kedro.domain.learnability.local import local_scorer, local_scorer_id
+from persyn_kedro.domain.learnability.statistics import Request, Row, scorer_id, student_scorer
 from persyn_kedro.domain.stores.tables import StatisticsStore
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
@@ -52,13 +52,35 @@ def score_responses(
                 "Run `kedro run --pipelines=label,train_router,route,generate`."
             )
     places = [(r["response_key"], reading(r["response"], thinks[r["teacher"]])) for r in rows]
-    shelves = _shelves(student, system, store, {think for _, think in places})
+    pairs = list(zip(places, rows, strict=True))
+    scored = _statistics(pairs, prompts, student, system, store, settings, local=False)
+    table = [{**scored[place], **_names(r)} for place, r in pairs]
+    if settings.local:
+        again = _statistics(pairs, prompts, student, system, store, settings, local=True)
+        table = [
+            {**row, "local_logp": again[p]["local_logp"]}
+            for row, (p, _) in zip(table, pairs, strict=True)
+        ]
+    return pa.Table.from_pylist(table, schemas.TOKEN_STATISTICS)
+
+
+def _statistics(
+    pairs: list[tuple[Place, Row]],
+    prompts: Mapping[str, Prompt],
+    student: ResolvedModel,
+    system: str | None,
+    store: StatisticsStore,
+    settings: LabelSettings,
+    local: bool,
+) -> dict[Place, Row]:
+    """Return the responses' statistics, or the local ones; what the store lacks is computed."""
+    shelves = _shelves(student, system, store, {think for (_, think), _ in pairs}, local)
     known = {
         (r["response_key"], think): r
         for think, shelf in shelves.items()
         for r in store.read(shelf).to_pylist()
     }
-    lacking = [pair for pair in zip(places, rows, strict=True) if pair[0] not in known]
+    lacking = [pair for pair in pairs if pair[0] not in known]
     lacking.sort(key=lambda pair: pair[1]["prompt_id"])  # a prompt's responses are scored together
     missing = {
         place: (
@@ -68,27 +90,31 @@ def score_responses(
         )
         for place, r in lacking
     }
-    progress.came_from_store(len(places) - len(lacking), UNIT)
+    progress.came_from_store(len(pairs) - len(lacking), UNIT)
     if missing:
-        for place, scored in _score(missing, shelves, student, system, store, settings):
+        for place, scored in _score(missing, shelves, student, system, store, settings, local):
             known[place] = scored
-    _report(student.name, [known[place] for place in places])
-    table = [{**known[place], **_names(r)} for place, r in zip(places, rows, strict=True)]
-    return pa.Table.from_pylist(table, schemas.TOKEN_STATISTICS)
+    _report(student.name, [known[place] for place, _ in pairs], local)
+    return known
 
 
 def _shelves(
-    student: ResolvedModel, system: str | None, store: StatisticsStore, thinks: set[Think]
+    student: ResolvedModel,
+    system: str | None,
+    store: StatisticsStore,
+    thinks: set[Think],
+    local: bool,
 ) -> dict[Think, str]:
     shelves: dict[Think, str] = {}
     for think in sorted(thinks):
-        shelves[think] = scorer_id(student, system, think)
+        shelves[think] = (local_scorer_id if local else scorer_id)(student, system, think)
         identity = {
             "weights_id": student.weights_id,
             "dtype": student.settings.dtype,
             "system": system,
             "think": think,
         }
+        identity |= {"kind": "local"} if local else {}
         store.describe(shelves[think], identity)
     return shelves
 
@@ -100,11 +126,12 @@ def _score(
     system: str | None,
     store: StatisticsStore,
     settings: LabelSettings,
-) -> Iterator[tuple[Place, dict[str, Any]]]:
+    local: bool,
+) -> Iterator[tuple[Place, Row]]:
     """Yield what the store lacked; each block is stored as soon as it is finished."""
-    label, places = f"scoring with {student.name}", list(missing)
+    label, places = f"scoring {'sentences ' if local else ''}with {student.name}", list(missing)
     blocks = spread(
-        student_scorer,
+        local_scorer if local else student_scorer,
         student,
         system,
         student.settings.dtype,
@@ -125,26 +152,27 @@ def _score(
             yield from pairs
 
 
-def _tokens(row: Mapping[str, Any]) -> int:
-    return 0 if row["sum_logp"] is None else row["tokens"]
+def _tokens(row: Row) -> int:
+    return 0 if _is_unscored(row) else row["tokens"]
 
 
-def _is_unscored(row: Mapping[str, Any]) -> bool:
+def _is_unscored(row: Row) -> bool:
     """Return whether a response was too long for the student's context."""
-    return bool(row["tokens"]) and row["sum_logp"] is None
+    return bool(row["tokens"]) and row.get("sum_logp") is None and row.get("local_logp") is None
 
 
-def _report(student: str, rows: list[dict[str, Any]]) -> None:
+def _report(student: str, rows: list[Row], local: bool) -> None:
     """Log how many responses do not fit the student's context: they have no learnability."""
     unscored = sum(map(_is_unscored, rows))
     if unscored:
         _logger.warning(
-            "%d of %d responses are too long for the context of %s and were not scored",
+            "%d of %d responses are too long for the context of %s and were not scored%s",
             unscored,
             len(rows),
             student,
+            " sentence by sentence" if local else "",
         )
 
 
-def _names(row: dict[str, Any]) -> dict[str, Any]:
+def _names(row: Row) -> Row:
     return {name: row[name] for name in ("prompt_id", "teacher", "sample_index")}

@@ -4,6 +4,7 @@ from .choice_samples import compare_choices as compare_choices, with_answers as 
 from .interactive import plotly_figure as plotly_figure
 from .notes import (
     design_notes as design_notes,
+    family_notes as family_notes,
     label_notes as label_notes,
     pool_notes as pool_notes,
 )
@@ -33,5 +34,7 @@ from .terminal import (
     plan_text as plan_text,
     pool_change_text as pool_change_text,
     routers_text as routers_text,
+    signal_fit_text as signal_fit_text,
+    signals_text as signals_text,
     terminal_table as terminal_table,
 )

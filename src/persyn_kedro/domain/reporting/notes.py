@@ -1,15 +1,23 @@
 """Notes about labels and pool for the report's readers."""
 
+from collections import defaultdict
+from collections.abc import Collection
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.designs.asked import asked_of
+from persyn_kedro.domain.rewards.reward import TIE
 from persyn_kedro.foundations.models.resolve import identify_weights
-from persyn_kedro.foundations.settings.label import LabelSettings
+from persyn_kedro.foundations.settings.label import LOCAL_LIKELIHOOD, SIGNALS, LabelSettings
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.plugins import is_own
 from persyn_kedro.foundations.settings.student import StudentSettings
 from persyn_kedro.foundations.settings.teachers import Teachers
+
+VERSION = 2  # raise it when the same inputs give another result
+
+LIKELIHOODS = ("mean_log_likelihood", "brier", "worst_window", LOCAL_LIKELIHOOD)
 
 
 def label_notes(label: LabelSettings) -> list[str]:
@@ -17,6 +25,11 @@ def label_notes(label: LabelSettings) -> list[str]:
     notes = []
     if is_own(label.learnability):
         notes.append(f"Learnability is computed by {label.learnability}, in its own unit.")
+    elif label.learnability != "mean_log_likelihood":
+        notes.append(
+            f"Learnability is {label.learnability} ({SIGNALS[label.learnability]}), in its own "
+            "unit, and not the paper's mean log-likelihood."
+        )
     if label.normalise != "prompt_minmax":
         notes.append(
             f"Quality and learnability are normalised by {label.normalise} (label.normalise), not "
@@ -59,6 +72,52 @@ def design_notes(rewards: pa.Table) -> list[str]:
             for name, after in told["dropped"].items()
         ]
     return notes
+
+
+def family_notes(
+    rewards: pa.Table,
+    models: Models,
+    teachers: Teachers,
+    student: StudentSettings,
+    label: LabelSettings,
+) -> list[str]:
+    """Warn if likelihood, and not quality, makes teachers of the student's family the best."""
+    own, family = _weights(models, student.model), models.root[student.model].family
+    related = [
+        name
+        for name, t in teachers.root.items()
+        if _weights(models, t.model) == own or (family and models.root[t.model].family == family)
+    ]
+    if label.learnability not in LIKELIHOODS or not label.alpha or not related:
+        return []
+    decided, asked = _decided_for(rewards, related)
+    if not decided:
+        return []
+    return [
+        f"On {decided} of {asked} calibration prompts a teacher of the student's own family "
+        f"({', '.join(related)}) is the best by likelihood and not by quality. A student finds its "
+        "family's text likely whether or not it can learn from it: compare other signals with "
+        "`kedro run --pipelines=compare_signals`, or measure them with `--pipelines=fit_signal`."
+    ]
+
+
+def _decided_for(rewards: pa.Table, related: Collection[str]) -> tuple[int, int]:
+    """Return on how many prompts quality alone does not make the best teacher, a related one, the
+    best, and the number of prompts with two or more valid teachers."""
+    valid = defaultdict(list)
+    for row in rewards.select(["prompt_id", "teacher", "quality", "reward", "valid"]).to_pylist():
+        if row["valid"]:
+            valid[row["prompt_id"]].append(row)
+    compared = [rows for rows in valid.values() if len(rows) > 1]
+    decided = 0
+    for rows in compared:
+        best = max(rows, key=lambda row: row["reward"])  # the first of equals
+        others = [row["quality"] for row in rows if row is not best]
+        by_quality = best["quality"] is not None and all(
+            q is not None and q < best["quality"] - TIE for q in others
+        )
+        decided += best["teacher"] in related and not by_quality
+    return decided, len(compared)
 
 
 def _weights(models: Models, name: str) -> str:

@@ -50,7 +50,7 @@ def learnability_against_quality(teachers: Sequence[Mapping[str, Any]]) -> Chart
     return Chart(
         "The strongest teacher need not be the easiest to learn from",
         "mean quality of its calibration answers",
-        "mean learnability (nats per token)",
+        "mean learnability (log-likelihoods: nats per token)",
         [
             Series(
                 t["teacher"],

@@ -11,6 +11,7 @@ from persyn_kedro.domain.reporting import (
     formatting as figures,
     plan_figures,
     samples_figures,
+    signal_figures,
 )
 from persyn_kedro.domain.routers.explanation import Explanation
 
@@ -120,6 +121,28 @@ def routers_text(comparison: dict[str, Any]) -> str:
         _table(comparison_figures.router_columns(comparison), rows),
         _prose(comparison_figures.router_meaning(comparison)),
         *map(_prose, comparison["verdicts"]),
+    ]
+    return "\n\n".join(["", *parts])
+
+
+def signals_text(found: dict[str, Any]) -> str:
+    """Return the comparison of signals as plain text."""
+    parts = [
+        _table(signal_figures.columns(found), signal_figures.rows(found)),
+        _prose(signal_figures.meaning(found)),
+        *map(_prose, found["verdicts"]),
+        *(_prose(f"Note: {note}") for note in found["notes"]),
+    ]
+    return "\n\n".join(["", *parts])
+
+
+def signal_fit_text(found: dict[str, Any]) -> str:
+    """Return the adapters' scores and the recommended signal as plain text."""
+    parts = [
+        _table(signal_figures.FIT_COLUMNS, signal_figures.fit_rows(found)),
+        _prose(signal_figures.fit_meaning(found)),
+        *map(_prose, found["verdicts"]),
+        *(_prose(f"Note: {note}") for note in found["notes"]),
     ]
     return "\n\n".join(["", *parts])
 

@@ -81,10 +81,12 @@ def read_samples(
     Raises:
         PersynError: a teacher has two responses for one sample, or the signal failed.
     """
-    signal, read = signal_of(settings.learnability)
+    read = signal_of(settings.learnability).reads
     prompt_ids = sorted(set(responses.column("prompt_id").to_pylist()))
     rows = _rows_by_place(responses, prompt_ids, teachers)
     statistic_of = {row["response_key"]: row for row in _rows(statistics, *read)}
+    own = {row["response_key"]: statistic_of.get(row["response_key"]) for row in rows.values()}
+    learnable = learnability([row for row in own.values() if row is not None], settings)
     quality_of = {row["response_key"]: row["quality"] for row in _rows(quality, "quality")}
     shape = (len(prompt_ids), len(teachers), 1 + max((sample for _, _, sample in rows), default=0))
     q, l = np.full(shape, np.nan), np.full(shape, np.nan)  # noqa: E741
@@ -95,7 +97,7 @@ def read_samples(
             quality_of.get(row["response_key"]),
         )
         q[place] = np.nan if known is None else known
-        l[place] = learnability(signal, settings.learnability, statistic)
+        l[place] = learnable.get(row["response_key"], np.nan)
         valid[place] = _usable(row, statistic, settings)
     for term, weight in ((q, 1 - settings.alpha), (l, settings.alpha)):
         valid &= np.isfinite(term) | (weight == 0)

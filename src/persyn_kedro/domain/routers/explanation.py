@@ -30,7 +30,7 @@ class ScoredTeacher:
     """A teacher of the pool: the router's scores, and its true results.
 
     Attributes:
-        reward: the true one, with quality and learnability (nats per token); only for calibration
+        reward: the true one, with quality and learnability (in its own unit); only for calibration
             prompts, and None if the response is invalid or the term unknown.
         response: as stored, or None; of several, the best by the labels, otherwise the first.
         sample_index: which of the teacher's answers it is.

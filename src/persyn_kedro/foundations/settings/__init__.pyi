@@ -1,5 +1,6 @@
 """Typed settings, how they are read, and what a step reads of them."""
 
+from .cluster import ClusterSettings as ClusterSettings
 from .engine import EngineSettings as EngineSettings
 from .experiments import (
     BenchmarkSettings as BenchmarkSettings,
@@ -13,7 +14,11 @@ from .generate import (
     check_samples as check_samples,
     draws_several as draws_several,
 )
-from .label import LabelSettings as LabelSettings, QualitySettings as QualitySettings
+from .label import (
+    REWARD_FIELDS as REWARD_FIELDS,
+    LabelSettings as LabelSettings,
+    QualitySettings as QualitySettings,
+)
 from .marks import hand as hand, lasting as lasting, step as step, step_of as step_of
 from .models import Models as Models, ModelSettings as ModelSettings
 from .needs import Needs as Needs
@@ -30,6 +35,10 @@ from .route import RouteSettings as RouteSettings
 from .routers import (
     TrainRouterSettings as TrainRouterSettings,
     settings_of_kind as settings_of_kind,
+)
+from .signals import (
+    CompareSignalsSettings as CompareSignalsSettings,
+    FitSignalSettings as FitSignalSettings,
 )
 from .student import (
     EvaluateSettings as EvaluateSettings,

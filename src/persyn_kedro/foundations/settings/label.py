@@ -1,6 +1,7 @@
 """Typed settings of quality, learnability and the reward."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,7 +11,16 @@ from persyn_kedro.foundations.settings.plugins import kind
 
 # A known kind, or file.py:name for the user's own code (foundations.settings.plugins).
 QualityKind = Annotated[str, kind("exact_answer", "reward_model")]
-SignalKind = Annotated[str, kind("mean_log_likelihood")]
+LOCAL_LIKELIHOOD = "local_likelihood"
+SIGNALS = {  # as exports and the report say them
+    "mean_log_likelihood": "the student's mean log-likelihood of the answer's tokens",
+    "rank_surprisal": "the ratio of the tokens' ranks to their surprisal under the student",
+    "brier": "the mean Brier score of the student's predictions of the answer's tokens",
+    "lark": "the expected rate of learning (LARK) of the answer by the student",
+    "worst_window": "the student's mean log-likelihood of the answer's least likely stretch",
+    LOCAL_LIKELIHOOD: "the student's mean log-likelihood of a sentence after the four before it",
+}
+SignalKind = Annotated[str, kind(*SIGNALS)]
 Normalisation = Literal["prompt_minmax", "prompt_z", "pool_z", "pool_rank"]
 
 
@@ -35,6 +45,11 @@ class QualitySettings(Group):
         return self
 
 
+REWARD_FIELDS = (  # of LabelSettings: what the rewards of scored answers depend on
+    "alpha", "learnability", "window", "normalise", "allow_truncated", "unsolved", "samples",
+)  # fmt: skip
+
+
 class LabelSettings(Group):
     """Reward r = (1 - alpha) r_q + alpha r_l, and what counts as a valid response."""
 
@@ -43,7 +58,16 @@ class LabelSettings(Group):
     )
     quality: QualitySettings = QualitySettings()
     learnability: SignalKind = Field(
-        "mean_log_likelihood", description="or file.py:name (domain.learnability.signals)"
+        "mean_log_likelihood",
+        description=f"{', '.join(SIGNALS)}, or file.py:name (domain.learnability.signals)",
+    )
+    window: Annotated[int, IF_SET] = Field(
+        32, ge=1, description="worst_window only: tokens in a row whose mean likelihood counts"
+    )
+    local: Annotated[bool, IF_SET] = Field(
+        False,
+        description="whether the student also reads each answer sentence by sentence; true if "
+        "learnability is local_likelihood",
     )
     normalise: Annotated[Normalisation, IF_SET] = Field(
         "prompt_minmax",
@@ -68,3 +92,16 @@ class LabelSettings(Group):
     vocabulary_chunk: Annotated[int, NO_EFFECT] = Field(
         256, ge=1, description="response positions whose logits are in memory at once"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_by_sentences(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("learnability") == LOCAL_LIKELIHOOD:
+            return {"local": True, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _has_its_pass(self) -> "LabelSettings":
+        if self.learnability == LOCAL_LIKELIHOOD and not self.local:
+            raise ValueError("learnability: local_likelihood needs local: true")
+        return self

@@ -24,6 +24,7 @@ from persyn_kedro.foundations.settings.prepare import PrepareSettings
 from persyn_kedro.foundations.settings.raw_values import check_values, shown, spoken
 from persyn_kedro.foundations.settings.route import RouteSettings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
+from persyn_kedro.foundations.settings.signals import CompareSignalsSettings, FitSignalSettings
 from persyn_kedro.foundations.settings.student import EvaluateSettings, SftSettings, StudentSettings
 from persyn_kedro.foundations.settings.teachers import Teachers
 
@@ -47,6 +48,8 @@ class Settings:
     evaluate: EvaluateSettings
     compare_routers: CompareRoutersSettings
     compare: CompareSettings
+    compare_signals: CompareSignalsSettings
+    fit_signal: FitSignalSettings
     benchmark: BenchmarkSettings
     train_reward_model: TrainRewardModelSettings
     export: ExportSettings

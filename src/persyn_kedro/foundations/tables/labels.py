@@ -42,6 +42,7 @@ STATISTICS = [
     anything("sum_p2", pa.float64(), "sum over positions of sum over vocabulary of p squared"),
     anything("sum_p_true", pa.float64()),
     anything("logp", pa.list_(pa.float16())),
+    anything("local_logp", pa.float64(), "nats; null without label.local (METHOD.md, LALP)"),
 ]
 _MOST = 1 + SUM_ROUNDING
 # NaN passes if the model's own logits were NaN: such a response has no reward.

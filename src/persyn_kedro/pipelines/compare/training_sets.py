@@ -38,6 +38,7 @@ from persyn_kedro.domain.training_set import (
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.prompts import Prompt
 from persyn_kedro.foundations.settings import (
+    REWARD_FIELDS,
     CompareSettings,
     EngineSettings,
     GenerateSettings,
@@ -60,7 +61,7 @@ TRAINED_ON = ("fit", "holdout", "sft")  # the parts of the prompts, except the w
 @step(
     versions_of=(router_class, compute_rewards, signal_of),
     needs=Needs.ROUTER,
-    label=("alpha", "learnability", "normalise", "allow_truncated", "unsolved", "samples"),
+    label=REWARD_FIELDS,
     settings=("alphas",),
 )
 def route_at_other_alphas(

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.intervals import wilson
-from persyn_kedro.domain.learnability import score_responses, token_statistics
+from persyn_kedro.domain.learnability import local_scorer, score_responses, token_statistics
 from persyn_kedro.domain.planning import GENERATE, LABEL, against_actual
 from persyn_kedro.domain.prompts import TEST, find_rows, find_texts, select_rows
 from persyn_kedro.domain.quality import check_quality, reward_model_scores
@@ -15,6 +15,7 @@ from persyn_kedro.domain.reporting import (
     build_summary,
     compare_choices,
     design_notes,
+    family_notes,
     label_notes,
     learnability_against_quality,
     loss_curve,
@@ -88,7 +89,7 @@ def check_test_answers(
 
 
 @step(
-    versions_of=(token_statistics,),
+    versions_of=(token_statistics, local_scorer),
     needs=Needs.MODEL | Needs.CLUSTER,
     texts=("source_prompts",),
     label=(),
@@ -198,10 +199,11 @@ def draw_run_plots(
 
 
 @step(
-    versions_of=(build_summary, report_page, loss_curve),
+    versions_of=(build_summary, report_page, loss_curve, family_notes),
     prints={terminal_table: ("report_summary",)},
     if_several=("generate", "label.samples"),
-    label=("learnability", "normalise"),
+    models=("family",),
+    label=("alpha", "learnability", "normalise"),
 )
 def summarise(
     assignments: pads.Dataset,
@@ -215,6 +217,8 @@ def summarise(
     evaluation_metrics: dict[str, Any],
     choice_samples: dict[str, Any],
     estimate: pads.Dataset,
+    signal_comparison_before: dict[str, Any] | None,
+    signal_fit_before: dict[str, Any] | None,
     models: Models,
     teachers: Teachers,
     student: StudentSettings,
@@ -236,11 +240,14 @@ def summarise(
         generate,
         [
             *pool_notes(models, teachers, student),
+            *family_notes(rewards.to_table(), models, teachers, student, label),
             *label_notes(label),
             *design_notes(rewards.to_table()),
         ],
     )
     made = {LABEL: calibration_calls.to_table(), GENERATE: routed_calls.to_table()}
     summary |= several_answers(rewards.to_table(), teachers, label, generate)
+    if signal_comparison_before or signal_fit_before:
+        summary["signals"] = {"compared": signal_comparison_before, "tried": signal_fit_before}
     summary["estimate"] = against_actual(estimate.to_table(), made)
     return summary, report_page(summary, choice_samples)

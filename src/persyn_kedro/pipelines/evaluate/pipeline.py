@@ -119,6 +119,8 @@ def create_pipeline() -> Pipeline:
                     "evaluation_metrics",
                     "choice_samples",
                     "estimate",
+                    "signal_comparison_before",
+                    "signal_fit_before",
                     "params:models",
                     "params:teachers",
                     "params:student",

@@ -7,7 +7,12 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.adaptive import Scoring, answer_adaptively, answer_by_design
 from persyn_kedro.domain.designs import check_design
-from persyn_kedro.domain.learnability import score_responses, signal_of, token_statistics
+from persyn_kedro.domain.learnability import (
+    local_scorer,
+    score_responses,
+    signal_of,
+    token_statistics,
+)
 from persyn_kedro.domain.planning import estimate_table, read_prompts
 from persyn_kedro.domain.prompts import (
     ANSWERED,
@@ -23,6 +28,7 @@ from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsSt
 from persyn_kedro.domain.teachers import Ledger, answer, resolve_recipes
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.settings import (
+    REWARD_FIELDS,
     EngineSettings,
     GenerateSettings,
     LabelSettings,
@@ -132,10 +138,10 @@ def answer_calibration_prompts(
 
 
 @step(
-    versions_of=(token_statistics,),
+    versions_of=(token_statistics, local_scorer),
     needs=Needs.MODEL | Needs.CLUSTER,
     texts=("source_prompts",),
-    settings=(),
+    settings=("local",),
 )
 def score_learnability(
     calibration_responses: pads.Dataset,
@@ -182,7 +188,7 @@ def score_quality(
 
 @step(
     versions_of=(compute_rewards, signal_of),
-    settings=("alpha", "learnability", "normalise", "allow_truncated", "unsolved", "samples"),
+    settings=REWARD_FIELDS,
 )
 def normalise_rewards(
     calibration_responses: pads.Dataset,

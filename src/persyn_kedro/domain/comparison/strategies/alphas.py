@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Labelled:
-    """The calibration set's tables, from which rewards are mixed at any alpha."""
+    """The calibration set's tables, from which rewards are computed anew."""
 
     responses: pa.Table
     statistics: pa.Table
@@ -39,13 +39,16 @@ class Labelled:
     teachers: Sequence[str]
     label: LabelSettings
 
-    def rewards_at(self, alpha: float) -> tuple[list[str], np.ndarray]:
-        """Return ``rewards.reward_matrix``: prompt_ids, and (n, K) rewards."""
-        settings = self.label.model_copy(update={"alpha": alpha})
-        table = compute_rewards(
+    def table_with(self, **changes: Any) -> pa.Table:
+        """Return ``schemas.REWARDS`` with these changes to the settings."""
+        settings = self.label.model_copy(update=changes)
+        return compute_rewards(
             self.responses, self.statistics, self.quality, self.teachers, settings
         )
-        return reward_matrix(table, self.teachers)
+
+    def rewards_with(self, **changes: Any) -> tuple[list[str], np.ndarray]:
+        """Return ``rewards.reward_matrix`` with them: prompt_ids, and (n, K) rewards."""
+        return reward_matrix(self.table_with(**changes), self.teachers)
 
 
 def score_at_alphas(
@@ -66,7 +69,7 @@ def score_at_alphas(
     fit = set(select_ids(prompts, CALIBRATION, ["fit"])["prompt_id"].to_pylist())
     fittings: dict[float, Fitting] = {}
     for alpha in alphas:
-        prompt_ids, matrix = labelled.rewards_at(alpha)
+        prompt_ids, matrix = labelled.rewards_with(alpha=alpha)
         kept = [i for i, prompt_id in enumerate(prompt_ids) if prompt_id in fit]
         rewards = matrix[kept]
         seen = fitted_rewards(rewards, train_router.invalid)

@@ -1,0 +1,175 @@
+"""Try signals of learnability on small adapters, with answers that are paid for already."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+
+from persyn_kedro.domain.comparison import Labelled, Setup, Trainable, run_trials, strategy_examples
+from persyn_kedro.domain.intervals import certainty, mean_over_prompts
+from persyn_kedro.domain.learnability import signal_of
+from persyn_kedro.domain.prompts import find_rows, find_texts
+from persyn_kedro.domain.quality import reward_model_scores
+from persyn_kedro.domain.reporting import signal_fit_text
+from persyn_kedro.domain.rewards import compute_rewards
+from persyn_kedro.domain.signal_comparison import check_signals, hold_out, recommend, signal_sets
+from persyn_kedro.domain.stores import QualityStore, ResponseStore, TrialStore
+from persyn_kedro.domain.student import Exam, fits, train_student_job, untrained
+from persyn_kedro.domain.training_set import build_sft_dataset
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.models import resolve_models
+from persyn_kedro.foundations.prompts import Prompt
+from persyn_kedro.foundations.settings import (
+    REWARD_FIELDS,
+    ClusterSettings,
+    EngineSettings,
+    EvaluateSettings,
+    FitSignalSettings,
+    LabelSettings,
+    Models,
+    Needs,
+    SftSettings,
+    StudentSettings,
+    Teachers,
+    step,
+    thinks_of,
+)
+from persyn_kedro.foundations.tables import TEST_SET
+
+
+def _check(fit_signal: FitSignalSettings, label: LabelSettings, cluster: ClusterSettings) -> None:
+    """Refuse signals that cannot be computed, and adapters that cannot be trained.
+
+    Raises:
+        PersynError: names the setting.
+    """
+    check_signals(fit_signal.signals, "fit_signal", label)
+    if cluster.sharding == "fsdp" and cluster.training_processes > 1:
+        raise PersynError(
+            "fit_signal trains LoRA adapters, which cannot be trained on sharded weights: set "
+            "cluster.sharding to none."
+        )
+
+
+@step(
+    versions_of=(
+        signal_sets,
+        strategy_examples,
+        compute_rewards,
+        signal_of,
+        fits,
+        build_sft_dataset,
+    ),
+    check=_check,
+    texts=("source_prompts",),
+    label=REWARD_FIELDS,
+    sft=("max_length",),
+    settings=("signals", "alphas", "teachers", "tokens", "held_out"),
+)
+def select_answers(
+    calibration_set: pads.Dataset,
+    calibration_responses: pads.Dataset,
+    token_statistics: pads.Dataset,
+    quality: pads.Dataset,
+    source_prompts: pads.Dataset,
+    models: Models,
+    teachers: Teachers,
+    student: StudentSettings,
+    label: LabelSettings,
+    sft: SftSettings,
+    settings: FitSignalSettings,
+    seed: int,
+) -> tuple[pa.Table, pa.Table, dict[str, Any]]:
+    """Return the held-out prompts, each adapter's training set, and notes on the sets."""
+    from persyn_kedro.foundations.models import load_tokenizer
+
+    trained_on, held = hold_out(calibration_set.to_table()["prompt_id"].to_pylist(), settings, seed)
+    tokenizer = load_tokenizer(untrained(models, student))
+
+    def short_enough(prompt: Prompt, response: str) -> bool:
+        return fits(tokenizer, student.system, prompt, response, sft.max_length)
+
+    ids = pa.array(trained_on, pa.string())
+    labelled = Labelled(
+        calibration_responses.to_table(filter=pc.field("prompt_id").isin(ids)),
+        token_statistics.to_table(),
+        quality.to_table(),
+        list(teachers.root),
+        label,
+    )
+    examples, notes = signal_sets(
+        labelled,
+        dict(find_texts(source_prompts, pa.chunked_array([ids]))),
+        Trainable(thinks_of(models, teachers), label.allow_truncated, short_enough),
+        settings,
+    )
+    return pa.table({"prompt_id": held}, TEST_SET), examples, notes
+
+
+@step(
+    versions_of=(Setup, train_student_job, reward_model_scores),
+    needs=Needs.TRAINER | Needs.PROCESSES | Needs.STUDENT | Needs.JUDGE,
+    evaluate=("sampling",),
+    label=("quality",),
+    settings=("seeds", "lora"),
+)
+def train_adapters(
+    signal_examples: pads.Dataset,
+    signal_test_set: pads.Dataset,
+    source_prompts: pads.Dataset,
+    models: Models,
+    student: StudentSettings,
+    sft: SftSettings,
+    evaluate: EvaluateSettings,
+    engine: EngineSettings,
+    label: LabelSettings,
+    settings: FitSignalSettings,
+    seed: int,
+    response_store: ResponseStore,
+    quality_store: QualityStore,
+    trial_store: TrialStore,
+    workspace: Path,
+) -> pa.Table:
+    """Return the quality of the adapters' answers to held-out prompts (``schemas.TRIALS``).
+
+    Raises:
+        PersynError: no held-out prompt has a reference, and nothing else can judge answers.
+    """
+    held = list(find_rows(source_prompts, signal_test_set.to_table()["prompt_id"]).values())
+    judge = label.quality.model
+    if label.quality.kind == "exact_answer" and all(row["reference"] is None for row in held):
+        raise PersynError(
+            "No held-out calibration prompt has a reference to check the adapters' answers "
+            "against: raise fit_signal.held_out, add references, or set label.quality to "
+            "{kind: reward_model, model: …}."
+        )
+    return run_trials(
+        signal_examples.to_table(),
+        Setup(
+            models,
+            sft.model_copy(update={"lora": settings.lora}),
+            Exam(held, student, evaluate, engine, seed),
+        ),
+        settings.seeds,
+        label.quality,
+        resolve_models(models, [judge])[judge] if judge else None,
+        (response_store, quality_store, trial_store),
+        workspace,
+    )
+
+
+@step(
+    versions_of=(recommend, certainty, mean_over_prompts),
+    prints={signal_fit_text: ("signal_fit",)},
+    settings=("resamples", "confidence"),
+)
+def recommend_signal(
+    signal_trials: pads.Dataset,
+    signal_notes: dict[str, Any],
+    settings: FitSignalSettings,
+    seed: int,
+) -> dict[str, Any]:
+    """Return the adapters' scores, and the signal and alpha to use."""
+    return recommend(signal_trials.to_table(), signal_notes, settings, seed)
