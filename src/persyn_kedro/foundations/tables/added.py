@@ -5,7 +5,7 @@ import pyarrow.dataset as pads
 
 ADDED = {
     "cached_prompt_tokens", "whole_cached_prompt_tokens", "messages", "kept",
-    "sample_index", "valid_samples", "reward_sd",
+    "sample_index", "valid_samples", "reward_sd", "standard_errors", "repeat",
 }  # fmt: skip
 
 

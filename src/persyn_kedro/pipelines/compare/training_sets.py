@@ -23,7 +23,7 @@ from persyn_kedro.domain.learnability import signal_of
 from persyn_kedro.domain.prompts import ANSWERED, find_texts, select_ids
 from persyn_kedro.domain.quality import reward_model_scores
 from persyn_kedro.domain.rewards import best_samples, compute_rewards, unsolved_prompts
-from persyn_kedro.domain.routers import check_assignments, router_class
+from persyn_kedro.domain.routers import check_assignments, readers_of, router_class
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, RoutingStore
 from persyn_kedro.domain.student import fits, untrained
 from persyn_kedro.domain.teachers import Ledger, answer, pool_identity, resolve_recipes
@@ -35,7 +35,6 @@ from persyn_kedro.domain.training_set import (
     routed_generation,
     sum_calls,
 )
-from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.prompts import Prompt
 from persyn_kedro.foundations.settings import (
     CompareSettings,
@@ -88,7 +87,7 @@ def route_at_other_alphas(
             label,
         ),
         train_router,
-        resolve_models(models, [train_router.backbone])[train_router.backbone],
+        readers_of(models, train_router),
         seed,
         routing_store,
     )
@@ -121,7 +120,7 @@ def allocate_prompts(
     held_out = [
         row
         for row in router_scores.to_table().to_pylist()
-        if row["kind"] == train_router.kind and row["size"] == 1.0
+        if row["kind"] == train_router.kind and row["size"] == 1.0 and not row["repeat"]
     ]
     return allocate(
         select_ids(prompts, ANSWERED, TRAINED_ON)["prompt_id"].to_pylist(),
