@@ -17,6 +17,7 @@ REWARDS[1, 2] = NAN
 
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
+    monkeypatch.setattr(embeddings, "_loaded", None)  # of another test, with the same weights_id
     directory = tmp_path / "tiny"
     make_random_model(directory, "chat", seed=0)
     settings = ModelSettings(random="chat", dtype="float32")

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-
 from persyn_kedro.domain.routers.language_model.bradley_terry import bradley_terry_loss
 
 NAN = float("nan")

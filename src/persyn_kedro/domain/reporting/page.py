@@ -13,6 +13,7 @@ from persyn_kedro.domain.reporting import (
     router_plots,
     run_plots,
     samples_figures,
+    selection_figures,
     strategy_plots,
 )
 from persyn_kedro.domain.reporting.choice_samples import SAMPLES
@@ -39,6 +40,7 @@ def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
         most_samples=SAMPLES,
         plan_figures=plan_figures,
         samples_figures=samples_figures,
+        selection_figures=selection_figures,
         plots={"merits": svg(run_plots.learnability_against_quality(summary["teachers"]))},
     )
 

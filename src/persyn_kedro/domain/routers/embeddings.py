@@ -64,13 +64,15 @@ def longest(model: Any, max_tokens: int) -> int:
     return min(max_tokens, context or max_tokens)
 
 
-def hidden_states(model: Any, ids: Sequence[list[int]], layer: int = -1) -> list["torch.Tensor"]:
+def hidden_states(
+    model: Any, ids: Sequence[list[int]], layer: int | None = None
+) -> list["torch.Tensor"]:
     """Return the hidden states (tokens, hidden), float32, of each prompt of a batch.
 
     The batch runs as one packed row, or prompt by prompt if the model cannot be packed.
 
     Args:
-        layer: 0 the input embeddings, then each layer's; -1 the last.
+        layer: 0 the input embeddings, then each layer's; None the last.
     """
     import torch
 
@@ -89,12 +91,11 @@ def pooled(states: "torch.Tensor", pooling: Pooling) -> "torch.Tensor":
     return states[0] if pooling == "cls" else states[-1]
 
 
-def _check_layer(model: Any, backbone: "ResolvedModel", layer: int) -> None:
+def _check_layer(model: Any, backbone: "ResolvedModel", layer: int | None) -> None:
     layers = model.config.get_text_config().num_hidden_layers
-    if not -layers - 1 <= layer <= layers:
+    if layer is not None and layer > layers:
         raise PersynError(
-            f"embedding.layer is {layer}, but model {backbone.name!r} has the layers 0 (its input) "
-            f"to {layers}, or from the end -1 to {-layers - 1}."
+            f"embedding.layer is {layer}, but model {backbone.name!r} has only {layers} layers."
         )
 
 

@@ -52,10 +52,10 @@ def pack(families: Iterable[Family]) -> Pack:
     return Pack(ids, positions, tuple(segments))
 
 
-def hidden_states(base_model: Any, packed: Pack, layer: int = -1) -> "torch.Tensor":
+def hidden_states(base_model: Any, packed: Pack, layer: int | None = None) -> "torch.Tensor":
     """Return hidden states (tokens, width) of a model that ``use_packing`` prepared.
 
-    Those after a ``layer``: 0 the input embeddings, -1 the last.
+    Those after a ``layer``: 0 the input embeddings, None the last.
     """
     import torch
 
@@ -69,9 +69,9 @@ def hidden_states(base_model: Any, packed: Pack, layer: int = -1) -> "torch.Tens
     )
 
 
-def states_of(base_model: Any, layer: int = -1, **inputs: Any) -> "torch.Tensor":
+def states_of(base_model: Any, layer: int | None = None, **inputs: Any) -> "torch.Tensor":
     """Return the hidden states (tokens, width) of one row after a layer."""
-    if layer == -1:
+    if layer is None:
         return base_model(**inputs, use_cache=False)[0][0]
     found = base_model(**inputs, use_cache=False, output_hidden_states=True)
     return found.hidden_states[layer][0]

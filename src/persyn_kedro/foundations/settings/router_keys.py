@@ -22,7 +22,12 @@ class EmbeddingSettings(Group):
     pooling: Pooling = Field(
         "mean", description="of the tokens' states; cls: the first token's, last: the last's"
     )
-    layer: int = Field(-1, ge=-1000, le=1000, description="of states; -1: the last, 0: the input")
+    layer: int | None = Field(
+        None,
+        ge=0,
+        le=1000,
+        description="whose states are read; 0: the input embeddings; none: the last",
+    )
     template: bool = Field(
         True,
         description="render the prompt with the chat template; false: its text, with the special "

@@ -147,7 +147,7 @@ def standard_errors() -> Column:
     def holds(errors: Any) -> Any:
         flat = errors.list.flatten()
         bad = flat.index[~((flat >= 0) & (flat < float("inf"))).fillna(False).astype(bool)]
-        return ~errors.index.isin(bad)
+        return errors.isna() | ~errors.index.isin(bad)
 
     meaning = "of the scores, in their order; null if the router has none"
     says = "must be null or finite numbers of 0 or more"

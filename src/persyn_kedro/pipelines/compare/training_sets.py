@@ -19,11 +19,12 @@ from persyn_kedro.domain.comparison import (
     strategy_examples,
     strategy_tokens,
 )
+from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.learnability import signal_of
 from persyn_kedro.domain.prompts import ANSWERED, find_texts, select_ids
 from persyn_kedro.domain.quality import reward_model_scores
 from persyn_kedro.domain.rewards import best_samples, compute_rewards, unsolved_prompts
-from persyn_kedro.domain.routers import check_assignments, readers_of, router_class
+from persyn_kedro.domain.routers import check_assignments, readers_of, router_class, router_metrics
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, RoutingStore
 from persyn_kedro.domain.student import fits, untrained
 from persyn_kedro.domain.teachers import Ledger, answer, pool_identity, resolve_recipes
@@ -57,7 +58,7 @@ TRAINED_ON = ("fit", "holdout", "sft")  # the parts of the prompts, except the w
 
 
 @step(
-    versions_of=(router_class, compute_rewards, signal_of),
+    versions_of=(router_class, router_metrics, compute_rewards, signal_of, mean_over_prompts),
     needs=Needs.ROUTER,
     label=("alpha", "learnability", "allow_truncated", "unsolved", "samples"),
     settings=("alphas",),

@@ -33,7 +33,7 @@ from persyn_kedro.foundations.settings import (
 
 
 @step(
-    versions_of=(cross_fit, router_class, reward_matrix),
+    versions_of=(cross_fit, router_class, router_metrics, reward_matrix, mean_over_prompts),
     needs=Needs.ROUTER,
     check=check_kinds,
     texts=("source_prompts",),

@@ -5,12 +5,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.rewards import compute_rewards
 from persyn_kedro.domain.routers import (
     TaskColumns,
     assign,
     check_assignments,
     router_class,
+    router_metrics,
     task_columns_of,
 )
 from persyn_kedro.domain.teachers import pool_identity, resolve_recipes
@@ -19,7 +21,13 @@ from persyn_kedro.foundations.tables import PromptColumns, TextColumn
 
 
 @step(
-    versions_of=(router_class, compute_rewards, check_assignments),
+    versions_of=(
+        router_class,
+        router_metrics,
+        compute_rewards,
+        check_assignments,
+        mean_over_prompts,
+    ),
     needs=Needs.ROUTER | Needs.CLUSTER,
 )
 def route_prompts(

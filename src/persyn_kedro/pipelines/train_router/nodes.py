@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.rewards import fitted_rewards
 from persyn_kedro.domain.routers import (
     calibration_examples,
@@ -28,7 +29,7 @@ from persyn_kedro.foundations.tables import prompt_of
 
 
 @step(
-    versions_of=(router_class, fitted_rewards),
+    versions_of=(router_class, router_metrics, fitted_rewards, mean_over_prompts),
     needs=Needs.ROUTER | Needs.PROCESSES,
     spoken={"router": "trained router"},
 )
@@ -52,7 +53,7 @@ def fit_router(
 
 
 @step(
-    versions_of=(router_class, router_metrics, fitted_rewards),
+    versions_of=(router_class, router_metrics, fitted_rewards, mean_over_prompts),
     needs=Needs.ROUTER,
     settings=("batch_size",),
 )
