@@ -51,7 +51,7 @@ def ours(count: int) -> Callable[[], Any]:
     """One epoch as the product trains it: with the loss over all pairs, clipping and AdamW."""
     router, rewards = _router(), _rewards(count)
     router.n_teachers_ = K
-    return lambda: [epoch["loss"] for epoch in router._fit_epochs(prompts(count), rewards)]
+    return lambda: [epoch["loss"] for epoch in router.fit_valid(prompts(count), rewards)]
 
 
 def bare(count: int) -> Callable[[], Any]:
@@ -129,14 +129,14 @@ def check_equal() -> None:
     """Raise unless one batch's loss and gradient equal those of a loop over its pairs."""
     import torch
 
-    from persyn_kedro.domain.routers.language_model.bradley_terry import bradley_terry_loss
+    from persyn_kedro.domain.routers.losses import loss_of
 
     router = _router()
     torch.nn.init.normal_(router._head.weight, std=0.02)
     place = router._model.device
     ids, rewards = router._encode(prompts(3)), torch.tensor(_rewards(3), device=place)
     parameters = [*router._model.parameters(), *router._head.parameters()]
-    loss = bradley_terry_loss(router._scores(ids), rewards)
+    loss = loss_of(router.settings)(router._head(router._states(ids)), rewards)
     gradient = torch.autograd.grad(loss, parameters)
     total, summed = 0.0, [torch.zeros_like(p) for p in parameters]
     for row, reward in zip(ids, rewards, strict=True):

@@ -51,10 +51,12 @@ def instant_scorer(*_: Any) -> Any:
     """Stand in for a router, whatever its arguments: 16 prompts at a time."""
     random = np.random.default_rng(0)
 
-    def score(prompts: Any) -> Iterator[np.ndarray]:
+    def score(prompts: Any) -> Iterator[Any]:
+        from persyn_kedro.domain.routers.scored import Scored
+
         for start in range(0, len(prompts), 16):
             rows = len(prompts[start : start + 16])
-            yield random.normal(size=(rows, len(TEACHERS))).astype(np.float32)
+            yield Scored(random.normal(size=(rows, len(TEACHERS))).astype(np.float32))
 
     return score
 

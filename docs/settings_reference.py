@@ -38,10 +38,21 @@ def section(name: str, kind: type[BaseModel]) -> str:
     prefix = f"{name}.<name>" if by_name else name
     lines = [f"## {name}", "", sentence, "", "| key | type | default | meaning | redo |"]
     lines += ["|---|---|---|---|---|", *rows(prefix, item.model_fields)]
-    for router, settings in KINDS.items() if kind is TrainRouterSettings else ():
-        own = {k: v for k, v in settings.model_fields.items() if k not in kind.model_fields}
-        lines += rows(prefix, own, meaning=f"{router} only: ")
+    for kinds, own in _of_kinds().items() if kind is TrainRouterSettings else ():
+        lines += rows(prefix, own, meaning=f"{', '.join(kinds)} only: ")
     return "\n".join([*lines, ""])
+
+
+def _of_kinds() -> dict[tuple[str, ...], dict[str, FieldInfo]]:
+    """Return the keys of some kinds of router alone, by the kinds that have them."""
+    found: dict[tuple[str, ...], dict[str, FieldInfo]] = {}
+    common = TrainRouterSettings.model_fields
+    for settings in KINDS.values():
+        for name, field in settings.model_fields.items():
+            kinds = tuple(k for k, other in KINDS.items() if name in other.model_fields)
+            if name not in common:
+                found.setdefault(kinds, {}).setdefault(name, field)
+    return found
 
 
 def rows(

@@ -121,8 +121,8 @@ def test_routers_fit_score_and_explain_conversations(
     list(fit_router_job(prompts, rewards, settings, tiny, 0, POOL, saved))
     scores = np.concatenate(list(score_prompts_job(prompts, saved, POOL, 4)))
     assert scores.shape == (6, 3) and np.isfinite(scores).all()
-    ((own, near),) = read_prompt_job(talks[1], prompts, saved, 2)
-    np.testing.assert_allclose(own, scores[1], atol=1e-5)
+    ((found, near),) = read_prompt_job(talks[1], prompts, saved, 2)
+    np.testing.assert_allclose(found.scores[0], scores[1], atol=1e-5)
     assert near is not None and near.places[0] == 1
 
 

@@ -68,11 +68,11 @@ def test_knn_scores_are_the_means_of_the_neighbours_that_explain_them(
 ):
     settings = TrainRouterSettings(kind="knn", neighbours=4, invalid=invalid)
     list(fit_router_job(PROMPTS, REWARDS, settings, tiny, 0, POOL, tmp_path / "router"))
-    ((scores, near),) = read_prompt_job("sort number 1", PROMPTS, tmp_path / "router", 4)
+    ((found, near),) = read_prompt_job("sort number 1", PROMPTS, tmp_path / "router", 4)
     chosen = REWARDS[near.places]
     assert sorted(near.places) == [1, 4, 7, 10]  # the four "sort" prompts; one has an invalid c
     means = np.nanmean(chosen if invalid == "leave_out" else np.nan_to_num(chosen), axis=0)
-    np.testing.assert_allclose(scores, means, atol=1e-6)
+    np.testing.assert_allclose(found.scores[0], means, atol=1e-6)
     assert load_router(tmp_path / "router", POOL).predict(["sort number 1"]) == means.argmax()
 
 
@@ -80,11 +80,11 @@ def test_knn_scores_are_the_means_of_the_neighbours_that_explain_them(
 def test_a_fitted_prompt_is_its_own_nearest(kind, tiny, tmp_path):
     settings = settings_of_kind(kind, {"epochs": 1, "batch_size": 5})
     list(fit_router_job(PROMPTS, REWARDS, settings, tiny, 0, POOL, tmp_path / "router"))
-    ((scores, near),) = read_prompt_job(PROMPTS[7], PROMPTS, tmp_path / "router", 3)
+    ((found, near),) = read_prompt_job(PROMPTS[7], PROMPTS, tmp_path / "router", 3)
     assert near.places[0] == 7 and len(near.places) == 3
     assert near.similarities[0] == pytest.approx(1, abs=1e-4)
     own = load_router(tmp_path / "router", POOL).predict_scores(PROMPTS)[7]
-    np.testing.assert_allclose(scores, own, atol=1e-5)
+    np.testing.assert_allclose(found.scores[0], own, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["linear", "knn"])
@@ -143,9 +143,9 @@ def test_a_prompt_longer_than_the_backbones_context_is_cut(kind, tiny, monkeypat
     lengths = []
     plain = embeddings.hidden_states
 
-    def watched(model, ids):
+    def watched(model, ids, *layer):
         lengths.extend(map(len, ids))
-        return plain(model, ids)
+        return plain(model, ids, *layer)
 
     monkeypatch.setattr(embeddings, "hidden_states", watched)
     config = tiny.directory / "config.json"

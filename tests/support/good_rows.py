@@ -112,6 +112,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "fold": 0,
         "prompt_id": ID,
         "scores": [0.5, -2.0],
+        "repeat": 1,
     },
     "strategy_responses": {"strategy": "mix", "rank": 0, "quality": 1.0, **RESPONSE},
     "strategy_tokens": {

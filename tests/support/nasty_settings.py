@@ -11,7 +11,11 @@ RICH: dict[str, Any] = {
     **SHORTEST,
     "models": {"a": {"random": "chat"}, "b": {"random": "base"}, "e": {"endpoint": ENDPOINT}},
     "prepare": {"source": {"tasks": [{"name": "chain_sum", "size": 3, "config": {"n": 1}}]}},
-    "train_router": {"kind": "mine.py:Router", "backbone": "a"},  # has the keys of every kind
+    "train_router": {  # has the keys of every kind
+        "kind": "mine.py:Router",
+        "backbone": "a",
+        "members": [{"kind": "knn"}],
+    },
 }
 
 

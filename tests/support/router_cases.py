@@ -17,6 +17,7 @@ REWARDS[1, 2] = NAN
 
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
+    monkeypatch.setattr(embeddings, "_loaded", None)  # of another test, with the same weights_id
     directory = tmp_path / "tiny"
     make_random_model(directory, "chat", seed=0)
     settings = ModelSettings(random="chat", dtype="float32")
@@ -29,7 +30,7 @@ def tiny(tmp_path, monkeypatch):
 def fake_embedding(monkeypatch):
     kinds = {"add": 0, "sort": 1, "translate": 2}
 
-    def embed_batches(backbone, prompts, batch_size, max_tokens=1024):
+    def embed_batches(backbone, prompts, batch_size, max_tokens=1024, how=None):
         for start in range(0, len(prompts), batch_size):
             batch = [prompt.split() for prompt in prompts[start : start + batch_size]]
             points = [[*np.eye(3)[kinds[w[0]]], 0.01 * int(w[-1]), 1.0] for w in batch]

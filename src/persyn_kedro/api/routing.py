@@ -11,9 +11,14 @@ from persyn_kedro.api.pool import Pool
 from persyn_kedro.api.prompts import prompt_table
 from persyn_kedro.domain.prompts import find_texts
 from persyn_kedro.domain.rewards import reward_matrix
-from persyn_kedro.domain.routers import assign, fit_and_save
+from persyn_kedro.domain.routers import (
+    assign,
+    fit_and_save,
+    readers_of,
+    task_columns_of,
+    with_tasks,
+)
 from persyn_kedro.domain.teachers import pool_identity
-from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.settings import read_group
 from persyn_kedro.foundations.tables import prompts_of
 
@@ -34,13 +39,13 @@ def fit_router(labels: Labels, pool: Pool, directory: str | Path, **settings: An
     given = {"kind": "knn", "backbone": pool.student.model, **settings}
     chosen = read_group("train_router", given)
     prompt_ids, rewards = reward_matrix(labels.rewards, list(pool.teachers.root))
-    backbone = resolve_models(pool.models, [chosen.backbone])[chosen.backbone]
-    asked = find_texts(pads.dataset(labels.prompts), pa.array(prompt_ids, pa.string()))
+    table = pads.dataset(labels.prompts)
+    asked = dict(find_texts(table, pa.array(prompt_ids, pa.string())))
     fit_and_save(
-        [prompt for _, prompt in asked],
+        list(with_tasks(asked, table, chosen.task_columns).values()),
         rewards,
         chosen,
-        backbone,
+        readers_of(pool.models, chosen),
         pool.seed,
         pool_identity(pool.recipes),
         Path(directory),
@@ -61,5 +66,7 @@ def route(prompts: Any, router: str | Path, pool: Pool, batch_size: int = 16) ->
         PersynError: the router does not exist, or was fitted for another pool.
     """
     table = prompt_table(prompts)
-    ids, asked = table["prompt_id"].to_pylist(), prompts_of(table)
-    return assign(ids, asked, Path(router), pool_identity(pool.recipes), batch_size).read_all()
+    asked = dict(zip(table["prompt_id"].to_pylist(), prompts_of(table), strict=True))
+    asked = with_tasks(asked, pads.dataset(table), task_columns_of(Path(router)))
+    ids, prompts = list(asked), list(asked.values())
+    return assign(ids, prompts, Path(router), pool_identity(pool.recipes), batch_size).read_all()

@@ -51,7 +51,7 @@ class ProjectHooks:
         if "seed" in settings:
             settings["seed"] = int(settings["seed"])  # 7.0 is 7, as in every other setting
         handed = hand(settings, step_of(node.func).reads_with(settings))
-        texts = {name: texts_alone(inputs[name]) for name in texts_of(node)}
+        texts = {name: texts_alone(inputs[name]) for name in texts_of(node, settings.values())}
         if Needs.TEACHERS in step_of(node.func).needs:
             from persyn_kedro.runs.template_checks import check_templates
 

@@ -19,6 +19,7 @@ from persyn_kedro.foundations.settings import (
     check_sampling,
     is_own,
     models_named,
+    own_code_named,
 )
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs.records import groups_of
@@ -56,7 +57,8 @@ def check_pool(settings: Settings, groups: Iterable[str] = (), asked: bool = Tru
         check_source(model, models.root[model], asked)
     check_sampling(models, settings.teachers)
     _check_twins(models, settings.teachers)
-    check_own_code(label, [settings.train_router.kind])
+    check_own_code(label, own_code_named(settings.train_router))
+    _check_tasks(settings)
     if label.quality.model is not None:
         _check_reward_model(label.quality.model, models.root[label.quality.model])
 
@@ -72,6 +74,17 @@ def check_own_code(label: LabelSettings, routers: Iterable[str]) -> None:
         quality_function(label.quality.kind)
     for kind in filter(is_own, routers):
         router_class(kind)
+
+
+def _check_tasks(settings: Settings) -> None:
+    """Refuse a router that reads a column which no source of prompts keeps."""
+    kept = ["source", *settings.prepare.kept]
+    for column in settings.train_router.task_columns:
+        if column not in kept:
+            raise PersynError(
+                f"Parameter train_router: no source of prompts keeps the task_column {column!r}; "
+                f"add it to prepare.source.keep, or use one of {', '.join(dict.fromkeys(kept))}."
+            )
 
 
 def _check_twins(models: Models, teachers: Teachers) -> None:

@@ -36,10 +36,15 @@ def settings_of(node: Node) -> dict[str, str]:
     return {a: n.removeprefix("params:") for a, n in names if n.startswith("params:")}
 
 
-def texts_of(node: Node) -> list[str]:
-    """Return the tables of which a node reads only prompts' texts (``step``'s ``texts``)."""
+def texts_of(node: Node, groups: Iterable[Any] = ()) -> list[str]:
+    """Return the tables of which a node reads only prompts' texts (``step``'s ``texts``).
+
+    Args:
+        groups: its settings; without them, the tables of which it may do so.
+    """
+    texts = step_of(node.func).texts_with(groups)
     names = zip(inspect.signature(node.func).parameters, node.inputs, strict=False)
-    return [name for argument, name in names if argument in step_of(node.func).texts]
+    return [name for argument, name in names if argument in texts]
 
 
 def groups_of(nodes: Iterable[Node]) -> set[str]:
@@ -104,7 +109,7 @@ class StepRecords:
         """
         groups = settings_of(node).items()
         settings = {a: (group, getattr(self.settings, group)) for a, group in groups}
-        inputs, looked_up = {}, texts_of(node)
+        inputs, looked_up = {}, texts_of(node, [group for _, group in settings.values()])
         for name in [n for n in node.inputs if n not in looked_up]:
             if name in contents:
                 inputs[name] = contents[name]

@@ -16,6 +16,7 @@ from persyn_kedro.domain.routers.explanation import (
 )
 from persyn_kedro.domain.routers.nearest import nearest
 from persyn_kedro.domain.routers.saving import write_description
+from persyn_kedro.domain.routers.scored import Scored
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id, text_id
@@ -101,12 +102,12 @@ def test_neighbours_carry_true_rewards_and_every_tied_best_teacher() -> None:
 
 
 def test_teachers_come_by_score_with_what_is_known_of_each(tables: RouterTables) -> None:
-    scores = np.array([0.25, 0.5, 0.25], dtype=np.float32)
-    found = scored_teachers(FIT[0], scores, POOL, tables)
-    assert [(t.teacher, t.score, t.reward) for t in found] == [
-        ("b", 0.5, 0.2),
-        ("a", 0.25, 1.0),  # ties in the pool's order
-        ("c", 0.25, None),
+    scores, errors = np.array([[[0.25, 0.5, 0.25]], [[0.5, 0.125, 0.0]]], dtype=np.float32)
+    found = scored_teachers(FIT[0], Scored(scores, errors), POOL, tables)
+    assert [(t.teacher, t.score, t.standard_error, t.reward) for t in found] == [
+        ("b", 0.5, 0.125, 0.2),
+        ("a", 0.25, 0.5, 1.0),  # ties in the pool's order
+        ("c", 0.25, 0.0, None),
     ]
     assert [(t.response, t.finish_reason) for t in found] == [
         ("It is 2.", "length"),

@@ -42,7 +42,7 @@ def write(file: str, text: str) -> None:
         (
             TrainRouterSettings,
             "forest",
-            "must be language_model, linear, knn or your own file.py:name",
+            "must be language_model, linear, mlp, knn, task_type, constant, ensemble, auto or your",
         ),
         (TrainRouterSettings, "r.py", "or your own file.py:name"),
     ],

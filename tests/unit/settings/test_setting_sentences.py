@@ -113,8 +113,8 @@ def test_what_is_told(path: tuple[Any, ...], value: Any, sentence: str) -> None:
         ),
         (
             {"ridge": 1.0},
-            "Parameter train_router: ridge is for kind linear, and kind is language_model: leave "
-            "it out.",
+            "Parameter train_router: ridge is for kinds linear, mlp, and kind is language_model: "
+            "leave it out.",
         ),
         ({"kind": "knn", "neighbors": 4}, "Unknown parameter train_router.neighbors."),
         (
@@ -124,8 +124,8 @@ def test_what_is_told(path: tuple[Any, ...], value: Any, sentence: str) -> None:
         ),
         (
             {"kind": "bert"},
-            "Parameter train_router.kind: must be language_model, linear, knn or your own "
-            "file.py:name (it is 'bert').",
+            "Parameter train_router.kind: must be language_model, linear, mlp, knn, task_type, "
+            "constant, ensemble, auto or your own file.py:name (it is 'bert').",
         ),
     ],
 )

@@ -43,6 +43,7 @@ ALSO_GOOD: list[tuple[str, dict[str, Any]]] = [
     ("rewards", {"learnability": 3.5}),  # of a signal of the user's own
     ("rewards", {"quality": None, "quality_normalised": None, "reward": 1 + 1e-10}),
     ("assignments", {"scores": [1.0, 1.0], "margin": 0.0}),
+    ("assignments", {"standard_errors": [0.1, 0.0]}),
     ("routed_responses", {**UNASKED, "rank": 2, "quality": None}),
     ("sft_dataset", {"prompt": [SYSTEM, USER], "reward": None, "part": "withheld"}),
     ("sft_dataset", {"prompt": [USER, USER]}),
@@ -152,6 +153,9 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("assignments", "scores", {"scores": [1.0, NAN]}),
     ("assignments", "scores", {"scores": [INF, 1.0]}),
     ("assignments", "scores", {"scores": [1.0, None]}),
+    ("assignments", "standard_errors", {"standard_errors": [0.1, -0.1]}),
+    ("assignments", "standard_errors", {"standard_errors": [0.1, NAN]}),
+    ("assignments", "standard_errors", {"standard_errors": [0.1]}),
     ("assignments", "margin", {"margin": -0.5}),
     ("assignments", "margin", {"margin": NAN}),
     ("assignments", "margin", {"margin": None}),

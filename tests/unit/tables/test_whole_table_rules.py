@@ -23,7 +23,7 @@ KEYS = [
     ("sft_dataset", "prompt_id and response_key"),
     ("allocations", "strategy and prompt_id"),
     ("alpha_scores", "alpha and prompt_id"),
-    ("router_scores", "kind and size and prompt_id"),
+    ("router_scores", "kind and size and repeat and prompt_id"),
     ("strategy_responses", "strategy and prompt_id and sample_index"),
     ("strategy_tokens", "strategy and teacher"),
     ("test_set", "prompt_id"),

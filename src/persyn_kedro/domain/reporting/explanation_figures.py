@@ -6,8 +6,16 @@ from persyn_kedro.domain.reporting.formatting import number
 from persyn_kedro.domain.rewards.reward import TIE
 from persyn_kedro.domain.routers.explanation import Explanation, Neighbour
 
-TEACHER_COLUMNS = ["teacher", "score", "true reward", "quality", "learnability"]
-KINDS = {"knn": "kNN router", "linear": "linear router", "language_model": "language model router"}
+TEACHER_COLUMNS = ["teacher", "score", "± error", "true reward", "quality", "learnability"]
+KINDS = {
+    "knn": "kNN router",
+    "linear": "linear router",
+    "mlp": "network router",
+    "task_type": "router by task",
+    "constant": "constant router",
+    "ensemble": "ensemble of routers",
+    "language_model": "language model router",
+}
 _PLACES = {
     "fit": "a calibration prompt that the router was fitted on",
     "holdout": "a calibration prompt held out from the router's fitting",
@@ -28,6 +36,8 @@ def router_words(explanation: Explanation) -> str:
     router = explanation.router
     when = "when it routed the prompt" if explanation.routed else "computed now"
     kind = KINDS.get(router["kind"], f"router {router['kind']}")
+    if "chosen" in router:
+        kind = f"router {router['chosen']}, which kind auto chose,"
     return (
         f"Scores: from the {kind} on {router['backbone']}, fitted on "
         f"{router['n_fit']} calibration prompts, {when}."
@@ -37,7 +47,7 @@ def router_words(explanation: Explanation) -> str:
 def teacher_rows(explanation: Explanation) -> list[list[str]]:
     """Return the cells of ``TEACHER_COLUMNS``."""
     return [
-        [t.teacher, *map(number, (t.score, t.reward, t.quality, t.learnability))]
+        [t.teacher, *map(number, (t.score, t.standard_error, t.reward, t.quality, t.learnability))]
         for t in explanation.teachers
     ]
 
@@ -52,7 +62,33 @@ def choice_words(explanation: Explanation) -> str:
         )
     else:
         choice = f"Choice: {explanation.choice}, by a margin of {margin:.3f} over {runner_up}."
-    return f"{choice} {_margin_meaning(explanation)}"
+    return " ".join(
+        filter(None, [choice, _margin_meaning(explanation), certainty_words(explanation)])
+    )
+
+
+_LOG_ODDS = ("bradley_terry", "weighted", "soft")
+_MARGINS = {
+    "task_type": "A score is the mean true reward of the task's prompts, shrunk to the mean of "
+    "all, so the margin is a difference of rewards.",
+    "constant": "A score is the mean true reward of all prompts: it is the same for every prompt.",
+    "ensemble": "A score is the mean of several routers' standardised scores, so the margin is in "
+    "standard deviations.",
+    "auto": "What a margin means depends on the router that was chosen.",
+}
+
+
+def certainty_words(explanation: Explanation) -> str:
+    """Say how sure the lead over the runner-up is; empty without standard errors."""
+    errors = [teacher.standard_error for teacher in explanation.teachers[:2]]
+    if None in errors:
+        return ""
+    spread = math.hypot(*(error or 0.0 for error in errors))
+    sure = "more" if explanation.margin > 2 * spread else "no more"
+    return (
+        f"The two scores' standard errors together are {spread:.3f}: the lead is {sure} than twice "
+        "that."
+    )
 
 
 def _margin_meaning(explanation: Explanation) -> str:
@@ -62,13 +98,19 @@ def _margin_meaning(explanation: Explanation) -> str:
             "A score is the mean true reward (from 0 to 1) on the nearest prompts that the router "
             "was fitted on, so the margin is how much more reward the choice had there."
         )
-    if router["kind"] == "linear":
+    loss = router.get("loss")
+    if router["kind"] in ("linear", "mlp") and loss in (None, "regression"):
+        fit = "a ridge regression" if router["kind"] == "linear" else "a small network"
         return (
-            "A score is the reward (from 0 to 1) that a ridge regression predicts, so the margin "
+            f"A score is the reward (from 0 to 1) that {fit} predicts, so the margin "
             "is a difference of predicted rewards."
         )
-    if router["kind"] != "language_model":
-        return "What a margin means depends on this custom router."
+    if router["kind"] in _MARGINS:
+        return _MARGINS[router["kind"]]
+    if router["kind"] == "language_model" or loss in _LOG_ODDS:
+        loss = loss or "bradley_terry"
+    if loss not in _LOG_ODDS:
+        return f"What a margin means depends on {loss or 'this custom router'}."
     return (
         "A single score means nothing; a difference is in log-odds (Bradley-Terry). The router "
         f"gives a probability of {100 / (1 + math.exp(-margin)):.1f} % that the choice's response "
@@ -122,17 +164,18 @@ def neighbour_words(explanation: Explanation) -> str:
     router, count = explanation.router, len(explanation.neighbours)
     if router["kind"] == "knn":
         own = min(router["neighbours"], router["n_fit"])
+        mean = router.get("mean", "mean")
         nearness = (
-            "They are the router's reasons: a score is the mean of its row"
+            f"They are the router's reasons: a score is the {mean} of its row"
             if count == own
-            else f"The router's reasons are its {own} nearest prompts: a score is their mean"
+            else f"The router's reasons are its {own} nearest prompts: a score is their {mean}"
         )
         invalid = {"lose": "counted as 0", "leave_out": "left out of the mean"}[router["invalid"]]
-        nearness += f" (–: invalid, {invalid}). Nearest by the mean-pooled embeddings it compares"
-    elif router["kind"] == "linear":
+        nearness += f" (–: invalid, {invalid}). Nearest by the embeddings it compares"
+    elif router["kind"] in ("linear", "mlp", "ensemble", "auto"):
         nearness = (
             "The router does not average neighbours: these show what it could learn from (–: "
-            "invalid). Nearest by the mean-pooled embeddings that it reads"
+            "invalid). Nearest by the embeddings that it reads"
         )
     elif router["kind"] == "language_model":
         nearness = (
@@ -141,9 +184,15 @@ def neighbour_words(explanation: Explanation) -> str:
             "reads"
         )
     else:
+        known = router["kind"] in KINDS
+        decides = (
+            "The router does not look at neighbours"
+            if known
+            else "How this custom router decides is unknown here"
+        )
         nearness = (
-            "How this custom router decides is unknown here: these show what it could learn "
-            "from (–: invalid). Nearest by the backbone's mean-pooled embeddings"
+            f"{decides}: these show what it could learn from (–: invalid). Nearest by the "
+            "backbone's embeddings"
         )
     return (
         f"Starred: the best teacher for a prompt. {nearness}, standardised; in order of Euclidean "

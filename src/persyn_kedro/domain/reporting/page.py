@@ -13,6 +13,7 @@ from persyn_kedro.domain.reporting import (
     router_plots,
     run_plots,
     samples_figures,
+    selection_figures,
     signal_figures,
     strategy_plots,
 )
@@ -41,6 +42,7 @@ def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
         plan_figures=plan_figures,
         samples_figures=samples_figures,
         signal_figures=signal_figures,
+        selection_figures=selection_figures,
         plots={"merits": svg(run_plots.learnability_against_quality(summary["teachers"]))},
     )
 

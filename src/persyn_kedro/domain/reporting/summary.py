@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
@@ -60,6 +61,7 @@ def build_summary(
         "router": {
             **router_metrics,
             "constant_teacher": names[router_metrics["constant_index"]],
+            **clear_choices(assignments),
         },
         "student": evaluation_metrics,
         "notes": [
@@ -91,6 +93,26 @@ def several_answers(
             "noise": sampling_noise(rewards) if means else None,
         }
     }
+
+
+def clear_choices(assignments: pa.Table) -> dict[str, float]:
+    """Return as ``certain`` the share of prompts whose choice is clear; nothing if unknown.
+
+    It is clear if the margin exceeds twice the standard error of the two scores' difference, taken
+    as independent.
+    """
+    if "standard_errors" not in assignments.column_names:
+        return {}
+    known = assignments.filter(pc.is_valid(assignments["standard_errors"]))
+    if not len(known):
+        return {}
+    scores, errors = (
+        known[name].combine_chunks().flatten().to_numpy().reshape(len(known), -1)
+        for name in ("scores", "standard_errors")
+    )
+    two = np.argsort(-scores, axis=1, kind="stable")[:, :2]
+    spread = np.hypot(*np.take_along_axis(errors, two, axis=1).T)
+    return {"certain": float(np.mean(known["margin"].to_numpy() > 2 * spread))}
 
 
 def _sources(prompts: pads.Dataset) -> dict[str, dict[str, int]]:
@@ -222,6 +244,11 @@ def _router_notes(metrics: dict[str, Any]) -> list[str]:
         return ["No held-out prompt had two valid teachers, so the router was not measured."]
     if metrics["beats_constant"]:
         return []
+    if metrics.get("selection", {}).get("chosen") == "constant":
+        return [
+            "The router is the constant: no candidate beat always choosing the best teacher, so "
+            "every prompt goes to the same one."
+        ]
     return [
         "The router does not beat always choosing the best teacher on the held-out prompts: "
         "routing is not worthwhile here yet. More calibration prompts may change that."

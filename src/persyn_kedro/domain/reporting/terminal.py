@@ -11,6 +11,7 @@ from persyn_kedro.domain.reporting import (
     formatting as figures,
     plan_figures,
     samples_figures,
+    selection_figures,
     signal_figures,
 )
 from persyn_kedro.domain.routers.explanation import Explanation
@@ -33,6 +34,7 @@ def terminal_table(summary: dict[str, Any]) -> str:
         *_samples(summary.get("samples")),
         _table(figures.router_columns(summary["router"]), figures.router_rows(summary["router"])),
         _prose(figures.in_words(figures.MEANING["router"])),
+        *_selection(summary["router"]),
         _table(figures.STUDENT_COLUMNS, figures.student_rows(student)),
         _prose(
             figures.in_words(figures.MEANING["student"])
@@ -55,6 +57,21 @@ def _samples(samples: dict[str, Any] | None) -> list[str]:
         _prose(figures.in_words(samples_figures.MEANING)),
         *map(_prose, samples_figures.sentences(samples)),
     ]
+
+
+def _selection(router: dict[str, Any]) -> list[str]:
+    """Return how the router was chosen, and for how many prompts the choice is clear, if known."""
+    parts = []
+    if selection := router.get("selection"):
+        if rows := selection_figures.rows(selection):
+            parts = [
+                _table(selection_figures.COLUMNS, rows),
+                _prose(figures.in_words(selection_figures.MEANING)),
+            ]
+        parts += map(_prose, selection_figures.sentences(selection))
+    if "certain" in router:
+        parts.append(_prose(selection_figures.certainty(router["certain"])))
+    return parts
 
 
 def _prose(text: str) -> str:

@@ -35,7 +35,12 @@ class Bootstrap:
 
 
 def constant_scores(rewards: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """Return (n, K): in each fold, minus the rank in the other folds' order by mean reward."""
+    """Return (n, K): in each fold, minus the rank in the other folds' order by mean reward.
+
+    (R, n) folds of R repeats give (R, n, K).
+    """
+    if folds.ndim > 1:
+        return np.stack([constant_scores(rewards, own) for own in folds])
     scores = np.zeros(rewards.shape)
     for fold in np.unique(folds):
         ranking = constant_ranking(rewards[folds != fold])
@@ -54,7 +59,8 @@ def measure_scores(
     """Return Hit@k (k < K), regret and AUC of each router, with intervals.
 
     Args:
-        scores: by router (n, K); must contain ``CONSTANT``. Chance and oracle are added.
+        scores: by router (n, K), or (R, n, K) of R repeats, over which a prompt's figures are
+            averaged; must contain ``CONSTANT``. Chance and oracle are added.
         rewards: (n, K) float64, NaN if invalid; every prompt has two or more valid teachers.
             ``NOT_ASKED`` where an incomplete design did not ask; the others were asked at random.
 
@@ -116,12 +122,15 @@ def pair_auc(scores: np.ndarray, rewards: np.ndarray, bootstrap: Bootstrap) -> A
 def pair_calibration(scores: np.ndarray, rewards: np.ndarray, bins: int = 10) -> list[dict]:
     """Return, by bins of the predicted P(B better than A), the share of pairs that B won.
 
+    Scores are (n, K), or (R, n, K) of R repeats.
+
     P = sigmoid(score_B - score_A) (METHOD.md, section 2), which only holds for a Bradley-Terry
     router's scores. Ties count half; each pair counts in both orders. Empty bins are left out.
     """
     found = [
         (probability, target)
-        for row, reward in zip(scores, rewards, strict=True)
+        for rows in scores.reshape(-1, *rewards.shape)
+        for row, reward in zip(rows, rewards, strict=True)
         for probability, target in _predictions(row, reward)
     ]
     if not found:
@@ -155,14 +164,18 @@ def _predictions(scores: np.ndarray, rewards: np.ndarray) -> list[tuple[float, f
 def _margins(scores: np.ndarray, rewards: np.ndarray) -> list[np.ndarray]:
     """Return for each prompt the score margins of the better over the worse of each pair."""
     found = []
-    for row, reward in zip(scores.astype(np.float64), rewards, strict=True):
+    repeats = scores.astype(np.float64).reshape(-1, *rewards.shape).swapaxes(0, 1)
+    for rows, reward in zip(repeats, rewards, strict=True):
         reward = np.where(reward == NOT_ASKED, np.nan, reward)
         better = reward[:, None] - reward[None, :] > TIE  # comparisons with NaN are false
-        found.append((row[:, None] - row[None, :])[better])
+        found.append(np.concatenate([(row[:, None] - row[None, :])[better] for row in rows]))
     return found
 
 
 def _per_prompt(scores: np.ndarray, rewards: np.ndarray) -> dict[str, np.ndarray]:
+    if scores.ndim > 2:
+        repeats = [_per_prompt(own, rewards) for own in scores]
+        return {key: np.mean([own[key] for own in repeats], axis=0) for key in repeats[0]}
     chosen = np.argsort(-scores, axis=1, kind="stable")
     ranking = asked_first(chosen, rewards)
     hits = np.take_along_axis(oracles(rewards), ranking, axis=1)

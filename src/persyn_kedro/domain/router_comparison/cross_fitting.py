@@ -1,8 +1,8 @@
 """Every calibration prompt scored by routers that were not fitted on it."""
 
 import logging
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -10,35 +10,65 @@ import pyarrow as pa
 from persyn_kedro.domain.rewards.reward import comparable, fitted_rewards, tell_apart
 from persyn_kedro.domain.router_comparison.fitting import Fitting, Prompts, scores_of
 from persyn_kedro.domain.routers.registry import router_class
+from persyn_kedro.domain.routers.saving import Readers, readers_of
 from persyn_kedro.domain.stores.tables import RoutingStore
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import unit_draw
+from persyn_kedro.foundations.settings.base import MAX_SEED
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
+from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.references import own_code_named
-from persyn_kedro.foundations.settings.routers import TrainRouterSettings, settings_of_kind
+from persyn_kedro.foundations.settings.routers import (
+    TrainRouterSettings,
+    completed,
+    settings_of_kind,
+)
 from persyn_kedro.foundations.tables import schemas
-
-if TYPE_CHECKING:
-    from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 VERSION = 1  # raise it when the same inputs give another result
 
 log = logging.getLogger(__name__)
 
 
-def check_kinds(compare_routers: CompareRoutersSettings) -> None:
+def check_kinds(compare_routers: CompareRoutersSettings, train_router: TrainRouterSettings) -> None:
     """Refuse routers of the user's own that do not exist or are not routers.
 
     Raises:
         PersynError: names the first such.
     """
-    for kind in own_code_named(compare_routers):
-        router_class(kind)
+    for router in compared(compare_routers, train_router).values():
+        for kind in own_code_named(router):
+            router_class(kind)
 
 
-def fold_of(prompt_id: str, folds: int, seed: int) -> int:
-    """Return a prompt's fold, which depends only on seed and prompt."""
-    return int(unit_draw(seed, "fold", prompt_id) * folds)
+def compared(
+    settings: CompareRoutersSettings, train_router: TrainRouterSettings
+) -> dict[str, TrainRouterSettings]:
+    """Return the routers to compare, by name; the constant is always compared.
+
+    The one that ``train_router`` trains is among them, named as its kind.
+    """
+    named = {name: completed(r, train_router) for name, r in settings.routers.items()}
+    if not named:
+        given = train_router.model_dump()
+        named = {kind: settings_of_kind(kind, given) for kind in settings.kinds}
+    found = {**named, train_router.kind: train_router}
+    return {name: router for name, router in found.items() if router.kind != "constant"}
+
+
+def fold_of(prompt_id: str, folds: int, seed: int, repeat: int = 0) -> int:
+    """Return a prompt's fold, which depends only on seed, repeat and prompt."""
+    return int(unit_draw(seed, f"fold {repeat}" if repeat else "fold", prompt_id) * folds)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A fit: which router, on what share of the prompts outside which fold of which repeat."""
+
+    name: str
+    size: float
+    fold: int
+    repeat: int
 
 
 def cross_fit(
@@ -46,14 +76,15 @@ def cross_fit(
     rewards: np.ndarray,
     settings: CompareRoutersSettings,
     train_router: TrainRouterSettings,
-    backbone: "ResolvedModel",
+    models: Models,
     seed: int,
     store: RoutingStore,
 ) -> pa.Table:
-    """Return ``schemas.ROUTER_SCORES``: every kind and size of router on every prompt.
+    """Return ``schemas.ROUTER_SCORES``: every router, size and repeat on every prompt.
 
     In each fold a router is fitted on a share (``size``) of the other folds' prompts; smaller
-    shares are subsets of larger ones.
+    shares are subsets of larger ones. All fits share one process, which embeds each prompt once for
+    each model and way of reading it.
 
     Args:
         prompts: the calibration prompts' texts by prompt_id.
@@ -62,26 +93,30 @@ def cross_fit(
     Raises:
         PersynError: all rewards are equal outside some fold.
     """
+    routers = compared(settings, train_router)
+    readers = {name: readers_of(models, router) for name, router in routers.items()}
     plans = [
-        (kind, size, fold)
-        for kind in dict.fromkeys([*settings.kinds, train_router.kind])
+        Plan(name, size, fold, repeat)
+        for name in routers
         for size in sorted(settings.sizes)
+        for repeat in range(settings.repeats)
         for fold in range(settings.folds)
     ]
     fittings = [
-        _fitting(prompts, rewards, plan, settings.folds, train_router, backbone, seed)
+        _fitting(prompts, rewards, plan, settings.folds, routers[plan.name], readers, seed)
         for plan in plans
     ]
     kept = _usable(fittings, plans)
     found = scores_of([fittings[i] for i in kept], store)
     rows = [
         {
-            "kind": plans[i][0],
-            "size": plans[i][1],
+            "kind": plans[i].name,
+            "size": plans[i].size,
             "fitted_on": int(comparable(_fitted(fittings[i])).sum()),
-            "fold": plans[i][2],
+            "fold": plans[i].fold,
             "prompt_id": prompt_id,
             "scores": scores[prompt_id],
+            "repeat": plans[i].repeat,
         }
         for i, scores in zip(kept, found, strict=True)
         for prompt_id in fittings[i].scored
@@ -92,34 +127,35 @@ def cross_fit(
 def _fitting(
     prompts: Prompts,
     rewards: np.ndarray,
-    plan: tuple[str, float, int],
+    plan: Plan,
     folds: int,
-    train_router: TrainRouterSettings,
-    backbone: "ResolvedModel",
+    router: TrainRouterSettings,
+    readers: Mapping[str, Readers],
     seed: int,
 ) -> Fitting:
-    kind, size, fold = plan
-    ids = list(prompts)
-    others = [i for i, p in enumerate(ids) if fold_of(p, folds, seed) != fold]
-    drawn = sorted(others, key=lambda i: unit_draw(seed, "curve", ids[i]))
-    fitted = sorted(drawn[: max(1, round(size * len(drawn)))])
+    ids, repeat = list(prompts), plan.repeat
+    place = [fold_of(p, folds, seed, repeat) for p in ids]
+    others = [i for i, fold in enumerate(place) if fold != plan.fold]
+    curve = f"curve {repeat}" if repeat else "curve"
+    drawn = sorted(others, key=lambda i: unit_draw(seed, curve, ids[i]))
+    fitted = sorted(drawn[: max(1, round(plan.size * len(drawn)))])
     return Fitting(
-        settings_of_kind(kind, train_router.model_dump()),
-        backbone,
-        seed,
+        router,
+        readers[plan.name],
+        (seed + repeat) % MAX_SEED,
         {ids[i]: prompts[ids[i]] for i in fitted},
         rewards[fitted],
-        {p: text for p, text in prompts.items() if fold_of(p, folds, seed) == fold},
+        {ids[i]: prompts[ids[i]] for i, fold in enumerate(place) if fold == plan.fold},
     )
 
 
-def _usable(fittings: Sequence[Fitting], plans: Sequence[tuple[str, float, int]]) -> list[int]:
+def _usable(fittings: Sequence[Fitting], plans: Sequence[Plan]) -> list[int]:
     """Return the indices of the fittings to run: complete sizes, with rewards that differ.
 
     In a small set a fold may be empty: it has nothing to score.
     """
     too_small = {
-        plans[i][1] for i, f in enumerate(fittings) if f.scored and not tell_apart(_fitted(f))
+        plans[i].size for i, f in enumerate(fittings) if f.scored and not tell_apart(_fitted(f))
     }
     if 1.0 in too_small:
         raise PersynError(
@@ -128,7 +164,7 @@ def _usable(fittings: Sequence[Fitting], plans: Sequence[tuple[str, float, int]]
         )
     for size in sorted(too_small):
         log.warning("Learning curve: left out %g of the prompts, where all rewards are equal", size)
-    return [i for i, f in enumerate(fittings) if f.scored and plans[i][1] not in too_small]
+    return [i for i, f in enumerate(fittings) if f.scored and plans[i].size not in too_small]
 
 
 def _fitted(fitting: Fitting) -> np.ndarray:

@@ -1,15 +1,16 @@
 """Routers fitted only for their scores of some prompts; no fit is ever repeated."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from persyn_kedro.domain.routers import embeddings, registry
+from persyn_kedro.domain.routers.saving import Readers
 from persyn_kedro.domain.stores.tables import RoutingStore
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.hashing import settings_id
@@ -18,9 +19,6 @@ from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.marks import lasting
 from persyn_kedro.foundations.settings.plugins import code_identity
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
-
-if TYPE_CHECKING:
-    from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +36,7 @@ class Fitting:
     """
 
     settings: TrainRouterSettings
-    backbone: "ResolvedModel"
+    backbone: Readers
     seed: int
     fitted: Prompts
     rewards: np.ndarray
@@ -60,8 +58,7 @@ class Fitting:
             "version": registry.VERSION,
             **code_identity(self.settings.kind),
             "settings": lasting(self.settings),
-            "backbone": self.backbone.weights_id,
-            "chat_template": self.backbone.chat_template,
+            **_identity(self.backbone),
             "seed": self.seed,
             "fitted_on": settings_id({"rows": rows}),
         }
@@ -104,6 +101,12 @@ def fit_and_score_job(fittings: list[Fitting]) -> Iterator[np.ndarray]:
             router = kind(fitting.backbone, fitting.settings, fitting.seed)
             router.fit(list(fitting.fitted.values()), fitting.rewards)
             yield router.predict_scores(list(fitting.scored.values()))
+
+
+def _identity(readers: Any) -> dict[str, Any]:
+    if isinstance(readers, Mapping):
+        return {"models": {name: _identity(model) for name, model in sorted(readers.items())}}
+    return {"backbone": readers.weights_id, "chat_template": readers.chat_template}
 
 
 def _stored(fitting: Fitting, store: RoutingStore) -> dict[str, list[float]]:

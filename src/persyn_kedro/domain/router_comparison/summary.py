@@ -39,20 +39,24 @@ def summarise_routers(
         rest is empty.
     """
     rows = scores.to_pylist()
-    folds = {row["prompt_id"]: row["fold"] for row in rows}
-    kept = [i for i, p in enumerate(prompt_ids) if p in folds and comparable(rewards[i : i + 1])[0]]
+    folds = {(row["repeat"] or 0, row["prompt_id"]): row["fold"] for row in rows}
+    repeats = sorted({repeat for repeat, _ in folds})
+    kept = [
+        i for i, p in enumerate(prompt_ids) if (0, p) in folds and comparable(rewards[i : i + 1])[0]
+    ]
     ids, matrix = [prompt_ids[i] for i in kept], rewards[kept]
     summary: dict[str, Any] = {
         "n": len(ids),
         "teachers": rewards.shape[1],
         "folds": len(set(folds.values())),
         "confidence": settings.confidence,
+        **({"repeats": len(repeats)} if len(repeats) > 1 else {}),
     }
     if not ids:
         return {**summary, "routers": {}, "curve": [], "calibration": [], "verdicts": [_NOTHING]}
     bootstrap = Bootstrap(settings.resamples, settings.confidence, seed)
-    constant = constant_scores(matrix, np.array([folds[p] for p in ids]))
-    by_plan = _by_plan(rows, ids)
+    constant = constant_scores(matrix, np.array([[folds[r, p] for p in ids] for r in repeats]))
+    by_plan = _by_plan(rows, ids, len(repeats))
     kinds = list(dict.fromkeys(kind for kind, _ in by_plan))
     whole = {kind: by_plan[kind, 1.0] for kind in kinds}
     figures = measure_scores({**whole, CONSTANT: constant}, matrix, bootstrap)
@@ -71,16 +75,18 @@ _NOTHING = "No calibration prompt has two valid teachers, so routers cannot be c
 
 
 def _by_plan(
-    rows: Sequence[Mapping[str, Any]], ids: Sequence[str]
+    rows: Sequence[Mapping[str, Any]], ids: Sequence[str], repeats: int
 ) -> dict[tuple[str, float], np.ndarray]:
-    """Return the (n, K) scores of each kind and size."""
+    """Return the (repeats, n, K) scores of each kind and size."""
     place = {prompt_id: i for i, prompt_id in enumerate(ids)}
     found: dict[tuple[str, float], np.ndarray] = {}
     for row in rows:
         if row["prompt_id"] in place:
             plan = row["kind"], row["size"]
-            empty = np.full((len(ids), len(row["scores"])), np.nan)
-            found.setdefault(plan, empty)[place[row["prompt_id"]]] = row["scores"]
+            empty = np.full((repeats, len(ids), len(row["scores"])), np.nan)
+            found.setdefault(plan, empty)[row["repeat"] or 0, place[row["prompt_id"]]] = row[
+                "scores"
+            ]
     return found
 
 
@@ -91,9 +97,10 @@ def _curve(
     rewards: np.ndarray,
     bootstrap: Bootstrap,
 ) -> list[dict[str, Any]]:
-    sizes: dict[tuple[str, float], dict[int, int]] = {}
+    sizes: dict[tuple[str, float], dict[tuple[int, int], int]] = {}
     for row in rows:
-        sizes.setdefault((row["kind"], row["size"]), {})[row["fold"]] = row["fitted_on"]
+        fold = row["repeat"] or 0, row["fold"]
+        sizes.setdefault((row["kind"], row["size"]), {})[fold] = row["fitted_on"]
     return [
         {
             "kind": kind,

@@ -28,4 +28,11 @@ from .registry import (
     save_router as save_router,
 )
 from .route import assign as assign
-from .saving import check_pool as check_pool, pool_difference as pool_difference
+from .saving import (
+    check_pool as check_pool,
+    pool_difference as pool_difference,
+    readers_of as readers_of,
+    selection_of as selection_of,
+    task_columns_of as task_columns_of,
+)
+from .tasks import TaskColumns as TaskColumns, with_tasks as with_tasks

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.routers.saving import Pool, pool_difference
+from persyn_kedro.domain.routers.scored import Scored
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.rows import BLOCK, read_blocks
@@ -15,6 +16,7 @@ from persyn_kedro.foundations.tables.rows import BLOCK, read_blocks
 VERSION = 1  # raise it when the same inputs give another result
 
 POOL_KEY = b"pool"
+ERRORS = schemas.ASSIGNMENTS.field("standard_errors").type
 
 
 def with_pool(pool: Pool) -> pa.Schema:
@@ -42,43 +44,58 @@ def check_assignments(schema: pa.Schema, pool: Pool) -> None:
 
 
 def assignments(
-    prompt_ids: Sequence[str], score_batches: Iterable[np.ndarray], teachers: Sequence[str]
+    prompt_ids: Sequence[str],
+    score_batches: Iterable[Scored | np.ndarray],
+    teachers: Sequence[str],
 ) -> Iterator[pa.RecordBatch]:
     """Yield batches of ``schemas.ASSIGNMENTS``, of at least ``BLOCK`` rows each except the last.
 
     Args:
         prompt_ids: in the order of the scores' rows.
-        score_batches: arrays of shape (b, K), K in the order of ``teachers``.
+        score_batches: of shape (b, K), K in the order of ``teachers``; plain arrays have no
+            standard errors.
     """
     start = 0
-    for scores in _joined(score_batches):
+    for scores, errors in _joined(score_batches):
         ids = prompt_ids[start : start + len(scores)]
         start += len(scores)
         best_two = np.sort(scores, axis=1)[:, -2:]
         # argmax takes the first of a tie, so ties go to the settings' order.
         best = pa.array(teachers, pa.string()).take(pa.array(scores.argmax(axis=1)))
-        ends = np.arange(len(scores) + 1, dtype=np.int32) * scores.shape[1]
         columns = [
             pa.array(ids, pa.string()),
             best,
-            pa.ListArray.from_arrays(ends, scores.astype(np.float32).ravel()),
+            _lists(scores),
             pa.array((best_two[:, 1] - best_two[:, 0]).astype(np.float32)),
+            pa.nulls(len(ids), ERRORS) if errors is None else _lists(errors),
         ]
         yield pa.RecordBatch.from_arrays(columns, schema=schemas.ASSIGNMENTS)
 
 
-def _joined(batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def _lists(values: np.ndarray) -> pa.ListArray:
+    """Return a row of (b, K) as a list each."""
+    ends = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
+    return pa.ListArray.from_arrays(ends, values.astype(np.float32).ravel())
+
+
+def _joined(batches: Iterable[Scored | np.ndarray]) -> Iterator[Scored]:
     """Join batches of scores: tables of a few rows each would take longer than the scores."""
-    group: list[np.ndarray] = []
+    group: list[Scored] = []
     rows = 0
     for batch in batches:
-        group.append(batch)
-        rows += len(batch)
+        group.append(batch if isinstance(batch, Scored) else Scored(batch))
+        rows += len(group[-1].scores)
         if rows >= BLOCK:
-            yield np.concatenate(group)
+            yield _join(group)
             group, rows = [], 0
     if group:
-        yield np.concatenate(group)
+        yield _join(group)
+
+
+def _join(group: list[Scored]) -> Scored:
+    errors = [found.errors for found in group if found.errors is not None]
+    scores = np.concatenate([found.scores for found in group])
+    return Scored(scores, np.concatenate(errors) if errors else None)
 
 
 def ranked_places(assignments: pads.Dataset, most: int) -> tuple[pa.ChunkedArray, np.ndarray]:

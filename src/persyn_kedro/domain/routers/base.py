@@ -10,12 +10,15 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from persyn_kedro.domain.rewards.levelling import teacher_means
-from persyn_kedro.domain.rewards.reward import NOT_ASKED, comparable, fitted_rewards
+from persyn_kedro.domain.rewards.reward import NOT_ASKED
 from persyn_kedro.domain.routers import embeddings, saving
-from persyn_kedro.domain.routers.metrics import router_metrics
+from persyn_kedro.domain.routers.losses import as_fitted, rows_to_fit
+from persyn_kedro.domain.routers.metrics import mean_regret
+from persyn_kedro.domain.routers.scored import Scored
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.prompts.conversation import Prompt
-from persyn_kedro.foundations.settings.routers import TrainRouterSettings, settings_of_kind
+from persyn_kedro.foundations.settings.router_keys import EmbeddingSettings
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 
 if TYPE_CHECKING:
     from typing import Self
@@ -63,14 +66,14 @@ class TeacherRouter(BaseEstimator):
         self, prompts: Sequence[Prompt], rewards: np.ndarray
     ) -> Iterator[dict[str, float]]:
         """As ``fit``, yielding ``{"epoch", "loss"}`` after each epoch."""
-        asked = rewards != NOT_ASKED
-        rewards = fitted_rewards(rewards, self.settings.invalid, self.invalid_reward)
-        kept = np.flatnonzero(comparable(rewards))
-        if self.fills_missing and not asked.all():
-            rewards = np.where(asked, rewards, teacher_means(rewards))
+        kept = np.flatnonzero(rows_to_fit(rewards, self.settings))
         if not len(kept):
             raise PersynError("The router cannot be fitted: no prompt has two valid teachers.")
         self.n_teachers_ = rewards.shape[1]
+        asked = rewards != NOT_ASKED
+        rewards = as_fitted(rewards, self.settings, self.invalid_reward)
+        if self.fills_missing and not asked.all():
+            rewards = np.where(asked, rewards, teacher_means(rewards))
         yield from self.fit_valid(
             [prompts[i] for i in kept.tolist()], np.asarray(rewards[kept], dtype=np.float64)
         )
@@ -82,15 +85,21 @@ class TeacherRouter(BaseEstimator):
         empty = np.empty((0, self.n_teachers_), dtype=np.float32)
         return np.concatenate([empty, *self.score_batches(prompts, self.settings.batch_size)])
 
+    def predict_errors(self, prompts: Sequence[Prompt]) -> np.ndarray:
+        """Return the scores' (n, K) float32 standard errors; NaN if the router has none."""
+        check_is_fitted(self, "n_fit_")
+        found = [np.empty((0, self.n_teachers_), dtype=np.float32)]
+        for scores, errors in self.scored_batches(prompts, self.settings.batch_size):
+            found.append(np.full_like(scores, np.nan) if errors is None else errors)
+        return np.concatenate(found)
+
     def predict(self, prompts: Sequence[Prompt]) -> np.ndarray:
         """Return the (n,) index of the teacher to choose; ties go to the first."""
         return self.predict_scores(prompts).argmax(axis=1)
 
     def score(self, prompts: Sequence[Prompt], rewards: np.ndarray) -> float:
         """Return the negative mean regret on these prompts (NaN if none has two valid teachers)."""
-        metrics = router_metrics(self.predict_scores(prompts), rewards, rewards)
-        regret = metrics["router"]["regret"]
-        return float("nan") if regret is None else -regret
+        return -mean_regret(self.predict_scores(prompts), rewards)
 
     def save(self, directory: Path) -> None:
         """Save arrays or weights and ``router.json``."""
@@ -98,15 +107,20 @@ class TeacherRouter(BaseEstimator):
         self.write_fitted(Path(directory))
         saving.write_description(
             directory,
-            saving.describe(self.backbone, self.settings, self.seed, self.n_fit_),
+            saving.describe(
+                saving.reader_of(self.backbone, self.settings),
+                self.settings,
+                self.seed,
+                self.n_fit_,
+            ),
         )
 
     @classmethod
     def load(cls, directory: Path) -> Any:
         """Load what ``save`` wrote."""
         saved = saving.read_description(directory)
-        settings = settings_of_kind(saved["kind"], saved["settings"])
-        router = cls(cls._backbone(saved, Path(directory)), settings, saved["seed"])
+        backbone = cls._backbone(saved, Path(directory))
+        router = cls(backbone, saving.settings_in(saved), saved["seed"])
         router.read_fitted(Path(directory))
         router.n_fit_ = saved["n_fit"]
         return router
@@ -120,13 +134,23 @@ class TeacherRouter(BaseEstimator):
     def score_batches(self, prompts: Sequence[Prompt], batch_size: int) -> Iterator[np.ndarray]:
         """Yield (b, K) float32 scores, in prompt order."""
 
+    def scored_batches(self, prompts: Sequence[Prompt], batch_size: int) -> Iterator[Scored]:
+        """Yield scores with their standard errors, in prompt order; here, without any."""
+        for scores in self.score_batches(prompts, batch_size):
+            yield Scored(scores)
+
+    @property
+    def embedding(self) -> EmbeddingSettings:
+        """How prompts become points, here and in explanations."""
+        return getattr(self.settings, "embedding", EmbeddingSettings())
+
     def points(self, prompts: Sequence[Prompt]) -> np.ndarray:
         """Return the (n, d) float32 points that represent prompts in explanations.
 
-        Here, the backbone's mean-pooled embeddings.
+        Here, the backbone's embeddings.
         """
         batch, longest = self.settings.batch_size, self.settings.max_prompt_tokens
-        return embeddings.embed(self.backbone, prompts, batch, longest)
+        return embeddings.embed(self.backbone, prompts, batch, longest, self.embedding)
 
     def fitted_points(self, prompts: Sequence[Prompt]) -> np.ndarray:
         """Return the (n, d) points of the prompts that it was fitted on, in order."""

@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.prompts.select import CALIBRATION, select_rows
-from persyn_kedro.domain.rewards.reward import comparable, fitted_rewards, reward_matrix
+from persyn_kedro.domain.rewards.reward import reward_matrix
+from persyn_kedro.domain.routers.losses import rows_to_fit
+from persyn_kedro.domain.routers.saving import settings_in
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.tables.messages import PROMPT
 
@@ -41,7 +43,7 @@ def fitted_examples(
     """
     teachers = [member["teacher"] for member in description["teachers"]]
     rows, matrix = calibration_examples(prompts, rewards, teachers, "fit")
-    kept = np.flatnonzero(comparable(fitted_rewards(matrix, description["settings"]["invalid"])))
+    kept = np.flatnonzero(rows_to_fit(matrix, settings_in(description)))
     if len(kept) != description["n_fit"]:
         raise PersynError(
             f"The router was fitted on {description['n_fit']} prompts, but these tables have "

@@ -15,7 +15,9 @@ from persyn_kedro.domain.routers.examples import fitted_examples
 from persyn_kedro.domain.routers.jobs import read_prompt_job
 from persyn_kedro.domain.routers.metrics import oracles
 from persyn_kedro.domain.routers.nearest import Nearest
-from persyn_kedro.domain.routers.saving import Pool, read_description
+from persyn_kedro.domain.routers.saving import Pool, read_description, selection_of, settings_in
+from persyn_kedro.domain.routers.scored import Scored
+from persyn_kedro.domain.routers.tasks import with_tasks
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.processes.child import run_in_child
@@ -38,6 +40,7 @@ class ScoredTeacher:
 
     teacher: str
     score: float
+    standard_error: float | None = None
     reward: float | None = None
     quality: float | None = None
     learnability: float | None = None
@@ -140,16 +143,17 @@ def explain(
     if count is None:
         knn = description["kind"] == "knn"
         count = description["settings"]["neighbours"] if knn else NEIGHBOURS
-    scores, near = _routed_scores(tables.assignments, prompt["prompt_id"]), None
-    routed = scores is not None
-    if count or scores is None:
-        others = [prompt_of(row) for row in fitted[0]]
-        job = run_in_child(
-            read_prompt_job, prompt_of(prompt), others, tables.router, count, label="explaining"
-        )
+    found, near = _routed_scores(tables.assignments, prompt["prompt_id"]), None
+    routed = found is not None
+    if count or found is None:
+        asked = {row["prompt_id"]: prompt_of(row) for row in [prompt, *fitted[0]]}
+        asked = with_tasks(asked, tables.prompts, settings_in(description).task_columns)
+        others = [asked[row["prompt_id"]] for row in fitted[0]]
+        own = asked[prompt["prompt_id"]]
+        job = run_in_child(read_prompt_job, own, others, tables.router, count, label="explaining")
         with closing(job):
             now, near = next(job)
-        scores = now if scores is None else scores
+        found = now if found is None else found
     return Explanation(
         prompt["prompt_id"],
         prompt["prompt"],
@@ -157,18 +161,19 @@ def explain(
         prompt["split"],
         prompt["part"],
         routed=routed,
-        router=_described(description),
-        teachers=scored_teachers(prompt["prompt_id"], scores, description["teachers"], tables),
+        router=_described(description, tables.router),
+        teachers=scored_teachers(prompt["prompt_id"], found, description["teachers"], tables),
         neighbours=neighbours(near, *fitted, _names(description)) if near else [],
     )
 
 
 def scored_teachers(
-    prompt_id: str, scores: np.ndarray, pool: Pool, tables: RouterTables
+    prompt_id: str, scored: Scored, pool: Pool, tables: RouterTables
 ) -> list[ScoredTeacher]:
-    """Return the pool by descending score, (K,) float32 in its order, with the facts on each."""
+    """Return the pool by descending score, (1, K) in its order, with the facts on each."""
     rewards = {row["teacher"]: row for row in _rows(tables.rewards, prompt_id)}
     found = []
+    (scores,), errors = scored.scores, scored.errors
     for k in ranked(scores[None], len(pool))[0]:
         name = pool[k]["teacher"]
         true = rewards.get(name, {})
@@ -176,7 +181,8 @@ def scored_teachers(
         answer = _response(tables.response_store, pool[k], prompt_id, sample)
         terms = {term: true.get(term) for term in ("reward", "quality", "learnability")}
         text = {term: answer.get(term) for term in ("response", "finish_reason", "sample_index")}
-        found.append(ScoredTeacher(name, float(scores[k]), **terms, **text))
+        error = None if errors is None else float(errors[0, k])
+        found.append(ScoredTeacher(name, float(scores[k]), error, **terms, **text))
     return found
 
 
@@ -203,9 +209,13 @@ def neighbours(
     ]
 
 
-def _routed_scores(assignments: pads.Dataset | None, prompt_id: str) -> np.ndarray | None:
+def _routed_scores(assignments: pads.Dataset | None, prompt_id: str) -> Scored | None:
     rows = _rows(assignments, prompt_id) if assignments is not None else []
-    return np.array(rows[0]["scores"], np.float32) if rows else None
+    if not rows:
+        return None
+    scores, errors = rows[0]["scores"], rows[0].get("standard_errors")
+    found = np.array([scores], np.float32)
+    return Scored(found, None if errors is None else np.array([errors], np.float32))
 
 
 def _response(
@@ -218,14 +228,23 @@ def _response(
     return next(iter(rows.filter(wanted).to_pylist()), {})
 
 
-def _described(description: Mapping[str, Any]) -> dict[str, Any]:
+def _described(description: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+    selection = selection_of(directory)
     return {
         "kind": description["kind"],
+        **({"chosen": selection["chosen"]} if selection else {}),
+        **({"mean": "weighted or shrunken mean"} if _weighs(description["settings"]) else {}),
+        **({"loss": loss} if (loss := description["settings"].get("loss")) else {}),
         "backbone": description["backbone"]["name"],
         "n_fit": description["n_fit"],
         "invalid": description["settings"]["invalid"],
         "neighbours": description["settings"].get("neighbours"),
     }
+
+
+def _weighs(settings: Mapping[str, Any]) -> bool:
+    """Return whether a kNN router's scores are no plain means."""
+    return settings.get("weights") == "distance" or bool(settings.get("shrinkage"))
 
 
 def _names(description: Mapping[str, Any]) -> list[str]:

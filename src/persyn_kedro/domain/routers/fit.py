@@ -2,27 +2,25 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from persyn_kedro.domain.rewards.reward import fitted_rewards, tell_apart
 from persyn_kedro.domain.routers.jobs import fit_router_job
+from persyn_kedro.domain.routers.saving import Readers
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes.ranks import run_in_ranks
 from persyn_kedro.foundations.processes.target import current
 from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 
-if TYPE_CHECKING:
-    from persyn_kedro.foundations.models.resolve import ResolvedModel
-
 
 def fit_and_save(
     prompts: Sequence[Prompt],
     rewards: np.ndarray,
     settings: TrainRouterSettings,
-    backbone: "ResolvedModel",
+    backbone: Readers,
     seed: int,
     pool: Sequence[dict[str, Any]],
     directory: Path,
@@ -32,6 +30,7 @@ def fit_and_save(
     Args:
         prompts: n of them.
         rewards: (n, K), NaN if invalid, K in the order of ``pool``.
+        backbone: what reads prompts (``readers_of``).
         pool: ``teachers.recipe.pool_identity``.
 
     Raises:
@@ -42,8 +41,9 @@ def fit_and_save(
             "All teachers have equal rewards on every prompt that the router is fitted on, so it "
             "has nothing to learn. Change label.alpha, or add prompts on which they differ."
         )
-    # The others have no weights to train and are fitted in one go.
-    processes = current().training_processes if settings.kind == "language_model" else 1
+    # The others have no weights of a model to train and are fitted in one go.
+    tuned = settings.kind == "language_model" and getattr(settings, "tuning", "") != "head_only"
+    processes = current().training_processes if tuned else 1
     curve = run_in_ranks(
         fit_router_job,
         list(prompts),

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.domain.routers.nearest import Nearest, nearest
 from persyn_kedro.domain.routers.registry import load_router, router_class, save_router
-from persyn_kedro.domain.routers.saving import read_description
+from persyn_kedro.domain.routers.saving import Readers, read_description
+from persyn_kedro.domain.routers.scored import Scored
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes.ranks import group
 from persyn_kedro.foundations.progress import watching
@@ -17,15 +18,12 @@ from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.storage.mirror import copy_here, not_here
 
-if TYPE_CHECKING:
-    from persyn_kedro.foundations.models.resolve import ResolvedModel
-
 
 def fit_router_job(
     prompts: list[Prompt],
     rewards: np.ndarray,
     settings: TrainRouterSettings,
-    backbone: "ResolvedModel",
+    backbone: Readers,
     seed: int,
     pool: list[dict[str, Any]],
     directory: Path,
@@ -58,15 +56,15 @@ def score_prompts_job(
         PersynError: the router is missing, or was fitted for another pool.
     """
     with watching("scoring prompts", len(prompts), "prompts") as watch:
-        for scores in prompt_scorer(directory, pool, batch_size)(prompts):
-            watch.advance(len(scores))
-            yield scores
+        for found in prompt_scorer(directory, pool, batch_size)(prompts):
+            watch.advance(len(found.scores))
+            yield found.scores
 
 
 def prompt_scorer(
     directory: Path, pool: list[dict[str, Any]], batch_size: int
-) -> Callable[[Sequence[Prompt]], Iterator[np.ndarray]]:
-    """Load the router; return a function that yields scores as ``score_prompts_job`` does.
+) -> Callable[[Sequence[Prompt]], Iterator[Scored]]:
+    """Load the router; return a function that yields batches of scores and standard errors.
 
     Raises:
         PersynError: the router is missing, or was fitted for another pool.
@@ -77,16 +75,16 @@ def prompt_scorer(
     router = load_router(directory, pool)
     embeddings.keep_loaded()
 
-    def score(prompts: Sequence[Prompt]) -> Iterator[np.ndarray]:
-        return router.score_batches(prompts, batch_size)
+    def score(prompts: Sequence[Prompt]) -> Iterator[Scored]:
+        return router.scored_batches(prompts, batch_size)
 
     return score
 
 
 def read_prompt_job(
     prompt: Prompt, fitted: Sequence[Prompt], directory: Path, count: int
-) -> Iterator[tuple[np.ndarray, Nearest | None]]:
-    """Yield a prompt's (K,) float32 scores and the ``count`` nearest prompts (None for 0).
+) -> Iterator[tuple[Scored, Nearest | None]]:
+    """Yield a prompt's scores, (1, K) float32, and the ``count`` nearest prompts (None for 0).
 
     ``fitted`` are the prompts that the router was fitted on, in order. The router is loaded for the
     pool that it was fitted for, whatever the settings are now: its own reasons are wanted.
@@ -99,5 +97,7 @@ def read_prompt_job(
         router = load_router(directory, pool)
         near = None
         if count:
-            near = nearest(router.points([prompt])[0], router.fitted_points(fitted), count)
-        yield router.predict_scores([prompt])[0], near
+            points = router.points([prompt])[0], router.fitted_points(fitted)
+            near = nearest(*points, count, router.embedding)
+        (found,) = router.scored_batches([prompt], 1)
+        yield found, near

@@ -1,20 +1,18 @@
 """A router that averages the rewards of the nearest calibration prompts."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from persyn_kedro.domain.routers import embeddings
-from persyn_kedro.domain.routers.base import TeacherRouter
+from persyn_kedro.domain.routers.embedding_router import EmbeddingRouter
+from persyn_kedro.domain.routers.means import Overall
+from persyn_kedro.domain.routers.space import Space
 from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.routers import KnnRouterSettings
 
-ARRAYS = "knn.safetensors"
 
-
-class KnnRouter(TeacherRouter):
+class KnnRouter(EmbeddingRouter):
     """Scores are mean rewards over the neighbours for which the teacher is valid (0 if none).
 
     A neighbour that the teacher was not asked counts with the teacher's mean, which shrinks the
@@ -22,57 +20,75 @@ class KnnRouter(TeacherRouter):
     """
 
     fills_missing = True
+    arrays = "knn.safetensors"
     settings: KnnRouterSettings
     embeddings_: np.ndarray  # (n, hidden) float32
     rewards_: np.ndarray  # (n, K) float64
-    scaler_: Any
-    regressor_: Any
+    space_: Space
+    overall_: Overall
+    search_: Any
 
-    def fit_valid(self, prompts: list[Prompt], rewards: np.ndarray) -> Iterator[dict[str, float]]:
-        """Fit in one step; yield one ``{"epoch", "loss"}``: the mean squared error."""
-        points = self.points(prompts)
-        self._fit_arrays(points, rewards)
-        yield {"epoch": 1, "loss": float(np.nanmean((self._scores(points) - rewards) ** 2))}
+    def fit_points(self, points: np.ndarray, rewards: np.ndarray) -> float:
+        """Keep the points and rewards; return the mean squared error on them."""
+        from sklearn.neighbors import NearestNeighbors
 
-    def score_batches(self, prompts: Sequence[Prompt], batch_size: int) -> Iterator[np.ndarray]:
-        """Yield (b, K) float32 scores, in prompt order."""
-        longest = self.settings.max_prompt_tokens
-        for points in embeddings.embed_batches(self.backbone, prompts, batch_size, longest):
-            yield self._scores(points)
+        self.embeddings_ = np.ascontiguousarray(points)
+        self.rewards_ = np.ascontiguousarray(rewards)
+        self.space_, self.overall_ = Space.fit(points, self.embedding), Overall.of(rewards)
+        self.search_ = NearestNeighbors(n_neighbors=min(self.settings.neighbours, len(points)))
+        self.search_.fit(self.space_.of(points))
+        return float(np.nanmean((self.scores(points) - rewards) ** 2))
+
+    def scores(self, points: np.ndarray) -> np.ndarray:
+        """Return (b, K) means of the neighbours' rewards, shrunk if the settings say so."""
+        means, _, counts = self._neighbours(points)
+        return self.overall_.shrunk(means, counts, self._shrinkage)
+
+    def errors(self, points: np.ndarray) -> np.ndarray:
+        """Return (b, K) standard errors by the spread of the neighbours' rewards."""
+        _, squares, counts = self._neighbours(points)
+        return self.overall_.errors(squares, counts, self._shrinkage)
 
     def fitted_points(self, prompts: Sequence[Prompt]) -> np.ndarray:
         """Return the stored embeddings."""
         return self.embeddings_
 
-    def write_fitted(self, directory: Path) -> None:
-        from safetensors.numpy import save_file
+    def saved_arrays(self) -> dict[str, np.ndarray]:
+        """Return the points and rewards."""
+        return {"embeddings": self.embeddings_, "rewards": self.rewards_}
 
-        arrays = {"embeddings": self.embeddings_, "rewards": self.rewards_}
-        save_file(arrays, directory / ARRAYS)
-
-    def read_fitted(self, directory: Path) -> None:
-        """Fit again from what ``write_fitted`` wrote."""
-        from safetensors.numpy import load_file
-
-        arrays = load_file(directory / ARRAYS)
-        self._fit_arrays(arrays["embeddings"], arrays["rewards"])
+    def set_arrays(self, arrays: dict[str, Any]) -> None:
+        """Fit again."""
+        self.fit_points(arrays["embeddings"], arrays["rewards"])
         self.n_teachers_ = arrays["rewards"].shape[1]
 
-    def _fit_arrays(self, points: np.ndarray, rewards: np.ndarray) -> None:
-        from sklearn.neighbors import KNeighborsRegressor
-        from sklearn.preprocessing import StandardScaler
+    @property
+    def _shrinkage(self) -> float:
+        return self.settings.shrinkage or 0.0
 
-        self.embeddings_ = np.ascontiguousarray(points)
-        self.rewards_ = np.ascontiguousarray(rewards)
-        self.scaler_ = StandardScaler().fit(points.astype(np.float64))
-        known = np.isfinite(rewards)
-        targets = np.concatenate([np.where(known, rewards, 0.0), known], axis=1)
-        self.regressor_ = KNeighborsRegressor(min(self.settings.neighbours, len(points)))
-        self.regressor_.fit(self.scaler_.transform(points.astype(np.float64)), targets)
+    def _neighbours(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return (b, K) of the valid neighbours: weighted mean, squared deviations, number.
 
-    def _scores(self, points: np.ndarray) -> np.ndarray:
-        """Divide the neighbours' mean reward by their mean validity: the mean over valid ones."""
-        means = self.regressor_.predict(self.scaler_.transform(points.astype(np.float64)))
-        total, share = np.split(means, 2, axis=1)
-        scores = np.divide(total, share, out=np.zeros_like(total), where=share > 0)
-        return scores.astype(np.float32)
+        With unequal weights the number is Kish's effective one, (Σ w)² / Σ w².
+        """
+        distances, near = self.search_.kneighbors(self.space_.of(points))
+        known = np.isfinite(self.rewards_)
+        values = np.where(known, self.rewards_, 0.0)[near]  # (b, k, K)
+        weights = known[near] * self._weights(distances)[..., None]
+        share, total = weights.mean(axis=1), (values * weights).mean(axis=1)
+        means = np.divide(total, share, out=np.zeros_like(total), where=share > 0)
+        squared = (weights**2).mean(axis=1)
+        counts = len(weights[0]) * np.divide(
+            share**2, squared, out=np.zeros_like(share), where=squared > 0
+        )
+        deviations = (weights * (values - means[:, None]) ** 2).mean(axis=1)
+        spread = np.divide(deviations, share, out=np.zeros_like(share), where=share > 0)
+        return means, counts * spread, counts
+
+    def _weights(self, distances: np.ndarray) -> np.ndarray:
+        """Return the neighbours' (b, k) weights; a prompt at no distance outweighs all others."""
+        if self.settings.weights == "uniform":
+            return np.ones_like(distances)
+        same = distances == 0
+        inverse = 1 / np.where(same, 1.0, distances)
+        return np.where(same.any(axis=1, keepdims=True), same, inverse)

@@ -1,75 +1,130 @@
-"""A router with one ridge regression per teacher on frozen prompt embeddings."""
+"""A linear router on frozen prompt embeddings: by default one ridge regression per teacher."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from persyn_kedro.domain.routers import embeddings
-from persyn_kedro.domain.routers.base import TeacherRouter
-from persyn_kedro.foundations.prompts.conversation import Prompt
-from persyn_kedro.foundations.settings.routers import LinearRouterSettings
+from persyn_kedro.domain.routers.embedding_router import EmbeddingRouter
+from persyn_kedro.domain.routers.losses import loss_of
+from persyn_kedro.domain.routers.network import (
+    Again,
+    Layers,
+    Network,
+    jackknife_errors,
+    outputs,
+    scores_of,
+    without_groups,
+)
+from persyn_kedro.domain.routers.space import Space
+from persyn_kedro.foundations.settings.routers import LinearRouterSettings, MlpRouterSettings
 
-ARRAYS = "linear.safetensors"
+NAMES = [("hidden_coefficients", "hidden_intercepts"), ("coefficients", "intercepts")]
 
 
-class LinearRouter(TeacherRouter):
-    """Scores are predicted rewards; each teacher is fitted on the prompts where it is valid.
+class LinearRouter(EmbeddingRouter):
+    """Scores are linear in the standardised embedding.
 
-    A teacher that is never valid scores 0.
+    With the loss ``regression`` they are predicted rewards, and each teacher is fitted on the
+    prompts where it is valid; one that is never valid scores 0.
     """
 
-    settings: LinearRouterSettings
-    arrays_: dict[str, np.ndarray]  # mean, scale: (hidden,); coefficients: (K, hidden); intercepts
+    arrays = "linear.safetensors"
+    settings: LinearRouterSettings | MlpRouterSettings
+    hidden: int | None = None
+    space_: Space
+    layers_: Layers
+    without_: Layers | None = None  # of fits without one group of the prompts each
+    _fit_without: Callable[[], Layers] | None = None  # makes these when they are first needed
 
-    def fit_valid(self, prompts: list[Prompt], rewards: np.ndarray) -> Iterator[dict[str, float]]:
-        """Fit in one step; yield one ``{"epoch", "loss"}``: the mean squared error."""
-        from sklearn.preprocessing import StandardScaler
+    def fit_points(self, points: np.ndarray, rewards: np.ndarray) -> float:
+        """Fit; return the loss (the mean squared error for ``regression``)."""
+        import torch
 
-        points = self.points(prompts).astype(np.float64)
-        scaler = StandardScaler().fit(points)
-        scaled, known = scaler.transform(points), np.isfinite(rewards)
-        coefficients = np.zeros((rewards.shape[1], points.shape[1]))
-        intercepts = np.zeros(rewards.shape[1])
-        for k in np.flatnonzero(known.any(axis=0)):
-            rows = known[:, k]
-            ridge = self._regression(rows.sum()).fit(scaled[rows], rewards[rows, k])
-            coefficients[k], intercepts[k] = ridge.coef_, ridge.intercept_
-        self.arrays_ = {
-            "mean": np.asarray(scaler.mean_),
-            "scale": np.asarray(scaler.scale_),
-            "coefficients": coefficients,
-            "intercepts": intercepts,
-        }
-        yield {"epoch": 1, "loss": float(np.nanmean((self._scores(points) - rewards) ** 2))}
+        self.space_ = Space.fit(points, self.embedding)
+        scaled = self.space_.scaled(points)
+        regression = self.hidden is None and self.settings.loss_name == "regression"
+        fit = self._fit_ridges if regression else self._fit_network
+        whole, again = fit(scaled, rewards)
+        self.layers_, self.without_ = scores_of(whole, rewards.shape[1]), None
+        self._fit_without = partial(without_groups, scaled, rewards, again)
+        return float(loss_of(self.settings)(*map(torch.tensor, (outputs(whole, scaled), rewards))))
 
-    def _regression(self, prompts: int) -> Any:
-        """Return the regression to fit: embeddings have more columns than there are prompts."""
-        from sklearn.linear_model import Ridge, RidgeCV
+    def scores(self, points: np.ndarray) -> np.ndarray:
+        """Return (b, K) scores."""
+        return outputs(self.layers_, self.space_.scaled(points))
 
-        if self.settings.ridge is not None or prompts < 2:  # leave-one-out needs two
-            return Ridge(alpha=self.settings.ridge or 1.0)
-        return RidgeCV(alphas=np.logspace(0, 5, 11))  # leave-one-out, in closed form
+    def errors(self, points: np.ndarray) -> np.ndarray | None:
+        """Return (b, K) standard errors, by leaving out groups of the fitted prompts."""
+        without = self._without()
+        if without is None:
+            return None
+        return jackknife_errors(outputs(without, self.space_.scaled(points)))
 
-    def score_batches(self, prompts: Sequence[Prompt], batch_size: int) -> Iterator[np.ndarray]:
-        """Yield (b, K) float32 scores, in prompt order."""
-        longest = self.settings.max_prompt_tokens
-        for points in embeddings.embed_batches(self.backbone, prompts, batch_size, longest):
-            yield self._scores(points)
+    def saved_arrays(self) -> dict[str, np.ndarray]:
+        """Return the space and the layers, also of the fits without a group."""
+        found = {"mean": self.space_.mean, "scale": self.space_.scale, **_named(self.layers_)}
+        return {**found, **_named(self._without() or [], "without_")}
 
-    def write_fitted(self, directory: Path) -> None:
-        from safetensors.numpy import save_file
+    def set_arrays(self, arrays: dict[str, Any]) -> None:
+        """Take the space and the layers; older files lack the fits without a group."""
+        self.space_ = Space(arrays["mean"], arrays["scale"])
+        self.layers_ = _layers(arrays)
+        self.without_ = _layers(arrays, "without_") or None
+        self.n_teachers_ = len(arrays["intercepts"])
 
-        save_file(self.arrays_, directory / ARRAYS)
+    def _without(self) -> Layers | None:
+        """Return the fits without a group, which take longer than the fit itself."""
+        if self._fit_without is not None:
+            self.without_, self._fit_without = self._fit_without() or None, None
+        return self.without_
 
-    def read_fitted(self, directory: Path) -> None:
-        from safetensors.numpy import load_file
+    def _fit_ridges(self, points: np.ndarray, rewards: np.ndarray) -> tuple[Layers, Again]:
+        ridges, layer = _ridge_regressions(points, rewards, self.settings.ridge)
+        return [layer], lambda x, r: [_ridge_regressions(x, r, ridges)[1]]
 
-        self.arrays_ = load_file(directory / ARRAYS)
-        self.n_teachers_ = len(self.arrays_["intercepts"])
+    def _fit_network(self, points: np.ndarray, rewards: np.ndarray) -> tuple[Layers, Again]:
+        network = Network(loss_of(self.settings), self.hidden, self.seed)
+        return network.solve(points, rewards, self.settings.ridge)
 
-    def _scores(self, points: np.ndarray) -> np.ndarray:
-        arrays = self.arrays_
-        scaled = (points.astype(np.float64) - arrays["mean"]) / arrays["scale"]
-        return (scaled @ arrays["coefficients"].T + arrays["intercepts"]).astype(np.float32)
+
+def _ridge_regressions(
+    points: np.ndarray, rewards: np.ndarray, ridge: Any
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Return the (K,) penalties, and (K, d) coefficients and (K,) intercepts.
+
+    Each teacher is fitted on its valid prompts.
+
+    Args:
+        ridge: one for each teacher, one for all, or None: chosen by leave-one-out in closed form.
+            There are more columns than prompts, so without a penalty the fit is arbitrary.
+    """
+    from sklearn.linear_model import Ridge, RidgeCV
+
+    known, count = np.isfinite(rewards), rewards.shape[1]
+    coefficients, intercepts = np.zeros((count, points.shape[1])), np.zeros(count)
+    ridges = np.ones(count) if ridge is None else np.broadcast_to(ridge, count).copy()
+    for k in np.flatnonzero(known.any(axis=0)):
+        rows = known[:, k]
+        if ridge is None and rows.sum() > 1:  # leave-one-out needs two
+            fitted = RidgeCV(alphas=np.logspace(0, 5, 11)).fit(points[rows], rewards[rows, k])
+            ridges[k] = fitted.alpha_
+        else:
+            fitted = Ridge(alpha=ridges[k]).fit(points[rows], rewards[rows, k])
+        coefficients[k], intercepts[k] = fitted.coef_, fitted.intercept_
+    return ridges, (coefficients, intercepts)
+
+
+def _named(layers: Layers, prefix: str = "") -> dict[str, np.ndarray]:
+    """Return the arrays by name; the last layer's names are those of a linear router's one."""
+    pairs = zip(NAMES[-len(layers) :], layers, strict=True) if layers else ()
+    return {
+        prefix + name: array
+        for names, layer in pairs
+        for name, array in zip(names, layer, strict=True)
+    }
+
+
+def _layers(arrays: dict[str, np.ndarray], prefix: str = "") -> Layers:
+    return [(arrays[prefix + w], arrays[prefix + b]) for w, b in NAMES if prefix + w in arrays]

@@ -53,6 +53,12 @@ def router_metrics(
     }
 
 
+def mean_regret(scores: np.ndarray, rewards: np.ndarray) -> float:
+    """Return the mean regret of choosing by (n, K) scores; NaN if no prompt can be compared."""
+    found = router_metrics(scores, rewards, rewards)["router"]["regret"]
+    return float("nan") if found is None else found
+
+
 def constant_ranking(rewards: np.ndarray) -> np.ndarray:
     """Return the (K,) teacher indices by descending mean reward; ties keep the settings' order.
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from persyn_kedro.domain.routers.space import Space
+from persyn_kedro.foundations.settings.router_keys import EmbeddingSettings
+
 
 @dataclass(frozen=True)
 class Nearest:
@@ -11,7 +14,7 @@ class Nearest:
 
     Attributes:
         places: (k,) int.
-        distances: (k,) Euclidean, between points standardised over the fitted prompts.
+        distances: (k,) Euclidean, between points as the kNN router compares them.
         similarities: (k,) cosine of the angle between these points, 1 for the same prompt.
     """
 
@@ -20,17 +23,20 @@ class Nearest:
     similarities: np.ndarray
 
 
-def nearest(point: np.ndarray, fitted: np.ndarray, count: int) -> Nearest:
+def nearest(
+    point: np.ndarray,
+    fitted: np.ndarray,
+    count: int,
+    how: EmbeddingSettings = EmbeddingSettings(),  # noqa: B008 - immutable
+) -> Nearest:
     """Return the ``count`` nearest (at most all) of (n, d) points to a (d,) point.
 
     Points are standardised and compared as in the kNN router, so its neighbours are the same.
     """
     from sklearn.neighbors import NearestNeighbors
-    from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler().fit(fitted.astype(np.float64))
-    points = scaler.transform(fitted.astype(np.float64))
-    own = scaler.transform(point[None].astype(np.float64))
+    space = Space.fit(fitted, how)
+    points, own = space.of(fitted), space.of(point[None])
     search = NearestNeighbors(n_neighbors=min(count, len(points))).fit(points)
     distances, places = (found[0] for found in search.kneighbors(own))
     lengths = np.linalg.norm(points[places], axis=1) * np.linalg.norm(own)

@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from persyn_kedro.domain.routers.kinds import plain_class
 from persyn_kedro.domain.routers.saving import Pool, check_pool, read_description, write_description
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.plugins import code_identity, load_own
+from persyn_kedro.foundations.settings.plugins import code_identity
 
 if TYPE_CHECKING:
     from persyn_kedro.domain.routers.base import TeacherRouter
@@ -23,32 +24,15 @@ def router_class(kind: str) -> Any:
     Raises:
         PersynError: a class of the user's own does not exist or is not a router.
     """
-    if kind == "language_model":
-        from persyn_kedro.domain.routers.language_model.router import LanguageModelRouter
+    if kind == "ensemble":
+        from persyn_kedro.domain.routers.ensemble import EnsembleRouter
 
-        return LanguageModelRouter
-    if kind == "linear":
-        from persyn_kedro.domain.routers.linear import LinearRouter
+        return EnsembleRouter
+    if kind == "auto":
+        from persyn_kedro.domain.routers.auto import AutoRouter
 
-        return LinearRouter
-    if kind == "knn":
-        from persyn_kedro.domain.routers.knn import KnnRouter
-
-        return KnnRouter
-    return _own_class(kind)
-
-
-def _own_class(kind: str) -> Any:
-    from persyn_kedro.domain.routers.base import TeacherRouter
-
-    found = load_own(kind)
-    if not (isinstance(found, type) and issubclass(found, TeacherRouter)):
-        raise PersynError(f"{kind} is not a subclass of {TeacherRouter.__module__}.TeacherRouter.")
-    members = {name: getattr(found, name) for name in dir(TeacherRouter)}
-    lacking = [n for n, own in members.items() if getattr(own, "__isabstractmethod__", False)]
-    if lacking:
-        raise PersynError(f"{kind} does not implement {', '.join(lacking)}.")
-    return found
+        return AutoRouter
+    return plain_class(kind)
 
 
 def save_router(router: "TeacherRouter", directory: Path, pool: Pool) -> None:

@@ -5,12 +5,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from persyn_kedro.domain.routers.assignment import assignments, with_pool
 from persyn_kedro.domain.routers.jobs import prompt_scorer
 from persyn_kedro.domain.routers.saving import check_pool
+from persyn_kedro.domain.routers.scored import Scored
 from persyn_kedro.foundations.processes.map_blocks import flat, spread
 from persyn_kedro.foundations.progress import watching
 from persyn_kedro.foundations.prompts.conversation import Prompt
@@ -29,7 +29,7 @@ def assign(
 
     Args:
         prompt_ids: n of them.
-        prompts: n of them.
+        prompts: n of them, with their tasks if the router asks for them (``tasks``).
         router: a saved router's directory.
         pool: ``teachers.recipe.pool_identity``: the teachers, in the order of the scores.
         batch_size: prompts per forward pass.
@@ -49,9 +49,9 @@ def assign(
 
 
 def _watched(
-    blocks: Generator[tuple[int, list[np.ndarray]], None, None], prompts: int
-) -> Iterator[np.ndarray]:
+    blocks: Generator[tuple[int, list[Scored]], None, None], prompts: int
+) -> Iterator[Scored]:
     with watching("scoring prompts", prompts, "prompts") as watch, closing(blocks):
-        for scores in flat(blocks):
-            watch.advance(len(scores))
-            yield scores
+        for found in flat(blocks):
+            watch.advance(len(found.scores))
+            yield found

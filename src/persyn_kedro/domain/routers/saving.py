@@ -4,19 +4,20 @@ Reading and checking need neither torch nor scikit-learn.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
 from persyn_kedro.foundations.settings.plugins import code_identity
-from persyn_kedro.foundations.settings.routers import TrainRouterSettings
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings, settings_of_kind
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 DESCRIPTION = "router.json"
+SELECTION = "selection.json"  # of a router of kind auto
 Pool = Sequence[dict[str, Any]]  # {teacher, weights_id, recipe_id}, in the settings' order
 
 
@@ -60,6 +61,39 @@ def write_description(directory: Path, description: dict[str, Any]) -> None:
     draft = Path(directory) / f"{DESCRIPTION}.tmp"
     draft.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     draft.replace(Path(directory) / DESCRIPTION)
+
+
+def settings_in(description: Mapping[str, Any]) -> TrainRouterSettings:
+    """Return the settings in a ``router.json``."""
+    return settings_of_kind(description["kind"], description["settings"])
+
+
+def task_columns_of(directory: Path) -> list[str]:
+    """Return the columns beside the prompts' texts that a saved router reads."""
+    return settings_in(read_description(directory)).task_columns
+
+
+def selection_of(directory: Path) -> dict[str, Any] | None:
+    """Return how a saved router of kind auto chose (``selection.select``), None for others."""
+    path = Path(directory) / SELECTION
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+Readers: TypeAlias = "ResolvedModel | Mapping[str, ResolvedModel]"
+"""The model that reads prompts; those of a router that is made of others, by name."""
+
+
+def reader_of(readers: Any, settings: TrainRouterSettings) -> "ResolvedModel":
+    """Return the model among ``Readers`` that these settings ask for first."""
+    return readers[settings.readers[0]] if isinstance(readers, Mapping) else readers
+
+
+def readers_of(models: Models, settings: TrainRouterSettings) -> Any:
+    """Return the ``Readers`` of a router with these settings, fetched if they are not here."""
+    from persyn_kedro.foundations.models.resolve import resolve_models
+
+    found = resolve_models(models, settings.readers)
+    return found if settings.parts else found[settings.readers[0]]
 
 
 def describe(

@@ -52,18 +52,29 @@ def pack(families: Iterable[Family]) -> Pack:
     return Pack(ids, positions, tuple(segments))
 
 
-def hidden_states(base_model: Any, packed: Pack) -> "torch.Tensor":
-    """Return the last hidden states (tokens, width) of a model that ``use_packing`` prepared."""
+def hidden_states(base_model: Any, packed: Pack, layer: int | None = None) -> "torch.Tensor":
+    """Return hidden states (tokens, width) of a model that ``use_packing`` prepared.
+
+    Those after a ``layer``: 0 the input embeddings, None the last.
+    """
     import torch
 
     place = base_model.device
-    output = base_model(
+    return states_of(
+        base_model,
+        layer,
         input_ids=torch.tensor([packed.input_ids], device=place),
         position_ids=torch.tensor([packed.position_ids], device=place),
         segments=packed.segments,
-        use_cache=False,
     )
-    return output[0][0]
+
+
+def states_of(base_model: Any, layer: int | None = None, **inputs: Any) -> "torch.Tensor":
+    """Return the hidden states (tokens, width) of one row after a layer."""
+    if layer is None:
+        return base_model(**inputs, use_cache=False)[0][0]
+    found = base_model(**inputs, use_cache=False, output_hidden_states=True)
+    return found.hidden_states[layer][0]
 
 
 def is_packed(model: Any) -> bool:

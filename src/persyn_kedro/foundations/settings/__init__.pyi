@@ -34,6 +34,7 @@ from .references import models_named as models_named, own_code_named as own_code
 from .route import RouteSettings as RouteSettings
 from .routers import (
     TrainRouterSettings as TrainRouterSettings,
+    completed as completed,
     settings_of_kind as settings_of_kind,
 )
 from .signals import (

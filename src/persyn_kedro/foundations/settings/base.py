@@ -25,6 +25,8 @@ IF_SET = "if set"
 
 A new setting marked so leaves earlier results valid.
 """
+AS_GIVEN = "as given"
+"""Marks lists and mappings of groups whose other fields have the values around them."""
 FREE_TEXT = "free text"
 """Marks strings that may be empty or have several lines, such as system prompts."""
 MODEL = "model"

@@ -2,10 +2,21 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
-from persyn_kedro.foundations.settings.base import NO_EFFECT, Group, ModelName, Seed
-from persyn_kedro.foundations.settings.routers import RouterKind
+from persyn_kedro.foundations.settings.base import (
+    AS_GIVEN,
+    IF_SET,
+    NO_EFFECT,
+    Group,
+    ModelName,
+    Seed,
+)
+from persyn_kedro.foundations.settings.routers import (
+    RouterKind,
+    TrainRouterSettings,
+    settings_of_kind,
+)
 
 StrategyName = Literal["persyn", "strong", "mix", "family_strong", "car", "random", "oracle"]
 
@@ -19,12 +30,25 @@ class CompareRoutersSettings(Group):
     kinds: list[RouterKind] = Field(
         ["language_model", "linear", "knn"], description="to compare; also file.py:name"
     )
+    routers: Annotated[dict[str, SerializeAsAny[TrainRouterSettings]], IF_SET, AS_GIVEN] = Field(
+        {},
+        description="in place of kinds, routers by name: each has the keys that it gives, and for "
+        "the others those of train_router that its kind has",
+    )
     folds: int = Field(5, ge=2, description="of the cross-validation")
+    repeats: Annotated[int, IF_SET] = Field(
+        1, ge=1, le=100, description="of the cross-validation, with other folds and seeds"
+    )
     sizes: list[float] = Field(
         [0.25, 0.5, 1.0], description="of the learning curve, as shares of the prompts to fit on"
     )
     resamples: int = Field(2000, ge=100, le=1_000_000, description="bootstrap over prompts")
     confidence: float = Field(0.95, gt=0, lt=1, description="of the intervals")
+
+    @property
+    def all_routers(self) -> list[TrainRouterSettings]:
+        """The named routers, or one of each kind, with their kinds' own defaults."""
+        return list(self.routers.values()) or [settings_of_kind(k, {}) for k in self.kinds]
 
     @model_validator(mode="after")
     def _whole_size(self) -> "CompareRoutersSettings":
@@ -33,6 +57,8 @@ class CompareRoutersSettings(Group):
         for name in ("kinds", "sizes"):
             if len(set(getattr(self, name))) < len(getattr(self, name)):
                 raise ValueError(f"{name} must not contain duplicates")
+        if taken := {"constant", "random", "oracle"} & self.routers.keys():
+            raise ValueError(f"routers must not be named {min(taken)}, which is always compared")
         return self
 
 

@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, RootModel
 
-from persyn_kedro.foundations.settings.base import IF_SET, NO_EFFECT
+from persyn_kedro.foundations.settings.base import AS_GIVEN, IF_SET, NO_EFFECT
 from persyn_kedro.foundations.settings.design import asks_adaptively, asks_some
+from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
 from persyn_kedro.foundations.settings.generate import draws_several
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.references import models_named
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,7 +39,8 @@ class Step:
             settings with which the step cannot run.
         texts: tables of prompts, by argument, of which it reads only the texts, for the ids in
             another input. An id is the hash of its text, so neither other prompts in the table nor
-            its other columns change the result.
+            its other columns change the result. Where a router reads other columns of the prompts
+            (``task_columns``), it reads the tables as a whole.
         reads: by argument, the fields that it reads; any other argument is read as a whole.
         if_several: arguments, and fields of them (``label.quality``), that are read only where
             the settings ask a teacher for several answers to a prompt. Otherwise they are in no
@@ -78,6 +81,10 @@ class Step:
             (asks_some(values), self.if_partial),
             (asks_adaptively(values), self.if_adaptive),
         ]
+
+    def texts_with(self, settings: Iterable[Any]) -> tuple[str, ...]:
+        """Return ``texts`` as these settings make it."""
+        return () if any(_reads_tasks(group) for group in settings) else self.texts
 
     @property
     def whole_version(self) -> int:
@@ -147,6 +154,12 @@ def hand(arguments: Mapping[str, Any], reads: Mapping[str, tuple[str, ...]]) -> 
     return handed
 
 
+def _reads_tasks(group: Any) -> bool:
+    if isinstance(group, CompareRoutersSettings):
+        return any(router.task_columns for router in group.all_routers)
+    return isinstance(group, TrainRouterSettings) and bool(group.task_columns)
+
+
 def _only(value: Any, fields: tuple[str, ...] | None) -> Any:
     if fields is None or not isinstance(value, BaseModel):
         return value
@@ -177,12 +190,25 @@ def lasting(value: Any, fields: tuple[str, ...] | None = None) -> Any:
         kinds = type(value).model_fields
         names = [n for n in kinds if NO_EFFECT not in kinds[n].metadata]
         found = _set_among(value, [n for n in names if fields is None or n in fields])
-        return {name: lasting(inner) for name, inner in found.items()}
+        return {
+            name: _as_given(inner) if AS_GIVEN in kinds[name].metadata else lasting(inner)
+            for name, inner in found.items()
+        }
     if isinstance(value, dict):
         return {name: lasting(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [lasting(item) for item in value]
     return value
+
+
+def _as_given(groups: Any) -> Any:
+    """Return a mapping of groups as plain JSON, with their given fields alone."""
+    return {
+        name: {f: lasting(getattr(group, f)) for f in sorted(group.model_fields_set)}
+        if isinstance(group, BaseModel)
+        else group
+        for name, group in groups.items()
+    }
 
 
 def _set_among(value: BaseModel, fields: Iterable[str]) -> dict[str, Any]:

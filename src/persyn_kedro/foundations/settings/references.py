@@ -27,10 +27,18 @@ def own_code_named(value: Any, fields: tuple[str, ...] | None = None) -> list[st
 def _named(
     value: Any, wanted: Callable[[Any], bool], fields: tuple[str, ...] | None = None, key: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """Yield key and value of each field with a wanted mark; a pool is read as a whole."""
+    """Yield key and value of each field with a wanted mark; a pool is read as a whole.
+
+    Of groups in a list or mapping only the given fields count: others have the values around them.
+    """
     if isinstance(value, RootModel):
         for name, item in value.root.items():
             yield from _named(item, wanted, None, f"{key}{name}.")
+    elif isinstance(value, (list, dict)):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, item in items:
+            given = tuple(item.model_fields_set) if isinstance(item, BaseModel) else None
+            yield from _named(item, wanted, given, f"{key}{name}.")
     elif isinstance(value, BaseModel):
         for name, field in type(value).model_fields.items():
             inner = getattr(value, name)

@@ -3,13 +3,28 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ModelWrapValidatorHandler, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, SerializeAsAny, model_validator
 
-from persyn_kedro.foundations.settings.base import Group, ModelName
+from persyn_kedro.foundations.settings.base import IF_SET, Group, ModelName
 from persyn_kedro.foundations.settings.plugins import kind
+from persyn_kedro.foundations.settings.router_keys import (
+    EmbeddingSettings,
+    KnnKeys,
+    LanguageModelKeys,
+    LinearKeys,
+    MlpKeys,
+    TaskTypeKeys,
+)
 
 # A known kind, or file.py:name for the user's own code (foundations.settings.plugins).
-RouterKind = Annotated[str, kind("language_model", "linear", "knn")]
+RouterKind = Annotated[
+    str,
+    kind(
+        "language_model", "linear", "mlp", "knn", "task_type", "constant", "ensemble", "auto"
+    ),
+]  # fmt: skip
+INHERITED = ("backbone", "invalid", "batch_size", "max_prompt_tokens")
+"""Keys that a router among others (``members``, ``candidates``) has from the group around it."""
 
 
 class TrainRouterSettings(Group):
@@ -40,55 +55,143 @@ class TrainRouterSettings(Group):
         if not isinstance(value, Mapping):
             return handler(value)
         if cls is TrainRouterSettings:
-            return _class_of(value).model_validate(value)
+            return _class_of(value).model_validate(_completed(value))
         kind = value.get("kind", cls.model_fields["kind"].default)
-        for other, settings in KINDS.items():
-            for key in settings.model_fields:
-                if key in value and key not in cls.model_fields:
-                    raise ValueError(f"{key} is for kind {other}, and kind is {kind}: leave it out")
+        for key in value:
+            others = [k for k, settings in KINDS.items() if key in settings.model_fields]
+            if others and key not in cls.model_fields:
+                kinds = f"kind {others[0]}" if len(others) == 1 else f"kinds {', '.join(others)}"
+                raise ValueError(f"{key} is for {kinds}, and kind is {kind}: leave it out")
         return handler(value)
 
+    @property
+    def parts(self) -> "list[TrainRouterSettings]":
+        """The routers that this one is made of, if it is made of others."""
+        return []
 
-class _LanguageModel(Group):
-    epochs: int = Field(4, ge=1, description="passes over the prompts")
-    learning_rate: float = Field(1e-5, gt=0, le=1, description="of the backbone")
-    head_learning_rate: float = Field(1e-3, gt=0, le=1, description="of the coefficient head")
-    weight_decay: float = Field(0.01, ge=0, le=1, description="of AdamW")
-    warmup_fraction: float = Field(0.1, ge=0, lt=1, description="share of the steps")
+    @property
+    def readers(self) -> list[str]:
+        """The models that read prompts: this router's own, or those of its parts."""
+        own = getattr(self, "embedding", EmbeddingSettings()).model or self.backbone
+        return list(dict.fromkeys(r for part in self.parts for r in part.readers)) or [own]
+
+    @property
+    def task_columns(self) -> list[str]:
+        """The columns beside the prompts' texts that it reads."""
+        own = [self.task_column] if isinstance(self, TaskTypeRouterSettings) else []
+        return list(dict.fromkeys([*own, *(c for part in self.parts for c in part.task_columns)]))
 
 
-class _Linear(Group):
-    ridge: float | None = Field(
-        None,
-        gt=0,
-        le=1e12,
-        description="none: chosen for each teacher by leave-one-out",
+class _Ensemble(Group):
+    members: Annotated[list[SerializeAsAny[TrainRouterSettings]], IF_SET] = Field(
+        [],
+        description="routers, each as train_router, whose keys they inherit (backbone, invalid, "
+        "batch_size, max_prompt_tokens); none: knn, and linear with loss weighted",
     )
 
 
-class _Knn(Group):
-    neighbours: int = Field(8, ge=1, description="nearest prompts whose rewards are averaged")
+class _Auto(Group):
+    candidates: Annotated[dict[str, SerializeAsAny[TrainRouterSettings]], IF_SET] = Field(
+        {},
+        description="routers by name, as ensemble's; none: knn, linear, task_type and their "
+        "ensemble. The constant always competes",
+    )
+    selection_folds: Annotated[int, IF_SET] = Field(
+        5, ge=3, le=20, description="of the cross-validation that chooses"
+    )
+    insist: Annotated[str | None, IF_SET] = Field(
+        None, description="the candidate to take, whatever the comparison says"
+    )
 
 
-class LanguageModelRouterSettings(_LanguageModel, TrainRouterSettings):
+class LanguageModelRouterSettings(LanguageModelKeys, TrainRouterSettings):
     """The paper's router."""
 
     kind: Literal["language_model"] = "language_model"
 
+    @property
+    def loss_name(self) -> str:
+        """The loss, by its name."""
+        return self.loss or "bradley_terry"
 
-class LinearRouterSettings(_Linear, TrainRouterSettings):
-    """One ridge regression per teacher."""
+
+class LinearRouterSettings(LinearKeys, TrainRouterSettings):
+    """A linear function of the embedding for each teacher; by default one ridge regression each."""
 
     kind: Literal["linear"] = "linear"
 
 
-class KnnRouterSettings(_Knn, TrainRouterSettings):
+class MlpRouterSettings(MlpKeys, TrainRouterSettings):
+    """A network with one hidden layer on the embedding."""
+
+    kind: Literal["mlp"] = "mlp"
+
+
+class KnnRouterSettings(KnnKeys, TrainRouterSettings):
     """The mean of the nearest prompts' rewards."""
 
     kind: Literal["knn"] = "knn"
 
 
-class PluginRouterSettings(_LanguageModel, _Linear, _Knn, TrainRouterSettings):
+class TaskTypeRouterSettings(TaskTypeKeys, TrainRouterSettings):
+    """The mean rewards of a task's prompts."""
+
+    kind: Literal["task_type"] = "task_type"
+
+
+class ConstantRouterSettings(TrainRouterSettings):
+    """The mean rewards of all prompts: always the same teacher."""
+
+    kind: Literal["constant"] = "constant"
+
+
+class EnsembleRouterSettings(_Ensemble, TrainRouterSettings):
+    """The mean of several routers' standardised scores."""
+
+    kind: Literal["ensemble"] = "ensemble"
+
+    @model_validator(mode="after")
+    def _simple(self) -> Self:
+        _refuse("members", {m.kind for m in self.members} & {"ensemble", "auto"}, "ensemble")
+        return self
+
+    @property
+    def parts(self) -> list[TrainRouterSettings]:
+        """The members."""
+        weighted = {"loss": "weighted", **_inherited(self)}
+        return self.members or [
+            settings_of_kind("knn", _inherited(self)), settings_of_kind("linear", weighted)
+        ]  # fmt: skip
+
+
+class AutoRouterSettings(_Auto, TrainRouterSettings):
+    """The candidate that cross-validation finds best, or the constant."""
+
+    kind: Literal["auto"] = "auto"
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        _refuse("candidates", {c.kind for c in self.candidates.values()} & {"auto"}, "auto")
+        if self.insist is not None and self.insist not in self.named:
+            raise ValueError(f"insist must be one of {', '.join(self.named)}")
+        return self
+
+    @property
+    def named(self) -> dict[str, TrainRouterSettings]:
+        """The candidates by name, the constant first."""
+        kinds = ("knn", "linear", "task_type", "ensemble")
+        given = self.candidates or {k: settings_of_kind(k, _inherited(self)) for k in kinds}
+        return {"constant": settings_of_kind("constant", _inherited(self)), **given}
+
+    @property
+    def parts(self) -> list[TrainRouterSettings]:
+        """The candidates."""
+        return list(self.named.values())
+
+
+class PluginRouterSettings(
+    LanguageModelKeys, MlpKeys, KnnKeys, TaskTypeKeys, _Ensemble, _Auto, TrainRouterSettings
+):
     """The user's own router, which may read any key."""
 
     kind: RouterKind
@@ -97,7 +200,12 @@ class PluginRouterSettings(_LanguageModel, _Linear, _Knn, TrainRouterSettings):
 KINDS: dict[str, type[TrainRouterSettings]] = {
     "language_model": LanguageModelRouterSettings,
     "linear": LinearRouterSettings,
+    "mlp": MlpRouterSettings,
     "knn": KnnRouterSettings,
+    "task_type": TaskTypeRouterSettings,
+    "constant": ConstantRouterSettings,
+    "ensemble": EnsembleRouterSettings,
+    "auto": AutoRouterSettings,
 }
 
 
@@ -107,6 +215,52 @@ def settings_of_kind(kind: str, values: Mapping[str, Any]) -> TrainRouterSetting
     return own(**{k: v for k, v in values.items() if k in own.model_fields} | {"kind": kind})
 
 
+def completed(router: TrainRouterSettings, around: TrainRouterSettings) -> TrainRouterSettings:
+    """Return a router with the keys that it was given, and for the others those of ``around``.
+
+    What it is made of inherits from it.
+    """
+    return settings_of_kind(router.kind, _given(router, around.model_dump()))
+
+
+def _given(router: TrainRouterSettings, around: Mapping[str, Any]) -> dict[str, Any]:
+    given = {key: getattr(router, key) for key in router.model_fields_set}
+    found = {**around, **given}
+    own = {key: found[key] for key in INHERITED if key in found}
+    if "members" in given:
+        found["members"] = [_given(member, own) for member in given["members"]]
+    if "candidates" in given:
+        found["candidates"] = {n: _given(c, own) for n, c in given["candidates"].items()}
+    return found
+
+
 def _class_of(values: Mapping[str, Any]) -> type[TrainRouterSettings]:
     kind = values.get("kind", "language_model")
     return KINDS.get(kind, PluginRouterSettings) if isinstance(kind, str) else PluginRouterSettings
+
+
+def _inherited(settings: TrainRouterSettings) -> dict[str, Any]:
+    return {key: getattr(settings, key) for key in INHERITED}
+
+
+def _completed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a router's keys with those that it inherits: its parts', and the backbone."""
+    found = dict(value)
+    model = found["embedding"].get("model") if isinstance(found.get("embedding"), Mapping) else None
+    if model is not None:
+        found.setdefault("backbone", model)
+    own = {key: found[key] for key in INHERITED if key in found}
+    if isinstance(found.get("members"), list):
+        found["members"] = [_with(own, part) for part in found["members"]]
+    if isinstance(found.get("candidates"), Mapping):
+        found["candidates"] = {n: _with(own, part) for n, part in found["candidates"].items()}
+    return found
+
+
+def _with(own: Mapping[str, Any], part: Any) -> Any:
+    return {**own, **part} if isinstance(part, Mapping) else part
+
+
+def _refuse(key: str, kinds: set[str], outer: str) -> None:
+    if kinds:
+        raise ValueError(f"{key} of kind {outer} must not be of kind {min(kinds)}")

@@ -5,7 +5,7 @@ import pyarrow.dataset as pads
 
 ADDED = {
     "cached_prompt_tokens", "whole_cached_prompt_tokens", "messages", "kept",
-    "sample_index", "valid_samples", "reward_sd", "local_logp",
+    "sample_index", "valid_samples", "reward_sd", "local_logp", "standard_errors", "repeat",
 }  # fmt: skip
 
 

@@ -139,3 +139,16 @@ def scores(name: str = "scores", meaning: str = "one per teacher, in the pool's 
 
     says = "must be two or more finite numbers"
     return Column(name, pa.list_(pa.float32()), meaning, says, holds)
+
+
+def standard_errors() -> Column:
+    """Declare a column of the scores' standard errors, or null."""
+
+    def holds(errors: Any) -> Any:
+        flat = errors.list.flatten()
+        bad = flat.index[~((flat >= 0) & (flat < float("inf"))).fillna(False).astype(bool)]
+        return errors.isna() | ~errors.index.isin(bad)
+
+    meaning = "of the scores, in their order; null if the router has none"
+    says = "must be null or finite numbers of 0 or more"
+    return Column("standard_errors", pa.list_(pa.float32()), meaning, says, holds, null=True)

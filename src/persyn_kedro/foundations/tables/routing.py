@@ -3,12 +3,14 @@
 import pyarrow as pa
 
 from persyn_kedro.foundations.tables.declare import (
+    Between,
     Column,
     Table,
     count,
     hex_id,
     scores,
     share,
+    standard_errors,
     text,
 )
 
@@ -26,6 +28,17 @@ ASSIGNMENTS = Table(
             "must be finite and 0 or more",
             lambda s: (s >= 0) & (s < float("inf")),
         ),
+        standard_errors(),
+    ],
+    [
+        Between(
+            "standard_errors",
+            "must be null or have the length of scores",
+            lambda f: (
+                f["standard_errors"].isna()
+                | (f["standard_errors"].list.len() == f["scores"].list.len())
+            ),
+        )
     ],
 )
 # The router's scores at alphas other than label.alpha.
@@ -35,14 +48,15 @@ ALPHA_SCORES = Table(
 # Router comparison: scores of each prompt by a router that was not fitted on it.
 ROUTER_SCORES = Table(
     "router_scores",
-    ["kind", "size", "prompt_id"],
+    ["kind", "size", "repeat", "prompt_id"],
     [
-        text("kind"),
+        text("kind", "or the name in compare_routers.routers"),
         share("size", "of the other folds' prompts, that the router was fitted on"),
         count("fitted_on", pa.int64(), "those with two valid teachers"),
         count("fold", pa.int32()),
         hex_id("prompt_id"),
         scores(),
+        count("repeat", pa.int32(), "of the cross-validation", null=True),
     ],
 )
 STORED_SCORES = pa.schema([("prompt_id", pa.string()), ("scores", pa.list_(pa.float32()))])

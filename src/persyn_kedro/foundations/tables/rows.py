@@ -69,7 +69,7 @@ class TableRows:
         return self._pieces[piece].to_table(schema=self._schema).combine_chunks()
 
 
-class _OnDemand(Sequence[Value], Generic[Value]):
+class OnDemand(Sequence[Value], Generic[Value]):
     """A value for each row of a table on disk, as a sequence that is read on demand.
 
     It can be passed to another process.
@@ -107,17 +107,17 @@ class _OnDemand(Sequence[Value], Generic[Value]):
         return self._dataset, *self._columns
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _OnDemand.__init__(self, *state)
+        OnDemand.__init__(self, *state)
 
 
-class TextColumn(_OnDemand[str]):
+class TextColumn(OnDemand[str]):
     """A text column."""
 
     def _values(self, rows: pa.Table) -> list[str]:
         return rows[self._columns[0]].to_pylist()
 
 
-class PromptColumns(_OnDemand[Prompt]):
+class PromptColumns(OnDemand[Prompt]):
     """The prompts of a table."""
 
     def __init__(self, prompts: pads.Dataset) -> None:

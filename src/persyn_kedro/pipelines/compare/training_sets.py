@@ -20,11 +20,12 @@ from persyn_kedro.domain.comparison import (
     strategy_tokens,
 )
 from persyn_kedro.domain.designs import asked_of
+from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.learnability import signal_of
 from persyn_kedro.domain.prompts import ANSWERED, find_texts, select_ids
 from persyn_kedro.domain.quality import reward_model_scores
 from persyn_kedro.domain.rewards import best_samples, compute_rewards, unsolved_prompts
-from persyn_kedro.domain.routers import check_assignments, router_class
+from persyn_kedro.domain.routers import check_assignments, readers_of, router_class, router_metrics
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, RoutingStore
 from persyn_kedro.domain.student import fits, untrained
 from persyn_kedro.domain.teachers import Ledger, answer, pool_identity, resolve_recipes, sum_calls
@@ -35,7 +36,6 @@ from persyn_kedro.domain.training_set import (
     quality_checker,
     routed_generation,
 )
-from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.prompts import Prompt
 from persyn_kedro.foundations.settings import (
     REWARD_FIELDS,
@@ -59,7 +59,7 @@ TRAINED_ON = ("fit", "holdout", "sft")  # the parts of the prompts, except the w
 
 
 @step(
-    versions_of=(router_class, compute_rewards, signal_of),
+    versions_of=(router_class, router_metrics, compute_rewards, signal_of, mean_over_prompts),
     needs=Needs.ROUTER,
     label=REWARD_FIELDS,
     settings=("alphas",),
@@ -89,7 +89,7 @@ def route_at_other_alphas(
             label,
         ),
         train_router,
-        resolve_models(models, [train_router.backbone])[train_router.backbone],
+        readers_of(models, train_router),
         seed,
         routing_store,
     )
@@ -122,7 +122,7 @@ def allocate_prompts(
     held_out = [
         row
         for row in router_scores.to_table().to_pylist()
-        if row["kind"] == train_router.kind and row["size"] == 1.0
+        if row["kind"] == train_router.kind and row["size"] == 1.0 and not row["repeat"]
     ]
     return allocate(
         select_ids(prompts, ANSWERED, TRAINED_ON)["prompt_id"].to_pylist(),

@@ -14,10 +14,14 @@ from persyn_kedro.domain.reporting import (
     routers_text,
 )
 from persyn_kedro.domain.rewards import reward_matrix
-from persyn_kedro.domain.router_comparison import check_kinds, cross_fit, summarise_routers
-from persyn_kedro.domain.routers import router_class, router_metrics
+from persyn_kedro.domain.router_comparison import (
+    check_kinds,
+    compared,
+    cross_fit,
+    summarise_routers,
+)
+from persyn_kedro.domain.routers import router_class, router_metrics, with_tasks
 from persyn_kedro.domain.stores import RoutingStore
-from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.settings import (
     CompareRoutersSettings,
     Models,
@@ -29,11 +33,11 @@ from persyn_kedro.foundations.settings import (
 
 
 @step(
-    versions_of=(cross_fit, router_class, reward_matrix),
+    versions_of=(cross_fit, router_class, router_metrics, reward_matrix, mean_over_prompts),
     needs=Needs.ROUTER,
     check=check_kinds,
     texts=("source_prompts",),
-    settings=("kinds", "folds", "sizes"),
+    settings=("kinds", "routers", "folds", "repeats", "sizes"),
 )
 def cross_fit_routers(
     calibration_set: pads.Dataset,
@@ -48,13 +52,17 @@ def cross_fit_routers(
 ) -> pa.Table:
     """Return calibration prompts' scores by routers not fitted on them (``ROUTER_SCORES``)."""
     texts = dict(find_texts(source_prompts, calibration_set.to_table()["prompt_id"]))
+    columns = [
+        c for router in compared(settings, train_router).values() for c in router.task_columns
+    ]
+    texts = with_tasks(texts, source_prompts, list(dict.fromkeys(columns)))
     prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
     return cross_fit(
         {prompt_id: texts[prompt_id] for prompt_id in prompt_ids},
         matrix,
         settings,
         train_router,
-        resolve_models(models, [train_router.backbone])[train_router.backbone],
+        models,
         seed,
         routing_store,
     )

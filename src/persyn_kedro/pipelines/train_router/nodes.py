@@ -1,22 +1,27 @@
 """Fit the router on the rewards, and measure it on held-out prompts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.rewards import fitted_rewards
 from persyn_kedro.domain.routers import (
     calibration_examples,
     fit_and_save,
+    readers_of,
     router_class,
     router_metrics,
     score_prompts_job,
+    selection_of,
+    task_columns_of,
+    with_tasks,
 )
 from persyn_kedro.domain.teachers import Recipe, pool_identity, resolve_recipes
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.processes import run_in_child
 from persyn_kedro.foundations.prompts import Prompt
 from persyn_kedro.foundations.settings import Models, Needs, Teachers, TrainRouterSettings, step
@@ -24,7 +29,7 @@ from persyn_kedro.foundations.tables import prompt_of
 
 
 @step(
-    versions_of=(router_class, fitted_rewards),
+    versions_of=(router_class, router_metrics, fitted_rewards, mean_over_prompts),
     needs=Needs.ROUTER | Needs.PROCESSES,
     spoken={"router": "trained router"},
 )
@@ -40,15 +45,15 @@ def fit_router(
     """Return the router's directory and its loss by epoch."""
     recipes = resolve_recipes(teachers, models)
     _check_rewards(rewards, recipes)
-    asked, matrix = _examples(prompts, rewards, teachers, "fit")
+    asked, matrix = _examples(prompts, rewards, teachers, "fit", settings.task_columns)
     directory = workspace / "router"
-    backbone = resolve_models(models, [settings.backbone])[settings.backbone]
+    backbone = readers_of(models, settings)
     pool = pool_identity(recipes)
     return directory, fit_and_save(asked, matrix, settings, backbone, seed, pool, directory)
 
 
 @step(
-    versions_of=(router_class, router_metrics, fitted_rewards),
+    versions_of=(router_class, router_metrics, fitted_rewards, mean_over_prompts),
     needs=Needs.ROUTER,
     settings=("batch_size",),
 )
@@ -60,8 +65,12 @@ def measure_router(
     teachers: Teachers,
     settings: TrainRouterSettings,
 ) -> dict[str, Any]:
-    """Return Hit@k and regret of router, constant and random on the held-out prompts."""
-    asked, held_out = _examples(prompts, rewards, teachers, "holdout")
+    """Return Hit@k and regret of router, constant and random on the held-out prompts.
+
+    A router that chose itself (kind auto) adds ``selection``: ``domain.routers.selection``.
+    """
+    columns = task_columns_of(router)
+    asked, held_out = _examples(prompts, rewards, teachers, "holdout", columns)
     _, fitted = _examples(prompts, rewards, teachers, "fit")
     batches = run_in_child(
         score_prompts_job,
@@ -71,7 +80,9 @@ def measure_router(
         settings.batch_size,
         label="scoring the held-out prompts",
     )
-    return router_metrics(np.concatenate(list(batches)), held_out, fitted)
+    metrics = router_metrics(np.concatenate(list(batches)), held_out, fitted)
+    selection = selection_of(router)
+    return {**metrics, "selection": selection} if selection else metrics
 
 
 def _check_rewards(rewards: pads.Dataset, recipes: list[Recipe]) -> None:
@@ -92,13 +103,18 @@ def _check_rewards(rewards: pads.Dataset, recipes: list[Recipe]) -> None:
 
 
 def _examples(
-    prompts: pads.Dataset, rewards: pads.Dataset, teachers: Teachers, part: str
+    prompts: pads.Dataset,
+    rewards: pads.Dataset,
+    teachers: Teachers,
+    part: str,
+    tasks: Sequence[str] = (),
 ) -> tuple[list[Prompt], np.ndarray]:
-    """Return the prompts and the (n, K) rewards of the calibration prompts of one part."""
+    """Return the prompts, with these columns of their tasks, and the (n, K) rewards of one part."""
     rows, matrix = calibration_examples(prompts, rewards.to_table(), list(teachers.root), part)
     if not rows:
         raise PersynError(
             f"No calibration prompt falls into the router's {part} part: add prompts or raise "
             "prepare.calibration_fraction."
         )
-    return [prompt_of(row) for row in rows], matrix
+    asked = {row["prompt_id"]: prompt_of(row) for row in rows}
+    return list(with_tasks(asked, prompts, tasks).values()), matrix

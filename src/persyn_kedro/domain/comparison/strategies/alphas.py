@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +18,12 @@ from persyn_kedro.domain.rewards.reward import (
     tell_apart,
 )
 from persyn_kedro.domain.router_comparison.fitting import Fitting, Prompts, scores_of
+from persyn_kedro.domain.routers.saving import Readers
+from persyn_kedro.domain.routers.tasks import with_tasks
 from persyn_kedro.domain.stores.tables import RoutingStore
 from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.tables import schemas
-
-if TYPE_CHECKING:
-    from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ def score_at_alphas(
     prompts: pads.Dataset,
     labelled: Labelled,
     train_router: TrainRouterSettings,
-    backbone: "ResolvedModel",
+    backbone: Readers,
     seed: int,
     store: RoutingStore,
 ) -> pa.Table:
@@ -65,7 +64,8 @@ def score_at_alphas(
     Args:
         prompts: ``schemas.PROMPTS``; test prompts are not scored.
     """
-    texts = dict(select_texts(prompts, ANSWERED))
+    tasks = train_router.task_columns
+    texts = with_tasks(dict(select_texts(prompts, ANSWERED)), prompts, tasks)
     fit = set(select_ids(prompts, CALIBRATION, ["fit"])["prompt_id"].to_pylist())
     fittings: dict[float, Fitting] = {}
     for alpha in alphas:

@@ -9,13 +9,24 @@ import numpy as np
 
 from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.domain.routers.base import TeacherRouter
-from persyn_kedro.domain.routers.language_model.bradley_terry import bradley_terry_loss, count_pairs
 from persyn_kedro.domain.routers.language_model.checkpoint import RouterCheckpoint
+from persyn_kedro.domain.routers.language_model.tuning import merged, prepared
+from persyn_kedro.domain.routers.losses import Loss, loss_of
+from persyn_kedro.domain.routers.network import (
+    Layers,
+    Network,
+    jackknife_errors,
+    outputs,
+    without_groups,
+)
+from persyn_kedro.domain.routers.scored import Scored
+from persyn_kedro.domain.routers.space import Space
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes.ranks import group
 from persyn_kedro.foundations.progress import add_tokens, watching
 from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.router_keys import EmbeddingSettings
 from persyn_kedro.foundations.settings.routers import LanguageModelRouterSettings
 
 if TYPE_CHECKING:
@@ -24,22 +35,24 @@ if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 HEAD = "coefficient_head.safetensors"
-Scores = Callable[[Sequence[list[int]]], "torch.Tensor"]  # n prompts' token ids to (n, K)
+WITHOUT = ("without_weight", "without_bias")  # heads fitted without a group of the prompts each
+Scores = Callable[[list[int]], "torch.Tensor"]  # n indices of fitted prompts to (n, outputs)
 
 
 class LanguageModelRouter(TeacherRouter):
-    """Scores read by a zero-initialised linear head at the prompt's last token.
+    """Scores read by a zero-initialised linear head at the prompt's last token, or another pooling.
 
     The architecture is Prompt-to-Leaderboard's; one backbone pass per prompt serves all its pairs.
     If several ranks fit it (``foundations.processes.ranks``), each has all the weights and takes
     its share of every batch.
     """
 
-    invalid_reward = -1.0  # pairs only have an order: below every valid reward, including 0
     settings: LanguageModelRouterSettings
     _model: Any
     _tokenizer: Any
     _head: Any
+    _without: Layers | None = None
+    _fitted: tuple[list[Prompt], np.ndarray] | None = None  # what these are still to be fitted on
 
     def fit_valid(self, prompts: list[Prompt], rewards: np.ndarray) -> Iterator[dict[str, float]]:
         """Yield each epoch's loss, in nats: the mean over its batches.
@@ -52,8 +65,10 @@ class LanguageModelRouter(TeacherRouter):
         """
         import torch
 
-        torch.manual_seed(self.seed)  # for a backbone's dropout, if any
-        self._load_modules(self.n_teachers_)
+        torch.manual_seed(self.seed)  # for adapters, and a backbone's dropout, if any
+        loss = loss_of(self.settings)
+        self._load_modules(self.n_teachers_ + loss.extra)
+        adapters = prepared(self._model, self.settings)
         ids = self._encode(prompts)
         targets = torch.tensor(rewards, dtype=torch.float64, device=self._model.device)
         batches = math.ceil(len(ids) / self.settings.batch_size)
@@ -65,8 +80,8 @@ class LanguageModelRouter(TeacherRouter):
         checkpoint = RouterCheckpoint(self.workspace, self._identity(ids, rewards), shuffles)
         curve = checkpoint.load(parts)
         yield from curve
-        self._model.train()
-        scores = self._trained_scores()
+        self._model.train(self.settings.tuning != "head_only")
+        scores = self._trained_scores(ids)
         steps = batches * self.settings.epochs
         with watching("training the router", steps, "training steps") as watch:
             watch.begin(steps, batches * len(curve))
@@ -74,32 +89,66 @@ class LanguageModelRouter(TeacherRouter):
                 losses = []
                 order = torch.randperm(len(ids), generator=shuffles)
                 for batch in order.split(self.settings.batch_size):
-                    rows = [ids[i] for i in batch.tolist()]
-                    loss = _loss(scores, rows, targets[batch.to(targets.device)])
-                    losses.append(self._step(loss, optimizer, schedule))
+                    part = _share_of_loss(loss, scores, ids, batch.tolist(), targets)
+                    losses.append(self._step(part, optimizer, schedule))
                     watch.advance(note=f"loss {losses[-1]:.3f}")
                 curve.append({"epoch": epoch, "loss": float(np.mean(losses))})
                 checkpoint.save(parts, curve)
                 yield curve[-1]
-        self._model.eval()
+        self._model = merged(self._model, adapters).eval()
+        self._without, self._fitted = None, (prompts, rewards)
 
     def score_batches(self, prompts: Sequence[Prompt], batch_size: int) -> Iterator[np.ndarray]:
         """Yield (b, K) float32 scores, in prompt order."""
+        for states in self._read(prompts, batch_size):
+            yield self._scores(states)
+
+    def scored_batches(self, prompts: Sequence[Prompt], batch_size: int) -> Iterator[Scored]:
+        """Yield scores and standard errors, in prompt order.
+
+        The errors are those of the head alone, given the states that the fitted backbone reads.
+        """
+        without = self._heads_without_groups()
+        for states in self._read(prompts, batch_size):
+            points = states.double().cpu().numpy()
+            errors = None if without is None else jackknife_errors(outputs(without, points))
+            found = None if errors is None else errors.astype(np.float32)
+            yield Scored(self._scores(states), found)
+
+    def points(self, prompts: Sequence[Prompt]) -> np.ndarray:
+        """Return the (n, hidden) float32 hidden states that the head reads."""
+        found = list(self._read(prompts, self.settings.batch_size))
+        return np.concatenate([states.float().cpu().numpy() for states in found])
+
+    def _read(self, prompts: Sequence[Prompt], batch_size: int) -> Iterator["torch.Tensor"]:
         import torch
 
         for start in range(0, len(prompts), batch_size):
             ids = self._encode(prompts[start : start + batch_size])
             with torch.inference_mode():
-                yield self._scores(ids).float().cpu().numpy()
+                states = self._states(ids)
+            yield states
 
-    def points(self, prompts: Sequence[Prompt]) -> np.ndarray:
-        """Return the (n, hidden) float32 hidden states that the head reads."""
+    def _scores(self, states: "torch.Tensor") -> np.ndarray:
         import torch
 
-        size, ids = self.settings.batch_size, self._encode(prompts)
         with torch.inference_mode():
-            batches = [self._last(ids[i : i + size]) for i in range(0, len(ids), size)]
-            return torch.cat(batches).float().cpu().numpy()
+            return self._head(states)[:, : self.n_teachers_].float().cpu().numpy()
+
+    def _heads_without_groups(self) -> Layers | None:
+        """Return heads fitted to the fitted prompts' states without a group of them each."""
+        if self._fitted is not None:
+            prompts, rewards = self._fitted
+            self._fitted = None
+            points = self.points(prompts)
+            space = Space.fit(points, EmbeddingSettings())
+            scaled = space.scaled(points)
+            _, again = Network(loss_of(self.settings)).solve(scaled, rewards)
+            ((weights, biases),) = without_groups(scaled, rewards, again) or ((None, None),)
+            if weights is not None:
+                weights = weights / space.scale
+                self._without = [(weights, biases - weights @ space.mean)]
+        return self._without
 
     @classmethod
     def _backbone(cls, saved: dict[str, Any], directory: Path) -> "ResolvedModel":
@@ -112,19 +161,25 @@ class LanguageModelRouter(TeacherRouter):
 
     def write_fitted(self, directory: Path) -> None:
         """Save backbone, tokenizer and head."""
+        import torch
         from safetensors.torch import save_file
 
         self._model.save_pretrained(directory)
         self._tokenizer.save_pretrained(directory)
         head = {name: tensor.cpu() for name, tensor in self._head.state_dict().items()}
+        for layer in self._heads_without_groups() or ():
+            head |= dict(zip(WITHOUT, map(torch.tensor, layer), strict=True))
+        head["teachers"] = torch.tensor(self.n_teachers_)
         save_file(head, directory / HEAD)
 
     def read_fitted(self, directory: Path) -> None:
         from safetensors.torch import load_file
 
         head = load_file(directory / HEAD)
-        self.n_teachers_ = len(head["bias"])
-        self._load_modules(self.n_teachers_)
+        self.n_teachers_ = int(head.pop("teachers", len(head["bias"])))  # older files lack it
+        without = [head.pop(name).numpy() for name in WITHOUT if name in head]
+        self._without = [(without[0], without[1])] if without else None
+        self._load_modules(len(head["bias"]))
         self._head.load_state_dict(head)
 
     def _load_modules(self, count: int) -> None:
@@ -140,14 +195,13 @@ class LanguageModelRouter(TeacherRouter):
         longest = embeddings.longest(self._model, self.settings.max_prompt_tokens)
         return embeddings.encode(self._tokenizer, prompts, longest)
 
-    def _scores(self, ids: Sequence[list[int]]) -> "torch.Tensor":
-        return self._head(self._last(ids))
-
-    def _last(self, ids: Sequence[list[int]]) -> "torch.Tensor":
+    def _states(self, ids: Sequence[list[int]]) -> "torch.Tensor":
+        """Return the (n, hidden) states that the head reads."""
         import torch
 
+        pooling = self.settings.pooling
         states = embeddings.hidden_states(self._model, ids)
-        return torch.stack([prompt[-1] for prompt in states])
+        return torch.stack([embeddings.pooled(prompt, pooling) for prompt in states])
 
     def _identity(self, ids: list[list[int]], rewards: np.ndarray) -> dict[str, Any]:
         """Return everything that this training depends on."""
@@ -159,34 +213,50 @@ class LanguageModelRouter(TeacherRouter):
             "seed": self.seed,
         }
 
-    def _trained_scores(self) -> "Scores":
-        """Return ``_scores``; with several ranks, gradients are averaged as they are computed."""
+    def _trained_scores(self, ids: Sequence[list[int]]) -> "Scores":
+        """Return the outputs of fitted prompts, by their indices.
+
+        A backbone that is not trained reads them once. With several ranks, gradients are averaged
+        as they are computed.
+        """
         import torch
 
+        if self.settings.tuning == "head_only":
+            size = self.settings.batch_size
+            with torch.no_grad():
+                states = [self._states(ids[i : i + size]) for i in range(0, len(ids), size)]
+            known = torch.cat(states)
+            return lambda chosen: self._head(known[chosen])
+
+        def outputs(chosen: list[int]) -> torch.Tensor:
+            return self._head(self._states([ids[i] for i in chosen]))
+
         if group().size == 1:
-            return self._scores
+            return outputs
 
         class Scorer(torch.nn.Module):
-            def __init__(self, scores: Scores, *parts: torch.nn.Module) -> None:
+            def __init__(self, *parts: torch.nn.Module) -> None:
                 super().__init__()
-                self.scores = scores
                 self.parts = torch.nn.ModuleList(parts)
 
-            def forward(self, ids: Sequence[list[int]]) -> torch.Tensor:
-                return self.scores(ids)
+            def forward(self, chosen: list[int]) -> torch.Tensor:
+                return outputs(chosen)
 
         # A backbone may have weights that the last hidden states do not depend on.
         return torch.nn.parallel.DistributedDataParallel(
-            Scorer(self._scores, self._model, self._head), find_unused_parameters=True
+            Scorer(self._model, self._head), find_unused_parameters=True
         )
+
+    def _trained(self) -> list[Any]:
+        """Return the backbone's weights that are trained."""
+        return [p for p in self._model.parameters() if p.requires_grad]
 
     def _optimizer(self, steps: int) -> tuple[Any, Any]:
         import torch
 
-        groups = [
-            {"params": self._model.parameters(), "lr": self.settings.learning_rate},
-            {"params": self._head.parameters(), "lr": self.settings.head_learning_rate},
-        ]
+        groups = [{"params": self._head.parameters(), "lr": self.settings.head_learning_rate}]
+        if trained := self._trained():
+            groups.insert(0, {"params": trained, "lr": self.settings.learning_rate})
         optimizer = torch.optim.AdamW(groups, weight_decay=self.settings.weight_decay, fused=True)
         warmup = int(steps * self.settings.warmup_fraction)
 
@@ -204,7 +274,7 @@ class LanguageModelRouter(TeacherRouter):
         if not torch.isfinite(total):
             raise PersynError("The router's loss is not finite. Lower train_router.learning_rate.")
         (loss * group().size).backward()  # the ranks' gradients are averaged
-        parameters = [*self._model.parameters(), *self._head.parameters()]
+        parameters = [*self._trained(), *self._head.parameters()]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()
@@ -212,15 +282,20 @@ class LanguageModelRouter(TeacherRouter):
         return total.item()
 
 
-def _loss(scores: "Scores", rows: Sequence[list[int]], targets: "torch.Tensor") -> "torch.Tensor":
+def _share_of_loss(
+    loss: Loss,
+    scores: "Scores",
+    ids: Sequence[list[int]],
+    batch: list[int],
+    targets: "torch.Tensor",
+) -> "torch.Tensor":
     """Return this rank's part of a batch's loss: the ranks' parts add up to it."""
     mine = group()
     if mine.size == 1:
-        return bradley_terry_loss(scores(rows), targets)
-    sizes = [len(row) for row in rows]
+        return loss(scores(batch), targets[batch])
+    sizes = [len(ids[i]) for i in batch]
     share = mine.share(sizes)
     add_tokens(sum(sizes) - sum(sizes[i] for i in share))  # the others'
-    pairs = count_pairs(targets[share])
-    share = share or [0]  # a rank without any takes part in the step but adds nothing
-    loss = bradley_terry_loss(scores([rows[i] for i in share]), targets[share])
-    return loss * (pairs / max(1, count_pairs(targets)))
+    own = [batch[i] for i in share] or batch[:1]  # a rank without any takes part but adds nothing
+    total = loss.total(scores(own), targets[own]) * bool(share)
+    return total / max(1e-12, float(loss.weight(targets[batch])))
