@@ -1,4 +1,8 @@
 """Routers compared on prompts that they were not fitted on."""
 
-from .cross_fitting import check_kinds as check_kinds, cross_fit as cross_fit
+from .cross_fitting import (
+    check_kinds as check_kinds,
+    cross_fit as cross_fit,
+    held_out_scores as held_out_scores,
+)
 from .summary import summarise_routers as summarise_routers

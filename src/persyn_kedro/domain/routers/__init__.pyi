@@ -5,6 +5,7 @@ from .assignment import (
     check_assignments as check_assignments,
     pool_of as pool_of,
     ranked_places as ranked_places,
+    weighed_by as weighed_by,
     with_pool as with_pool,
 )
 from .base import TeacherRouter as TeacherRouter

@@ -1,6 +1,6 @@
 """Score every prompt with a saved router and choose its teacher (METHOD.md, section 3)."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,10 @@ from persyn_kedro.domain.routers.saving import check_pool
 from persyn_kedro.foundations.processes.map_blocks import flat, spread
 from persyn_kedro.foundations.progress import watching
 from persyn_kedro.foundations.prompts.conversation import Prompt
+from persyn_kedro.foundations.tables.rows import BLOCK as ROWS
+
+# scores -> scores less prices, and a note (domain.cost_aware.weigh)
+Weigh = Callable[[np.ndarray], tuple[np.ndarray, dict[str, Any]]]
 
 BLOCK = 512  # about this many prompts are scored between progress reports
 
@@ -24,8 +28,11 @@ def assign(
     router: Path,
     pool: Sequence[dict[str, Any]],
     batch_size: int,
+    weigh: Weigh | None = None,
 ) -> pa.RecordBatchReader:
     """Return scores and the chosen teacher of every prompt, streamed (``schemas.ASSIGNMENTS``).
+
+    With ``weigh`` all scores are in memory at once; its note goes into the schema's metadata.
 
     Args:
         prompt_ids: n of them.
@@ -33,6 +40,7 @@ def assign(
         router: a saved router's directory.
         pool: ``teachers.recipe.pool_identity``: the teachers, in the order of the scores.
         batch_size: prompts per forward pass.
+        weigh: what costs and limits make of the scores; None: the scores alone decide.
 
     Raises:
         PersynError: the router is missing, or was fitted for another pool.
@@ -44,8 +52,12 @@ def assign(
     )
     scores = _watched(blocks, len(prompts))
     teachers = [member["teacher"] for member in pool]
+    note = None
+    if weigh is not None:
+        worth, note = weigh(np.concatenate([np.empty((0, len(teachers)), np.float32), *scores]))
+        scores = iter(np.array_split(worth, max(1, len(worth) // ROWS)))
     rows = assignments(prompt_ids, scores, teachers)
-    return pa.RecordBatchReader.from_batches(with_pool(pool), rows)
+    return pa.RecordBatchReader.from_batches(with_pool(pool, note), rows)
 
 
 def _watched(

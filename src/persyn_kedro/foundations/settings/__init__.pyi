@@ -26,7 +26,13 @@ from .read import (
     read_settings as read_settings,
 )
 from .references import models_named as models_named, own_code_named as own_code_named
-from .route import RouteSettings as RouteSettings
+from .route import (
+    CostUnit as CostUnit,
+    RouteSettings as RouteSettings,
+    check_route as check_route,
+    needs_reward_scale as needs_reward_scale,
+    weighs_costs as weighs_costs,
+)
 from .routers import (
     TrainRouterSettings as TrainRouterSettings,
     settings_of_kind as settings_of_kind,

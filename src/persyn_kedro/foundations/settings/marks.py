@@ -19,6 +19,7 @@ from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.references import models_named
 
 F = TypeVar("F", bound=Callable[..., Any])
+Asks = Callable[[Iterable[Any]], bool]  # a question about groups of settings
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,19 @@ class Step:
     texts: tuple[str, ...] = ()
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     if_several: tuple[str, ...] = ()
+    only_if: Mapping[Asks, tuple[str, ...]] = field(default_factory=dict)
 
     def unread(self, settings: Mapping[str, Any]) -> set[str]:
         """Return the arguments that are not read at all with these settings, by argument."""
-        return set() if draws_several(settings.values()) else set(self.if_several)
+        asked = {draws_several: self.if_several, **self.only_if}.items()
+        return {name for asks, names in asked for name in names if not asks(settings.values())}
 
     def reads_with(self, settings: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
         """Return ``reads`` as these settings make it."""
-        if not draws_several(settings.values()):
-            return {**self.reads, **dict.fromkeys(self.unread(settings), ())}
-        pairs = [name.split(".") for name in self.if_several if "." in name]
+        unread = self.unread(settings)
+        pairs = [n.split(".") for n in self.if_several if "." in n and n not in unread]
         more = {a: (*self.reads[a], f) for a, f in pairs}
-        return {**self.reads, **more}
+        return {**self.reads, **more, **dict.fromkeys(unread, ())}
 
     @property
     def whole_version(self) -> int:
@@ -84,6 +86,7 @@ def step(
     check: Callable[..., None] | None = None,
     texts: tuple[str, ...] = (),
     if_several: tuple[str, ...] = (),
+    only_if: Mapping[Asks, tuple[str, ...]] | None = None,
     **reads: tuple[str, ...],
 ) -> Callable[[F], F]:
     """Mark a node's function with its ``Step``."""
@@ -100,6 +103,7 @@ def step(
             texts,
             reads,
             if_several,
+            only_if or {},
         )
         function.step = found  # type: ignore[attr-defined]
         return function
