@@ -29,6 +29,7 @@ STEPS: dict[str, Callable[[], Pipeline]] = {
 EVIDENCE: dict[str, Callable[[], Pipeline]] = {
     "compare_routers": _step("compare_routers"),
     "compare": lambda: EVIDENCE["compare_routers"]() + MAKERS["compare"](),
+    "frontier": _step("frontier"),
     "benchmark": _step("benchmark"),
     "plan": lambda: STEPS["prepare"]() + MAKERS["plan"](),
     "train_reward_model": _step("train_reward_model"),

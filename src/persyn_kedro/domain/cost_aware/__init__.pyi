@@ -5,5 +5,6 @@ from .expected import (
     fit_cost_model as fit_cost_model,
     prompt_bytes as prompt_bytes,
     reward_scale as reward_scale,
+    used_tokens as used_tokens,
 )
 from .weigh import Asked as Asked, check_scale as check_scale, price_of as price_of, weigh as weigh

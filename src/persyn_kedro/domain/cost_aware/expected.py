@@ -97,6 +97,42 @@ def fit_cost_model(
     return CostModel(found)
 
 
+def used_tokens(
+    responses: pa.Table, sizes: Mapping[str, int], costs: CostModel
+) -> dict[str, np.ndarray]:
+    """Return what the answers to these prompts took: (n, K) each of tokens and their cost.
+
+    Of several answers the mean, of failed ones what is expected.
+
+    Args:
+        responses: ``schemas.RESPONSES``.
+        sizes: bytes of the n prompts by prompt_id, in the order of the result.
+    """
+    lines = {prompt_id: i for i, prompt_id in enumerate(sizes)}
+    columns = {name: k for k, name in enumerate(costs.teachers)}
+    sums = np.zeros((3, len(lines), len(columns)))
+    for row in responses.select(RESPONSE).filter(pc.is_null(responses["error"])).to_pylist():
+        if row["prompt_id"] in lines and row["teacher"] in columns:
+            counted = _counted(row, sizes)
+            place = (slice(None), lines[row["prompt_id"]], columns[row["teacher"]])
+            sums[place] += (counted["prompt"], counted["completion"], 1)
+    every = np.array(list(sizes.values()))
+    known = [costs.prompt(every), costs.completion(every)]
+    prompt, completion = (
+        np.where(sums[2] > 0, total / np.maximum(sums[2], 1), expected)
+        for total, expected in zip(sums, known, strict=False)
+    )
+    prices = [
+        np.array([one[f"{name}_price"] for one in costs.teachers.values()])
+        for name in ("prompt", "completion")
+    ]
+    return {
+        "tokens": prompt + completion,
+        "completion_tokens": completion,
+        "cost": prompt * prices[0] + completion * prices[1],
+    }
+
+
 def _counted(row: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, float]:
     """Return a response's tokens; those of an imported one, which nobody counted, by its bytes."""
     size = sizes[row["prompt_id"]]
@@ -139,7 +175,7 @@ def shrunk_line(x: np.ndarray, y: np.ndarray) -> list[float]:
     """
     across = x - x.mean()
     squares = across @ across
-    if len(x) < 3 or squares <= 1e-12 * max(1.0, float(x @ x)):
+    if len(x) < 3 or np.ptp(y) == 0 or squares <= 1e-12 * max(1.0, float(x @ x)):
         return [float(y.mean()), 0.0]
     slope = float(across @ y / squares)
     rest = y - y.mean() - slope * across

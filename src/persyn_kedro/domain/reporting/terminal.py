@@ -4,11 +4,14 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow.dataset as pads
+
 from persyn_kedro.domain.reporting import (
     benchmark_figures,
     comparison_figures,
     explanation_figures,
     formatting as figures,
+    frontier_figures,
     plan_figures,
     samples_figures,
 )
@@ -120,6 +123,17 @@ def routers_text(comparison: dict[str, Any]) -> str:
         _table(comparison_figures.router_columns(comparison), rows),
         _prose(comparison_figures.router_meaning(comparison)),
         *map(_prose, comparison["verdicts"]),
+    ]
+    return "\n\n".join(["", *parts])
+
+
+def frontier_text(frontier: pads.Dataset) -> str:
+    """Return the frontier of reward against cost as plain text."""
+    rows = frontier.to_table().to_pylist()
+    parts = [
+        _table(frontier_figures.COLUMNS, frontier_figures.frontier_rows(rows)),
+        _prose(figures.in_words(frontier_figures.MEANING)),
+        *map(_prose, frontier_figures.sentences(rows)),
     ]
     return "\n\n".join(["", *parts])
 

@@ -5,4 +5,5 @@ from .cross_fitting import (
     cross_fit as cross_fit,
     held_out_scores as held_out_scores,
 )
+from .frontier import Measured as Measured, trace_frontier as trace_frontier
 from .summary import summarise_routers as summarise_routers

@@ -4,10 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from persyn_kedro.foundations.settings.base import NO_EFFECT, Group, ModelName, Seed
+from persyn_kedro.foundations.settings.base import IF_SET, NO_EFFECT, Group, ModelName, Seed
 from persyn_kedro.foundations.settings.routers import RouterKind
 
-StrategyName = Literal["persyn", "strong", "mix", "family_strong", "car", "random", "oracle"]
+StrategyName = Literal[
+    "persyn", "persyn_cheap", "strong", "mix", "family_strong", "car", "random", "oracle"
+]
 
 
 class CompareRoutersSettings(Group):
@@ -55,6 +57,12 @@ class CompareSettings(Group):
         0.2, ge=0, le=1, description="mix: share of prompts sent to the strongest teacher"
     )
     car_beta: float = Field(3.0, ge=0, description="car: weight of the student's NLL")
+    kept_reward: Annotated[float, IF_SET] = Field(
+        0.99,
+        gt=0,
+        le=1,
+        description="persyn_cheap and the frontier: share of the routed reward to keep for less",
+    )
     examples: Literal["common", "own"] = Field(
         "common",
         description="common: only prompts whose answer is usable in every strategy; own: every "
