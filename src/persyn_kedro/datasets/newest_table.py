@@ -15,13 +15,20 @@ class NewestTable(AbstractDataset):
         self._filepath, self.metadata = filepath, metadata
 
     def load(self) -> pads.Dataset | None:
+        table = self._table()
+        newest = table.newest()
+        return None if newest is None else table.load_version(newest)
+
+    def content(self) -> str | None:
+        """Return the content hash of the newest table, if any: what a record says of it."""
+        table = self._table()
+        newest = table.newest()
+        return None if newest is None else table.record(newest)["content"]
+
+    def _table(self) -> ParquetTable:
         from kedro.io.core import Version
 
-        table = ParquetTable(filepath=self._filepath, version=Version(None, None))
-        newest = table.newest()
-        if newest is None:
-            return None
-        return table.load_version(newest)
+        return ParquetTable(filepath=self._filepath, version=Version(None, None))
 
     def save(self, data: Any) -> None:
         raise DatasetError("This entry reads another entry's newest version; it cannot be saved.")

@@ -12,6 +12,7 @@ from kedro.pipeline.node import Node
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.datasets.handles import StoreHandle
+from persyn_kedro.datasets.newest_table import NewestTable
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import model_identity
 from persyn_kedro.foundations.settings import (
@@ -110,7 +111,10 @@ class StepRecords:
             elif (dataset := self._versioned(name)) is not None:
                 version = dataset.newest()
                 inputs[name] = dataset.record(version)["content"] if version else "missing"
-            elif isinstance(self._catalog.get(name), StoreHandle):
+            elif isinstance(other := self._catalog.get(name), NewestTable):
+                content = other.content()  # without one, the record is as if it was not an input
+                inputs.update({name: content} if content else {})
+            elif isinstance(other, StoreHandle):
                 imported = self._catalog.load(name).imported()
                 inputs.update({name: imported} if imported else {})
         return reading(node.func, settings, inputs, self._identify)

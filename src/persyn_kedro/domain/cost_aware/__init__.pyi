@@ -7,4 +7,9 @@ from .expected import (
     reward_scale as reward_scale,
     used_tokens as used_tokens,
 )
-from .weigh import Asked as Asked, check_scale as check_scale, price_of as price_of, weigh as weigh
+from .weighing import (
+    Asked as Asked,
+    check_scale as check_scale,
+    price_of as price_of,
+    weigh as weigh,
+)

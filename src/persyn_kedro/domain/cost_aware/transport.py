@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 
-VERSION = 1  # raise it when the same inputs give another result
-
 BLOCK = 32_768  # rows that are worked on at a time
 OPEN = 2_000  # prompts, at least, whose choice one linear programme decides
 PER_ROOT = 8  # times the root of all prompts: as many lie within the error of a sample's prices

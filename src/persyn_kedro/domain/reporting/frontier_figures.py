@@ -1,6 +1,6 @@
 """The frontier of reward against cost as rows of text and as a plot."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from persyn_kedro.domain.reporting.chart import Chart, Series
@@ -9,7 +9,8 @@ from persyn_kedro.domain.reporting.formatting import percent
 VERSION = 1  # raise it when the same inputs give another result
 
 COLUMNS = [
-    "choice", "cost weight", "reward", "lost", "tokens", "completion tokens", "cost", "of the tokens",
+    "choice", "cost weight", "reward", "lost",
+    "tokens", "completion tokens", "cost", "of the tokens",
 ]  # fmt: skip
 MEANING = {
     "reward": "mean over the calibration prompts, with its interval",
@@ -57,9 +58,43 @@ def sentences(frontier: Rows) -> list[str]:
     reward = kept["reward"] / routed[0]["reward"] if routed[0]["reward"] else 1.0
     return [
         f"(*) `{kept['setting']}` keeps {percent(reward)} of the reward with {percent(tokens)} of "
-        f"the completion tokens. Measured on {kept['prompts']} calibration prompts, by routers that "
-        "were not fitted on them; the weight was chosen on the same prompts."
+        f"the completion tokens. Measured on {kept['prompts']} calibration prompts, by routers "
+        "that were not fitted on them; the weight was chosen on the same prompts."
     ]
+
+
+def weighed_sentences(note: Mapping[str, Any]) -> list[str]:
+    """Say what costs and limits have changed in the routing, from the note of the assignments."""
+    settings = [f"route.{key}: {_shown(note[key])}" for key in _GROUPS if _given(note, key)]
+    alone, now = note["by_score_alone"], note["expected"]
+    money = f", cost {alone['money']:.4g} and {now['money']:.4g}" if alone["money"] else ""
+    found = [
+        f"Routing weighed costs or kept limits ({'; '.join(settings)}). {note['moved']} of "
+        f"{note['prompts']} prompts have another teacher than by score alone; expected tokens of "
+        f"the routed calls, by score alone and now: {alone['tokens']:,.0f} and "
+        f"{now['tokens']:,.0f}{money}."
+    ]
+    if full := [name for name, price in note["places"].items() if price > 0]:
+        found.append(f"At its capacity, or close to it: {', '.join(full)}.")
+    return found
+
+
+_GROUPS = ("objective", "budget", "capacity")
+
+
+def _given(note: Mapping[str, Any], key: str) -> bool:
+    return bool(note[key].get("cost_weight") if key == "objective" else _set(note[key]))
+
+
+def _set(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _shown(values: Mapping[str, Any]) -> str:
+    pairs = (
+        f"{n}: {v:g}" if isinstance(v, float) else f"{n}: {v}" for n, v in _set(values).items()
+    )
+    return f"{{{', '.join(pairs)}}}"
 
 
 def frontier_plot(frontier: Rows) -> Chart:

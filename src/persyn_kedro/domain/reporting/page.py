@@ -9,6 +9,7 @@ from persyn_kedro.domain.reporting import (
     choice_figures,
     comparison_figures,
     formatting as figures,
+    frontier_figures,
     plan_figures,
     router_plots,
     run_plots,
@@ -39,7 +40,15 @@ def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
         most_samples=SAMPLES,
         plan_figures=plan_figures,
         samples_figures=samples_figures,
-        plots={"merits": svg(run_plots.learnability_against_quality(summary["teachers"]))},
+        frontier_figures=frontier_figures,
+        plots={
+            "merits": svg(run_plots.learnability_against_quality(summary["teachers"])),
+            **(
+                {"frontier": svg(frontier_figures.frontier_plot(summary["frontier"]))}
+                if "frontier" in summary
+                else {}
+            ),
+        },
     )
 
 

@@ -33,6 +33,7 @@ def terminal_table(summary: dict[str, Any]) -> str:
         f"empty store; Generate-then-Select {calls['generate_then_select']}."
         + (f" Cost of those made: {calls['cost']:.4g}." if calls["cost"] else ""),
         *_samples(summary.get("samples")),
+        *map(_prose, _weighed(summary.get("weighed"))),
         _table(figures.router_columns(summary["router"]), figures.router_rows(summary["router"])),
         _prose(figures.in_words(figures.MEANING["router"])),
         _table(figures.STUDENT_COLUMNS, figures.student_rows(student)),
@@ -43,6 +44,10 @@ def terminal_table(summary: dict[str, Any]) -> str:
         *(_prose(f"Note: {note}") for note in summary["notes"]),
     ]
     return "\n\n".join(["", *parts])
+
+
+def _weighed(note: dict[str, Any] | None) -> list[str]:
+    return [] if note is None else frontier_figures.weighed_sentences(note)
 
 
 def _sources(sources: dict[str, int] | None) -> str:

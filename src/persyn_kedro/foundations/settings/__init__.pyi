@@ -6,6 +6,7 @@ from .experiments import (
     CompareRoutersSettings as CompareRoutersSettings,
     CompareSettings as CompareSettings,
     TrainRewardModelSettings as TrainRewardModelSettings,
+    compares_cheap as compares_cheap,
 )
 from .export import ExportSettings as ExportSettings
 from .generate import (

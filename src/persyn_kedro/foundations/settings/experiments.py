@@ -1,6 +1,7 @@
 """Typed settings of the steps that measure: comparisons of routers and strategies, benchmarks."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -82,6 +83,11 @@ class CompareSettings(Group):
             if len(set(getattr(self, name))) < len(getattr(self, name)):
                 raise ValueError(f"{name} must not contain duplicates")
         return self
+
+
+def compares_cheap(settings: Iterable[Any]) -> bool:
+    """Return whether routing for less is compared, with these groups of settings."""
+    return any(isinstance(g, CompareSettings) and "persyn_cheap" in g.strategies for g in settings)
 
 
 class BenchmarkSettings(Group):

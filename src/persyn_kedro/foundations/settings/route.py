@@ -37,6 +37,13 @@ class RouteSettings(Group):
     )
 
     @property
+    def rules(self) -> dict[str, Any]:
+        """What differs from routing by score alone, JSON-able."""
+        return self.model_dump(
+            mode="json", include={"objective", "budget", "capacity"}, exclude_defaults=True
+        )
+
+    @property
     def limited(self) -> bool:
         """Whether the choices of different prompts depend on one another."""
         return self.budget.limits or bool(self.capacity)

@@ -14,6 +14,7 @@ from persyn_kedro.domain.quality import check_quality, reward_model_scores
 from persyn_kedro.domain.reporting import (
     build_summary,
     compare_choices,
+    frontier_plot,
     label_notes,
     learnability_against_quality,
     loss_curve,
@@ -26,7 +27,7 @@ from persyn_kedro.domain.reporting import (
     terminal_table,
     with_answers,
 )
-from persyn_kedro.domain.routers import check_assignments
+from persyn_kedro.domain.routers import check_assignments, weighed_by
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
 from persyn_kedro.domain.student import (
     STUDENT,
@@ -197,7 +198,7 @@ def draw_run_plots(
 
 
 @step(
-    versions_of=(build_summary, report_page, loss_curve),
+    versions_of=(build_summary, report_page, loss_curve, frontier_plot, weighed_by),
     prints={terminal_table: ("report_summary",)},
     if_several=("generate", "label.samples"),
     label=("learnability",),
@@ -219,6 +220,7 @@ def summarise(
     student: StudentSettings,
     label: LabelSettings,
     generate: GenerateSettings,
+    frontier_before: pads.Dataset | None = None,
 ) -> tuple[dict[str, Any], str]:
     """Return the report's content, and the report as a page."""
     summary = build_summary(
@@ -237,5 +239,9 @@ def summarise(
     )
     made = {LABEL: calibration_calls.to_table(), GENERATE: routed_calls.to_table()}
     summary |= several_answers(rewards.to_table(), teachers, label, generate)
+    if (weighed := weighed_by(assignments.schema)) is not None:
+        summary["weighed"] = weighed
+    if frontier_before is not None:
+        summary["frontier"] = frontier_before.to_table().to_pylist()
     summary["estimate"] = against_actual(estimate.to_table(), made)
     return summary, report_page(summary, choice_samples)

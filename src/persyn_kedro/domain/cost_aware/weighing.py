@@ -11,7 +11,7 @@ from persyn_kedro.domain.cost_aware.transport import Problem, best_assignment
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.route import RouteSettings
 
-VERSION = 1  # raise it when the same inputs give another result
+VERSION = 1  # of transport.py too: raise it when the same inputs give another result
 
 _UNITS = {"max_tokens": "tokens", "max_cost": "money"}
 
