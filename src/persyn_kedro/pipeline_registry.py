@@ -31,6 +31,7 @@ EVIDENCE: dict[str, Callable[[], Pipeline]] = {
     "compare": lambda: EVIDENCE["compare_routers"]() + MAKERS["compare"](),
     "fit_signal": _step("fit_signal"),
     "compare_signals": _step("compare_signals"),
+    "frontier": _step("frontier"),
     "benchmark": _step("benchmark"),
     "plan": lambda: STEPS["prepare"]() + MAKERS["plan"](),
     "train_reward_model": _step("train_reward_model"),

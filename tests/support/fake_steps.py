@@ -41,7 +41,7 @@ def _fake(real: Node, alike: Callable[[str], bool]) -> Node:
     )
     # As with a full design: what only an adaptive one reads is in no record.
     work.step = Step(  # type: ignore[attr-defined]
-        texts=tuple(texts_of(real)), if_adaptive=step_of(real.func).if_adaptive
+        texts=tuple(texts_of(real)), only_if=step_of(real.func).only_if
     )
     return node(work, ["params:seed", *inputs], real.outputs, name=real.name)
 

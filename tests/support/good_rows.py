@@ -114,6 +114,15 @@ GOOD: dict[str, dict[str, Any]] = {
         "scores": [0.5, -2.0],
         "repeat": 1,
     },
+    "frontier": {
+        "policy": "router",
+        "name": "router",
+        "cost_weight": 0.001,
+        "prompts": 9,
+        "kept": True,
+        "setting": "route.objective: {cost_weight: 0.001, cost: tokens}",
+        **dict.fromkeys(schemas.FRONTIER.names[6:], 0.5),
+    },
     "strategy_responses": {"strategy": "mix", "rank": 0, "quality": 1.0, **RESPONSE},
     "strategy_tokens": {
         "strategy": "mix",
@@ -155,7 +164,8 @@ def rows_of(kind: str, *changes: dict[str, Any]) -> pa.Table:
 def another(kind: str) -> dict[str, Any]:
     """What makes a good row another one."""
     by_teacher = ("calls", "plan", "strategy_tokens")
-    return {"teacher": "b"} if kind in by_teacher else {"prompt_id": OTHER_ID}
+    other = {"frontier": {"cost_weight": 0.002}, **dict.fromkeys(by_teacher, {"teacher": "b"})}
+    return other.get(kind, {"prompt_id": OTHER_ID})
 
 
 def check(kind: str, *tables: pa.Table) -> None:

@@ -49,6 +49,7 @@ class ManifestHooks:
             "prompt_file": _prompt_file(settings.prepare.source),
             "prompt_files": {s.name: _prompt_file(s) for s in settings.prepare.sources},
             **_row_systems(settings.teachers),
+            **({"route": settings.route.rules} if settings.route.weighed else {}),
             "models": {
                 name: {
                     **model.model_dump(mode="json", exclude_defaults=True),

@@ -116,12 +116,12 @@ class StepRecords:
             elif (dataset := self._versioned(name)) is not None:
                 version = dataset.newest()
                 inputs[name] = dataset.record(version)["content"] if version else "missing"
-            elif isinstance(self._catalog.get(name), StoreHandle):
+            elif isinstance(other := self._catalog.get(name), Newest):
+                content = other.content()  # without one, the record is as if it was not an input
+                inputs.update({name: content} if content else {})
+            elif isinstance(other, StoreHandle):
                 imported = self._catalog.load(name).imported()
                 inputs.update({name: imported} if imported else {})
-            elif isinstance(newest := self._catalog.get(name), Newest):
-                content = newest.content()
-                inputs.update({name: content} if content else {})
         return reading(node.func, settings, inputs, self._identify)
 
     def match(self, node: Node, record: Record) -> str | None:

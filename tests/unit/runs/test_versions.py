@@ -21,6 +21,7 @@ from persyn_kedro.domain.quality import checking, reward_model
 from persyn_kedro.domain.router_comparison.fitting import Fitting
 from persyn_kedro.domain.routers import registry
 from persyn_kedro.domain.student import sft
+from persyn_kedro.foundations.settings.design import asks_adaptively
 from persyn_kedro.foundations.settings.label import QualitySettings
 from persyn_kedro.foundations.settings.marks import lasting, step, step_of
 from persyn_kedro.foundations.settings.read import read_settings
@@ -98,7 +99,8 @@ def test_so_has_another_way_of_judging(monkeypatch: pytest.MonkeyPatch) -> None:
         node
         for node in NODES
         if JUDGE in modules_reached(node.func)
-        and "quality_store" not in step_of(node.func).if_adaptive  # judges in no full design
+        and "quality_store"
+        not in step_of(node.func).only_if.get(asks_adaptively, ())  # judges in no full design
     ]
     before = [record_of(node) for node in judging]
     version = checking.VERSION

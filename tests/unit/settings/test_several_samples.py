@@ -5,7 +5,11 @@ from typing import Any
 import pytest
 
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.generate import GenerateSettings, check_samples
+from persyn_kedro.foundations.settings.generate import (
+    GenerateSettings,
+    check_samples,
+    draws_several,
+)
 from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.marks import lasting, step
 from persyn_kedro.foundations.settings.models import Models
@@ -75,7 +79,7 @@ def test_at_their_defaults_the_settings_are_in_no_record() -> None:
     assert lasting(several.label)["samples"] == "best"
 
 
-@step(if_several=("rewards", "generate", "label.alpha"), label=("unsolved",))
+@step(only_if={draws_several: ("rewards", "generate", "label.alpha")}, label=("unsolved",))
 def conditional(
     rewards: Any, models: Models, teachers: Teachers, label: LabelSettings,
     generate: GenerateSettings,

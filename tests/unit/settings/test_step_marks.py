@@ -16,6 +16,8 @@ from kedro.pipeline.node import Node
 from pydantic import BaseModel, RootModel, ValidationError
 
 from persyn_kedro.foundations.settings.base import NO_EFFECT
+from persyn_kedro.foundations.settings.design import asks_adaptively, asks_some
+from persyn_kedro.foundations.settings.generate import draws_several
 from persyn_kedro.foundations.settings.marks import hand, lasting, step_of
 from persyn_kedro.foundations.settings.models import Models, ModelSettings
 from persyn_kedro.foundations.settings.needs import Needs
@@ -129,9 +131,9 @@ ROUTER_KINDS = [*KINDS, "mine.py:Router"]
         for node in NODES
         for kind in (
             *(ROUTER_KINDS if "train_router" in settings_of(node).values() else ["knn"]),
-            *([SEVERAL] if step_of(node.func).if_several else []),
-            *([PARTIAL] if step_of(node.func).if_partial else []),
-            *([ADAPTIVE] if step_of(node.func).if_adaptive else []),
+            *([SEVERAL] if draws_several in step_of(node.func).only_if else []),
+            *([PARTIAL] if asks_some in step_of(node.func).only_if else []),
+            *([ADAPTIVE] if asks_adaptively in step_of(node.func).only_if else []),
         )
     ],
 )

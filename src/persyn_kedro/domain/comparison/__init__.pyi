@@ -12,6 +12,7 @@ from .strategies.allocation import (
     allocate as allocate,
 )
 from .strategies.alphas import Labelled as Labelled, score_at_alphas as score_at_alphas
+from .strategies.cheap import Scores as Scores, cheap_scores as cheap_scores
 from .strategies.costs import (
     price_strategies as price_strategies,
     strategy_tokens as strategy_tokens,

@@ -1,6 +1,7 @@
 """Pages, plots and the terminal: what a run found, for readers."""
 
 from .choice_samples import compare_choices as compare_choices, with_answers as with_answers
+from .frontier_figures import frontier_plot as frontier_plot
 from .interactive import plotly_figure as plotly_figure
 from .notes import (
     design_notes as design_notes,
@@ -31,6 +32,7 @@ from .terminal import (
     comparison_text as comparison_text,
     explanation_text as explanation_text,
     export_text as export_text,
+    frontier_text as frontier_text,
     plan_text as plan_text,
     pool_change_text as pool_change_text,
     routers_text as routers_text,

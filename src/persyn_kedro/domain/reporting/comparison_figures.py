@@ -13,6 +13,7 @@ COST_COLUMNS = [
 ]  # fmt: skip
 MEANS = {
     "persyn": "the router's choice for each prompt",
+    "persyn_cheap": "the router's choice less the price of the answer, at most of the reward",
     "strong": "always the teacher with the best mean quality",
     "mix": "a share of the prompts to the best teacher, the rest to the weakest, at random",
     "family_strong": "always the best teacher of the student's own family",

@@ -9,6 +9,7 @@ from persyn_kedro.domain.reporting import (
     choice_figures,
     comparison_figures,
     formatting as figures,
+    frontier_figures,
     plan_figures,
     router_plots,
     run_plots,
@@ -43,7 +44,15 @@ def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
         samples_figures=samples_figures,
         signal_figures=signal_figures,
         selection_figures=selection_figures,
-        plots={"merits": svg(run_plots.learnability_against_quality(summary["teachers"]))},
+        frontier_figures=frontier_figures,
+        plots={
+            "merits": svg(run_plots.learnability_against_quality(summary["teachers"])),
+            **(
+                {"frontier": svg(frontier_figures.frontier_plot(summary["frontier"]))}
+                if "frontier" in summary
+                else {}
+            ),
+        },
     )
 
 

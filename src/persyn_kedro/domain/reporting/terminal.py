@@ -4,11 +4,14 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow.dataset as pads
+
 from persyn_kedro.domain.reporting import (
     benchmark_figures,
     comparison_figures,
     explanation_figures,
     formatting as figures,
+    frontier_figures,
     plan_figures,
     samples_figures,
     selection_figures,
@@ -32,6 +35,7 @@ def terminal_table(summary: dict[str, Any]) -> str:
         f"empty store; Generate-then-Select {calls['generate_then_select']}."
         + (f" Cost of those made: {calls['cost']:.4g}." if calls["cost"] else ""),
         *_samples(summary.get("samples")),
+        *map(_prose, _weighed(summary.get("weighed"))),
         _table(figures.router_columns(summary["router"]), figures.router_rows(summary["router"])),
         _prose(figures.in_words(figures.MEANING["router"])),
         *_selection(summary["router"]),
@@ -43,6 +47,10 @@ def terminal_table(summary: dict[str, Any]) -> str:
         *(_prose(f"Note: {note}") for note in summary["notes"]),
     ]
     return "\n\n".join(["", *parts])
+
+
+def _weighed(note: dict[str, Any] | None) -> list[str]:
+    return [] if note is None else frontier_figures.weighed_sentences(note)
 
 
 def _sources(sources: dict[str, int] | None) -> str:
@@ -160,6 +168,17 @@ def signal_fit_text(found: dict[str, Any]) -> str:
         _prose(signal_figures.fit_meaning(found)),
         *map(_prose, found["verdicts"]),
         *(_prose(f"Note: {note}") for note in found["notes"]),
+    ]
+    return "\n\n".join(["", *parts])
+
+
+def frontier_text(frontier: pads.Dataset) -> str:
+    """Return the frontier of reward against cost as plain text."""
+    rows = frontier.to_table().to_pylist()
+    parts = [
+        _table(frontier_figures.COLUMNS, frontier_figures.frontier_rows(rows)),
+        _prose(figures.in_words(frontier_figures.MEANING)),
+        *map(_prose, frontier_figures.sentences(rows)),
     ]
     return "\n\n".join(["", *parts])
 

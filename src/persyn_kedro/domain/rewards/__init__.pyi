@@ -1,6 +1,7 @@
 """Rewards: quality and learnability on one scale, mixed."""
 
 from .reward import (
+    comparable as comparable,
     compute_rewards as compute_rewards,
     fitted_rewards as fitted_rewards,
     never_valid as never_valid,

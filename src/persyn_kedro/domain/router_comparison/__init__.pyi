@@ -1,4 +1,11 @@
 """Routers compared on prompts that they were not fitted on."""
 
-from .cross_fitting import check_kinds as check_kinds, compared as compared, cross_fit as cross_fit
+from .cross_fitting import (
+    check_kinds as check_kinds,
+    compared as compared,
+    cross_fit as cross_fit,
+    cross_fit_own as cross_fit_own,
+    held_out_scores as held_out_scores,
+)
+from .frontier import Measured as Measured, trace_frontier as trace_frontier
 from .summary import summarise_routers as summarise_routers

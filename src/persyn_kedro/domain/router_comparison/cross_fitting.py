@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from persyn_kedro.domain.rewards.reward import comparable, fitted_rewards, tell_apart
 from persyn_kedro.domain.router_comparison.fitting import Fitting, Prompts, scores_of
@@ -122,6 +123,33 @@ def cross_fit(
         for prompt_id in fittings[i].scored
     ]
     return pa.Table.from_pylist(rows, schemas.ROUTER_SCORES)
+
+
+def cross_fit_own(
+    prompts: Prompts,
+    rewards: np.ndarray,
+    settings: CompareRoutersSettings,
+    train_router: TrainRouterSettings,
+    models: Models,
+    seed: int,
+    store: RoutingStore,
+) -> pa.Table:
+    """As ``cross_fit``, of the router alone that ``train_router`` trains, on all other folds."""
+    own = {"kinds": [train_router.kind], "routers": {}, "repeats": 1, "sizes": [1.0]}
+    settings = settings.model_copy(update=own)
+    return cross_fit(prompts, rewards, settings, train_router, models, seed, store)
+
+
+def held_out_scores(table: pa.Table, kind: str, prompt_ids: Sequence[str]) -> np.ndarray:
+    """Return the (n, K) scores of these prompts by routers fitted on all prompts of other folds.
+
+    Args:
+        table: ``schemas.ROUTER_SCORES``.
+    """
+    rows = table.filter((pc.field("kind") == kind) & (pc.field("size") == 1.0))
+    places = pc.index_in(pa.array(prompt_ids, pa.string()), value_set=rows["prompt_id"])
+    scores = rows["scores"].combine_chunks().take(places)
+    return scores.flatten().to_numpy().reshape(len(prompt_ids), -1)
 
 
 def _fitting(

@@ -5,6 +5,7 @@ from .assignment import (
     check_assignments as check_assignments,
     pool_of as pool_of,
     ranked_places as ranked_places,
+    weighed_by as weighed_by,
     with_pool as with_pool,
 )
 from .base import TeacherRouter as TeacherRouter
@@ -20,7 +21,7 @@ from .jobs import (
     prompt_scorer as prompt_scorer,
     score_prompts_job as score_prompts_job,
 )
-from .metrics import router_metrics as router_metrics
+from .metrics import router_metrics as router_metrics, worth as worth
 from .pool_changes import Routed as Routed, pool_change as pool_change
 from .registry import (
     load_router as load_router,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,18 +16,29 @@ from persyn_kedro.foundations.tables.rows import BLOCK, read_blocks
 
 VERSION = 1  # raise it when the same inputs give another result
 
-POOL_KEY = b"pool"
+POOL_KEY, WEIGHED_KEY = b"pool", b"weighed"
 ERRORS = schemas.ASSIGNMENTS.field("standard_errors").type
 
 
-def with_pool(pool: Pool) -> pa.Schema:
-    """Return ``schemas.ASSIGNMENTS`` with a note of the pool whose order the scores have."""
-    return schemas.ASSIGNMENTS.with_metadata({POOL_KEY: json.dumps(list(pool))})
+def with_pool(pool: Pool, weighed: dict[str, Any] | None = None) -> pa.Schema:
+    """Return ``schemas.ASSIGNMENTS`` with a note of the pool whose order the scores have.
+
+    ``weighed`` notes what costs and limits took off the scores (``cost_aware.weigh``).
+    """
+    notes = {POOL_KEY: json.dumps(list(pool))}
+    if weighed is not None:
+        notes[WEIGHED_KEY] = json.dumps(weighed)
+    return schemas.ASSIGNMENTS.with_metadata(notes)
 
 
 def pool_of(schema: pa.Schema) -> Pool:
     """Return the pool noted by ``with_pool``, or an empty one."""
     return json.loads((schema.metadata or {}).get(POOL_KEY, b"[]"))
+
+
+def weighed_by(schema: pa.Schema) -> dict[str, Any] | None:
+    """Return the note of assignments by costs or limits, or None."""
+    return json.loads((schema.metadata or {}).get(WEIGHED_KEY, b"null"))
 
 
 def check_assignments(schema: pa.Schema, pool: Pool) -> None:
@@ -86,13 +98,16 @@ def _joined(batches: Iterable[Scored | np.ndarray]) -> Iterator[Scored]:
         group.append(batch if isinstance(batch, Scored) else Scored(batch))
         rows += len(group[-1].scores)
         if rows >= BLOCK:
-            yield _join(group)
+            yield join(group)
             group, rows = [], 0
     if group:
-        yield _join(group)
+        yield join(group)
 
 
-def _join(group: list[Scored]) -> Scored:
+def join(group: Sequence[Scored]) -> Scored:
+    """Return batches of scores as one; without any, no scores."""
+    if not group:
+        return Scored(np.empty((0, 0), np.float32))
     errors = [found.errors for found in group if found.errors is not None]
     scores = np.concatenate([found.scores for found in group])
     return Scored(scores, np.concatenate(errors) if errors else None)

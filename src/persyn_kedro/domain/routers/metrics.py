@@ -101,6 +101,16 @@ def corrected(rewards: np.ndarray, means: np.ndarray) -> np.ndarray:
     return means + rest / propensity
 
 
+def worth(rewards: np.ndarray) -> np.ndarray:
+    """Return (n, K) rewards as choices are judged by them: 0 if invalid, ``corrected`` if need be.
+
+    All are finite; each prompt has two valid teachers.
+    """
+    if (rewards != NOT_ASKED).all():
+        return np.nan_to_num(rewards, nan=0.0)
+    return corrected(rewards, mean_rewards(rewards))
+
+
 def asked_first(ranking: np.ndarray, rewards: np.ndarray) -> np.ndarray:
     """Return (n, K) rankings with the teachers that were not asked last, otherwise in order."""
     missing = np.take_along_axis(rewards == NOT_ASKED, ranking, axis=1)

@@ -1,12 +1,14 @@
 """Typed settings, how they are read, and what a step reads of them."""
 
 from .cluster import ClusterSettings as ClusterSettings
+from .design import asks_adaptively as asks_adaptively, asks_some as asks_some
 from .engine import EngineSettings as EngineSettings
 from .experiments import (
     BenchmarkSettings as BenchmarkSettings,
     CompareRoutersSettings as CompareRoutersSettings,
     CompareSettings as CompareSettings,
     TrainRewardModelSettings as TrainRewardModelSettings,
+    compares_cheap as compares_cheap,
 )
 from .export import ExportSettings as ExportSettings
 from .generate import (
@@ -31,7 +33,13 @@ from .read import (
     read_settings as read_settings,
 )
 from .references import models_named as models_named, own_code_named as own_code_named
-from .route import RouteSettings as RouteSettings
+from .route import (
+    CostUnit as CostUnit,
+    RouteSettings as RouteSettings,
+    check_route as check_route,
+    needs_reward_scale as needs_reward_scale,
+    weighs_costs as weighs_costs,
+)
 from .routers import (
     TrainRouterSettings as TrainRouterSettings,
     completed as completed,

@@ -1,6 +1,7 @@
 """Typed settings of the steps that measure: comparisons of routers and strategies, benchmarks."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny, model_validator
 
@@ -18,7 +19,9 @@ from persyn_kedro.foundations.settings.routers import (
     settings_of_kind,
 )
 
-StrategyName = Literal["persyn", "strong", "mix", "family_strong", "car", "random", "oracle"]
+StrategyName = Literal[
+    "persyn", "persyn_cheap", "strong", "mix", "family_strong", "car", "random", "oracle"
+]
 
 
 class CompareRoutersSettings(Group):
@@ -81,6 +84,12 @@ class CompareSettings(Group):
         0.2, ge=0, le=1, description="mix: share of prompts sent to the strongest teacher"
     )
     car_beta: float = Field(3.0, ge=0, description="car: weight of the student's NLL")
+    kept_reward: Annotated[float, IF_SET] = Field(
+        0.99,
+        gt=0,
+        le=1,
+        description="persyn_cheap and the frontier: share of the routed reward to keep for less",
+    )
     examples: Literal["common", "own"] = Field(
         "common",
         description="common: only prompts whose answer is usable in every strategy; own: every "
@@ -100,6 +109,11 @@ class CompareSettings(Group):
             if len(set(getattr(self, name))) < len(getattr(self, name)):
                 raise ValueError(f"{name} must not contain duplicates")
         return self
+
+
+def compares_cheap(settings: Iterable[Any]) -> bool:
+    """Return whether routing for less is compared, with these groups of settings."""
+    return any(isinstance(g, CompareSettings) and "persyn_cheap" in g.strategies for g in settings)
 
 
 class BenchmarkSettings(Group):

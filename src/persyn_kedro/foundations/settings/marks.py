@@ -13,15 +13,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, RootModel
 
 from persyn_kedro.foundations.settings.base import AS_GIVEN, IF_SET, NO_EFFECT
-from persyn_kedro.foundations.settings.design import asks_adaptively, asks_some
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
-from persyn_kedro.foundations.settings.generate import draws_several
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.references import models_named
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
+Asks = Callable[[Iterable[Any]], bool]  # a question about groups of settings
 
 
 @dataclass(frozen=True)
@@ -42,11 +41,9 @@ class Step:
             its other columns change the result. Where a router reads other columns of the prompts
             (``task_columns``), it reads the tables as a whole.
         reads: by argument, the fields that it reads; any other argument is read as a whole.
-        if_several: arguments, and fields of them (``label.quality``), that are read only where
-            the settings ask a teacher for several answers to a prompt. Otherwise they are in no
-            record, so that what was made before there could be several stays valid.
-        if_partial: likewise, where ``label.design`` asks only some teachers of a prompt.
-        if_adaptive: likewise, where it chooses them by earlier answers.
+        only_if: by a question about the settings, arguments, and fields of them
+            (``label.quality``), that are read only where the answer is yes. Otherwise they are in
+            no record, so that what was made before there was a choice stays valid.
     """
 
     version: int = 1
@@ -58,29 +55,21 @@ class Step:
     check: Callable[..., None] | None = None
     texts: tuple[str, ...] = ()
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    if_several: tuple[str, ...] = ()
-    if_partial: tuple[str, ...] = ()
-    if_adaptive: tuple[str, ...] = ()
+    only_if: Mapping[Asks, tuple[str, ...]] = field(default_factory=dict)
 
     def unread(self, settings: Mapping[str, Any]) -> set[str]:
         """Return the arguments that are not read at all with these settings, by argument."""
-        return {name for holds, names in self._conditions(settings) for name in names if not holds}
+        asked = self.only_if.items()
+        return {name for asks, names in asked for name in names if not asks(settings.values())}
 
     def reads_with(self, settings: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
         """Return ``reads`` as these settings make it."""
-        found = {**self.reads, **dict.fromkeys(self.unread(settings), ())}
-        read = [name for holds, names in self._conditions(settings) for name in names if holds]
+        unread = self.unread(settings)
+        found = {**self.reads, **dict.fromkeys(unread, ())}
+        read = [name for names in self.only_if.values() for name in names if name not in unread]
         for argument, of_it in (name.split(".") for name in read if "." in name):
             found[argument] = (*found.get(argument, ()), of_it)
         return found
-
-    def _conditions(self, settings: Mapping[str, Any]) -> list[tuple[bool, tuple[str, ...]]]:
-        values = settings.values()
-        return [
-            (draws_several(values), self.if_several),
-            (asks_some(values), self.if_partial),
-            (asks_adaptively(values), self.if_adaptive),
-        ]
 
     def texts_with(self, settings: Iterable[Any]) -> tuple[str, ...]:
         """Return ``texts`` as these settings make it."""
@@ -103,9 +92,7 @@ def step(
     prints: Mapping[Callable[..., str], tuple[str, ...]] | None = None,
     check: Callable[..., None] | None = None,
     texts: tuple[str, ...] = (),
-    if_several: tuple[str, ...] = (),
-    if_partial: tuple[str, ...] = (),
-    if_adaptive: tuple[str, ...] = (),
+    only_if: Mapping[Asks, tuple[str, ...]] | None = None,
     **reads: tuple[str, ...],
 ) -> Callable[[F], F]:
     """Mark a node's function with its ``Step``."""
@@ -121,9 +108,7 @@ def step(
             check,
             texts,
             reads,
-            if_several,
-            if_partial,
-            if_adaptive,
+            only_if or {},
         )
         function.step = found  # type: ignore[attr-defined]
         return function

@@ -6,8 +6,12 @@ from persyn_kedro.foundations.tables.declare import (
     Between,
     Column,
     Table,
+    anything,
     count,
+    finite,
+    given,
     hex_id,
+    one_of,
     scores,
     share,
     standard_errors,
@@ -59,6 +63,31 @@ ROUTER_SCORES = Table(
         count("repeat", pa.int32(), "of the cross-validation", null=True),
     ],
 )
+_AMOUNTS = {
+    "reward": "per prompt; 0 if invalid",
+    "reward_lost": "per prompt, to the router at cost weight 0",
+    "tokens": "per prompt, of prompt and answer",
+    "completion_tokens": "per prompt",
+    "cost": "per prompt, by the prices",
+}
+# What routing with other cost weights would give and take, on the calibration prompts.
+FRONTIER = Table(
+    "frontier",
+    ["policy", "name", "cost_weight"],
+    [
+        one_of("policy", "router", "oracle", "teacher", "random"),
+        text("name"),
+        finite("cost_weight", "null if there is none"),
+        count("prompts", pa.int64()),
+        given("kept", pa.bool_(), "the largest weight that keeps compare.kept_reward"),
+        anything("setting", pa.string(), "what gives this point; null if no setting does"),
+        *(
+            finite(f"{name}{end}", meaning)
+            for name, meaning in _AMOUNTS.items()
+            for end in ("", "_low", "_high")
+        ),
+    ],
+)
 STORED_SCORES = pa.schema([("prompt_id", pa.string()), ("scores", pa.list_(pa.float32()))])
 
-TABLES = [ASSIGNMENTS, ALPHA_SCORES, ROUTER_SCORES]
+TABLES = [ASSIGNMENTS, ALPHA_SCORES, ROUTER_SCORES, FRONTIER]

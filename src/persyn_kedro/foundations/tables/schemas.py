@@ -28,6 +28,7 @@ REWARDS = labels.REWARDS.schema
 ASSIGNMENTS = routing.ASSIGNMENTS.schema
 ALPHA_SCORES = routing.ALPHA_SCORES.schema
 ROUTER_SCORES = routing.ROUTER_SCORES.schema
+FRONTIER = routing.FRONTIER.schema
 STORED_SCORES = routing.STORED_SCORES
 MESSAGE, MESSAGES = messages.MESSAGE, messages.MESSAGES
 SFT_DATASET = training.SFT_DATASET.schema

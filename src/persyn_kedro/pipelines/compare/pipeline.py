@@ -48,6 +48,8 @@ _TRAINING_SETS = [
             "params:train_router",
             "params:compare",
             "params:seed",
+            "cost_model",
+            "params:route",
         ],
         ["allocations", "strategy_notes"],
         name="allocate_prompts",

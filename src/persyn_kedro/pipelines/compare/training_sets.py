@@ -10,8 +10,10 @@ from persyn_kedro.domain.comparison import (
     Labelled,
     Pool,
     RouterScores,
+    Scores,
     Trainable,
     allocate,
+    cheap_scores,
     choices_by_strategy,
     generate_side_by_side,
     mean_nll,
@@ -19,13 +21,26 @@ from persyn_kedro.domain.comparison import (
     strategy_examples,
     strategy_tokens,
 )
+from persyn_kedro.domain.cost_aware import CostModel, prompt_bytes
 from persyn_kedro.domain.designs import asked_of
 from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.learnability import signal_of
 from persyn_kedro.domain.prompts import ANSWERED, find_texts, select_ids
 from persyn_kedro.domain.quality import reward_model_scores
-from persyn_kedro.domain.rewards import best_samples, compute_rewards, unsolved_prompts
-from persyn_kedro.domain.routers import check_assignments, readers_of, router_class, router_metrics
+from persyn_kedro.domain.rewards import (
+    best_samples,
+    compute_rewards,
+    reward_matrix,
+    unsolved_prompts,
+)
+from persyn_kedro.domain.router_comparison import Measured
+from persyn_kedro.domain.routers import (
+    check_assignments,
+    readers_of,
+    router_class,
+    router_metrics,
+    weighed_by,
+)
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, RoutingStore
 from persyn_kedro.domain.student import fits, untrained
 from persyn_kedro.domain.teachers import Ledger, answer, pool_identity, resolve_recipes, sum_calls
@@ -45,11 +60,13 @@ from persyn_kedro.foundations.settings import (
     LabelSettings,
     Models,
     Needs,
+    RouteSettings,
     SftSettings,
     StudentSettings,
     Teachers,
     TrainRouterSettings,
     check_samples,
+    compares_cheap,
     draws_several,
     step,
     thinks_of,
@@ -96,11 +113,19 @@ def route_at_other_alphas(
 
 
 @step(
-    versions_of=(allocate, compute_rewards, check_assignments),
+    versions_of=(
+        allocate,
+        compute_rewards,
+        check_assignments,
+        CostModel,
+        Measured,
+    ),
+    only_if={compares_cheap: ("cost_model", "route")},
+    route=("objective",),
     models=("family",),
     label=("alpha",),
     train_router=("kind",),
-    settings=("strategies", "alphas", "mix_strong_share", "car_beta"),
+    settings=("strategies", "alphas", "mix_strong_share", "car_beta", "kept_reward"),
 )
 def allocate_prompts(
     prompts: pads.Dataset,
@@ -116,6 +141,8 @@ def allocate_prompts(
     train_router: TrainRouterSettings,
     settings: CompareSettings,
     seed: int,
+    cost_model: dict[str, Any],
+    route: RouteSettings,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return who answers what under each strategy, and notes on the strategies."""
     check_assignments(assignments.schema, pool_identity(resolve_recipes(teachers, models)))
@@ -124,6 +151,21 @@ def allocate_prompts(
         for row in router_scores.to_table().to_pylist()
         if row["kind"] == train_router.kind and row["size"] == 1.0 and not row["repeat"]
     ]
+    routed = _scores(assignments.to_table(columns=["prompt_id", "scores"]).to_pylist())
+    cheap: Scores | str = ""
+    if compares_cheap([settings]):
+        cheap = "the assignments weigh costs already (route)"
+        if weighed_by(assignments.schema) is None:
+            ids, sizes = prompt_bytes(prompts)
+            cheap = cheap_scores(
+                {i: routed[i] for i in select_ids(prompts, ANSWERED)["prompt_id"].to_pylist()},
+                _scores(held_out),
+                reward_matrix(rewards.to_table(), list(teachers.root)),
+                CostModel(cost_model["teachers"]),
+                dict(zip(ids.to_pylist(), sizes.tolist(), strict=True)),
+                route.objective.cost,
+                settings.kept_reward,
+            )
     return allocate(
         select_ids(prompts, ANSWERED, TRAINED_ON)["prompt_id"].to_pylist(),
         Pool(
@@ -138,9 +180,10 @@ def allocate_prompts(
             asked_of(rewards.schema),
         ),
         RouterScores(
-            _scores(assignments.to_table(columns=["prompt_id", "scores"]).to_pylist()),
+            routed,
             _by_alpha(alpha_scores, _other_alphas(settings, label)),
             _scores(held_out),
+            cheap,
         ),
         settings,
         seed,
@@ -151,7 +194,7 @@ def allocate_prompts(
     versions_of=(routed_generation, reward_model_scores),
     needs=Needs.TEACHERS | Needs.JUDGE,
     check=check_samples,
-    if_several=("rewards", "label.quality"),
+    only_if={draws_several: ("rewards", "label.quality")},
     label=("allow_truncated",),
 )
 def generate_strategies(

@@ -16,6 +16,7 @@ from persyn_kedro.domain.reporting import (
     compare_choices,
     design_notes,
     family_notes,
+    frontier_plot,
     label_notes,
     learnability_against_quality,
     loss_curve,
@@ -28,7 +29,7 @@ from persyn_kedro.domain.reporting import (
     terminal_table,
     with_answers,
 )
-from persyn_kedro.domain.routers import check_assignments
+from persyn_kedro.domain.routers import check_assignments, weighed_by
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
 from persyn_kedro.domain.student import (
     STUDENT,
@@ -47,6 +48,7 @@ from persyn_kedro.foundations.settings import (
     QualitySettings,
     StudentSettings,
     Teachers,
+    draws_several,
     step,
     thinks_of,
 )
@@ -199,12 +201,14 @@ def draw_run_plots(
 
 
 @step(
-    versions_of=(build_summary, report_page, loss_curve, family_notes),
+    versions_of=(
+        build_summary, report_page, loss_curve, family_notes, frontier_plot, weighed_by,
+    ),
     prints={terminal_table: ("report_summary",)},
-    if_several=("generate", "label.samples"),
+    only_if={draws_several: ("generate", "label.samples")},
     models=("family",),
     label=("alpha", "learnability", "normalise"),
-)
+)  # fmt: skip
 def summarise(
     assignments: pads.Dataset,
     rewards: pads.Dataset,
@@ -224,6 +228,7 @@ def summarise(
     student: StudentSettings,
     label: LabelSettings,
     generate: GenerateSettings,
+    frontier_before: pads.Dataset | None = None,
 ) -> tuple[dict[str, Any], str]:
     """Return the report's content, and the report as a page."""
     summary = build_summary(
@@ -249,5 +254,9 @@ def summarise(
     summary |= several_answers(rewards.to_table(), teachers, label, generate)
     if signal_comparison_before or signal_fit_before:
         summary["signals"] = {"compared": signal_comparison_before, "tried": signal_fit_before}
+    if (weighed := weighed_by(assignments.schema)) is not None:
+        summary["weighed"] = weighed
+    if frontier_before is not None:
+        summary["frontier"] = frontier_before.to_table().to_pylist()
     summary["estimate"] = against_actual(estimate.to_table(), made)
     return summary, report_page(summary, choice_samples)

@@ -126,6 +126,7 @@ def create_pipeline() -> Pipeline:
                     "params:student",
                     "params:label",
                     "params:generate",
+                    "frontier_before",
                 ],
                 ["report_summary", "report"],
                 name="summarise",

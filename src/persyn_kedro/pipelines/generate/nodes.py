@@ -43,7 +43,7 @@ from persyn_kedro.foundations.settings import (
     versions_of=(routed_generation, ranked_places, reward_model_scores),
     needs=Needs.TEACHERS | Needs.JUDGE,
     check=check_samples,
-    if_several=("rewards", "label.quality"),
+    only_if={draws_several: ("rewards", "label.quality")},
     label=("allow_truncated",),
 )
 def generate_responses(

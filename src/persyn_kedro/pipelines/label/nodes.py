@@ -37,6 +37,9 @@ from persyn_kedro.foundations.settings import (
     StudentSettings,
     Teachers,
     TrainRouterSettings,
+    asks_adaptively,
+    asks_some,
+    draws_several,
     step,
     thinks_of,
 )
@@ -57,7 +60,10 @@ def select_calibration_set(prompts: pads.Dataset, settings: LabelSettings) -> pa
     return pa.Table.from_pylist(rows, CALIBRATION_SET)
 
 
-@step(if_several=("generate",), if_partial=("label", "seed"), label=("design",))
+@step(
+    only_if={draws_several: ("generate",), asks_some: ("label", "seed")},
+    label=("design",),
+)
 def estimate_calls(
     prompts: pads.Dataset,
     models: Models,
@@ -87,12 +93,11 @@ def estimate_calls(
     texts=("source_prompts",),
     label=("design",),
     train_router=("backbone", "batch_size", "max_prompt_tokens"),
-    if_partial=("label",),
-    if_adaptive=(
+    only_if={asks_some: ("label",), asks_adaptively: (
         "prompts", "student", "train_router", "quality_store", "label.alpha", "label.quality",
         "label.learnability", "label.normalise", "label.allow_truncated", "label.unsolved",
         "label.samples", "teachers.price", "teachers.prompt_price", "teachers.cached_prompt_price",
-    ),
+    )},
 )  # fmt: skip
 def answer_calibration_prompts(
     calibration_set: pads.Dataset,

@@ -1,12 +1,26 @@
 """Send every prompt to one teacher."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.cost_aware import (
+    Asked,
+    CostModel,
+    fit_cost_model,
+    prompt_bytes,
+    reward_scale,
+    weigh,
+)
 from persyn_kedro.domain.intervals import mean_over_prompts
-from persyn_kedro.domain.rewards import compute_rewards
+from persyn_kedro.domain.prompts import ANSWERED, CALIBRATION, find_texts, select_ids
+from persyn_kedro.domain.rewards import comparable, compute_rewards, reward_matrix
+from persyn_kedro.domain.router_comparison import cross_fit_own, held_out_scores
 from persyn_kedro.domain.routers import (
     TaskColumns,
     assign,
@@ -14,34 +28,126 @@ from persyn_kedro.domain.routers import (
     router_class,
     router_metrics,
     task_columns_of,
+    with_tasks,
+    worth,
 )
+from persyn_kedro.domain.stores import RoutingStore
 from persyn_kedro.domain.teachers import pool_identity, resolve_recipes
-from persyn_kedro.foundations.settings import Models, Needs, RouteSettings, Teachers, step
+from persyn_kedro.foundations.settings import (
+    CompareRoutersSettings,
+    GenerateSettings,
+    Models,
+    Needs,
+    RouteSettings,
+    Teachers,
+    TrainRouterSettings,
+    check_route,
+    needs_reward_scale,
+    step,
+    weighs_costs,
+)
 from persyn_kedro.foundations.tables import PromptColumns, TextColumn
+
+_PRICES = ("price", "prompt_price", "cached_prompt_price")
+
+
+@step(
+    versions_of=(fit_cost_model, cross_fit_own, router_class, reward_matrix, router_metrics),
+    needs=Needs.ROUTER,
+    texts=("source_prompts",),
+    teachers=_PRICES,
+    settings=("objective",),
+    compare_routers=("folds",),
+    only_if={needs_reward_scale: ("rewards", "train_router", "compare_routers")},
+)
+def model_costs(
+    calibration_responses: pads.Dataset,
+    source_prompts: pads.Dataset,
+    rewards: pads.Dataset,
+    models: Models,
+    teachers: Teachers,
+    train_router: TrainRouterSettings,
+    compare_routers: CompareRoutersSettings,
+    settings: RouteSettings,
+    seed: int,
+    routing_store: RoutingStore,
+) -> dict[str, Any]:
+    """Return each teacher's expected tokens by the prompt's length, and the scale of the scores.
+
+    The scale is only for ``route.objective``: the slope of the reward on the scores of calibration
+    prompts by routers of the same kind that were not fitted on them.
+    """
+    responses = calibration_responses.to_table()
+    ids, sizes = prompt_bytes(source_prompts)
+    own = pc.is_in(ids, value_set=pc.unique(responses["prompt_id"]))
+    known = dict(zip(ids.filter(own).to_pylist(), sizes[own.to_numpy()].tolist(), strict=True))
+    costs, scale = fit_cost_model(responses, known, teachers, models), None
+    if needs_reward_scale([settings]):
+        prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
+        texts = dict(find_texts(source_prompts, pa.array(prompt_ids, pa.string())))
+        texts = with_tasks(texts, source_prompts, train_router.task_columns)
+        scored = cross_fit_own(
+            texts, matrix, compare_routers, train_router, models, seed, routing_store
+        )
+        kept = comparable(matrix)
+        scores = held_out_scores(scored, train_router.kind, prompt_ids)
+        scale = reward_scale(scores[kept], worth(matrix[kept]))
+    return {"teachers": dict(costs.teachers), "scale": scale}
 
 
 @step(
     versions_of=(
-        router_class,
-        router_metrics,
-        compute_rewards,
-        check_assignments,
-        mean_over_prompts,
+        router_class, router_metrics, compute_rewards, check_assignments, mean_over_prompts, weigh,
+        fit_cost_model,
     ),
     needs=Needs.ROUTER | Needs.CLUSTER,
-)
+    check=check_route,
+    only_if={weighs_costs: ("prompts", "cost_model", "generate")},
+    generate=("samples", "keep"),
+)  # fmt: skip
 def route_prompts(
     source_prompts: pads.Dataset,
     router: Path,
     models: Models,
     teachers: Teachers,
     settings: RouteSettings,
+    generate: GenerateSettings,
+    prompts: pads.Dataset,
+    cost_model: dict[str, Any],
 ) -> pa.RecordBatchReader:
     """Return scores and the chosen teacher of every prompt, streamed (``schemas.ASSIGNMENTS``).
 
-    The split of a prompt does not matter: after a new split, no prompt is scored again.
+    Without costs or limits the split of a prompt does not matter: after a new split, no prompt is
+    scored again.
     """
     pool = pool_identity(resolve_recipes(teachers, models))
     ids, tasks = TextColumn(source_prompts, "prompt_id"), task_columns_of(router)
-    prompts = TaskColumns(source_prompts, *tasks) if tasks else PromptColumns(source_prompts)
-    return assign(ids, prompts, router, pool, settings.batch_size)
+    asked = TaskColumns(source_prompts, *tasks) if tasks else PromptColumns(source_prompts)
+    weighing = None
+    if weighs_costs([settings]):
+        weighing = partial(
+            weigh,
+            asked=_asked(source_prompts, prompts, teachers, generate),
+            costs=CostModel(cost_model["teachers"]),
+            scale=cost_model["scale"],
+            settings=settings,
+        )
+    return assign(ids, asked, router, pool, settings.batch_size, weighing)
+
+
+def _asked(
+    source_prompts: pads.Dataset,
+    prompts: pads.Dataset,
+    teachers: Teachers,
+    generate: GenerateSettings,
+) -> Asked:
+    """Return what each prompt's answers would need: those from labelling are there already."""
+    ids, sizes = prompt_bytes(source_prompts)
+    known = np.array([teacher.samples for teacher in teachers.root.values()])
+    lacking = np.full((len(ids), len(known)), generate.at_once, np.float32)
+    calibration, counted = (
+        pc.is_in(ids, value_set=select_ids(prompts, splits)["prompt_id"]).to_numpy()
+        for splits in (CALIBRATION, ANSWERED)
+    )
+    lacking[calibration] = np.maximum(generate.at_once - known, 0)
+    return Asked(sizes, counted, lacking)

@@ -17,6 +17,7 @@ VERSION = 1  # raise it when the same inputs give another result
 
 Scores = Mapping[str, Sequence[float]]  # the router's, by prompt_id, in the pool's order
 PERSYN, ORACLE, PERSYN_CALIBRATION = "persyn", "oracle", "persyn_calibration"
+PERSYN_CHEAP = "persyn_cheap"
 FAMILY_STRONG, RANDOM = "family_strong", "random"
 ON_CALIBRATION = (ORACLE, PERSYN_CALIBRATION)  # trained only on the calibration prompts
 
@@ -48,11 +49,13 @@ class RouterScores:
         routed: of the prompts that the students are trained on.
         at_alphas: of routers at other alphas; empty if none could be fitted.
         held_out: of the calibration prompts, each by a router that was not fitted on it.
+        cheap: ``cheap_scores``, or why there are none; only if the strategy is compared.
     """
 
     routed: Scores
     at_alphas: Mapping[float, Scores]
     held_out: Scores
+    cheap: Scores | str = ""
 
 
 def allocate(
@@ -78,6 +81,10 @@ def allocate(
     rankings, left_out = _rankings(rewards, nll, pool, settings)
     routed = _only(scores.routed, prompt_ids)
     made: dict[str, Choices] = {PERSYN: rules.routed(routed, pool.teachers)}
+    if isinstance(scores.cheap, str):
+        left_out[PERSYN_CHEAP] = scores.cheap
+    else:
+        made[PERSYN_CHEAP] = rules.routed(_only(scores.cheap, prompt_ids), pool.teachers)
     for alpha, other in scores.at_alphas.items():
         if other:
             made[alpha_name(alpha)] = rules.routed(_only(other, prompt_ids), pool.teachers)
@@ -96,7 +103,7 @@ def allocate(
         made[RANDOM] = rules.at_random(prompt_ids, pool.teachers, seed)
     if ORACLE in settings.strategies:
         made.update(_on_calibration(rewards, scores.held_out, pool))
-    wanted = {name for name in left_out if name in settings.strategies or name.startswith(PERSYN)}
+    wanted = {n for n in left_out if n in settings.strategies or n.startswith(f"{PERSYN}_alpha")}
     return _table(made), {
         "teachers": teachers,
         "left_out": {name: why for name, why in left_out.items() if name in wanted},
