@@ -18,7 +18,7 @@ from kedro.io.core import DatasetError, Version
 from persyn_kedro.cli.prune import removable, remove
 from persyn_kedro.datasets.atomic import RECORD_FILE
 from persyn_kedro.datasets.documents import JsonDocument
-from persyn_kedro.datasets.newest import NewestTable
+from persyn_kedro.datasets.newest_table import NewestTable
 from persyn_kedro.datasets.parquet_table import ParquetTable
 from persyn_kedro.domain.prompts.sources import read_rows
 from persyn_kedro.domain.stores.parts import PartStore

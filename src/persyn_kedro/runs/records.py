@@ -12,7 +12,7 @@ from kedro.pipeline.node import Node
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
 from persyn_kedro.datasets.handles import StoreHandle
-from persyn_kedro.datasets.newest import Newest
+from persyn_kedro.datasets.newest_table import Newest
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import model_identity
 from persyn_kedro.foundations.settings import (

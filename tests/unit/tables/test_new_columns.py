@@ -14,7 +14,7 @@ from tests.support.good_rows import rows_of
 @pytest.mark.parametrize(
     ("table", "new"),
     [
-        ("token_statistics", ["sample_index"]),
+        ("token_statistics", ["sample_index", "local_logp"]),
         ("quality", ["sample_index"]),
         ("rewards", ["sample_index", "valid_samples", "reward_sd"]),
     ],
