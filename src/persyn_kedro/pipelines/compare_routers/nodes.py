@@ -5,6 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.designs import asked_of, of_random_ones
 from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.prompts import find_texts
 from persyn_kedro.domain.reporting import (
@@ -14,7 +15,12 @@ from persyn_kedro.domain.reporting import (
     routers_text,
 )
 from persyn_kedro.domain.rewards import reward_matrix
-from persyn_kedro.domain.router_comparison import check_kinds, cross_fit, summarise_routers
+from persyn_kedro.domain.router_comparison import (
+    calibration_spent,
+    check_kinds,
+    cross_fit,
+    summarise_routers,
+)
 from persyn_kedro.domain.routers import router_class, router_metrics
 from persyn_kedro.domain.stores import RoutingStore
 from persyn_kedro.foundations.models import resolve_models
@@ -68,13 +74,16 @@ def cross_fit_routers(
 def measure_routers(
     router_scores: pads.Dataset,
     rewards: pads.Dataset,
+    calibration_responses: pads.Dataset,
     teachers: Teachers,
     settings: CompareRoutersSettings,
     seed: int,
 ) -> dict[str, Any]:
     """Return Hit@k, regret and AUC with intervals, the learning curve and the calibration."""
-    prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
-    return summarise_routers(router_scores.to_table(), prompt_ids, matrix, settings, seed)
+    own = rewards.to_table()
+    prompt_ids, matrix = reward_matrix(of_random_ones(own, asked_of(own.schema)), [*teachers.root])
+    spent = calibration_spent(calibration_responses.to_table(), teachers)
+    return summarise_routers(router_scores.to_table(), prompt_ids, matrix, settings, seed, spent)
 
 
 @step(version=2, versions_of=(calibration_plot,))

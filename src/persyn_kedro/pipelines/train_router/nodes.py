@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.designs import asked_of, of_random_ones
 from persyn_kedro.domain.rewards import fitted_rewards
 from persyn_kedro.domain.routers import (
     calibration_examples,
@@ -61,8 +62,8 @@ def measure_router(
     settings: TrainRouterSettings,
 ) -> dict[str, Any]:
     """Return Hit@k and regret of router, constant and random on the held-out prompts."""
-    asked, held_out = _examples(prompts, rewards, teachers, "holdout")
-    _, fitted = _examples(prompts, rewards, teachers, "fit")
+    asked, held_out = _examples(prompts, rewards, teachers, "holdout", fair=True)
+    _, fitted = _examples(prompts, rewards, teachers, "fit", fair=True)
     batches = run_in_child(
         score_prompts_job,
         asked,
@@ -92,10 +93,19 @@ def _check_rewards(rewards: pads.Dataset, recipes: list[Recipe]) -> None:
 
 
 def _examples(
-    prompts: pads.Dataset, rewards: pads.Dataset, teachers: Teachers, part: str
+    prompts: pads.Dataset,
+    rewards: pads.Dataset,
+    teachers: Teachers,
+    part: str,
+    fair: bool = False,
 ) -> tuple[list[Prompt], np.ndarray]:
-    """Return the prompts and the (n, K) rewards of the calibration prompts of one part."""
-    rows, matrix = calibration_examples(prompts, rewards.to_table(), list(teachers.root), part)
+    """Return the prompts and the (n, K) rewards of the calibration prompts of one part.
+
+    ``fair``: only what was asked at random, which metrics are unbiased on.
+    """
+    table = rewards.to_table()
+    table = of_random_ones(table, asked_of(table.schema)) if fair else table
+    rows, matrix = calibration_examples(prompts, table, list(teachers.root), part)
     if not rows:
         raise PersynError(
             f"No calibration prompt falls into the router's {part} part: add prompts or raise "
