@@ -13,7 +13,7 @@ from tests.support.catalog import load
 
 # Of a dozen prompts: nobody is surely the worst, and every answer may be worth its price.
 SETTINGS = {
-    "groups": 4, "batch": 0.25, "reward_worth": 1e6, "shrinkage": 0.01, "confidence": 0.9999999999
+    "groups": 4, "batch": 1.0, "reward_worth": 1e6, "shrinkage": 0.01, "confidence": 0.9999999999
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from persyn_kedro.domain.designs.balanced import balanced
+from persyn_kedro.domain.reporting import formatting
 from persyn_kedro.domain.rewards.reward import NOT_ASKED
 from persyn_kedro.domain.router_comparison.compare import Bootstrap, measure_scores
 from persyn_kedro.domain.routers.metrics import constant_ranking, corrected, router_metrics
@@ -81,3 +82,14 @@ def test_complete_rewards_have_no_corrected_figures() -> None:
     complete = np.array([[0.2, 0.8], [0.6, 0.4]])
     found = router_metrics(complete, complete, complete)
     assert all("reward" not in found[name] for name in ("router", "constant", "random"))
+
+
+def test_the_report_shows_the_corrected_reward_where_there_is_one() -> None:
+    found = {**router_metrics(SCORES, REWARDS, REWARDS), "constant_teacher": "b"}
+    assert formatting.router_columns(found)[-1] == "reward, corrected"
+    shown = [row[-1] for row in formatting.router_rows(found)]
+    names = ("router", "constant", "random")
+    assert shown == [f"{found[name]['reward']:.3f}" for name in names]
+    whole = np.array([[0.2, 0.8, 0.1]])
+    complete = {**router_metrics(whole, whole, whole), "constant_teacher": "b"}
+    assert formatting.router_columns(complete)[-1] == "regret"

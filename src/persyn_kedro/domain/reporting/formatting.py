@@ -38,6 +38,7 @@ def router_rows(router: dict[str, Any]) -> list[list[str]]:
             spoken,
             *(percent(router[key][hit]) for hit in shown_hits(router)),
             number(router[key]["regret"]),
+            *([number(router[key]["reward"])] if "reward" in router[key] else []),
         ]
         for key, spoken in names.items()
     ]
@@ -152,6 +153,7 @@ def router_columns(router: dict[str, Any]) -> list[str]:
         f"held-out prompts (n = {router['n']})",
         *(hit.title() for hit in shown_hits(router)),
         "regret",
+        *(["reward, corrected"] if "reward" in router["router"] else []),
     ]
 
 

@@ -3,6 +3,7 @@
 from .reward import (
     comparable as comparable,
     compute_rewards as compute_rewards,
+    fair_matrix as fair_matrix,
     fitted_rewards as fitted_rewards,
     never_valid as never_valid,
     reward_matrix as reward_matrix,

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from persyn_kedro.domain.designs.asked import asked_of, with_asked
+from persyn_kedro.domain.designs.asked import asked_of, of_random_ones, with_asked
 from persyn_kedro.domain.rewards.levelling import levelled
 from persyn_kedro.domain.rewards.samples import Samples, read_samples
 from persyn_kedro.domain.rewards.scales import normalise, scale_of
@@ -155,6 +155,11 @@ def reward_matrix(rewards: pa.Table, teachers: Sequence[str]) -> tuple[list[str]
             place = line[row["prompt_id"]], column[row["teacher"]]
             matrix[place] = row["reward"] if row["valid"] else np.nan
     return list(line), matrix
+
+
+def fair_matrix(rewards: pa.Table, teachers: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """As ``reward_matrix``, of what was asked at random: choices are measured by it."""
+    return reward_matrix(of_random_ones(rewards, asked_of(rewards.schema)), teachers)
 
 
 def _solved(quality: np.ndarray, valid: np.ndarray) -> np.ndarray:

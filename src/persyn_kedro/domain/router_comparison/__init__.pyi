@@ -8,4 +8,5 @@ from .cross_fitting import (
     held_out_scores as held_out_scores,
 )
 from .frontier import Measured as Measured, trace_frontier as trace_frontier
+from .more_calibration import calibration_spent as calibration_spent
 from .summary import summarise_routers as summarise_routers

@@ -203,6 +203,20 @@ def _by_chance(rewards: np.ndarray) -> dict[str, np.ndarray]:
     return {**columns, "regret": np.nanmean(reward_gaps(rewards), axis=1), **worth}
 
 
+def losses_of(scores: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+    """Return (n,) what the choices lose: regret, or minus the corrected reward where that is all
+    that is known."""
+    columns = _per_prompt(scores, rewards)
+    return -columns["reward"] if "reward" in columns else columns["regret"]
+
+
+def mean_with_interval(values: np.ndarray, bootstrap: Bootstrap) -> dict[str, Any]:
+    """Return the estimate of the mean of (n,) values, n > 0."""
+    found = _mean(values, bootstrap)
+    assert found is not None  # noqa: S101
+    return found
+
+
 def _mean(values: np.ndarray, bootstrap: Bootstrap) -> dict[str, Any] | None:
     found = mean_over_prompts(values, bootstrap.resamples, bootstrap.confidence, bootstrap.seed)
     return found.as_dict() if found else None

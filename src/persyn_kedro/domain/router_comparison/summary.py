@@ -11,12 +11,19 @@ from persyn_kedro.domain.router_comparison.compare import (
     CONSTANT,
     Bootstrap,
     constant_scores,
+    losses_of,
+    mean_with_interval,
     measure_scores,
     pair_calibration,
 )
+from persyn_kedro.domain.router_comparison.more_calibration import (
+    Spent,
+    doubling_words,
+    saving_of_doubling,
+)
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
 
-VERSION = 1  # of compare.py too: raise it when the same inputs give another result
+VERSION = 2  # of compare.py too: raise it when the same inputs give another result
 
 
 def summarise_routers(
@@ -25,12 +32,14 @@ def summarise_routers(
     rewards: np.ndarray,
     settings: CompareRoutersSettings,
     seed: int,
+    spent: Spent | None = None,
 ) -> dict[str, Any]:
     """Return the comparison of the routers fitted on all prompts of the other folds.
 
     Args:
         scores: rows of ``schemas.ROUTER_SCORES``.
         rewards: (n, K) float64 in the order of ``prompt_ids``, NaN if invalid.
+        spent: by calibration; with it the verdicts say whether more would pay.
 
     Returns:
         dict: ``{"n", "teachers", "folds", "routers": {name: figures of measure_scores}, "curve":
@@ -67,7 +76,10 @@ def summarise_routers(
         "calibration": (
             pair_calibration(whole["language_model"], matrix) if "language_model" in whole else []
         ),
-        "verdicts": [_verdict(kind, figures[kind]) for kind in kinds],
+        "verdicts": [
+            *(_verdict(kind, figures[kind]) for kind in kinds),
+            *_doublings(by_plan, rows, matrix, bootstrap, spent),
+        ],
     }
 
 
@@ -97,19 +109,43 @@ def _curve(
     rewards: np.ndarray,
     bootstrap: Bootstrap,
 ) -> list[dict[str, Any]]:
-    sizes: dict[tuple[str, float], dict[tuple[int, int], int]] = {}
-    for row in rows:
-        fold = row["repeat"] or 0, row["fold"]
-        sizes.setdefault((row["kind"], row["size"]), {})[fold] = row["fitted_on"]
     return [
         {
             "kind": kind,
             "size": size,
-            "fitted_on": float(np.mean(list(sizes[kind, size].values()))),
+            "fitted_on": _fitted_on(rows, kind, size),
             **measure_scores({kind: scores, CONSTANT: constant}, rewards, bootstrap, False)[kind],
         }
         for (kind, size), scores in by_plan.items()
     ]
+
+
+def _doublings(
+    by_plan: Mapping[tuple[str, float], np.ndarray],
+    rows: Sequence[Mapping[str, Any]],
+    rewards: np.ndarray,
+    bootstrap: Bootstrap,
+    spent: Spent | None,
+) -> list[str]:
+    """Say of each router with several sizes what twice the calibration would save."""
+    told = []
+    for kind in dict.fromkeys(kind for kind, _ in by_plan) if spent else ():
+        sizes = sorted(size for own, size in by_plan if own == kind)
+        losses = np.stack([losses_of(by_plan[kind, size], rewards) for size in sizes], axis=1)
+        saving = saving_of_doubling(losses, [_fitted_on(rows, kind, size) for size in sizes])
+        if saving is not None and spent is not None:
+            told.append(doubling_words(kind, mean_with_interval(saving, bootstrap), spent))
+    return told
+
+
+def _fitted_on(rows: Sequence[Mapping[str, Any]], kind: str, size: float) -> float:
+    """Return the mean number of prompts over the folds."""
+    own = {
+        (r["repeat"] or 0, r["fold"]): r["fitted_on"]
+        for r in rows
+        if (r["kind"], r["size"]) == (kind, size)
+    }
+    return float(np.mean(list(own.values())))
 
 
 def _verdict(kind: str, figures: Mapping[str, Any]) -> str:

@@ -39,7 +39,10 @@ class DesignSettings(Group):
     """``full``: every prompt is asked of every teacher. Otherwise one of the two keys is set."""
 
     teachers_per_prompt: int | None = Field(
-        None, ge=2, description="each prompt is asked of so many teachers, at random, balanced"
+        None,
+        ge=2,
+        description="each prompt is asked of so many teachers, balanced at random; "
+        "design: full asks all",
     )
     adaptive: AdaptiveSettings | None = Field(None, description="asked where it is worth it")
 

@@ -27,12 +27,7 @@ from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.learnability import signal_of
 from persyn_kedro.domain.prompts import ANSWERED, find_texts, select_ids
 from persyn_kedro.domain.quality import reward_model_scores
-from persyn_kedro.domain.rewards import (
-    best_samples,
-    compute_rewards,
-    reward_matrix,
-    unsolved_prompts,
-)
+from persyn_kedro.domain.rewards import best_samples, compute_rewards, fair_matrix, unsolved_prompts
 from persyn_kedro.domain.router_comparison import Measured
 from persyn_kedro.domain.routers import (
     check_assignments,
@@ -160,7 +155,7 @@ def allocate_prompts(
             cheap = cheap_scores(
                 {i: routed[i] for i in select_ids(prompts, ANSWERED)["prompt_id"].to_pylist()},
                 _scores(held_out),
-                reward_matrix(rewards.to_table(), list(teachers.root)),
+                fair_matrix(rewards.to_table(), list(teachers.root)),
                 CostModel(cost_model["teachers"]),
                 dict(zip(ids.to_pylist(), sizes.tolist(), strict=True)),
                 route.objective.cost,

@@ -15,6 +15,7 @@ from persyn_kedro.domain.reporting import (
 )
 from persyn_kedro.domain.rewards import reward_matrix
 from persyn_kedro.domain.router_comparison import (
+    calibration_spent,
     check_kinds,
     compared,
     cross_fit,
@@ -76,13 +77,15 @@ def cross_fit_routers(
 def measure_routers(
     router_scores: pads.Dataset,
     rewards: pads.Dataset,
+    calibration_responses: pads.Dataset,
     teachers: Teachers,
     settings: CompareRoutersSettings,
     seed: int,
 ) -> dict[str, Any]:
     """Return Hit@k, regret and AUC with intervals, the learning curve and the calibration."""
-    prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
-    return summarise_routers(router_scores.to_table(), prompt_ids, matrix, settings, seed)
+    prompt_ids, matrix = fair_matrix(rewards.to_table(), list(teachers.root))
+    spent = calibration_spent(calibration_responses.to_table(), teachers)
+    return summarise_routers(router_scores.to_table(), prompt_ids, matrix, settings, seed, spent)
 
 
 @step(version=2, versions_of=(calibration_plot,))

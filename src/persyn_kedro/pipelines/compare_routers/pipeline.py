@@ -33,6 +33,7 @@ def create_pipeline() -> Pipeline:
                 [
                     "router_scores",
                     "rewards",
+                    "calibration_responses",
                     "params:teachers",
                     "params:compare_routers",
                     "params:seed",
@@ -40,7 +41,7 @@ def create_pipeline() -> Pipeline:
                 "router_comparison",
                 name="measure_routers",
                 does="Measures the compared routers: Hit@k, regret and AUC with intervals, "
-                "learning curve, calibration.",
+                "learning curve, calibration, and whether more calibration prompts would pay.",
             ),
             node(
                 nodes.draw_router_plots,

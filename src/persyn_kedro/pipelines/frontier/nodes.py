@@ -12,7 +12,7 @@ from persyn_kedro.domain.designs import asked_of
 from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.prompts import find_texts
 from persyn_kedro.domain.reporting import frontier_plot, frontier_text, plotly_figure
-from persyn_kedro.domain.rewards import comparable, reward_matrix
+from persyn_kedro.domain.rewards import comparable, fair_matrix, reward_matrix
 from persyn_kedro.domain.router_comparison import (
     Measured,
     cross_fit_own,
@@ -82,7 +82,7 @@ def measure_frontier(
     seed: int,
 ) -> pa.Table:
     """Return expected reward and cost by cost weight, with what to compare them with."""
-    prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
+    prompt_ids, matrix = fair_matrix(rewards.to_table(), list(teachers.root))
     kept = np.flatnonzero(comparable(matrix))
     own = [prompt_ids[i] for i in kept]
     ids, all_sizes = prompt_bytes(source_prompts)

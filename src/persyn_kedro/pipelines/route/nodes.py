@@ -19,7 +19,7 @@ from persyn_kedro.domain.cost_aware import (
 )
 from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.prompts import ANSWERED, CALIBRATION, find_texts, select_ids
-from persyn_kedro.domain.rewards import comparable, compute_rewards, reward_matrix
+from persyn_kedro.domain.rewards import comparable, compute_rewards, fair_matrix, reward_matrix
 from persyn_kedro.domain.router_comparison import cross_fit_own, held_out_scores
 from persyn_kedro.domain.routers import (
     TaskColumns,
@@ -89,9 +89,10 @@ def model_costs(
         scored = cross_fit_own(
             texts, matrix, compare_routers, train_router, models, seed, routing_store
         )
-        kept = comparable(matrix)
+        _, fair = fair_matrix(rewards.to_table(), list(teachers.root))
+        kept = comparable(fair)
         scores = held_out_scores(scored, train_router.kind, prompt_ids)
-        scale = reward_scale(scores[kept], worth(matrix[kept]))
+        scale = reward_scale(scores[kept], worth(fair[kept]))
     return {"teachers": dict(costs.teachers), "scale": scale}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.designs import asked_of, of_random_ones
 from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.rewards import fitted_rewards
 from persyn_kedro.domain.routers import (
@@ -70,8 +71,8 @@ def measure_router(
     A router that chose itself (kind auto) adds ``selection``: ``domain.routers.selection``.
     """
     columns = task_columns_of(router)
-    asked, held_out = _examples(prompts, rewards, teachers, "holdout", columns)
-    _, fitted = _examples(prompts, rewards, teachers, "fit")
+    asked, held_out = _examples(prompts, rewards, teachers, "holdout", columns, fair=True)
+    _, fitted = _examples(prompts, rewards, teachers, "fit", fair=True)
     batches = run_in_child(
         score_prompts_job,
         asked,
@@ -108,9 +109,15 @@ def _examples(
     teachers: Teachers,
     part: str,
     tasks: Sequence[str] = (),
+    fair: bool = False,
 ) -> tuple[list[Prompt], np.ndarray]:
-    """Return the prompts, with these columns of their tasks, and the (n, K) rewards of one part."""
-    rows, matrix = calibration_examples(prompts, rewards.to_table(), list(teachers.root), part)
+    """Return the prompts, with these columns of their tasks, and the (n, K) rewards of one part.
+
+    ``fair``: only what was asked at random, which metrics are unbiased on.
+    """
+    table = rewards.to_table()
+    table = of_random_ones(table, asked_of(table.schema)) if fair else table
+    rows, matrix = calibration_examples(prompts, table, list(teachers.root), part)
     if not rows:
         raise PersynError(
             f"No calibration prompt falls into the router's {part} part: add prompts or raise "
