@@ -27,9 +27,9 @@ from .read import (
 )
 from .references import models_named as models_named, own_code_named as own_code_named
 from .route import RouteSettings as RouteSettings
+from .router_defaults import completed as completed
 from .routers import (
     TrainRouterSettings as TrainRouterSettings,
-    completed as completed,
     settings_of_kind as settings_of_kind,
 )
 from .student import (
