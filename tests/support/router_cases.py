@@ -32,7 +32,7 @@ def fake_embedding(monkeypatch):
 
     def embed_batches(backbone, prompts, batch_size, max_tokens=1024, how=None):
         for start in range(0, len(prompts), batch_size):
-            batch = [prompt.split() for prompt in prompts[start : start + batch_size]]
+            batch = [str(prompt).split() for prompt in prompts[start : start + batch_size]]
             points = [[*np.eye(3)[kinds[w[0]]], 0.01 * int(w[-1]), 1.0] for w in batch]
             yield np.array(points, dtype=np.float32)
 

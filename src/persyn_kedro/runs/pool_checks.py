@@ -1,7 +1,7 @@
 """Do the models exist that the settings name? Checked together, before any step runs."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from persyn_kedro.domain.learnability import signal_of
@@ -58,7 +58,7 @@ def check_pool(settings: Settings, groups: Iterable[str] = (), asked: bool = Tru
     check_sampling(models, settings.teachers)
     _check_twins(models, settings.teachers)
     check_own_code(label, own_code_named(settings.train_router))
-    _check_tasks(settings)
+    _check_tasks(settings, read)
     if label.quality.model is not None:
         _check_reward_model(label.quality.model, models.root[label.quality.model])
 
@@ -76,13 +76,19 @@ def check_own_code(label: LabelSettings, routers: Iterable[str]) -> None:
         router_class(kind)
 
 
-def _check_tasks(settings: Settings) -> None:
+def _check_tasks(settings: Settings, read: Container[str]) -> None:
     """Refuse a router that reads a column which no source of prompts keeps."""
     kept = ["source", *settings.prepare.kept]
-    for column in settings.train_router.task_columns:
+    routers = {"train_router": [settings.train_router]}
+    if "compare_routers" in read:
+        routers["compare_routers"] = settings.compare_routers.all_routers
+    pairs = [
+        (group, column) for group, own in routers.items() for r in own for column in r.task_columns
+    ]
+    for group, column in pairs:
         if column not in kept:
             raise PersynError(
-                f"Parameter train_router: no source of prompts keeps the task_column {column!r}; "
+                f"Parameter {group}: no source of prompts keeps the task_column {column!r}; "
                 f"add it to prepare.source.keep, or use one of {', '.join(dict.fromkeys(kept))}."
             )
 

@@ -52,7 +52,10 @@ def _readers(settings: Settings) -> Iterator[tuple[str, str, tuple[Any, Any]]]:
     yield "student.model", student.model, (student.system, "row_first")
     if settings.label.quality.model:
         yield "label.quality.model", settings.label.quality.model, (None, "row_first")
+    embedding = getattr(settings.train_router, "embedding", None)
     for key, name in models_named(settings.train_router).items():
+        if key == "embedding.model" and embedding is not None and not embedding.template:
+            continue  # it reads a transcript
         yield f"train_router.{key}", name, (None, "row_first")
     for name, teacher in settings.teachers.root.items():
         yield f"teachers.{name}.model", teacher.model, (teacher.system, teacher.row_system)

@@ -1,6 +1,7 @@
 """Routers compared: against scikit-learn's AUC and hand-made cases."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -12,7 +13,10 @@ from persyn_kedro.domain.router_comparison.compare import (
     pair_calibration,
 )
 from persyn_kedro.domain.router_comparison.cross_fitting import fold_of
+from persyn_kedro.domain.router_comparison.summary import summarise_routers
 from persyn_kedro.domain.routers.metrics import router_metrics
+from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
+from persyn_kedro.foundations.tables import schemas
 
 BOOTSTRAP = Bootstrap(resamples=500, confidence=0.9, seed=3)
 
@@ -106,3 +110,56 @@ def test_folds_are_fixed_by_the_prompt_and_about_equal() -> None:
     assert folds == [fold_of(f"p{i}", 5, seed=1) for i in range(1000)]
     counts = np.bincount(folds, minlength=5)
     assert len(counts) == 5 and (abs(counts - 200) < 64).all()  # five standard deviations
+
+
+def test_repeats_are_averaged_over_each_prompt() -> None:
+    """Two repeats: the figures are means of each one's, and prompts are what is resampled."""
+    first, rewards = cases()
+    second = np.roll(first, 1, axis=1)
+    constant = np.tile([3.0, 2.0, 1.0, 0.0], (len(rewards), 1))
+    both = {"x": np.stack([first, second]), "constant": np.stack([constant] * 2)}
+    found = measure_scores(both, rewards, BOOTSTRAP)["x"]
+    each = [
+        measure_scores({"x": s, "constant": constant}, rewards, BOOTSTRAP)["x"]
+        for s in (first, second)
+    ]
+    for figure in ("hit@1", "regret", "regret_to_constant"):
+        mean = np.mean([one[figure]["value"] for one in each])
+        assert found[figure]["value"] == pytest.approx(mean)
+    pairs = [both_orders(s, rewards) for s in (first, second)]
+    margins, labels = (pairs[0][i] + pairs[1][i] for i in (0, 1))
+    assert found["auc"]["value"] == pytest.approx(roc_auc_score(labels, margins), abs=1e-12)
+    repeated = measure_scores(
+        {k: np.stack([v[0]] * 2) for k, v in both.items()}, rewards, BOOTSTRAP
+    )
+    assert repeated["x"]["regret"] == each[0]["regret"]  # the same twice has the same interval
+
+
+def test_a_repeat_draws_other_folds() -> None:
+    folds = [[fold_of(f"p{i}", 5, 1, repeat) for i in range(100)] for repeat in (0, 1, 2)]
+    assert folds[0] == [fold_of(f"p{i}", 5, 1) for i in range(100)]
+    assert folds[0] != folds[1] != folds[2]
+
+
+def test_a_summary_of_repeats_and_of_an_older_table_without_them() -> None:
+    settings = CompareRoutersSettings(sizes=[1.0], resamples=100)
+    ids, rewards = list("abcd"), np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.2], [0.3, 0.4]])
+    rows = [
+        {
+            "kind": "near", "size": 1.0, "fitted_on": 2, "fold": (i + r) % 2, "prompt_id": p,
+            "scores": (rewards[i] if r == 0 else -rewards[i]).tolist(), "repeat": r,
+        }
+        for r in (0, 1)
+        for i, p in enumerate(ids)
+    ]  # fmt: skip
+
+    def summary(rows: list) -> dict:
+        scores = pa.Table.from_pylist(rows, schemas.ROUTER_SCORES)
+        return summarise_routers(scores, ids, rewards, settings, seed=1)
+
+    found = summary(rows)
+    assert (found["n"], found["folds"], found["repeats"]) == (4, 2, 2)
+    assert found["routers"]["near"]["hit@1"]["value"] == 0.5  # always right, then never
+    older = summary([{**row, "repeat": None} for row in rows[:4]])
+    assert "repeats" not in older
+    assert older["routers"]["near"]["hit@1"]["value"] == 1.0

@@ -107,10 +107,10 @@ def _margin_meaning(explanation: Explanation) -> str:
         )
     if router["kind"] in _MARGINS:
         return _MARGINS[router["kind"]]
-    if router["kind"] == "language_model" or loss in _LOG_ODDS:
-        loss = loss or "bradley_terry"
-    if loss not in _LOG_ODDS:
-        return f"What a margin means depends on {loss or 'this custom router'}."
+    if router["kind"] not in KINDS:
+        return "What a margin means depends on this custom router."
+    if loss is not None and loss not in _LOG_ODDS:
+        return f"What a margin means depends on the loss {loss}."
     return (
         "A single score means nothing; a difference is in log-odds (Bradley-Terry). The router "
         f"gives a probability of {100 / (1 + math.exp(-margin)):.1f} % that the choice's response "

@@ -19,11 +19,8 @@ from persyn_kedro.foundations.settings.base import MAX_SEED
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.references import own_code_named
-from persyn_kedro.foundations.settings.routers import (
-    TrainRouterSettings,
-    completed,
-    settings_of_kind,
-)
+from persyn_kedro.foundations.settings.router_defaults import completed
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings, settings_of_kind
 from persyn_kedro.foundations.tables import schemas
 
 VERSION = 1  # raise it when the same inputs give another result

@@ -11,6 +11,7 @@ import numpy as np
 
 from persyn_kedro.domain.routers import embeddings, registry
 from persyn_kedro.domain.routers.saving import Readers
+from persyn_kedro.domain.routers.tasks import task_of
 from persyn_kedro.domain.stores.tables import RoutingStore
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.hashing import settings_id
@@ -18,6 +19,7 @@ from persyn_kedro.foundations.processes.child import run_in_child
 from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.marks import lasting
 from persyn_kedro.foundations.settings.plugins import code_identity
+from persyn_kedro.foundations.settings.references import own_code_named
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 
 log = logging.getLogger(__name__)
@@ -61,7 +63,20 @@ class Fitting:
             **_identity(self.backbone),
             "seed": self.seed,
             "fitted_on": settings_id({"rows": rows}),
+            **self._of_parts,
         }
+
+    @property
+    def _of_parts(self) -> dict[str, Any]:
+        """What else counts: code of a router's parts, and what it reads beside prompts' texts."""
+        found: dict[str, Any] = {}
+        if self.settings.parts and (own := own_code_named(self.settings)):
+            found["own_code"] = {kind: code_identity(kind) for kind in own}
+        if columns := self.settings.task_columns:
+            texts = {**self.fitted, **self.scored}
+            tasks = [[p, [task_of(text, c) for c in columns]] for p, text in sorted(texts.items())]
+            found["tasks"] = settings_id({"rows": tasks})
+        return found
 
 
 def scores_of(fittings: Sequence[Fitting], store: RoutingStore) -> list[dict[str, list[float]]]:

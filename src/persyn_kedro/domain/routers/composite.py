@@ -9,7 +9,7 @@ import numpy as np
 from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.domain.routers.base import TeacherRouter
 from persyn_kedro.domain.routers.losses import rows_to_fit
-from persyn_kedro.domain.routers.saving import read_description, reader_of
+from persyn_kedro.domain.routers.saving import check_own_code, reader_of
 from persyn_kedro.domain.routers.scored import Scored
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.prompts.conversation import Prompt
@@ -98,7 +98,7 @@ class CompositeRouter(TeacherRouter):
 
     def read_fitted(self, directory: Path) -> None:
         self.members_ = [
-            self.class_of(read_description(inner)["kind"]).load(inner)
+            self.class_of(check_own_code(inner)["kind"]).load(inner)
             for inner in sorted(directory.glob("member_*"), key=lambda d: int(d.name[7:]))
         ]
         self.n_teachers_ = self.members_[0].n_teachers_

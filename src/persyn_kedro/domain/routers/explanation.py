@@ -229,22 +229,18 @@ def _response(
 
 
 def _described(description: Mapping[str, Any], directory: Path) -> dict[str, Any]:
-    selection = selection_of(directory)
+    selection, own = selection_of(directory), description["settings"]
+    weighs = own.get("weights") == "distance" or own.get("shrinkage")  # a kNN router's own mean
     return {
         "kind": description["kind"],
         **({"chosen": selection["chosen"]} if selection else {}),
-        **({"mean": "weighted or shrunken mean"} if _weighs(description["settings"]) else {}),
-        **({"loss": loss} if (loss := description["settings"].get("loss")) else {}),
+        **({"mean": "weighted or shrunken mean"} if weighs else {}),
+        **({"loss": loss} if (loss := own.get("loss")) else {}),
         "backbone": description["backbone"]["name"],
         "n_fit": description["n_fit"],
         "invalid": description["settings"]["invalid"],
         "neighbours": description["settings"].get("neighbours"),
     }
-
-
-def _weighs(settings: Mapping[str, Any]) -> bool:
-    """Return whether a kNN router's scores are no plain means."""
-    return settings.get("weights") == "distance" or bool(settings.get("shrinkage"))
 
 
 def _names(description: Mapping[str, Any]) -> list[str]:

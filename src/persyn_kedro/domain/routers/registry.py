@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.domain.routers.kinds import plain_class
-from persyn_kedro.domain.routers.saving import Pool, check_pool, read_description, write_description
+from persyn_kedro.domain.routers.saving import (
+    Pool,
+    check_own_code,
+    check_pool,
+    read_description,
+    write_description,
+)
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.plugins import code_identity
 
 if TYPE_CHECKING:
     from persyn_kedro.domain.routers.base import TeacherRouter
@@ -54,14 +59,9 @@ def load_router(directory: Path, pool: Pool) -> "TeacherRouter":
     from safetensors import SafetensorError
 
     check_pool(directory, pool)
-    saved = read_description(directory)
-    kind = saved["kind"]
-    if saved.get("own_code", {}) != code_identity(kind):
-        raise PersynError(
-            f"The router in {directory} was fitted with another version of {kind}. Train it again."
-        )
+    saved = check_own_code(directory)
     try:
-        return router_class(kind).load(Path(directory))
+        return router_class(saved["kind"]).load(Path(directory))
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise PersynError(f"The router in {directory} is corrupt: {reason[0]}") from error

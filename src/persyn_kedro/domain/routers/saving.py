@@ -68,6 +68,21 @@ def settings_in(description: Mapping[str, Any]) -> TrainRouterSettings:
     return settings_of_kind(description["kind"], description["settings"])
 
 
+def check_own_code(directory: Path) -> dict[str, Any]:
+    """Return a router's description, refusing one that another version of the user's code fitted.
+
+    Raises:
+        PersynError: names the code.
+    """
+    saved = read_description(directory)
+    if saved.get("own_code", {}) != code_identity(saved["kind"]):
+        raise PersynError(
+            f"The router in {directory} was fitted with another version of {saved['kind']}. Train "
+            "it again."
+        )
+    return saved
+
+
 def task_columns_of(directory: Path) -> list[str]:
     """Return the columns beside the prompts' texts that a saved router reads."""
     return settings_in(read_description(directory)).task_columns

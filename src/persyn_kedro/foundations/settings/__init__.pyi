@@ -40,9 +40,9 @@ from .route import (
     needs_reward_scale as needs_reward_scale,
     weighs_costs as weighs_costs,
 )
+from .router_defaults import completed as completed
 from .routers import (
     TrainRouterSettings as TrainRouterSettings,
-    completed as completed,
     settings_of_kind as settings_of_kind,
 )
 from .signals import (

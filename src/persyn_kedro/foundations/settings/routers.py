@@ -55,14 +55,14 @@ class TrainRouterSettings(Group):
         if not isinstance(value, Mapping):
             return handler(value)
         if cls is TrainRouterSettings:
-            return _class_of(value).model_validate(_completed(value))
+            return _class_of(value).model_validate(value)
         kind = value.get("kind", cls.model_fields["kind"].default)
         for key in value:
             others = [k for k, settings in KINDS.items() if key in settings.model_fields]
             if others and key not in cls.model_fields:
                 kinds = f"kind {others[0]}" if len(others) == 1 else f"kinds {', '.join(others)}"
                 raise ValueError(f"{key} is for {kinds}, and kind is {kind}: leave it out")
-        return handler(value)
+        return handler(_completed(value))
 
     @property
     def parts(self) -> "list[TrainRouterSettings]":
@@ -213,25 +213,6 @@ def settings_of_kind(kind: str, values: Mapping[str, Any]) -> TrainRouterSetting
     """Return the settings of a kind from ``values``, ignoring the keys of other kinds."""
     own = _class_of({"kind": kind})
     return own(**{k: v for k, v in values.items() if k in own.model_fields} | {"kind": kind})
-
-
-def completed(router: TrainRouterSettings, around: TrainRouterSettings) -> TrainRouterSettings:
-    """Return a router with the keys that it was given, and for the others those of ``around``.
-
-    What it is made of inherits from it.
-    """
-    return settings_of_kind(router.kind, _given(router, around.model_dump()))
-
-
-def _given(router: TrainRouterSettings, around: Mapping[str, Any]) -> dict[str, Any]:
-    given = {key: getattr(router, key) for key in router.model_fields_set}
-    found = {**around, **given}
-    own = {key: found[key] for key in INHERITED if key in found}
-    if "members" in given:
-        found["members"] = [_given(member, own) for member in given["members"]]
-    if "candidates" in given:
-        found["candidates"] = {n: _given(c, own) for n, c in given["candidates"].items()}
-    return found
 
 
 def _class_of(values: Mapping[str, Any]) -> type[TrainRouterSettings]:

@@ -13,7 +13,7 @@ from persyn_kedro.domain.reporting import (
     plotly_figure,
     routers_text,
 )
-from persyn_kedro.domain.rewards import reward_matrix
+from persyn_kedro.domain.rewards import fair_matrix, reward_matrix
 from persyn_kedro.domain.router_comparison import (
     calibration_spent,
     check_kinds,

@@ -1,7 +1,7 @@
 """The paper's router: a language model with a linear coefficient head (METHOD.md, 2)."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,23 +10,21 @@ import numpy as np
 from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.domain.routers.base import TeacherRouter
 from persyn_kedro.domain.routers.language_model.checkpoint import RouterCheckpoint
-from persyn_kedro.domain.routers.language_model.tuning import merged, prepared
-from persyn_kedro.domain.routers.losses import Loss, loss_of
-from persyn_kedro.domain.routers.network import (
-    Layers,
-    Network,
-    jackknife_errors,
-    outputs,
-    without_groups,
+from persyn_kedro.domain.routers.language_model.heads import heads_without_groups
+from persyn_kedro.domain.routers.language_model.training import (
+    frozen_scores,
+    share_of_loss,
+    trained_scores,
 )
+from persyn_kedro.domain.routers.language_model.tuning import merged, prepared
+from persyn_kedro.domain.routers.losses import loss_of
+from persyn_kedro.domain.routers.network import Layers, jackknife_errors, outputs
 from persyn_kedro.domain.routers.scored import Scored
-from persyn_kedro.domain.routers.space import Space
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes.ranks import group
-from persyn_kedro.foundations.progress import add_tokens, watching
+from persyn_kedro.foundations.progress import watching
 from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.settings.router_keys import EmbeddingSettings
 from persyn_kedro.foundations.settings.routers import LanguageModelRouterSettings
 
 if TYPE_CHECKING:
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 
 HEAD = "coefficient_head.safetensors"
 WITHOUT = ("without_weight", "without_bias")  # heads fitted without a group of the prompts each
-Scores = Callable[[list[int]], "torch.Tensor"]  # n indices of fitted prompts to (n, outputs)
 
 
 class LanguageModelRouter(TeacherRouter):
@@ -81,7 +78,10 @@ class LanguageModelRouter(TeacherRouter):
         curve = checkpoint.load(parts)
         yield from curve
         self._model.train(self.settings.tuning != "head_only")
-        scores = self._trained_scores(ids)
+        if self.settings.tuning == "head_only":
+            scores = frozen_scores(self._head, self._states, ids, self.settings.batch_size)
+        else:
+            scores = trained_scores(self._model, self._head, self._states, ids)
         steps = batches * self.settings.epochs
         with watching("training the router", steps, "training steps") as watch:
             watch.begin(steps, batches * len(curve))
@@ -89,7 +89,7 @@ class LanguageModelRouter(TeacherRouter):
                 losses = []
                 order = torch.randperm(len(ids), generator=shuffles)
                 for batch in order.split(self.settings.batch_size):
-                    part = _share_of_loss(loss, scores, ids, batch.tolist(), targets)
+                    part = share_of_loss(loss, scores, ids, batch.tolist(), targets)
                     losses.append(self._step(part, optimizer, schedule))
                     watch.advance(note=f"loss {losses[-1]:.3f}")
                 curve.append({"epoch": epoch, "loss": float(np.mean(losses))})
@@ -140,14 +140,9 @@ class LanguageModelRouter(TeacherRouter):
         if self._fitted is not None:
             prompts, rewards = self._fitted
             self._fitted = None
-            points = self.points(prompts)
-            space = Space.fit(points, EmbeddingSettings())
-            scaled = space.scaled(points)
-            _, again = Network(loss_of(self.settings)).solve(scaled, rewards)
-            ((weights, biases),) = without_groups(scaled, rewards, again) or ((None, None),)
-            if weights is not None:
-                weights = weights / space.scale
-                self._without = [(weights, biases - weights @ space.mean)]
+            self._without = heads_without_groups(
+                self.points(prompts), rewards, loss_of(self.settings)
+            )
         return self._without
 
     @classmethod
@@ -213,40 +208,6 @@ class LanguageModelRouter(TeacherRouter):
             "seed": self.seed,
         }
 
-    def _trained_scores(self, ids: Sequence[list[int]]) -> "Scores":
-        """Return the outputs of fitted prompts, by their indices.
-
-        A backbone that is not trained reads them once. With several ranks, gradients are averaged
-        as they are computed.
-        """
-        import torch
-
-        if self.settings.tuning == "head_only":
-            size = self.settings.batch_size
-            with torch.no_grad():
-                states = [self._states(ids[i : i + size]) for i in range(0, len(ids), size)]
-            known = torch.cat(states)
-            return lambda chosen: self._head(known[chosen])
-
-        def outputs(chosen: list[int]) -> torch.Tensor:
-            return self._head(self._states([ids[i] for i in chosen]))
-
-        if group().size == 1:
-            return outputs
-
-        class Scorer(torch.nn.Module):
-            def __init__(self, *parts: torch.nn.Module) -> None:
-                super().__init__()
-                self.parts = torch.nn.ModuleList(parts)
-
-            def forward(self, chosen: list[int]) -> torch.Tensor:
-                return outputs(chosen)
-
-        # A backbone may have weights that the last hidden states do not depend on.
-        return torch.nn.parallel.DistributedDataParallel(
-            Scorer(self._model, self._head), find_unused_parameters=True
-        )
-
     def _trained(self) -> list[Any]:
         """Return the backbone's weights that are trained."""
         return [p for p in self._model.parameters() if p.requires_grad]
@@ -280,22 +241,3 @@ class LanguageModelRouter(TeacherRouter):
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
         return total.item()
-
-
-def _share_of_loss(
-    loss: Loss,
-    scores: "Scores",
-    ids: Sequence[list[int]],
-    batch: list[int],
-    targets: "torch.Tensor",
-) -> "torch.Tensor":
-    """Return this rank's part of a batch's loss: the ranks' parts add up to it."""
-    mine = group()
-    if mine.size == 1:
-        return loss(scores(batch), targets[batch])
-    sizes = [len(ids[i]) for i in batch]
-    share = mine.share(sizes)
-    add_tokens(sum(sizes) - sum(sizes[i] for i in share))  # the others'
-    own = [batch[i] for i in share] or batch[:1]  # a rank without any takes part but adds nothing
-    total = loss.total(scores(own), targets[own]) * bool(share)
-    return total / max(1e-12, float(loss.weight(targets[batch])))
