@@ -16,6 +16,7 @@ from persyn_kedro.foundations.settings import (
     GenerateSettings,
     LabelSettings,
     Models,
+    RouteSettings,
     SftSettings,
     StudentSettings,
     Teachers,
@@ -45,6 +46,7 @@ def plan_run(
     evaluate: EvaluateSettings,
     label: LabelSettings,
     response_store: ResponseStore,
+    route: RouteSettings,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return the PLAN and its totals, given what is in the store now.
 
@@ -53,5 +55,5 @@ def plan_run(
     """
     rows = select_rows(prompts, CALIBRATION, columns=["part", "reference"])
     check_can_be_labelled(rows, label)  # as the run would
-    work = Work(models, teachers, student, engine, generate, sft, evaluate)
+    work = Work(models, teachers, student, engine, generate, sft, evaluate, route)
     return make_plan(read_prompts(prompts), routed_before, work, response_store)

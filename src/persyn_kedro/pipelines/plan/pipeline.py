@@ -24,6 +24,7 @@ def create_pipeline() -> Pipeline:
                     "params:evaluate",
                     "params:label",
                     "response_store",
+                    "params:route",
                 ],
                 ["plan", "plan_summary"],
                 name="plan_run",
