@@ -56,7 +56,7 @@ docs: $(STAMP)
 # The benchmarks of docs/performance.md and docs/scale.md, at sizes for two cores; DEVICE=cuda for a GPU.
 DEVICE ?= cpu
 BENCHMARKS := scoring scoring_memory router_training routing sft generation start_up teacher_calls hosted conversion \
-	table_scale demo_overhead ray_scale ray_overhead
+	table_scale budget demo_overhead ray_scale ray_overhead
 sizes_ray_overhead := --repeats 2 --blocks 3
 bench: $(STAMP)
 	$(BIN)/kedro fetch-models

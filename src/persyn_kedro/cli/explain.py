@@ -55,7 +55,7 @@ def explain_prompt(
     loaded = {
         field.name: catalog.load(field.name)
         for field in fields(RouterTables)
-        if field.name != "assignments" or field.name in versions
+        if field.name not in ("assignments", "cost_model") or field.name in versions
     }
     tables = RouterTables(**{"assignments": None, **loaded})
     if (prompt_id is None) == (prompt is None):

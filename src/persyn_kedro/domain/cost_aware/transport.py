@@ -98,12 +98,14 @@ class Optimum:
         use_prices: of each use, per unit: what a unit more would be worth.
         places: (K,) of each teacher: what a place more would be worth.
         bound: no assignment is worth more than this.
+        value: what it is worth.
     """
 
     choices: np.ndarray
     use_prices: np.ndarray
     places: np.ndarray
     bound: float
+    value: float
 
 
 def best_assignment(problem: Problem) -> Optimum | None:
@@ -134,7 +136,11 @@ def _optimum(problem: Problem, choices: np.ndarray, prices: np.ndarray) -> Optim
     places[problem.capped] = per_unit[used:]
     best = sum(float(problem.reduced(b, prices).max(axis=1).sum()) for b in problem.blocks())
     bound = best + float(per_unit @ problem.limits)
-    return Optimum(choices, per_unit[:used], places, bound)
+    value = sum(
+        float(np.take_along_axis(problem.values[b], choices[b, None].astype(int), 1).sum())
+        for b in problem.blocks()
+    )
+    return Optimum(choices, per_unit[:used], places, bound, value)
 
 
 class _Stage:

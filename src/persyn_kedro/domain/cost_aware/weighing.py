@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,23 @@ class Asked:
     Attributes:
         sizes: (n,) the prompts' bytes.
         counted: (n,) bool, whether limits count the prompt: those of calibration and train.
-        lacking: (n, K) float32, the answers to ask for if the teacher is chosen.
+        calibration: (n,) bool; these have answers from labelling.
+        answers: wanted of the chosen teacher.
+        known: (K,) answers of each teacher to a calibration prompt.
     """
 
     sizes: np.ndarray
     counted: np.ndarray
-    lacking: np.ndarray
+    calibration: np.ndarray
+    answers: int
+    known: np.ndarray
+
+    @cached_property
+    def lacking(self) -> np.ndarray:
+        """(n, K) float32, the answers to ask for if the teacher is chosen."""
+        found = np.full((len(self.sizes), len(self.known)), self.answers, np.float32)
+        found[self.calibration] = np.maximum(self.answers - self.known, 0)
+        return found
 
 
 def weigh(
@@ -53,7 +65,7 @@ def weigh(
         prices[settings.objective.cost] = weight / check_scale(scale)
     worth = scores.astype(np.float32) - _priced(asked, costs, prices)
     places = np.zeros(len(names))
-    chosen = worth.argmax(axis=1)
+    chosen, gap = worth.argmax(axis=1), 0.0
     if settings.limited:
         found = best_assignment(_problem(worth, asked, costs, settings))
         if found is None:
@@ -61,7 +73,7 @@ def weigh(
         limits = [u for key, u in _UNITS.items() if getattr(settings.budget, key) is not None]
         for unit, price in zip(limits, found.use_prices, strict=True):
             prices[unit] += float(price)
-        places = found.places
+        places, gap = found.places, max(0.0, found.bound - found.value)
         worth = scores.astype(np.float32) - _priced(asked, costs, prices) - np.float32(places)
         chosen = worth.argmax(axis=1)
         chosen[asked.counted] = found.choices
@@ -71,6 +83,9 @@ def weigh(
         "budget": settings.budget.model_dump(mode="json"),
         "capacity": dict(settings.capacity),
         "scale": scale,
+        "gap": gap,  # in sum, to a bound on what any choice within the limits is worth
+        "answers": asked.answers,
+        "known": asked.known.tolist(),
         "prices": prices,
         "places": dict(zip(names, places.tolist(), strict=True)),
         **_outcome(scores, chosen, asked, costs),
@@ -93,9 +108,10 @@ def check_scale(scale: float | None) -> float:
     return scale
 
 
-def price_of(note: Mapping[str, Any], costs: CostModel, size: int, lacking: np.ndarray) -> Any:
-    """Return (K,) what ``weigh`` has taken off the scores of a prompt of this size, by its note."""
-    one = Asked(np.array([size]), np.ones(1, bool), lacking[None].astype(np.float32))
+def price_of(note: Mapping[str, Any], costs: CostModel, size: int, calibration: bool) -> np.ndarray:
+    """Return (K,) what ``weigh`` took off the scores of a prompt of ``size`` bytes, by its note."""
+    yes, known = np.ones(1, bool), np.array(note["known"])
+    one = Asked(np.array([size]), yes, yes & calibration, note["answers"], known)
     return _priced(one, costs, note["prices"])[0] + np.array(list(note["places"].values()))
 
 

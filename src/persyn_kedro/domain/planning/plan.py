@@ -20,7 +20,7 @@ from persyn_kedro.domain.prompts.select import (
     select_ids,
     select_texts,
 )
-from persyn_kedro.domain.routers.assignment import pool_of
+from persyn_kedro.domain.routers.assignment import pool_of, weighed_by
 from persyn_kedro.domain.routers.saving import pool_difference
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.student.test_set import student_recipe
@@ -31,6 +31,7 @@ from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.generate import GenerateSettings
 from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.models import Models
+from persyn_kedro.foundations.settings.route import RouteSettings
 from persyn_kedro.foundations.settings.student import EvaluateSettings, SftSettings, StudentSettings
 from persyn_kedro.foundations.settings.teachers import Teachers
 from persyn_kedro.foundations.tables.schemas import PLAN
@@ -47,6 +48,7 @@ class Work:
     generate: GenerateSettings
     sft: SftSettings
     evaluate: EvaluateSettings
+    route: RouteSettings = RouteSettings()
 
 
 def read_prompts(
@@ -162,7 +164,11 @@ def make_plan(
             work.sft,
             planned.totals([*rows, *exam])["completion_tokens"],
         ),
-        "notes": [*_design_notes(prompts), *_notes(absent, work, routed is not None)],
+        "notes": [
+            *_design_notes(prompts),
+            *_notes(absent, work, routed is not None),
+            *_route_notes(work.route, assignments if routed is not None else None),
+        ],
     }
     return pa.Table.from_pylist([*rows, *exam], PLAN), summary
 
@@ -188,6 +194,32 @@ def _design_notes(prompts: planned.Prompts) -> list[str]:
         "label.design is adaptive: the calibration calls are the first ones, at random. It asks "
         "more while that is expected to pay, at most every teacher every prompt."
     ]
+
+
+def _route_notes(route: RouteSettings, assignments: pads.Dataset | None) -> list[str]:
+    """Say what costs and limits mean for the routed calls, and whether the routing is older."""
+    notes = []
+    if assignments is not None:
+        made = weighed_by(assignments.schema) or {}
+        names = ("objective", "budget", "capacity")
+        now = route.model_dump(mode="json", include=set(names)) if route.weighed else {}
+        if {name: made[name] for name in names if name in made} != now:
+            notes.append(
+                "The newest routing was made with other settings of route.objective, budget or "
+                "capacity: run `kedro run --pipelines=route`, then plan again."
+            )
+        elif made:
+            expected = made["expected"]
+            notes.append(
+                f"Routing expects {expected['tokens']:,.0f} tokens (prompts and answers) and cost "
+                f"{expected['money']:.4g} for all routed answers, those in the store included."
+            )
+    elif route.weighed:
+        notes.append(
+            "route.objective, budget and capacity are not in these figures: routing weighs them "
+            f"once the calibration answers are there ({route.rules})."
+        )
+    return notes
 
 
 def _notes(absent: Sequence[str], work: Work, routed: bool) -> list[str]:

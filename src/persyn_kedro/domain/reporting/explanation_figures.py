@@ -44,12 +44,37 @@ def router_words(explanation: Explanation) -> str:
     )
 
 
+def teacher_columns(explanation: Explanation) -> list[str]:
+    """Return the column headings of ``teacher_rows``."""
+    return TEACHER_COLUMNS + ["price", "expected tokens"] * _weighed(explanation)
+
+
 def teacher_rows(explanation: Explanation) -> list[list[str]]:
-    """Return the cells of ``TEACHER_COLUMNS``."""
+    """Return the cells of ``teacher_columns``."""
     return [
-        [t.teacher, *map(number, (t.score, t.standard_error, t.reward, t.quality, t.learnability))]
+        [
+            t.teacher,
+            *map(number, (t.score, t.standard_error, t.reward, t.quality, t.learnability)),
+            *[number(t.price), f"{t.expected_tokens or 0:.0f}"] * _weighed(explanation),
+        ]
         for t in explanation.teachers
     ]
+
+
+def price_words(explanation: Explanation) -> str:
+    """Return what the price means; empty if costs and limits do not count."""
+    if not _weighed(explanation):
+        return ""
+    paid = explanation.split == "calibration"
+    return (
+        "Score: the router's, less the price of the answer: what its cost and the teacher's place "
+        "are worth (route.objective, budget and capacity), in the unit of the score."
+        + (" This is a calibration prompt, whose answers are there already." if paid else "")
+    )
+
+
+def _weighed(explanation: Explanation) -> bool:
+    return explanation.teachers[0].price is not None
 
 
 def choice_words(explanation: Explanation) -> str:

@@ -211,7 +211,11 @@ def explanation_text(
         + _indented(explanation.prompt)
         + (f"\n  [reference] {explanation.reference}" if explanation.reference else ""),
         _prose(explanation_figures.router_words(explanation)),
-        _table(explanation_figures.TEACHER_COLUMNS, explanation_figures.teacher_rows(explanation)),
+        _table(
+            explanation_figures.teacher_columns(explanation),
+            explanation_figures.teacher_rows(explanation),
+        ),
+        _prose(explanation_figures.price_words(explanation)),
         _prose(explanation_figures.choice_words(explanation)),
         _prose(explanation_figures.reward_words(explanation)),
         *_neighbours(explanation),

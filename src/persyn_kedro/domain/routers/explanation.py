@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.routers.assignment import ranked
+from persyn_kedro.domain.cost_aware.expected import CostModel
+from persyn_kedro.domain.cost_aware.weighing import price_of
+from persyn_kedro.domain.routers.assignment import ranked, weighed_by
 from persyn_kedro.domain.routers.examples import fitted_examples
 from persyn_kedro.domain.routers.jobs import read_prompt_job
 from persyn_kedro.domain.routers.metrics import oracles
@@ -36,6 +38,8 @@ class ScoredTeacher:
             prompts, and None if the response is invalid or the term unknown.
         response: as stored, or None; of several, the best by the labels, otherwise the first.
         sample_index: which of the teacher's answers it is.
+        price: what costs and limits took off the router's score; None if they do not count.
+        expected_tokens: of prompt and answer; likewise.
     """
 
     teacher: str
@@ -47,6 +51,8 @@ class ScoredTeacher:
     response: str | None = None
     finish_reason: str | None = None
     sample_index: int | None = None
+    price: float | None = None
+    expected_tokens: float | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,7 @@ class RouterTables:
     rewards: pads.Dataset
     assignments: pads.Dataset | None
     response_store: ResponseStore
+    cost_model: Mapping[str, Any] | None = None
 
 
 def explain(
@@ -154,6 +161,9 @@ def explain(
         with closing(job):
             now, near = next(job)
         found = now if found is None else found
+    prices = _prices(prompt, tables)
+    if prices and not routed:
+        found = found._replace(scores=found.scores - np.float32(prices[0]))
     return Explanation(
         prompt["prompt_id"],
         prompt["prompt"],
@@ -162,15 +172,24 @@ def explain(
         prompt["part"],
         routed=routed,
         router=_described(description, tables.router),
-        teachers=scored_teachers(prompt["prompt_id"], found, description["teachers"], tables),
+        teachers=scored_teachers(
+            prompt["prompt_id"], found, description["teachers"], tables, prices
+        ),
         neighbours=neighbours(near, *fitted, _names(description)) if near else [],
     )
 
 
 def scored_teachers(
-    prompt_id: str, scored: Scored, pool: Pool, tables: RouterTables
+    prompt_id: str,
+    scored: Scored,
+    pool: Pool,
+    tables: RouterTables,
+    prices: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> list[ScoredTeacher]:
-    """Return the pool by descending score, (1, K) in its order, with the facts on each."""
+    """Return the pool by descending score, (1, K) in its order, with the facts on each.
+
+    ``prices``: (K,) prices and expected tokens, if costs or limits count.
+    """
     rewards = {row["teacher"]: row for row in _rows(tables.rewards, prompt_id)}
     found = []
     (scores,), errors = scored.scores, scored.errors
@@ -182,7 +201,9 @@ def scored_teachers(
         terms = {term: true.get(term) for term in ("reward", "quality", "learnability")}
         text = {term: answer.get(term) for term in ("response", "finish_reason", "sample_index")}
         error = None if errors is None else float(errors[0, k])
-        found.append(ScoredTeacher(name, float(scores[k]), error, **terms, **text))
+        price, tokens = (float(p[k]) for p in prices) if prices else (None, None)
+        known = {"price": price, "expected_tokens": tokens}
+        found.append(ScoredTeacher(name, float(scores[k]), error, **terms, **text, **known))
     return found
 
 
@@ -207,6 +228,18 @@ def neighbours(
             near.places, near.distances, near.similarities, strict=True
         )
     ]
+
+
+def _prices(
+    prompt: Mapping[str, Any], tables: RouterTables
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return (K,) what the answers' prices took off the scores, and their expected tokens."""
+    note = weighed_by(tables.assignments.schema) if tables.assignments is not None else None
+    if note is None or tables.cost_model is None:
+        return None
+    costs, size = CostModel(tables.cost_model["teachers"]), len(prompt["prompt"].encode())
+    prices = price_of(note, costs, size, prompt["split"] == "calibration")
+    return prices, costs.cost(np.array([size]), "tokens")[0]
 
 
 def _routed_scores(assignments: pads.Dataset | None, prompt_id: str) -> Scored | None:

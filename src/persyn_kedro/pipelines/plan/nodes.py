@@ -17,6 +17,7 @@ from persyn_kedro.foundations.settings import (
     GenerateSettings,
     LabelSettings,
     Models,
+    RouteSettings,
     SftSettings,
     StudentSettings,
     Teachers,
@@ -48,6 +49,7 @@ def plan_run(
     label: LabelSettings,
     seed: int,
     response_store: ResponseStore,
+    route: RouteSettings,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return the PLAN and its totals, given what is in the store now.
 
@@ -56,7 +58,7 @@ def plan_run(
     """
     rows = select_rows(prompts, CALIBRATION, columns=["part", "reference"])
     check_can_be_labelled(rows, label)  # as the run would
-    work = Work(models, teachers, student, engine, generate, sft, evaluate)
+    work = Work(models, teachers, student, engine, generate, sft, evaluate, route)
     return make_plan(
         read_prompts(prompts, teachers, label, seed), routed_before, work, response_store
     )

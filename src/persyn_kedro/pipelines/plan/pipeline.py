@@ -25,6 +25,7 @@ def create_pipeline() -> Pipeline:
                     "params:label",
                     "params:seed",
                     "response_store",
+                    "params:route",
                 ],
                 ["plan", "plan_summary"],
                 name="plan_run",

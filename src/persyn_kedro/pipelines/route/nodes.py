@@ -145,10 +145,8 @@ def _asked(
     """Return what each prompt's answers would need: those from labelling are there already."""
     ids, sizes = prompt_bytes(source_prompts)
     known = np.array([teacher.samples for teacher in teachers.root.values()])
-    lacking = np.full((len(ids), len(known)), generate.at_once, np.float32)
     calibration, counted = (
         pc.is_in(ids, value_set=select_ids(prompts, splits)["prompt_id"]).to_numpy()
         for splits in (CALIBRATION, ANSWERED)
     )
-    lacking[calibration] = np.maximum(generate.at_once - known, 0)
-    return Asked(sizes, counted, lacking)
+    return Asked(sizes, counted, calibration, generate.at_once, known)
