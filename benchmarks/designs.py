@@ -145,7 +145,7 @@ def choices(answers: Answers, rewards: np.ndarray, points: np.ndarray) -> dict[s
                 return np.array([known[p] for p in prompts], np.float32)
 
             def score_batches(self, prompts: Any, batch_size: int) -> Iterator[np.ndarray]:
-                yield self._scores(self.points(prompts))
+                yield self.scores(self.points(prompts)).astype(np.float32)
 
         router = Frozen(None, settings, 0).fit([tuple(p) for p in answers.points], rewards)
         return router.predict([tuple(p) for p in points])

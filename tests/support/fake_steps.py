@@ -16,6 +16,7 @@ from kedro.pipeline.node import Node
 
 from persyn_kedro.datasets.documents import JsonDocument
 from persyn_kedro.foundations.hashing import text_id
+from persyn_kedro.foundations.settings.design import asks_adaptively
 from persyn_kedro.foundations.settings.marks import Step, step_of
 from persyn_kedro.pipeline_registry import MAKERS
 from persyn_kedro.runs.records import texts_of
@@ -41,7 +42,12 @@ def _fake(real: Node, alike: Callable[[str], bool]) -> Node:
     )
     # As with a full design: what only an adaptive one reads is in no record.
     work.step = Step(  # type: ignore[attr-defined]
-        texts=tuple(texts_of(real)), only_if=step_of(real.func).only_if
+        texts=tuple(texts_of(real)),
+        only_if={
+            asks: names
+            for asks, names in step_of(real.func).only_if.items()
+            if asks is asks_adaptively
+        },
     )
     return node(work, ["params:seed", *inputs], real.outputs, name=real.name)
 

@@ -202,8 +202,11 @@ def scored_teachers(
         text = {term: answer.get(term) for term in ("response", "finish_reason", "sample_index")}
         error = None if errors is None else float(errors[0, k])
         price, tokens = (float(p[k]) for p in prices) if prices else (None, None)
-        known = {"price": price, "expected_tokens": tokens}
-        found.append(ScoredTeacher(name, float(scores[k]), error, **terms, **text, **known))
+        found.append(
+            ScoredTeacher(
+                name, float(scores[k]), error, **terms, **text, price=price, expected_tokens=tokens
+            )
+        )
     return found
 
 

@@ -114,6 +114,7 @@ def route_at_other_alphas(
         check_assignments,
         CostModel,
         Measured,
+        router_metrics,
     ),
     only_if={compares_cheap: ("cost_model", "route")},
     route=("objective",),

@@ -19,7 +19,7 @@ from persyn_kedro.domain.router_comparison import (
     held_out_scores,
     trace_frontier,
 )
-from persyn_kedro.domain.routers import router_class, with_tasks, worth
+from persyn_kedro.domain.routers import router_class, router_metrics, with_tasks, worth
 from persyn_kedro.domain.stores import RoutingStore
 from persyn_kedro.foundations.settings import (
     CompareRoutersSettings,
@@ -34,7 +34,7 @@ from persyn_kedro.foundations.settings import (
 
 
 @step(
-    versions_of=(cross_fit_own, router_class, reward_matrix),
+    versions_of=(cross_fit_own, router_class, reward_matrix, router_metrics, mean_over_prompts),
     needs=Needs.ROUTER,
     texts=("source_prompts",),
     compare_routers=("folds",),
@@ -60,7 +60,14 @@ def score_out_of_fold(
 
 
 @step(
-    versions_of=(trace_frontier, used_tokens, reward_matrix, mean_over_prompts, held_out_scores),
+    versions_of=(
+        trace_frontier,
+        used_tokens,
+        reward_matrix,
+        mean_over_prompts,
+        held_out_scores,
+        router_metrics,
+    ),
     texts=("source_prompts",),
     prints={frontier_text: ("frontier",)},
     train_router=("kind",),

@@ -86,7 +86,8 @@ def estimate_calls(
 
 @step(
     versions_of=(
-        answer_adaptively, compute_rewards, signal_of, token_statistics, reward_model_scores,
+        answer_adaptively, compute_rewards, signal_of, token_statistics, local_scorer,
+        reward_model_scores,
     ),
     needs=Needs.TEACHERS | Needs.JUDGE | Needs.MODEL | Needs.CLUSTER | Needs.ROUTER,
     check=check_design,
@@ -96,7 +97,8 @@ def estimate_calls(
     only_if={asks_some: ("label",), asks_adaptively: (
         "prompts", "student", "train_router", "quality_store", "label.alpha", "label.quality",
         "label.learnability", "label.normalise", "label.allow_truncated", "label.unsolved",
-        "label.samples", "teachers.price", "teachers.prompt_price", "teachers.cached_prompt_price",
+        "label.samples", "label.window", "label.local", "teachers.price",
+        "teachers.prompt_price", "teachers.cached_prompt_price",
     )},
 )  # fmt: skip
 def answer_calibration_prompts(

@@ -52,14 +52,17 @@ _PRICES = ("price", "prompt_price", "cached_prompt_price")
 
 
 @step(
-    versions_of=(fit_cost_model, cross_fit_own, router_class, reward_matrix, router_metrics),
+    versions_of=(
+        fit_cost_model, cross_fit_own, router_class, reward_matrix, router_metrics,
+        mean_over_prompts,
+    ),
     needs=Needs.ROUTER,
     texts=("source_prompts",),
     teachers=_PRICES,
     settings=("objective",),
     compare_routers=("folds",),
     only_if={needs_reward_scale: ("rewards", "train_router", "compare_routers")},
-)
+)  # fmt: skip
 def model_costs(
     calibration_responses: pads.Dataset,
     source_prompts: pads.Dataset,
