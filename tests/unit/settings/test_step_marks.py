@@ -114,6 +114,14 @@ def values_of(node: Node, kind: str = "language_model") -> dict[str, Any]:
 
 SEVERAL = "several"
 SETTINGS[SEVERAL] = read_settings({**SHORTEST, "generate": {"samples": 2, "keep": "all"}})
+WEIGHED = "weighed"
+SETTINGS[WEIGHED] = read_settings(
+    {
+        **SHORTEST,
+        "route": {"objective": {"cost_weight": 0.1}, "capacity": {}},
+        "compare": {"strategies": ["persyn", "persyn_cheap"]},
+    }
+)
 ROUTER_KINDS = [*KINDS, "mine.py:Router"]
 
 
@@ -125,6 +133,7 @@ ROUTER_KINDS = [*KINDS, "mine.py:Router"]
         for kind in (
             *(ROUTER_KINDS if "train_router" in settings_of(node).values() else ["knn"]),
             *([SEVERAL] if step_of(node.func).if_several else []),
+            *([WEIGHED] if step_of(node.func).only_if else []),
         )
     ],
 )
