@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 TOPICS = (
     "own_prompts own_student hub_teacher gguf_teacher openai_teacher own_quality own_signal "
     "own_router own_engine adding_a_teacher remote_data hosted_servers conversations "
-    "several_samples batch reasoning_model routers"
+    "several_samples batch reasoning_model routers spending_less"
 ).split()
 BLOCKS = [
     pytest.param(guide, text, id=f"{guide.stem}-{place}")

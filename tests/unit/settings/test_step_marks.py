@@ -17,11 +17,13 @@ from pydantic import BaseModel, RootModel, ValidationError
 
 from persyn_kedro.foundations.settings.base import NO_EFFECT
 from persyn_kedro.foundations.settings.design import asks_adaptively, asks_some
+from persyn_kedro.foundations.settings.experiments import compares_cheap
 from persyn_kedro.foundations.settings.generate import draws_several
 from persyn_kedro.foundations.settings.marks import hand, lasting, step_of
 from persyn_kedro.foundations.settings.models import Models, ModelSettings
 from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.read import GROUPS, read_settings
+from persyn_kedro.foundations.settings.route import needs_reward_scale, weighs_costs
 from persyn_kedro.foundations.settings.routers import KINDS
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.pipeline_registry import register_pipelines
@@ -121,6 +123,14 @@ for _name, _design in ((PARTIAL, {"teachers_per_prompt": 2}), (ADAPTIVE, {"adapt
     SETTINGS[_name] = read_settings(
         {**SHORTEST, "label": {"normalise": "pool_z", "design": _design}}
     )
+WEIGHED, COSTS = "weighed", {weighs_costs, needs_reward_scale, compares_cheap}
+SETTINGS[WEIGHED] = read_settings(
+    {
+        **SHORTEST,
+        "route": {"objective": {"cost_weight": 0.1}, "capacity": {}},
+        "compare": {"strategies": ["persyn", "persyn_cheap"]},
+    }
+)
 ROUTER_KINDS = [*KINDS, "mine.py:Router"]
 
 
@@ -134,6 +144,7 @@ ROUTER_KINDS = [*KINDS, "mine.py:Router"]
             *([SEVERAL] if draws_several in step_of(node.func).only_if else []),
             *([PARTIAL] if asks_some in step_of(node.func).only_if else []),
             *([ADAPTIVE] if asks_adaptively in step_of(node.func).only_if else []),
+            *([WEIGHED] if COSTS & step_of(node.func).only_if.keys() else []),
         )
     ],
 )

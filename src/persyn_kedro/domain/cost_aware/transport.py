@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 BLOCK = 32_768  # rows that are worked on at a time
-OPEN = 2_000  # prompts, at least, whose choice one linear programme decides
+OPEN = 500  # prompts, at least, whose choice one linear programme decides
 PER_ROOT = 8  # times the root of all prompts: as many lie within the error of a sample's prices
 GROWTH = 8  # of the sample from one stage to the next
-SPLIT = 16  # prompts that are placed as a whole at the end
+SPLIT = 8  # prompts that are placed as a whole at the end
 DEAREST = 1e9  # times the spread of the values: higher prices mean that limits cannot be kept
 EPS = 1e-9  # of the spread: rounding
 
@@ -61,11 +61,12 @@ class Problem:
         return np.array([*means, *np.ones(len(self.capped))])
 
     def sampled(self, step: int) -> "Problem":
-        """Return the problem of every ``step``-th prompt, with its part of the limits."""
-        values = self.values[::step]
-        part = len(values) / len(self.values)
-        uses, totals = [use[::step] for use in self.uses], [part * t for t in self.totals]
-        return Problem(values, uses, totals, part * self.most)
+        """Return the problem of one in ``step`` prompts, drawn, with their part of the limits."""
+        count = len(self.values)
+        rows = np.sort(np.random.default_rng(step).permutation(count)[: count // step])
+        part = len(rows) / count
+        uses, totals = [use[rows] for use in self.uses], [part * t for t in self.totals]
+        return Problem(self.values[rows], uses, totals, part * self.most)
 
     def coefficients(self, rows: Any) -> np.ndarray:
         """Return (m, b, K) what the choices for these prompts use of each limit, scaled."""
