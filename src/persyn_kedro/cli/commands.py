@@ -147,7 +147,8 @@ def trace(prompt_id: str, env: str | None) -> None:
     with one_sentence():
         _, catalog = _open(env)
         versions = pin_versions_behind("sft_dataset", catalog)
-        chain = {**trace_row(prompt_id, catalog.load), "versions": versions}
+        focus = catalog.load("focus") if "focus" in versions else None
+        chain = {**trace_row(prompt_id, catalog.load, focus), "versions": versions}
         click.echo(json.dumps(chain, indent=2, ensure_ascii=False))
 
 

@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as pads
 
 from persyn_kedro.domain.planning.lengths import Lengths, lengths_of
+from persyn_kedro.domain.prompts.left_out import FOCUS_KEY, KEPT
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import Recipe, make_recipes
 from persyn_kedro.domain.teachers.requests import answered_prompts
@@ -21,7 +23,7 @@ from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.teachers import Teachers
 from persyn_kedro.foundations.tables.schemas import PLAN
 
-LABEL, GENERATE, EVALUATE = "label", "generate", "evaluate"
+LABEL, FOCUS, GENERATE, EVALUATE = "label", "focus", "generate", "evaluate"
 NO_IDS = pa.array([], pa.string())
 
 
@@ -35,6 +37,8 @@ class Prompts:
         test: ids.
         sample: calibration and train prompts, evenly spaced.
         systems: whether a test prompt has a system message of its own.
+        train_systems: likewise for train prompts.
+        checkable: ids of the train prompts that the student may be asked before the teachers are.
     """
 
     calibration: pa.Array
@@ -42,6 +46,8 @@ class Prompts:
     test: pa.Array
     sample: Sequence[Prompt]
     systems: bool
+    checkable: pa.Array = field(default_factory=lambda: NO_IDS)
+    train_systems: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,24 @@ class Known:
             "most_cost": price(at_most * lengths.prompt, most),
             "basis": lengths.basis,
         }
+
+
+def focused(
+    prompts: Prompts, focus: pads.Dataset | None, wanted: str
+) -> tuple[Prompts, pa.Table | None]:
+    """Return the prompts without those that get no answer, and the rows of ``schemas.FOCUS``.
+
+    These are None, and the prompts all of them, if ``focus`` was not made by the settings with the
+    identity ``wanted``, or lacks a train prompt.
+    """
+    if focus is None or (focus.schema.metadata or {}).get(FOCUS_KEY) != wanted.encode():
+        return prompts, None
+    table = focus.to_table()
+    table = table.filter(pc.is_in(table["prompt_id"], value_set=prompts.train))
+    if len(table) < len(prompts.train):
+        return prompts, None
+    kept = table["prompt_id"].filter(pc.equal(table["why"], KEPT))
+    return replace(prompts, train=kept.combine_chunks()), table
 
 
 def models_at_hand(models: Models, names: Sequence[str]) -> tuple[dict[str, ResolvedModel], list]:
@@ -161,7 +185,7 @@ def plan_calls(
         routed: by teacher, the prompts that a router sent to it; None without a router: then each
             prompt is equally likely to go to any teacher.
         samples: S, ``generate.at_once``.
-        most: ``generate.samples``, which differs if answers are asked for one by one.
+        most: ``generate.draws``, which differs if answers are asked for one by one.
     """
     most = max(most, samples)
     count = len(prompts.calibration)
@@ -256,7 +280,7 @@ def most_cost(
     """Return the maximum cost of the calls in these rows of PLAN, whatever a router chooses.
 
     Args:
-        most: ``generate.samples``: all of them are counted.
+        most: ``generate.draws``: all of them are counted.
     """
     if routed is not None:
         return totals(rows)["most_cost"]

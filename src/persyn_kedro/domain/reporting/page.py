@@ -8,6 +8,7 @@ from persyn_kedro.domain.reporting import (
     benchmark_figures,
     choice_figures,
     comparison_figures,
+    focus_figures,
     formatting as figures,
     plan_figures,
     router_plots,
@@ -39,6 +40,7 @@ def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
         most_samples=SAMPLES,
         plan_figures=plan_figures,
         samples_figures=samples_figures,
+        focus_figures=focus_figures,
         plots={"merits": svg(run_plots.learnability_against_quality(summary["teachers"]))},
     )
 

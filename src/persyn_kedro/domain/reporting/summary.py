@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.prompts.left_out import without
 from persyn_kedro.domain.prompts.select import ANSWERED, CALIBRATION, select_ids
 from persyn_kedro.domain.rewards.noise import sampling_noise, spread_within
 from persyn_kedro.foundations.settings.generate import GenerateSettings, draws_several
@@ -16,6 +17,7 @@ from persyn_kedro.foundations.settings.teachers import Teachers
 VERSION = 4  # raise it when the same inputs give another result
 
 SOURCES = 20  # at most that the report counts
+NO_IDS = pa.array([], pa.string())
 MANY = 0.25  # share of invalid responses that deserves a note
 
 
@@ -32,9 +34,16 @@ def build_summary(
     teachers: Teachers,
     generate: GenerateSettings,
     notes: list[str],
+    left_out: pa.Array = NO_IDS,
 ) -> dict[str, Any]:
-    """Return teachers, calls, router, student and notes, from a run's tables."""
+    """Return teachers, calls, router, student and notes, from a run's tables.
+
+    Args:
+        left_out: the ids of the train prompts that get no answer.
+    """
     names = list(teachers.root)
+    answered = select_ids(prompts, ANSWERED)["prompt_id"]
+    answered = answered.take(pa.array(without(answered, left_out)))
     counts = {
         name: prompts.count_rows(filter=pads.field("split") == name)
         for name in ("calibration", "train", "test")
@@ -49,12 +58,12 @@ def build_summary(
             calibration_calls,
             routed_calls,
             routed_responses,
-            select_ids(prompts, ANSWERED)["prompt_id"],
+            answered,
             names,
         ),
         "calls": {
             **_made(calibration_calls, routed_calls),
-            **_on_an_empty_store(assignments, prompts, teachers, generate),
+            **_on_an_empty_store(assignments, prompts, len(answered), teachers, generate),
         },
         "router": {
             **router_metrics,
@@ -156,7 +165,11 @@ def _made(calibration_calls: pa.Table, routed_calls: pa.Table) -> dict[str, floa
 
 
 def _on_an_empty_store(
-    assignments: pa.Table, prompts: pads.Dataset, teachers: Teachers, generate: GenerateSettings
+    assignments: pa.Table,
+    prompts: pads.Dataset,
+    answered: int,
+    teachers: Teachers,
+    generate: GenerateSettings,
 ) -> dict[str, int]:
     """METHOD section 4: sum_k S_k n + S (N - n) calls, and what calibration prompts lack of S.
 
@@ -165,7 +178,7 @@ def _on_an_empty_store(
     own = select_ids(prompts, CALIBRATION)["prompt_id"]
     chosen = assignments["teacher"].filter(pc.is_in(assignments["prompt_id"], value_set=own))
     labelled = sum(teacher.samples for teacher in teachers.root.values())
-    n, train = len(own), len(select_ids(prompts, ["train"]))
+    n, train = len(own), answered - len(own)
     lacking = sum(
         count * max(0, generate.at_once - teachers.root[name].samples)
         for name, count in Counter(chosen.to_pylist()).items()

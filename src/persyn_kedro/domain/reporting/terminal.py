@@ -8,6 +8,7 @@ from persyn_kedro.domain.reporting import (
     benchmark_figures,
     comparison_figures,
     explanation_figures,
+    focus_figures,
     formatting as figures,
     plan_figures,
     samples_figures,
@@ -29,6 +30,7 @@ def terminal_table(summary: dict[str, Any]) -> str:
         f"Teacher calls: {calls['made']} made; {calls['on_an_empty_store']} on an "
         f"empty store; Generate-then-Select {calls['generate_then_select']}."
         + (f" Cost of those made: {calls['cost']:.4g}." if calls["cost"] else ""),
+        *map(_prose, focus_figures.focus_sentences(summary["focus"]) if "focus" in summary else []),
         *_samples(summary.get("samples")),
         _table(figures.router_columns(summary["router"]), figures.router_rows(summary["router"])),
         _prose(figures.in_words(figures.MEANING["router"])),

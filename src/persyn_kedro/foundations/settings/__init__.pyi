@@ -26,7 +26,12 @@ from .read import (
     read_settings as read_settings,
 )
 from .references import models_named as models_named, own_code_named as own_code_named
-from .route import RouteSettings as RouteSettings
+from .rounds import RoundsSettings as RoundsSettings, check_rounds as check_rounds
+from .route import (
+    FocusSettings as FocusSettings,
+    RouteSettings as RouteSettings,
+    leaves_out as leaves_out,
+)
 from .routers import (
     TrainRouterSettings as TrainRouterSettings,
     settings_of_kind as settings_of_kind,

@@ -17,6 +17,7 @@ from persyn_kedro.foundations.settings.generate import draws_several
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.references import models_named
+from persyn_kedro.foundations.settings.route import leaves_out
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,6 +42,8 @@ class Step:
         if_several: arguments, and fields of them (``label.quality``), that are read only where
             the settings ask a teacher for several answers to a prompt. Otherwise they are in no
             record, so that what was made before there could be several stays valid.
+        if_left_out: likewise, arguments that are read only where the settings may leave train
+            prompts out (``route.leaves_out``).
     """
 
     version: int = 1
@@ -53,18 +56,19 @@ class Step:
     texts: tuple[str, ...] = ()
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     if_several: tuple[str, ...] = ()
+    if_left_out: tuple[str, ...] = ()
 
     def unread(self, settings: Mapping[str, Any]) -> set[str]:
         """Return the arguments that are not read at all with these settings, by argument."""
-        return set() if draws_several(settings.values()) else set(self.if_several)
+        several = () if draws_several(settings.values()) else self.if_several
+        return {*several, *(() if leaves_out(settings.values()) else self.if_left_out)}
 
     def reads_with(self, settings: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
         """Return ``reads`` as these settings make it."""
-        if not draws_several(settings.values()):
-            return {**self.reads, **dict.fromkeys(self.unread(settings), ())}
-        pairs = [name.split(".") for name in self.if_several if "." in name]
+        unread = self.unread(settings)
+        pairs = [n.split(".") for n in self.if_several if "." in n and n not in unread]
         more = {a: (*self.reads[a], f) for a, f in pairs}
-        return {**self.reads, **more}
+        return {**self.reads, **more, **dict.fromkeys(unread, ())}
 
     @property
     def whole_version(self) -> int:
@@ -84,6 +88,7 @@ def step(
     check: Callable[..., None] | None = None,
     texts: tuple[str, ...] = (),
     if_several: tuple[str, ...] = (),
+    if_left_out: tuple[str, ...] = (),
     **reads: tuple[str, ...],
 ) -> Callable[[F], F]:
     """Mark a node's function with its ``Step``."""
@@ -100,6 +105,7 @@ def step(
             texts,
             reads,
             if_several,
+            if_left_out,
         )
         function.step = found  # type: ignore[attr-defined]
         return function
@@ -174,5 +180,5 @@ def _set_among(value: BaseModel, fields: Iterable[str]) -> dict[str, Any]:
     return {
         name: inner
         for name, inner in found.items()
-        if IF_SET not in kinds[name].metadata or inner != kinds[name].default
+        if IF_SET not in kinds[name].metadata or lasting(inner) != lasting(kinds[name].default)
     }

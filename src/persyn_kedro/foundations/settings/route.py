@@ -1,13 +1,73 @@
-"""Typed settings of the route step."""
+"""Typed settings of the route step: how prompts are scored, and which are worth an answer."""
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
-from persyn_kedro.foundations.settings.base import NO_EFFECT, Group
+from persyn_kedro.foundations.settings.base import IF_SET, NO_EFFECT, Group
+from persyn_kedro.foundations.settings.rounds import RoundsSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
+from persyn_kedro.foundations.settings.teachers import MAX_SAMPLES
+
+
+class FocusSettings(Group):
+    """Which train prompts are worth a teacher's answer, by the student's own pass rate p.
+
+    The student answers those that have a reference, ``samples`` times each (METHOD.md, section 3).
+    """
+
+    keep: Literal["all", "failed", "frontier"] = Field(
+        "all",
+        description="all; failed: those with p below solved; frontier: a prompt with the "
+        "probability 4 p (1 - p). Prompts without a reference stay",
+    )
+    solved: float = Field(
+        1.0, gt=0, le=1, description="failed only: the pass rate from which a prompt is left out"
+    )
+    samples: int = Field(
+        4,
+        ge=1,
+        le=MAX_SAMPLES,
+        description="answers of the student to each prompt; one at temperature 0",
+    )
+    sampling: SamplingSettings = SamplingSettings(temperature=1.0)
+
+    @field_validator("sampling")
+    @classmethod
+    def _all_set(cls, sampling: SamplingSettings) -> SamplingSettings:
+        if sampling.unset:
+            raise ValueError(f"{sampling.unset[0]} must not be null: the student is local")
+        return sampling
+
+    @model_validator(mode="after")
+    def _rates_between(self) -> "FocusSettings":
+        if self.keep == "frontier" and self.draws == 1:
+            raise ValueError(
+                "keep: frontier needs pass rates between 0 and 1: set samples to 2 or more and "
+                "sampling.temperature above 0"
+            )
+        return self
+
+    @property
+    def draws(self) -> int:
+        """How often the student is asked: once if it would give the same answer again."""
+        return self.samples if self.sampling.temperature else 1
 
 
 class RouteSettings(Group):
-    """How the router scores prompts."""
+    """How the router scores prompts, and which of them the teachers answer."""
 
     batch_size: Annotated[int, NO_EFFECT] = Field(16, ge=1, description="prompts per forward pass")
+    focus: Annotated[FocusSettings, IF_SET] = FocusSettings()
+
+
+def leaves_out(settings: Iterable[Any]) -> bool:
+    """Return whether these groups of settings may leave train prompts without an answer."""
+    return any(
+        isinstance(group, RouteSettings)
+        and group.focus.keep != "all"
+        or isinstance(group, RoundsSettings)
+        and group.count > 1
+        for group in settings
+    )

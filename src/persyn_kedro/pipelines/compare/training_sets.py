@@ -20,7 +20,7 @@ from persyn_kedro.domain.comparison import (
     strategy_tokens,
 )
 from persyn_kedro.domain.learnability import signal_of
-from persyn_kedro.domain.prompts import ANSWERED, find_texts, select_ids
+from persyn_kedro.domain.prompts import ANSWERED, find_texts, prompts_left_out, select_ids, without
 from persyn_kedro.domain.quality import reward_model_scores
 from persyn_kedro.domain.rewards import best_samples, compute_rewards, unsolved_prompts
 from persyn_kedro.domain.routers import check_assignments, router_class
@@ -44,12 +44,15 @@ from persyn_kedro.foundations.settings import (
     LabelSettings,
     Models,
     Needs,
+    RoundsSettings,
+    RouteSettings,
     SftSettings,
     StudentSettings,
     Teachers,
     TrainRouterSettings,
     check_samples,
     draws_several,
+    leaves_out,
     step,
     thinks_of,
 )
@@ -100,6 +103,9 @@ def route_at_other_alphas(
     label=("alpha",),
     train_router=("kind",),
     settings=("strategies", "alphas", "mix_strong_share", "car_beta"),
+    if_left_out=("focus", "route", "rounds"),
+    route=("focus",),
+    rounds=("count",),
 )
 def allocate_prompts(
     prompts: pads.Dataset,
@@ -108,11 +114,14 @@ def allocate_prompts(
     assignments: pads.Dataset,
     alpha_scores: pads.Dataset,
     router_scores: pads.Dataset,
+    focus: pads.Dataset,
     models: Models,
     teachers: Teachers,
     student: StudentSettings,
     label: LabelSettings,
     train_router: TrainRouterSettings,
+    route: RouteSettings,
+    rounds: RoundsSettings,
     settings: CompareSettings,
     seed: int,
 ) -> tuple[pa.Table, dict[str, Any]]:
@@ -123,8 +132,11 @@ def allocate_prompts(
         for row in router_scores.to_table().to_pylist()
         if row["kind"] == train_router.kind and row["size"] == 1.0
     ]
+    ids = select_ids(prompts, ANSWERED, TRAINED_ON)["prompt_id"]
+    if leaves_out((route, rounds)):
+        ids = ids.take(pa.array(without(ids, prompts_left_out(focus))))
     return allocate(
-        select_ids(prompts, ANSWERED, TRAINED_ON)["prompt_id"].to_pylist(),
+        ids.to_pylist(),
         Pool(
             list(teachers.root),
             {name: models.root[t.model].family for name, t in teachers.root.items()},

@@ -4,12 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.intervals import wilson
 from persyn_kedro.domain.learnability import score_responses, token_statistics
 from persyn_kedro.domain.planning import GENERATE, LABEL, against_actual
-from persyn_kedro.domain.prompts import TEST, find_rows, find_texts, select_rows
+from persyn_kedro.domain.prompts import (
+    TEST,
+    find_rows,
+    find_texts,
+    focus_counts,
+    prompts_left_out,
+    select_rows,
+)
 from persyn_kedro.domain.quality import check_quality, reward_model_scores
 from persyn_kedro.domain.reporting import (
     build_summary,
@@ -43,8 +51,11 @@ from persyn_kedro.foundations.settings import (
     Models,
     Needs,
     QualitySettings,
+    RoundsSettings,
+    RouteSettings,
     StudentSettings,
     Teachers,
+    leaves_out,
     step,
     thinks_of,
 )
@@ -200,7 +211,10 @@ def draw_run_plots(
     versions_of=(build_summary, report_page, loss_curve),
     prints={terminal_table: ("report_summary",)},
     if_several=("generate", "label.samples"),
+    if_left_out=("focus", "route", "rounds"),
     label=("learnability",),
+    route=("focus",),
+    rounds=("count",),
 )
 def summarise(
     assignments: pads.Dataset,
@@ -214,13 +228,18 @@ def summarise(
     evaluation_metrics: dict[str, Any],
     choice_samples: dict[str, Any],
     estimate: pads.Dataset,
+    focus: pads.Dataset,
     models: Models,
     teachers: Teachers,
     student: StudentSettings,
     label: LabelSettings,
     generate: GenerateSettings,
+    route: RouteSettings,
+    rounds: RoundsSettings,
 ) -> tuple[dict[str, Any], str]:
     """Return the report's content, and the report as a page."""
+    some_left_out = leaves_out((route, rounds))
+    left_out = {"left_out": prompts_left_out(focus)} if some_left_out else {}
     summary = build_summary(
         assignments.to_table(),
         rewards.to_table(),
@@ -234,7 +253,12 @@ def summarise(
         teachers,
         generate,
         [*pool_notes(models, teachers, student), *label_notes(label)],
+        **left_out,
     )
+    if some_left_out:
+        mean = pc.mean(routed_responses.to_table()["completion_tokens"]).as_py() or 0.0
+        calls = generate.at_once
+        summary["focus"] = focus_counts(focus.to_table(), calls, calls * mean)
     made = {LABEL: calibration_calls.to_table(), GENERATE: routed_calls.to_table()}
     summary |= several_answers(rewards.to_table(), teachers, label, generate)
     summary["estimate"] = against_actual(estimate.to_table(), made)

@@ -16,6 +16,8 @@ from persyn_kedro.foundations.settings import (
     GenerateSettings,
     LabelSettings,
     Models,
+    RoundsSettings,
+    RouteSettings,
     SftSettings,
     StudentSettings,
     Teachers,
@@ -32,10 +34,12 @@ def _text(plan: pads.Dataset, summary: dict[str, Any]) -> str:
     prints={_text: ("plan", "plan_summary")},
     teachers=("price", "prompt_price", "cached_prompt_price"),
     label=("alpha", "quality"),
+    route=("focus",),
 )
 def plan_run(
     prompts: pads.Dataset,
     routed_before: pads.Dataset | None,
+    focused_before: pads.Dataset | None,
     models: Models,
     teachers: Teachers,
     student: StudentSettings,
@@ -44,6 +48,8 @@ def plan_run(
     sft: SftSettings,
     evaluate: EvaluateSettings,
     label: LabelSettings,
+    route: RouteSettings,
+    rounds: RoundsSettings,
     response_store: ResponseStore,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return the PLAN and its totals, given what is in the store now.
@@ -53,5 +59,5 @@ def plan_run(
     """
     rows = select_rows(prompts, CALIBRATION, columns=["part", "reference"])
     check_can_be_labelled(rows, label)  # as the run would
-    work = Work(models, teachers, student, engine, generate, sft, evaluate)
-    return make_plan(read_prompts(prompts), routed_before, work, response_store)
+    work = Work(models, teachers, student, engine, generate, sft, evaluate, route, rounds)
+    return make_plan(read_prompts(prompts), routed_before, work, response_store, focused_before)

@@ -15,6 +15,7 @@ def create_pipeline() -> Pipeline:
                 [
                     "prompts",
                     "routed_before",
+                    "focused_before",
                     "params:models",
                     "params:teachers",
                     "params:student",
@@ -23,6 +24,8 @@ def create_pipeline() -> Pipeline:
                     "params:sft",
                     "params:evaluate",
                     "params:label",
+                    "params:route",
+                    "params:rounds",
                     "response_store",
                 ],
                 ["plan", "plan_summary"],

@@ -1,4 +1,4 @@
-"""source_prompts, router -> assignments."""
+"""source_prompts, router -> assignments; prompts -> focus."""
 
 from kedro.pipeline import Pipeline
 
@@ -23,7 +23,25 @@ def create_pipeline() -> Pipeline:
                 name="route_prompts",
                 does="Scores all teachers for every prompt in one pass, and sends the prompt to "
                 "the best one.",
-            )
+            ),
+            node(
+                nodes.focus_prompts,
+                [
+                    "prompts",
+                    "params:models",
+                    "params:student",
+                    "params:engine",
+                    "params:route",
+                    "params:rounds",
+                    "params:seed",
+                    "response_store",
+                    "quality_store",
+                ],
+                "focus",
+                name="focus_prompts",
+                does="Finds the train prompts that are worth a teacher's answer, by how often the "
+                "student itself is right; all of them by default.",
+            ),
         ],
         namespace="route",
         prefix_datasets_with_namespace=False,
