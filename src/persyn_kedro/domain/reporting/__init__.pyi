@@ -7,6 +7,7 @@ from .page import (
     benchmark_page as benchmark_page,
     comparison_page as comparison_page,
     report_page as report_page,
+    rounds_page as rounds_page,
 )
 from .router_plots import calibration_plot as calibration_plot, learning_curve as learning_curve
 from .run_plots import (
@@ -28,6 +29,7 @@ from .terminal import (
     export_text as export_text,
     plan_text as plan_text,
     pool_change_text as pool_change_text,
+    rounds_text as rounds_text,
     routers_text as routers_text,
     terminal_table as terminal_table,
 )

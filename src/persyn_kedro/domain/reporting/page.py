@@ -11,6 +11,7 @@ from persyn_kedro.domain.reporting import (
     focus_figures,
     formatting as figures,
     plan_figures,
+    rounds_figures,
     router_plots,
     run_plots,
     samples_figures,
@@ -66,6 +67,11 @@ def comparison_page(comparison: Mapping[str, Any], routers: Mapping[str, Any]) -
 def benchmark_page(comparison: dict[str, Any]) -> str:
     """Return the HTML of the benchmarks."""
     return _page("benchmark.html.j2", comparison=comparison, figures=benchmark_figures)
+
+
+def rounds_page(summary: Mapping[str, Any]) -> str:
+    """Return the HTML of a round, and of the student after each one until then."""
+    return _page("rounds.html.j2", summary=summary, figures=rounds_figures)
 
 
 def _page(template: str, **values: Any) -> str:

@@ -11,6 +11,7 @@ from persyn_kedro.domain.reporting import (
     focus_figures,
     formatting as figures,
     plan_figures,
+    rounds_figures,
     samples_figures,
 )
 from persyn_kedro.domain.routers.explanation import Explanation
@@ -133,6 +134,18 @@ def benchmarks_text(comparison: dict[str, Any]) -> str:
     )
     notes = [_prose(f"Note: {note}") for note in comparison["notes"]]
     return "\n\n".join(["", table, _prose(benchmark_figures.benchmark_meaning(comparison)), *notes])
+
+
+def rounds_text(summary: dict[str, Any]) -> str:
+    """Return what a round changed, as plain text."""
+    rows = rounds_figures.teacher_rows(summary)
+    parts = [
+        f"Round {len(summary['rounds'])}",
+        _table(rounds_figures.TEACHER_COLUMNS, rows),
+        _prose(figures.in_words(rounds_figures.MEANING)),
+        *map(_prose, rounds_figures.sentences(summary)),
+    ]
+    return "\n\n".join(["", *parts])
 
 
 def export_text(facts: dict[str, Any]) -> str:

@@ -71,18 +71,18 @@ def focus_prompts(
     seed: int,
     response_store: ResponseStore,
     quality_store: QualityStore,
-    number: int = 1,
     before: pads.Dataset | None = None,
     directory: Path | None = None,
+    number: int = 1,
 ) -> pa.Table:
     """Return why train prompts get a teacher's answer or not (``schemas.FOCUS``).
 
     It is empty if all of them do. The student answers only if its pass rate decides.
 
     Args:
-        number: of the round.
         before: ``schemas.FOCUS`` of the round before.
         directory: of the student as the round before left it.
+        number: of the round.
     """
     if not leaves_out((settings, rounds)):
         return FOCUS.empty_table()
