@@ -4,12 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from persyn_kedro.domain.reporting.focus_figures import focus_sentences
-from persyn_kedro.domain.reporting.formatting import (
-    number,
-    percent,
-    regret_sentences,
-    with_interval,
-)
+from persyn_kedro.domain.reporting.formatting import number, percent, with_interval
 
 ROUND_COLUMNS = ["round", "test accuracy"]
 TEACHER_COLUMNS = [
@@ -50,6 +45,21 @@ def move_rows(moved: Mapping[str, Any]) -> list[list[str]]:
     return [[m["from"], m["to"], str(m["prompts"])] for m in moved["moves"]]
 
 
+def _regret(router: Mapping[str, Any]) -> list[str]:
+    sides = [router["before"], router["now"]]
+    if not all(side["n"] for side in sides):
+        return []
+    first, second = (
+        f"{number(side['router'])} ({number(side['constant'])} when always choosing the best "
+        "teacher)"
+        for side in sides
+    )
+    return [
+        f"On {sides[1]['n']} held-out prompts the router's regret was {first} and is now {second}, "
+        "by the rewards of the time."
+    ]
+
+
 def sentences(summary: Mapping[str, Any]) -> list[str]:
     """Return the essentials: the student, the choices that moved, the router, the prompts."""
     accuracy, best, routed = summary["accuracy"], summary["best"], summary["routed"]
@@ -57,7 +67,7 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
         f"Of {best['n']} calibration prompts, {best['n'] - best['same']} have another best teacher "
         f"than in the round before; the router sends {routed['n'] - routed['same']} of "
         f"{routed['n']} calibration and train prompts to another teacher.",
-        *regret_sentences(summary["router"]),
+        *_regret(summary["router"]),
         f"Prompts of this round: {summary['focus']['kept']}. "
         + " ".join(focus_sentences(summary["focus"])[:1]),
     ]

@@ -11,6 +11,14 @@ from persyn_kedro.foundations.settings.sampling import SamplingSettings
 from persyn_kedro.foundations.settings.teachers import MAX_SAMPLES
 
 
+class StudentSampling(SamplingSettings):
+    """How the student samples the answers that its pass rate is counted over."""
+
+    temperature: float | None = Field(
+        1.0, ge=0, le=100, description="0 is greedy, and one answer is enough"
+    )
+
+
 class FocusSettings(Group):
     """Which train prompts are worth a teacher's answer, by the student's own pass rate p.
 
@@ -31,11 +39,11 @@ class FocusSettings(Group):
         le=MAX_SAMPLES,
         description="answers of the student to each prompt; one at temperature 0",
     )
-    sampling: SamplingSettings = SamplingSettings(temperature=1.0)
+    sampling: StudentSampling = StudentSampling()
 
     @field_validator("sampling")
     @classmethod
-    def _all_set(cls, sampling: SamplingSettings) -> SamplingSettings:
+    def _all_set(cls, sampling: StudentSampling) -> StudentSampling:
         if sampling.unset:
             raise ValueError(f"{sampling.unset[0]} must not be null: the student is local")
         return sampling

@@ -5,9 +5,11 @@ from typing import Any
 
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.intervals import wilson
 from persyn_kedro.domain.prompts import focus_counts
 from persyn_kedro.domain.reporting import rounds_page, rounds_text
-from persyn_kedro.domain.routers import Round, round_change
+from persyn_kedro.domain.rewards import compute_rewards
+from persyn_kedro.domain.routers import Round, round_change, router_metrics
 from persyn_kedro.domain.student import accuracy_summary
 from persyn_kedro.foundations.settings import (
     EvaluateSettings,
@@ -21,7 +23,14 @@ _QUALITY = ["prompt_id", "quality"]
 
 
 @step(
-    versions_of=(round_change, accuracy_summary, rounds_page),
+    versions_of=(
+        round_change,
+        router_metrics,
+        compute_rewards,
+        accuracy_summary,
+        wilson,
+        rounds_page,
+    ),
     prints={rounds_text: ("round_summary",)},
     check=check_rounds,
     settings=("confidence",),

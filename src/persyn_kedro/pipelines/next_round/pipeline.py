@@ -4,6 +4,7 @@ A round consists of the main pipeline's own nodes, for the student as the round 
 they make has the round's number: round_2.rewards are the rewards made anew.
 """
 
+import warnings
 from functools import partial, update_wrapper
 
 from kedro.pipeline import Pipeline
@@ -28,7 +29,10 @@ _MORE = {
 
 def create_pipeline(count: int = 2) -> Pipeline:
     """Return the rounds from the second to number ``count``."""
-    return sum((_round(number) for number in range(2, max(2, count) + 1)), Pipeline([]))
+    with warnings.catch_warnings():  # Kedro warns of a round that reads what another has made
+        warnings.filterwarnings("ignore", "One or more dataset names contain", UserWarning)
+        rounds = (_round(number) for number in range(2, max(2, count) + 1))
+        return sum(rounds, Pipeline([]))
 
 
 def _round(number: int) -> Pipeline:
