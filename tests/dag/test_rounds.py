@@ -80,6 +80,13 @@ def test_what_was_left_out_is_explained(run: Run) -> None:
     assert "It gets no answer yet: a later round uses it." in found["notes"]
 
 
+def test_a_row_of_the_second_round_is_traced_to_its_own_router(run: Run) -> None:
+    row = table(run, "round_2.sft_dataset")[0]
+    found = json.loads(run("trace", row["prompt_id"], "--env=smoke", "--round=2").stdout)
+    assert found["router"]["choice"] == row["teacher"] and found["focus"] == "It gets an answer."
+    assert {"round_2.router", "student", "focus", "prompts"} <= found["versions"].keys()
+
+
 def test_the_student_is_asked_once_and_what_it_is_asked_is_planned(run: Run) -> None:
     focus = f"{ROUNDS},route.focus.keep=frontier,route.focus.samples=2"
     done = run("run", "--env=smoke", "--pipelines=route", focus)
