@@ -2,17 +2,15 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
 
 from persyn_kedro.domain.planning.lengths import Lengths, lengths_of
-from persyn_kedro.domain.prompts.left_out import FOCUS_KEY, KEPT
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import Recipe, make_recipes
 from persyn_kedro.domain.teachers.requests import answered_prompts
@@ -101,24 +99,6 @@ class Known:
             "most_cost": price(at_most * lengths.prompt, most),
             "basis": lengths.basis,
         }
-
-
-def focused(
-    prompts: Prompts, focus: pads.Dataset | None, wanted: str
-) -> tuple[Prompts, pa.Table | None]:
-    """Return the prompts without those that get no answer, and the rows of ``schemas.FOCUS``.
-
-    These are None, and the prompts all of them, if ``focus`` was not made by the settings with the
-    identity ``wanted``, or lacks a train prompt.
-    """
-    if focus is None or (focus.schema.metadata or {}).get(FOCUS_KEY) != wanted.encode():
-        return prompts, None
-    table = focus.to_table()
-    table = table.filter(pc.is_in(table["prompt_id"], value_set=prompts.train))
-    if len(table) < len(prompts.train):
-        return prompts, None
-    kept = table["prompt_id"].filter(pc.equal(table["why"], KEPT))
-    return replace(prompts, train=kept.combine_chunks()), table
 
 
 def models_at_hand(models: Models, names: Sequence[str]) -> tuple[dict[str, ResolvedModel], list]:

@@ -12,6 +12,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.planning import calls as planned
 from persyn_kedro.domain.planning.calls import Known
 from persyn_kedro.domain.planning.disk import disk_needed
+from persyn_kedro.domain.planning.focused import focused_prompts
 from persyn_kedro.domain.planning.lengths import SAMPLE, lengths_of
 from persyn_kedro.domain.prompts.left_out import focus_counts, focus_identity
 from persyn_kedro.domain.prompts.select import (
@@ -139,7 +140,7 @@ def make_plan(
     pool = planned.known_teachers(work.teachers, models, store, work.engine, prompts.sample)
     samples, student = work.generate.at_once, models[work.student.model]
     wanted = focus_identity(work.route.focus, work.rounds, student.weights_id)
-    prompts, focused = planned.focused(prompts, focus, wanted)
+    prompts, focused = focused_prompts(prompts, focus, wanted)
     routed = routed_prompts(assignments, prompts, pool) if assignments is not None else None
     rows = planned.plan_calls(pool, prompts, routed, samples, work.generate.draws)
     exam = _exam(student, prompts, work, store)

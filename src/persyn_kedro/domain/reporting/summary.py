@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.prompts.left_out import without
+from persyn_kedro.domain.prompts.left_out import focus_counts, prompts_left_out, without
 from persyn_kedro.domain.prompts.select import ANSWERED, CALIBRATION, select_ids
 from persyn_kedro.domain.rewards.noise import sampling_noise, spread_within
 from persyn_kedro.foundations.settings.generate import GenerateSettings, draws_several
@@ -17,7 +17,6 @@ from persyn_kedro.foundations.settings.teachers import Teachers
 VERSION = 4  # raise it when the same inputs give another result
 
 SOURCES = 20  # at most that the report counts
-NO_IDS = pa.array([], pa.string())
 MANY = 0.25  # share of invalid responses that deserves a note
 
 
@@ -34,16 +33,17 @@ def build_summary(
     teachers: Teachers,
     generate: GenerateSettings,
     notes: list[str],
-    left_out: pa.Array = NO_IDS,
+    focus: pads.Dataset | None = None,
 ) -> dict[str, Any]:
     """Return teachers, calls, router, student and notes, from a run's tables.
 
     Args:
-        left_out: the ids of the train prompts that get no answer.
+        focus: ``schemas.FOCUS``, if it leaves out prompts; ``focus`` then counts them.
     """
     names = list(teachers.root)
     answered = select_ids(prompts, ANSWERED)["prompt_id"]
-    answered = answered.take(pa.array(without(answered, left_out)))
+    if focus is not None:
+        answered = answered.take(pa.array(without(answered, prompts_left_out(focus))))
     counts = {
         name: prompts.count_rows(filter=pads.field("split") == name)
         for name in ("calibration", "train", "test")
@@ -51,6 +51,7 @@ def build_summary(
     return {
         "prompts": counts,
         **_sources(prompts),
+        **_focus(focus, routed_responses, generate.at_once),
         "sft_examples": Counter(sft_dataset["part"].to_pylist()),
         "teachers": _teachers(
             assignments,
@@ -99,6 +100,14 @@ def several_answers(
             "noise": sampling_noise(rewards) if means else None,
         }
     }
+
+
+def _focus(focus: pads.Dataset | None, responses: pa.Table, calls: int) -> dict[str, Any]:
+    """Return what was left out, and what that saved if answers have the mean length."""
+    if focus is None:
+        return {}
+    tokens = pc.mean(responses["completion_tokens"]).as_py() or 0.0
+    return {"focus": focus_counts(focus.to_table(), calls, calls * tokens)}
 
 
 def _sources(prompts: pads.Dataset) -> dict[str, dict[str, int]]:

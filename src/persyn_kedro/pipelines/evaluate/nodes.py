@@ -4,20 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.intervals import wilson
 from persyn_kedro.domain.learnability import score_responses, token_statistics
 from persyn_kedro.domain.planning import GENERATE, LABEL, against_actual
-from persyn_kedro.domain.prompts import (
-    TEST,
-    find_rows,
-    find_texts,
-    focus_counts,
-    prompts_left_out,
-    select_rows,
-)
+from persyn_kedro.domain.prompts import TEST, find_rows, find_texts, select_rows
 from persyn_kedro.domain.quality import check_quality, reward_model_scores
 from persyn_kedro.domain.reporting import (
     build_summary,
@@ -238,8 +230,6 @@ def summarise(
     rounds: RoundsSettings,
 ) -> tuple[dict[str, Any], str]:
     """Return the report's content, and the report as a page."""
-    some_left_out = leaves_out((route, rounds))
-    left_out = {"left_out": prompts_left_out(focus)} if some_left_out else {}
     summary = build_summary(
         assignments.to_table(),
         rewards.to_table(),
@@ -253,12 +243,8 @@ def summarise(
         teachers,
         generate,
         [*pool_notes(models, teachers, student), *label_notes(label)],
-        **left_out,
+        focus if leaves_out((route, rounds)) else None,
     )
-    if some_left_out:
-        mean = pc.mean(routed_responses.to_table()["completion_tokens"]).as_py() or 0.0
-        calls = generate.at_once
-        summary["focus"] = focus_counts(focus.to_table(), calls, calls * mean)
     made = {LABEL: calibration_calls.to_table(), GENERATE: routed_calls.to_table()}
     summary |= several_answers(rewards.to_table(), teachers, label, generate)
     summary["estimate"] = against_actual(estimate.to_table(), made)
