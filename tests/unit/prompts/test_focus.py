@@ -37,8 +37,9 @@ def prompts(count: int = 200, calibration: int = 20) -> pads.Dataset:
 
 
 def rated(rates: dict[str, float | None], **focus: Any) -> dict[str, str]:
-    """Return why each of these prompts is kept or not."""
-    schedule = pa.table({"prompt_id": list(rates), "why": ["kept"] * len(rates)})
+    """Return why each of these prompts is kept or not, beside one without a reference."""
+    ids = [*rates, "bare"]
+    schedule = pa.table({"prompt_id": ids, "why": ["kept"] * len(ids)})
     known = {p: rate for p, rate in rates.items() if rate is not None}
     table = pa.table(
         {
@@ -49,7 +50,9 @@ def rated(rates: dict[str, float | None], **focus: Any) -> dict[str, str]:
     table = table.append_column("pass_rate", pa.array([*known.values()], pa.float64()))
     found = focus_table(schedule, table, FocusSettings(**focus), SEED)
     assert found.schema.names == schemas.FOCUS.names
-    return dict(zip(found["prompt_id"].to_pylist(), found["why"].to_pylist(), strict=True))
+    why = dict(zip(found["prompt_id"].to_pylist(), found["why"].to_pylist(), strict=True))
+    assert why.pop("bare") == "kept"
+    return why
 
 
 def test_what_the_student_solves_is_left_out_and_unknown_pass_rates_stay() -> None:
@@ -66,6 +69,13 @@ def test_the_frontier_keeps_a_prompt_with_the_probability_4_p_1_minus_p() -> Non
         assert {i for i in IDS if why[i] == "kept"} == expected
         assert abs(len(expected) / len(IDS) - share) < 0.1
         assert set(why.values()) <= {"kept", "off_frontier"}
+
+
+def test_a_round_whose_prompts_are_all_left_out_is_refused() -> None:
+    schedule = pa.table({"prompt_id": ["a", "b"], "why": ["kept", "kept"]})
+    rates = pa.table({"prompt_id": ["a", "b"], "answers": [2, 2], "pass_rate": [0.0, 1.0]})
+    with pytest.raises(PersynError, match="keep: frontier leaves no prompt .* pass rate is 0.500"):
+        focus_table(schedule, rates, FocusSettings(keep="frontier"), SEED)
 
 
 @given(st.dictionaries(st.sampled_from(IDS), st.none() | st.floats(0, 1), min_size=1))

@@ -75,6 +75,9 @@ def focus_table(
     Args:
         schedule: as returned by ``round_schedule``.
         rates: columns ``prompt_id``, ``answers`` and ``pass_rate``; None: nobody was asked.
+
+    Raises:
+        PersynError: no prompt is left.
     """
     ids, why = schedule["prompt_id"], schedule["why"].to_numpy().copy()
     if rates is None:
@@ -88,5 +91,10 @@ def focus_table(
     else:
         draws = [unit_draw(seed, "frontier", ids[place].as_py()) for place in known.tolist()]
         why[known[np.array(draws) >= 4 * p[known] * (1 - p[known])]] = OFF_FRONTIER
+    if not (why == KEPT).any():
+        raise PersynError(
+            f"route.focus.keep: {focus.keep} leaves no prompt of this round to answer: the "
+            f"student's mean pass rate is {np.nanmean(p):.3f}. Set it to all, or add prompts."
+        )
     columns = [ids, pa.array(why, pa.string()), rates["answers"], rates["pass_rate"]]
     return pa.table(columns, schema=FOCUS)

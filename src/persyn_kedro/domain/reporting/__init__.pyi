@@ -1,6 +1,7 @@
 """Pages, plots and the terminal: what a run found, for readers."""
 
 from .choice_samples import compare_choices as compare_choices, with_answers as with_answers
+from .focus_figures import focus_sentences as focus_sentences
 from .interactive import plotly_figure as plotly_figure
 from .notes import label_notes as label_notes, pool_notes as pool_notes
 from .page import (
