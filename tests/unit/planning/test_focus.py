@@ -45,6 +45,7 @@ def test_prompts_left_out_are_not_planned_and_the_saving_is_said(tmp_path: Path)
     plan, summary = make_plan(prompts(), None, now, store, table(now))
     assert calls(plan, "generate") == 3 and calls(plan, "label") == 2 * 2
     assert summary["prompts"]["train"] == 3
+    assert calls(plan, "focus") == 4 * 3  # the student's answers, which this store lacks
     # no answer is known, so it may be as long as max_new_tokens: 100 or 200
     assert (summary["focus"]["saved_calls"], summary["focus"]["saved_tokens"]) == (1, 150)
     text = " ".join(plan_text(plan.to_pylist(), summary).split())

@@ -25,4 +25,5 @@ def focused_prompts(
     if len(table) < len(prompts.train):
         return prompts, None
     kept = table["prompt_id"].filter(pc.equal(table["why"], KEPT))
-    return replace(prompts, train=kept.combine_chunks()), table
+    asked = table["prompt_id"].filter(pc.is_valid(table["answers"])).combine_chunks()
+    return replace(prompts, train=kept.combine_chunks(), checkable=asked), table
