@@ -36,8 +36,8 @@ def round_schedule(
         before: ``schemas.FOCUS`` of the round before it, if any.
 
     Returns:
-        ``prompt_id``, ``why`` (kept, later_round or earlier_round), and ``checkable``: whether it
-        is a train prompt of this round with a reference.
+        A table of ``prompt_id``, ``why`` (kept, later_round or earlier_round), and ``checkable``,
+        which says whether it is a train prompt of this round with a reference.
 
     Raises:
         PersynError: a later round has no prompts.

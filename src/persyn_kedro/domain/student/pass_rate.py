@@ -24,8 +24,8 @@ def pass_rates(
         check: outcomes -> ``schemas.QUALITY``, by the prompts' references.
 
     Returns:
-        ``prompt_id``; ``answers`` (int32), those of known quality; ``pass_rate``, null without any.
-        It notes how many answers failed and would be asked for again (``unsettled_rows``).
+        A table of ``prompt_id``, ``answers`` (int32), those of known quality, and ``pass_rate``,
+        null without any. It notes how many failed and are asked for again (``unsettled_rows``).
     """
     outcomes, _ = ask({STUDENT: prompts.several(samples)})
     known = (
