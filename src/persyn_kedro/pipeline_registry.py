@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 
+from kedro.framework.project import pipelines
 from kedro.pipeline import Pipeline
 
 from persyn_kedro.pipelines.lazy import LazyPipeline
@@ -19,6 +20,22 @@ def _step(name: str) -> Callable[[], Pipeline]:
     return create
 
 
+_rounds = 2
+
+
+def use_rounds(count: int) -> None:
+    """Have ``next_round`` consist of the rounds up to number ``count``, as the settings say."""
+    global _rounds
+    if max(2, count) != _rounds:
+        _rounds = max(2, count)
+        pipelines.configure(__name__)  # Kedro may have built it for another count
+
+
+@cache
+def _later_rounds(count: int) -> Pipeline:
+    return import_module("persyn_kedro.pipelines.next_round").create_pipeline(count)
+
+
 STEPS: dict[str, Callable[[], Pipeline]] = {
     name: _step(name)
     for name in ("prepare", "label", "train_router", "route", "generate", "sft", "evaluate")
@@ -32,6 +49,7 @@ EVIDENCE: dict[str, Callable[[], Pipeline]] = {
     "fit_signal": _step("fit_signal"),
     "compare_signals": _step("compare_signals"),
     "frontier": _step("frontier"),
+    "next_round": lambda: _later_rounds(_rounds),
     "benchmark": _step("benchmark"),
     "plan": lambda: STEPS["prepare"]() + MAKERS["plan"](),
     "train_reward_model": _step("train_reward_model"),
@@ -50,8 +68,8 @@ MAKERS: dict[str, Callable[[], Pipeline]] = {
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Return each step by its folder's name, and ``__default__``: the steps run by default."""
-    pipelines: dict[str, Pipeline] = {
+    steps: dict[str, Pipeline] = {
         name: LazyPipeline(create) for name, create in {**STEPS, **EVIDENCE}.items()
     }
     whole = LazyPipeline(lambda: sum((create() for create in STEPS.values()), Pipeline([])))
-    return {**pipelines, "__default__": whole}
+    return {**steps, "__default__": whole}

@@ -168,6 +168,7 @@ FACTS: dict[str, Any] = {
         ("router", "constant", "random"), FIGURES
     )},
     "calls": {"on_an_empty_store": 4, "generate_then_select": 6},
+    "left_out": ["Prompts without an answer: 7 the student solves."],
     "notes": ["A note."],
     "licence": "apache-2.0",
     "unknown": [],
@@ -191,6 +192,7 @@ def test_the_data_sets_card_reads_as_the_hub_reads_it() -> None:
     assert "````text\nSay ```a``` | b\n````" in card.text
     assert "one per teacher of the pool in this order: t, u" in card.text
     assert "| router | 50.0 % | 0.100 |" in card.text and "A note." in card.text
+    assert "Prompts without an answer: 7 the student solves." in card.text
 
 
 def test_the_students_card_has_its_scores_with_intervals() -> None:

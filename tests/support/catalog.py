@@ -11,10 +11,14 @@ from kedro.io.core import Version
 
 
 def entries() -> dict[str, dict[str, Any]]:
-    """Return the base catalog's entries; names with a leading underscore are Kedro's to drop."""
+    """Return the base catalog's entries, those of rounds as the second round's.
+
+    Names with a leading underscore are Kedro's to drop.
+    """
     conf = Path(__file__).parents[2] / "conf" / "base" / "catalog.yml"
     catalog = yaml.safe_load(conf.read_text())
-    return {name: entry for name, entry in catalog.items() if not name.startswith("_")}
+    kept = {name: entry for name, entry in catalog.items() if not name.startswith("_")}
+    return {name.replace("{number}", "2"): entry for name, entry in kept.items()}
 
 
 def versions(directory: Path, file: str, env: str = "smoke") -> list[str]:

@@ -4,6 +4,7 @@ What a node makes is a text that tells its inputs and the seed apart, so whateve
 a new step too, can be run by the project's own runner and its records looked at.
 """
 
+import warnings
 from collections.abc import Callable
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -38,7 +39,10 @@ def _fake(real: Node, alike: Callable[[str], bool]) -> Node:
 
     inputs = [name for name in real.inputs if name in TABLES]
     work.__signature__ = Signature(  # type: ignore[attr-defined]
-        [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ["seed", *inputs]]
+        [
+            Parameter(name.replace(".", "_"), Parameter.POSITIONAL_OR_KEYWORD)
+            for name in ["seed", *inputs]
+        ]
     )
     # As with a full design: what only an adaptive one reads is in no record.
     work.step = Step(  # type: ignore[attr-defined]
@@ -49,7 +53,9 @@ def _fake(real: Node, alike: Callable[[str], bool]) -> Node:
             if asks is asks_adaptively
         },
     )
-    return node(work, ["params:seed", *inputs], real.outputs, name=real.name)
+    with warnings.catch_warnings():  # Kedro warns of names with a dot, as those of rounds are
+        warnings.simplefilter("ignore", UserWarning)
+        return node(work, ["params:seed", *inputs], real.outputs, name=real.name)
 
 
 def steps(alike: Callable[[str], bool] = lambda name: False) -> Pipeline:

@@ -92,6 +92,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "quality": {**ANSWER, "quality": -17.5},
     "rewards": REWARD,
     "assignments": {"prompt_id": ID, "teacher": "a", "scores": [0.5, -2.0], "margin": 2.5},
+    "focus": {"prompt_id": ID, "why": "solved", "answers": 4, "pass_rate": 1.0},
     "routed_responses": {"rank": 0, "quality": 1.0, **RESPONSE},
     "sft_dataset": {
         "prompt": [USER],

@@ -134,7 +134,8 @@ def import_responses(file: str, env: str | None) -> None:
 @cli.command("trace")
 @click.argument("prompt_id")
 @click.option("--env", "-e", default=None)
-def trace(prompt_id: str, env: str | None) -> None:
+@click.option("--round", "number", default=1, type=click.IntRange(1), help="Round of training.")
+def trace(prompt_id: str, env: str | None, number: int) -> None:
     """Print how a prompt's training row was made: source, scores, teacher, response.
 
     PROMPT_ID may be abbreviated to a prefix that matches one prompt.
@@ -146,8 +147,14 @@ def trace(prompt_id: str, env: str | None) -> None:
 
     with one_sentence():
         _, catalog = _open(env)
-        versions = pin_versions_behind("sft_dataset", catalog)
-        chain = {**trace_row(prompt_id, catalog.load), "versions": versions}
+        its = f"round_{number}." if number > 1 else ""
+        versions = pin_versions_behind(f"{its}sft_dataset", catalog)
+
+        def load(name: str) -> Any:
+            return catalog.load(f"{its}{name}" if f"{its}{name}" in versions else name)
+
+        focus = load("focus") if f"{its}focus" in versions else None
+        chain = {**trace_row(prompt_id, load, focus), "versions": versions}
         click.echo(json.dumps(chain, indent=2, ensure_ascii=False))
 
 

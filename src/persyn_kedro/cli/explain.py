@@ -11,6 +11,7 @@ from kedro.pipeline import Pipeline
 from persyn_kedro.domain.prompts import (
     asked_prompt,
     find_prompt,
+    focus_of,
     read_messages,
     row_of_prompt,
     some_ids,
@@ -70,6 +71,8 @@ def explain_prompt(
         if not messages_of(prompt)[-1].content.endswith(tuple(suffixes)):
             known = " or ".join(f'"{suffix}"' for suffix in suffixes)
             notes.append(f"The router knows prompts that end in {known}; this one does not.")
+    focus = focus_of(catalog.load("focus"), row["prompt_id"]) if catalog.exists("focus") else None
+    notes += [focus] if focus else []
     return Explained(explain(row, tables, neighbours), versions, notes)
 
 

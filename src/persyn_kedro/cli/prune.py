@@ -7,6 +7,7 @@ from typing import Any
 
 from persyn_kedro.datasets.atomic import RECORD_FILE, AtomicVersionedDataset
 from persyn_kedro.foundations.storage import Place, is_local
+from persyn_kedro.pipeline_registry import register_pipelines
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,10 @@ class Removable:
 
 def removable(catalog: Any, keep: int) -> list[Removable]:
     """Return what can be removed if each dataset keeps its ``keep`` newest versions. No stores."""
+    of_rounds = register_pipelines()["next_round"].all_outputs()  # the catalog has patterns of them
     datasets = {
         name: dataset
-        for name in catalog.keys()
+        for name in {*catalog.keys(), *of_rounds}
         if isinstance(dataset := catalog.get(name), AtomicVersionedDataset)
     }
     versions = {name: dataset.versions() for name, dataset in datasets.items()}

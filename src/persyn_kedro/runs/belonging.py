@@ -144,7 +144,8 @@ def _outdated(pipeline: Pipeline, ancestry: Ancestry) -> list[Node]:
 
 
 def _step(node: Node) -> str:
-    return node.name.partition(".")[0]
+    name = node.name.partition(".")[0]
+    return name if name in MAKERS else "next_round"
 
 
 def _older(

@@ -23,11 +23,13 @@ class ProjectHooks:
         """Check all settings, including those of later steps, before any step is paid for."""
         from persyn_kedro.foundations.processes import use as use_cluster
         from persyn_kedro.foundations.settings import read_settings
+        from persyn_kedro.pipeline_registry import use_rounds
 
         loader = context.config_loader
         _export_keys(loader)
         self.settings = read_settings(_merged(loader["parameters"], loader.runtime_params or {}))
         use_cluster(self.settings.cluster)
+        use_rounds(self.settings.rounds.count)
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
@@ -64,8 +66,9 @@ class ProjectHooks:
         from persyn_kedro.foundations.settings import step_of
 
         for node in pipeline.nodes:
+            made = {name.rpartition(".")[2]: name for name in node.outputs}  # of a round
             for text, outputs in step_of(node.func).prints.items():
-                print(text(*map(catalog.load, outputs)))
+                print(text(*(catalog.load(made[name]) for name in outputs)))
         change = catalog.load("run_manifest").get("pool_change")  # ManifestHooks has saved it
         if change:
             print(pool_change_text(change))

@@ -185,7 +185,7 @@ def test_versions_that_the_user_chose_are_held_to_it_too(project: Path) -> None:
     sentence = refused(alone, project, assignments="v1")
     assert sentence is not None
     chosen = versions_of(sentence)
-    assert chosen == {"assignments": "v1", "prompts": "v1", "rewards": "v1"}
+    assert chosen == {"assignments": "v1", "prompts": "v1", "rewards": "v1", "focus": "v1"}
     assert refused(alone, project, **chosen) is None
     sentence = refused(alone, project, assignments="v1", prompts="v2")
     assert sentence is not None and sentence.endswith(": leave out --load-versions.")

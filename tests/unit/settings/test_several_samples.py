@@ -64,6 +64,10 @@ def test_greedy_teachers_are_refused_where_routed_prompts_get_several_answers() 
         "answer each time: raise teachers.y.sampling.temperature, or set generate.samples to 1."
     )
     check_samples(found.teachers, GenerateSettings())
+    with pytest.raises(
+        PersynError, match="generate.verification is resample, but .* it to next_ch"
+    ):
+        check_samples(found.teachers, GenerateSettings(verification="resample"))
 
 
 def test_at_their_defaults_the_settings_are_in_no_record() -> None:
@@ -71,6 +75,7 @@ def test_at_their_defaults_the_settings_are_in_no_record() -> None:
     assert set(lasting(found.generate)) == {"verification", "max_calls", "on_failure"}
     assert "samples" not in lasting(found.label)
     assert all("samples" not in teacher for _, teacher in lasting(found.teachers))
+    assert lasting(found.route) == {}
     several = settings_with(
         teachers=pool(2), generate={"samples": 2, "keep": "best"}, label={"samples": "best"}
     )

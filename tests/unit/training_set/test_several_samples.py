@@ -82,6 +82,24 @@ def test_the_first_accepted_is_asked_for_one_by_one_then_the_next_choice() -> No
     assert [(r["response_key"], r["rank"]) for r in rows] == [("ap1", 0), ("bq0", 1)]
 
 
+def test_resample_asks_the_same_teacher_again_before_the_next_choice() -> None:
+    for most, calls in ((2, "ap0 ap1"), (3, "ap0 ap1 bp0"), (5, "ap0 ap1 bp0 bp1 cp0")):
+        setting = GenerateSettings(verification="resample", max_calls=most)
+        rows, log = rounds_of(["p"], [["a", "b", "c"]], setting, right())
+        assert ["".join(map(str, each)) for (each,) in log] == calls.split() and not rows
+        assert (setting.draws, setting.most_calls) == (2, most)
+    rows, log = rounds_of(["p", "q"], [["a", "b"]] * 2, setting, right("ap1", "aq0"))
+    assert keys(rows) == ["aq0", "ap1"] and log[1:] == [[("a", "p", 1)]]
+    thrice = GenerateSettings(verification="resample", samples=3, max_calls=4)
+    _, log = rounds_of(["p"], [["a", "b"]], thrice, right())
+    assert ["".join(map(str, each)) for (each,) in log] == "ap0 ap1 ap2 bp0".split()
+
+
+def test_resample_needs_keep_first() -> None:
+    with pytest.raises(ValueError, match="resample asks one by one: set keep to first"):
+        GenerateSettings(verification="resample", keep="all", samples=2)
+
+
 def test_with_drop_other_samples_are_tried_but_no_other_teacher() -> None:
     setting = GenerateSettings(verification="drop", samples=3)
     rows, log = rounds_of(["p", "q"], [["a", "b"], ["a", "b"]], setting, right("ap1", "bq0"))

@@ -21,7 +21,7 @@ from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.teachers import Teachers
 from persyn_kedro.foundations.tables.schemas import PLAN
 
-LABEL, GENERATE, EVALUATE = "label", "generate", "evaluate"
+LABEL, FOCUS, GENERATE, EVALUATE = "label", "focus", "generate", "evaluate"
 NO_IDS = pa.array([], pa.string())
 
 
@@ -38,6 +38,8 @@ class Prompts:
         asked: by teacher, the calibration prompts that an incomplete design asks it at random;
             empty for a full one.
         adaptive: whether it may then ask all the others too.
+        train_systems: as ``systems``, for train prompts.
+        checkable: ids of the train prompts that the student may be asked before the teachers are.
     """
 
     calibration: pa.Array
@@ -47,6 +49,9 @@ class Prompts:
     systems: bool
     asked: Mapping[str, pa.Array] = field(default_factory=dict)
     adaptive: bool = False
+
+    checkable: pa.Array = field(default_factory=lambda: NO_IDS)
+    train_systems: bool = False
 
     def asked_of(self, teacher: str) -> pa.Array:
         """Return the calibration prompts that labelling asks a teacher."""
@@ -171,7 +176,7 @@ def plan_calls(
         routed: by teacher, the prompts that a router sent to it; None without a router: then each
             prompt is equally likely to go to any teacher.
         samples: S, ``generate.at_once``.
-        most: ``generate.samples``, which differs if answers are asked for one by one.
+        most: ``generate.draws``, which differs if answers are asked for one by one.
     """
     most = max(most, samples)
     labelled = [[prompts.asked_of(known.recipe.teacher)] * known.samples for known in pool]
@@ -269,7 +274,7 @@ def most_cost(
     """Return the maximum cost of the calls in these rows of PLAN, whatever a router chooses.
 
     Args:
-        most: ``generate.samples``: all of them are counted.
+        most: ``generate.draws``: all of them are counted.
     """
     if routed is not None:
         return totals(rows)["most_cost"]

@@ -11,14 +11,19 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.designs.balanced import asked_prompts
 from persyn_kedro.domain.planning import calls as planned
+from persyn_kedro.domain.planning.calls import Known
 from persyn_kedro.domain.planning.disk import disk_needed
+from persyn_kedro.domain.planning.focused import focused_prompts
 from persyn_kedro.domain.planning.lengths import SAMPLE, lengths_of
+from persyn_kedro.domain.prompts.left_out import focus_counts, focus_identity
 from persyn_kedro.domain.prompts.select import (
     ANSWERED,
     TEST,
+    TRAIN,
     holds_system,
     select_ids,
     select_texts,
+    within,
 )
 from persyn_kedro.domain.routers.assignment import pool_of, weighed_by
 from persyn_kedro.domain.routers.saving import pool_difference
@@ -26,12 +31,13 @@ from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.student.test_set import student_recipe
 from persyn_kedro.domain.teachers.recipe import pool_identity
 from persyn_kedro.domain.teachers.requests import answered_prompts
-from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_models
 from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.generate import GenerateSettings
 from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.models import Models
-from persyn_kedro.foundations.settings.route import RouteSettings
+from persyn_kedro.foundations.settings.rounds import RoundsSettings
+from persyn_kedro.foundations.settings.route import FocusSettings, RouteSettings, leaves_out
 from persyn_kedro.foundations.settings.student import EvaluateSettings, SftSettings, StudentSettings
 from persyn_kedro.foundations.settings.teachers import Teachers
 from persyn_kedro.foundations.tables.schemas import PLAN
@@ -49,6 +55,7 @@ class Work:
     sft: SftSettings
     evaluate: EvaluateSettings
     route: RouteSettings = RouteSettings()
+    rounds: RoundsSettings = RoundsSettings()
 
 
 def read_prompts(
@@ -65,6 +72,7 @@ def read_prompts(
         for name in ("calibration", "train", "test")
     }
     sample = [prompt for _, prompt in asked.at(some)]
+    known = within(prompts, TRAIN) & pads.field("reference").is_valid()
     own, names = by_split["calibration"].to_pylist(), list(teachers.root)
     by_teacher = asked_prompts(own, names, label, seed)
     return planned.Prompts(
@@ -73,6 +81,10 @@ def read_prompts(
         systems=holds_system(prompts, TEST),
         asked={name: pa.array(ids, pa.string()) for name, ids in by_teacher.items()},
         adaptive=label.design.adaptive is not None,
+        train_systems=holds_system(prompts, TRAIN),
+        checkable=prompts.to_table(columns=["prompt_id"], filter=known)[
+            "prompt_id"
+        ].combine_chunks(),
     )
 
 
@@ -118,7 +130,7 @@ def estimate_table(
     """
     found = resolve_models(models, [t.model for t in teachers.root.values()])
     pool = planned.known_teachers(teachers, found, store, engine, prompts.sample)
-    rows = planned.plan_calls(pool, prompts, None, generate.at_once, generate.samples)
+    rows = planned.plan_calls(pool, prompts, None, generate.at_once, generate.draws)
     return pa.Table.from_pylist(rows, PLAN)
 
 
@@ -127,21 +139,25 @@ def make_plan(
     assignments: pads.Dataset | None,
     work: Work,
     store: ResponseStore,
+    focus: pads.Dataset | None = None,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return PLAN, and its summary: sums, comparison, the student's work, disk, notes.
 
-    ``assignments``: the newest, if any; another pool's are ignored.
+    Args:
+        assignments: the newest, if any; another pool's are ignored.
+        focus: likewise, those for other settings.
     """
     names = [t.model for t in work.teachers.root.values()]
     models, absent = planned.models_at_hand(work.models, [*names, work.student.model])
     pool = planned.known_teachers(work.teachers, models, store, work.engine, prompts.sample)
+    samples, student = work.generate.at_once, models[work.student.model]
+    wanted = focus_identity(work.route.focus, work.rounds, student.weights_id)
+    prompts, focused = focused_prompts(prompts, focus, wanted)
     routed = routed_prompts(assignments, prompts, pool) if assignments is not None else None
-    samples = work.generate.at_once
-    rows = planned.plan_calls(pool, prompts, routed, samples, work.generate.samples)
-    student = models[work.student.model]
+    rows = planned.plan_calls(pool, prompts, routed, samples, work.generate.draws)
     exam = _exam(student, prompts, work, store)
     count = len(prompts.calibration) + len(prompts.train)
-    most = planned.most_cost(rows, pool, prompts, routed, work.generate.samples)
+    most = planned.most_cost(rows, pool, prompts, routed, work.generate.draws)
     examples = samples if work.generate.keep == "all" else 1
     means = [k.lengths.prompt + k.lengths.completion for k in pool]
     summary = {
@@ -166,25 +182,40 @@ def make_plan(
         ),
         "notes": [
             *_design_notes(prompts),
-            *_notes(absent, work, routed is not None),
+            *_notes(absent, work, routed is not None, focused is not None),
             *_route_notes(work.route, assignments if routed is not None else None),
         ],
     }
+    if focused is not None:
+        mean = samples * float(np.mean([k.lengths.completion for k in pool]))
+        summary["focus"] = focus_counts(focused, samples, mean)
     return pa.Table.from_pylist([*rows, *exam], PLAN), summary
 
 
 def _exam(
-    student: Any, prompts: planned.Prompts, work: Work, store: ResponseStore
+    student: ResolvedModel, prompts: planned.Prompts, work: Work, store: ResponseStore
 ) -> list[dict[str, Any]]:
-    """Return the student's own calls: before training those the store lacks, after it all."""
-    recipe = student_recipe(student, work.student, work.evaluate, prompts.systems)
-    answered = answered_prompts(recipe, store, work.engine)
-    lengths = lengths_of(recipe, answered, prompts.sample)
-    known = planned.Known(recipe, 1, planned.by_sample(answered), lengths)
-    count = len(prompts.test)
-    before = known.row(planned.EVALUATE, count, known.lacking(prompts.test))
-    after = known.row(planned.EVALUATE, count, count)
-    return [{**before, "teacher": "student before"}, {**after, "teacher": "student after"}]
+    """Return the student's own calls: before training those the store lacks, after it all.
+
+    First come its answers to train prompts, if ``route.focus`` asks for them.
+    """
+
+    def known(settings: FocusSettings | EvaluateSettings, systems: bool, most: int) -> Known:
+        recipe = student_recipe(student, work.student, settings.sampling, systems)
+        answered = answered_prompts(recipe, store, work.engine)
+        lengths = lengths_of(recipe, answered, prompts.sample)
+        return Known(recipe, most, planned.by_sample(answered), lengths)
+
+    rows, focus, count = [], work.route.focus, len(prompts.test)
+    if focus.keep != "all":
+        own = known(focus, prompts.train_systems, focus.draws)
+        lacking = own.lacking(prompts.checkable, focus.draws)
+        row = own.row(planned.FOCUS, focus.draws * len(prompts.checkable), lacking)
+        rows.append({**row, "teacher": "student"})
+    own = known(work.evaluate, prompts.systems, 1)
+    before = own.row(planned.EVALUATE, count, own.lacking(prompts.test))
+    after = own.row(planned.EVALUATE, count, count)
+    return [*rows, {**before, "teacher": "student before"}, {**after, "teacher": "student after"}]
 
 
 def _design_notes(prompts: planned.Prompts) -> list[str]:
@@ -222,8 +253,14 @@ def _route_notes(route: RouteSettings, assignments: pads.Dataset | None) -> list
     return notes
 
 
-def _notes(absent: Sequence[str], work: Work, routed: bool) -> list[str]:
+def _notes(absent: Sequence[str], work: Work, routed: bool, focused: bool) -> list[str]:
     notes = []
+    if leaves_out((work.route, work.rounds)) and not focused:
+        notes.append(
+            "The routed calls are those of all train prompts: which of them route.focus and rounds "
+            "leave out is not known yet. `kedro run --nodes=route.focus_prompts` finds out; it "
+            "calls no teacher."
+        )
     priced = any(t.price or t.prompt_price for t in work.teachers.root.values())
     if routed:
         notes.append(
@@ -235,11 +272,10 @@ def _notes(absent: Sequence[str], work: Work, routed: bool) -> list[str]:
             f"Not fetched yet: {', '.join(absent)}. Their answers in the store are not counted."
         )
     generate = work.generate
-    next_choice = generate.verification == "next_choice"
-    most = generate.samples * (generate.max_calls if next_choice else 1)
-    if most > generate.at_once:
-        why = "verification is next_choice" if next_choice else "keep is first"
-        notes.append(f"generate.{why}: a prompt may take up to {most} routed calls.")
+    asks_again = generate.verification in ("next_choice", "resample")
+    if generate.most_calls > generate.at_once:
+        why = f"verification is {generate.verification}" if asks_again else "keep is first"
+        notes.append(f"generate.{why}: a prompt may take up to {generate.most_calls} routed calls.")
     if generate.on_failure == "next_choice":
         notes.append("generate.on_failure is next_choice: failed calls go to another teacher.")
     notes += [

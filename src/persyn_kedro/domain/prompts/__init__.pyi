@@ -1,6 +1,15 @@
 """Prompts: read them from their source, split them, and find or select them."""
 
 from .find import find_prompt as find_prompt, row_of_prompt as row_of_prompt, some_ids as some_ids
+from .focus import focus_table as focus_table, round_schedule as round_schedule
+from .left_out import (
+    FOCUS_KEY as FOCUS_KEY,
+    focus_counts as focus_counts,
+    focus_identity as focus_identity,
+    focus_of as focus_of,
+    prompts_left_out as prompts_left_out,
+    without as without,
+)
 from .messages import asked_prompt as asked_prompt, read_messages as read_messages
 from .mixture import mix_sources as mix_sources
 from .prepare import prepare_prompts as prepare_prompts, split_prompts as split_prompts
@@ -10,6 +19,7 @@ from .select import (
     TEST as TEST,
     find_rows as find_rows,
     find_texts as find_texts,
+    holds_system as holds_system,
     places_of as places_of,
     role_patterns as role_patterns,
     select_ids as select_ids,

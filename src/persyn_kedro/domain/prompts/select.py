@@ -18,7 +18,7 @@ from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.messages import PROMPT
 from persyn_kedro.foundations.tables.rows import TableRows, read_blocks
 
-CALIBRATION, TEST = ("calibration",), ("test",)
+CALIBRATION, TRAIN, TEST = ("calibration",), ("train",), ("test",)
 ANSWERED = ("calibration", "train")  # the teachers never answer a test prompt
 
 
@@ -34,7 +34,7 @@ def select_ids(
         ``row``, the index in ``prompts``, ascending (int64); ``prompt_id`` and ``part``.
     """
     columns = {name: pads.field(name) for name in ("prompt_id", "part")}
-    table = prompts.to_table(columns={**columns, "chosen": _within(prompts, splits, parts)})
+    table = prompts.to_table(columns={**columns, "chosen": within(prompts, splits, parts)})
     chosen = table.filter(table["chosen"]).select(list(columns))
     return chosen.add_column(0, "row", [pa.array(np.flatnonzero(table["chosen"]))])
 
@@ -49,7 +49,7 @@ def select_rows(
 
     For small selections: all rows are held in memory.
     """
-    blocks = read_blocks(prompts, columns, _within(prompts, splits, parts))
+    blocks = read_blocks(prompts, columns, within(prompts, splits, parts))
     return [row for block in blocks for row in block.to_pylist()]
 
 
@@ -57,7 +57,7 @@ def select_texts(
     prompts: pads.Dataset, splits: Collection[str], parts: Collection[str] | None = None
 ) -> ChosenPrompts:
     """Return the prompts in the given splits (and parts), with texts read lazily."""
-    columns = {"prompt_id": pads.field("prompt_id"), "chosen": _within(prompts, splits, parts)}
+    columns = {"prompt_id": pads.field("prompt_id"), "chosen": within(prompts, splits, parts)}
     table = prompts.to_table(columns=columns)
     return _lazily(prompts, table["prompt_id"], np.flatnonzero(table["chosen"]))
 
@@ -74,7 +74,7 @@ def find_texts(prompts: pads.Dataset, ids: pa.Array | pa.ChunkedArray) -> Chosen
 
 def holds_system(prompts: pads.Dataset, splits: Collection[str]) -> bool:
     """Return whether a prompt in the given splits has a system message of its own."""
-    for block in read_blocks(prompts, ["messages"], _within(prompts, splits, None)):
+    for block in read_blocks(prompts, ["messages"], within(prompts, splits)):
         roles = pc.struct_field(pc.list_flatten(block["messages"]), "role")
         if pc.any(pc.equal(roles, "system")).as_py():
             return True
@@ -122,8 +122,8 @@ def _lazily(prompts: pads.Dataset, ids: pa.ChunkedArray, rows: np.ndarray) -> Ch
     return ChosenPrompts(TableRows(prompts, PROMPT), ids.combine_chunks(), rows)
 
 
-def _within(
-    prompts: pads.Dataset, splits: Collection[str], parts: Collection[str] | None
+def within(
+    prompts: pads.Dataset, splits: Collection[str], parts: Collection[str] | None = None
 ) -> pads.Expression:
     """Return the filter of splits and parts.
 

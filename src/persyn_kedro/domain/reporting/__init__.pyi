@@ -1,6 +1,7 @@
 """Pages, plots and the terminal: what a run found, for readers."""
 
 from .choice_samples import compare_choices as compare_choices, with_answers as with_answers
+from .focus_figures import focus_sentences as focus_sentences
 from .frontier_figures import frontier_plot as frontier_plot
 from .interactive import plotly_figure as plotly_figure
 from .notes import (
@@ -13,6 +14,7 @@ from .page import (
     benchmark_page as benchmark_page,
     comparison_page as comparison_page,
     report_page as report_page,
+    rounds_page as rounds_page,
 )
 from .router_plots import calibration_plot as calibration_plot, learning_curve as learning_curve
 from .run_plots import (
@@ -35,6 +37,7 @@ from .terminal import (
     frontier_text as frontier_text,
     plan_text as plan_text,
     pool_change_text as pool_change_text,
+    rounds_text as rounds_text,
     routers_text as routers_text,
     signal_fit_text as signal_fit_text,
     signals_text as signals_text,

@@ -8,9 +8,11 @@ from persyn_kedro.domain.reporting import (
     benchmark_figures,
     choice_figures,
     comparison_figures,
+    focus_figures,
     formatting as figures,
     frontier_figures,
     plan_figures,
+    rounds_figures,
     router_plots,
     run_plots,
     samples_figures,
@@ -53,6 +55,7 @@ def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
                 else {}
             ),
         },
+        focus_figures=focus_figures,
     )
 
 
@@ -77,6 +80,11 @@ def comparison_page(comparison: Mapping[str, Any], routers: Mapping[str, Any]) -
 def benchmark_page(comparison: dict[str, Any]) -> str:
     """Return the HTML of the benchmarks."""
     return _page("benchmark.html.j2", comparison=comparison, figures=benchmark_figures)
+
+
+def rounds_page(summary: Mapping[str, Any]) -> str:
+    """Return the HTML of a round, and of the student after each one until then."""
+    return _page("rounds.html.j2", summary=summary, figures=rounds_figures)
 
 
 def _page(template: str, **values: Any) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from persyn_kedro.domain.planning.disk import total_bytes
+from persyn_kedro.domain.reporting.focus_figures import focus_sentences
 
 PLAN_COLUMNS = [
     "step", "teacher", "answers", "calls", "prompt tokens", "tokens", "at most", "cost", "at most ",
@@ -11,7 +12,7 @@ PLAN_COLUMNS = [
 ACTUAL_COLUMNS = [
     "step", "teacher", "calls", "made", "tokens", "used", "cost", "spent",
 ]  # fmt: skip
-SPOKEN = {"label": "calibration", "generate": "routed", "evaluate": "test"}
+SPOKEN = {"label": "calibration", "focus": "focus", "generate": "routed", "evaluate": "test"}
 MEANING = {
     "plan": {
         "answers": "wanted",
@@ -74,6 +75,8 @@ def sentences(summary: dict[str, Any]) -> list[str]:
         f"If everything is redone, the student reads about {count(student['tokens_to_score'])} "
         f"tokens to score answers and {count(student['tokens_to_train_on'])} in training."
     )
+    if "focus" in summary:
+        found += focus_sentences(summary["focus"])
     items = "; ".join(f"{name} {size(value)}" for name, value in summary["disk"].items())
     found.append(f"Disk: at least {size(total_bytes(summary['disk']))} ({items}).")
     return found

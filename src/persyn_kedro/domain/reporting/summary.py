@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.designs.asked import asked_of, of_random_ones
+from persyn_kedro.domain.prompts.left_out import focus_counts, prompts_left_out, without
 from persyn_kedro.domain.prompts.select import ANSWERED, CALIBRATION, select_ids
 from persyn_kedro.domain.rewards.noise import sampling_noise, spread_within
 from persyn_kedro.foundations.settings.generate import GenerateSettings, draws_several
@@ -34,9 +35,17 @@ def build_summary(
     teachers: Teachers,
     generate: GenerateSettings,
     notes: list[str],
+    focus: pads.Dataset | None = None,
 ) -> dict[str, Any]:
-    """Return teachers, calls, router, student and notes, from a run's tables."""
+    """Return teachers, calls, router, student and notes, from a run's tables.
+
+    Args:
+        focus: ``schemas.FOCUS``, if it leaves out prompts; ``focus`` then counts them.
+    """
     names = list(teachers.root)
+    answered = select_ids(prompts, ANSWERED)["prompt_id"]
+    if focus is not None:
+        answered = answered.take(pa.array(without(answered, prompts_left_out(focus))))
     counts = {
         name: prompts.count_rows(filter=pads.field("split") == name)
         for name in ("calibration", "train", "test")
@@ -44,6 +53,7 @@ def build_summary(
     return {
         "prompts": counts,
         **_sources(prompts),
+        **_focus(focus, routed_responses, generate.at_once),
         "sft_examples": Counter(sft_dataset["part"].to_pylist()),
         "teachers": _teachers(
             assignments,
@@ -51,12 +61,12 @@ def build_summary(
             calibration_calls,
             routed_calls,
             routed_responses,
-            select_ids(prompts, ANSWERED)["prompt_id"],
+            answered,
             names,
         ),
         "calls": {
             **_made(calibration_calls, routed_calls),
-            **_on_an_empty_store(assignments, rewards, prompts, teachers, generate),
+            **_on_an_empty_store(assignments, rewards, prompts, len(answered), teachers, generate),
         },
         "router": {
             **router_metrics,
@@ -113,6 +123,14 @@ def clear_choices(assignments: pa.Table) -> dict[str, float]:
     two = np.argsort(-scores, axis=1, kind="stable")[:, :2]
     spread = np.hypot(*np.take_along_axis(errors, two, axis=1).T)
     return {"certain": float(np.mean(known["margin"].to_numpy() > 2 * spread))}
+
+
+def _focus(focus: pads.Dataset | None, responses: pa.Table, calls: int) -> dict[str, Any]:
+    """Return what was left out, and what that saved if answers have the mean length."""
+    if focus is None:
+        return {}
+    tokens = pc.mean(responses["completion_tokens"]).as_py() or 0.0
+    return {"focus": focus_counts(focus.to_table(), calls, calls * tokens)}
 
 
 def _sources(prompts: pads.Dataset) -> dict[str, dict[str, int]]:
@@ -183,6 +201,7 @@ def _on_an_empty_store(
     assignments: pa.Table,
     rewards: pa.Table,
     prompts: pads.Dataset,
+    answered: int,
     teachers: Teachers,
     generate: GenerateSettings,
 ) -> dict[str, int]:
@@ -194,7 +213,7 @@ def _on_an_empty_store(
     own = select_ids(prompts, CALIBRATION)["prompt_id"]
     chosen = assignments.filter(pc.is_in(assignments["prompt_id"], value_set=own))
     samples = {name: teacher.samples for name, teacher in teachers.root.items()}
-    n, train = len(own), len(select_ids(prompts, ["train"]))
+    n, train = len(own), answered - len(own)
     asked = None
     if asked_of(rewards.schema) is not None:
         columns = ("prompt_id", "teacher")

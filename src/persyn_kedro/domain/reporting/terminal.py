@@ -10,9 +10,11 @@ from persyn_kedro.domain.reporting import (
     benchmark_figures,
     comparison_figures,
     explanation_figures,
+    focus_figures,
     formatting as figures,
     frontier_figures,
     plan_figures,
+    rounds_figures,
     samples_figures,
     selection_figures,
     signal_figures,
@@ -34,6 +36,7 @@ def terminal_table(summary: dict[str, Any]) -> str:
         f"Teacher calls: {calls['made']} made; {calls['on_an_empty_store']} on an "
         f"empty store; Generate-then-Select {calls['generate_then_select']}."
         + (f" Cost of those made: {calls['cost']:.4g}." if calls["cost"] else ""),
+        *map(_prose, focus_figures.focus_sentences(summary["focus"]) if "focus" in summary else []),
         *_samples(summary.get("samples")),
         *map(_prose, _weighed(summary.get("weighed"))),
         _table(figures.router_columns(summary["router"]), figures.router_rows(summary["router"])),
@@ -190,6 +193,18 @@ def benchmarks_text(comparison: dict[str, Any]) -> str:
     )
     notes = [_prose(f"Note: {note}") for note in comparison["notes"]]
     return "\n\n".join(["", table, _prose(benchmark_figures.benchmark_meaning(comparison)), *notes])
+
+
+def rounds_text(summary: dict[str, Any]) -> str:
+    """Return what a round changed, as plain text."""
+    rows = rounds_figures.teacher_rows(summary)
+    parts = [
+        f"Round {len(summary['rounds'])}",
+        _table(rounds_figures.TEACHER_COLUMNS, rows),
+        _prose(figures.in_words(rounds_figures.MEANING)),
+        *map(_prose, rounds_figures.sentences(summary)),
+    ]
+    return "\n\n".join(["", *parts])
 
 
 def export_text(facts: dict[str, Any]) -> str:

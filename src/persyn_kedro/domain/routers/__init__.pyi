@@ -28,6 +28,7 @@ from .registry import (
     router_class as router_class,
     save_router as save_router,
 )
+from .round_changes import Round as Round, round_change as round_change
 from .route import assign as assign
 from .saving import (
     check_pool as check_pool,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.prompts.select import ANSWERED, select_ids
@@ -40,7 +41,9 @@ def pool_change(
         prompts: ``schemas.PROMPTS``, as of now.
         calls: by step, for each teacher ``{"teacher", "calls", …}`` of this run only.
     """
-    moves = _moves(before.choices, now.choices, prompts)
+    answered = select_ids(prompts, ANSWERED)["prompt_id"]
+    here = now.choices.filter(pc.is_in(now.choices["prompt_id"], value_set=answered))
+    moves = choice_moves(before.choices, here)
     names = dict.fromkeys(m["teacher"] for m in [*now.pool, *before.pool])
     return {
         "difference": pool_difference(before.pool, now.pool),
@@ -56,15 +59,17 @@ def pool_change(
             }
             for name in names
         ],
-        "router": {"before": _router(before.metrics), "now": _router(now.metrics)},
+        "router": {"before": regrets(before.metrics), "now": regrets(now.metrics)},
     }
 
 
-def _moves(before: pa.Table, now: pa.Table, prompts: pads.Dataset) -> list[dict[str, Any]]:
-    """Return how many prompts moved from which teacher to which, most first."""
-    answered = select_ids(prompts, ANSWERED).select(["prompt_id"])
+def choice_moves(before: pa.Table, now: pa.Table) -> list[dict[str, Any]]:
+    """Return how many prompts of both moved from which teacher to which, most first.
+
+    Both tables have the columns ``prompt_id`` and ``teacher``.
+    """
     both = (
-        answered.join(before.rename_columns(["prompt_id", "from"]), "prompt_id", join_type="inner")
+        before.rename_columns(["prompt_id", "from"])
         .join(now.rename_columns(["prompt_id", "to"]), "prompt_id", join_type="inner")
         .group_by(["from", "to"])
         .aggregate([("prompt_id", "count")])
@@ -80,7 +85,7 @@ def _calls(rows: Sequence[Mapping[str, Any]], teacher: str) -> int:
     return int(sum(row.get("calls", 0) for row in rows if row["teacher"] == teacher))
 
 
-def _router(metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def regrets(metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return the held-out prompts and the regret of the router and of the constant choice."""
     if metrics is None:
         return None

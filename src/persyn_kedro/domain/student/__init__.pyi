@@ -6,5 +6,6 @@ from .before_after import (
     untrained as untrained,
 )
 from .evaluate import accuracy_summary as accuracy_summary, nll_summary as nll_summary
+from .pass_rate import pass_rates as pass_rates
 from .sft import fits as fits, train_student_job as train_student_job
-from .test_set import STUDENT as STUDENT, Exam as Exam
+from .test_set import STUDENT as STUDENT, Exam as Exam, student_recipe as student_recipe

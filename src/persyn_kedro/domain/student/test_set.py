@@ -12,6 +12,7 @@ from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.prompts.conversation import SystemOrder, own_system
 from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 from persyn_kedro.foundations.settings.student import EvaluateSettings, StudentSettings
 from persyn_kedro.foundations.tables.messages import prompt_of
 
@@ -31,7 +32,7 @@ class Exam:
     def recipe(self, model: ResolvedModel) -> Recipe:
         """Return how this student, trained or not, is prompted."""
         systems = any(own_system(prompt_of(row)) is not None for row in self.prompts)
-        return student_recipe(model, self.student, self.settings, systems)
+        return student_recipe(model, self.student, self.settings.sampling, systems)
 
     def ask(self, model: ResolvedModel, store: ResponseStore) -> pa.Table:
         """Return this student's answers (``schemas.RESPONSES``), each generated only once."""
@@ -40,13 +41,13 @@ class Exam:
 
 
 def student_recipe(
-    model: ResolvedModel, student: StudentSettings, settings: EvaluateSettings, systems: bool
+    model: ResolvedModel, student: StudentSettings, sampling: SamplingSettings, systems: bool
 ) -> Recipe:
     """Return how a student is prompted.
 
     Args:
-        systems: whether a test prompt has a system message of its own, which then comes before the
+        systems: whether a prompt has a system message of its own, which then comes before the
             student's. As a teacher, the same model would be asked in another order.
     """
     order: SystemOrder = "row_first" if systems and student.system else "join"
-    return Recipe(STUDENT, model, student.system, settings.sampling, row_system=order)
+    return Recipe(STUDENT, model, student.system, sampling, row_system=order)

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow.compute as pc
+import pyarrow.dataset as pads
 
+from persyn_kedro.domain.prompts.left_out import KEPT, focus_of
 from persyn_kedro.domain.routers.assignment import pool_of
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.tables.references import spoken
@@ -13,19 +15,24 @@ Load = Callable[[str], Any]
 _OF_PROMPT = ("prompt_id", "prompt", "messages", "kept")
 
 
-def trace(prompt_id: str, load: Load) -> dict[str, Any]:
+def trace(prompt_id: str, load: Load, focus: pads.Dataset | None = None) -> dict[str, Any]:
     """Return the origin of a prompt's training row; of several, that of the first and the others.
 
     Args:
         prompt_id: complete, or a unique prefix.
         load: returns a catalog dataset by name, in matching versions.
+        focus: ``schemas.FOCUS``, if it left out prompts.
 
     Raises:
-        PersynError: no row or several rows match.
+        PersynError: no row or several rows match; if the prompt was left out, it says why.
     """
     dataset = load("sft_dataset")
     begun = pc.starts_with(pc.field("prompt_id"), prompt_id)
     found = set(dataset.to_table(columns=["prompt_id"], filter=begun)["prompt_id"].to_pylist())
+    if not found and focus is not None:
+        left_out = focus.to_table(columns=["prompt_id"], filter=begun & (pc.field("why") != KEPT))
+        for full in left_out["prompt_id"].to_pylist():
+            raise PersynError(f"Prompt {full} has no training row. {focus_of(focus, full)}")
     if len(found) != 1:
         raise PersynError(
             f"{len(found)} rows of sft_dataset have a prompt_id that begins with {prompt_id!r}; "
@@ -48,6 +55,7 @@ def trace(prompt_id: str, load: Load) -> dict[str, Any]:
             "source": prompt["source"],
         },
         "split": prompt["split"],
+        **({"focus": focus_of(focus, full)} if focus is not None else {}),
         "router": {
             "scores": dict(zip(teachers, assignment["scores"], strict=True)),
             "choice": assignment["teacher"],

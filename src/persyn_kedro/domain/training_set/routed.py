@@ -90,16 +90,17 @@ def routed_rounds(
     and that by the judge, which is used if ``settings.judged``.
 
     A prompt's tries are the answers of its first choice, then those of its next choices (up to
-    ``max_calls`` teachers, if ``verification`` or ``on_failure`` is ``next_choice``; else only the
-    first). With ``keep: first`` the answers of one teacher are asked for one by one, up to
-    ``samples``, until one is not rejected, otherwise all of them together, of which those that are
-    not rejected are kept, or the best of them. A prompt goes on to its next choice if all are
-    rejected.
+    ``max_calls`` teachers, if ``verification`` is ``next_choice`` or ``resample``, or
+    ``on_failure`` is ``next_choice``; else only the first). With ``keep: first`` the answers of one
+    teacher are asked for one by one, up to ``samples``, until one is not rejected, otherwise all of
+    them together, of which those that are not rejected are kept, or the best of them. A prompt goes
+    on to its next choice if all are rejected. With ``resample`` each teacher is asked at least
+    twice, and a prompt takes at most ``max_calls`` calls.
 
     Wrong answers are rejected unless ``verification`` is ``keep``; unusable ones too with
-    ``next_choice``, or if there are several. Failed ones are if ``on_failure`` is ``next_choice``.
-    Of a prompt whose answers are all rejected none is kept. Answers of unknown quality are not
-    rejected.
+    ``next_choice`` and ``resample``, or if there are several. Failed ones are if ``on_failure`` is
+    ``next_choice``. Of a prompt whose answers are all rejected none is kept. Answers of unknown
+    quality are not rejected.
 
     Args:
         choices: (n, R) int, for each prompt the indices in ``teachers`` of those to ask, in order;
@@ -110,34 +111,39 @@ def routed_rounds(
     Returns:
         ``rank``, ``quality`` and the responses' columns.
     """
-    several = "next_choice" in (settings.verification, settings.on_failure)
-    tries = _tries(settings)
     places, kept = np.arange(len(prompts)), []
-    for rank in range(min(settings.max_calls if several else 1, choices.shape[1])):
-        for draws in tries:
-            places = places[choices[places, rank] >= 0]
-            if not len(places):
-                break
-            wanted: Wanted = {}
-            for k, teacher in enumerate(teachers):
-                own = places[choices[places, rank] == k]
-                if len(own):
-                    first = np.zeros(len(own), np.int16) if best is None else best[own, k]
-                    wanted[teacher] = prompts.at(own).sampled(_in_order(draws, first))
-            responses, quality, judged = yield wanted
-            rows = _with_quality(responses, quality, rank)
-            rejected = _rejected(rows, settings, allow_truncated)
-            good = rows.filter(pc.invert(rejected)) if pc.any(rejected).as_py() else rows
-            kept.append(_best_of(good, judged, allow_truncated) if settings.judged else good)
-            done = pc.is_in(prompts.at(places).ids, value_set=good["prompt_id"])
-            places = places[~done.to_numpy(False)]
+    for rank, draws in _tries(settings, choices.shape[1]):
+        places = places[choices[places, rank] >= 0]
+        if not len(places):
+            break
+        wanted: Wanted = {}
+        for k, teacher in enumerate(teachers):
+            own = places[choices[places, rank] == k]
+            if len(own):
+                first = np.zeros(len(own), np.int16) if best is None else best[own, k]
+                wanted[teacher] = prompts.at(own).sampled(_in_order(draws, first))
+        responses, quality, judged = yield wanted
+        rows = _with_quality(responses, quality, rank)
+        rejected = _rejected(rows, settings, allow_truncated)
+        good = rows.filter(pc.invert(rejected)) if pc.any(rejected).as_py() else rows
+        kept.append(_best_of(good, judged, allow_truncated) if settings.judged else good)
+        done = pc.is_in(prompts.at(places).ids, value_set=good["prompt_id"])
+        places = places[~done.to_numpy(False)]
     return pa.concat_tables(kept) if kept else schemas.ROUTED_RESPONSES.empty_table()
 
 
-def _tries(settings: GenerateSettings) -> list[np.ndarray]:
-    """Return which of a teacher's answers are asked for together, in turn."""
-    numbers = np.arange(settings.samples)
-    return np.split(numbers, len(numbers)) if settings.keep == "first" else [numbers]
+def _tries(settings: GenerateSettings, most: int) -> list[tuple[int, np.ndarray]]:
+    """Return in turn whom to ask, by rank, and for which of their answers together.
+
+    Args:
+        most: the number of teachers that there are.
+    """
+    numbers = np.arange(settings.draws)
+    draws = np.split(numbers, len(numbers)) if settings.keep == "first" else [numbers]
+    several = {settings.verification, settings.on_failure} & {"next_choice", "resample"}
+    ranks = range(min(settings.max_calls if several else 1, most))
+    tries = [(rank, own) for rank in ranks for own in draws]
+    return tries[: settings.max_calls] if settings.verification == "resample" else tries
 
 
 def _in_order(draws: np.ndarray, first: np.ndarray) -> np.ndarray:
@@ -178,7 +184,7 @@ def _rejected(rows: pa.Table, settings: GenerateSettings, allow_truncated: bool)
     if settings.verification == "keep":
         return failed if settings.on_failure == "next_choice" else pc.less(rows["rank"], 0)
     wrong = pc.fill_null(pc.equal(rows["quality"], 0.0), False)
-    if settings.verification == "next_choice" or settings.samples > 1:
+    if settings.verification != "drop" or settings.samples > 1:
         wrong = pc.or_(wrong, pc.invert(_ended(rows, allow_truncated)))
     return pc.or_(wrong, failed) if settings.on_failure == "next_choice" else wrong
 

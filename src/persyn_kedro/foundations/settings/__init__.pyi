@@ -33,10 +33,12 @@ from .read import (
     read_settings as read_settings,
 )
 from .references import models_named as models_named, own_code_named as own_code_named
+from .rounds import RoundsSettings as RoundsSettings, check_rounds as check_rounds
 from .route import (
     CostUnit as CostUnit,
     RouteSettings as RouteSettings,
     check_route as check_route,
+    leaves_out as leaves_out,
     needs_reward_scale as needs_reward_scale,
     weighs_costs as weighs_costs,
 )

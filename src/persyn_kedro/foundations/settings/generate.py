@@ -13,14 +13,16 @@ from persyn_kedro.foundations.settings.teachers import MAX_SAMPLES, Teachers
 class GenerateSettings(Group):
     """How many responses a prompt gets, and what to do with wrong ones and failed calls."""
 
-    verification: Literal["keep", "drop", "next_choice"] = Field(
+    verification: Literal["keep", "drop", "next_choice", "resample"] = Field(
         "keep",
-        description="what to do with routed answers that do not match their reference",
+        description="what to do with routed answers that do not match their reference; resample: "
+        "ask the same teacher again before the next choice",
     )
     max_calls: int = Field(
         2,
         ge=1,
-        description="next_choice only: most teachers asked per prompt, samples times each",
+        description="next_choice: most teachers asked per prompt, samples times each; resample: "
+        "most calls per prompt",
     )
     on_failure: Literal["leave_out", "next_choice"] = Field(
         "leave_out", description="what to do with prompts that their teacher could not answer"
@@ -46,7 +48,22 @@ class GenerateSettings(Group):
                 f"samples is {self.samples}, but keep: first takes the first answer where "
                 "verification is keep: set keep to best or all, or verification to drop"
             )
+        if self.verification == "resample" and self.keep != "first":
+            raise ValueError("verification: resample asks one by one: set keep to first")
         return self
+
+    @property
+    def draws(self) -> int:
+        """How many answers a teacher may be asked for to one prompt."""
+        resamples = self.verification == "resample"
+        return min(max(self.samples, 2), self.max_calls) if resamples else self.samples
+
+    @property
+    def most_calls(self) -> int:
+        """How many calls a prompt may take, apart from failed ones."""
+        if self.verification == "resample":
+            return self.max_calls
+        return self.samples * (self.max_calls if self.verification == "next_choice" else 1)
 
     @property
     def at_once(self) -> int:
@@ -66,11 +83,14 @@ def check_samples(teachers: Teachers, generate: GenerateSettings) -> None:
         PersynError: names the teacher.
     """
     greedy = [name for name, teacher in teachers.root.items() if teacher.greedy]
-    if generate.samples > 1 and greedy:
+    if generate.draws > 1 and greedy:
+        several, instead = f"samples is {generate.samples}", "generate.samples to 1"
+        if generate.samples == 1:
+            several, instead = "verification is resample", "it to next_choice"
         raise PersynError(
-            f"generate.samples is {generate.samples}, but teacher {greedy[0]!r} is greedy "
-            "(temperature 0) and would give the same answer each time: raise "
-            f"teachers.{greedy[0]}.sampling.temperature, or set generate.samples to 1."
+            f"generate.{several}, but teacher {greedy[0]!r} is greedy (temperature 0) and would "
+            f"give the same answer each time: raise teachers.{greedy[0]}.sampling.temperature, or "
+            f"set {instead}."
         )
 
 

@@ -59,8 +59,8 @@ class Step:
 
     def unread(self, settings: Mapping[str, Any]) -> set[str]:
         """Return the arguments that are not read at all with these settings, by argument."""
-        asked = self.only_if.items()
-        return {name for asks, names in asked for name in names if not asks(settings.values())}
+        read = {n for asks, names in self.only_if.items() if asks(settings.values()) for n in names}
+        return {name for names in self.only_if.values() for name in names} - read
 
     def reads_with(self, settings: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
         """Return ``reads`` as these settings make it."""
@@ -202,5 +202,5 @@ def _set_among(value: BaseModel, fields: Iterable[str]) -> dict[str, Any]:
     return {
         name: inner
         for name, inner in found.items()
-        if IF_SET not in kinds[name].metadata or inner != kinds[name].default
+        if IF_SET not in kinds[name].metadata or lasting(inner) != lasting(kinds[name].default)
     }

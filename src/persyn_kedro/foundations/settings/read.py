@@ -22,6 +22,7 @@ from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.prepare import PrepareSettings
 from persyn_kedro.foundations.settings.raw_values import check_values, shown, spoken
+from persyn_kedro.foundations.settings.rounds import RoundsSettings
 from persyn_kedro.foundations.settings.route import RouteSettings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.settings.signals import CompareSignalsSettings, FitSignalSettings
@@ -46,6 +47,7 @@ class Settings:
     generate: GenerateSettings
     sft: SftSettings
     evaluate: EvaluateSettings
+    rounds: RoundsSettings
     compare_routers: CompareRoutersSettings
     compare: CompareSettings
     compare_signals: CompareSignalsSettings

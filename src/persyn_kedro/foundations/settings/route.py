@@ -1,4 +1,4 @@
-"""Typed settings of the route step: what a choice of teacher maximises, and within which limits."""
+"""Typed settings of the route step: what a choice maximises, and within which limits."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
@@ -7,6 +7,8 @@ from pydantic import Field
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.base import IF_SET, NO_EFFECT, Group
+from persyn_kedro.foundations.settings.focus import FocusSettings
+from persyn_kedro.foundations.settings.rounds import RoundsSettings
 from persyn_kedro.foundations.settings.spending import Budget
 from persyn_kedro.foundations.settings.teachers import Teachers
 
@@ -25,9 +27,10 @@ class ObjectiveSettings(Group):
 
 
 class RouteSettings(Group):
-    """How the router scores prompts, and what routed answers may cost (docs/guides)."""
+    """How prompts are scored, which are answered, and what answers may cost (docs/guides)."""
 
     batch_size: Annotated[int, NO_EFFECT] = Field(16, ge=1, description="prompts per forward pass")
+    focus: Annotated[FocusSettings, IF_SET] = FocusSettings()
     objective: Annotated[ObjectiveSettings, IF_SET] = ObjectiveSettings()
     budget: Annotated[Budget, IF_SET] = Budget()
     capacity: Annotated[dict[str, Annotated[float, Field(ge=0, le=1)]], IF_SET] = Field(
@@ -62,6 +65,17 @@ def weighs_costs(settings: Iterable[Any]) -> bool:
 def needs_reward_scale(settings: Iterable[Any]) -> bool:
     """Return whether scores are compared with costs, so must be on the rewards' scale."""
     return any(isinstance(g, RouteSettings) and g.objective.cost_weight > 0 for g in settings)
+
+
+def leaves_out(settings: Iterable[Any]) -> bool:
+    """Return whether these groups of settings may leave train prompts without an answer."""
+    return any(
+        isinstance(group, RouteSettings)
+        and group.focus.keep != "all"
+        or isinstance(group, RoundsSettings)
+        and group.count > 1
+        for group in settings
+    )
 
 
 def check_route(route: RouteSettings, teachers: Teachers) -> None:

@@ -21,6 +21,7 @@ from .rows import (
 )
 from .schemas import (
     CALIBRATION_SET as CALIBRATION_SET,
+    FOCUS as FOCUS,
     RESPONSES as RESPONSES,
     SOURCE_PROMPTS as SOURCE_PROMPTS,
     TEST_SET as TEST_SET,

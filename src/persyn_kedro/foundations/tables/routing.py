@@ -45,6 +45,18 @@ ASSIGNMENTS = Table(
         )
     ],
 )
+# Why train prompts get an answer or not; without rows all do. A pass rate is the mean quality of
+# the student's own answers.
+FOCUS = Table(
+    "focus",
+    ["prompt_id"],
+    [
+        hex_id("prompt_id"),
+        one_of("why", "kept", "solved", "off_frontier", "later_round", "earlier_round"),
+        count("answers", pa.int32(), "of the student, of known quality", null=True),
+        share("pass_rate", "null if the student was not asked, or no quality is known"),
+    ],
+)
 # The router's scores at alphas other than label.alpha.
 ALPHA_SCORES = Table(
     "alpha_scores", ["alpha", "prompt_id"], [share("alpha"), hex_id("prompt_id"), scores()]
@@ -91,3 +103,4 @@ FRONTIER = Table(
 STORED_SCORES = pa.schema([("prompt_id", pa.string()), ("scores", pa.list_(pa.float32()))])
 
 TABLES = [ASSIGNMENTS, ALPHA_SCORES, ROUTER_SCORES, FRONTIER]
+TABLES = [ASSIGNMENTS, FOCUS, ALPHA_SCORES, ROUTER_SCORES]

@@ -26,6 +26,7 @@ QUALITY = labels.QUALITY.schema
 STORED_QUALITY = labels.STORED_QUALITY
 REWARDS = labels.REWARDS.schema
 ASSIGNMENTS = routing.ASSIGNMENTS.schema
+FOCUS = routing.FOCUS.schema
 ALPHA_SCORES = routing.ALPHA_SCORES.schema
 ROUTER_SCORES = routing.ROUTER_SCORES.schema
 FRONTIER = routing.FRONTIER.schema

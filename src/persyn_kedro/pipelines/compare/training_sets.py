@@ -25,7 +25,7 @@ from persyn_kedro.domain.cost_aware import CostModel, prompt_bytes
 from persyn_kedro.domain.designs import asked_of
 from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.learnability import signal_of
-from persyn_kedro.domain.prompts import ANSWERED, find_texts, select_ids
+from persyn_kedro.domain.prompts import ANSWERED, find_texts, prompts_left_out, select_ids, without
 from persyn_kedro.domain.quality import reward_model_scores
 from persyn_kedro.domain.rewards import best_samples, compute_rewards, fair_matrix, unsolved_prompts
 from persyn_kedro.domain.router_comparison import Measured
@@ -55,6 +55,7 @@ from persyn_kedro.foundations.settings import (
     LabelSettings,
     Models,
     Needs,
+    RoundsSettings,
     RouteSettings,
     SftSettings,
     StudentSettings,
@@ -63,6 +64,7 @@ from persyn_kedro.foundations.settings import (
     check_samples,
     compares_cheap,
     draws_several,
+    leaves_out,
     step,
     thinks_of,
 )
@@ -116,12 +118,13 @@ def route_at_other_alphas(
         Measured,
         router_metrics,
     ),
-    only_if={compares_cheap: ("cost_model", "route")},
-    route=("objective",),
+    only_if={compares_cheap: ("cost_model", "route"), leaves_out: ("focus", "route", "rounds")},
     models=("family",),
     label=("alpha",),
     train_router=("kind",),
     settings=("strategies", "alphas", "mix_strong_share", "car_beta", "kept_reward"),
+    route=("focus", "objective"),
+    rounds=("count",),
 )
 def allocate_prompts(
     prompts: pads.Dataset,
@@ -130,15 +133,17 @@ def allocate_prompts(
     assignments: pads.Dataset,
     alpha_scores: pads.Dataset,
     router_scores: pads.Dataset,
+    focus: pads.Dataset,
     models: Models,
     teachers: Teachers,
     student: StudentSettings,
     label: LabelSettings,
     train_router: TrainRouterSettings,
+    route: RouteSettings,
+    rounds: RoundsSettings,
     settings: CompareSettings,
     seed: int,
     cost_model: dict[str, Any],
-    route: RouteSettings,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return who answers what under each strategy, and notes on the strategies."""
     check_assignments(assignments.schema, pool_identity(resolve_recipes(teachers, models)))
@@ -162,8 +167,11 @@ def allocate_prompts(
                 route.objective.cost,
                 settings.kept_reward,
             )
+    ids = select_ids(prompts, ANSWERED, TRAINED_ON)["prompt_id"]
+    if leaves_out((route, rounds)):
+        ids = ids.take(pa.array(without(ids, prompts_left_out(focus))))
     return allocate(
-        select_ids(prompts, ANSWERED, TRAINED_ON)["prompt_id"].to_pylist(),
+        ids.to_pylist(),
         Pool(
             list(teachers.root),
             {name: models.root[t.model].family for name, t in teachers.root.items()},

@@ -46,9 +46,12 @@ from persyn_kedro.foundations.settings import (
     Models,
     Needs,
     QualitySettings,
+    RoundsSettings,
+    RouteSettings,
     StudentSettings,
     Teachers,
     draws_several,
+    leaves_out,
     step,
     thinks_of,
 )
@@ -205,9 +208,14 @@ def draw_run_plots(
         build_summary, report_page, loss_curve, family_notes, frontier_plot, weighed_by,
     ),
     prints={terminal_table: ("report_summary",)},
-    only_if={draws_several: ("generate", "label.samples")},
+    only_if={
+        draws_several: ("generate", "label.samples"),
+        leaves_out: ("focus", "route", "rounds"),
+    },
     models=("family",),
     label=("alpha", "learnability", "normalise"),
+    route=("focus",),
+    rounds=("count",),
 )  # fmt: skip
 def summarise(
     assignments: pads.Dataset,
@@ -223,12 +231,15 @@ def summarise(
     estimate: pads.Dataset,
     signal_comparison_before: dict[str, Any] | None,
     signal_fit_before: dict[str, Any] | None,
+    focus: pads.Dataset,
     models: Models,
     teachers: Teachers,
     student: StudentSettings,
     label: LabelSettings,
     generate: GenerateSettings,
-    frontier_before: pads.Dataset | None = None,
+    frontier_before: pads.Dataset | None,
+    route: RouteSettings,
+    rounds: RoundsSettings,
 ) -> tuple[dict[str, Any], str]:
     """Return the report's content, and the report as a page."""
     summary = build_summary(
@@ -249,6 +260,7 @@ def summarise(
             *label_notes(label),
             *design_notes(rewards.to_table()),
         ],
+        focus if leaves_out((route, rounds)) else None,
     )
     made = {LABEL: calibration_calls.to_table(), GENERATE: routed_calls.to_table()}
     summary |= several_answers(rewards.to_table(), teachers, label, generate)

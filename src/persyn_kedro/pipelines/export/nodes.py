@@ -23,7 +23,7 @@ from persyn_kedro.domain.export import (
     teachers_facts,
     unknown_licences,
 )
-from persyn_kedro.domain.reporting import export_text
+from persyn_kedro.domain.reporting import export_text, focus_sentences
 from persyn_kedro.domain.stores import ResponseStore
 from persyn_kedro.domain.student import trained
 from persyn_kedro.foundations.settings import (
@@ -101,6 +101,9 @@ def collect_facts(
         "pool": report_summary["teachers"],
         "router": report_summary["router"],
         "calls": report_summary["calls"],
+        "left_out": focus_sentences(report_summary["focus"])[:1]
+        if "focus" in report_summary
+        else [],
         "notes": report_summary["notes"],
     }
     licences = [t["licence"]["name"] for t in [*facts["teachers"], facts["prompts"]]]

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.prompts import ANSWERED, places_of, select_ids, select_texts
+from persyn_kedro.domain.prompts import (
+    ANSWERED,
+    places_of,
+    prompts_left_out,
+    select_ids,
+    select_texts,
+    without,
+)
 from persyn_kedro.domain.quality import reward_model_scores
 from persyn_kedro.domain.rewards import best_samples, unsolved_prompts
 from persyn_kedro.domain.routers import check_assignments, ranked_places
@@ -30,10 +37,13 @@ from persyn_kedro.foundations.settings import (
     LabelSettings,
     Models,
     Needs,
+    RoundsSettings,
+    RouteSettings,
     StudentSettings,
     Teachers,
     check_samples,
     draws_several,
+    leaves_out,
     step,
     thinks_of,
 )
@@ -43,16 +53,24 @@ from persyn_kedro.foundations.settings import (
     versions_of=(routed_generation, ranked_places, reward_model_scores),
     needs=Needs.TEACHERS | Needs.JUDGE,
     check=check_samples,
-    only_if={draws_several: ("rewards", "label.quality")},
+    only_if={
+        draws_several: ("rewards", "label.quality"),
+        leaves_out: ("focus", "route", "rounds"),
+    },
     label=("allow_truncated",),
+    route=("focus",),
+    rounds=("count",),
 )
 def generate_responses(
     prompts: pads.Dataset,
     assignments: pads.Dataset,
     rewards: pads.Dataset,
+    focus: pads.Dataset,
     models: Models,
     teachers: Teachers,
     engine: EngineSettings,
+    route: RouteSettings,
+    rounds: RoundsSettings,
     settings: GenerateSettings,
     label: LabelSettings,
     seed: int,
@@ -62,11 +80,14 @@ def generate_responses(
 ) -> tuple[pa.RecordBatchReader, pa.Table]:
     """Return the routed responses of calibration and train prompts, streamed, and the calls.
 
-    A calibration prompt's best answer from labelling comes before its teacher's others.
+    A calibration prompt's best answer from labelling comes before its teacher's others. Prompts
+    that ``focus`` leaves out get none.
     """
     recipes = resolve_recipes(teachers, models)
     check_assignments(assignments.schema, pool_identity(recipes))
     chosen = select_texts(prompts, ANSWERED)
+    if leaves_out((route, rounds)):
+        chosen = chosen.at(without(chosen.ids, prompts_left_out(focus)))
     scored, choices = ranked_places(assignments, settings.max_calls)
     thinks, best, judge = thinks_of(models, teachers), None, None
     if draws_several((teachers, settings)):

@@ -1,6 +1,7 @@
 """Every teacher answers every calibration prompt; the answers become rewards."""
 
 import logging
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.dataset as pads
@@ -25,6 +26,7 @@ from persyn_kedro.domain.prompts import (
 from persyn_kedro.domain.quality import check_can_be_labelled, check_quality, reward_model_scores
 from persyn_kedro.domain.rewards import compute_rewards, never_valid
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
+from persyn_kedro.domain.student import before_or_after
 from persyn_kedro.domain.teachers import Ledger, answer, resolve_recipes
 from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.settings import (
@@ -158,14 +160,18 @@ def score_learnability(
     student: StudentSettings,
     settings: LabelSettings,
     statistics_store: StatisticsStore,
+    directory: Path | None = None,
 ) -> pa.Table:
-    """Return the student's statistics of each response's tokens (``TOKEN_STATISTICS``)."""
+    """Return the statistics of each response's tokens (``TOKEN_STATISTICS``).
+
+    They are those of the student, or of the one trained in ``directory``.
+    """
     responses = calibration_responses.to_table()
     return score_responses(
         responses,
         dict(find_texts(source_prompts, responses["prompt_id"])),
         thinks_of(models, teachers),
-        resolve_models(models, [student.model])[student.model],
+        before_or_after(models, student, directory),
         student.system,
         statistics_store,
         settings,

@@ -17,6 +17,7 @@ from persyn_kedro.foundations.settings import (
     GenerateSettings,
     LabelSettings,
     Models,
+    RoundsSettings,
     RouteSettings,
     SftSettings,
     StudentSettings,
@@ -35,10 +36,12 @@ def _text(plan: pads.Dataset, summary: dict[str, Any]) -> str:
     teachers=("price", "prompt_price", "cached_prompt_price"),
     check=check_design,
     label=("alpha", "quality", "design", "normalise"),
+    route=("focus", "objective", "budget", "capacity"),
 )
 def plan_run(
     prompts: pads.Dataset,
     routed_before: pads.Dataset | None,
+    focused_before: pads.Dataset | None,
     models: Models,
     teachers: Teachers,
     student: StudentSettings,
@@ -48,8 +51,9 @@ def plan_run(
     evaluate: EvaluateSettings,
     label: LabelSettings,
     seed: int,
-    response_store: ResponseStore,
     route: RouteSettings,
+    rounds: RoundsSettings,
+    response_store: ResponseStore,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return the PLAN and its totals, given what is in the store now.
 
@@ -58,7 +62,11 @@ def plan_run(
     """
     rows = select_rows(prompts, CALIBRATION, columns=["part", "reference"])
     check_can_be_labelled(rows, label)  # as the run would
-    work = Work(models, teachers, student, engine, generate, sft, evaluate, route)
+    work = Work(models, teachers, student, engine, generate, sft, evaluate, route, rounds)
     return make_plan(
-        read_prompts(prompts, teachers, label, seed), routed_before, work, response_store
+        read_prompts(prompts, teachers, label, seed),
+        routed_before,
+        work,
+        response_store,
+        focused_before,
     )

@@ -15,6 +15,7 @@ def create_pipeline() -> Pipeline:
                 [
                     "prompts",
                     "routed_before",
+                    "focused_before",
                     "params:models",
                     "params:teachers",
                     "params:student",
@@ -24,8 +25,9 @@ def create_pipeline() -> Pipeline:
                     "params:evaluate",
                     "params:label",
                     "params:seed",
-                    "response_store",
                     "params:route",
+                    "params:rounds",
+                    "response_store",
                 ],
                 ["plan", "plan_summary"],
                 name="plan_run",

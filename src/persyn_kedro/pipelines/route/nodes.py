@@ -1,4 +1,4 @@
-"""Send every prompt to one teacher."""
+"""Send every prompt to one teacher, by reward alone or within costs and limits."""
 
 from functools import partial
 from pathlib import Path
@@ -107,6 +107,7 @@ def model_costs(
     needs=Needs.ROUTER | Needs.CLUSTER,
     check=check_route,
     only_if={weighs_costs: ("prompts", "cost_model", "generate")},
+    settings=("objective", "budget", "capacity"),
     generate=("samples", "keep"),
 )  # fmt: skip
 def route_prompts(

@@ -1,9 +1,9 @@
-"""calibration_responses -> cost_model; with source_prompts and router -> assignments."""
+"""calibration_responses -> cost_model; source_prompts, router -> assignments; prompts -> focus."""
 
 from kedro.pipeline import Pipeline
 
 from persyn_kedro.pipelines.described import node
-from persyn_kedro.pipelines.route import nodes
+from persyn_kedro.pipelines.route import focus, nodes
 
 
 def create_pipeline() -> Pipeline:
@@ -45,6 +45,24 @@ def create_pipeline() -> Pipeline:
                 name="route_prompts",
                 does="Scores all teachers for every prompt in one pass, and sends the prompt to "
                 "the best one, within limits if there are any.",
+            ),
+            node(
+                focus.focus_prompts,
+                [
+                    "prompts",
+                    "params:models",
+                    "params:student",
+                    "params:engine",
+                    "params:route",
+                    "params:rounds",
+                    "params:seed",
+                    "response_store",
+                    "quality_store",
+                ],
+                "focus",
+                name="focus_prompts",
+                does="Finds the train prompts that are worth a teacher's answer, by how often the "
+                "student itself is right; all of them by default.",
             ),
         ],
         namespace="route",

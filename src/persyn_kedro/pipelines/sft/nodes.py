@@ -7,9 +7,8 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from persyn_kedro.domain.student import train_student_job
+from persyn_kedro.domain.student import before_or_after, train_student_job
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.processes import current, run_in_ranks
 from persyn_kedro.foundations.prompts import as_prompt, from_rows
 from persyn_kedro.foundations.settings import Models, Needs, SftSettings, StudentSettings, step
@@ -30,10 +29,12 @@ def train_student(
     settings: SftSettings,
     seed: int,
     workspace: Path,
+    directory: Path | None = None,
 ) -> tuple[list[dict[str, Any]], Path]:
     """Return the training curve and the fine-tuned student's directory.
 
-    In this order, as the checkpoints are deleted once the student is saved.
+    In this order, as the checkpoints are deleted once the student is saved. Training starts from
+    the student, or from the one trained in ``directory``.
     """
     rows = sft_dataset.to_table(filter=pc.field("part") == "sft").to_pylist()
     if not rows:
@@ -47,7 +48,7 @@ def train_student(
             }
             for r in rows
         ],
-        resolve_models(models, [student.model])[student.model],
+        before_or_after(models, student, directory),
         None,  # the rows have it
         settings,
         seed,
