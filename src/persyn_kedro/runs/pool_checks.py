@@ -38,7 +38,8 @@ def check_pool(settings: Settings, groups: Iterable[str] = (), asked: bool = Tru
         PersynError: names the first such setting.
     """
     models, label = settings.models, settings.label
-    read = groups_of(register_pipelines()["__default__"].nodes) | {*groups}
+    # Of compare_routers the main steps read the number of folds, none of its routers.
+    read = groups_of(register_pipelines()["__default__"].nodes) - {"compare_routers"} | {*groups}
     users = {
         f"{group}.{key}": model
         for group in GROUPS
