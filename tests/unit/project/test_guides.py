@@ -67,7 +67,7 @@ def test_a_guides_settings_are_whole_groups(
 @pytest.mark.parametrize("guide", guides.GUIDES, ids=lambda guide: guide.stem)
 def test_a_guides_commands_exist(guide: Path) -> None:
     known = register_pipelines()
-    for line in "\n".join(guides.blocks(guide, "sh")).splitlines():
+    for line in "".join(guides.blocks(guide, "sh")).splitlines():
         words = shlex.split(line)
         if words[0] != "kedro":
             assert words[0] == "export"
