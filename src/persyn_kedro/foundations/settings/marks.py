@@ -8,6 +8,7 @@ effect, which is noticed; it cannot take effect once and then be missed when it 
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, RootModel
@@ -64,9 +65,12 @@ class Step:
     def reads_with(self, settings: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
         """Return ``reads`` as these settings make it."""
         unread = self.unread(settings)
-        pairs = [n.split(".") for n in self.if_several if "." in n and n not in unread]
-        more = {a: (*self.reads[a], f) for a, f in pairs}
-        return {**self.reads, **more, **dict.fromkeys(unread, ())}
+        found = {**self.reads, **dict.fromkeys(unread, ())}
+        for name in (*self.if_several, *chain.from_iterable(self.only_if.values())):
+            argument, _, one = name.partition(".")
+            if one and name not in unread:
+                found[argument] = (*found.get(argument, ()), one)
+        return found
 
     @property
     def whole_version(self) -> int:

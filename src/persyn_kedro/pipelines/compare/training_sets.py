@@ -65,6 +65,7 @@ from persyn_kedro.foundations.settings import (
     thinks_of,
 )
 
+_PRICES = ("teachers.price", "teachers.prompt_price", "teachers.cached_prompt_price")
 TRAINED_ON = ("fit", "holdout", "sft")  # the parts of the prompts, except the withheld one
 
 
@@ -113,7 +114,7 @@ def route_at_other_alphas(
         CostModel,
         Measured,
     ),
-    only_if={compares_cheap: ("cost_model", "route")},
+    only_if={compares_cheap: ("cost_model", "route", *_PRICES)},
     route=("objective",),
     models=("family",),
     label=("alpha",),
@@ -154,7 +155,7 @@ def allocate_prompts(
                 {i: routed[i] for i in select_ids(prompts, ANSWERED)["prompt_id"].to_pylist()},
                 _scores(held_out),
                 reward_matrix(rewards.to_table(), list(teachers.root)),
-                CostModel(cost_model["teachers"]),
+                CostModel(cost_model["teachers"]).priced(teachers, models),
                 dict(zip(ids.to_pylist(), sizes.tolist(), strict=True)),
                 route.objective.cost,
                 settings.kept_reward,
