@@ -60,7 +60,9 @@ def test_tokens_of_a_teacher_follow_its_answers_and_stay_among_them() -> None:
         response(p, "a", prompt_tokens=10 + n, completion_tokens=round(4 * np.log2(n)))
         for p, n in sizes.items()
     ]
-    model = fit_cost_model(pa.Table.from_pylist(rows, schemas.RESPONSES), sizes, TEACHERS, MODELS)
+    model = fit_cost_model(pa.Table.from_pylist(rows, schemas.RESPONSES), sizes, TEACHERS).priced(
+        TEACHERS, MODELS
+    )
     every = np.array([*sizes.values(), 2**20])
     assert model.completion(every)[:, 0] == pytest.approx([12, 16, 20, 24, 28, 32, 32])
     assert model.prompt(every)[:, 0] == pytest.approx(every + 10)
@@ -84,7 +86,8 @@ def test_cached_prompt_tokens_cost_less_and_failed_answers_nothing() -> None:
         response("q", "a", finish_reason="error", error="x", completion_tokens=9999),
     ]
     table = pa.Table.from_pylist(rows, schemas.RESPONSES)
-    one = fit_cost_model(table, {"p": 4, "q": 4}, teachers, MODELS).teachers["a"]
+    model = fit_cost_model(table, {"p": 4, "q": 4}, teachers).priced(teachers, MODELS)
+    one = model.teachers["a"]
     assert one["answers"] == 1
     assert one["prompt_price"] == pytest.approx(2.5e-6)
     assert one["completion_price"] == pytest.approx(8e-6)
@@ -95,7 +98,7 @@ def test_imported_answers_are_counted_by_their_bytes() -> None:
         response("p", "a", engine="import", response="x" * 40, prompt_tokens=0, completion_tokens=0)
     ]
     table = pa.Table.from_pylist(rows, schemas.RESPONSES)
-    model = fit_cost_model(table, {"p": 8}, TEACHERS, MODELS)
+    model = fit_cost_model(table, {"p": 8}, TEACHERS)
     assert model.completion(np.array([8]))[0, 0] == 10
     assert model.prompt(np.array([8]))[0, 0] == 2 + 16
 

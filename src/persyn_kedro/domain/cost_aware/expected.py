@@ -21,6 +21,7 @@ RESPONSE = [
     "prompt_id", "teacher", "response", "engine", "error",
     "prompt_tokens", "completion_tokens", "cached_prompt_tokens",
 ]  # fmt: skip
+PRICES = ("completion_price", "prompt_price")
 BYTES_A_TOKEN = 4  # approximate, where no tokens were counted
 TEMPLATE = 16  # likewise, tokens that a chat template adds
 
@@ -30,8 +31,9 @@ class CostModel:
     """Expected tokens and cost of each teacher's answer to a prompt of a given length.
 
     ``teachers``: in the pool's order, ``{"answers", "completion": [intercept, slope, low, high],
-    "prompt": [intercept, slope], "completion_price", "prompt_price"}``. Completion tokens are
-    linear in the logarithm of the prompt's bytes, prompt tokens in the bytes; prices are per token.
+    "prompt": [intercept, slope], "cached"}``, and if ``priced`` ``completion_price`` and
+    ``prompt_price``, per token. Completion tokens are linear in the logarithm of the prompt's
+    bytes, prompt tokens in the bytes; ``cached`` is the share of those read from a cache.
     """
 
     teachers: Mapping[str, Mapping[str, Any]]
@@ -47,12 +49,22 @@ class CostModel:
         lines = [one["prompt"] for one in self.teachers.values()]
         return np.stack([np.maximum(a + b * np.asarray(sizes), 1.0) for a, b in lines], axis=1)
 
+    def priced(self, teachers: Teachers, models: Models) -> "CostModel":
+        """Return it with the teachers' prices, as their calls are made."""
+        found = {}
+        for name, one in self.teachers.items():
+            teacher = teachers.root[name]
+            endpoint = models.root[teacher.model].endpoint
+            prices = teacher.prices.times(endpoint.price_factor if endpoint else 1.0)
+            costs = (prices.cost(0, 1), prices.cost(1, 0, one["cached"]))
+            found[name] = {**one, **dict(zip(PRICES, costs, strict=True))}
+        return CostModel(found)
+
     def cost(self, sizes: np.ndarray, unit: CostUnit) -> np.ndarray:
         """Return (n, K) float32: expected tokens of prompt and answer, or what they cost."""
         weights = np.ones((2, len(self.teachers)))
         if unit == "money":
-            names = ("completion_price", "prompt_price")
-            weights = np.array([[one[n] for one in self.teachers.values()] for n in names])
+            weights = np.array([[one[n] for one in self.teachers.values()] for n in PRICES])
         found = np.empty((len(sizes), len(self.teachers)), np.float32)
         for start in range(0, len(sizes), BLOCK):
             own = sizes[start : start + BLOCK]
@@ -70,9 +82,7 @@ def prompt_bytes(prompts: pads.Dataset) -> tuple[pa.ChunkedArray, np.ndarray]:
     return pa.chunked_array(ids, pa.string()), np.concatenate(sizes)
 
 
-def fit_cost_model(
-    responses: pa.Table, sizes: Mapping[str, int], teachers: Teachers, models: Models
-) -> CostModel:
+def fit_cost_model(responses: pa.Table, sizes: Mapping[str, int], teachers: Teachers) -> CostModel:
     """Return the cost model of a pool, from its answers to the calibration prompts.
 
     Args:
@@ -84,16 +94,9 @@ def fit_cost_model(
     for name, teacher in teachers.root.items():
         rows = [_counted(row, sizes) for row in usable if row["teacher"] == name]
         most = teacher.sampling.max_new_tokens
-        endpoint = models.root[teacher.model].endpoint
-        prices = teacher.prices.times(endpoint.price_factor if endpoint else 1.0)
         prompt = sum(row["prompt"] for row in rows)
         cached = sum(row["cached"] for row in rows) / prompt if prompt else 0.0
-        found[name] = {
-            "answers": len(rows),
-            **_lines(rows, most),
-            "completion_price": prices.cost(0, 1),
-            "prompt_price": prices.cost(1, 0, cached),
-        }
+        found[name] = {"answers": len(rows), **_lines(rows, most), "cached": cached}
     return CostModel(found)
 
 
@@ -122,14 +125,11 @@ def used_tokens(
         np.where(sums[2] > 0, total / np.maximum(sums[2], 1), expected)
         for total, expected in zip(sums, known, strict=False)
     )
-    prices = [
-        np.array([one[f"{name}_price"] for one in costs.teachers.values()])
-        for name in ("prompt", "completion")
-    ]
+    prices = [np.array([one[name] for one in costs.teachers.values()]) for name in PRICES]
     return {
         "tokens": prompt + completion,
         "completion_tokens": completion,
-        "cost": prompt * prices[0] + completion * prices[1],
+        "cost": completion * prices[0] + prompt * prices[1],
     }
 
 

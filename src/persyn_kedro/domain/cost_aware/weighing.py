@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from persyn_kedro.domain.cost_aware.expected import CostModel
+from persyn_kedro.domain.cost_aware.expected import PRICES, CostModel
 from persyn_kedro.domain.cost_aware.transport import Problem, best_assignment
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.route import RouteSettings
@@ -84,6 +84,7 @@ def weigh(
         "capacity": dict(settings.capacity),
         "scale": scale,
         "gap": gap,  # in sum, to a bound on what any choice within the limits is worth
+        "per_token": {n: {p: one[p] for p in PRICES} for n, one in costs.teachers.items()},
         "answers": asked.answers,
         "known": asked.known.tolist(),
         "prices": prices,

@@ -240,7 +240,8 @@ def _prices(
     note = weighed_by(tables.assignments.schema) if tables.assignments is not None else None
     if note is None or tables.cost_model is None:
         return None
-    costs, size = CostModel(tables.cost_model["teachers"]), len(prompt["prompt"].encode())
+    lines, size = tables.cost_model["teachers"], len(prompt["prompt"].encode())
+    costs = CostModel({name: {**lines[name], **note["per_token"][name]} for name in lines})
     prices = price_of(note, costs, size, prompt["split"] == "calibration")
     return prices, costs.cost(np.array([size]), "tokens")[0]
 

@@ -69,6 +69,7 @@ from persyn_kedro.foundations.settings import (
     thinks_of,
 )
 
+_PRICES = ("teachers.price", "teachers.prompt_price", "teachers.cached_prompt_price")
 TRAINED_ON = ("fit", "holdout", "sft")  # the parts of the prompts, except the withheld one
 
 
@@ -118,7 +119,10 @@ def route_at_other_alphas(
         Measured,
         router_metrics,
     ),
-    only_if={compares_cheap: ("cost_model", "route"), leaves_out: ("focus", "route", "rounds")},
+    only_if={
+        compares_cheap: ("cost_model", "route", *_PRICES),
+        leaves_out: ("focus", "route", "rounds"),
+    },
     models=("family",),
     label=("alpha",),
     train_router=("kind",),
@@ -162,7 +166,7 @@ def allocate_prompts(
                 {i: routed[i] for i in select_ids(prompts, ANSWERED)["prompt_id"].to_pylist()},
                 _scores(held_out),
                 fair_matrix(rewards.to_table(), list(teachers.root)),
-                CostModel(cost_model["teachers"]),
+                CostModel(cost_model["teachers"]).priced(teachers, models),
                 dict(zip(ids.to_pylist(), sizes.tolist(), strict=True)),
                 route.objective.cost,
                 settings.kept_reward,

@@ -69,6 +69,7 @@ def score_out_of_fold(
         router_metrics,
     ),
     texts=("source_prompts",),
+    teachers=("price", "prompt_price", "cached_prompt_price"),
     prints={frontier_text: ("frontier",)},
     train_router=("kind",),
     route=("objective",),
@@ -81,6 +82,7 @@ def measure_frontier(
     rewards: pads.Dataset,
     calibration_responses: pads.Dataset,
     cost_model: dict[str, Any],
+    models: Models,
     teachers: Teachers,
     train_router: TrainRouterSettings,
     route: RouteSettings,
@@ -95,7 +97,7 @@ def measure_frontier(
     ids, all_sizes = prompt_bytes(source_prompts)
     places = pc.index_in(pa.array(own, pa.string()), value_set=ids).to_numpy()
     sizes = dict(zip(own, all_sizes[places].tolist(), strict=True))
-    costs = CostModel(cost_model["teachers"])
+    costs = CostModel(cost_model["teachers"]).priced(teachers, models)
     measured = Measured(
         held_out_scores(frontier_scores.to_table(), train_router.kind, own),
         worth(matrix[kept]),

@@ -34,6 +34,7 @@ def create_pipeline() -> Pipeline:
                     "rewards",
                     "calibration_responses",
                     "cost_model",
+                    "params:models",
                     "params:teachers",
                     "params:train_router",
                     "params:route",

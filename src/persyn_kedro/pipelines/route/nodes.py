@@ -48,7 +48,7 @@ from persyn_kedro.foundations.settings import (
 )
 from persyn_kedro.foundations.tables import PromptColumns, TextColumn
 
-_PRICES = ("price", "prompt_price", "cached_prompt_price")
+_PRICES = ("teachers.price", "teachers.prompt_price", "teachers.cached_prompt_price")
 
 
 @step(
@@ -58,7 +58,6 @@ _PRICES = ("price", "prompt_price", "cached_prompt_price")
     ),
     needs=Needs.ROUTER,
     texts=("source_prompts",),
-    teachers=_PRICES,
     settings=("objective",),
     compare_routers=("folds",),
     only_if={needs_reward_scale: ("rewards", "train_router", "compare_routers")},
@@ -84,7 +83,7 @@ def model_costs(
     ids, sizes = prompt_bytes(source_prompts)
     own = pc.is_in(ids, value_set=pc.unique(responses["prompt_id"]))
     known = dict(zip(ids.filter(own).to_pylist(), sizes[own.to_numpy()].tolist(), strict=True))
-    costs, scale = fit_cost_model(responses, known, teachers, models), None
+    costs, scale = fit_cost_model(responses, known, teachers), None
     if needs_reward_scale([settings]):
         prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
         texts = dict(find_texts(source_prompts, pa.array(prompt_ids, pa.string())))
@@ -106,7 +105,7 @@ def model_costs(
     ),
     needs=Needs.ROUTER | Needs.CLUSTER,
     check=check_route,
-    only_if={weighs_costs: ("prompts", "cost_model", "generate")},
+    only_if={weighs_costs: ("prompts", "cost_model", "generate", *_PRICES)},
     settings=("objective", "budget", "capacity"),
     generate=("samples", "keep"),
 )  # fmt: skip
@@ -133,7 +132,7 @@ def route_prompts(
         weighing = partial(
             weigh,
             asked=_asked(source_prompts, prompts, teachers, generate),
-            costs=CostModel(cost_model["teachers"]),
+            costs=CostModel(cost_model["teachers"]).priced(teachers, models),
             scale=cost_model["scale"],
             settings=settings,
         )

@@ -27,7 +27,7 @@ def create_pipeline() -> Pipeline:
                 "cost_model",
                 name="model_costs",
                 does="Estimates from the calibration answers how many tokens each teacher needs "
-                "for a prompt, and what they cost.",
+                "for a prompt.",
             ),
             node(
                 nodes.route_prompts,
