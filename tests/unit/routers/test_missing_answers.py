@@ -78,6 +78,25 @@ def test_a_router_beats_the_constant_by_its_corrected_reward() -> None:
     assert compared["mine"]["auc"]["value"] == 1.0
 
 
+def test_invalid_answers_count_whoever_else_was_asked() -> None:
+    """Half of a's answers are invalid; with two teachers asked, all prompts with one have no pair."""
+    rng, n = np.random.default_rng(0), 2000
+    truth = np.tile([1.0, 0.6, 0.6, 0.6], (n, 1))
+    truth[rng.random(n) < 0.5, 0] = NAN
+    seen = np.where(balanced([f"p{i}" for i in range(n)], list("abcd"), 2, 0), truth, N)
+    a_first = np.tile([1.0, 0.0, 0.0, 0.0], (n, 1))
+    found = router_metrics(a_first, seen, seen)
+    assert found["constant_index"] == 1 and not found["beats_constant"]
+    assert found["router"]["reward"] == pytest.approx(0.5, abs=0.04)
+    assert found["constant"]["reward"] == pytest.approx(0.6)
+    scores = {"mine": a_first, "constant": -a_first}
+    compared = measure_scores(scores, seen, Bootstrap(200, 0.95, 0))
+    assert compared["mine"]["reward"]["value"] == pytest.approx(0.5, abs=0.04)
+    assert compared["mine"]["regret_to_constant"]["interval"][0] > 0.05
+    assert compared["mine"]["regret"]["value"] == 0.0  # among those asked, of two valid ones
+    assert compared["mine"]["hit@1"]["value"] == 1.0
+
+
 def test_complete_rewards_have_no_corrected_figures() -> None:
     complete = np.array([[0.2, 0.8], [0.6, 0.4]])
     found = router_metrics(complete, complete, complete)

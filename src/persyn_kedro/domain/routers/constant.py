@@ -15,7 +15,10 @@ ARRAYS = "constant.safetensors"
 
 
 class ConstantRouter(TeacherRouter):
-    """Scores are mean rewards over all prompts; an invalid answer counts as 0 (METHOD.md, 2)."""
+    """Scores are mean rewards over all prompts; an invalid answer counts as 0 (METHOD.md, 2).
+
+    What an incomplete design did not ask does not count.
+    """
 
     settings: ConstantRouterSettings
     means_: np.ndarray  # (K,) float64

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from persyn_kedro.domain.intervals.bootstrap import mean_over_prompts
-from persyn_kedro.domain.rewards.reward import NOT_ASKED, TIE, comparable
-from persyn_kedro.domain.routers.metrics import corrected, mean_rewards, reward_gaps
+from persyn_kedro.domain.rewards.reward import NOT_ASKED, TIE
+from persyn_kedro.domain.routers.metrics import corrected, mean_rewards, measurable, reward_gaps
 from persyn_kedro.foundations.prompts.conversation import Prompt
 
 CONSTANT = "constant"
@@ -42,7 +42,7 @@ def select(
         intervals; ``nested``, the same for whichever candidate is chosen without the prompts that
         it is measured on; ``chosen_in_folds``, how often that was which.
     """
-    kept = np.flatnonzero(comparable(rewards))
+    kept = np.flatnonzero(measurable(rewards))
     folds = min(folds, len(kept) // 4)
     found = {"chosen": CONSTANT, "n": len(kept), "folds": folds, "confidence": CONFIDENCE}
     if folds < 3:

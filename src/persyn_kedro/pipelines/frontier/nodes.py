@@ -12,14 +12,14 @@ from persyn_kedro.domain.designs import asked_of
 from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.prompts import find_texts
 from persyn_kedro.domain.reporting import frontier_plot, frontier_text, plotly_figure
-from persyn_kedro.domain.rewards import comparable, fair_matrix, reward_matrix
+from persyn_kedro.domain.rewards import fair_matrix, reward_matrix
 from persyn_kedro.domain.router_comparison import (
     Measured,
     cross_fit_own,
     held_out_scores,
     trace_frontier,
 )
-from persyn_kedro.domain.routers import router_class, router_metrics, with_tasks, worth
+from persyn_kedro.domain.routers import measurable, router_class, router_metrics, with_tasks, worth
 from persyn_kedro.domain.stores import RoutingStore
 from persyn_kedro.foundations.settings import (
     CompareRoutersSettings,
@@ -90,7 +90,7 @@ def measure_frontier(
 ) -> pa.Table:
     """Return expected reward and cost by cost weight, with what to compare them with."""
     prompt_ids, matrix = fair_matrix(rewards.to_table(), list(teachers.root))
-    kept = np.flatnonzero(comparable(matrix))
+    kept = np.flatnonzero(measurable(matrix))
     own = [prompt_ids[i] for i in kept]
     ids, all_sizes = prompt_bytes(source_prompts)
     places = pc.index_in(pa.array(own, pa.string()), value_set=ids).to_numpy()

@@ -19,12 +19,13 @@ from persyn_kedro.domain.cost_aware import (
 )
 from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.prompts import ANSWERED, CALIBRATION, find_texts, select_ids
-from persyn_kedro.domain.rewards import comparable, compute_rewards, fair_matrix, reward_matrix
+from persyn_kedro.domain.rewards import compute_rewards, fair_matrix, reward_matrix
 from persyn_kedro.domain.router_comparison import cross_fit_own, held_out_scores
 from persyn_kedro.domain.routers import (
     TaskColumns,
     assign,
     check_assignments,
+    measurable,
     router_class,
     router_metrics,
     task_columns_of,
@@ -93,7 +94,7 @@ def model_costs(
             texts, matrix, compare_routers, train_router, models, seed, routing_store
         )
         _, fair = fair_matrix(rewards.to_table(), list(teachers.root))
-        kept = comparable(fair)
+        kept = measurable(fair)
         scores = held_out_scores(scored, train_router.kind, prompt_ids)
         scale = reward_scale(scores[kept], worth(fair[kept]))
     return {"teachers": dict(costs.teachers), "scale": scale}

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from persyn_kedro.domain.cost_aware.expected import CostModel
-from persyn_kedro.domain.rewards.reward import comparable
 from persyn_kedro.domain.router_comparison.frontier import Measured
-from persyn_kedro.domain.routers.metrics import worth
+from persyn_kedro.domain.routers.metrics import measurable, worth
 from persyn_kedro.foundations.settings.route import CostUnit
 
 Scores = Mapping[str, Sequence[float]]  # the router's, by prompt_id, in the pool's order
@@ -33,7 +32,7 @@ def cheap_scores(
         share: of the reward on the calibration prompts that is kept.
     """
     ids, matrix = rewards
-    kept = [i for i in np.flatnonzero(comparable(matrix)).tolist() if ids[i] in held_out]
+    kept = [i for i in np.flatnonzero(measurable(matrix)).tolist() if ids[i] in held_out]
     if not kept:
         return "no calibration prompt has two valid teachers"
     measured = Measured(
