@@ -184,12 +184,13 @@ def _per_prompt(scores: np.ndarray, rewards: np.ndarray) -> dict[str, np.ndarray
         for k in range(1, rewards.shape[1])
     }
     gaps = np.take_along_axis(reward_gaps(rewards), ranking[:, :1], axis=1)[:, 0]
-    return {**_of_comparable({**columns, "regret": gaps}, rewards), **_worth(rewards, chosen[:, :1])}
+    return {
+        **_of_comparable({**columns, "regret": gaps}, rewards),
+        **_worth(rewards, chosen[:, :1]),
+    }
 
 
-def _of_comparable(
-    columns: Mapping[str, np.ndarray], rewards: np.ndarray
-) -> dict[str, np.ndarray]:
+def _of_comparable(columns: Mapping[str, np.ndarray], rewards: np.ndarray) -> dict[str, np.ndarray]:
     """Return the columns with NaN at prompts without two valid teachers."""
     kept = comparable(rewards)
     return {name: np.where(kept, values, np.nan) for name, values in columns.items()}

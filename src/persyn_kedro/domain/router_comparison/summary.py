@@ -94,7 +94,7 @@ def _by_plan(
     place = {prompt_id: i for i, prompt_id in enumerate(ids)}
     found: dict[tuple[str, float], np.ndarray] = {}
     for row in rows:
-        if row["prompt_id"] in place:
+        if row["prompt_id"] in place and row["kind"] != CONSTANT:  # it is computed, not fitted
             plan = row["kind"], row["size"]
             empty = np.full((repeats, len(ids), len(row["scores"])), np.nan)
             found.setdefault(plan, empty)[row["repeat"] or 0, place[row["prompt_id"]]] = row[

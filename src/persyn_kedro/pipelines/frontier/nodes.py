@@ -12,7 +12,7 @@ from persyn_kedro.domain.designs import asked_of
 from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.prompts import find_texts
 from persyn_kedro.domain.reporting import frontier_plot, frontier_text, plotly_figure
-from persyn_kedro.domain.rewards import fair_matrix, reward_matrix
+from persyn_kedro.domain.rewards import asked_at_random, fair_matrix, reward_matrix
 from persyn_kedro.domain.router_comparison import (
     Measured,
     cross_fit_own,
@@ -53,10 +53,20 @@ def score_out_of_fold(
 
     Those that ``compare_routers`` has fitted already are not fitted again.
     """
-    prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
+    table, names = rewards.to_table(), list(teachers.root)
+    prompt_ids, matrix = reward_matrix(table, names)
     texts = dict(find_texts(source_prompts, pa.array(prompt_ids, pa.string())))
     texts = with_tasks(texts, source_prompts, train_router.task_columns)
-    return cross_fit_own(texts, matrix, compare_routers, train_router, models, seed, routing_store)
+    return cross_fit_own(
+        texts,
+        matrix,
+        compare_routers,
+        train_router,
+        models,
+        seed,
+        routing_store,
+        asked_at_random(table, names),
+    )
 
 
 @step(

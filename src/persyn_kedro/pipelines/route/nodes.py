@@ -19,7 +19,7 @@ from persyn_kedro.domain.cost_aware import (
 )
 from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.prompts import ANSWERED, CALIBRATION, find_texts, select_ids
-from persyn_kedro.domain.rewards import compute_rewards, fair_matrix, reward_matrix
+from persyn_kedro.domain.rewards import asked_at_random, compute_rewards, fair_matrix, reward_matrix
 from persyn_kedro.domain.router_comparison import cross_fit_own, held_out_scores
 from persyn_kedro.domain.routers import (
     TaskColumns,
@@ -87,13 +87,21 @@ def model_costs(
     known = dict(zip(ids.filter(own).to_pylist(), sizes[own.to_numpy()].tolist(), strict=True))
     costs, scale = fit_cost_model(responses, known, teachers, models), None
     if needs_reward_scale([settings]):
-        prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
+        table, names = rewards.to_table(), list(teachers.root)
+        prompt_ids, matrix = reward_matrix(table, names)
         texts = dict(find_texts(source_prompts, pa.array(prompt_ids, pa.string())))
         texts = with_tasks(texts, source_prompts, train_router.task_columns)
         scored = cross_fit_own(
-            texts, matrix, compare_routers, train_router, models, seed, routing_store
+            texts,
+            matrix,
+            compare_routers,
+            train_router,
+            models,
+            seed,
+            routing_store,
+            asked_at_random(table, names),
         )
-        _, fair = fair_matrix(rewards.to_table(), list(teachers.root))
+        _, fair = fair_matrix(table, names)
         kept = measurable(fair)
         scores = held_out_scores(scored, train_router.kind, prompt_ids)
         scale = reward_scale(scores[kept], worth(fair[kept]))
