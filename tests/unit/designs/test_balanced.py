@@ -7,7 +7,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from persyn_kedro.domain.designs.asked import Asked, asked_of, of_random_ones, with_asked
+from persyn_kedro.domain.designs.asked import (
+    Asked,
+    asked_of,
+    of_random_ones,
+    unanswered,
+    with_asked,
+)
 from persyn_kedro.domain.designs.balanced import balanced, check_design, check_each_is_asked
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.design import AdaptiveSettings, DesignSettings
@@ -128,3 +134,9 @@ def test_a_table_notes_what_was_asked_and_at_random() -> None:
     assert of_random_ones(table, None) is table  # all of a full or balanced one
     assert of_random_ones(table, Asked(teachers, 2, 3)) is table
     assert with_asked(table, None) is table
+
+
+def test_what_was_not_answered_by_hand() -> None:
+    pairs = pa.table({"prompt_id": ["a", "b", "b", "x", "b"], "teacher": ["t", "t", "u", "u", "u"]})
+    found = unanswered(pairs, pa.chunked_array([["b"], ["a"]]), ["t", "u", "v"])
+    assert found.tolist() == [[False, False, True], [False, True, True]]

@@ -82,7 +82,7 @@ def test_a_router_beats_the_constant_by_its_corrected_reward() -> None:
 
 
 def test_invalid_answers_count_whoever_else_was_asked() -> None:
-    """Half of a's answers are invalid; with two teachers asked, all prompts with one have no pair."""
+    """Half of a's answers are invalid; of two asked, no prompt with such a one has a pair."""
     rng, n = np.random.default_rng(0), 2000
     truth = np.tile([1.0, 0.6, 0.6, 0.6], (n, 1))
     truth[rng.random(n) < 0.5, 0] = NAN

@@ -68,7 +68,8 @@ def measure_scores(
         dict: By router ``{"hit@1": estimate, …, "regret": estimate, "auc": estimate}``, and
         ``"regret_to_constant"``: the mean paired difference from the constant, below 0 if better.
         Of an incomplete design Hit@k, regret and AUC are among the teachers asked, of prompts with
-        two valid ones; then there is a ``"reward"`` over all prompts, corrected for who was asked, whose difference is ``regret_to_constant``.
+        two valid ones; then there is a ``"reward"`` over all prompts, corrected for who was asked,
+        whose difference is ``regret_to_constant``.
     """
     per_prompt = {name: _per_prompt(s, rewards) for name, s in scores.items()}
     per_prompt[RANDOM] = _by_chance(rewards)

@@ -17,6 +17,7 @@ from persyn_kedro.domain.cost_aware import (
     reward_scale,
     weigh,
 )
+from persyn_kedro.domain.designs import asked_of, unanswered
 from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.prompts import ANSWERED, CALIBRATION, find_texts, select_ids
 from persyn_kedro.domain.rewards import asked_at_random, compute_rewards, fair_matrix, reward_matrix
@@ -115,7 +116,7 @@ def model_costs(
     ),
     needs=Needs.ROUTER | Needs.CLUSTER,
     check=check_route,
-    only_if={weighs_costs: ("prompts", "cost_model", "generate")},
+    only_if={weighs_costs: ("prompts", "cost_model", "calibration_responses", "generate")},
     generate=("samples", "keep"),
 )  # fmt: skip
 def route_prompts(
@@ -127,6 +128,7 @@ def route_prompts(
     generate: GenerateSettings,
     prompts: pads.Dataset,
     cost_model: dict[str, Any],
+    calibration_responses: pads.Dataset,
 ) -> pa.RecordBatchReader:
     """Return scores and the chosen teacher of every prompt, streamed (``schemas.ASSIGNMENTS``).
 
@@ -140,7 +142,7 @@ def route_prompts(
     if weighs_costs([settings]):
         weighing = partial(
             weigh,
-            asked=_asked(source_prompts, prompts, teachers, generate),
+            asked=_asked(source_prompts, prompts, calibration_responses, teachers, generate),
             costs=CostModel(cost_model["teachers"]),
             scale=cost_model["scale"],
             settings=settings,
@@ -151,6 +153,7 @@ def route_prompts(
 def _asked(
     source_prompts: pads.Dataset,
     prompts: pads.Dataset,
+    calibration_responses: pads.Dataset,
     teachers: Teachers,
     generate: GenerateSettings,
 ) -> Asked:
@@ -161,4 +164,8 @@ def _asked(
         pc.is_in(ids, value_set=select_ids(prompts, splits)["prompt_id"]).to_numpy()
         for splits in (CALIBRATION, ANSWERED)
     )
-    return Asked(sizes, counted, calibration, generate.at_once, known)
+    unasked = None
+    if asked_of(calibration_responses.schema) is not None:
+        pairs = calibration_responses.to_table(columns=["prompt_id", "teacher"])
+        unasked = unanswered(pairs, ids.filter(pa.array(calibration)), list(teachers.root))
+    return Asked(sizes, counted, calibration, generate.at_once, known, unasked)
