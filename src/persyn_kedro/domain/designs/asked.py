@@ -53,15 +53,19 @@ def asked_of(schema: pa.Schema) -> Asked | None:
     return None if note is None else Asked(**json.loads(note))
 
 
-def of_random_ones(table: pa.Table, asked: Asked | None) -> pa.Table:
+def of_random_ones(
+    table: pa.Table, asked: Asked | None, prompt_ids: Sequence[str] | None = None
+) -> pa.Table:
     """Return the rows of answers that were asked at random: all, unless the design is adaptive.
 
     Args:
-        table: with ``prompt_id`` and ``teacher``, of all the calibration prompts.
+        table: with ``prompt_id`` and ``teacher``.
+        prompt_ids: all the calibration prompts, on which it depends who was asked; None: those of
+            the table.
     """
     if asked is None or not asked.adaptive:
         return table
-    ids = sorted(pc.unique(table["prompt_id"]).to_pylist())
+    ids = sorted(set(table["prompt_id"].to_pylist() if prompt_ids is None else prompt_ids))
     first = asked.first(ids)
     rows = pc.index_in(table["prompt_id"], value_set=pa.array(ids)).to_numpy()
     names = pa.array(asked.teachers, pa.string())

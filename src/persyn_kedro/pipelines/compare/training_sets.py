@@ -182,6 +182,7 @@ def allocate_prompts(
             token_statistics.to_table(columns=["prompt_id", *STATISTICS]),
             list(teachers.root),
             asked_of(rewards.schema),
+            rewards.to_table(columns=["prompt_id"])["prompt_id"].to_pylist(),
         ),
         RouterScores(
             routed,
