@@ -74,6 +74,7 @@ def cross_fit_routers(
 @step(
     versions_of=(summarise_routers, router_metrics, reward_matrix, mean_over_prompts),
     prints={routers_text: ("router_comparison",)},
+    teachers=("price", "prompt_price", "cached_prompt_price"),
     settings=("resamples", "confidence"),
 )
 def measure_routers(
