@@ -76,8 +76,8 @@ def next_batch(
             None: those that may be asked.
     """
     rows, columns = np.nonzero(candidates)
-    pool = candidates.any(axis=0) if pool is None else pool
-    worth = (knowledge_gradient(belief, pool) / prices)[rows, columns]
+    rivals = np.asarray(candidates.any(axis=0)) if pool is None else pool
+    worth = (knowledge_gradient(belief, rivals) / prices)[rows, columns]
     draws = [
         unit_draw(seed, "adaptive", f"{prompt_ids[i]}:{k}")
         for i, k in zip(rows.tolist(), columns.tolist(), strict=True)
