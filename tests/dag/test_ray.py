@@ -28,6 +28,7 @@ from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_model
 from persyn_kedro.foundations.processes import target as cluster
 from persyn_kedro.foundations.processes.map_blocks import spread
 from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.generate import GenerateSettings
 from persyn_kedro.foundations.settings.label import LabelSettings, QualitySettings
 from persyn_kedro.foundations.settings.models import Models, ModelSettings
 from persyn_kedro.foundations.settings.route import RouteSettings
@@ -232,7 +233,9 @@ def test_a_node_that_dies_while_routing_costs_no_prompt(
 
     def routed() -> pa.Table:
         settings = RouteSettings(batch_size=4)
-        return route_nodes.route_prompts(prompts, router, models, teachers, settings).read_all()
+        unread = GenerateSettings(), prompts, {}, prompts
+        given = prompts, router, models, teachers, settings, *unread
+        return route_nodes.route_prompts(*given).read_all()  # type: ignore[arg-type]
 
     local, marks = routed(), tmp_path / "marks"
     monkeypatch.setattr(route, "prompt_scorer", partial(slowly, marks, prompt_scorer))

@@ -10,7 +10,7 @@ from persyn_kedro.api.label import Labels
 from persyn_kedro.api.pool import Pool
 from persyn_kedro.api.prompts import prompt_table
 from persyn_kedro.domain.prompts import find_texts
-from persyn_kedro.domain.rewards import reward_matrix
+from persyn_kedro.domain.rewards import asked_at_random, reward_matrix
 from persyn_kedro.domain.routers import (
     assign,
     fit_and_save,
@@ -49,6 +49,7 @@ def fit_router(labels: Labels, pool: Pool, directory: str | Path, **settings: An
         pool.seed,
         pool_identity(pool.recipes),
         Path(directory),
+        asked_at_random(labels.rewards, list(pool.teachers.root)),
     )
     return Path(directory)
 

@@ -230,3 +230,14 @@ def test_groups_are_of_similar_prompts() -> None:
     groups = similar_prompts(world.points, 2, 0)
     assert (groups == groups[0]).tolist() == [i % 2 == 0 for i in range(len(groups))]
     assert set(similar_prompts(np.zeros((4, 2)), 8, 0)) == {0}  # all alike
+
+
+def test_a_teacher_that_was_asked_everything_is_still_the_one_to_beat() -> None:
+    """Of the first prompt, a is far better than b and c, which are equal there."""
+    mean = np.array([[0.9, 0.5, 0.5], [0.1, 0.5, 0.4]])
+    belief = Belief(mean, np.full((2, 3), 0.1), np.zeros((2, 3)))
+    candidates = np.array([[False, True, True]] * 2)
+    given = belief, np.array([0, 1]), candidates, np.ones(3), 1, ["x", "y"], 0
+    assert next_batch(*given, np.ones(3, bool))[0, 0] == 1
+    without_a = np.array([False, True, True])  # as if it had been dropped
+    assert next_batch(*given, without_a)[0, 0] == 0

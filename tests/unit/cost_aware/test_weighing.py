@@ -1,5 +1,6 @@
 """Choices by score and cost, within limits: small cases worked out by hand."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,26 @@ def test_answers_that_are_there_have_no_price() -> None:
     # With two answers wanted, one of each is still to be asked for.
     both = asked(calibration=3, answers=2)
     assert choose(both, objective={"cost_weight": 1.0})[0] == [1, 1, 1, 1, 1]
+
+
+def test_what_an_incomplete_design_did_not_ask_has_its_price() -> None:
+    """Of three calibration prompts the dear teacher was asked the first two alone."""
+    unasked = np.array([[False, True], [False, False], [True, False]])
+    three = replace(asked(calibration=3), unasked=unasked)
+    found, note = choose(three, objective={"cost_weight": 1.0})
+    assert found == [0, 0, 1, 1, 1]  # the third would cost the dear answer
+    assert note["expected"]["tokens"] == 2 * 20
+    found, note = choose(three, None, budget={"max_tokens": 220})
+    # All dear ones: 0, 0, 100, 100, 100; the third gains only 0.1 by it, the fourth loses.
+    assert found == [0, 0, 0, 1, 0] and note["expected"]["tokens"] == 220
+    found, note = choose(three, None, budget={"max_tokens": 219})
+    assert found == [0, 0, 1, 1, 0] and note["expected"]["tokens"] == 120
+    for place in range(5):
+        here = unasked[place].tolist() if place < 3 else None
+        price = price_of(note, COSTS, 1, place < 3, here)
+        np.testing.assert_allclose(
+            price, note["prices"]["tokens"] * three.lacking[place] * [100, 20]
+        )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from persyn_kedro.domain.designs.asked import Asked, asked_of, of_random_ones, with_asked
+from persyn_kedro.domain.designs.asked import (
+    Asked,
+    asked_of,
+    of_random_ones,
+    unanswered,
+    with_asked,
+)
 from persyn_kedro.domain.designs.balanced import balanced, check_design, check_each_is_asked
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.design import AdaptiveSettings, DesignSettings
@@ -128,3 +134,21 @@ def test_a_table_notes_what_was_asked_and_at_random() -> None:
     assert of_random_ones(table, None) is table  # all of a full or balanced one
     assert of_random_ones(table, Asked(teachers, 2, 3)) is table
     assert with_asked(table, None) is table
+
+
+def test_what_was_not_answered_by_hand() -> None:
+    pairs = pa.table({"prompt_id": ["a", "b", "b", "x", "b"], "teacher": ["t", "t", "u", "u", "u"]})
+    found = unanswered(pairs, pa.chunked_array([["b"], ["a"]]), ["t", "u", "v"])
+    assert found.tolist() == [[False, False, True], [False, True, True]]
+
+
+def test_random_answers_are_those_of_all_prompts_where_one_has_no_row() -> None:
+    """Who is asked at random depends on all calibration prompts, not on those with a row."""
+    ids, names = [f"p{i:02}" for i in range(40)], list("abcd")
+    note, first = Asked(names, 2, 3, {"batches": 1}), balanced(ids, names, 2, 3)
+    there = [i for i in range(40) if i % 7]
+    rows = [{"prompt_id": ids[i], "teacher": t, "k": k} for i in there for k, t in enumerate(names)]
+    found = of_random_ones(pa.Table.from_pylist(rows), note, ids).to_pylist()
+    assert {(r["prompt_id"], r["k"]) for r in found} == {
+        (ids[i], k) for i in there for k in np.flatnonzero(first[i]).tolist()
+    }

@@ -18,4 +18,15 @@ def test_few_or_equal_values():
     assert spearman([1, 2, 3], [1, 2, 3], 0.95) == {"value": 1.0, "interval": None, "n": 3}
     assert spearman([1, 2, 3, 4], [5, 5, 5, 5], 0.95) is None
     assert spearman([1], [1], 0.95) is None
-    assert spearman([1, 2, 3, 4], [4, 3, 2, 1], 0.95)["interval"] == [-1.0, -1.0]
+
+
+def test_four_values_in_order_are_no_certainty():
+    # 1 in 24 orders is that one by chance. Counted as 1 - 6 / 60 = 0.9: atanh(0.9) = 1.4722, the
+    # error is sqrt(1.405 / 1) = 1.1853, so z = 1.4722 - 1.95996 * 1.1853 = -0.8510; tanh: -0.6916.
+    found = spearman([1, 2, 3, 4], [1, 2, 3, 4], 0.95)
+    assert found["value"] == 1.0
+    assert found["interval"] == pytest.approx([-0.6916, 1.0], abs=1e-4)
+    other = spearman([1, 2, 3, 4], [4, 3, 2, 1], 0.95)
+    assert other["interval"] == pytest.approx([-1.0, 0.6916], abs=1e-4)
+    many = spearman(range(30), range(30), 0.95)["interval"]
+    assert 0.99 < many[0] < many[1] == 1.0

@@ -123,6 +123,11 @@ def test_persyn_cheap_takes_the_price_off_the_scores_of_train_prompts() -> None:
     assert isinstance(found, dict)
     best = {name: int(np.argmax(row)) for name, row in found.items()}
     assert best == {"c0": 0, "c1": 0, "c2": 0, "c3": 1, "t1": 0, "t2": 1}
+    # Of an incomplete design, a calibration answer that was not asked for has its price too.
+    answered = np.array([[False, True], [True, True], [True, True], [True, True]])
+    some = cheap_scores(*given, 0.95, answered)  # type: ignore[arg-type]
+    assert isinstance(some, dict) and some["c1"] == found["c1"]
+    assert some["c0"][0] < found["c0"][0] and some["c0"][1] == found["c0"][1]
     turned = {name: row[::-1] for name, row in held_out.items()}
     assert "no cost weight" in str(cheap_scores(routed, turned, *given[2:], 0.9))  # type: ignore[arg-type]
     nothing = (["c0"], np.full((1, 2), np.nan))

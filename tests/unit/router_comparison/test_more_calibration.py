@@ -39,6 +39,14 @@ def test_what_calibration_took_is_counted_from_its_answers() -> None:
     assert found == Spent(2, 165.0, pytest.approx((100 * 1 + 50 * 10) / 1e6))  # type: ignore[arg-type]
 
 
+def test_answers_of_a_teacher_that_left_the_pool_are_not_counted() -> None:
+    row = {"prompt_tokens": 10, "completion_tokens": 5, "cached_prompt_tokens": None}
+    rows = [{**row, "teacher": name} for name in ("left", "stays")]
+    pool = {name: {"model": "m", "price": 2.0} for name in ("stays", "came")}
+    stays = Teachers.model_validate(pool)
+    assert calibration_spent(pa.Table.from_pylist(rows), stays) == Spent(1, 15.0, 1e-5)
+
+
 SPENT = Spent(2000, 300_000.0, 1.5)
 
 

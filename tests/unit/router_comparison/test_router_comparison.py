@@ -12,10 +12,11 @@ from persyn_kedro.domain.router_comparison.compare import (
     pair_auc,
     pair_calibration,
 )
-from persyn_kedro.domain.router_comparison.cross_fitting import fold_of
+from persyn_kedro.domain.router_comparison.cross_fitting import compared, fold_of, held_out_scores
 from persyn_kedro.domain.router_comparison.summary import summarise_routers
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.tables import schemas
 
 BOOTSTRAP = Bootstrap(resamples=500, confidence=0.9, seed=3)
@@ -163,3 +164,23 @@ def test_a_summary_of_repeats_and_of_an_older_table_without_them() -> None:
     older = summary([{**row, "repeat": None} for row in rows[:4]])
     assert "repeats" not in older
     assert older["routers"]["near"]["hit@1"]["value"] == 1.0
+
+
+def test_a_constant_router_of_train_router_is_scored_for_the_frontier_but_not_compared() -> None:
+    """The frontier and costs read its scores; the comparison computes its own constant."""
+    settings = CompareRoutersSettings(kinds=["knn"], resamples=100)
+    constant = TrainRouterSettings(kind="constant")
+    assert list(compared(settings, constant)) == ["knn", "constant"]
+    ids, rewards = [f"p{i}" for i in range(12)], np.tile([0.2, 0.6], (12, 1))
+    rows = [
+        {"kind": kind, "size": 1.0, "fitted_on": 6, "fold": i % 2, "prompt_id": p,
+         "scores": [0.5, 0.4], "repeat": 0}
+        for kind in ("knn", "constant")
+        for i, p in enumerate(ids)
+    ]  # fmt: skip
+    table = pa.Table.from_pylist(rows, schemas.ROUTER_SCORES)
+    assert held_out_scores(table, "constant", ids).shape == (12, 2)
+    found = summarise_routers(table, ids, rewards, settings, 0)
+    assert [row["kind"] for row in found["curve"]] == ["knn"] and len(found["verdicts"]) == 1
+    assert found["routers"]["constant"]["regret"]["value"] == 0.0
+    assert found["routers"]["knn"]["regret_to_constant"]["value"] == pytest.approx(0.4)

@@ -174,3 +174,14 @@ def test_only_grk_is_fitted_on_prompts_without_a_valid_answer() -> None:
     assert rows_to_fit(rewards, settings("weighted", invalid="lose")).tolist() == [1, 0, 1]
     assert rows("grk") == [True, True, True]
     assert not rows_to_fit(rewards[1:], settings("grk")).any()  # nothing valid to compare
+
+
+def test_a_wide_tie_has_a_finite_gradient() -> None:
+    """log(2 + e^eta) is computed without e^eta, which overflows (float32: beyond 88)."""
+    loss = loss_of(TrainRouterSettings(kind="linear", loss="rao_kupper"))
+    for eta in (100.0, 1000.0):
+        scores = torch.tensor([[0.2, 0.1, eta]], dtype=torch.float32, requires_grad=True)
+        value = loss(scores, torch.tensor([[0.5, 0.5]]))
+        value.backward()
+        assert value.item() == pytest.approx(0.0, abs=1e-3)  # a tie is certain
+        assert scores.grad is not None and torch.isfinite(scores.grad).all()

@@ -7,7 +7,10 @@ from persyn_kedro.domain.designs.balanced import balanced
 from persyn_kedro.domain.reporting import formatting
 from persyn_kedro.domain.rewards.reward import NOT_ASKED
 from persyn_kedro.domain.router_comparison.compare import Bootstrap, measure_scores
+from persyn_kedro.domain.routers.constant import ConstantRouter
 from persyn_kedro.domain.routers.metrics import constant_ranking, corrected, router_metrics
+from persyn_kedro.domain.routers.selection import select
+from persyn_kedro.foundations.settings.routers import ConstantRouterSettings
 
 N = NOT_ASKED
 NAN = np.nan
@@ -76,6 +79,80 @@ def test_a_router_beats_the_constant_by_its_corrected_reward() -> None:
     assert "reward" not in compared["oracle"] and "regret_to_constant" in compared["random"]
     assert compared["mine"]["regret"]["value"] == 0.0  # the best of those asked
     assert compared["mine"]["auc"]["value"] == 1.0
+
+
+def test_invalid_answers_count_whoever_else_was_asked() -> None:
+    """Half of a's answers are invalid; of two asked, no prompt with such a one has a pair."""
+    rng, n = np.random.default_rng(0), 2000
+    truth = np.tile([1.0, 0.6, 0.6, 0.6], (n, 1))
+    truth[rng.random(n) < 0.5, 0] = NAN
+    seen = np.where(balanced([f"p{i}" for i in range(n)], list("abcd"), 2, 0), truth, N)
+    a_first = np.tile([1.0, 0.0, 0.0, 0.0], (n, 1))
+    found = router_metrics(a_first, seen, seen)
+    assert found["constant_index"] == 1 and not found["beats_constant"]
+    assert found["router"]["reward"] == pytest.approx(0.5, abs=0.04)
+    assert found["constant"]["reward"] == pytest.approx(0.6)
+    scores = {"mine": a_first, "constant": -a_first}
+    compared = measure_scores(scores, seen, Bootstrap(200, 0.95, 0))
+    assert compared["mine"]["reward"]["value"] == pytest.approx(0.5, abs=0.04)
+    assert compared["mine"]["regret_to_constant"]["interval"][0] > 0.05
+    assert compared["mine"]["regret"]["value"] == 0.0  # among those asked, of two valid ones
+    assert compared["mine"]["hit@1"]["value"] == 1.0
+
+
+def test_the_constant_router_does_not_count_what_was_not_asked_by_hand() -> None:
+    rewards = np.array([[0.5, 0.9, N], [0.5, N, 0.3], [NAN, N, 0.3], [0.5, N, 0.3]])
+    found = ConstantRouter(None, ConstantRouterSettings()).fit(list("wxyz"), rewards)
+    np.testing.assert_allclose(found.predict_scores(["v"])[0], [1.5 / 4, 0.9, 0.3], rtol=1e-6)
+    # sd of 0.5, 0.5, 0, 0.5 is 0.25, over the root of four answers.
+    np.testing.assert_allclose(found.predict_errors(["v"])[0], [0.125, 0, 0], atol=1e-6)
+
+
+def adaptive(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (n, 3) true rewards, what was asked, and which of it at random.
+
+    Everybody is worse on hard prompts, the second half; c is asked more on easy ones alone.
+    """
+    truth = np.tile([0.6, 0.5, 0.5], (n, 1)) + np.where(np.arange(n) < n // 2, 0.3, -0.3)[:, None]
+    first = balanced([f"p{i}" for i in range(n)], list("abc"), 2, 0)
+    more = first.copy()
+    more[: n // 2, 2] = True
+    return truth, np.where(more, truth, N), first
+
+
+def test_the_constant_router_goes_by_what_was_asked_at_random() -> None:
+    truth, seen, first = adaptive(400)
+    naive = [seen[seen[:, k] != N, k].mean() for k in range(3)]
+    assert naive[2] > truth[:, 2].mean() + 0.04
+    router = ConstantRouter(None, ConstantRouterSettings())
+    router.at_random = first
+    scores = router.fit([f"p{i}" for i in range(400)], seen).predict_scores(["v"])[0]
+    np.testing.assert_allclose(scores, truth.mean(axis=0), atol=0.04)
+
+
+def test_a_choice_of_router_is_measured_by_what_was_asked_at_random() -> None:
+    """Always c looks better than always a, only because c was asked more on easy prompts."""
+    truth, seen, first = adaptive(400)
+    truth[:, 2] += 0.08
+    seen = np.where(seen == N, N, truth)
+    constant = {"constant": [1.0, 0.0, 0.0], "c": [0.0, 0.0, 1.0]}
+
+    def scores(name, fitted, rewards, scored):  # noqa: ARG001
+        if name == "constant":
+            assert np.isneginf(rewards).any(axis=1).all()  # not what was chosen by merit
+        return np.tile(constant[name], (len(scored), 1))
+
+    prompts, fair = [f"p{i}" for i in range(400)], np.where(first, seen, N)
+    names = ["constant", "c"]
+    assert (
+        select(prompts, seen, names, lambda *a: scores(a[0], a[1], fair, a[3]), 5, 0)["candidates"][
+            "c"
+        ]["to_constant"]["value"]
+        < -0.02
+    )
+    found = select(prompts, seen, names, scores, 5, 0, fair)
+    assert found["candidates"]["c"]["to_constant"]["value"] == pytest.approx(0.02, abs=0.04)
+    assert found["chosen"] == "constant"
 
 
 def test_complete_rewards_have_no_corrected_figures() -> None:

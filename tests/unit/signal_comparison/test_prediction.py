@@ -61,7 +61,7 @@ def test_the_reward_that_ranks_the_students_is_found():
     assert "rank_surprisal (prompt_minmax, alpha 0.4) predicts the scores best" in verdict
     assert "the settings' own: -1.00" in verdict
     for text in (signals_text(found), "".join(cells for row in rows(found) for cells in row)):
-        assert "rank_surprisal" in text and "1.00 [1.00, 1.00]" in text
+        assert "rank_surprisal" in text and "1.00 [0.63, 1.00]" in text
     assert {len(row) for row in rows(found)} == {len(columns(found))}
 
 

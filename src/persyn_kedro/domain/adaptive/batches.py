@@ -129,7 +129,7 @@ def _next(
     more, own = np.zeros_like(asked), calibration.open
     size = max(1, round(settings.batch * len(ids)))
     candidates = own[:, None] & pool & ~asked
-    chosen = next_batch(belief, groups, candidates, spent.each, size, ids, seed)
+    chosen = next_batch(belief, groups, candidates, spent.each, size, ids, seed, pool)
     if not len(chosen):
         return more, "there is nothing left to ask"
     room = spent.room(settings.budget, chosen[:, 1])

@@ -60,6 +60,7 @@ def next_batch(
     size: int,
     prompt_ids: Sequence[str],
     seed: int,
+    pool: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return (b, 2) int: the (prompt, teacher) to ask, the most worth for its price first.
 
@@ -71,9 +72,12 @@ def next_batch(
         candidates: (n, K) bool, what may be asked.
         prices: (K,) expected tokens of an answer.
         size: b at most.
+        pool: (K,) bool, the teachers not dropped, of which some may have been asked everything;
+            None: those that may be asked.
     """
     rows, columns = np.nonzero(candidates)
-    worth = (knowledge_gradient(belief, candidates.sum(axis=0) > 0) / prices)[rows, columns]
+    rivals = np.asarray(candidates.any(axis=0)) if pool is None else pool
+    worth = (knowledge_gradient(belief, rivals) / prices)[rows, columns]
     draws = [
         unit_draw(seed, "adaptive", f"{prompt_ids[i]}:{k}")
         for i, k in zip(rows.tolist(), columns.tolist(), strict=True)

@@ -26,7 +26,9 @@ class Asked:
         counted: (n,) bool, whether limits count the prompt: those of calibration and train.
         calibration: (n,) bool; these have answers from labelling.
         answers: wanted of the chosen teacher.
-        known: (K,) answers of each teacher to a calibration prompt.
+        known: (K,) answers of each teacher to a calibration prompt that it was asked.
+        unasked: (c, K) bool, the teachers that an incomplete design did not ask each of the c
+            calibration prompts, which lack all answers; None: every teacher was asked.
     """
 
     sizes: np.ndarray
@@ -34,12 +36,16 @@ class Asked:
     calibration: np.ndarray
     answers: int
     known: np.ndarray
+    unasked: np.ndarray | None = None
 
     @cached_property
     def lacking(self) -> np.ndarray:
         """(n, K) float32, the answers to ask for if the teacher is chosen."""
         found = np.full((len(self.sizes), len(self.known)), self.answers, np.float32)
-        found[self.calibration] = np.maximum(self.answers - self.known, 0)
+        more = np.maximum(self.answers - self.known, 0)
+        found[self.calibration] = (
+            more if self.unasked is None else np.where(self.unasked, self.answers, more)
+        )
         return found
 
 
@@ -109,10 +115,20 @@ def check_scale(scale: float | None) -> float:
     return scale
 
 
-def price_of(note: Mapping[str, Any], costs: CostModel, size: int, calibration: bool) -> np.ndarray:
-    """Return (K,) what ``weigh`` took off the scores of a prompt of ``size`` bytes, by its note."""
+def price_of(
+    note: Mapping[str, Any],
+    costs: CostModel,
+    size: int,
+    calibration: bool,
+    unasked: Sequence[bool] | None = None,
+) -> np.ndarray:
+    """Return (K,) what ``weigh`` took off the scores of a prompt of ``size`` bytes, by its note.
+
+    ``unasked``: (K,) of a calibration prompt, as in ``Asked``.
+    """
     yes, known = np.ones(1, bool), np.array(note["known"])
-    one = Asked(np.array([size]), yes, yes & calibration, note["answers"], known)
+    lacking = np.array([unasked]) if calibration and unasked is not None else None
+    one = Asked(np.array([size]), yes, yes & calibration, note["answers"], known, lacking)
     return _priced(one, costs, note["prices"])[0] + np.array(list(note["places"].values()))
 
 

@@ -4,6 +4,7 @@ from .asked import (
     Asked as Asked,
     asked_of as asked_of,
     of_random_ones as of_random_ones,
+    unanswered as unanswered,
     with_asked as with_asked,
 )
 from .balanced import (

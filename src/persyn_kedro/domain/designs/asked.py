@@ -53,17 +53,37 @@ def asked_of(schema: pa.Schema) -> Asked | None:
     return None if note is None else Asked(**json.loads(note))
 
 
-def of_random_ones(table: pa.Table, asked: Asked | None) -> pa.Table:
+def of_random_ones(
+    table: pa.Table, asked: Asked | None, prompt_ids: Sequence[str] | None = None
+) -> pa.Table:
     """Return the rows of answers that were asked at random: all, unless the design is adaptive.
 
     Args:
-        table: with ``prompt_id`` and ``teacher``, of all the calibration prompts.
+        table: with ``prompt_id`` and ``teacher``.
+        prompt_ids: all the calibration prompts, on which it depends who was asked; None: those of
+            the table.
     """
     if asked is None or not asked.adaptive:
         return table
-    ids = sorted(pc.unique(table["prompt_id"]).to_pylist())
+    ids = sorted(set(table["prompt_id"].to_pylist() if prompt_ids is None else prompt_ids))
     first = asked.first(ids)
     rows = pc.index_in(table["prompt_id"], value_set=pa.array(ids)).to_numpy()
     names = pa.array(asked.teachers, pa.string())
     columns = pc.fill_null(pc.index_in(table["teacher"], value_set=names), -1).to_numpy()
     return table.filter(pa.array((columns >= 0) & first[rows, columns]))
+
+
+def unanswered(
+    pairs: pa.Table, prompt_ids: pa.Array | pa.ChunkedArray, teachers: Sequence[str]
+) -> np.ndarray:
+    """Return (n, K) bool: which teachers were not asked which of these prompts.
+
+    Args:
+        pairs: with ``prompt_id`` and ``teacher``, a row or more for each pair that was asked.
+    """
+    found = np.ones((len(prompt_ids), len(teachers)), bool)
+    rows = pc.index_in(pairs["prompt_id"], value_set=prompt_ids)
+    columns = pc.index_in(pairs["teacher"], value_set=pa.array(teachers, pa.string()))
+    known = pc.and_(pc.is_valid(rows), pc.is_valid(columns))
+    found[tuple(each.filter(known).to_numpy() for each in (rows, columns))] = False
+    return found

@@ -14,7 +14,9 @@ def spearman(x: Sequence[float], y: Sequence[float], confidence: float) -> dict[
     """Return ``{"value", "interval", "n"}`` of paired values; None if either does not vary.
 
     The interval is Bonett and Wright's (Psychometrika 65, 2000): Fisher's z with a standard error
-    of sqrt((1 + rho^2 / 2) / (n - 3)). It is None for fewer than ``LEAST`` pairs.
+    of sqrt((1 + rho^2 / 2) / (n - 3)). It is None for fewer than ``LEAST`` pairs. A perfect
+    correlation, whose z is infinite, is counted as half a step less: the next lower one is
+    1 - 12 / (n^3 - n).
     """
     from scipy.stats import norm, spearmanr
 
@@ -24,8 +26,9 @@ def spearman(x: Sequence[float], y: Sequence[float], confidence: float) -> dict[
     rho = float(spearmanr(x, y).statistic)
     interval = None
     if n >= LEAST:
-        reach = norm.ppf(0.5 + confidence / 2) * np.sqrt((1 + rho**2 / 2) / (n - 3))
-        with np.errstate(divide="ignore"):  # at a perfect correlation the interval is that alone
-            ends = np.tanh(np.arctanh(rho) + np.array([-reach, reach]))
-        interval = [float(end) for end in ends]
+        most = 1 - 6 / (n**3 - n)
+        inner = float(np.clip(rho, -most, most))
+        reach = norm.ppf(0.5 + confidence / 2) * np.sqrt((1 + inner**2 / 2) / (n - 3))
+        low, high = np.tanh(np.arctanh(inner) + np.array([-reach, reach]))
+        interval = [float(min(low, rho)), float(max(high, rho))]
     return {"value": rho, "interval": interval, "n": n}

@@ -1,6 +1,8 @@
 """Rewards: quality and learnability on one scale, mixed."""
 
 from .reward import (
+    NOT_ASKED as NOT_ASKED,
+    asked_at_random as asked_at_random,
     comparable as comparable,
     compute_rewards as compute_rewards,
     fair_matrix as fair_matrix,

@@ -162,6 +162,21 @@ def fair_matrix(rewards: pa.Table, teachers: Sequence[str]) -> tuple[list[str], 
     return reward_matrix(of_random_ones(rewards, asked_of(rewards.schema)), teachers)
 
 
+def asked_at_random(rewards: pa.Table, teachers: Sequence[str]) -> np.ndarray | None:
+    """Return (n, K) bool in the order of ``reward_matrix``; None unless the design is adaptive."""
+    asked = asked_of(rewards.schema)
+    if asked is None or not asked.adaptive:
+        return None
+    prompt_ids, _ = reward_matrix(rewards, teachers)
+    columns = {teacher: k for k, teacher in enumerate(asked.teachers)}
+    first = asked.first(prompt_ids)
+    found = np.zeros((len(prompt_ids), len(teachers)), bool)
+    for k, teacher in enumerate(teachers):
+        if teacher in columns:
+            found[:, k] = first[:, columns[teacher]]
+    return found
+
+
 def _solved(quality: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Return (n,) bool: some valid response's quality is known, and the best is not 0."""
     known = np.where(valid & np.isfinite(quality), quality, -np.inf).max(axis=1)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from persyn_kedro.domain.intervals.bootstrap import estimate, mean_over_prompts, resampled_counts
-from persyn_kedro.domain.rewards.reward import NOT_ASKED, TIE
+from persyn_kedro.domain.rewards.reward import NOT_ASKED, TIE, comparable
 from persyn_kedro.domain.routers.metrics import (
     asked_first,
     constant_ranking,
@@ -61,14 +61,15 @@ def measure_scores(
     Args:
         scores: by router (n, K), or (R, n, K) of R repeats, over which a prompt's figures are
             averaged; must contain ``CONSTANT``. Chance and oracle are added.
-        rewards: (n, K) float64, NaN if invalid; every prompt has two or more valid teachers.
+        rewards: (n, K) float64, NaN if invalid, of prompts that are ``measurable``.
             ``NOT_ASKED`` where an incomplete design did not ask; the others were asked at random.
 
     Returns:
         dict: By router ``{"hit@1": estimate, …, "regret": estimate, "auc": estimate}``, and
         ``"regret_to_constant"``: the mean paired difference from the constant, below 0 if better.
-        Of an incomplete design Hit@k, regret and AUC are among the teachers asked; then there is a
-        ``"reward"``, corrected for who was asked, whose difference is ``regret_to_constant``.
+        Of an incomplete design Hit@k, regret and AUC are among the teachers asked, of prompts with
+        two valid ones; then there is a ``"reward"`` over all prompts, corrected for who was asked,
+        whose difference is ``regret_to_constant``.
     """
     per_prompt = {name: _per_prompt(s, rewards) for name, s in scores.items()}
     per_prompt[RANDOM] = _by_chance(rewards)
@@ -184,7 +185,16 @@ def _per_prompt(scores: np.ndarray, rewards: np.ndarray) -> dict[str, np.ndarray
         for k in range(1, rewards.shape[1])
     }
     gaps = np.take_along_axis(reward_gaps(rewards), ranking[:, :1], axis=1)[:, 0]
-    return {**columns, "regret": gaps, **_worth(rewards, chosen[:, :1])}
+    return {
+        **_of_comparable({**columns, "regret": gaps}, rewards),
+        **_worth(rewards, chosen[:, :1]),
+    }
+
+
+def _of_comparable(columns: Mapping[str, np.ndarray], rewards: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the columns with NaN at prompts without two valid teachers."""
+    kept = comparable(rewards)
+    return {name: np.where(kept, values, np.nan) for name, values in columns.items()}
 
 
 def _worth(rewards: np.ndarray, chosen: np.ndarray) -> dict[str, np.ndarray]:
@@ -200,7 +210,8 @@ def _by_chance(rewards: np.ndarray) -> dict[str, np.ndarray]:
     count = rewards.shape[1]
     columns = {f"hit@{k}": hits_by_chance(rewards, k) for k in range(1, count)}
     worth = _worth(rewards, np.tile(np.arange(count), (len(rewards), 1)))
-    return {**columns, "regret": np.nanmean(reward_gaps(rewards), axis=1), **worth}
+    columns["regret"] = np.nanmean(reward_gaps(rewards), axis=1)
+    return {**_of_comparable(columns, rewards), **worth}
 
 
 def losses_of(scores: np.ndarray, rewards: np.ndarray) -> np.ndarray:
@@ -218,5 +229,6 @@ def mean_with_interval(values: np.ndarray, bootstrap: Bootstrap) -> dict[str, An
 
 
 def _mean(values: np.ndarray, bootstrap: Bootstrap) -> dict[str, Any] | None:
+    values = values[np.isfinite(values)]  # NaN: see _of_comparable
     found = mean_over_prompts(values, bootstrap.resamples, bootstrap.confidence, bootstrap.seed)
     return found.as_dict() if found else None

@@ -42,16 +42,18 @@ def check_kinds(compare_routers: CompareRoutersSettings, train_router: TrainRout
 def compared(
     settings: CompareRoutersSettings, train_router: TrainRouterSettings
 ) -> dict[str, TrainRouterSettings]:
-    """Return the routers to compare, by name; the constant is always compared.
+    """Return the routers to compare, by name; the constant is always compared, without a fit.
 
-    The one that ``train_router`` trains is among them, named as its kind.
+    The one that ``train_router`` trains is among them, named as its kind, even if a constant one:
+    others read its scores.
     """
     named = {name: completed(r, train_router) for name, r in settings.routers.items()}
     if not named:
         given = train_router.model_dump()
         named = {kind: settings_of_kind(kind, given) for kind in settings.kinds}
     found = {**named, train_router.kind: train_router}
-    return {name: router for name, router in found.items() if router.kind != "constant"}
+    own = train_router.kind
+    return {name: r for name, r in found.items() if r.kind != "constant" or name == own}
 
 
 def fold_of(prompt_id: str, folds: int, seed: int, repeat: int = 0) -> int:
@@ -77,6 +79,7 @@ def cross_fit(
     models: Models,
     seed: int,
     store: RoutingStore,
+    at_random: np.ndarray | None = None,
 ) -> pa.Table:
     """Return ``schemas.ROUTER_SCORES``: every router, size and repeat on every prompt.
 
@@ -87,6 +90,7 @@ def cross_fit(
     Args:
         prompts: the calibration prompts' texts by prompt_id.
         rewards: (n, K) float64 in their order, NaN if invalid.
+        at_random: (n, K) bool, or None (``rewards.asked_at_random``).
 
     Raises:
         PersynError: all rewards are equal outside some fold.
@@ -101,7 +105,9 @@ def cross_fit(
         for fold in range(settings.folds)
     ]
     fittings = [
-        _fitting(prompts, rewards, plan, settings.folds, routers[plan.name], readers, seed)
+        _fitting(
+            prompts, rewards, plan, settings.folds, routers[plan.name], readers, seed, at_random
+        )
         for plan in plans
     ]
     kept = _usable(fittings, plans)
@@ -130,11 +136,12 @@ def cross_fit_own(
     models: Models,
     seed: int,
     store: RoutingStore,
+    at_random: np.ndarray | None = None,
 ) -> pa.Table:
     """As ``cross_fit``, of the router alone that ``train_router`` trains, on all other folds."""
     own = {"kinds": [train_router.kind], "routers": {}, "repeats": 1, "sizes": [1.0]}
     settings = settings.model_copy(update=own)
-    return cross_fit(prompts, rewards, settings, train_router, models, seed, store)
+    return cross_fit(prompts, rewards, settings, train_router, models, seed, store, at_random)
 
 
 def held_out_scores(table: pa.Table, kind: str, prompt_ids: Sequence[str]) -> np.ndarray:
@@ -157,6 +164,7 @@ def _fitting(
     router: TrainRouterSettings,
     readers: Mapping[str, Readers],
     seed: int,
+    at_random: np.ndarray | None,
 ) -> Fitting:
     ids, repeat = list(prompts), plan.repeat
     place = [fold_of(p, folds, seed, repeat) for p in ids]
@@ -171,6 +179,7 @@ def _fitting(
         {ids[i]: prompts[ids[i]] for i in fitted},
         rewards[fitted],
         {ids[i]: prompts[ids[i]] for i, fold in enumerate(place) if fold == plan.fold},
+        None if at_random is None else at_random[fitted],
     )
 
 

@@ -35,6 +35,7 @@ class Fitting:
         fitted: the prompts fitted on.
         rewards: (n, K) float64, NaN if invalid, in the order of ``fitted``.
         scored: the prompts to score.
+        at_random: (n, K) bool, or None (``rewards.asked_at_random``).
     """
 
     settings: TrainRouterSettings
@@ -43,6 +44,7 @@ class Fitting:
     fitted: Prompts
     rewards: np.ndarray
     scored: Prompts
+    at_random: np.ndarray | None = None
 
     @cached_property
     def shelf(self) -> str:
@@ -68,8 +70,10 @@ class Fitting:
 
     @property
     def _of_parts(self) -> dict[str, Any]:
-        """What else counts: code of a router's parts, and what it reads beside prompts' texts."""
+        """What else counts: code of parts, what is read beside texts, what was asked at random."""
         found: dict[str, Any] = {}
+        if self.at_random is not None:
+            found["at_random"] = settings_id({"rows": self.at_random.tolist()})
         if self.settings.parts and (own := own_code_named(self.settings)):
             found["own_code"] = {kind: code_identity(kind) for kind in own}
         if columns := self.settings.task_columns:
@@ -114,6 +118,7 @@ def fit_and_score_job(fittings: list[Fitting]) -> Iterator[np.ndarray]:
         for fitting in fittings:
             kind = registry.router_class(fitting.settings.kind)
             router = kind(fitting.backbone, fitting.settings, fitting.seed)
+            router.at_random = fitting.at_random
             router.fit(list(fitting.fitted.values()), fitting.rewards)
             yield router.predict_scores(list(fitting.scored.values()))
 

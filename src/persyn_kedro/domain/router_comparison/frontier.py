@@ -22,7 +22,7 @@ ROUTER, TEACHER = "router", "teacher"
 
 @dataclass(frozen=True)
 class Measured:
-    """What n calibration prompts tell of routing by cost; each prompt has two valid teachers.
+    """What n calibration prompts tell of routing by cost (those that are ``routers.measurable``).
 
     Attributes:
         scores: (n, K), by routers that were not fitted on the prompt.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from persyn_kedro.foundations.settings.teachers import Teachers
 
@@ -27,7 +28,11 @@ class Spent:
 
 
 def calibration_spent(responses: pa.Table, teachers: Teachers) -> Spent:
-    """Return what the answers (``schemas.RESPONSES``) took, whenever they were paid for."""
+    """Return what the pool's answers (``schemas.RESPONSES``) took, whenever they were paid for.
+
+    Those of teachers that are no longer in the pool are left out, as in the rewards.
+    """
+    responses = responses.filter(pc.field("teacher").isin(list(teachers.root)))
     tokens, cost = 0.0, 0.0
     names = ["teacher", "prompt_tokens", "completion_tokens", "cached_prompt_tokens"]
     for row in responses.select(names).to_pylist():

@@ -21,6 +21,7 @@ from persyn_kedro.domain.router_comparison.more_calibration import (
     doubling_words,
     saving_of_doubling,
 )
+from persyn_kedro.domain.routers.metrics import measurable
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
 
 VERSION = 2  # of compare.py too: raise it when the same inputs give another result
@@ -50,9 +51,9 @@ def summarise_routers(
     rows = scores.to_pylist()
     folds = {(row["repeat"] or 0, row["prompt_id"]): row["fold"] for row in rows}
     repeats = sorted({repeat for repeat, _ in folds})
-    kept = [
-        i for i, p in enumerate(prompt_ids) if (0, p) in folds and comparable(rewards[i : i + 1])[0]
-    ]
+    there = np.array([(0, p) in folds for p in prompt_ids], bool)
+    kept = np.flatnonzero(measurable(rewards) & there).tolist()
+    kept = kept if comparable(rewards[kept]).any() else []
     ids, matrix = [prompt_ids[i] for i in kept], rewards[kept]
     summary: dict[str, Any] = {
         "n": len(ids),
@@ -93,7 +94,7 @@ def _by_plan(
     place = {prompt_id: i for i, prompt_id in enumerate(ids)}
     found: dict[tuple[str, float], np.ndarray] = {}
     for row in rows:
-        if row["prompt_id"] in place:
+        if row["prompt_id"] in place and row["kind"] != CONSTANT:  # it is computed, not fitted
             plan = row["kind"], row["size"]
             empty = np.full((repeats, len(ids), len(row["scores"])), np.nan)
             found.setdefault(plan, empty)[row["repeat"] or 0, place[row["prompt_id"]]] = row[

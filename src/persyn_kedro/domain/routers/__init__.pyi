@@ -21,7 +21,7 @@ from .jobs import (
     prompt_scorer as prompt_scorer,
     score_prompts_job as score_prompts_job,
 )
-from .metrics import router_metrics as router_metrics, worth as worth
+from .metrics import measurable as measurable, router_metrics as router_metrics, worth as worth
 from .pool_changes import Routed as Routed, pool_change as pool_change
 from .registry import (
     load_router as load_router,

@@ -42,12 +42,15 @@ class AutoRouter(CompositeRouter):
         """Compare the candidates and fit the chosen one; return its regret on all prompts."""
         named, insist = self.settings.named, self.settings.insist
         folds = self.settings.selection_folds
-        found = select(prompts, rewards, list(named), self._scores, folds, self.seed)
+        fair = self.fair(rewards)
+        found = select(prompts, rewards, list(named), self._scores, folds, self.seed, fair)
         if insist is not None:
             found |= {"chosen": insist, "because": "insisted"}
         self.selection_ = found
         log.info("Chose the %s router of %s", found["chosen"], ", ".join(named))
-        self.members_ = [self.make(named[found["chosen"]]).fit(prompts, rewards)]
+        chosen = self.make(named[found["chosen"]])
+        chosen.at_random = self.at_random
+        self.members_ = [chosen.fit(prompts, rewards)]
         return mean_regret(self.members_[0].predict_scores(prompts), rewards)
 
     def combine(self, parts: list[Scored]) -> Scored:

@@ -34,11 +34,14 @@ class TeacherRouter(BaseEstimator):
     Attributes:
         n_fit_: number of prompts with two or more valid teachers, on which it was fitted.
         n_teachers_: K, the columns of the rewards.
+        at_random: (n, K) bool, which answers an adaptive design asked at random; None: all. To be
+            set before ``fit``, as its choice bias shows in means over the others.
         workspace: where a fit may keep checkpoints; a long fit resumes from them.
     """
 
     invalid_reward: ClassVar[float] = 0.0  # as in the metrics (METHOD.md, 1)
     fills_missing: ClassVar[bool] = False  # by the teacher's mean, where it was not asked
+    at_random: np.ndarray | None = None
     workspace: Path | None = None
     n_fit_: int
     n_teachers_: int
@@ -78,6 +81,10 @@ class TeacherRouter(BaseEstimator):
             [prompts[i] for i in kept.tolist()], np.asarray(rewards[kept], dtype=np.float64)
         )
         self.n_fit_ = len(kept)
+
+    def fair(self, rewards: np.ndarray) -> np.ndarray:
+        """Return the (n, K) rewards of what was asked at random; the others are ``NOT_ASKED``."""
+        return rewards if self.at_random is None else np.where(self.at_random, rewards, NOT_ASKED)
 
     def predict_scores(self, prompts: Sequence[Prompt]) -> np.ndarray:
         """Return the (n, K) float32 scores; the highest is the teacher to choose."""

@@ -32,7 +32,10 @@ class EnsembleRouter(CompositeRouter):
 
     def fit_members(self, prompts: Sequence[Prompt], rewards: np.ndarray) -> float:
         """Fit all members; return the mean regret on the fitted prompts."""
-        self.members_ = [self.make(part).fit(prompts, rewards) for part in self.settings.parts]
+        self.members_ = [self.make(part) for part in self.settings.parts]
+        for member in self.members_:
+            member.at_random = self.at_random
+            member.fit(prompts, rewards)
         scores = [member.predict_scores(prompts).astype(np.float64) for member in self.members_]
         deviations = np.array([np.std(_centred(s)) for s in scores])
         self.scales_ = np.where(deviations > 0, deviations, 1.0)

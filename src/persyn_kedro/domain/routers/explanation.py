@@ -12,6 +12,7 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.cost_aware.expected import CostModel
 from persyn_kedro.domain.cost_aware.weighing import price_of
+from persyn_kedro.domain.designs.asked import asked_of
 from persyn_kedro.domain.routers.assignment import ranked, weighed_by
 from persyn_kedro.domain.routers.examples import fitted_examples
 from persyn_kedro.domain.routers.jobs import read_prompt_job
@@ -242,7 +243,11 @@ def _prices(
         return None
     lines, size = tables.cost_model["teachers"], len(prompt["prompt"].encode())
     costs = CostModel({name: {**lines[name], **note["per_token"][name]} for name in lines})
-    prices = price_of(note, costs, size, prompt["split"] == "calibration")
+    unasked = None
+    if asked_of(tables.rewards.schema) is not None:
+        answered = {row["teacher"] for row in _rows(tables.rewards, prompt["prompt_id"])}
+        unasked = [name not in answered for name in costs.teachers]
+    prices = price_of(note, costs, size, prompt["split"] == "calibration", unasked)
     return prices, costs.cost(np.array([size]), "tokens")[0]
 
 

@@ -24,6 +24,7 @@ def fit_and_save(
     seed: int,
     pool: Sequence[dict[str, Any]],
     directory: Path,
+    at_random: np.ndarray | None = None,
 ) -> list[dict[str, Any]]:
     """Fit a router, save it in ``directory`` and return its loss by epoch.
 
@@ -32,6 +33,7 @@ def fit_and_save(
         rewards: (n, K), NaN if invalid, K in the order of ``pool``.
         backbone: what reads prompts (``readers_of``).
         pool: ``teachers.recipe.pool_identity``.
+        at_random: (n, K) bool, or None (``rewards.asked_at_random``).
 
     Raises:
         PersynError: all teachers have equal rewards on every prompt.
@@ -53,6 +55,7 @@ def fit_and_save(
         seed,
         list(pool),
         directory,
+        at_random,
         processes=processes,
         sharding="none",
         label=f"training the {settings.kind} router",

@@ -27,6 +27,7 @@ def fit_router_job(
     seed: int,
     pool: list[dict[str, Any]],
     directory: Path,
+    at_random: np.ndarray | None = None,
 ) -> Iterator[dict[str, float]]:
     """Fit a router on (n, K) rewards, NaN if invalid; yield each epoch's loss, then save it.
 
@@ -41,7 +42,7 @@ def fit_router_job(
             f"and {len(pool)} teachers."
         )
     router = router_class(settings.kind)(backbone, settings, seed)
-    router.workspace = directory.parent
+    router.workspace, router.at_random = directory.parent, at_random
     yield from router.fit_epochs(prompts, rewards)
     if group().rank == 0:
         save_router(router, directory, pool)

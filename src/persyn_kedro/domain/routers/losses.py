@@ -174,7 +174,8 @@ def _rao_kupper(scores: "torch.Tensor", rewards: "torch.Tensor", width: float) -
     theta = torch.nn.functional.softplus(eta)  # log(1 + e^eta)
     won = torch.nn.functional.logsigmoid(difference - theta)
     lost = torch.nn.functional.logsigmoid(-difference - theta)
-    tied = won + lost + eta + torch.log(2 + eta.exp())  # theta^2 - 1 = e^eta (2 + e^eta)
+    two = torch.full_like(eta, 2.0).log()
+    tied = won + lost + eta + torch.logaddexp(two, eta)  # theta^2 - 1 = e^eta (2 + e^eta)
     found = torch.where(gaps.abs() <= width, tied, torch.where(gaps > 0, won, lost))
     return -found[kept].sum()
 

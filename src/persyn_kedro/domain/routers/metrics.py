@@ -23,11 +23,11 @@ def router_metrics(
 
     Of an incomplete design (rewards are ``NOT_ASKED``) these figures are among the teachers asked,
     and each has a ``reward`` too: the mean reward of the choices among all teachers, corrected for
-    who was asked (``corrected``), by which ``beats_constant`` goes then. All that is in the rewards
-    must have been asked at random.
+    who was asked (``corrected``) and over all ``measurable`` prompts, by which ``beats_constant``
+    goes then. All that is in the rewards must have been asked at random.
     """
-    kept = comparable(rewards_holdout)
-    rewards = rewards_holdout[kept]
+    kept, counted = comparable(rewards_holdout), measurable(rewards_holdout)
+    rewards, all_rewards = rewards_holdout[kept], rewards_holdout[counted]
     constant = constant_ranking(rewards_fit)
     rankings = {
         "router": np.argsort(-scores_holdout[kept], axis=1, kind="stable"),  # NaN scores come last
@@ -38,10 +38,14 @@ def router_metrics(
         "random": _random_metrics(rewards),
     }
     losses = {name: figures[name]["regret"] for name in rankings}
-    if len(rewards) and not (rewards != NOT_ASKED).all():
-        worth = corrected(rewards, mean_rewards(rewards_fit))
-        for name, own in rankings.items():
-            figures[name]["reward"] = float(np.take_along_axis(worth, own[:, :1], axis=1).mean())
+    if len(rewards) and not (all_rewards != NOT_ASKED).all():
+        worth = corrected(all_rewards, mean_rewards(rewards_fit))
+        chosen = {
+            "router": np.argsort(-scores_holdout[counted], axis=1, kind="stable")[:, :1],
+            "constant": np.full((len(worth), 1), constant[0]),
+        }
+        for name, own in chosen.items():
+            figures[name]["reward"] = float(np.take_along_axis(worth, own, axis=1).mean())
             losses[name] = -figures[name]["reward"]
         figures["random"]["reward"] = float(worth.mean())
     beats = len(rewards) > 0 and losses["router"] < losses["constant"] - TIE
@@ -62,7 +66,7 @@ def mean_regret(scores: np.ndarray, rewards: np.ndarray) -> float:
 def constant_ranking(rewards: np.ndarray) -> np.ndarray:
     """Return the (K,) teacher indices by descending mean reward; ties keep the settings' order.
 
-    Prompts with fewer than two valid teachers are left out; an invalid response counts as r = 0.
+    Prompts that are not ``measurable`` are left out; an invalid response counts as r = 0.
     """
     means = mean_rewards(rewards)
     left, ranking = list(range(len(means))), []
@@ -78,10 +82,20 @@ def mean_rewards(rewards: np.ndarray) -> np.ndarray:
 
     A teacher that was asked nothing has 0.
     """
-    kept = rewards[comparable(rewards)]
+    kept = rewards[measurable(rewards)]
     asked = kept != NOT_ASKED
     sums = np.where(asked, np.nan_to_num(kept, nan=0.0), 0.0).sum(axis=0)
     return sums / np.maximum(asked.sum(axis=0), 1)
+
+
+def measurable(rewards: np.ndarray) -> np.ndarray:
+    """Return (n,) bool: on which prompts the rewards of choices are measured.
+
+    Those with two valid teachers; of an incomplete design all. There, whether two are valid depends
+    on who was asked: a teacher's invalid answers would hardly ever count.
+    """
+    asked = rewards != NOT_ASKED
+    return comparable(rewards) if asked.all() else np.asarray(asked.any(axis=1))
 
 
 def corrected(rewards: np.ndarray, means: np.ndarray) -> np.ndarray:
@@ -104,7 +118,7 @@ def corrected(rewards: np.ndarray, means: np.ndarray) -> np.ndarray:
 def worth(rewards: np.ndarray) -> np.ndarray:
     """Return (n, K) rewards as choices are judged by them: 0 if invalid, ``corrected`` if need be.
 
-    All are finite; each prompt has two valid teachers.
+    All are finite, of prompts that are ``measurable``.
     """
     if (rewards != NOT_ASKED).all():
         return np.nan_to_num(rewards, nan=0.0)
@@ -119,8 +133,9 @@ def asked_first(ranking: np.ndarray, rewards: np.ndarray) -> np.ndarray:
 
 def oracles(rewards: np.ndarray) -> np.ndarray:
     """Return (n, K) bool: the valid teachers whose reward ties with the prompt's best."""
-    best = np.nanmax(rewards, axis=1, keepdims=True) if len(rewards) else rewards
-    return np.where(np.isfinite(rewards), rewards, -np.inf) >= best - TIE
+    known = np.where(np.isfinite(rewards), rewards, -np.inf)
+    best = known.max(axis=1, keepdims=True) if len(rewards) else rewards
+    return known >= best - TIE
 
 
 def _ranking_metrics(ranking: np.ndarray, rewards: np.ndarray) -> dict[str, float | None]:

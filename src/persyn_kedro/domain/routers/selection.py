@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from persyn_kedro.domain.intervals.bootstrap import mean_over_prompts
-from persyn_kedro.domain.rewards.reward import NOT_ASKED, TIE, comparable
-from persyn_kedro.domain.routers.metrics import corrected, mean_rewards, reward_gaps
+from persyn_kedro.domain.rewards.reward import NOT_ASKED, TIE
+from persyn_kedro.domain.routers.metrics import corrected, mean_rewards, measurable, reward_gaps
 from persyn_kedro.foundations.prompts.conversation import Prompt
 
 CONSTANT = "constant"
@@ -27,12 +27,15 @@ def select(
     scores: Scores,
     folds: int,
     seed: int,
+    fair: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Return which candidate to take and how all of them did, JSON-able.
 
     Args:
         rewards: (n, K), NaN if invalid, ``NOT_ASKED`` if not asked.
         names: the candidates, the constant first.
+        fair: (n, K), the rewards of what was asked at random alone: choices are measured, and the
+            constant is fitted, by these; None: by all.
         scores: of a candidate fitted on prompts and rewards, the (m, K) scores of other prompts.
 
     Returns:
@@ -42,21 +45,23 @@ def select(
         intervals; ``nested``, the same for whichever candidate is chosen without the prompts that
         it is measured on; ``chosen_in_folds``, how often that was which.
     """
-    kept = np.flatnonzero(comparable(rewards))
+    fair = rewards if fair is None else fair
+    kept = np.flatnonzero(measurable(fair))
     folds = min(folds, len(kept) // 4)
     found = {"chosen": CONSTANT, "n": len(kept), "folds": folds, "confidence": CONFIDENCE}
     if folds < 3:
         return {**found, "because": "few", "candidates": {}, "nested": None}
-    asked, true = [prompts[i] for i in kept.tolist()], rewards[kept]
+    asked, true, fair = [prompts[i] for i in kept.tolist()], rewards[kept], fair[kept]
     place = np.random.default_rng(seed).permutation(len(kept)) % folds
 
-    losses = _losses(true)
+    losses = _losses(fair)
 
     def regrets(name: str, out: np.ndarray) -> np.ndarray:
         """Return (n,) regrets of a fit without the prompts ``out``, NaN elsewhere."""
         inside = [p for p, is_out in zip(asked, out, strict=True) if not is_out]
         outside = [p for p, is_out in zip(asked, out, strict=True) if is_out]
-        choices = scores(name, inside, true[~out], outside).argmax(axis=1)
+        given = (fair if name == CONSTANT else true)[~out]
+        choices = scores(name, inside, given, outside).argmax(axis=1)
         own = np.full(len(asked), np.nan)
         own[out] = losses[out][np.arange(len(outside)), choices]
         return own

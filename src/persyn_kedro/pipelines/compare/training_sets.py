@@ -27,7 +27,14 @@ from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.learnability import signal_of
 from persyn_kedro.domain.prompts import ANSWERED, find_texts, prompts_left_out, select_ids, without
 from persyn_kedro.domain.quality import reward_model_scores
-from persyn_kedro.domain.rewards import best_samples, compute_rewards, fair_matrix, unsolved_prompts
+from persyn_kedro.domain.rewards import (
+    NOT_ASKED,
+    best_samples,
+    compute_rewards,
+    fair_matrix,
+    reward_matrix,
+    unsolved_prompts,
+)
 from persyn_kedro.domain.router_comparison import Measured
 from persyn_kedro.domain.routers import (
     check_assignments,
@@ -170,6 +177,7 @@ def allocate_prompts(
                 dict(zip(ids.to_pylist(), sizes.tolist(), strict=True)),
                 route.objective.cost,
                 settings.kept_reward,
+                reward_matrix(rewards.to_table(), list(teachers.root))[1] != NOT_ASKED,
             )
     ids = select_ids(prompts, ANSWERED, TRAINED_ON)["prompt_id"]
     if leaves_out((route, rounds)):
@@ -186,6 +194,7 @@ def allocate_prompts(
             token_statistics.to_table(columns=["prompt_id", *STATISTICS]),
             list(teachers.root),
             asked_of(rewards.schema),
+            rewards.to_table(columns=["prompt_id"])["prompt_id"].to_pylist(),
         ),
         RouterScores(
             routed,

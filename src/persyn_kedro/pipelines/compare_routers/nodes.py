@@ -13,7 +13,7 @@ from persyn_kedro.domain.reporting import (
     plotly_figure,
     routers_text,
 )
-from persyn_kedro.domain.rewards import fair_matrix, reward_matrix
+from persyn_kedro.domain.rewards import asked_at_random, fair_matrix, reward_matrix
 from persyn_kedro.domain.router_comparison import (
     calibration_spent,
     check_kinds,
@@ -57,7 +57,8 @@ def cross_fit_routers(
         c for router in compared(settings, train_router).values() for c in router.task_columns
     ]
     texts = with_tasks(texts, source_prompts, list(dict.fromkeys(columns)))
-    prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
+    table, names = rewards.to_table(), list(teachers.root)
+    prompt_ids, matrix = reward_matrix(table, names)
     return cross_fit(
         {prompt_id: texts[prompt_id] for prompt_id in prompt_ids},
         matrix,
@@ -66,12 +67,14 @@ def cross_fit_routers(
         models,
         seed,
         routing_store,
+        asked_at_random(table, names),
     )
 
 
 @step(
     versions_of=(summarise_routers, router_metrics, reward_matrix, mean_over_prompts),
     prints={routers_text: ("router_comparison",)},
+    teachers=("price", "prompt_price", "cached_prompt_price"),
     settings=("resamples", "confidence"),
 )
 def measure_routers(

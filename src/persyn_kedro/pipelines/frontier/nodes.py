@@ -12,14 +12,14 @@ from persyn_kedro.domain.designs import asked_of
 from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.prompts import find_texts
 from persyn_kedro.domain.reporting import frontier_plot, frontier_text, plotly_figure
-from persyn_kedro.domain.rewards import comparable, fair_matrix, reward_matrix
+from persyn_kedro.domain.rewards import asked_at_random, fair_matrix, reward_matrix
 from persyn_kedro.domain.router_comparison import (
     Measured,
     cross_fit_own,
     held_out_scores,
     trace_frontier,
 )
-from persyn_kedro.domain.routers import router_class, router_metrics, with_tasks, worth
+from persyn_kedro.domain.routers import measurable, router_class, router_metrics, with_tasks, worth
 from persyn_kedro.domain.stores import RoutingStore
 from persyn_kedro.foundations.settings import (
     CompareRoutersSettings,
@@ -53,10 +53,20 @@ def score_out_of_fold(
 
     Those that ``compare_routers`` has fitted already are not fitted again.
     """
-    prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
+    table, names = rewards.to_table(), list(teachers.root)
+    prompt_ids, matrix = reward_matrix(table, names)
     texts = dict(find_texts(source_prompts, pa.array(prompt_ids, pa.string())))
     texts = with_tasks(texts, source_prompts, train_router.task_columns)
-    return cross_fit_own(texts, matrix, compare_routers, train_router, models, seed, routing_store)
+    return cross_fit_own(
+        texts,
+        matrix,
+        compare_routers,
+        train_router,
+        models,
+        seed,
+        routing_store,
+        asked_at_random(table, names),
+    )
 
 
 @step(
@@ -92,7 +102,7 @@ def measure_frontier(
 ) -> pa.Table:
     """Return expected reward and cost by cost weight, with what to compare them with."""
     prompt_ids, matrix = fair_matrix(rewards.to_table(), list(teachers.root))
-    kept = np.flatnonzero(comparable(matrix))
+    kept = np.flatnonzero(measurable(matrix))
     own = [prompt_ids[i] for i in kept]
     ids, all_sizes = prompt_bytes(source_prompts)
     places = pc.index_in(pa.array(own, pa.string()), value_set=ids).to_numpy()

@@ -17,14 +17,16 @@ from persyn_kedro.domain.cost_aware import (
     reward_scale,
     weigh,
 )
+from persyn_kedro.domain.designs import asked_of, unanswered
 from persyn_kedro.domain.intervals import mean_over_prompts
 from persyn_kedro.domain.prompts import ANSWERED, CALIBRATION, find_texts, select_ids
-from persyn_kedro.domain.rewards import comparable, compute_rewards, fair_matrix, reward_matrix
+from persyn_kedro.domain.rewards import asked_at_random, compute_rewards, fair_matrix, reward_matrix
 from persyn_kedro.domain.router_comparison import cross_fit_own, held_out_scores
 from persyn_kedro.domain.routers import (
     TaskColumns,
     assign,
     check_assignments,
+    measurable,
     router_class,
     router_metrics,
     task_columns_of,
@@ -85,14 +87,22 @@ def model_costs(
     known = dict(zip(ids.filter(own).to_pylist(), sizes[own.to_numpy()].tolist(), strict=True))
     costs, scale = fit_cost_model(responses, known, teachers), None
     if needs_reward_scale([settings]):
-        prompt_ids, matrix = reward_matrix(rewards.to_table(), list(teachers.root))
+        table, names = rewards.to_table(), list(teachers.root)
+        prompt_ids, matrix = reward_matrix(table, names)
         texts = dict(find_texts(source_prompts, pa.array(prompt_ids, pa.string())))
         texts = with_tasks(texts, source_prompts, train_router.task_columns)
         scored = cross_fit_own(
-            texts, matrix, compare_routers, train_router, models, seed, routing_store
+            texts,
+            matrix,
+            compare_routers,
+            train_router,
+            models,
+            seed,
+            routing_store,
+            asked_at_random(table, names),
         )
-        _, fair = fair_matrix(rewards.to_table(), list(teachers.root))
-        kept = comparable(fair)
+        _, fair = fair_matrix(table, names)
+        kept = measurable(fair)
         scores = held_out_scores(scored, train_router.kind, prompt_ids)
         scale = reward_scale(scores[kept], worth(fair[kept]))
     return {"teachers": dict(costs.teachers), "scale": scale}
@@ -105,7 +115,7 @@ def model_costs(
     ),
     needs=Needs.ROUTER | Needs.CLUSTER,
     check=check_route,
-    only_if={weighs_costs: ("prompts", "cost_model", "generate", *_PRICES)},
+    only_if={weighs_costs: ("prompts", "cost_model", "calibration_responses", "generate", *_PRICES)},
     settings=("objective", "budget", "capacity"),
     generate=("samples", "keep"),
 )  # fmt: skip
@@ -118,6 +128,7 @@ def route_prompts(
     generate: GenerateSettings,
     prompts: pads.Dataset,
     cost_model: dict[str, Any],
+    calibration_responses: pads.Dataset,
 ) -> pa.RecordBatchReader:
     """Return scores and the chosen teacher of every prompt, streamed (``schemas.ASSIGNMENTS``).
 
@@ -131,7 +142,7 @@ def route_prompts(
     if weighs_costs([settings]):
         weighing = partial(
             weigh,
-            asked=_asked(source_prompts, prompts, teachers, generate),
+            asked=_asked(source_prompts, prompts, calibration_responses, teachers, generate),
             costs=CostModel(cost_model["teachers"]).priced(teachers, models),
             scale=cost_model["scale"],
             settings=settings,
@@ -142,6 +153,7 @@ def route_prompts(
 def _asked(
     source_prompts: pads.Dataset,
     prompts: pads.Dataset,
+    calibration_responses: pads.Dataset,
     teachers: Teachers,
     generate: GenerateSettings,
 ) -> Asked:
@@ -152,4 +164,8 @@ def _asked(
         pc.is_in(ids, value_set=select_ids(prompts, splits)["prompt_id"]).to_numpy()
         for splits in (CALIBRATION, ANSWERED)
     )
-    return Asked(sizes, counted, calibration, generate.at_once, known)
+    unasked = None
+    if asked_of(calibration_responses.schema) is not None:
+        pairs = calibration_responses.to_table(columns=["prompt_id", "teacher"])
+        unasked = unanswered(pairs, ids.filter(pa.array(calibration)), list(teachers.root))
+    return Asked(sizes, counted, calibration, generate.at_once, known, unasked)

@@ -40,6 +40,7 @@ def create_pipeline() -> Pipeline:
                     "params:generate",
                     "prompts",
                     "cost_model",
+                    "calibration_responses",
                 ],
                 "assignments",
                 name="route_prompts",

@@ -9,7 +9,7 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.designs import asked_of, of_random_ones
 from persyn_kedro.domain.intervals import mean_over_prompts
-from persyn_kedro.domain.rewards import fitted_rewards
+from persyn_kedro.domain.rewards import NOT_ASKED, fitted_rewards
 from persyn_kedro.domain.routers import (
     calibration_examples,
     fit_and_save,
@@ -50,7 +50,19 @@ def fit_router(
     directory = workspace / "router"
     backbone = readers_of(models, settings)
     pool = pool_identity(recipes)
-    return directory, fit_and_save(asked, matrix, settings, backbone, seed, pool, directory)
+    _, fair = _examples(prompts, rewards, teachers, "fit", fair=True)
+    at_random = fair != NOT_ASKED
+    curve = fit_and_save(
+        asked,
+        matrix,
+        settings,
+        backbone,
+        seed,
+        pool,
+        directory,
+        at_random if (at_random != (matrix != NOT_ASKED)).any() else None,
+    )
+    return directory, curve
 
 
 @step(

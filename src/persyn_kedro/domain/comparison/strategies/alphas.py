@@ -11,6 +11,7 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.prompts.select import ANSWERED, CALIBRATION, select_ids, select_texts
 from persyn_kedro.domain.rewards.reward import (
+    asked_at_random,
     comparable,
     compute_rewards,
     fitted_rewards,
@@ -67,6 +68,7 @@ def score_at_alphas(
     tasks = train_router.task_columns
     texts = with_tasks(dict(select_texts(prompts, ANSWERED)), prompts, tasks)
     fit = set(select_ids(prompts, CALIBRATION, ["fit"])["prompt_id"].to_pylist())
+    at_random = asked_at_random(labelled.table_with(), labelled.teachers)
     fittings: dict[float, Fitting] = {}
     for alpha in alphas:
         prompt_ids, matrix = labelled.rewards_with(alpha=alpha)
@@ -77,7 +79,8 @@ def score_at_alphas(
             log.warning("At alpha = %g all teachers' rewards are equal: left out", alpha)
             continue
         fitted: Prompts = {prompt_ids[i]: texts[prompt_ids[i]] for i in kept}
-        fittings[alpha] = Fitting(train_router, backbone, seed, fitted, rewards, texts)
+        known = None if at_random is None else at_random[kept]
+        fittings[alpha] = Fitting(train_router, backbone, seed, fitted, rewards, texts, known)
     found = scores_of(list(fittings.values()), store)
     scored = [
         {"alpha": alpha, "prompt_id": prompt_id, "scores": scores[prompt_id]}

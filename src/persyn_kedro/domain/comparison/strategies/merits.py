@@ -21,15 +21,19 @@ def mean_quality(rewards: pa.Table, teachers: Sequence[str]) -> dict[str, float]
 
 
 def mean_nll(
-    statistics: pa.Table, teachers: Sequence[str], asked: Asked | None = None
+    statistics: pa.Table,
+    teachers: Sequence[str],
+    asked: Asked | None = None,
+    prompt_ids: Sequence[str] | None = None,
 ) -> dict[str, float]:
     """Return the student's mean NLL of each teacher's responses, in nats per token (CAR).
 
     ``statistics`` has the columns ``STATISTICS`` of ``schemas.TOKEN_STATISTICS``: CAR uses the
     likelihood, whatever ``label.learnability`` is. ``asked``: of the rewards (``asked_of``); it
-    needs ``prompt_id`` too.
+    needs ``prompt_id`` too, and with ``prompt_ids`` all calibration prompts: one whose answers all
+    failed has no statistics.
     """
-    statistics = of_random_ones(statistics, asked)
+    statistics = of_random_ones(statistics, asked, prompt_ids)
     scored = statistics.filter(pc.greater(statistics["tokens"], 0))
     nll = pc.negate(pc.divide(scored["sum_logp"], scored["tokens"]))
     return _means(scored.append_column("nll", nll), "nll", teachers)
