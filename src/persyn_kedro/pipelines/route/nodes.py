@@ -115,7 +115,9 @@ def model_costs(
     ),
     needs=Needs.ROUTER | Needs.CLUSTER,
     check=check_route,
-    only_if={weighs_costs: ("prompts", "cost_model", "calibration_responses", "generate", *_PRICES)},
+    only_if={
+        weighs_costs: ("prompts", "cost_model", "calibration_responses", "generate", *_PRICES),
+    },
     settings=("objective", "budget", "capacity"),
     generate=("samples", "keep"),
 )  # fmt: skip
