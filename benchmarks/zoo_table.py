@@ -6,9 +6,9 @@
 
 `benchmarks/data/zoo_calibration.parquet` has a row for each calibration prompt and teacher of the
 models that install from the package index: the prompt, the answer and its tokens, what the student
-thinks of it, its quality and its reward, and the student's embedding of the prompt (mean of its last
-states, 16 bits). Labelling takes hours on two cores; with the table, `designs.py` and anything else
-that only looks answers up needs no model.
+thinks of it, its quality and its reward, and the student's embedding of the prompt (mean of its
+last states, 16 bits). Labelling takes hours on two cores; with the table, `designs.py` and anything
+else that only looks answers up needs no model.
 """
 
 import argparse
