@@ -6,22 +6,15 @@
 
 `benchmarks/data/zoo_calibration.parquet` has a row for each calibration prompt and teacher of the
 models that install from the package index: the prompt, the answer and its tokens, what the student
-thinks of it, its quality and its reward, and the student's embedding of the prompt (mean of its
-last states, 16 bits). Labelling takes hours on two cores; with the table, `designs.py` and anything
-else that only looks answers up needs no model.
+thinks of it, its quality and its reward. Labelling takes over an hour on two cores; with the table,
+`designs.py` and anything else that only looks answers up needs no model.
 """
 
 import argparse
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from persyn_kedro.domain.routers.embeddings import embed
-from persyn_kedro.foundations.models.resolve import resolve_models
-from persyn_kedro.foundations.settings.models import Models
-from persyn_kedro.foundations.settings.router_keys import EmbeddingSettings
 
 TABLE = Path(__file__).parent / "data" / "zoo_calibration.parquet"
 KEYS = ["prompt_id", "teacher"]
@@ -36,7 +29,7 @@ def newest(data: Path, name: str) -> pa.Table:
 
 
 def joined(data: Path) -> pa.Table:
-    """Return all but the embeddings, ordered by prompt and teacher."""
+    """Return the table, ordered by prompt and teacher."""
     table = newest(data, "rewards").select([*KEYS, *REWARDS])
     for name, columns in (("calibration_responses", ANSWERS), ("token_statistics", STATISTICS)):
         table = table.join(newest(data, name).select([*KEYS, *columns]), KEYS)
@@ -49,12 +42,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="the project's data directory")
     table = joined(parser.parse_args().data)
-    texts = list(dict.fromkeys(table["prompt"].to_pylist()))
-    zoo = resolve_models(Models({"smollm2": {"zoo": "smollm2"}}), ["smollm2"])["smollm2"]
-    points = embed(zoo, texts, 8, 1024, EmbeddingSettings()).astype(np.float16)
-    known = dict(zip(texts, points, strict=True))
-    rows = [known[text] for text in table["prompt"].to_pylist()]
-    table = table.append_column("embedding", pa.array(rows, pa.list_(pa.float16())))
     TABLE.parent.mkdir(exist_ok=True)
     pq.write_table(table.replace_schema_metadata(None), TABLE, compression="zstd")
     print(f"{TABLE.name}: {len(table)} rows, {TABLE.stat().st_size / 1e6:.2f} MB")
