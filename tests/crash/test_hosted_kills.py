@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from persyn_kedro.domain import teachers
 from persyn_kedro.domain.stores.tables import ResponseStore
-from persyn_kedro.foundations.settings.models import EngineSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
 from tests.support.endpoint import Endpoint
 from tests.support.hosted_teachers import recipe, remote, wanted
 

@@ -114,5 +114,5 @@ def test_each_run_writes_a_manifest(smoke_project: Run) -> None:
     assert manifest["loaded"]["assignments"] == manifest["saved"]["assignments"]
     (calls,) = {row["calls"] for row in manifest["teachers"]["label"]}
     assert calls > 0
-    assert manifest["packages"]["kedro"] and len(manifest["parameters"]) == 18
+    assert manifest["packages"]["kedro"] and len(manifest["parameters"]) == 21
     assert set(manifest["seconds"]) == {n.name for n in register_pipelines()["__default__"].nodes}

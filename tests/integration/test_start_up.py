@@ -69,7 +69,7 @@ def test_every_registered_pipeline_is_what_its_steps_make() -> None:
     registered = register_pipelines()
     both = MAKERS["compare_routers"]() + MAKERS["compare"]()
     assert {n.name for n in registered["compare"].nodes} == {n.name for n in both.nodes}
-    assert registered["route"].outputs() == {"assignments"}
+    assert registered["route"].outputs() == {"assignments", "focus"}
     assert not {"trials", "router_scores"} & registered["__default__"].all_outputs()
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from kedro.pipeline.node import Node
 
 from persyn_kedro.foundations.processes import check_reachable
-from persyn_kedro.foundations.settings import Needs, Settings, step_of
+from persyn_kedro.foundations.settings import Needs, Settings
+from persyn_kedro.runs.records import needs_of
 
 
 def needs_check(settings: Settings) -> bool:
@@ -26,7 +27,7 @@ def check_machines(nodes: Iterable[Node], settings: Settings) -> None:
     Raises:
         PersynError: names the setting.
     """
-    needs = [step_of(node.func).needs for node in nodes]
+    needs = [needs_of([node], settings) for node in nodes]
     if any(_uses_cluster(need, settings) for need in needs):
         check_reachable(settings.cluster)
     _check_training(needs, settings)

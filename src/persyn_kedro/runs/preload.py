@@ -38,5 +38,5 @@ def import_ahead_of(pipeline: Any, settings: Settings) -> None:
     """Have this run's heavy libraries imported once, when its first model starts."""
     from persyn_kedro.foundations.processes import import_ahead
 
-    needs, local = needs_of(pipeline.nodes), settings.has_local_teachers
+    needs, local = needs_of(pipeline.nodes, settings), settings.has_local_teachers
     import_ahead(imports_of(needs, settings.engine.name, local))

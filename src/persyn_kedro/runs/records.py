@@ -52,9 +52,10 @@ def groups_of(nodes: Iterable[Node]) -> set[str]:
     return {group for node in nodes for group in settings_of(node).values()}
 
 
-def needs_of(nodes: Iterable[Node]) -> Needs:
-    """Return what any of these nodes needs."""
-    return reduce(or_, (step_of(node.func).needs for node in nodes), Needs.NOTHING)
+def needs_of(nodes: Iterable[Node], settings: Settings | None = None) -> Needs:
+    """Return what any of these nodes needs, with these settings or with the defaults."""
+    groups = [] if settings is None else [getattr(settings, group) for group in GROUPS]
+    return reduce(or_, (step_of(n.func).needs_with(groups) for n in nodes), Needs.NOTHING)
 
 
 def settings_in(catalog: Any) -> Settings:

@@ -8,6 +8,8 @@ The fields come from the settings' own models, so that a new one is covered as i
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import pytest
@@ -240,7 +242,7 @@ def test_what_a_mark_names_is_the_steps_own(node: Node) -> None:
 
 @pytest.mark.parametrize("node", NODES, ids=lambda n: n.name)
 def test_what_a_step_is_handed_shows_in_its_needs(node: Node) -> None:
-    needs = step_of(node.func).needs
+    needs = reduce(or_, step_of(node.func).needs_if.values(), step_of(node.func).needs)
     handed = {*inspect.signature(node.func).parameters}
     asks = {"engine", "seed", "response_store"} <= handed
     asks = asks and "generate" not in handed  # which only counts whom a design asks

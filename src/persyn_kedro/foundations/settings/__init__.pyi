@@ -37,6 +37,7 @@ from .rounds import RoundsSettings as RoundsSettings, check_rounds as check_roun
 from .route import (
     CostUnit as CostUnit,
     RouteSettings as RouteSettings,
+    asks_student as asks_student,
     check_route as check_route,
     leaves_out as leaves_out,
     needs_reward_scale as needs_reward_scale,

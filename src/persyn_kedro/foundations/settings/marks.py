@@ -32,6 +32,7 @@ class Step:
         versions_of: functions whose modules' ``VERSION`` counts too: the algorithms that it uses.
         always: whether it runs every time, because it reads more than its inputs.
         needs: what its work needs.
+        needs_if: what it needs besides, by a question about the settings.
         spoken: by output, what an error calls it if it is missing; its name if not given.
         prints: functions of outputs; the text that they return is printed after a run.
         check: a function of groups of settings, by argument name; it refuses, before a run,
@@ -56,6 +57,14 @@ class Step:
     texts: tuple[str, ...] = ()
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     only_if: Mapping[Asks, tuple[str, ...]] = field(default_factory=dict)
+    needs_if: Mapping[Asks, Needs] = field(default_factory=dict)
+
+    def needs_with(self, settings: Iterable[Any]) -> Needs:
+        """Return what its work needs with these groups of settings."""
+        groups, found = list(settings), self.needs
+        for asks, needs in self.needs_if.items():
+            found |= needs if asks(groups) else Needs.NOTHING
+        return found
 
     def unread(self, settings: Mapping[str, Any]) -> set[str]:
         """Return the arguments that are not read at all with these settings, by argument."""
@@ -93,6 +102,7 @@ def step(
     check: Callable[..., None] | None = None,
     texts: tuple[str, ...] = (),
     only_if: Mapping[Asks, tuple[str, ...]] | None = None,
+    needs_if: Mapping[Asks, Needs] | None = None,
     **reads: tuple[str, ...],
 ) -> Callable[[F], F]:
     """Mark a node's function with its ``Step``."""
@@ -109,6 +119,7 @@ def step(
             texts,
             reads,
             only_if or {},
+            needs_if or {},
         )
         function.step = found  # type: ignore[attr-defined]
         return function

@@ -67,6 +67,11 @@ def needs_reward_scale(settings: Iterable[Any]) -> bool:
     return any(isinstance(g, RouteSettings) and g.objective.cost_weight > 0 for g in settings)
 
 
+def asks_student(settings: Iterable[Any]) -> bool:
+    """Return whether the student's own pass rate decides which train prompts are answered."""
+    return any(isinstance(g, RouteSettings) and g.focus.keep != "all" for g in settings)
+
+
 def leaves_out(settings: Iterable[Any]) -> bool:
     """Return whether these groups of settings may leave train prompts without an answer."""
     return any(

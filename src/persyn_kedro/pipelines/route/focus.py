@@ -26,6 +26,7 @@ from persyn_kedro.foundations.settings import (
     RoundsSettings,
     RouteSettings,
     StudentSettings,
+    asks_student,
     leaves_out,
     step,
 )
@@ -34,7 +35,7 @@ from persyn_kedro.foundations.tables import FOCUS
 
 @step(
     versions_of=(round_schedule, pass_rates, reward_model_scores),
-    needs=Needs.STUDENT,
+    needs_if={asks_student: Needs.STUDENT},
     settings=("focus",),
 )
 def focus_prompts(
