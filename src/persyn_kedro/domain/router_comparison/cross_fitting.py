@@ -128,22 +128,6 @@ def cross_fit(
     return pa.Table.from_pylist(rows, schemas.ROUTER_SCORES)
 
 
-def cross_fit_own(
-    prompts: Prompts,
-    rewards: np.ndarray,
-    settings: CompareRoutersSettings,
-    train_router: TrainRouterSettings,
-    models: Models,
-    seed: int,
-    store: RoutingStore,
-    at_random: np.ndarray | None = None,
-) -> pa.Table:
-    """As ``cross_fit``, of the router alone that ``train_router`` trains, on all other folds."""
-    own = {"kinds": [train_router.kind], "routers": {}, "repeats": 1, "sizes": [1.0]}
-    settings = settings.model_copy(update=own)
-    return cross_fit(prompts, rewards, settings, train_router, models, seed, store, at_random)
-
-
 def held_out_scores(table: pa.Table, kind: str, prompt_ids: Sequence[str]) -> np.ndarray:
     """Return the (n, K) scores of these prompts by routers fitted on all prompts of other folds.
 

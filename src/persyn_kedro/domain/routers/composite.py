@@ -1,5 +1,6 @@
 """The base of routers that are made of others."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,9 @@ class CompositeRouter(TeacherRouter):
     members_: list[TeacherRouter]
 
     @classmethod
+    @abstractmethod
     def class_of(cls, kind: str) -> Any:
         """Return the class of a part's kind."""
-        raise NotImplementedError
 
     def make(self, settings: TrainRouterSettings) -> TeacherRouter:
         """Return a part, not yet fitted."""
@@ -50,13 +51,13 @@ class CompositeRouter(TeacherRouter):
         self.n_fit_ = int(kept.sum())
         yield {"epoch": 1, "loss": loss}
 
+    @abstractmethod
     def fit_members(self, prompts: Sequence[Prompt], rewards: np.ndarray) -> float:
         """Fit ``members_`` on the (n, K) true rewards, NaN if invalid; return the mean regret."""
-        raise NotImplementedError
 
+    @abstractmethod
     def combine(self, parts: list[Scored]) -> Scored:
         """Return the scores from those of the members."""
-        raise NotImplementedError
 
     def fit_valid(self, prompts: list[Prompt], rewards: np.ndarray) -> Iterator[dict[str, float]]:
         """Fit, as ``fit_epochs``."""

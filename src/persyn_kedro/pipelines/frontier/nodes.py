@@ -10,16 +10,16 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.cost_aware import CostModel, prompt_bytes, used_tokens
 from persyn_kedro.domain.designs import asked_of
 from persyn_kedro.domain.intervals import mean_over_prompts
-from persyn_kedro.domain.prompts import find_texts
 from persyn_kedro.domain.reporting import frontier_plot, frontier_text, plotly_figure
-from persyn_kedro.domain.rewards import asked_at_random, fair_matrix, reward_matrix
+from persyn_kedro.domain.rewards import fair_matrix, reward_matrix
 from persyn_kedro.domain.router_comparison import (
     Measured,
+    cross_fit,
     cross_fit_own,
     held_out_scores,
     trace_frontier,
 )
-from persyn_kedro.domain.routers import measurable, router_class, router_metrics, with_tasks, worth
+from persyn_kedro.domain.routers import measurable, router_class, router_metrics, worth
 from persyn_kedro.domain.stores import RoutingStore
 from persyn_kedro.foundations.settings import (
     CompareRoutersSettings,
@@ -34,7 +34,7 @@ from persyn_kedro.foundations.settings import (
 
 
 @step(
-    versions_of=(cross_fit_own, router_class, reward_matrix, router_metrics, mean_over_prompts),
+    versions_of=(cross_fit, router_class, reward_matrix, router_metrics, mean_over_prompts),
     needs=Needs.ROUTER,
     texts=("source_prompts",),
     compare_routers=("folds",),
@@ -53,19 +53,15 @@ def score_out_of_fold(
 
     Those that ``compare_routers`` has fitted already are not fitted again.
     """
-    table, names = rewards.to_table(), list(teachers.root)
-    prompt_ids, matrix = reward_matrix(table, names)
-    texts = dict(find_texts(source_prompts, pa.array(prompt_ids, pa.string())))
-    texts = with_tasks(texts, source_prompts, train_router.task_columns)
     return cross_fit_own(
-        texts,
-        matrix,
+        rewards.to_table(),
+        source_prompts,
+        list(teachers.root),
         compare_routers,
         train_router,
         models,
         seed,
         routing_store,
-        asked_at_random(table, names),
     )
 
 

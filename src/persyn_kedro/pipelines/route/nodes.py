@@ -19,9 +19,9 @@ from persyn_kedro.domain.cost_aware import (
 )
 from persyn_kedro.domain.designs import asked_of, unanswered
 from persyn_kedro.domain.intervals import mean_over_prompts
-from persyn_kedro.domain.prompts import ANSWERED, CALIBRATION, find_texts, select_ids
-from persyn_kedro.domain.rewards import asked_at_random, compute_rewards, fair_matrix, reward_matrix
-from persyn_kedro.domain.router_comparison import cross_fit_own, held_out_scores
+from persyn_kedro.domain.prompts import ANSWERED, CALIBRATION, select_ids
+from persyn_kedro.domain.rewards import compute_rewards, fair_matrix, reward_matrix
+from persyn_kedro.domain.router_comparison import cross_fit, cross_fit_own, held_out_scores
 from persyn_kedro.domain.routers import (
     TaskColumns,
     assign,
@@ -30,7 +30,6 @@ from persyn_kedro.domain.routers import (
     router_class,
     router_metrics,
     task_columns_of,
-    with_tasks,
     worth,
 )
 from persyn_kedro.domain.stores import RoutingStore
@@ -55,7 +54,7 @@ _PRICES = ("teachers.price", "teachers.prompt_price", "teachers.cached_prompt_pr
 
 @step(
     versions_of=(
-        fit_cost_model, cross_fit_own, router_class, reward_matrix, router_metrics,
+        fit_cost_model, cross_fit, router_class, reward_matrix, router_metrics,
         mean_over_prompts,
     ),
     needs=Needs.ROUTER,
@@ -88,20 +87,10 @@ def model_costs(
     costs, scale = fit_cost_model(responses, known, teachers), None
     if needs_reward_scale([settings]):
         table, names = rewards.to_table(), list(teachers.root)
-        prompt_ids, matrix = reward_matrix(table, names)
-        texts = dict(find_texts(source_prompts, pa.array(prompt_ids, pa.string())))
-        texts = with_tasks(texts, source_prompts, train_router.task_columns)
         scored = cross_fit_own(
-            texts,
-            matrix,
-            compare_routers,
-            train_router,
-            models,
-            seed,
-            routing_store,
-            asked_at_random(table, names),
+            table, source_prompts, names, compare_routers, train_router, models, seed, routing_store
         )
-        _, fair = fair_matrix(table, names)
+        prompt_ids, fair = fair_matrix(table, names)
         kept = measurable(fair)
         scores = held_out_scores(scored, train_router.kind, prompt_ids)
         scale = reward_scale(scores[kept], worth(fair[kept]))
