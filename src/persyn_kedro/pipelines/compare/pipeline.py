@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
-from persyn_kedro.pipelines.compare import page, students, training_sets
+from persyn_kedro.pipelines.compare import allocation, page, students, training_sets
 from persyn_kedro.pipelines.described import node
 
 _TRAINING_SETS = [
@@ -14,7 +14,7 @@ _TRAINING_SETS = [
         does="Selects the test prompts that all compared students answer.",
     ),
     node(
-        training_sets.route_at_other_alphas,
+        allocation.route_at_other_alphas,
         [
             "prompts",
             "calibration_responses",
@@ -33,7 +33,7 @@ _TRAINING_SETS = [
         does="Routes with routers trained on other mixtures of quality and learnability.",
     ),
     node(
-        training_sets.allocate_prompts,
+        allocation.allocate_prompts,
         [
             "prompts",
             "rewards",
