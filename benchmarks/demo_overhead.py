@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from measuring import arguments, report
-from project_copy import copy_project, kedro, write
+from project_copy import copy_project, kedro, small_run, write
 
 AIM = 0.10
 SITE = """
@@ -117,15 +117,7 @@ SMALL = {
         "steps": {"model": "smollm2", "system": "Think.", "sampling": {"max_new_tokens": 64}},
         "brief": {"model": "smollm2", "sampling": {"max_new_tokens": 64}},
     },
-    "prepare": {
-        "source": {"tasks": [{"name": "chain_sum", "size": 24, "config": {}}]},
-        "calibration_fraction": 0.4,
-        "test_fraction": 0.2,
-        "holdout_fraction": 0.3,
-        "withheld_fraction": 0.3,
-    },
-    "label": {"allow_truncated": True},
-    "evaluate": {"sampling": {"max_new_tokens": 64}},
+    **small_run(64),
 }
 Intervals = list[tuple[float, float]]
 

@@ -26,7 +26,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from persyn_kedro.domain.adaptive.batches import Calibration, answer_adaptively
+from persyn_kedro.domain.adaptive.batches import answer_adaptively
+from persyn_kedro.domain.adaptive.calibration import Calibration
 from persyn_kedro.domain.designs.asked import asked_of, with_asked
 from persyn_kedro.domain.designs.balanced import balanced
 from persyn_kedro.domain.rewards.reward import NOT_ASKED

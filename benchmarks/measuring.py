@@ -35,7 +35,19 @@ def arguments(
     parsed = parser.parse_args()
     if parsed.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch is imported, so that it sees no GPU
+    else:
+        check_cuda(parser)
     return parsed
+
+
+def check_cuda(parser: argparse.ArgumentParser) -> None:
+    """End with a sentence if torch finds no GPU: a CPU's figures would pass for a GPU's."""
+    import torch
+
+    if not torch.cuda.is_available():
+        built = torch.version.cuda or "no CUDA"
+        parser.error(f"torch {torch.__version__} (built for {built}) finds no CUDA GPU here; "
+                     "--device cpu runs the same on the processor.")  # fmt: skip
 
 
 def alternate(
@@ -151,7 +163,11 @@ def machine() -> dict[str, Any]:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return {"processor": _processor(), "cores": os.cpu_count(), "versions": versions}
+    found = {"processor": _processor(), "cores": os.cpu_count(), "versions": versions}
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name()
+    return found
 
 
 def _processor() -> str:

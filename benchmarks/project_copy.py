@@ -5,8 +5,24 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
+
+
+def small_run(tokens: int) -> dict[str, Any]:
+    """Return the settings of a run of few prompts and short answers, but for its models."""
+    return {
+        "prepare": {
+            "source": {"tasks": [{"name": "chain_sum", "size": 24, "config": {}}]},
+            "calibration_fraction": 0.4,
+            "test_fraction": 0.2,
+            "holdout_fraction": 0.3,
+            "withheld_fraction": 0.3,
+        },
+        "label": {"allow_truncated": True},
+        "evaluate": {"sampling": {"max_new_tokens": tokens}},
+    }
 
 
 def copy_project(directory: Path) -> Path:

@@ -4,10 +4,12 @@
 
 Responses of mixed length (20 to 800 tokens) from 4 teachers to the same prompts. Ours computes
 rank, sum of p squared and log p; the others only log p (vLLM's ``prompt_logprobs``, one forward per
-response, padded batches of 8). The limit is the model's arithmetic divided by the rate of a plain
-matrix product of the model's own shape, measured in the same process.
+response, padded batches of 8). The limit is the time of the model's matrix products alone, each at
+the best rate of a product with its weights here (``best_rate``), measured in the same run.
 """
 
+import importlib.util
+import itertools
 import math
 import random
 import time
@@ -22,17 +24,18 @@ WORDS = (
     "which leaves number equals because final answer is step next each value minus plus times"
 ).split()
 EXACT = "one by one, float32"
+VLLM = "vLLM prompt_logprobs"
 Requests = list[tuple[str, str, str]]
 
 
-def requests(prompts: int, seed: int = 1) -> Requests:
+def requests(prompts: int, longest: int = 800, seed: int = 1) -> Requests:
     """Return (key, prompt, response) of TEACHERS responses to each prompt, prompt by prompt."""
     draw = random.Random(seed)  # noqa: S311 - not a secret
     made = []
     for i in range(prompts):
         prompt = " ".join(draw.choices(WORDS, k=draw.randint(30, 90)))
         for teacher in range(TEACHERS):
-            words = round(math.exp(draw.uniform(math.log(20), math.log(800))))
+            words = round(math.exp(draw.uniform(math.log(20), math.log(longest))))
             made.append((f"{i}-{teacher}", prompt, " ".join(draw.choices(WORDS, k=words))))
     return made
 
@@ -44,7 +47,7 @@ def _student(dtype: str) -> Any:
     return resolve_model("smollm2", ModelSettings(zoo="smollm2", dtype=dtype))  # type: ignore[arg-type]
 
 
-def ours(made: Requests, dtype: str) -> Callable[[], list[float]]:
+def ours(made: Requests, dtype: str, in_float32: bool = True) -> Callable[[], list[float]]:
     """Our scorer on a loaded model, with all its statistics."""
     from persyn_kedro.domain.learnability import statistics
     from persyn_kedro.foundations.models import load as loading
@@ -54,10 +57,13 @@ def ours(made: Requests, dtype: str) -> Callable[[], list[float]]:
     loading.load_causal_lm = lambda *_, **__: model  # loading is not timed
     loading.load_tokenizer = lambda *_: tokenizer
     statistics.check_head(model, "student")  # happens once after loading, and is excluded too
+    if in_float32:
+        statistics.products_in_float32(model)  # this and what follows: also once
+    statistics.products_in_float32 = lambda _: None
     packs = statistics.use_packing(model)
     statistics.check_head = lambda *_: None
     statistics.use_packing = lambda _: packs
-    statistics.norms_by_rows(model)  # also once
+    statistics.norms_by_rows(model)
     statistics.norms_by_rows = lambda _: None
 
     def work() -> list[float]:
@@ -123,6 +129,7 @@ def vllm(made: Requests, dtype: str) -> Callable[[], list[float]]:
     llm = LLM(
         model=str(student.directory), dtype=dtype, max_model_len=2048, enforce_eager=True,
         enable_prefix_caching=False, seed=0,
+        gpu_memory_utilization=0.4,  # the other ways' models are on the same GPU
     )  # fmt: skip
     parameters = SamplingParams(max_tokens=1, prompt_logprobs=0, detokenize=False)
     prompts = [{"prompt_token_ids": ids} for ids, _ in sequences]
@@ -141,8 +148,6 @@ def vllm(made: Requests, dtype: str) -> Callable[[], list[float]]:
 
 def matrix_limit(made: Requests, dtype: str) -> tuple[int, float]:
     """Return the response tokens, and the seconds of the model's arithmetic at matrix speed."""
-    import torch
-
     from persyn_kedro.foundations.models.load import load_causal_lm
 
     student = _student(dtype)
@@ -151,23 +156,36 @@ def matrix_limit(made: Requests, dtype: str) -> tuple[int, float]:
     responses = sum(len(ids) - start for ids, start in sequences)
     prompts = sum(start for _, start in sequences[::TEACHERS])
     head = model.get_output_embeddings().weight
-    inner = sum(p.numel() for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n)
+    inner = [p for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n]
     config = model.config
     pairs = sum(len(ids) ** 2 / 2 for ids, _ in sequences)
     attention = 4 * config.hidden_size * config.num_hidden_layers * pairs
-    arithmetic = 2 * inner * (prompts + responses) + 2 * head.numel() * responses + attention
-    width, wide = config.hidden_size, config.intermediate_size
-    a = torch.randn(2048, width, dtype=head.dtype, device=model.device)
-    layer = torch.nn.Linear(width, wide, bias=False, dtype=head.dtype, device=model.device)
-    with torch.inference_mode():
-        for count in (5, 50):  # the first is a warm-up
-            start = time.perf_counter()
-            for _ in range(count):
-                layer(a)
-            if model.device.type == "cuda":
-                torch.cuda.synchronize()
-            taken = (time.perf_counter() - start) / count
-    return responses, arithmetic / (2 * 2048 * width * wide / taken)
+    rates = {p.shape: best_rate(p.shape, {dtype, "float32"}, p.device) for p in [*inner, head]}
+    seconds = attention / max(rates.values()) + 2 * head.numel() * responses / rates[head.shape]
+    seconds += sum(2 * p.numel() * (prompts + responses) / rates[p.shape] for p in inner)
+    return responses, seconds
+
+
+def best_rate(shape: Any, dtypes: set[str], device: Any) -> float:
+    """Return the most operations per second of a product with weights of this shape.
+
+    A bound must be the best there is: of all data types that the scorer computes in, of few rows
+    and of many, and of the repetitions the fastest.
+    """
+    import torch
+
+    rates = []
+    for dtype, rows in itertools.product(sorted(dtypes), (64, 256, 1024, 4096)):
+        weights = torch.randn(shape, dtype=getattr(torch, dtype), device=device)
+        given = torch.randn(rows, shape[1], dtype=weights.dtype, device=device)
+        with torch.inference_mode():
+            for _ in range(8):
+                start = time.perf_counter()
+                torch.nn.functional.linear(given, weights)
+                if device.type == "cuda":
+                    torch.cuda.synchronize()
+                rates.append(2 * rows * weights.numel() / (time.perf_counter() - start))
+    return max(rates)
 
 
 def check(results: dict[str, list[float]], off: dict[str, float]) -> None:
@@ -180,19 +198,33 @@ def check(results: dict[str, list[float]], off: dict[str, float]) -> None:
         raise SystemExit(f"mean differences from float32, in nats per token: {off}")
 
 
+def _multiplies_in_float32(args: Any) -> bool:
+    import torch
+
+    from persyn_kedro.foundations.models.float32_products import has_instructions
+
+    return args.device == "cpu" and not has_instructions(getattr(torch, args.dtype))
+
+
 def main() -> None:
-    """Time the four ways."""
+    """Time the ways."""
     args = measuring.arguments(
-        __doc__, prompts={"type": int, "default": 6}, dtype={"default": "bfloat16"}
+        __doc__,
+        prompts={"type": int, "default": 6},
+        longest={"type": int, "default": 800, "help": "words of a response"},
+        dtype={"default": "bfloat16"},
     )
-    made = requests(args.prompts)
+    made = requests(args.prompts, args.longest)
     ways: dict[str, Any] = {
         "ours": (ours, (made, args.dtype)),
         "one by one": (batched, (made, args.dtype, 1)),
         "padded batches": (batched, (made, args.dtype, 8)),
-        "vLLM prompt_logprobs": (vllm, (made, args.dtype)),
         EXACT: (batched, (made, "float32", 1)),
     }
+    if _multiplies_in_float32(args):
+        ways["ours, products in half precision"] = (ours, (made, args.dtype, False))
+    if importlib.util.find_spec("vllm"):
+        ways[VLLM] = (vllm, (made, args.dtype))
     off: dict[str, float] = {}
     seconds = measuring.alternate_processes(ways, args.repeats, lambda r: check(r, off))
     tokens, limit = matrix_limit(made, args.dtype)
@@ -200,8 +232,10 @@ def main() -> None:
     for row in rows:
         row["share of the matrix limit"] = limit / row["seconds"]
         row["off float32, nats per token"] = off[row["way"]]
-    ours_to_vllm = measuring.compared(seconds, "vLLM prompt_logprobs")[0]
-    measuring.report("scoring", rows, **{"ours over vLLM": ours_to_vllm["ratio"]})
+    facts = {}
+    if VLLM in ways:
+        facts["ours over vLLM"] = measuring.compared(seconds, VLLM)[0]["ratio"]
+    measuring.report("scoring", rows, **facts)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,8 @@ BILLIONS = {
     "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B": 32.5,
     "meta-llama/Llama-3.2-1B": 1.24,
     "meta-llama/Llama-3.2-3B": 3.21,
+    "meta-llama/Meta-Llama-3-8B": 8.03,
+    "meta-llama/Meta-Llama-3-70B": 70.6,
     "meta-llama/Llama-3.1-8B": 8.03,
     "meta-llama/Llama-3.1-70B": 70.6,
     "meta-llama/Llama-3.3-70B": 70.6,
@@ -67,7 +69,11 @@ BILLIONS = {
     "google/gemma-2-27b": 27.2,
     "microsoft/Phi-3-mini-128k": 3.82,
     "microsoft/Phi-3.5-mini": 3.82,
+    "microsoft/Phi-3-small-128k": 7.39,
     "microsoft/Phi-3-medium-128k": 14.0,
+    "Qwen/Qwen2-1.5B": 1.54,
+    "Qwen/Qwen2-7B": 7.62,
+    "Qwen/Qwen2-72B": 72.7,
     "Skywork/Skywork-Reward-Llama-3.1-8B-v0.2": 7.5,
 }
 CLASSES = {"under 10B": 10.0, "10B to 40B": 40.0, "70B": 100.0, "405B": math.inf}
@@ -199,6 +205,24 @@ def loading(teacher: Teacher, given: argparse.Namespace) -> float:
     return teacher.gpus * (teacher.gigabytes / given.load_rate + given.engine_start) / 3600
 
 
+def staying(pool: Sequence[Teacher], memory: float) -> list[Teacher]:
+    """Return the teachers that stay loaded from label to generate, in ``memory`` GB: those that
+    label asked last, from the smallest to the largest (``engine.order``)."""
+    found: list[Teacher] = []
+    for teacher in sorted(pool, key=lambda t: t.gigabytes, reverse=True):
+        if sum(t.gigabytes for t in [*found, teacher]) > memory:
+            break
+        found.append(teacher)
+    return found
+
+
+def loading_again(pool: Sequence[Teacher], memory: float, given: argparse.Namespace) -> float:
+    """Return the GPU-hours of generate's loading: what stayed only moves to the GPUs again."""
+    stay = staying(pool, memory)
+    moved = sum(t.gigabytes / given.wake_rate / 3600 for t in stay)
+    return sum(loading(t, given) for t in pool) - sum(loading(t, given) for t in stay) + moved
+
+
 def computing(operations: float, share: float) -> float:
     """Return the GPU-hours of arithmetic at a share of the peak."""
     return operations / (H100_FLOPS * share) / 3600
@@ -227,6 +251,24 @@ def by_step(job: Job, answered: float, given: argparse.Namespace) -> dict[str, f
         "generate: loading": load,
         "sft": computing(passes * 1e9 * job.student * trained, train),
     }
+
+
+def staying_rows(job: Job, given: argparse.Namespace) -> Iterable[Mapping[str, Any]]:
+    """Yield the full job's GPU-hours with as much memory for models that stay loaded."""
+    steps = by_step(job, job.answered, given)
+    whole = sum(steps.values())
+    for memory in given.kept_memory:
+        again = loading_again(job.pool, memory, given)
+        saved = steps["generate: loading"] - again
+        yield {
+            "setting": job.name,
+            "memory, GB": memory,
+            "teachers that stay": len(staying(job.pool, memory)),
+            "label: loading, GPU-h": steps["label: loading"],
+            "generate: loading, GPU-h": again,
+            "GPU-h": whole - saved,
+            "saved": f"{100 * saved / whole:.0f} %",
+        }
 
 
 def class_rows(job: Job, given: argparse.Namespace) -> Iterable[Mapping[str, Any]]:
@@ -316,7 +358,8 @@ def _shown(value: Any) -> str:
 
 
 def tables(given: argparse.Namespace) -> list[str]:
-    """Return the page's tables: classes of both settings, totals, steps at three sizes of both."""
+    """Return the page's tables: classes of both settings, totals, steps at three sizes of both,
+    and what models that stay loaded save."""
     jobs = [read_job(name, given) for name in SETTINGS]
     slow = argparse.Namespace(**{**vars(given), **SLOW})
     return [
@@ -327,6 +370,7 @@ def tables(given: argparse.Namespace) -> list[str]:
             for how, note in ((given, ""), (slow, ", slow vLLM"))
         ),
         *(table(scale_rows(job, given)) for job in jobs),
+        table(row for job in jobs for row in staying_rows(job, given)),
     ]
 
 
@@ -347,12 +391,20 @@ def assumptions(words: Sequence[str] | None = None) -> argparse.Namespace:
         "training_share": (0.35, "of the GPU's peak, in training"),
         "load_rate": (1.0, "GB of weights per second"),
         "engine_start": (120, "seconds of vLLM's start, apart from the weights"),
+        "wake_rate": (20.0, "GB of weights per second from main memory to a GPU"),
         "price": (3.0, "dollars per H100 hour"),
     }
     for name, (default, text) in options.items():
         flag = f"--{name.replace('_', '-')}"
         parser.add_argument(flag, type=float, default=default, help=f"{text} ({default})")
     parser.add_argument("--sizes", type=int, nargs=3, default=[50_000, 1_000_000, 100_000_000])
+    parser.add_argument(
+        "--kept-memory",
+        type=float,
+        nargs="+",
+        default=[0, 500, 1500],
+        help="GB of main memory in which teachers stay loaded",
+    )
     return parser.parse_args(words)
 
 

@@ -2,6 +2,9 @@
 # Start a Ray cluster on this job's nodes, and `kedro run --env=cluster` on the first one:
 #     sbatch --nodes=4 deploy/slurm_ray.sh
 #     PERSYN_ENV=mine sbatch --nodes=4 deploy/slurm_ray.sh --pipelines=label
+#     PERSYN_ENV=mine sbatch --nodes=4 deploy/slurm_ray.sh --pipelines=sft \
+#         --params=cluster.training_on=cluster,cluster.training_processes=32
+# The last one trains on the GPUs of all nodes; `workspace` in globals.yml must be on a disk that they share.
 # Arguments after the script's name go to `kedro run`. If the job is killed or runs out of time, submit the
 # same line again to resume (--requeue does that if a node is lost).
 #SBATCH --job-name=persyn

@@ -65,7 +65,7 @@ def rows(
     for name, field in fields.items():
         key, own = f"{prefix}.{name}", effect and NO_EFFECT not in field.metadata
         nested, many = _nested(field.annotation)
-        if nested is None or field.default is None or many:
+        if nested is None or field.default is None or many or _is_choice(field.annotation):
             yield _row(key, field, own, meaning)
         if nested is not None:
             yield from rows(f"{key}[]" if many else key, nested.model_fields, own)
@@ -87,11 +87,24 @@ def _row(key: str, field: FieldInfo, effect: bool, meaning: str) -> str:
 
 
 def _nested(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
-    """Return the settings in a field, and whether it is a list of them."""
+    """Return the settings in a field, and whether it is a list of them; of a choice, the widest."""
+    if _is_choice(annotation):
+        return max(_choices(annotation), key=lambda kind: len(kind.model_fields)), False
     for part in (annotation, *typing.get_args(annotation)):
         if isinstance(part, type) and issubclass(part, BaseModel):
             return part, typing.get_origin(annotation) is list
     return None, False
+
+
+def _is_choice(annotation: Any) -> bool:
+    """Return whether a field is settings, or a list of them."""
+    return len(_choices(annotation)) > 1
+
+
+def _choices(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [kind for part in typing.get_args(annotation) for kind in _choices(part)]
 
 
 def _type(field: FieldInfo) -> str:
@@ -124,6 +137,8 @@ def _name(annotation: Any) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, BaseModel):
+        return "as below"
     if value is None:
         return "none"
     if isinstance(value, bool):

@@ -1,7 +1,7 @@
 """A MkDocs hook: the site's pages that are not in docs/, and its navigation.
 
-README, CONTRIBUTING and CHANGELOG become pages, every package gets an API page, and links to other
-files of the repository lead to copies of them.
+The files of PAGES become pages, every package gets an API page, and links to other files of the
+repository lead to copies of them.
 """
 
 import posixpath
@@ -17,6 +17,8 @@ PAGES = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
+    "CODE_OF_CONDUCT.md": "code_of_conduct.md",
 }
 LINK = re.compile(r"(!?\[[^\]]*\]\()([^)#\s]+)((?:#[^)\s]*)?\))")
 PROSE_OR_CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
@@ -25,7 +27,7 @@ PROSE_OR_CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 def rooms() -> dict[str, list[str]]:
     """Return the API pages: each page's modules by its address."""
     found: dict[str, list[str]] = {}
-    for part in ("domain", "foundations", "pipelines"):
+    for part in ("api", "domain", "foundations", "pipelines"):
         for path in sorted((PACKAGE / part).rglob("*.py")):
             names = path.relative_to(PACKAGE).with_suffix("").parts
             if names[-1] == "__init__" or names[-1].startswith("_"):
@@ -79,7 +81,7 @@ def on_config(config: Any) -> Any:
     guides = sorted((ROOT / "docs" / "guides").glob("*.md"))
     domain = [page for page in rooms() if page.startswith("reference/domain/")]
     config.nav = [
-        {"Start": "index.md"},
+        {"Start": ["index.md", {"Quick start": "quickstart.md"}, {"Concepts": "concepts.md"}]},
         *([{"Guides": [f"guides/{path.name}" for path in guides]}] if guides else []),
         {
             "Use": [
@@ -87,15 +89,31 @@ def on_config(config: Any) -> Any:
                 {"Bring your own": "customising.md"},
                 {"Settings": "settings.md"},
                 {"Reliability": "reliability.md"},
+                {"Errors and questions": "errors.md"},
+                {"What stays as it is": "stability.md"},
                 {"Compare": "comparing.md"},
             ]
         },
         {"Method": "METHOD.md"},
-        {"Measured": [{"Results": "results.md"}, {"Performance": "performance.md"}]},
+        {
+            "Measured": [
+                {"Results": "results.md"},
+                {"Plan of the second experiment": "experiment_plan.md"},
+                {"Performance": "performance.md"},
+            ]
+        },
         {"Run elsewhere": [{"Deploy": "deploy.md"}, {"A cluster": "scale.md"}]},
-        {"Contribute": [{"Contributing": "contributing.md"}, {"Changelog": "changelog.md"}]},
+        {
+            "Contribute": [
+                {"Contributing": "contributing.md"},
+                {"Changelog": "changelog.md"},
+                {"Security": "security.md"},
+                {"Code of conduct": "code_of_conduct.md"},
+            ]
+        },
         {
             "API": [
+                {"persyn_kedro": "reference/api.md"},
                 {"domain": [{posixpath.basename(p).removesuffix(".md"): p} for p in domain]},
                 {"foundations": "reference/foundations.md"},
                 {"pipelines": "reference/pipelines.md"},

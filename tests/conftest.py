@@ -31,9 +31,11 @@ SLOWEST = (
     "real/test_demo_path.py",
     "dag/test_ray.py",
     "dag/test_other_settings.py",
+    "integration/test_training_on_nodes.py",
     "real/test_vllm_engine.py",
     "crash/test_kills.py",
     "dag/test_skipping.py",
+    "dag/test_kept_models.py",
     "dag/test_running_again.py",
     "dag/test_comparing.py",
     "dag/test_conversations.py",
@@ -90,7 +92,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 def make_project(directory: Path) -> Run:
     """Copy what Kedro needs into ``directory`` and return ``kedro`` in it."""
-    for name in ("conf", "src", "pyproject.toml", "notebooks", ".telemetry"):
+    for name in ("conf", "src", "pyproject.toml", "LICENSE", "NOTICE", "notebooks", ".telemetry"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, directory / name)

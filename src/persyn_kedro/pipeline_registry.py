@@ -42,18 +42,21 @@ STEPS: dict[str, Callable[[], Pipeline]] = {
 }
 
 
-# Steps that only measure, the reward model's training, and exports: they run only when named.
+# Steps that only measure, other trainings than sft, and exports: they run only when named.
 EVIDENCE: dict[str, Callable[[], Pipeline]] = {
     "compare_routers": _step("compare_routers"),
     "compare": lambda: EVIDENCE["compare_routers"]() + MAKERS["compare"](),
     "fit_signal": _step("fit_signal"),
     "compare_signals": _step("compare_signals"),
+    "compare_quality": _step("compare_quality"),
     "frontier": _step("frontier"),
     "next_round": lambda: _later_rounds(_rounds),
     "benchmark": _step("benchmark"),
     "plan": lambda: STEPS["prepare"]() + MAKERS["plan"](),
     "train_reward_model": _step("train_reward_model"),
-    "export": _step("export"),
+    "preferences": _step("preferences"),
+    "dpo": lambda: EVIDENCE["preferences"]() + MAKERS["dpo"](),
+    "export": lambda: EVIDENCE["preferences"]() + MAKERS["export"](),
 }
 
 
@@ -63,6 +66,8 @@ MAKERS: dict[str, Callable[[], Pipeline]] = {
     **EVIDENCE,
     "compare": _step("compare"),
     "plan": _step("plan"),
+    "dpo": _step("dpo"),
+    "export": _step("export"),
 }
 
 

@@ -119,11 +119,15 @@ def test_a_student_killed_in_training_goes_on_from_its_checkpoint(
 
 
 def test_an_interrupt_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
+    mlflow = pytest.importorskip("mlflow")
     make_project(tmp_path)
-    command = [sys.executable, "-m", "kedro", "run", "--env=smoke", "--pipelines=prepare,label"]
+    uri = (tmp_path / "mlruns").as_uri()
+    tracked = f"--params=tracking.to=[mlflow],tracking.mlflow.uri={uri}"
+    command = ["run", "--env=smoke", "--pipelines=prepare,label", tracked]
     run = subprocess.Popen(
-        command,
+        [sys.executable, "-m", "kedro", *command],
         cwd=tmp_path,
+        env={**os.environ, "MLFLOW_ALLOW_FILE_STORE": "true"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -139,3 +143,11 @@ def test_an_interrupt_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None
     assert run.returncode == 130, output[-2000:]
     assert "all answers so far are saved" in output
     assert "Traceback" not in output
+    (manifest,) = (tmp_path / "data").rglob("run_manifest.json/*/run_manifest.json")
+    assert json.loads(manifest.read_text())["status"] == "interrupted"
+    with pytest.MonkeyPatch.context() as allowed:
+        allowed.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+        client = mlflow.MlflowClient(uri)
+        experiment = client.get_experiment_by_name("persyn-kedro")
+        (tracked_run,) = client.search_runs([experiment.experiment_id])
+    assert tracked_run.info.status == "KILLED"

@@ -37,8 +37,9 @@ engine: {{name: transformers, chunk_size: 4}}
 prepare: {{source: {{file: prompts.jsonl}}, calibration_fraction: 0.5}}
 train_router: {{backbone: tiny}}
 """
-NODES = "prepare.read_prompts,prepare.split_prompts,label.select_calibration_set," \
-    "label.answer_calibration_prompts"  # fmt: skip
+NODES = "prepare.read_prompts,prepare.screen_prompts,prepare.split_prompts," \
+    "label.select_calibration_set,label.answer_calibration_prompts"  # fmt: skip
+FIRST_OF_TWO = ("source_prompts.parquet", "calibration_responses.parquet")
 TABLES = ("source_prompts", "prompts", "calibration_set", "calibration_responses")
 
 
@@ -150,7 +151,7 @@ def test_a_run_killed_at_every_write_ends_as_an_undisturbed_one(
         path = Path((tmp_path / "boundary").read_text())
         boundaries.append(path.parent.name if path.name[0] == "2" else path.name[:5])
         # A step with two outputs begins anew if one is missing: go past the first the next time.
-        count = 2 if boundaries[-1] == "calibration_responses.parquet" else 1
+        count = 2 if boundaries[-1] in FIRST_OF_TWO else 1
         assert len(boundaries) < 60
     assert {*TABLES, "calibration_calls", "run_manifest", "ident", "part-"} <= {
         name.partition(".")[0] for name in boundaries

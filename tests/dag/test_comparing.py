@@ -1,16 +1,21 @@
 """`kedro run --pipelines=compare` through the command line, on tiny random models."""
 
+import json
 from collections import defaultdict
 from html import unescape
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from persyn_kedro.domain.comparison import TABLES, recompute
 from tests.conftest import Run, make_project
 from tests.support.catalog import load
+from tests.support.docs import program
 
 STEPS = "--pipelines=prepare,label,train_router,route,compare"
+TEACHERS = ["a-brief", "a-steps", "b"]
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +33,28 @@ def by_strategy(table: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     for row in table:
         found[row["strategy"]].append(row)
     return found
+
+
+def check_publication(project: Run) -> None:
+    """Compare what docs/results.py computes from the published tables with the step's figures."""
+    made = Path(load(project.directory, "comparison_data"))
+    tables = {name: pq.read_table(made / f"{name}.parquet") for name in TABLES}
+    found, routers = recompute(tables, json.loads((made / "about.json").read_text()))
+    assert found == load(project.directory, "strategy_comparison")
+    assert routers == load(project.directory, "router_comparison")
+    assert not {"prompt", "response"} & {c for table in tables.values() for c in table.column_names}
+    assert sum(path.stat().st_size for path in made.iterdir()) < 200_000
+    text = "A\n<!-- docs/data/x: students -->\nold\n<!-- end -->\nB\n"
+    copied = project.directory / "published"
+    copied.mkdir(exist_ok=True)
+    (copied / "x").unlink(missing_ok=True)
+    (copied / "x").symlink_to(made)
+    new = program("results").page(text, copied)
+    assert "old" not in new and new.startswith("A\n") and new.endswith("B\n")
+    page = unescape(load(project.directory, "comparison_page"))
+    for line in new.splitlines()[5:-2]:
+        for cell in filter(None, line.strip("| ").split(" | ")):
+            assert cell in page, cell
 
 
 def test_all_strategies_are_trained_on_the_same_prompts(project: Run) -> None:
@@ -107,6 +134,7 @@ def test_the_page_and_the_terminal_say_the_same(project: Run) -> None:
         assert name in page and name in printed
     for sentence in comparison["verdicts"]:
         assert sentence in printed
+    check_publication(project)
 
 
 def test_a_second_comparison_trains_and_asks_nobody(project: Run) -> None:
@@ -153,7 +181,23 @@ def test_signals_are_tried_and_compared_with_what_is_paid_for_and_reported(proje
     assert all({row["prompt_id"] for row in own} == held for own in trials.values())
     fit = load(project.directory, "signal_fit")
 
-    project("run", "--env=smoke", "--pipelines=compare_signals")
+    (project.directory / "my_judge.py").write_text(
+        "def shorter(prompt, response, reference):\n    return -len(response)\n"
+    )
+    kinds = {"exact": {"kind": "exact_answer"}, "shorter": {"kind": "my_judge.py:shorter"}}
+    judge = f"--params=compare_quality.kinds={json.dumps(kinds)}"
+    done = project("run", "--env=smoke", "--pipelines=compare_signals,compare_quality", judge)
+    judged = load(project.directory, "quality_comparison")
+    qualities = {
+        (row["term"], row["response_key"]): row["quality"] for row in rows(project, "judgements")
+    }
+    for row in rows(project, "quality"):  # in the store: not checked again
+        assert qualities["exact", row["response_key"]] == row["quality"]
+    assert "from the store" in done.stdout and judged["verdicts"][0] in " ".join(
+        done.stdout.split()
+    )
+    assert [row["kind"] for row in judged["kinds"]] == list(kinds)
+    assert judged["kinds"][1]["length"]["value"] == pytest.approx(-1.0)
     compared = load(project.directory, "signal_comparison")
     sets = {tuple(sorted(r["response_key"] for r in own)) for own in examples.values()}
     assert compared["students"]["fit_signal"] == len(sets) and compared["students"]["compare"] > 1
@@ -161,10 +205,11 @@ def test_signals_are_tried_and_compared_with_what_is_paid_for_and_reported(proje
                     "--params=fit_signal.teachers=true")  # fmt: skip
     assert "Skipped fit_signal.train_adapters" in again.stdout
     assert "Skipped compare_signals.compare_rewards" in again.stdout
-    told = "signal_comparison_before and signal_fit_before changed"
-    assert f"Running evaluate.summarise: {told}" in again.stdout
+    told = " ".join(again.stdout.split()).partition("Running evaluate.summarise: ")[2]
+    for name in ("signal_comparison", "signal_fit", "quality_comparison"):
+        assert f"{name}_before" in told.partition(" changed")[0]
     page = unescape(load(project.directory, "report"))
-    for sentence in [*compared["verdicts"], *fit["verdicts"]]:
+    for sentence in [*compared["verdicts"], *fit["verdicts"], *judged["verdicts"]]:
         assert sentence in page
 
 
@@ -187,3 +232,57 @@ def test_a_missing_input_names_the_steps_to_run(tmp_path: Path) -> None:
     done = run("run", "--env=smoke", "--pipelines=compare", nodes, check=False)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert ",compare`" in done.stderr
+
+
+def test_other_routers_rewards_and_named_teachers_are_compared_at_equal_tokens(
+    project: Run,
+) -> None:
+    # Last: it splits the prompts anew, so that nothing else here belongs together afterwards.
+    variants = {
+        "by_ranks": {"router": "near", "learnability": "rank_surprisal"},
+        "just_b": {"teacher": "b"},
+    }
+    named = {"near": {"kind": "knn", "neighbours": 2}}
+    compare = {
+        "strategies": ["persyn", "best_constant", "task_type", "random", "oracle"],
+        "variants": variants,
+        "alphas": [],
+        "examples": "equal_tokens",
+        "tokens": 260,  # about six prompts' calibration answers, and those of train prompts
+        "intervals": "simultaneous",
+    }
+    given = [f"compare.{key}={json.dumps(value)}" for key, value in compare.items()]
+    given += [f"compare_routers.routers={json.dumps(named)}", "prepare.calibration_fraction=0.2"]
+    given += ["prepare.withheld_fraction=0"]
+    done = project("run", "--env=smoke", STEPS, f"--params={','.join(given)}")
+    comparison = load(project.directory, "strategy_comparison")
+    assert set(comparison["strategies"]) == {
+        "persyn", "best_constant", "task_type", "random", "oracle", "persyn_calibration", *variants
+    }  # fmt: skip
+    scores = by_strategy(rows(project, "variant_scores"))
+    assert set(scores) == {"task_type", "by_ranks"}
+    chosen = {n: {r["prompt_id"]: r["choices"] for r in own} for n, own in
+              by_strategy(rows(project, "allocations")).items()}  # fmt: skip
+    for name, own in scores.items():
+        for row in own:
+            best = TEACHERS[row["scores"].index(max(row["scores"]))]
+            assert chosen[name].get(row["prompt_id"], [best])[0] == best
+    assert all(choice == ["b"] for choice in chosen["just_b"].values())
+
+    budget = load(project.directory, "budget_notes")
+    tokens = by_strategy(rows(project, "strategy_tokens"))
+    prompts = by_strategy(rows(project, "strategy_prompts"))
+    for name, own in tokens.items():
+        spent = sum(row["whole_completion_tokens"] for row in own)
+        chosen_by = spent - sum(row["added_tokens"] for row in prompts[name])
+        assert (chosen_by > 0) == (name not in ("random", "just_b"))
+        if name in ("oracle", "persyn_calibration"):
+            continue
+        assert (spent < budget["tokens"]) == (name in budget["ran_out"])
+        assert spent <= budget["tokens"] + max(row["completion_tokens"] for row in prompts[name])
+    assert len(prompts["just_b"]) > len(prompts["persyn"])
+    told = " ".join(done.stdout.split())
+    assert comparison["equal"] in told and f"{budget['tokens']} of completions" in told
+    assert "all intervals of a column cover at once" in told
+    assert unescape(load(project.directory, "comparison_page")).count(comparison["equal"]) == 1
+    check_publication(project)

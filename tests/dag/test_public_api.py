@@ -8,6 +8,9 @@ import pyarrow as pa
 import pytest
 
 import persyn_kedro as persyn
+from persyn_kedro.domain.routers import weighed_by
+from persyn_kedro.foundations.errors import PersynError
+from tests.support.talks import STRICT
 
 PROMPTS = [{"prompt": f"{a} + {b} = ?", "reference": str(a + b)} for a in range(4) for b in (3, 8)]
 
@@ -53,6 +56,41 @@ def test_from_prompts_to_routed_answers_and_nothing_is_paid_twice(
     assert sum(calls["calls"].to_pylist()) == 1, "calibration answers come from the store"
     again = persyn.label(PROMPTS, pool, alpha=0.4, allow_truncated=True)
     assert again.calls["calls"].to_pylist() == [0, 0] and again.rewards.equals(labels.rewards)
+
+
+def test_costs_and_limits_weigh_in_routing(pool: persyn.Pool, tmp_path: Path) -> None:
+    labels = persyn.label(PROMPTS, pool, alpha=0.4, allow_truncated=True)
+    router = persyn.fit_router(labels, pool, tmp_path / "router", neighbours=2)
+    new = [*PROMPTS, *({"prompt": f"9 + {n} = ?", "reference": str(9 + n)} for n in range(4))]
+    with pytest.raises(PersynError, match="give labels="):
+        persyn.route(new, router, pool, budget={"max_tokens": 1000})
+    with pytest.raises(PersynError, match="leaves room for 0.5 of the prompts"):
+        persyn.route(new, router, pool, labels=labels, capacity={"brief": 0.25, "other": 0.25})
+    with pytest.raises(PersynError, match="the cheapest teachers' answers"):
+        persyn.route(new, router, pool, labels=labels, budget={"max_tokens": 1})
+    found = persyn.route(new, router, pool, labels=labels, capacity={"brief": 0.25})
+    assert found["teacher"].to_pylist().count("brief") <= 0.25 * len(new)
+    # labelled prompts lack no answer: the limit is on the four new ones alone
+    roomy = persyn.route(new, router, pool, labels=labels, budget={"max_tokens": 10_000})
+    note = weighed_by(roomy.schema)
+    assert note is not None
+    assert note["score_lost"] == pytest.approx(0, abs=1e-6)
+    assert 0 < note["expected"]["tokens"] < 4 * 100 and note["prompts"] == len(new)
+
+
+def test_conversations_that_a_template_rejects_are_refused_before_a_call(tmp_path: Path) -> None:
+    strict = {"random": "chat", "chat_template": STRICT}
+    pool = persyn.pool(
+        models={"tiny": {"random": "chat"}, "strict": strict},
+        teachers={"a": {"model": "tiny"}, "b": {"model": "strict"}},
+        student="tiny",
+        engine="transformers",
+        stores=tmp_path,
+    )
+    talk = [{"role": role, "content": "What is 2 plus 1?"} for role in ("user", "tool", "user")]
+    with pytest.raises(PersynError, match=r"'strict' \(teachers\.b\.model\)"):
+        persyn.label([talk], pool, alpha=1.0)
+    assert not (tmp_path / "responses").exists()
 
 
 def test_lists_of_messages_are_prompts_too(pool: persyn.Pool, tmp_path: Path) -> None:
@@ -113,11 +151,11 @@ def test_several_answers_of_a_teacher(tmp_path: Path) -> None:
 
 
 def test_bad_input_is_one_sentence(pool: persyn.Pool) -> None:
-    with pytest.raises(persyn.PersynError, match=r"label.alpha: .*less than or equal to 1"):
+    with pytest.raises(PersynError, match=r"label.alpha: .*less than or equal to 1"):
         persyn.label(PROMPTS, pool, alpha=2.0)
-    with pytest.raises(persyn.PersynError, match="Unknown parameter label.alhpa"):
+    with pytest.raises(PersynError, match="Unknown parameter label.alhpa"):
         persyn.label(PROMPTS, pool, alhpa=0.4)
-    with pytest.raises(persyn.PersynError, match="Row 2 of the prompts has no text in 'prompt'"):
+    with pytest.raises(PersynError, match="Row 2 of the prompts has no text in 'prompt'"):
         persyn.label([*PROMPTS[:1], {"text": "?"}], pool)
-    with pytest.raises(persyn.PersynError, match="student.model is 'none'"):
+    with pytest.raises(PersynError, match="student.model is 'none'"):
         persyn.pool(pool.models.root, pool.teachers.root, "none")

@@ -17,8 +17,7 @@ import pytest
 from persyn_kedro.domain import teachers
 from persyn_kedro.domain.learnability import scoring
 from persyn_kedro.domain.learnability.statistics import student_scorer
-from persyn_kedro.domain.quality import checking
-from persyn_kedro.domain.quality.reward_model import reward_scorer
+from persyn_kedro.domain.quality import checking, reward_model
 from persyn_kedro.domain.routers import route
 from persyn_kedro.domain.routers.jobs import prompt_scorer
 from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore, StatisticsStore
@@ -29,7 +28,7 @@ from persyn_kedro.foundations.processes import target as cluster
 from persyn_kedro.foundations.processes.map_blocks import spread
 from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.generate import GenerateSettings
-from persyn_kedro.foundations.settings.label import LabelSettings, QualitySettings
+from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.models import Models, ModelSettings
 from persyn_kedro.foundations.settings.route import RouteSettings
 from persyn_kedro.foundations.settings.teachers import Teachers
@@ -184,17 +183,24 @@ def test_a_reward_model_in_actors_gives_the_scores_of_one_machine(
         p: {"prompt": text, **dict.fromkeys(("messages", "reference", "metadata"))}
         for p, text in PROMPTS
     }
-    quality = QualitySettings(kind="reward_model", model="judge", batch_size=2)
-    monkeypatch.setattr(checking, "_BLOCK", 8)
+    monkeypatch.setattr(reward_model, "_BLOCK", 8)
 
     def check(store: Path) -> pa.Table:
         return checking.check_quality(
-            responses, prompts, {"t": "keep"}, quality, judge, QualityStore(store)
+            responses,
+            prompts,
+            {"t": "keep"},
+            reward_model.RewardModel(judge, 2),
+            QualityStore(store),
         )
 
     local, marks = check(tmp_path / "local"), tmp_path / "marks"
     marks.mkdir()
-    monkeypatch.setattr(checking, "reward_scorer", partial(slowly, marks, reward_scorer))
+
+    def spread_slowly(scorer: Any, *args: Any, **more: Any) -> Any:
+        return spread(partial(slowly, marks, scorer), *args, **more)
+
+    monkeypatch.setattr(reward_model, "spread", spread_slowly)
     with cluster.using(nodes.settings):
         found = check(tmp_path / "ray")
     assert found.equals(local)
@@ -233,7 +239,7 @@ def test_a_node_that_dies_while_routing_costs_no_prompt(
 
     def routed() -> pa.Table:
         settings = RouteSettings(batch_size=4)
-        unread = GenerateSettings(), prompts, {}, prompts
+        unread = GenerateSettings(), prompts, {}, prompts, prompts
         given = prompts, router, models, teachers, settings, *unread
         return route_nodes.route_prompts(*given).read_all()  # type: ignore[arg-type]
 

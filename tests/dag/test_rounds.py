@@ -87,6 +87,24 @@ def test_a_row_of_the_second_round_is_traced_to_its_own_router(run: Run) -> None
     assert {"round_2.router", "student", "focus", "prompts"} <= found["versions"].keys()
 
 
+def test_a_choice_of_the_second_round_is_explained_by_its_own_router(run: Run) -> None:
+    row = table(run, "round_2.sft_dataset")[0]
+    assert row["prompt_id"] not in ids(table(run, "sft_dataset"))
+    asked = ("explain", row["prompt_id"], "--env=smoke", "--json", "--neighbours=0")
+    found = json.loads(run(*asked, "--round=2").stdout)
+    scores = {r["prompt_id"]: r["scores"] for r in table(run, "round_2.assignments")}
+    assert found["choice"] == row["teacher"] and found["routed"]
+    assert sorted(t["score"] for t in found["teachers"]) == sorted(scores[row["prompt_id"]])
+    assert {"round_2.router", "round_2.rewards", "student"} <= found["versions"].keys()
+    assert "It gets an answer." in found["notes"]
+    first = json.loads(run(*asked).stdout)
+    assert "round_2.router" not in first["versions"]
+    assert "It gets no answer yet: a later round uses it." in first["notes"]
+    assert "No round_3.router yet: run `kedro run --pipelines=next_round`" in (
+        run(*asked, "--round=3", check=False).stderr
+    )
+
+
 def test_the_student_is_asked_once_and_what_it_is_asked_is_planned(run: Run) -> None:
     focus = f"{ROUNDS},route.focus.keep=frontier,route.focus.samples=2"
     done = run("run", "--env=smoke", "--pipelines=route", focus)

@@ -12,6 +12,7 @@ import pytest
 from persyn_kedro.pipeline_registry import register_pipelines
 from tests.conftest import Run, make_project
 from tests.support.catalog import load, versions
+from tests.support.event_files import scalars_and_texts
 
 Kedro = Callable[..., tuple[dict[str, Any], subprocess.CompletedProcess[str]]]
 
@@ -31,12 +32,19 @@ def kedro(smoke_project: Run) -> Kedro:
 def test_a_run_that_changes_nothing_does_nothing_and_prints_the_same_table(kedro: Kedro) -> None:
     directory = kedro.directory  # type: ignore[attr-defined]
     before = load(directory, "report_summary")
-    manifest, done = kedro()
+    manifest, done = kedro("--params=tracking.to=[tensorboard],tracking.name=unchanged")
     assert manifest["because"] == manifest["saved"] == manifest["seconds"] == {}
     assert set(manifest["skipped"]) == {n.name for n in register_pipelines()["__default__"].nodes}
     assert done.stdout.count("Skipped ") == len(manifest["skipped"])
     assert "Generate-then-Select" in done.stdout
     assert load(directory, "report_summary") == before
+    # Trackers see the numbers of skipped steps too.
+    scalars, _ = scalars_and_texts(directory / "data/smoke/tracking/tensorboard/unchanged")
+    n = load(directory, "evaluation_metrics")["accuracy"]["n"]
+    assert scalars["evaluation_metrics/accuracy/n", 0] == n
+
+
+SPLITTING = ("prepare.screen_prompts", "prepare.split_prompts")
 
 
 @pytest.mark.parametrize(
@@ -69,13 +77,13 @@ def test_a_run_that_changes_nothing_does_nothing_and_prints_the_same_table(kedro
         (
             "prepare",
             "prepare.test_fraction=0.21",
-            {"prepare.split_prompts": "prepare.test_fraction was 0.2, is 0.21"},
+            dict.fromkeys(SPLITTING, "prepare.test_fraction was 0.2, is 0.21"),
         ),
         (
             "prepare,label",
             "prepare.withheld_fraction=0.9",
             {  # the source is not read again, and of the calibration prompts nothing is done again
-                "prepare.split_prompts": "prepare.withheld_fraction was 0.3, is 0.9",
+                **dict.fromkeys(SPLITTING, "prepare.withheld_fraction was 0.3, is 0.9"),
                 "label.select_calibration_set": "prompts changed",
                 "label.estimate_calls": "prompts changed",
             },

@@ -24,6 +24,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     prepare = {**guides.settings("own_prompts", 2)["prepare"], "limit": LIMIT}
     smoke["prepare"] = {**{k: v for k, v in smoke["prepare"].items() if k != "source"}, **prepare}
     (directory / "conf/mine").mkdir()
+    smoke["prepare"]["against"] = [{"file": "tests.jsonl"}]
+    smoke["prepare"]["near_duplicates"] = {"similarity": 1.0}
+    # All that a user says is compared, and a test prompt this short only as a whole.
+    tests = [{"prompt": f"Hello. What is {n} times 2?"} for n in (2, 3, 5)]
+    (directory / "tests.jsonl").write_text("\n".join(map(json.dumps, tests)))
     (directory / "conf/mine/parameters.yml").write_text(yaml.safe_dump(smoke, sort_keys=False))
     (directory / "conf/mine/globals.yml").write_text("data: data/mine\n")
     school = [{"question": f"{n} + 1?", "answer": n + 1, "grade": n % 3} for n in range(24)]
@@ -43,10 +48,24 @@ def table(run: Run, name: str) -> Any:
 
 
 def test_each_source_gives_its_share_and_is_counted(run: Run) -> None:
+    assert Counter(row["source"] for row in table(run, "source_prompts")) == EXPECTED
     prompts = table(run, "prompts")
-    assert Counter(row["source"] for row in prompts) == EXPECTED
     assert {row["split"] for row in prompts} == {"calibration", "train", "test"}
-    assert table(run, "report_summary")["sources"] == EXPECTED
+    assert table(run, "report_summary")["sources"] == Counter(row["source"] for row in prompts)
+
+
+def test_what_overlaps_with_a_test_set_is_dropped_told_and_never_answered(run: Run) -> None:
+    dropped = [r for r in table(run, "dropped_prompts") if r["reason"] != "duplicate"]
+    gone = {row["prompt_id"] for row in dropped}
+    every = {row["prompt_id"] for row in table(run, "source_prompts")}
+    assert gone and gone == every - {row["prompt_id"] for row in table(run, "prompts")}
+    assert {(row["reason"], row["source"]) for row in dropped} == {("contaminated", "chats")}
+    told = table(run, "report_summary")["dropped"]
+    assert told["contaminated"] == len(gone)
+    for name in ("sft_dataset", "calibration_responses", "routed_responses"):
+        assert not gone & {row["prompt_id"] for row in table(run, name)}
+    done = run("explain", min(gone), "--env=mine", check=False)
+    assert "was dropped, contaminated: tests.jsonl, row" in done.stdout + done.stderr
 
 
 def test_names_travel_to_the_training_set_and_the_exports(run: Run) -> None:

@@ -11,6 +11,7 @@ from kedro.pipeline import Pipeline
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs.belonging import check_belonging
+from persyn_kedro.runs.records import inputs_read, settings_in
 from tests.conftest import Run
 from tests.support.catalog import load, versions
 
@@ -50,18 +51,21 @@ def test_every_node_of_the_main_path_is_held_to_it(project: Run) -> None:
     bootstrap_project(project.directory)
     with KedroSession.create(project_path=project.directory, env="smoke") as session:
         catalog = session.load_context().catalog
+    settings = settings_in(catalog)
     whole = register_pipelines()["__default__"]
     made = {"source_prompts", "prompts"}
     later = whole.from_inputs(*made).all_outputs() - made
     refused = set()
     for node in whole.nodes:
         try:
-            check_belonging(Pipeline([node]), catalog)
+            check_belonging(Pipeline([node]), catalog, settings)
         except PersynError as error:
             assert str(error).startswith(f"The inputs of {node.name} do not belong together, as ")
             refused.add(node.name)
     assert refused == {
-        node.name for node in whole.nodes if made & set(node.inputs) and later & set(node.inputs)
+        node.name
+        for node in whole.nodes
+        if made & set(inputs_read(node, settings)) and later & set(inputs_read(node, settings))
     }
 
 
@@ -69,8 +73,8 @@ def test_every_node_of_the_main_path_is_held_to_it(project: Run) -> None:
     ("options", "node"),
     [
         (["--pipelines=evaluate"], "evaluate.answer_test_after"),
-        (["--pipelines=compare"], "compare.route_at_other_alphas"),
-        (["--pipelines=export"], "export.collect_facts"),
+        (["--pipelines=compare"], "compare.route_variants"),
+        (["--pipelines=export"], "preferences.prefer_answers"),
     ],
 )
 def test_steps_that_measure_and_export_are_held_to_it(

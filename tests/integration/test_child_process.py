@@ -258,3 +258,9 @@ def test_children_import_the_main_module_only_for_what_is_defined_there(tmp_path
         text=True,
     )
     assert found.stdout.split() == [str(own), "True"]
+
+
+def test_a_refusal_says_where_it_was_raised_also_in_another_process() -> None:
+    with pytest.raises(PersynError) as error:
+        list(run_in_child(refuse, label="a child"))
+    assert error.value.raised_in == refuse.__module__

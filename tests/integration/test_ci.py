@@ -26,7 +26,11 @@ def test_ci_runs_the_tests_in_a_new_cache_and_ends_on_their_last_line(
 ) -> None:
     commands = tmp_path / "bin"
     commands.mkdir()
-    for name, text in (("make", FAKE_MAKE.format(code=code)), ("chromium", "#!/bin/sh\n")):
+    for name, text in (
+        ("make", FAKE_MAKE.format(code=code)),
+        ("chromium", "#!/bin/sh\n"),
+        ("bwrap", "#!/bin/sh\n"),
+    ):
         (commands / name).write_text(text)
         (commands / name).chmod(0o755)
     environment = {"PATH": f"{commands}:{os.environ['PATH']}", "HOME": str(tmp_path)}

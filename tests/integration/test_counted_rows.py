@@ -23,11 +23,11 @@ def test_training_rows_that_are_too_long_are_counted(
     from persyn_kedro.domain.student import sft
     from persyn_kedro.foundations.models.load import load_tokenizer
 
-    def run_in_ranks(function, rows, student, system, settings, *_, **__):  # type: ignore[no-untyped-def]
+    def train_together(function, rows, student, system, settings, *_, **__):  # type: ignore[no-untyped-def]
         kept = sft.training_examples(load_tokenizer(student), rows, system, settings.max_length)
         yield {"left_out": len(rows) - len(kept)}
 
-    monkeypatch.setattr(sft_nodes, "run_in_ranks", run_in_ranks)
+    monkeypatch.setattr(sft_nodes, "train_together", train_together)
     rows = [
         {
             "prompt": [{"role": "user", "content": prompt}],

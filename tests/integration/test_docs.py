@@ -1,19 +1,17 @@
 """The site builds without a broken link and holds every module; the drawing is the code's."""
 
 import ast
-import importlib.util
 import shutil
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from persyn_kedro.foundations.settings.read import GROUPS
 from persyn_kedro.pipeline_registry import STEPS
 from tests.conftest import ROOT
+from tests.support.docs import program
 
 
 def make_docs(project: Path, site: Path) -> subprocess.CompletedProcess[str]:
@@ -32,21 +30,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@cache
-def program(name: str) -> ModuleType:
-    """Return a program of docs/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_every_page_is_there(site: Path) -> None:
     pages = {str(path.parent.relative_to(site)) for path in site.rglob("index.html")}
     written = {path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")}
     assert {str(path.with_suffix("")) for path in written} <= pages
-    assert {".", "contributing", "changelog", "reference/foundations"} <= pages
+    assert {".", "contributing", "changelog", "code_of_conduct", "reference/foundations"} <= pages
+    assert "persyn_kedro.api.label.label" in (site / "reference/api/index.html").read_text()
     index = (site / "index.html").read_text()
     assert "routes first and" in index and 'src="report.png"' in index
     for path in written:
@@ -54,8 +43,8 @@ def test_every_page_is_there(site: Path) -> None:
 
 
 def test_a_broken_link_fails(tmp_path: Path) -> None:
-    for name in ("Makefile", "mkdocs.yml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
-        shutil.copy(ROOT / name, tmp_path)
+    for path in ("Makefile", "mkdocs.yml", "LICENSE", "NOTICE", "CITATION.cff", *ROOT.glob("*.md")):
+        shutil.copy(ROOT / path, tmp_path)
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
     (tmp_path / "src/persyn_kedro").mkdir(parents=True)
@@ -100,6 +89,14 @@ def test_the_drawing_is_that_of_the_imports() -> None:
     drawing = program("arrows")
     committed = (ROOT / "docs/arrows.svg").read_text()
     assert committed == drawing.draw(drawing.read_arrows()), "run `python docs/arrows.py`"
+
+
+def test_the_results_are_what_the_published_tables_give() -> None:
+    results = program("results")
+    committed = (ROOT / "docs/results.md").read_text()
+    assert committed == results.page(committed, ROOT / "docs/data"), "run `python docs/results.py`"
+    published = [path for path in (ROOT / "docs/data").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in published) < 5 * 2**20
 
 
 def test_the_settings_page_is_that_of_the_code() -> None:

@@ -128,6 +128,7 @@ TEACHER: dict[str, Any] = {
     "licence": {"name": "apache-2.0", "told_by": "its card on the hub"},
     "rows": 2,
     "withheld": 1,
+    "in_pairs": 3,
     "share": 1.0,
     "system": "Say ```a``` | b",
     "sampling": {"temperature": 0.0},
@@ -139,6 +140,9 @@ FACTS: dict[str, Any] = {
     "made_by": "0",
     "seed": 1,
     "rows": {"train": 2, "withheld": 1},
+    "preferences": {
+        "rows": 0, "prompts": 0, "by": "reward", "pairs": "all", "min_margin": 0.0,
+    },
     "calibration": 1,
     "teachers": [TEACHER],
     "prompts": {
@@ -187,7 +191,7 @@ def test_the_data_sets_card_reads_as_the_hub_reads_it() -> None:
         {"split": "train", "path": "data/train.parquet"},
         {"split": "withheld", "path": "data/withheld.parquet"},
     ]
-    row = "| t | owner/model at 0123 | apache-2.0 | its card on the hub | 2 | 1 | 100.0 % |"
+    row = "| t | owner/model at 0123 | apache-2.0 | its card on the hub | 2 | 1 | 100.0 % | 3 |"
     assert row in card.text
     assert "````text\nSay ```a``` | b\n````" in card.text
     assert "one per teacher of the pool in this order: t, u" in card.text

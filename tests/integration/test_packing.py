@@ -19,6 +19,7 @@ from transformers import (
     Qwen3Config,
 )
 
+from persyn_kedro.foundations.models import packing, varlen
 from persyn_kedro.foundations.models.norms_by_rows import norms_by_rows
 from persyn_kedro.foundations.models.packing import hidden_states, pack, use_packing
 
@@ -146,3 +147,56 @@ def test_norms_by_rows_give_the_same_bits(
         after = model(ids, use_cache=False).logits
     assert norms and all("forward" in vars(norm) for norm in norms)
     assert torch.equal(before, after)
+
+
+@pytest.mark.parametrize("fault", [RuntimeError, None])
+def test_a_gpu_whose_kernel_fails_or_errs_computes_one_sequence_after_another(
+    monkeypatch: pytest.MonkeyPatch, fault: type[Exception] | None
+) -> None:
+    """Errs: a kernel that aligns queries with the first keys, so that a continuation sees less."""
+    calls = []
+
+    def kernel(query: torch.Tensor, *given: Any, **more: Any) -> torch.Tensor:
+        calls.append(given)
+        if fault:
+            raise fault("no kernel image is available for execution on the device")
+        return torch.zeros_like(query)
+
+    monkeypatch.setattr(varlen, "kernel_of", lambda _: kernel)
+    sizes = {**SIZES, "hidden_size": 32, "head_dim": 8}
+    model = _model(LlamaConfig(**sizes)).bfloat16()
+    assert use_packing(model) and calls
+    assert model.config._attn_implementation == packing.IN_TURN
+    calls.clear()
+    with torch.inference_mode():
+        hidden_states(model.base_model, pack([([5, 6], [[7], [8, 9]])]))
+    assert not calls
+
+
+def test_the_kernel_is_asked_for_nothing_that_it_does_not_compute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert varlen.kernel_of(torch.device("cpu")) is None
+    half = torch.zeros(1, 2, 3, 16, dtype=torch.bfloat16)
+    assert not varlen.computes(half, half, 0.0)
+    monkeypatch.setattr(varlen, "kernel_of", lambda _: torch.add)
+    assert varlen.computes(half, half, 0.0)
+    assert not varlen.computes(half, half, 0.1)
+    assert not varlen.computes(half.float(), half, 0.0)
+    assert not varlen.computes(half[..., :12], half[..., :12], 0.0)
+    assert not varlen.computes(half, half[..., :8], 0.0)
+    wide = torch.zeros(1, 2, 3, 264, dtype=torch.float16)
+    assert not varlen.computes(wide, wide, 0.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert varlen.computes(half.float(), half, 0.0)
+
+
+@pytest.mark.parametrize(("capability", "has"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
+def test_gpus_before_ampere_have_no_such_kernel(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], has: bool
+) -> None:
+    from torch.nn.attention.varlen import varlen_attn
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    found = varlen.kernel_of.__wrapped__(torch.device("cuda", 0))
+    assert found is (varlen_attn if has else None)

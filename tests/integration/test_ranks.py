@@ -12,7 +12,8 @@ import pytest
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes import ranks
-from persyn_kedro.foundations.processes.ranks import Group, group, run_in_ranks
+from persyn_kedro.foundations.processes.group import Group, group
+from persyn_kedro.foundations.processes.ranks import run_in_ranks
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.settings.student import SftSettings
@@ -123,7 +124,7 @@ def test_each_rank_has_a_gpu_of_its_own_or_none_has(
     with pytest.raises(
         PersynError, match=r"^cluster\.training_processes is 2, but this machine has 1 GPU"
     ):
-        ranks._join(Group(1, 2), tmp_path / "store")
+        ranks._meet(Group(1, 2), tmp_path / "store")
 
 
 def test_what_cannot_be_shared_is_refused() -> None:
@@ -131,11 +132,18 @@ def test_what_cannot_be_shared_is_refused() -> None:
     router, knn = (TrainRouterSettings(kind=k, batch_size=1) for k in ("language_model", "knn"))
     ClusterSettings(sharding="fsdp").check_training(SftSettings(batch_size=1, lora={}), router)
     two.check_training(SftSettings(), knn)
+    two.check_training(SftSettings(), TrainRouterSettings(tuning="head_only", batch_size=1))
     with pytest.raises(
         PersynError, match=r"^Parameter sft\.batch_size: 1 rows cannot be shared by"
     ):
         two.check_training(SftSettings(batch_size=1), knn)
     with pytest.raises(PersynError, match=r"^Parameter train_router\.batch_size: 1 rows"):
         two.check_training(SftSettings(), router)
-    with pytest.raises(PersynError, match=r"^Parameter sft\.lora: an adapter cannot be trained on"):
-        two.check_training(SftSettings(lora={}), knn)
+    two.check_training(SftSettings(lora={"target_modules": ["q_proj"]}), knn)
+    for lora, key in [
+        ({"use_dora": True}, "use_dora"),
+        ({"quantize": "4bit"}, "quantize"),
+        ({"init_lora_weights": "pissa"}, "init_lora_weights"),
+    ]:
+        with pytest.raises(PersynError, match=rf"^Parameter sft\.lora\.{key}: it needs all of the"):
+            two.check_training(SftSettings(lora=lora), knn)

@@ -122,6 +122,25 @@ def test_the_language_model_is_tuned_in_every_way(keys, tiny, tmp_path) -> None:
     assert same == (settings.tuning == "head_only")
 
 
+def test_heads_on_one_backbone_read_each_prompt_once(tiny, monkeypatch) -> None:
+    def scores(loss: str) -> np.ndarray:
+        settings = settings_of_kind("language_model", {"tuning": "head_only", "loss": loss})
+        return LanguageModelRouter(tiny, settings).fit(PROMPTS, REWARDS).predict_scores(PROMPTS)
+
+    losses, read, whole = ("bradley_terry", "weighted"), [], embeddings.hidden_states
+
+    def counted(model, ids, layer=None):
+        read.extend(ids)
+        return whole(model, ids, layer)
+
+    alone = [scores(loss) for loss in losses]
+    monkeypatch.setattr(embeddings, "hidden_states", counted)
+    with embeddings.remembered():
+        together = [scores(loss) for loss in losses]
+    assert len(read) == len(PROMPTS)
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
 def test_states_are_pooled_and_read_at_any_layer(tiny) -> None:
     model, tokenizer = embeddings.load_backbone(tiny)
     ids = embeddings.encode(tokenizer, PROMPTS[:3], 64)

@@ -93,7 +93,7 @@ def test_equal_rewards_are_refused_before_a_model_is_loaded(tmp_path, monkeypatc
     from persyn_kedro.foundations.tables import schemas
     from persyn_kedro.pipelines.train_router import nodes
 
-    fit = "persyn_kedro.domain.routers.fit.run_in_ranks"
+    fit = "persyn_kedro.domain.routers.fit.train_together"
     monkeypatch.setattr(fit, lambda *_, **__: pytest.fail("a model was loaded"))
     models = Models({n: ModelSettings(random="chat", random_seed=i) for i, n in enumerate("ab")})
     teachers = Teachers({"x": {"model": "a"}, "y": {"model": "b"}})

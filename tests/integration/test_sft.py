@@ -17,7 +17,7 @@ from persyn_kedro.foundations.models.rendering import end_of_turn_ids
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.progress import step
 from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.settings.student import LoraSettings, SftSettings
+from persyn_kedro.foundations.settings.student import SftSettings, StudentLoraSettings
 
 ROWS = [{"prompt": f"{i}+1?", "response": f"{i + 1}"} for i in range(4)]
 
@@ -53,11 +53,11 @@ def test_labels_are_the_response_and_the_end_of_turn(student: ResolvedModel) -> 
         assert example["input_ids"][-len(trained) :] == trained
 
 
-@pytest.mark.parametrize("lora", [None, LoraSettings(rank=4)])
+@pytest.mark.parametrize("lora", [None, StudentLoraSettings(rank=4)])
 def test_training_lowers_the_loss_and_saves_a_loadable_student(
     student: ResolvedModel,
     tmp_path: Path,
-    lora: LoraSettings | None,
+    lora: StudentLoraSettings | None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -100,13 +100,13 @@ def test_the_labels_alone_reach_the_loss(
     assert first["loss"] == pytest.approx(expected, abs=1e-4 if precision == "float32" else 0.02)
 
 
-@pytest.mark.parametrize("lora", [None, LoraSettings(rank=4)])
+@pytest.mark.parametrize("lora", [None, StudentLoraSettings(rank=4)])
 @pytest.mark.parametrize("gradient_checkpointing", [False, True])
 def test_packed_rows_train_as_padded_batches_do(
     student: ResolvedModel,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    lora: LoraSettings | None,
+    lora: StudentLoraSettings | None,
     gradient_checkpointing: bool,
 ) -> None:
     """The same losses and weights as TRL's own collator, attention and loss give."""
@@ -156,13 +156,18 @@ def test_the_saved_student_stops_at_the_end_of_turn(tmp_path: Path) -> None:
     assert saved["eos_token_id"] == [258, 256]
 
 
-@pytest.mark.parametrize("cut_off", [False, True])
+@pytest.mark.parametrize(("cut_off", "save_steps"), [(False, None), (True, None), (False, 1)])
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(
-    student: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_off: bool
+    student: ResolvedModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cut_off: bool,
+    save_steps: int | None,
 ) -> None:
+    """With ``save_steps``, it is interrupted in the middle of an epoch."""
     import transformers
 
-    settings = SftSettings(epochs=3, batch_size=2, precision="float32")
+    settings = SftSettings(epochs=3, batch_size=2, precision="float32", save_steps=save_steps)
     whole = list(train_student_job(ROWS, student, None, settings, 1, tmp_path / "whole"))
     save = transformers.Trainer._save_checkpoint
 
@@ -170,6 +175,7 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
         save(trainer, *args, **kwargs)
         if cut_off:
             next(Path(trainer.args.output_dir).glob("checkpoint-*/trainer_state.json")).unlink()
+        assert trainer.state.global_step == (save_steps or 2)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

@@ -8,12 +8,13 @@ import pytest
 
 from persyn_kedro.domain.learnability.scoring import score_responses
 from persyn_kedro.domain.quality.checking import check_quality
+from persyn_kedro.domain.quality.exact_answer import ExactAnswer
 from persyn_kedro.domain.stores.tables import QualityStore, StatisticsStore
 from persyn_kedro.foundations.models.load import load_tokenizer
 from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.rendering import reading
 from persyn_kedro.foundations.models.resolve import ResolvedModel
-from persyn_kedro.foundations.settings.label import LabelSettings, QualitySettings
+from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.models import ModelSettings, Think
 from persyn_kedro.foundations.tables import schemas
 from tests.support.tables import sft_rows
@@ -85,7 +86,7 @@ def test_two_readings_of_one_response_are_checked_apart(tmp_path: Path) -> None:
     table = responses(keeper=text, stripper=text)
     for _ in range(2):
         quality = check_quality(
-            table, {"p": PROMPT}, THINKS, QualitySettings(), None, QualityStore(tmp_path)
+            table, {"p": PROMPT}, THINKS, ExactAnswer(), QualityStore(tmp_path)
         ).to_pylist()
         assert {r["teacher"]: r["quality"] for r in quality} == {"keeper": 0.0, "stripper": 1.0}
 

@@ -10,38 +10,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import transformers
-from safetensors.torch import load_file
 
 from persyn_kedro.domain.routers.jobs import fit_router_job
 from persyn_kedro.domain.student import sft
 from persyn_kedro.domain.student.sft import train_student_job
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.load import load_causal_lm
-from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.resolve import ResolvedModel
-from persyn_kedro.foundations.processes.ranks import group, run_in_ranks
+from persyn_kedro.foundations.processes.group import group
+from persyn_kedro.foundations.processes.ranks import run_in_ranks
 from persyn_kedro.foundations.progress import step
-from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.needs import Needs
-from persyn_kedro.foundations.settings.routers import TrainRouterSettings
-from persyn_kedro.foundations.settings.student import LoraSettings, SftSettings
+from persyn_kedro.foundations.settings.student import StudentLoraSettings
 from tests.support.processes import imported_ahead, is_running
-
-# In batches of 3, the last of an epoch has one row: one of two ranks gets none.
-ROWS = [{"prompt": f"{i} times?", "response": f"{i}, " * (i + 1)} for i in range(7)]
-SETTINGS = SftSettings(
-    epochs=2, batch_size=3, gradient_accumulation=2, learning_rate=5e-3, precision="float32"
+from tests.support.trainings import (
+    POOL,
+    PROMPTS,
+    REWARDS,
+    ROUTER,
+    ROWS,
+    SETTINGS,
+    made,
+    same_curve,
+    same_files,
+    tiny_student,
 )
-ROUTER = TrainRouterSettings(
-    epochs=3, batch_size=4, learning_rate=3e-3, head_learning_rate=1e-2, invalid="leave_out"
-)
-PROMPTS = [f"{'and so on ' * i}number {i}" for i in range(9)]
-REWARDS = np.random.default_rng(0).random((9, 3))
-REWARDS[1, 2] = REWARDS[4, 0] = np.nan
-POOL = [{"teacher": name, "weights_id": f"w{name}", "recipe_id": f"r{name}"} for name in "abc"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,10 +48,7 @@ def libraries() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> ResolvedModel:
-    directory = tmp_path_factory.mktemp("student") / "model"
-    make_random_model(directory, "chat", 5)
-    settings = ModelSettings(random="chat", dtype="float32")
-    return ResolvedModel("tiny", directory, "random:chat", settings)
+    return tiny_student(tmp_path_factory.mktemp("student") / "model")
 
 
 @pytest.fixture(scope="module")
@@ -73,40 +65,13 @@ def router_alone(student: ResolvedModel, tmp_path_factory: pytest.TempPathFactor
     return made(directory, list(job))
 
 
-def made(directory: Path, items: list[dict[str, Any]]) -> Path:
-    (directory / "curve").write_text(json.dumps([item for item in items if "loss" in item]))
-    return directory
-
-
-def same_curve(items: list[dict[str, Any]], wanted: Path) -> None:
-    curve, expected = (
-        [i for i in c if "loss" in i] for c in (items, json.loads((wanted / "curve").read_text()))
-    )
-    assert len(curve) > 2
-    assert curve == [pytest.approx(item, abs=1e-5) for item in expected]
-
-
-def same_files(found: Path, wanted: Path) -> None:
-    """The same files, the same texts, and weights that differ by rounding."""
-    names = sorted(path.name for path in wanted.iterdir())
-    assert sorted(path.name for path in found.iterdir()) == names
-    for name in names:
-        if name.endswith(".json"):
-            assert (found / name).read_text() == (wanted / name).read_text()
-        elif name.endswith(".safetensors"):
-            weights, expected = load_file(found / name), load_file(wanted / name)
-            assert weights.keys() == expected.keys()
-            for key, tensor in weights.items():
-                assert (tensor - expected[key]).abs().max() < 2e-4, (name, key)
-
-
 def looked_at(*work: Any) -> Iterator[Any]:
     """Train the student and yield, in the end, what the trainer's parameters are."""
     from torch.distributed.fsdp import FSDPModule
     from torch.distributed.tensor import DTensor
 
     seen: dict[str, Any] = {}
-    save = sft._save
+    save = sft.save_student
 
     def look(trainer: Any, *more: Any) -> None:
         parameters = list(trainer.model.parameters())
@@ -118,7 +83,7 @@ def looked_at(*work: Any) -> Iterator[Any]:
         seen["part"] = local / sum(p.numel() for p in parameters)
         save(trainer, *more)
 
-    sft._save = look
+    sft.save_student = look
     yield from train_student_job(*work)
     yield seen
 
@@ -222,16 +187,18 @@ def test_a_killed_training_goes_on_with_another_number_of_processes(
 
 
 def test_two_processes_train_an_adapter(student: ResolvedModel, tmp_path: Path) -> None:
-    settings = SETTINGS.model_copy(update={"lora": LoraSettings(rank=4), "epochs": 1})
-    one = made(
-        tmp_path, list(train_student_job(ROWS, student, None, settings, 1, tmp_path / "one"))
-    )
-    work = (ROWS, student, None, settings, 1, tmp_path / "two")
-    items = run_in_ranks(train_student_job, *work, processes=2, sharding="none", label="training")
-    assert [i["loss"] for i in items if "loss" in i] == pytest.approx(
-        [i["loss"] for i in json.loads((one / "curve").read_text())], abs=1e-5
-    )
-    same_files(tmp_path / "two" / "model", tmp_path / "one" / "model")
+    """Beside whole weights, and beside sharded ones after the first two were killed."""
+    settings = SETTINGS.model_copy(update={"lora": StudentLoraSettings(rank=4)})
+    work = (ROWS, student, None, settings, 1)
+    one = made(tmp_path, list(train_student_job(*work, tmp_path / "one")))
+    kill(2, "fsdp", tmp_path, train_student_job, *work, tmp_path / "fsdp")
+    for sharding in ("none", "fsdp"):
+        items = run_in_ranks(
+            train_student_job, *work, tmp_path / sharding,
+            processes=2, sharding=sharding, label="training",
+        )  # fmt: skip
+        same_curve(list(items), one)
+        same_files(tmp_path / sharding / "model", tmp_path / "one" / "model")
 
 
 def test_two_processes_train_the_router_of_one(

@@ -92,5 +92,5 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         place("nothing://x/y")
     monkeypatch.setitem(sys.modules, "s3fs", None)
     monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
-    with pytest.raises(PersynError, match=r"s3:// needs .* pip install -e '.\[s3\]'"):
+    with pytest.raises(PersynError, match=r"s3:// needs .* `pip install 'persyn-kedro\[s3\]'`"):
         place("s3://b/x")

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import json
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -10,11 +11,14 @@ import pytest
 
 from persyn_kedro.domain.benchmarks import harness
 from persyn_kedro.domain.engines import Engine, Generation, Request, engine_of
+from persyn_kedro.domain.engines.resident import generate_in_child, is_loaded
+from persyn_kedro.domain.quality.judge.wording import reply_schema
 from persyn_kedro.foundations.models.load import load_tokenizer
 from persyn_kedro.foundations.models.rendering import render_prompt
 from persyn_kedro.foundations.models.resolve import resolve_model
 from persyn_kedro.foundations.processes import target as cluster
 from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.processes.kept import keep_models
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
 from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.models import ModelSettings
@@ -41,7 +45,7 @@ def test_many_seeded_prompts_at_once_are_all_answered() -> None:
     text = "Count the apples and the pears. " * 10
     made = [Request(f"{i}", f"{i} {text}", None, sampling, i) for i in range(70)]
     long = [Request(f"long {i}", 9 * text, None, sampling, i) for i in range(130)]
-    model = resolve_model("smollm2", ModelSettings(zoo="smollm2"))
+    model = resolve_model("smollm2", ModelSettings(zoo="smollm2", dtype="float32"))
     engine = engine_of(model, EngineSettings(max_model_len=512, max_num_seqs=64))
     answers = list(in_child(engine, [*long, *made]))
     assert len(answers) == len(long) + len(made)
@@ -107,3 +111,40 @@ def test_vllm_on_a_ray_cluster_gives_the_same_and_an_error_stays_a_row() -> None
     assert "temperature" in str(found.pop("bad").error)
     assert found == local
     assert all(answer.error is None and answer.response for answer in found.values())
+
+
+def test_a_schema_of_the_reply_is_followed_even_by_random_weights() -> None:
+    model = resolve_model("m", ModelSettings(random="chat"))
+    sampling = SamplingSettings(temperature=1.0, max_new_tokens=40)
+    schema = reply_schema("better", {"type": "integer", "enum": [0, 1, 2]})
+    short = json.dumps({**json.loads(schema), "properties": {"better": {"enum": [0, 1, 2]}},
+                        "required": ["better"]})  # fmt: skip
+    made = [
+        Request(f"{n}", "Which is better?", None, sampling, n, reply_schema=short) for n in range(4)
+    ]
+    engine = engine_of(model, EngineSettings(name="vllm", max_model_len=256, max_num_seqs=4))
+    for found in in_child(engine, made):
+        assert found.error is None and found.finish_reason == "stop"
+        assert json.loads(found.response) in [{"better": better} for better in (0, 1, 2)]
+    (long,) = in_child(engine, [Request("long", "Judge.", None, sampling, 1, reply_schema=schema)])
+    assert long.response[:1] == "{" and "\n" not in long.response
+
+
+def test_one_that_stays_loaded_answers_like_one_that_was_just_started() -> None:
+    """Also prompts whose beginning it has just read."""
+    model = resolve_model("m", ModelSettings(random="chat"))
+    engine = engine_of(model, EngineSettings(name="vllm", max_model_len=512, max_num_seqs=4))
+    sampling = SamplingSettings(temperature=0.8, max_new_tokens=8)
+    text = "Count the apples and the pears. " * 10
+    made = [Request(f"{n}", f"{text}{n}", None, sampling, n) for n in range(12)]
+    fresh = {answer.key: answer for answer in in_child(engine, made[6:])}
+    keep_models(True)
+    try:
+        list(generate_in_child(engine, made[:6], False, "vllm m"))
+        assert is_loaded(engine, False) and not is_loaded(engine, True)
+        again = engine_of(model, EngineSettings(name="vllm", max_model_len=512, max_num_seqs=4))
+        found = {a.key: a for a in generate_in_child(again, made[6:], False, "vllm m")}
+        assert is_loaded(engine, False)
+    finally:
+        keep_models(False)
+    assert found == fresh and len(found) == 6

@@ -17,7 +17,6 @@ from kedro.pipeline.node import Node
 
 from persyn_kedro.datasets.documents import JsonDocument
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.settings.design import asks_adaptively
 from persyn_kedro.foundations.settings.marks import Step, step_of
 from persyn_kedro.pipeline_registry import MAKERS
 from persyn_kedro.runs.records import texts_of
@@ -44,15 +43,10 @@ def _fake(real: Node, alike: Callable[[str], bool]) -> Node:
             for name in ["seed", *inputs]
         ]
     )
-    # As with a full design: what only an adaptive one reads is in no record.
-    work.step = Step(  # type: ignore[attr-defined]
-        texts=tuple(texts_of(real)),
-        only_if={
-            asks: names
-            for asks, names in step_of(real.func).only_if.items()
-            if asks is asks_adaptively
-        },
-    )
+    # As with the defaults, of which no question says yes: what only others read is in no record.
+    questions = step_of(real.func).only_if.items()
+    only_if = {asks: tuple(n for n in names if n != "seed") for asks, names in questions}
+    work.step = Step(texts=tuple(texts_of(real)), only_if=only_if)  # type: ignore[attr-defined]
     with warnings.catch_warnings():  # Kedro warns of names with a dot, as those of rounds are
         warnings.simplefilter("ignore", UserWarning)
         return node(work, ["params:seed", *inputs], real.outputs, name=real.name)
@@ -67,19 +61,30 @@ def steps(alike: Callable[[str], bool] = lambda name: False) -> Pipeline:
     return Pipeline([_fake(real, alike) for real in REAL.nodes])
 
 
-def catalog(directory: Path, version: str, seed: int = 7, **chosen: str) -> DataCatalog:
-    """Return a catalog that saves as ``version`` and loads the ``chosen`` or newest versions."""
+def catalog(directory: Path, version: str, seed: int = 7) -> DataCatalog:
+    """Return a catalog that saves as ``version`` and loads the newest versions."""
     return DataCatalog(
         {
-            **{
-                name: JsonDocument(
-                    filepath=str(directory / name), version=Version(chosen.get(name), version)
-                )
-                for name in TABLES
-            },
+            **{name: _document(directory, name, version) for name in TABLES},
             **{f"params:{k}": MemoryDataset(v) for k, v in {**SHORTEST, "seed": seed}.items()},
         }
     )
+
+
+def with_versions(data: DataCatalog, **chosen: str) -> DataCatalog:
+    """Return a catalog of the same data that loads the ``chosen`` versions."""
+    if not chosen:
+        return data
+    others = {name: data[name] for name in data.keys() - chosen.keys()}
+    pinned = {
+        name: _document(data[name].root.parent, name, data[name].resolve_save_version(), version)
+        for name, version in chosen.items()
+    }
+    return DataCatalog({**others, **pinned})
+
+
+def _document(directory: Path, name: str, save: str, load: str | None = None) -> JsonDocument:
+    return JsonDocument(filepath=str(directory / name), version=Version(load, save))
 
 
 def run(pipeline: Pipeline, directory: Path, version: str, seed: int = 7) -> None:

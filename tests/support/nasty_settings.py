@@ -1,6 +1,5 @@
 """Settings that reach each field, with any value put in."""
 
-import copy
 from typing import Any
 
 from tests.support.settings import SHORTEST
@@ -20,9 +19,12 @@ RICH: dict[str, Any] = {
 
 
 def with_value(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
-    raw = copy.deepcopy(RICH)
+    """Return a copy of RICH with the value at the path; what is not on it is shared."""
+    raw: dict[str, Any] = RICH.copy()
     at: Any = raw
     for part in path[:-1]:
-        at = at[part] if isinstance(at, list) else at.setdefault(part, {})
+        inner = at[part] if isinstance(at, list) else at.get(part, {})
+        at[part] = inner.copy()
+        at = at[part]
     at[path[-1]] = value
     return raw

@@ -31,9 +31,9 @@ class Nodes:
             address=self._cluster.address, actors=2, runtime_env={"env_vars": variables}
         )
 
-    def kill_second_once_it_works(self, marks: Path) -> None:
+    def kill_second_once_it_works(self, marks: Path, wait: float = WAIT) -> None:
         """Kill the second node as it has left its mark (``leave_mark``)."""
-        deadline = time.monotonic() + WAIT
+        deadline = time.monotonic() + wait
         while not (marks / self.second.node_id).exists():
             assert time.monotonic() < deadline, f"only {os.listdir(marks)} worked"
             time.sleep(0.05)
@@ -50,6 +50,7 @@ class Nodes:
 def two_nodes() -> Iterator[Nodes]:
     """Start the cluster; all its processes end with the block."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else they yield to all other tests
     from ray.cluster_utils import Cluster
 
     soon = {"health_check_period_ms": 300, "health_check_failure_threshold": 3}  # a death is seen
@@ -70,11 +71,17 @@ def leave_mark(marks: Path) -> None:
 
 
 def slowly(marks: Path, make: Callable[..., Any], *args: Any) -> Callable[[Sequence[Any]], Any]:
-    """Return what ``make(*args)`` does, but slow, and with a mark of the node that is at it."""
+    """Return what ``make(*args)`` does, but slow, and with a mark of the node that is at it.
+
+    No block is done before two nodes are at work: on a busy machine one might do them all.
+    """
     work = make(*args)
 
     def slow(block: Sequence[Any]) -> Iterator[Any]:
         leave_mark(marks)
+        deadline = time.monotonic() + WAIT
+        while len(os.listdir(marks)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
         time.sleep(PAUSE)
         yield from work(block)
 

@@ -29,7 +29,7 @@ def modules_reached(function: Any) -> set[str]:
                 continue
             seen.add(each)
             found[each] = None
-            names, used = _uses(each, frozenset(attributes))
+            names, used = _uses(each, frozenset(attributes & vars(each).keys()))
             attributes |= names
             todo += used
     return {each.__module__ for each in found}

@@ -1,5 +1,6 @@
 """Unit tests are pure: no process, no connection, no model of Transformers, however small."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ def pure(
     global _in_a_unit_test
     monkeypatch.setenv("PERSYN_CACHE", str(tmp_path_factory.getbasetemp() / "no_cache"))
     monkeypatch.setattr(random, "make_random_model", _no_random_model)
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # no test cuts the power
     if models := sys.modules.get("transformers.modeling_utils"):
         monkeypatch.setattr(models.PreTrainedModel, "__init__", _no_model)
     _in_a_unit_test = True

@@ -1,6 +1,6 @@
 """Each teacher answers only the prompts routed to it (METHOD.md, section 4)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -9,7 +9,9 @@ import pyarrow.dataset as pads
 from persyn_kedro.api.label import Labels
 from persyn_kedro.api.pool import Pool
 from persyn_kedro.api.prompts import prompt_table
+from persyn_kedro.api.templates import check_conversations
 from persyn_kedro.domain.prompts import find_texts, places_of
+from persyn_kedro.domain.quality import verifier_of
 from persyn_kedro.domain.rewards import best_samples
 from persyn_kedro.domain.routers import check_assignments, ranked_places
 from persyn_kedro.domain.teachers import make_sure, pool_identity, with_texts
@@ -23,7 +25,7 @@ def generate(
     pool: Pool,
     *,
     labels: Labels | None = None,
-    quality: Mapping[str, Any] | None = None,
+    quality: Any = None,
     allow_truncated: bool = False,
     **settings: Any,
 ) -> tuple[pa.Table, pa.Table]:
@@ -38,7 +40,8 @@ def generate(
         labels: what :func:`label` returned for some of these prompts: of several answers of a
             teacher to them the best is taken first.
         quality: how the best of several answers is found (``keep="best"``), as ``quality`` of
-            :func:`label`; by default, by the prompts' references.
+            :func:`label`; by default, by the prompts' references. If it runs code, so does
+            ``verification``.
         allow_truncated: whether the student may be trained on truncated answers.
         settings: of ``generate``, such as ``verification="next_choice"`` or ``samples=4``.
 
@@ -46,9 +49,13 @@ def generate(
         PersynError: a bad setting, or assignments of another pool.
     """
     chosen = read_group("generate", settings)
-    check_samples(pool.teachers, chosen)
+    judging = read_group("label", {"quality": quality or {}})
+    check_samples(pool.teachers, chosen, judging)
     check_assignments(assignments.schema, pool_identity(pool.recipes))
     table = prompt_table(prompts)
+    check_conversations(
+        table, pool, teachers=pool.teachers, label=judging if chosen.judged else None
+    )
     ids, asked = table["prompt_id"], pads.dataset(table)
     scored, choices = ranked_places(pads.dataset(assignments), chosen.max_calls)
 
@@ -59,7 +66,6 @@ def generate(
         return with_texts(outcomes, pool.recipes, pool.responses)
 
     checked = (asked, pool.thinks, pool.quality, texts)
-    judged_by = read_group("label", {"quality": quality or {}}).quality
     names, best = list(pool.teachers.root), None
     if labels is not None:
         best = best_samples(pads.dataset(labels.rewards), ids, names)
@@ -70,9 +76,9 @@ def generate(
         chosen,
         allow_truncated,
         ask,
-        quality_checker(*checked),
+        quality_checker(*checked, verifier_of(judging.quality)),
         texts,
-        label_judge(*checked, judged_by, pool.models) if chosen.judged else None,
+        label_judge(*checked, judging.quality, pool.models, pool.calls) if chosen.judged else None,
         best,
     )
     return responses.read_all(), calls

@@ -8,10 +8,11 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.api.pool import Pool
 from persyn_kedro.api.prompts import prompt_table
+from persyn_kedro.api.templates import check_conversations
 from persyn_kedro.domain.adaptive import Scoring, answer_by_design
 from persyn_kedro.domain.designs import check_design
 from persyn_kedro.domain.prompts import find_rows, find_texts
-from persyn_kedro.domain.quality import check_can_be_judged
+from persyn_kedro.domain.quality import check_can_be_judged, check_sandbox
 from persyn_kedro.domain.teachers import answer
 from persyn_kedro.foundations.settings import read_group
 
@@ -56,15 +57,32 @@ def label(prompts: Any, pool: Pool, *, backbone: str | None = None, **settings: 
     check_design(pool.teachers, chosen)
     table = prompt_table(prompts)
     rows = find_rows(pads.dataset(table), table["prompt_id"])
+    router = read_group("train_router", {"kind": "knn", "backbone": backbone or pool.student.model})
+    check_conversations(
+        table,
+        pool,
+        student=pool.student,
+        label=chosen,
+        teachers=pool.teachers,
+        train_router=router if chosen.design.adaptive else None,
+    )
     check_can_be_judged(list(rows.values()), chosen)
+    check_sandbox(chosen.quality)
     scoring = Scoring(
-        rows, pool.models, pool.teachers, pool.student, chosen, pool.statistics, pool.quality
+        rows,
+        pool.models,
+        pool.teachers,
+        pool.student,
+        chosen,
+        pool.statistics,
+        pool.quality,
+        pool.calls,
     )
     responses, calls = answer_by_design(
         find_texts(pads.dataset(table), table["prompt_id"]),
         pool.recipes,
         scoring,
-        read_group("train_router", {"kind": "knn", "backbone": backbone or pool.student.model}),
+        router,
         len(table),
         pool.seed,
         lambda wanted: answer(wanted, pool.recipes, pool.responses, pool.engine, pool.seed),

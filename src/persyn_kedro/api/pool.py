@@ -1,5 +1,6 @@
 """A pool of teachers with its student: settings, validated once, that the other calls take."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
-from persyn_kedro.domain.teachers import Recipe, resolve_recipes
+from persyn_kedro.domain.teachers import Asking, Recipe, resolve_recipes
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes import import_ahead
 from persyn_kedro.foundations.settings import (
@@ -18,6 +19,8 @@ from persyn_kedro.foundations.settings import (
     check_sampling,
     read_group,
     thinks_of,
+    unused_keys,
+    with_engine_s,
 )
 
 # What the models' processes import: once, in the process that they are forked from.
@@ -27,6 +30,8 @@ AHEAD = (
     "transformers.models.auto.tokenization_auto",
     "sklearn.neighbors",
 )
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,11 @@ class Pool:
     def responses(self) -> ResponseStore:
         """The store of responses."""
         return ResponseStore(self.stores / "responses")
+
+    @property
+    def calls(self) -> Asking:
+        """How a judge is asked; nothing is spent yet."""
+        return Asking(self.responses, self.engine, self.seed)
 
     @property
     def statistics(self) -> StatisticsStore:
@@ -94,11 +104,12 @@ def pool(
     """
     student = {"model": student} if isinstance(student, str) else student
     engine = {"name": engine} if isinstance(engine, str) else engine
+    ran_by, raw = read_group("engine", engine), {"engine": engine, "models": models}
     made = Pool(
-        read_group("models", models),
+        read_group("models", with_engine_s(raw)["models"]),
         read_group("teachers", teachers),
         read_group("student", student),
-        read_group("engine", engine),
+        ran_by,
         seed,
         Path(stores),
     )
@@ -107,5 +118,7 @@ def pool(
         if model not in made.models.root:
             raise PersynError(f"{user} is {model!r}, which is not in models.")
     check_sampling(made.models, made.teachers)
+    if unused := unused_keys(raw):
+        log.info(unused)
     import_ahead(AHEAD)
     return made

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from persyn_kedro.domain.prompts import asked_prompt, prepare_prompts, read_messages
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.tables import columns_of
+from persyn_kedro.foundations.tables import columns_of, read_tests, stored
 
 
 def prompt_table(prompts: Any) -> pa.Table:
@@ -15,8 +15,8 @@ def prompt_table(prompts: Any) -> pa.Table:
 
     Args:
         prompts: texts, lists of messages (dicts of role and content), mappings with ``prompt`` or
-            ``messages`` and, if known, ``reference``, or an Arrow table or pandas data frame with
-            these columns.
+            ``messages`` and, if known, ``reference`` or ``tests`` of code, or an Arrow table or
+            pandas data frame with these columns.
 
     Raises:
         PersynError: a row has no prompt, an empty one, or messages that do not end with the user's.
@@ -46,6 +46,11 @@ def _row(numbered: tuple[int, Any]) -> dict[str, Any]:
         raise PersynError(f"{where} has no text in 'prompt'.")
     reference = row.get("reference")
     known = None if reference is None or reference != reference else str(reference)
-    metadata = row.get("metadata")
-    told = {"reference": known, "source": "python", "metadata": metadata}
+    told = {"reference": known, "source": "python", "metadata": row.get("metadata")}
+    if "tests" in row:
+        try:
+            tests = read_tests(row["tests"], row.get("entry_point"))
+        except ValueError as error:
+            raise PersynError(f"The tests of row {number} of the prompts {error}.") from error
+        told |= stored([known] if known else [], tests)
     return {**columns_of(prompt), **told}

@@ -6,8 +6,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import pyarrow.dataset as pads
 from kedro.pipeline import Pipeline
 
+from persyn_kedro.cli.rounds import Round
+from persyn_kedro.domain.cleaning import why_dropped
 from persyn_kedro.domain.prompts import (
     asked_prompt,
     find_prompt,
@@ -40,6 +43,7 @@ def explain_prompt(
     neighbours: int | None = None,
     load_versions: Mapping[str, str] | None = None,
     suffixes: Collection[str] = ("",),
+    number: int = 1,
 ) -> Explained:
     """Explain a prompt, given by a prefix of its id or itself, and pin the versions.
 
@@ -47,16 +51,18 @@ def explain_prompt(
         neighbours: as ``count`` of ``domain.routers.explanation.explain``.
         load_versions: as in ``pin_router``.
         suffixes: the ends of the prompts of the sources.
+        number: of the round whose router decides.
 
     Raises:
         PersynError: no such prompt, router or version.
     """
+    its = Round(number, catalog)
     check_inputs(register_pipelines()["route"], catalog)
-    versions, notes = pin_router(load_versions or {}, catalog)
+    versions, notes = pin_router(load_versions or {}, its)
     loaded = {
-        field.name: catalog.load(field.name)
+        field.name: its.load(field.name, versions)
         for field in fields(RouterTables)
-        if field.name not in ("assignments", "cost_model") or field.name in versions
+        if field.name not in ("assignments", "cost_model") or its.name(field.name) in versions
     }
     tables = RouterTables(**{"assignments": None, **loaded})
     if (prompt_id is None) == (prompt is None):
@@ -65,15 +71,27 @@ def explain_prompt(
             f"{some_ids(tables.prompts)}, …), --text or --messages."
         )
     if prompt is None:
-        row = find_prompt(tables.prompts, str(prompt_id))
+        row = _found(str(prompt_id), tables.prompts, catalog)
     else:
         row = row_of_prompt(tables.prompts, prompt)
         if not messages_of(prompt)[-1].content.endswith(tuple(suffixes)):
             known = " or ".join(f'"{suffix}"' for suffix in suffixes)
             notes.append(f"The router knows prompts that end in {known}; this one does not.")
-    focus = focus_of(catalog.load("focus"), row["prompt_id"]) if catalog.exists("focus") else None
-    notes += [focus] if focus else []
+    if catalog.exists(its.name("focus")):
+        focus = focus_of(catalog.load(its.name("focus")), row["prompt_id"])
+        notes += [focus] if focus else []
     return Explained(explain(row, tables, neighbours), versions, notes)
+
+
+def _found(prompt_id: str, prompts: pads.Dataset, catalog: Any) -> dict[str, Any]:
+    """Return the row of a prompt; of one that cleaning dropped, the error says why."""
+    try:
+        return find_prompt(prompts, prompt_id)
+    except PersynError:
+        dropped = catalog.load("dropped_prompts") if catalog.exists("dropped_prompts") else None
+        if dropped is not None and (why := why_dropped(dropped, prompt_id)):
+            raise PersynError(why) from None
+        raise
 
 
 def read_prompt(text: str | None, messages: str | None) -> Prompt | None:
@@ -105,12 +123,12 @@ def read_prompt(text: str | None, messages: str | None) -> Prompt | None:
     return asked_prompt(read_messages(value, where), where)
 
 
-def pin_router(chosen: Mapping[str, str], catalog: Any) -> tuple[dict[str, str], list[str]]:
+def pin_router(chosen: Mapping[str, str], its: Round) -> tuple[dict[str, str], list[str]]:
     """Pin a router, the assignments that it made, if any, and everything behind them.
 
     Args:
-        chosen: a version of ``assignments`` or of ``router``; if empty, the newest assignments, or
-            without any the newest router.
+        chosen: a version of the round's ``assignments`` or of its ``router``; if empty, the newest
+            assignments, or without any the newest router.
 
     Returns:
         The pinned versions, without ``assignments`` if the router has made none, and notes.
@@ -118,19 +136,22 @@ def pin_router(chosen: Mapping[str, str], catalog: Any) -> tuple[dict[str, str],
     Raises:
         PersynError: another dataset is chosen, or the origin of a version is unknown.
     """
-    if not chosen.keys() <= {"assignments", "router"} or len(chosen) > 1:
-        raise PersynError("--load-versions takes one version here, of assignments or of router.")
-    newest = catalog.get("router").newest()
+    catalog, assignments, router = its.catalog, its.name("assignments"), its.name("router")
+    if not chosen.keys() <= {assignments, router} or len(chosen) > 1:
+        raise PersynError(
+            f"--load-versions takes one version here, of {assignments} or of {router}."
+        )
+    newest = catalog.get(router).newest()
     for name, version in chosen.items():
         catalog.get(name).pin(version)
     check_load_versions(dict(chosen), Pipeline([]), catalog)
-    has_assignments = "router" not in chosen and catalog.get("assignments").newest() is not None
-    versions = pin_versions_behind("assignments" if has_assignments else "router", catalog)
-    router = catalog.get("router")
-    if chosen or router.record(newest)["content"] == router.record(versions["router"])["content"]:
+    has_assignments = router not in chosen and catalog.get(assignments).newest() is not None
+    versions = pin_versions_behind(assignments if has_assignments else router, catalog)
+    record = catalog.get(router).record
+    if chosen or record(newest)["content"] == record(versions[router])["content"]:
         return versions, []
     return versions, [
         f"The newest router ({newest}) has made no assignments yet; this one made the newest "
-        "assignments. Run `kedro run --pipelines=route`, or use the newest router with "
-        f"--load-versions=router:{newest}."
+        f"assignments. Run `kedro run --pipelines={its.pipeline}`, or use the newest router with "
+        f"--load-versions={router}:{newest}."
     ]

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from persyn_kedro.cli.errors import one_sentence
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.secrets import without_credentials
 
 _HOW = (
     "write key=value,key=value; put strings that contain a comma in quotes, lists in brackets, "
@@ -88,6 +89,7 @@ def _unreadable(piece: str, error: Exception) -> PersynError:
 
 
 def _short(text: str) -> str:
+    text = without_credentials(text)
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 

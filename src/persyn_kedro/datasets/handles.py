@@ -88,6 +88,11 @@ class Workspace(AbstractDataset):
         )
         self._filepath, self.metadata = own, metadata
 
+    @property
+    def directory(self) -> Path:
+        """Where it is, for what several processes may write at a time."""
+        return self._filepath
+
     def load(self) -> Path:
         from filelock import FileLock, Timeout
 

@@ -49,6 +49,11 @@ class ParquetTable(AtomicVersionedDataset):
             raise PersynError(f"Unknown table {table!r}; available: {', '.join(COLUMNS)}.")
         self._table = table
 
+    @property
+    def table(self) -> str | None:
+        """Which of ``foundations.tables.COLUMNS`` it has."""
+        return self._table
+
     def _write(self, data: pa.Table | pa.RecordBatchReader, path: Path) -> None:
         # Not with Kedro's `validator:`, which sees what is passed to save: a stream is read only
         # once.

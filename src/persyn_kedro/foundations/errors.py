@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import sys
 from pathlib import Path
 
 EXIT_WAITING = 75  # sysexits.h's EX_TEMPFAIL: "the user is invited to retry"
@@ -12,7 +13,26 @@ class PersynError(Exception):
     """Bad input, settings or state, described in one sentence that names the file, row or key.
 
     Raised by the domain; the ``run`` command prints the sentence and exits with 1.
+
+    Attributes:
+        raised_in: the module that raised it, also if that was in another process.
     """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.raised_in = str(sys._getframe(1).f_globals.get("__name__", ""))
+
+    def packed(self) -> str:
+        """Return the sentence and where it was raised, for another process."""
+        return f"{self.raised_in}\n{self}"
+
+    @staticmethod
+    def unpacked(text: str) -> "PersynError":
+        """Return the error that another process has ``packed``."""
+        raised_in, _, sentence = text.partition("\n")
+        error = PersynError(sentence)
+        error.raised_in = raised_in
+        return error
 
 
 class Interrupted(PersynError):

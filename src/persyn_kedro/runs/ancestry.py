@@ -103,7 +103,10 @@ class Ancestry:
 
     def latest_first(self, names: Iterable[str]) -> list[str]:
         """Return the datasets, each before those that it was made from."""
-        return sorted(names, key=lambda n: (-self._depth(n), n))
+        return sorted(names, key=self._place)
+
+    def _place(self, name: str) -> tuple[int, str]:
+        return -self._depth(name), name
 
     def _depth(self, name: str) -> int:
         """Return the most steps between the dataset and the first one."""
@@ -177,7 +180,7 @@ class Ancestry:
         left = search.wanted.keys() - search.found.keys()
         if not left:
             return search
-        name = self.latest_first(left)[0]
+        name = min(left, key=self._place)
         want = search.wanted[name]
         possible = [o for o in self.origins(name) if o.content == want.content]
         if not possible:  # its versions no longer exist

@@ -12,30 +12,36 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.settings import Settings
 from persyn_kedro.pipeline_registry import MAKERS
 from persyn_kedro.runs.ancestry import Ancestry, Clash
+from persyn_kedro.runs.records import inputs_read
 
 
-def check_belonging(pipeline: Pipeline, catalog: Any) -> None:
+def check_belonging(pipeline: Pipeline, catalog: Any, settings: Settings) -> None:
     """Refuse a run whose nodes would join what does not belong together, as far as is known.
 
-    What the run itself makes is known only then: ``check_node`` checks it.
+    What the run itself makes is known only then: ``check_node`` checks it. What a node does not
+    read with these settings it does not join.
 
     Raises:
         PersynError: names two of the inputs, and how to fix it.
     """
     ancestry = Ancestry(catalog)
     seen: set[frozenset[str]] = set()
+    behind: dict[str, frozenset[str]] = {}  # what the run makes: the inputs of the run behind it
     for node in pipeline.nodes:
-        free = frozenset(pipeline.to_nodes(node.name).inputs())
+        names = inputs_read(node, settings)
+        free = frozenset().union(*(behind.get(name, {name}) for name in names))
+        behind |= dict.fromkeys(node.outputs, free)
         if free not in seen:
             seen.add(free)
             _check(node, free, ancestry, older=True)
 
 
-def check_node(node: Node, ancestry: Ancestry) -> None:
+def check_node(node: Node, ancestry: Ancestry, settings: Settings) -> None:
     """Refuse to run a node on inputs that do not belong together (see ``check_belonging``)."""
-    _check(node, node.inputs, ancestry, older=False)
+    _check(node, inputs_read(node, settings), ancestry, older=False)
 
 
 def pin_versions_behind(name: str, catalog: Any) -> dict[str, str]:
@@ -47,7 +53,8 @@ def pin_versions_behind(name: str, catalog: Any) -> dict[str, str]:
     """
     newest = catalog.get(name).newest()
     if newest is None:
-        raise PersynError(f"No {name} yet: run `kedro run`.")
+        of_round = " --pipelines=next_round" if name.startswith("round_") else ""
+        raise PersynError(f"No {name} yet: run `kedro run{of_round}`.")
     ancestry = Ancestry(catalog)
     found = ancestry.behind({name: newest})
     if isinstance(found, Clash):

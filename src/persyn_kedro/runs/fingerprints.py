@@ -1,12 +1,13 @@
 """What a step's output depends on, as one comparable record, and how two records differ."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from persyn_kedro.domain.quality import exact_scorer
+from persyn_kedro.domain.quality import code_checker, exact_scorer, load_rubric
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.models import harness_identity, source_identity
+from persyn_kedro.foundations.models import against_identity, harness_identity, source_identity
+from persyn_kedro.foundations.secrets import hide_in_urls
 from persyn_kedro.foundations.settings import (
     BenchmarkSettings,
     GenerateSettings,
@@ -14,11 +15,15 @@ from persyn_kedro.foundations.settings import (
     ModelSettings,
     PrepareSettings,
     code_identity,
+    files_named,
     hand,
     lasting,
     own_code_named,
+    rubrics_named,
     step_of,
+    ways_among,
 )
+from persyn_kedro.foundations.storage import files_content
 
 Record = dict[str, Any]
 Identify = Callable[[str, ModelSettings], dict[str, Any]]
@@ -44,7 +49,7 @@ def reading(
     mark = step_of(function)
     values = {argument: value for argument, (_, value) in settings.items()}
     reads, unread = mark.reads_with(values), mark.unread(values)
-    handed = hand(values, reads)
+    handed = hand(values, mark)
     record: Record = {
         "step_version": mark.whole_version,
         "parameters": {},
@@ -66,13 +71,25 @@ def reading(
         record["parameters"][group] = lasting(value, fields)
         if own := own_code_named(value, fields):
             record.setdefault("own_code", {}).update({k: code_identity(k) for k in own})
+        if rubrics := rubrics_named(value, fields):
+            identities = {name: load_rubric(name).identity for name in rubrics}
+            record.setdefault("rubrics", {}).update(identities)
+        if files := files_named(value, fields):
+            contents = {name: files_content(name) for name in files}
+            record.setdefault("files_read", {}).update(contents)
         if isinstance(value, PrepareSettings) and (fields is None or "source" in fields):
             record["prompts_read"] = _prompts_read(value)
+        if isinstance(value, PrepareSettings) and value.against and "against" in (fields or ()):
+            record["against_read"] = [against_identity(own) for own in value.against]
         if isinstance(value, BenchmarkSettings) and (fields is None or "tasks" in fields):
             record["harness"] = harness_identity(value)
-    if "quality_store" not in unread and _checks_answers(function, values):
+    if "quality_store" not in unread and checks_answers(function, values.values()):
         record["exact_answer"] = exact_scorer()
-    return record
+        code = [
+            code_checker(way).identity for way in ways_among(handed.values()) if way.kind == "code"
+        ]
+        record.update({"code_tests": code} if code else {})
+    return hide_in_urls(record)
 
 
 def _prompts_read(prepare: PrepareSettings) -> Any:
@@ -82,11 +99,11 @@ def _prompts_read(prepare: PrepareSettings) -> Any:
     return {source.name: source_identity(source) for source in prepare.sources}
 
 
-def _checks_answers(function: Callable[..., Any], values: Mapping[str, Any]) -> bool:
+def checks_answers(function: Callable[..., Any], groups: Iterable[Any]) -> bool:
     """Return whether a node checks answers against references, which needs a quality store."""
     if "quality_store" not in inspect.signature(function).parameters:
         return False
-    kept = [v for v in values.values() if isinstance(v, GenerateSettings)]
+    kept = [group for group in groups if isinstance(group, GenerateSettings)]
     return not any(g.verification == "keep" and not g.judged for g in kept)
 
 
@@ -99,7 +116,11 @@ def difference(before: Record, now: Record) -> str:
     """Describe the first difference between two readings, settings before inputs."""
     if before.get("step_version") != now["step_version"]:
         return f"step version {before.get('step_version')} is now {now['step_version']}"
-    for part in ("parameters", "models", "own_code", "prompts_read", "harness", "exact_answer"):
+    for part in (
+        "parameters", "models", "own_code", "rubrics", "files_read", "prompts_read", "against_read",
+        "harness",
+        "exact_answer", "code_tests",
+    ):  # fmt: skip
         found = _first(part, before.get(part), now.get(part))
         if found:
             return found.replace("parameters.", "", 1)

@@ -14,6 +14,8 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.extras import need
+from persyn_kedro.foundations.secrets import hide
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ def build_site(project: Path, catalog: Any, env: str | None) -> Path:
     Raises:
         PersynError: Kedro-Viz could not build it (it has logged why).
     """
+    need("The lineage's site", "viz")
     from kedro_viz.api.rest.utils import get_package_compatibilities
     from kedro_viz.launchers.cli.utils import create_shareableviz_process
 
@@ -55,11 +58,21 @@ def build_site(project: Path, catalog: Any, env: str | None) -> Path:
     page = build / "index.html"
     if not page.exists():
         raise PersynError("Kedro-Viz could not build the lineage: see above.")
+    _hide_secrets(build / "api")
     # Its page also requests this file, which Kedro-Viz does not write.
     packages = [package.model_dump() for package in get_package_compatibilities()]
     metadata = {"has_missing_dependencies": False, "package_compatibilities": packages}
     (build / "api" / "metadata").write_text(json.dumps(metadata), encoding="utf-8")
     return page
+
+
+def _hide_secrets(api: Path) -> None:
+    """Rewrite what the site says of parameters and files, which is to be seen by others."""
+    for file in [path for path in api.rglob("*") if path.is_file()]:
+        said = json.loads(file.read_bytes())
+        hidden = hide(said)
+        if hidden != said:
+            file.write_text(json.dumps(hidden, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
 def _write_statistics(project: Path, catalog: Any) -> None:

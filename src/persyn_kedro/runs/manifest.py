@@ -13,6 +13,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io.core import AbstractVersionedDataset, DatasetError
 
 from persyn_kedro.datasets.atomic import AtomicVersionedDataset
+from persyn_kedro.foundations.secrets import hide, without_credentials
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.settings import PromptSource, Teachers
@@ -82,14 +83,12 @@ class ManifestHooks:
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, node: Any) -> None:
-        from persyn_kedro.foundations.settings import Needs, step_of
-
         dataset = _versioned(self._catalog, dataset_name)
         if dataset is not None:
             self.manifest["saved"][dataset_name] = dataset.resolve_save_version()
             if isinstance(dataset, AtomicVersionedDataset) and "step" in dataset.maker:
                 self.manifest["because"][dataset.maker["step"]] = dataset.maker["because"]
-        if Needs.TEACHERS in step_of(node.func).needs:
+        if "ledger" in node.inputs:
             self._take_counts(node.name.partition(".")[0])
 
     @hook_impl
@@ -103,24 +102,25 @@ class ManifestHooks:
 
     @hook_impl
     def on_pipeline_error(self, error: Exception, pipeline: Any) -> None:
-        from persyn_kedro.foundations.errors import Waiting
+        from persyn_kedro.foundations.errors import Interrupted, Waiting
 
         if getattr(self, "manifest", None) is not None:
             self._take_counts("unfinished")  # paid for by a step that did not finish
             self._note_skipped(pipeline)
-            status = "waiting" if isinstance(error, Waiting) else "failed"
+            ends: dict[type[Exception], str] = {Waiting: "waiting", Interrupted: "interrupted"}
+            status = ends.get(type(error), "failed")
             try:
-                self._write({"status": status, "error": str(error)[:500]})
+                self._write({"status": status, "error": without_credentials(str(error))[:500]})
             except DatasetError as second:  # must not hide the first error
                 log.warning("Could not write the manifest of this run: %s", second)
 
     def _take_counts(self, step: str) -> None:
         counts = self._catalog.load("ledger").take_counts()
         if counts:
-            self.manifest["teachers"][step] = [
+            self.manifest["teachers"].setdefault(step, []).extend(
                 {k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()}
                 for row in counts
-            ]
+            )
 
     def _note_skipped(self, pipeline: Any) -> None:
         """Record the nodes whose outputs the runner took from earlier versions."""
@@ -135,12 +135,12 @@ class ManifestHooks:
                 self.manifest["skipped"][node.name] = {n: d.newest() for n, d in known.items()}
 
     def _write(self, ending: dict[str, str]) -> None:
-        self._catalog.save("run_manifest", {**self.manifest, **ending})
+        self._catalog.save("run_manifest", hide({**self.manifest, **ending}))
         dataset = _versioned(self._catalog, "run_manifest")
         if dataset is not None:
             path = dataset._get_load_path()
             where = dataset.place_of(path) if isinstance(dataset, AtomicVersionedDataset) else path
-            print(f"Manifest of this run: {where}")
+            print(f"Manifest of this run: {without_credentials(str(where))}")
 
 
 def _versioned(catalog: Any, name: str) -> AbstractVersionedDataset | None:

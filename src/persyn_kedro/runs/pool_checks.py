@@ -5,17 +5,20 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 
 from persyn_kedro.domain.learnability import signal_of
-from persyn_kedro.domain.quality import quality_function
+from persyn_kedro.domain.quality import check_imported, load_rubric, quality_function
 from persyn_kedro.domain.routers import router_class
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import check_source, local_directory, read_config
 from persyn_kedro.foundations.settings import (
     GROUPS,
+    EngineSettings,
     LabelSettings,
     Models,
     ModelSettings,
+    QualitySettings,
     Settings,
     Teachers,
+    check_model_sampling,
     check_sampling,
     is_own,
     models_named,
@@ -46,13 +49,16 @@ def check_pool(settings: Settings, groups: Iterable[str] = (), asked: bool = Tru
         if group in read
         for key, model in models_named(getattr(settings, group)).items()
     }
+    ways = settings.ways_by_key
+    judges = {f"{key}.model" for key, way in ways.items() if way.kind == "judge"}
     for user, model in users.items():
         if model not in models.root:
             known = ", ".join(models.root)
             raise PersynError(f"Parameter {user}: unknown model {model!r}; available: {known}.")
-        if models.root[model].endpoint and not user.startswith("teachers."):
+        if models.root[model].endpoint and not (user in judges or user.startswith("teachers.")):
             raise PersynError(
-                f"Parameter {user}: model {model!r} is an endpoint; only teachers can be endpoints."
+                f"Parameter {user}: model {model!r} is an endpoint; only teachers and judges can "
+                "be endpoints."
             )
     for model in dict.fromkeys(users.values()):
         check_source(model, models.root[model], asked)
@@ -60,8 +66,17 @@ def check_pool(settings: Settings, groups: Iterable[str] = (), asked: bool = Tru
     _check_twins(models, settings.teachers)
     check_own_code(label, own_code_named(settings.train_router))
     _check_tasks(settings, read)
-    if label.quality.model is not None:
-        _check_reward_model(label.quality.model, models.root[label.quality.model])
+    for key, way in ways.items():
+        if key.partition(".")[0] not in read:
+            continue
+        if is_own(way.kind):
+            quality_function(way.kind)
+        elif way.file is not None:
+            check_imported(way.file)
+        elif way.kind == "judge":
+            check_judge(key, way, models, settings.engine)
+        elif way.model is not None:
+            _check_reward_model(f"{key}.model", way.model, models.root[way.model])
 
 
 def check_own_code(label: LabelSettings, routers: Iterable[str]) -> None:
@@ -71,8 +86,8 @@ def check_own_code(label: LabelSettings, routers: Iterable[str]) -> None:
         PersynError: names the first that is.
     """
     signal_of(label.learnability)
-    if is_own(label.quality.kind):
-        quality_function(label.quality.kind)
+    for way in filter(is_own, (way.kind for way in label.ways)):
+        quality_function(way)
     for kind in filter(is_own, routers):
         router_class(kind)
 
@@ -120,11 +135,32 @@ def _place(model: ModelSettings) -> tuple:
 
 def _template(model: ModelSettings) -> tuple:
     """Return a model's settings of its chat template, and what is added to its requests."""
-    texts = [json.dumps(d, sort_keys=True) for d in (model.template_arguments, model.extra_body)]
+    told = (model.template_arguments, model.extra_body, model.vllm_identity)
+    texts = [json.dumps(d, sort_keys=True) for d in told]
     return (model.chat_template, model.template_date, *texts)
 
 
-def _check_reward_model(name: str, settings: ModelSettings) -> None:
+def check_judge(key: str, quality: QualitySettings, models: Models, engine: EngineSettings) -> None:
+    """Refuse a judge without a rubric, or with settings that its model cannot take.
+
+    Args:
+        key: of its settings.
+
+    Raises:
+        PersynError: names the file or setting.
+    """
+    load_rubric(str(quality.rubric))
+    check_model_sampling(key, str(quality.model), quality.sampling, models)
+    local = models.root[str(quality.model)].endpoint is None
+    if quality.structured and local and engine.name != "vllm":
+        raise PersynError(
+            f"Parameter {key}.structured: model {quality.model!r} is local, and of the engines of "
+            f"local models only vllm takes a schema (engine.name is {engine.name}); without it "
+            "replies are parsed, so leave it out."
+        )
+
+
+def _check_reward_model(key: str, name: str, settings: ModelSettings) -> None:
     """Refuse a model that does not give a single score, before a teacher is paid.
 
     A hub model's files are not here yet: it is checked when it is loaded.
@@ -132,21 +168,19 @@ def _check_reward_model(name: str, settings: ModelSettings) -> None:
     if settings.hub is not None:
         return
     if settings.local is None:
-        raise PersynError(
-            f"Parameter label.quality.model: {name!r} is not a hub or local reward model."
-        )
+        raise PersynError(f"Parameter {key}: {name!r} is not a hub or local reward model.")
     directory = local_directory(settings)
     config = read_config(directory)
     kinds = config.get("architectures") or []
     if not any(str(kind).endswith("ForSequenceClassification") for kind in kinds):
         raise PersynError(
-            f"Parameter label.quality.model: {name!r} is not a reward model ({directory} has no "
+            f"Parameter {key}: {name!r} is not a reward model ({directory} has no "
             "...ForSequenceClassification among its architectures)."
         )
     # Two is Transformers' default, which it does not write to the file.
     labels = config.get("num_labels") or len(config.get("id2label") or "ab")
     if labels != 1:
         raise PersynError(
-            f"Parameter label.quality.model: {name!r} in {directory} gives {labels} scores; a "
+            f"Parameter {key}: {name!r} in {directory} gives {labels} scores; a "
             "reward model gives one."
         )

@@ -18,8 +18,10 @@ from persyn_kedro.foundations.models import (
 from persyn_kedro.foundations.processes import check_cluster
 from persyn_kedro.foundations.settings import GROUPS, Needs, Settings, step_of
 from persyn_kedro.foundations.storage import Place, check_writable
+from persyn_kedro.foundations.tracking import check_tracking
 from persyn_kedro.pipeline_registry import MAKERS
 from persyn_kedro.runs.belonging import check_belonging
+from persyn_kedro.runs.extras import check_extras
 from persyn_kedro.runs.pool_checks import check_pool
 from persyn_kedro.runs.records import groups_of, models_of, needs_of
 
@@ -32,11 +34,13 @@ def check_run(run_params: dict[str, Any], pipeline: Any, catalog: Any, settings:
             two inputs that do not belong together.
     """
     _check_groups(catalog)
+    check_extras(pipeline, settings)
+    check_tracking(settings.tracking)
     _check_places(pipeline, catalog)
     check_load_versions(run_params.get("load_versions") or {}, pipeline, catalog)
     check_inputs(pipeline, catalog)
-    check_belonging(pipeline, catalog)
-    asked = Needs.TEACHERS in needs_of(pipeline.nodes)
+    check_belonging(pipeline, catalog, settings)
+    asked = Needs.TEACHERS in needs_of(pipeline.nodes, settings)
     check_pool(settings, groups_of(pipeline.nodes), asked)
     check_cluster(settings.cluster, settings.engine)
     _check_steps(pipeline.nodes, settings)

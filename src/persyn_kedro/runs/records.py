@@ -47,6 +47,14 @@ def texts_of(node: Node, groups: Iterable[Any] = ()) -> list[str]:
     return [name for argument, name in names if argument in texts]
 
 
+def inputs_read(node: Node, settings: Settings) -> list[str]:
+    """Return the inputs that a node reads with these settings (``step``'s ``only_if``)."""
+    groups = {a: getattr(settings, group) for a, group in settings_of(node).items()}
+    unread = step_of(node.func).unread(groups)
+    names = zip(inspect.signature(node.func).parameters, node.inputs, strict=False)
+    return [name for argument, name in names if argument not in unread]
+
+
 def groups_of(nodes: Iterable[Node]) -> set[str]:
     """Return the groups of settings that any of these nodes takes."""
     return {group for node in nodes for group in settings_of(node).values()}
@@ -54,8 +62,15 @@ def groups_of(nodes: Iterable[Node]) -> set[str]:
 
 def needs_of(nodes: Iterable[Node], settings: Settings | None = None) -> Needs:
     """Return what any of these nodes needs, with these settings or with the defaults."""
-    groups = [] if settings is None else [getattr(settings, group) for group in GROUPS]
-    return reduce(or_, (step_of(n.func).needs_with(groups) for n in nodes), Needs.NOTHING)
+    needs = (step_of(n.func).needs_with(handed_groups(n, settings)) for n in nodes)
+    return reduce(or_, needs, Needs.NOTHING)
+
+
+def handed_groups(node: Node, settings: Settings | None) -> list[Any]:
+    """Return the groups of settings that a node is handed; none without settings."""
+    if settings is None:
+        return []
+    return [getattr(settings, group) for group in settings_of(node).values()]
 
 
 def settings_in(catalog: Any) -> Settings:
@@ -68,7 +83,7 @@ def models_of(pipeline: Pipeline, settings: Settings) -> dict[str, ModelSettings
     used: dict[str, ModelSettings] = {}
     for node in pipeline.nodes:
         values = {a: getattr(settings, group) for a, group in settings_of(node).items()}
-        for value in hand(values, step_of(node.func).reads_with(values)).values():
+        for value in hand(values, step_of(node.func)).values():
             used |= value.root if isinstance(value, Models) else {}
     return used
 

@@ -14,6 +14,7 @@ from persyn_kedro.foundations.settings import step_of
 from persyn_kedro.foundations.tables import give_back
 from persyn_kedro.runs.ancestry import Ancestry
 from persyn_kedro.runs.belonging import check_node
+from persyn_kedro.runs.keeping import models_kept
 from persyn_kedro.runs.machines import check_machines, needs_check
 from persyn_kedro.runs.records import StepRecords
 
@@ -45,39 +46,42 @@ class ResumingRunner(SequentialRunner):
         hook_manager: Any = None,
         run_id: str | None = None,
     ) -> None:
+        try:
+            self._run_nodes(pipeline, catalog, hook_manager, run_id)
+        except KeyboardInterrupt as error:  # not an Exception: no hook would be told
+            raise Interrupted("interrupted") from error
+
+    def _run_nodes(
+        self, pipeline: Pipeline, catalog: Any, hook_manager: Any, run_id: str | None
+    ) -> None:
         records = StepRecords(catalog)
         if needs_check(records.settings):
             check_machines(records.to_do(pipeline, self._redo), records.settings)
         self._warn_of_older_inputs(pipeline, records)
         loads = Counter(chain.from_iterable(node.inputs for node in pipeline.nodes))
         ancestry = Ancestry(catalog)
-        for node in pipeline.nodes:
-            check_node(node, ancestry)
-            record = records.reading(node)
-            again = self._redo or step_of(node.func).always
-            found = None if again else records.match(node, record)
-            if found is not None:
-                version = records.take(node, found)
-                self._logger.info(
-                    "Skipped %s: nothing changed since version %s", node.name, version
-                )
-            else:
-                why = "requested" if again else records.why(node, record)
-                self._logger.info("Running %s: %s", node.name, why)
-                records.mark(node, record, why, run_id)
-                with progress.step(node.name):
-                    self._execute(Task(node, catalog, self._is_async, hook_manager, run_id))
-                records.pin_saved(node)
-            ancestry.forget(node.outputs)
-            self._release_datasets(node, catalog, loads, pipeline)
-            give_back()
-
-    @staticmethod
-    def _execute(task: Task) -> None:
-        try:
-            task.execute()
-        except KeyboardInterrupt as error:  # not an Exception: the manifest would not be told
-            raise Interrupted("interrupted") from error
+        with models_kept(pipeline.nodes, records.settings) as begin:
+            for node in pipeline.nodes:
+                check_node(node, ancestry, records.settings)
+                record = records.reading(node)
+                again = self._redo or step_of(node.func).always
+                found = None if again else records.match(node, record)
+                if found is not None:
+                    version = records.take(node, found)
+                    self._logger.info(
+                        "Skipped %s: nothing changed since version %s", node.name, version
+                    )
+                else:
+                    begin(node)
+                    why = "requested" if again else records.why(node, record)
+                    self._logger.info("Running %s: %s", node.name, why)
+                    records.mark(node, record, why, run_id)
+                    with progress.step(node.name):
+                        Task(node, catalog, self._is_async, hook_manager, run_id).execute()
+                    records.pin_saved(node)
+                ancestry.forget(node.outputs)
+                self._release_datasets(node, catalog, loads, pipeline)
+                give_back()
 
     def _warn_of_older_inputs(self, pipeline: Pipeline, records: StepRecords) -> None:
         """Log which earlier steps, not part of this run, the settings would run again."""

@@ -1,4 +1,4 @@
-"""Students compared: paired bootstraps against independent computations, and plain verdicts."""
+"""Students compared: paired bootstraps against independent computations."""
 
 from typing import Any
 
@@ -8,12 +8,10 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy.stats import bootstrap, t
 
-from persyn_kedro.domain.comparison.report import TrainingSets, allocation_by_kind, build_comparison
-from persyn_kedro.domain.comparison.students import compare_students, verdicts
+from persyn_kedro.domain.comparison.students import compare_students
 from persyn_kedro.domain.intervals.bootstrap import mean_over_prompts
-from persyn_kedro.domain.intervals.two_way import certainty
-from persyn_kedro.foundations.settings.experiments import CompareSettings
-from persyn_kedro.foundations.settings.label import LabelSettings
+from persyn_kedro.domain.intervals.two_way import certainty, common_luck
+from persyn_kedro.foundations.settings.compare import CompareSettings
 from persyn_kedro.foundations.tables import schemas
 
 SETTINGS = CompareSettings(resamples=4000)
@@ -81,17 +79,13 @@ def test_what_is_called_detectable_is_seen_in_four_cases_of_five() -> None:
 
 def test_the_variance_is_that_of_the_two_way_layout() -> None:
     """Two seeds, three prompts, by hand: mean squares 0.06 (prompts), 0.24 (seeds), 0.06 (rest)."""
-    values = np.array([[0.0, 0.3, 0.6], [0.4, 0.1, 0.4]])
-    seeds = 3 * values.mean(axis=1).var(ddof=1)
-    prompts = 2 * values.mean(axis=0).var(ddof=1)
-    rest = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
-    of_rest = (rest**2).sum() / 2
-    variance = max(seeds + prompts - of_rest, prompts) / 6
-    freedom = variance**2 / ((seeds / 6) ** 2 / 1 + (prompts / 6) ** 2 / 2 + (of_rest / 6) ** 2 / 2)
-    reach = t.ppf(0.975, np.clip(freedom, 1, 5)) * np.sqrt(variance)
+    values = np.array([[0.0, 0.3, 0.6], [0.8, 0.5, 0.8]])
+    variance = (0.24 + 0.06 - 0.06) / 6
+    freedom = variance**2 / ((0.24 / 6) ** 2 / 1 + (0.06 / 6) ** 2 / 2 + (0.06 / 6) ** 2 / 2)
+    reach = t.ppf(0.975, max(freedom, 1)) * np.sqrt(variance)
     found = certainty(values, 0.95)
     assert found is not None
-    assert (found.low, found.high) == pytest.approx((0.3 - reach, 0.3 + reach))
+    assert (found.low, found.high) == pytest.approx((0.5 - reach, 0.5 + reach))
 
 
 @given(st.integers(1, 4), st.integers(2, 6))
@@ -131,6 +125,72 @@ def test_means_spread_and_paired_difference() -> None:
     assert shifted["strategies"]["strong"]["difference"]["with_seeds"] is None  # one seed
 
 
+def test_simultaneous_intervals_are_those_of_the_level_at_which_all_hold() -> None:
+    rng = np.random.default_rng(5)
+    names = ["persyn", *(f"v{i}" for i in range(6)), "oracle", "persyn_calibration"]
+    drawn = {name: (rng.random((3, 80)) < 0.5).astype(float).tolist() for name in names}
+    drawn["v5"] = drawn["v4"]  # the same students: no further comparison
+    own = CompareSettings(resamples=4000, intervals="simultaneous")
+    found, alone = (compare_students(trials(drawn), s, seed=1) for s in (own, SETTINGS))
+    assert alone["levels"] == {"interval": 0.95, "with_seeds": 0.95}
+    for level in found["levels"].values():
+        assert 0.95 ** (1 / 2) < level < 1 - 0.05 / 7  # Bonferroni's; they share PerSyn
+    compared = [np.array(drawn[name]) for name in names[:7]]
+    lucks = {"v0": common_luck(compared), "oracle": None}  # one pair: its own luck
+    for name, luck in lucks.items():
+        row = found["strategies"][name]
+        pairs = np.array(drawn[name]) - np.array(drawn[row["reference"]])
+        sure = certainty(pairs, found["levels"]["with_seeds"], luck)
+        over_prompts = mean_over_prompts(pairs.mean(0), 4000, found["levels"]["interval"], 1)
+        assert sure is not None and over_prompts is not None
+        assert row["difference"]["with_seeds"] == pytest.approx([sure.low, sure.high])
+        assert row["difference"]["interval"] == [over_prompts.low, over_prompts.high]
+        assert row["difference"]["value"] == alone["strategies"][name]["difference"]["value"]
+
+
+def test_students_of_one_training_set_do_not_differ_by_luck() -> None:
+    """Each seed trains them once, so that no other seed could tell them apart."""
+    rng = np.random.default_rng(6)
+    names = ["persyn", "other", "further"]
+    drawn = {name: (rng.random((3, 40)) < 0.5).astype(float).tolist() for name in names}
+    drawn["twin"] = drawn["persyn"]
+    settings = CompareSettings(resamples=500, intervals="simultaneous")
+    found = compare_students(trials(drawn), settings, seed=1)["strategies"]
+    assert found["twin"]["difference"]["with_seeds"] == [0.0, 0.0]
+    assert found["twin"]["difference"]["detectable"] == 0.0
+    low, high = found["other"]["difference"]["with_seeds"]
+    assert low < high
+
+
+def test_luck_is_what_a_seed_does_to_one_student_alone() -> None:
+    """Three students' means by two seeds; a seed that lifts all by 0.3 is none of their luck.
+
+    Without it -0.1, 0.1; 0.2, -0.2; -0.1, 0.1: sum of squares 0.12, of (2 - 1)(3 - 1) freedom.
+    """
+    means = np.array([[-0.1, 0.1], [0.2, -0.2], [-0.1, 0.1]]) + [0.5, 0.8] + [[0.1], [0.0], [0.2]]
+    scores = [np.tile(own[:, None], (1, 4)) for own in means]
+    found = common_luck(scores)
+    assert found is not None and found.freedom == 2
+    assert found.mean_square == pytest.approx(2 * 4 * 0.12 / 2)
+    assert common_luck([*scores, scores[0]]) == found  # the same students count once
+    pair = common_luck(scores[:2])
+    differences = (scores[0] - scores[1]).mean(axis=1)
+    assert pair is not None and pair.mean_square == pytest.approx(4 * differences.var(ddof=1))
+    assert common_luck(scores[:1]) is None and common_luck([own[:1] for own in scores]) is None
+    values = scores[0] - scores[1]
+    assert certainty(values, 0.95, pair) == certainty(values, 0.95)
+
+
+def test_where_the_seeds_part_is_negative_the_degrees_of_freedom_are_the_prompts() -> None:
+    """Two seeds of equal means, three prompts: 0.2, 0.6, 1.0 in both, and what cancels."""
+    luck = np.array([0.1, -0.2, 0.1])
+    values = np.array([0.2, 0.6, 1.0]) + np.array([luck, -luck])
+    found = certainty(values, 0.95)
+    reach = t.ppf(0.975, 2) * np.sqrt(2 * 0.16 / 6)  # mean square of prompts 2 * 0.4^2, by 6 values
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((0.6 - reach, 0.6 + reach))
+
+
 def test_prompts_that_any_student_leaves_unknown_are_left_out_for_all() -> None:
     found = compare_students(
         trials({"persyn": [[1.0, None, 0.0]], "strong": [[1.0, 1.0, 0.0]]}), SETTINGS, seed=1
@@ -145,113 +205,3 @@ def test_oracle_is_compared_with_persyn_on_the_same_prompts() -> None:
     assert found["oracle"]["reference"] == "persyn_calibration"
     assert found["oracle"]["difference"]["value"] == 0.5
     assert "difference" not in found["persyn_calibration"]
-
-
-def told(
-    same: dict[str, str] | None = None, seeds: int = 3, **differences: tuple[float, float, float]
-) -> str:
-    figures = {
-        name: {
-            "reference": "persyn",
-            "difference": {
-                "value": v,
-                "interval": [low, high],
-                "with_seeds": [low, high] if seeds > 1 else None,
-                "detectable": 0.05,
-            },
-        }
-        for name, (v, low, high) in differences.items()
-    }
-    return " ".join(verdicts({"strategies": figures, "seeds": list(range(seeds))}, same or {}))
-
-
-def test_verdicts_say_plainly_who_wins() -> None:
-    assert told(strong=(-0.1, -0.2, -0.05)) == (
-        "PerSyn's student is better than that of strong (PerSyn +10.0 points)."
-    )
-    assert told(strong=(0.1, 0.05, 0.2)) == (
-        "PerSyn does not win: its student is worse than that of strong (PerSyn -10.0 points)."
-    )
-    open_ = told(car=(-0.01, -0.06, 0.04))
-    assert "not shown to be better than that of car (PerSyn +1.0 points)" in open_
-    assert "below 5.0 points would have been missed more than one time in five" in open_
-    # Equal scores of other students are no win; equal students are told in a note.
-    assert "not shown to be better than that of strong" in told(strong=(0.0, 0.0, 0.0))
-    assert told(same={"strong": "persyn"}, strong=(0.0, 0.0, 0.0)) == ""
-    assert told(persyn_alpha_0=(0.1, 0.05, 0.2)) == ""  # an ablation is no rival
-    assert "only one seed" in told(seeds=1, strong=(-0.1, -0.2, -0.05))
-
-
-def test_nothing_is_said_of_students_that_could_not_be_judged() -> None:
-    found = compare_students(
-        trials({"persyn": [[None, 1.0]], "strong": [[1.0, None]]}), SETTINGS, seed=1
-    )
-    assert (found["n"], found["unknown"], found["strategies"]["strong"]["difference"]) == (
-        0,
-        2,
-        None,
-    )
-    assert verdicts(found, {}) == [
-        "Nothing can be said about PerSyn: too few test answers could be judged."
-    ]
-
-
-def comparison(**changes: Any) -> dict[str, Any]:
-    scores = {"persyn": [[1.0, 0.0]], "persyn_alpha_1": [[1.0, 0.0]], "strong": [[1.0, 1.0]]}
-    spent = ("calls", "prompt_tokens", "completion_tokens", "cost")
-    sets = {"persyn": ["a", "b"], "persyn_alpha_1": ["a", "b"], "strong": ["c", "d"]}
-    examples = [
-        {"strategy": n, "prompt_id": f"t{i}", "teacher": key, "response_key": key}
-        for n, keys in sets.items()
-        for i, key in enumerate(keys)
-    ]
-    arguments: dict[str, Any] = {
-        "trials": trials(scores),
-        "sets": TrainingSets(
-            pa.Table.from_pylist(examples, schemas.STRATEGY_EXAMPLES),
-            {n: {p + c: 1 for p in ("", "whole_") for c in spent} for n in scores},
-            {
-                "teachers": {"strong": "c"},
-                "left_out": {"car": "it cannot be"},
-                "prompts": dict.fromkeys(scores, 3),
-                "usable": {"persyn": 3, "persyn_alpha_1": 3, "strong": 2},
-            },
-        ),
-        "allocation": allocation_by_kind(
-            {"t0": ["a", "b"], "t1": ["b", "a"], "t2": ["a", "c"]},
-            dict.fromkeys(("t0", "t1", "t2"), "sums"),
-            ["a", "b", "c", "d"],
-        ),
-        "router_comparison": {"verdicts": ["The router says nothing."]},
-        "label": LabelSettings(alpha=0.4),
-        "settings": SETTINGS,
-        "seed": 1,
-    }
-    return build_comparison(**{**arguments, **changes})
-
-
-def test_the_summary_has_alphas_allocation_and_notes() -> None:
-    found = comparison()
-    assert [(a["alpha"], a["strategy"]) for a in found["alphas"]] == [
-        (0.4, "persyn"),
-        (1.0, "persyn_alpha_1"),
-    ]
-    assert found["allocation"] == [{"kind": "sums", "a": 2, "b": 1, "c": 0, "d": 0}]
-    assert found["strategies"]["strong"]["teacher"] == "c"
-    assert found["measure"] == "exact"
-    notes = " ".join(found["notes"])
-    assert "car is left out: it cannot be." in notes
-    assert "2 of 3 prompts are used for training" in notes
-    assert "strong has the fewest usable answers, 2" in notes
-    assert "persyn_alpha_1 has the same training set as persyn" in notes
-    assert found["verdicts"][-1] == "The router says nothing."
-
-
-def test_scores_other_than_right_and_wrong_are_told_as_rewards() -> None:
-    found = comparison(
-        trials=trials(
-            {"persyn": [[1.5, 0.0]], "persyn_alpha_1": [[1.5, 0.0]], "strong": [[3.5, 2.0]]}
-        )
-    )
-    assert found["measure"] == "reward"
-    assert "(PerSyn -2.0 reward)" in found["verdicts"][0]

@@ -7,7 +7,7 @@ import pytest
 
 from persyn_kedro.domain.comparison.strategies.examples import Trainable, strategy_examples
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.foundations.settings.compare import CompareSettings
 from persyn_kedro.foundations.tables import schemas
 
 IDS = ["p0", "p1", "p2"]

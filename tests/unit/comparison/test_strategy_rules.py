@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from persyn_kedro.domain.comparison.strategies import merits, rules
 from persyn_kedro.domain.comparison.strategies.allocation import Pool, RouterScores, allocate
-from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.foundations.settings.compare import CompareSettings
 from persyn_kedro.foundations.tables import schemas
 
 TEACHERS = ["big", "middle", "small"]
@@ -53,7 +53,7 @@ def allocated(**settings: Any) -> tuple[dict[str, dict[str, list[str]]], dict[st
         merits.mean_nll(statistics(), TEACHERS),
         RouterScores(
             scores,
-            {0.0: {p: [3.0, 1.0, 2.0] for p in scores}, 1.0: {}},
+            {"persyn_alpha_0": {p: [3.0, 1.0, 2.0] for p in scores}, "persyn_alpha_1": {}},
             {p: [0.0, 2.0, 1.0] for p in IDS},
         ),
         CompareSettings(**settings),
@@ -82,7 +82,7 @@ def test_each_strategy_asks_whom_method_says() -> None:
         "p2": ["middle", "big"],
     }
     assert found["persyn_calibration"] == {p: ["middle", "small", "big"] for p in IDS}
-    assert notes["left_out"] == {"persyn_alpha_1": "no two teachers' rewards differ at this alpha"}
+    assert notes["left_out"] == {"persyn_alpha_1": "no two teachers' rewards differ"}
 
 
 def test_a_smaller_beta_makes_car_choose_by_quality_and_a_larger_one_by_likelihood() -> None:
@@ -108,6 +108,18 @@ def test_without_a_family_the_strategy_is_left_out_with_its_reason() -> None:
         "no teacher of known quality belongs to the student's family"
         in notes["left_out"]["family_strong"]
     )
+
+
+def test_the_best_constant_has_the_best_mean_reward_and_a_named_teacher_is_asked_alone() -> None:
+    """Mean r, 0 if invalid: big 1.4 / 3, middle 1.8 / 3, small 0.8 / 3. The best r_q is big's."""
+    found, notes = allocated(
+        strategies=["persyn", "strong", "best_constant"], variants={"just_big": {"teacher": "big"}}
+    )
+    every = [*IDS, "t0", "t1"]
+    assert found["best_constant"] == {p: ["middle", "big", "small"] for p in every}
+    assert found["strong"] == {p: ["big", "middle", "small"] for p in every}
+    assert found["just_big"] == {p: ["big"] for p in every}
+    assert notes["teachers"] == {"just_big": "big", "best_constant": "middle", "strong": "big"}
 
 
 def test_only_the_strategies_that_are_asked_for() -> None:

@@ -6,7 +6,8 @@ from hypothesis import given, settings, strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from persyn_kedro.domain.cost_aware import transport
-from persyn_kedro.domain.cost_aware.transport import Problem, best_assignment
+from persyn_kedro.domain.cost_aware.problem import Problem
+from persyn_kedro.domain.cost_aware.transport import best_assignment
 
 
 def by_programme(problem: Problem) -> float | None:
@@ -79,7 +80,7 @@ def test_a_sampled_problem_reaches_its_bound(
 ) -> None:
     """In stages and with few open prompts: the value is that of the linear programme's bound."""
     monkeypatch.setattr(transport, "OPEN", 40)
-    monkeypatch.setattr(transport, "BLOCK", 300)
+    monkeypatch.setattr("persyn_kedro.domain.cost_aware.problem.BLOCK", 300)
     problem = made_up(5, 3000, 5, budget, 0)
     problem.most[3:] = 200 if capped else np.inf
     found = best_assignment(problem)

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from persyn_kedro.domain.cost_aware.asked import Asked
 from persyn_kedro.domain.cost_aware.expected import CostModel
-from persyn_kedro.domain.cost_aware.weighing import Asked, price_of, weigh
+from persyn_kedro.domain.cost_aware.weighing import price_of, weigh
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.route import RouteSettings, check_route
 from persyn_kedro.foundations.settings.teachers import Teachers

@@ -77,6 +77,14 @@ def pool(count: int) -> Teachers:
         ),
         ({"design": "full"}, None),
         ({"design": {"teachers_per_prompt": 3}, "normalise": "pool_rank"}, None),
+        (  # all are asked, so it is known which prompts no teacher solves
+            {
+                "design": {"teachers_per_prompt": 3},
+                "normalise": "pool_z",
+                "unsolved": "leave_out",
+            },
+            None,
+        ),
     ],
 )
 def test_a_design_that_cannot_be_is_refused_in_a_sentence(label, said) -> None:
@@ -87,6 +95,14 @@ def test_a_design_that_cannot_be_is_refused_in_a_sentence(label, said) -> None:
     with pytest.raises(PersynError) as error:
         check_design(pool(3), settings)
     assert str(error.value) == said
+
+
+@pytest.mark.parametrize("design", [{"teachers_per_prompt": 2}, {"adaptive": {"first": 2}}])
+def test_what_no_teacher_solves_is_not_known_if_only_some_are_asked(design) -> None:
+    label = {"design": design, "normalise": "pool_z", "unsolved": "leave_out"}
+    with pytest.raises(PersynError, match="unsolved is leave_out, but label.design asks only some"):
+        check_design(pool(3), read_group("label", label))
+    check_design(pool(3), read_group("label", {**label, "unsolved": "keep"}))
 
 
 @pytest.mark.parametrize(

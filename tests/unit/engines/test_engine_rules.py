@@ -7,7 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from persyn_kedro.domain.engines import engine_of, transformers as transformers_engine, turns
+from persyn_kedro.domain.engines import (
+    engine_of,
+    transformers as transformers_engine,
+    turns,
+    vllm as vllm_engine,
+)
 from persyn_kedro.domain.engines.base import Generation, Request
 from persyn_kedro.domain.engines.openai import OpenAIEngine
 from persyn_kedro.domain.engines.turns import Prepared, Turns
@@ -123,3 +128,14 @@ def test_only_greedy_requests_of_one_length_limit_share_a_batch():
     ]
     assert batches[:3] == [["w0"], ["w1"], ["p"]]
     assert batches[3:] == [["g1", "g2"], ["g3", "g4"], ["g5"], ["short"]]
+
+
+def test_vllm_s_own_settings_are_laid_over_ours(tmp_path):
+    own = {"enforce_eager": False, "kv_cache_dtype": "fp8"}
+    settings = ModelSettings(random="chat", vllm=own)
+    model = ResolvedModel("near", tmp_path, "w", settings)
+    made = vllm_engine.engine_arguments(model, EngineSettings(), 64, on_cpu=True)
+    assert own.items() <= made.items() and made["max_model_len"] == 64
+    plain = replace(model, settings=ModelSettings(random="chat"))
+    before = vllm_engine.engine_arguments(plain, EngineSettings(), 64, on_cpu=True)
+    assert before["enforce_eager"] is True and "kv_cache_dtype" not in before

@@ -134,7 +134,7 @@ def test_what_is_not_set_belongs_to_a_hosted_teacher(name: str) -> None:
     with pytest.raises(PersynError) as caught:
         pool(teachers={"x": {"model": "a", "sampling": {name: None}}, "y": {"model": "b"}})
     assert str(caught.value) == (
-        f"Parameter teachers.x.sampling.{name}: null is for hosted teachers only; model 'a' is "
+        f"Parameter teachers.x.sampling.{name}: null is for hosted models only; model 'a' is "
         "local and needs a value."
     )
 
@@ -171,3 +171,15 @@ def test_a_reward_model_directory_that_is_none_is_refused(tmp_path: Path) -> Non
         PersynError, match="label.quality.model: 'a' is not a hub or local reward model"
     ):
         pool(models=models, label={"quality": {"kind": "reward_model", "model": "a"}})
+
+
+def test_a_judge_s_rubric_and_schema_are_refused_before_a_call() -> None:
+    quality = {"kind": "judge", "model": "a", "rubric": "mine.yaml"}
+    with pytest.raises(PersynError, match=r"^The rubric mine.yaml cannot be read \(No such file"):
+        pool(label={"quality": quality})
+    schema = {**quality, "rubric": "correctness", "structured": True}
+    with pytest.raises(
+        PersynError, match=r"^Parameter label.quality.1.structured: model 'a' is loc"
+    ):
+        pool(label={"quality": [{}, schema]}, engine={"name": "transformers"})
+    pool(label={"quality": schema}, engine={"name": "vllm"})

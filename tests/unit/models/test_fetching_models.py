@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from persyn_kedro.cli import commands
+from persyn_kedro.cli import upkeep
 from persyn_kedro.foundations.models import resolve as weights
 from persyn_kedro.foundations.settings.read import read_settings
 from tests.support.settings import SHORTEST
@@ -41,9 +41,9 @@ def test_every_model_that_the_settings_use_is_fetched_once(
         return SimpleNamespace(name=name, weights_id="w")
 
     raw = {**RAW, "train_reward_model": recipe}
-    monkeypatch.setattr(commands, "_open", lambda env: (read_settings(raw), None))
+    monkeypatch.setattr(upkeep, "open_project", lambda env: (read_settings(raw), None))
     monkeypatch.setattr(weights, "resolve_model", resolve)
-    done = CliRunner().invoke(commands.cli, ["fetch-models"])
+    done = CliRunner().invoke(upkeep.cli, ["fetch-models"])
     assert done.exit_code == 0, done.output
     assert sorted(asked) == fetched
     assert sorted(done.output.splitlines()) == [f"{name}: w" for name in fetched]

@@ -6,11 +6,14 @@ from typing import Any
 import pyarrow.dataset as pads
 import pytest
 
-from persyn_kedro.domain.planning.plan import Work, make_plan
+from persyn_kedro.domain.planning.plan import estimate_table, make_plan
+from persyn_kedro.domain.planning.work import Work
 from persyn_kedro.domain.prompts.left_out import FOCUS_KEY, focus_identity
 from persyn_kedro.domain.reporting.terminal import plan_text
 from persyn_kedro.domain.stores.tables import ResponseStore
+from persyn_kedro.foundations.hashing import unit_draw
 from persyn_kedro.foundations.models.resolve import identify_weights
+from persyn_kedro.foundations.settings.rounds import RoundsSettings
 from persyn_kedro.foundations.settings.route import FocusSettings, RouteSettings
 from persyn_kedro.foundations.tables import schemas
 from tests.support.tables import dataset
@@ -61,9 +64,24 @@ def test_until_it_is_known_all_are_planned_and_the_student_s_answers_too(
     other = table(now, samples=4) if known else None  # made by other settings
     plan, summary = make_plan(prompts(), None, now, ResponseStore(tmp_path), other)
     assert calls(plan, "generate") == 4 and "focus" not in summary
-    assert any("which of them route.focus and rounds leave out" in n for n in summary["notes"])
+    assert any("an upper bound: which train prompts" in n for n in summary["notes"])
     rows = [row for row in plan.to_pylist() if row["step"] == "focus"]
     assert [(row["teacher"], row["responses"]) for row in rows] == [("student", 0)]  # no references
+
+
+def test_the_first_round_s_prompts_are_planned_and_estimated(tmp_path: Path) -> None:
+    """Which they are follows from their hashes, so it is known before anything is asked."""
+    store, halves = ResponseStore(tmp_path), RoundsSettings(count=2)
+    draws = [unit_draw(0, "round", prompt_id) for prompt_id in IDS[2:6]]
+    first = sum(draw < 0.5 for draw in draws)
+    assert 0 < first < 4
+    now = Work(**{**vars(work()), "rounds": halves})
+    plan, summary = make_plan(prompts(rounds=2), None, now, store)
+    assert calls(plan, "generate") == first and calls(plan, "label") == 2 * 2
+    assert "The routed calls are those of the first of 2 rounds." in summary["notes"]
+    settings = (now.models, now.teachers, now.engine, now.generate)
+    assert calls(estimate_table(prompts(rounds=2), *settings, store), "generate") == first
+    assert calls(estimate_table(prompts(), *settings, store), "generate") == 4
 
 
 def test_resampling_is_in_the_most(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ import pyarrow as pa
 import pytest
 
 from persyn_kedro.domain.planning.actual import against_actual
-from persyn_kedro.domain.planning.plan import Work, estimate_table, make_plan, read_prompts
+from persyn_kedro.domain.planning.plan import estimate_table, make_plan
+from persyn_kedro.domain.planning.prompts import read_prompts
+from persyn_kedro.domain.planning.work import Work
 from persyn_kedro.domain.routers.assignment import with_pool
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import make_recipes, pool_identity
@@ -18,6 +20,7 @@ from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.generate import GenerateSettings
 from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.models import Models
+from persyn_kedro.foundations.settings.rounds import RoundsSettings
 from persyn_kedro.foundations.settings.student import EvaluateSettings, SftSettings, StudentSettings
 from persyn_kedro.foundations.settings.teachers import Teachers
 from persyn_kedro.foundations.tables import schemas
@@ -29,12 +32,13 @@ SPLITS = ["calibration"] * 2 + ["train"] * 4 + ["test"] * 3
 IDS = [text_id(f"{i}") for i in range(len(SPLITS))]
 
 
-def prompts(**label: Any) -> Any:
+def prompts(rounds: int = 1, **label: Any) -> Any:
     rows = [
         {"prompt_id": i, "prompt": PROMPT, "split": split, "part": "fit"}
         for i, split in zip(IDS, SPLITS, strict=True)
     ]
-    return read_prompts(dataset(rows, schemas.PROMPTS), work().teachers, LabelSettings(**label), 0)
+    known, counted = LabelSettings(**label), RoundsSettings(count=rounds)
+    return read_prompts(dataset(rows, schemas.PROMPTS), work().teachers, known, counted, 0)
 
 
 def work(**generate: Any) -> Work:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from persyn_kedro.domain.planning.plan import Work, make_plan
+from persyn_kedro.domain.planning.plan import make_plan
+from persyn_kedro.domain.planning.work import Work
 from persyn_kedro.domain.routers.assignment import with_pool
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import make_recipes, pool_identity

@@ -6,12 +6,14 @@
 import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from kedro.config import OmegaConfigLoader
 
 from persyn_kedro import cli
+from persyn_kedro.cli.new import TEMPLATE
 from persyn_kedro.foundations.settings.read import GROUPS, read_settings
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs.pool_checks import check_own_code, check_pool
@@ -21,7 +23,8 @@ ROOT = Path(__file__).parents[3]
 TOPICS = (
     "own_prompts own_student hub_teacher gguf_teacher openai_teacher own_quality own_signal "
     "own_router own_engine adding_a_teacher remote_data hosted_servers conversations "
-    "several_samples batch reasoning_model routers spending_less"
+    "several_samples code_tests batch reasoning_model routers spending_less judge tracking "
+    "public_answers"
 ).split()
 BLOCKS = [
     pytest.param(guide, text, id=f"{guide.stem}-{place}")
@@ -47,19 +50,29 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (student / "config.json").write_text(json.dumps({"model_type": "llama"}))
     (student / "model.safetensors").touch()
     (directory / "models" / "my-model-q4_k_m.gguf").write_bytes(b"GGUF")
+    (directory / "answers.jsonl").touch()
     return directory
 
 
+def base_settings(of: str) -> dict[str, Any]:
+    """Return the settings that a guide's are laid over: the demo's, or a new project's."""
+    if of == "demo":
+        conf = str(ROOT / "conf")
+        return OmegaConfigLoader(conf, base_env="base", default_run_env="base")["parameters"]
+    (path,) = TEMPLATE.glob("*/conf/base/parameters.yml")
+    return yaml.safe_load(path.read_text())
+
+
+@pytest.mark.parametrize("base", ["demo", "new project"])
 @pytest.mark.parametrize(("guide", "text"), BLOCKS)
 def test_a_guides_settings_are_whole_groups(
-    guide: Path, text: str, project: Path, monkeypatch: pytest.MonkeyPatch
+    guide: Path, text: str, base: str, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project)
     monkeypatch.setenv("MY_KEY", "k")
-    base = OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="base")
     own = yaml.safe_load(text)
     assert own.keys() <= GROUPS.keys()
-    settings = read_settings({**base["parameters"], **own})
+    settings = read_settings({**base_settings(base), **own})
     check_pool(settings)
     check_own_code(settings.label, settings.compare_routers.kinds)
 

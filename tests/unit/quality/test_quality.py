@@ -9,11 +9,10 @@ import pyarrow as pa
 import pytest
 import reasoning_gym
 
-from persyn_kedro.domain.quality import checking, exact_answer
+from persyn_kedro.domain.quality import checking, exact_answer, reward_model
 from persyn_kedro.domain.quality.exact_answer import exact_answer_quality, extract_answer
 from persyn_kedro.domain.stores.tables import QualityStore
 from persyn_kedro.foundations.models.resolve import ResolvedModel
-from persyn_kedro.foundations.settings.label import QualitySettings
 from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.tables import schemas
 
@@ -122,14 +121,16 @@ def test_a_new_way_of_judging_judges_anew_and_finds_the_old_one_again(
     asked: list[float] = []
 
     def judge() -> list[float | None]:
-        store, settings = QualityStore(tmp_path), QualitySettings(kind="exact_answer")
-        table = checking.check_quality(responses, prompts, {"t": "keep"}, settings, None, store)
+        store = QualityStore(tmp_path)
+        table = checking.check_quality(
+            responses, prompts, {"t": "keep"}, exact_answer.ExactAnswer(), store
+        )
         return table["quality"].to_pylist()
 
     for version, quality in ((1, 0.0), (2, 1.0), (1, 0.0)):
-        monkeypatch.setattr(checking, "VERSION", version)
+        monkeypatch.setattr(exact_answer, "VERSION", version)
         monkeypatch.setattr(
-            checking,
+            exact_answer,
             "exact_answer_quality",
             lambda *a, quality=quality: asked.append(quality) or quality,
         )
@@ -168,7 +169,7 @@ def test_unknown_scores_are_counted_in_one_warning(
         found = {p: score if math.isfinite(score) else None for p, score in scores.items()}
         yield 0, [(key, found[prompt]) for key, prompt, _ in items]
 
-    monkeypatch.setattr(checking, "spread", spread)
+    monkeypatch.setattr(reward_model, "spread", spread)
     responses = pa.Table.from_pylist(
         [
             {"prompt_id": p, "teacher": "t", "response_key": p, "response": "x",
@@ -178,12 +179,15 @@ def test_unknown_scores_are_counted_in_one_warning(
     )  # fmt: skip
     row = dict.fromkeys(("messages", "reference", "metadata"))
     prompts = {p: {"prompt": p, "source": "s", **row} for p in scores}
-    settings = QualitySettings(kind="reward_model", model="judge")
-    judge = ResolvedModel("judge", tmp_path, "w", ModelSettings(local=str(tmp_path)))
+    model = ResolvedModel("judge", tmp_path, "w", ModelSettings(local=str(tmp_path)))
     for _ in range(2):  # the second time from the store
         caplog.clear()
         table = checking.check_quality(
-            responses, prompts, {"t": "keep"}, settings, judge, QualityStore(tmp_path)
+            responses,
+            prompts,
+            {"t": "keep"},
+            reward_model.RewardModel(model),
+            QualityStore(tmp_path),
         )
         assert table["quality"].to_pylist() == [None, None, -1.5]
         assert "2 of 3 responses got no finite score from reward model judge" in caplog.text

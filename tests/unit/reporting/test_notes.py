@@ -1,9 +1,10 @@
-"""Where likelihood, and not quality, chooses the student's own family."""
+"""Where likelihood, and not quality, chooses the student's own family; how judges judged."""
 
 import pyarrow as pa
 import pytest
 
-from persyn_kedro.domain.reporting.notes import family_notes, label_notes
+from persyn_kedro.domain.quality.judge.note import Judged, with_judged
+from persyn_kedro.domain.reporting.notes import family_notes, judge_notes, label_notes
 from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.student import StudentSettings
@@ -62,3 +63,26 @@ def test_another_signal_is_named():
     assert label_notes(LabelSettings()) == []
     (note,) = label_notes(LabelSettings(learnability="brier"))
     assert "brier (the mean Brier score" in note
+
+
+def test_each_judge_is_named_with_what_is_known_of_its_verdicts():
+    pairs = {"replies": 24, "unreadable": 2, "failed": 1, "pairs": 10, "by_position": 4,
+             "by_first": 3}  # fmt: skip
+    lists = {"replies": 5, "lists": 5, "first_best": 3, "answers_in_lists": 20}
+    table = with_judged(pa.table({"quality": [1.0]}), [
+        Judged("one", "correctness", "pairwise", 12, 3, pairs, 0.254, 4),
+        Judged("two", "mine.yaml", "listwise", 20, 0, lists, None, 0),
+    ])  # fmt: skip
+    assert judge_notes(table) == [
+        "Quality is what the judge one says by the rubric correctness (pairwise): of 24 replies 2 "
+        "are unreadable and 1 failed; the quality of 3 of 12 answers is unknown.",
+        "Verbosity of the judge one (pairwise): the rank correlation of its quality and the "
+        "answer's length is 0.25, the mean over 4 prompts.",
+        "Position, the judge one: of 10 pairs judged in both orders, 40 % have a verdict that "
+        "follows the position (3 times the first, 1 times the second); they count as ties.",
+        "Quality is what the judge two says by the rubric mine.yaml (listwise): of 5 replies 0 are "
+        "unreadable and 0 failed; the quality of 0 of 20 answers is unknown.",
+        "Position, the judge two: in 60 % of 5 lists the answer shown first is ranked best (25 % "
+        "by chance).",
+    ]
+    assert judge_notes(pa.table({"quality": [1.0]})) == []

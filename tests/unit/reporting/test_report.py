@@ -12,7 +12,7 @@ import pytest
 from persyn_kedro.domain.reporting.choice_samples import compare_choices, with_answers
 from persyn_kedro.domain.reporting.page import report_page
 from persyn_kedro.domain.reporting.summary import build_summary
-from persyn_kedro.domain.reporting.terminal import terminal_table
+from persyn_kedro.domain.reporting.terminal_report import terminal_table
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.domain.student.evaluate import accuracy_summary, nll_summary
 from persyn_kedro.foundations.settings.generate import GenerateSettings
@@ -219,9 +219,22 @@ def test_every_figure_is_drawn_within_the_width(pool: list[str], holdout: int) -
     summary = make_summary(pool, ("The pool contains the student's own model. " * 5,), holdout)
     text = terminal_table(summary)
     assert max(map(len, text.splitlines())) <= 100
+    page = report_page(summary, answered(CHOICES)).replace("&#39;", "'")
     for words in [*pool, str(summary["calls"]["generate_then_select"]), "The pool contains"]:
-        page = report_page(summary, answered(CHOICES))
-        assert words in text and words in page.replace("&#39;", "'")
+        assert words in text and words in page
+
+
+def test_the_student_after_preferences_stands_beside_the_others() -> None:
+    summary = make_summary()
+    preferred = {**summary["student"], "nll": {**summary["student"]["nll"], "after": 0.125}}
+    summary["preferred_student"] = preferred
+    text, page = terminal_table(summary), report_page(summary, answered(CHOICES))
+    assert max(map(len, text.splitlines())) <= 100
+    assert re.search(r"sft +test accuracy", text)
+    assert re.search(r"dpo +withheld NLL .*0\.125", text)
+    of_all = page[page.index('id="student"') : page.index('id="glossary"')]
+    assert of_all.count("<td>sft</td>") == of_all.count("<td>dpo</td>") == 2
+    assert "0.125" in of_all and ">step</th>" in of_all
 
 
 def test_a_pool_of_two_has_no_column_twice() -> None:
@@ -242,7 +255,7 @@ EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>$\\frac{</
 
 def test_the_page_needs_nothing_else_and_escapes_text() -> None:
     page = report_page(
-        make_summary([EVIL, *POOL[1:]], ("a <blink> note",)),
+        make_summary([EVIL, *POOL[1:]], ("a <blink> note: `kedro <run>`",)),
         answered({"b": {**CHOICES["b"], "choice": EVIL, "response": EVIL}}, [STRONG, EVIL]),
     )
     tags = _Tags()
@@ -252,6 +265,7 @@ def test_the_page_needs_nothing_else_and_escapes_text() -> None:
     links = [a for _, attrs in tags.seen for a in (attrs.get("src"), attrs.get("href")) if a]
     assert links and all(link.startswith(("#", "data:")) for link in links)
     assert not re.search(r"url\((?!#)|@import", page)
+    assert "a &lt;blink&gt; note: <code>kedro &lt;run&gt;</code></p>" in page
     assert page.count("alert(1)") == page.count("alert(1)&lt;/script&gt;") * 2 > 4
 
 

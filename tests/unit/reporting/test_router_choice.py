@@ -7,8 +7,8 @@ import pytest
 from persyn_kedro.domain.reporting.explanation_figures import certainty_words, choice_words
 from persyn_kedro.domain.reporting.page import report_page
 from persyn_kedro.domain.reporting.summary import clear_choices
-from persyn_kedro.domain.reporting.terminal import terminal_table
-from persyn_kedro.domain.routers.explanation import Explanation, ScoredTeacher
+from persyn_kedro.domain.reporting.terminal_report import terminal_table
+from persyn_kedro.domain.routers.explained import Explanation, ScoredTeacher
 from persyn_kedro.foundations.tables import schemas
 from tests.unit.reporting.test_report import answered, make_summary, table
 
@@ -104,3 +104,15 @@ def test_a_lead_is_said_to_be_sure_or_not() -> None:
 def test_a_margin_is_explained_by_kind_and_loss(kind: str, loss: str | None, words: str) -> None:
     router = {"loss": loss} if loss else {}
     assert words in choice_words(explained(kind, (0.1, 0.1), **router))
+
+
+def test_the_learning_curve_and_what_more_calibration_would_save_are_told() -> None:
+    told = "Twice the calibration prompts (9 more answers) <b>"
+    curve = [{"fitted_on": 24.4, "regret": ESTIMATE}, {"fitted_on": 96.0, "regret": ESTIMATE}]
+    found = summary(learning={"kind": "knn", "curve": curve, "doubling": told})
+    text = " ".join(terminal_table(found).split())
+    assert "24 0.149 [0.100, 0.200] 96 0.149 [0.100, 0.200]" in text
+    assert told in text
+    page = report_page(found, answered({}))
+    assert "9 more answers) &lt;b&gt;" in page and "calibration prompts</th>" in page
+    assert "calibration prompts</th>" not in report_page(summary(), answered({}))

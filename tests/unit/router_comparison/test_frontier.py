@@ -79,6 +79,53 @@ def test_the_cheapest_point_that_keeps_the_reward_is_marked_with_its_setting() -
     assert kept["reward"] == pytest.approx(0.675)
 
 
+def test_a_weight_is_marked_though_a_smaller_one_happens_to_keep_less() -> None:
+    """The first prompt to change loses 0.3, the second wins 0.35 by changing: 0.95 is kept then."""
+    scores = np.array([[0.52, 0.5], [0.54, 0.5], [0.9, 0.1], [0.9, 0.1]])
+    rewards = np.array([[0.8, 0.5], [0.3, 0.65], [0.9, 0.1], [0.9, 0.1]])
+    found = Measured(scores, rewards, TOKENS, {})
+    lost = 0.04 * found.scale / 80
+    assert found._reward(0.75 * lost) == pytest.approx(2.6 / 4)  # 2.9 at weight 0
+    weight = found.cheap_weight(0.95)
+    assert lost < weight < 0.8 * found.scale / 80
+    assert found._reward(weight) == pytest.approx(2.95 / 4)
+
+
+def made_up(seed: int, count: int = 80) -> Measured:
+    """Return noisy rewards of a dear teacher, a little better, and a cheap one."""
+    rng = np.random.default_rng(seed)
+    gain = rng.normal(0.1, 0.15, count)
+    rewards = 0.5 + np.stack([gain, np.zeros(count)], axis=1) + rng.normal(0, 0.3, (count, 2))
+    scores = 0.5 + np.stack([gain + rng.normal(0, 0.1, count), np.zeros(count)], axis=1)
+    tokens = np.tile([100.0, 20.0], (count, 1))
+    return Measured(scores, rewards, tokens, {"tokens": tokens, "completion_tokens": tokens,
+                                              "cost": tokens})  # fmt: skip
+
+
+def test_what_a_marked_weight_gives_is_measured_on_prompts_that_it_was_not_chosen_on() -> None:
+    differences = []
+    for seed in range(12):
+        found = made_up(seed)
+        table = trace_frontier(found, ["dear", "cheap"], "tokens", 0.99, SETTINGS, 1)
+        rows = table.to_pylist()
+        (marked,) = [row for row in rows if row["kept"]]
+        (nested,) = [row for row in rows if row["policy"] == "nested"]
+        # What the marked weight gives on many new prompts, and what was said of it.
+        new = made_up(1000 + seed, 5_000)
+        chosen = new.chosen(marked["cost_weight"], found.scale)
+        true = np.take_along_axis(new.rewards, chosen[:, None], 1).mean()
+        true_at_0 = np.take_along_axis(new.rewards, new.chosen(0.0)[:, None], 1).mean()
+        lost = true_at_0 - true
+        differences.append([marked["reward_lost"] - lost, nested["reward_lost"] - lost])
+    flattered, honest = np.mean(differences, axis=0)
+    assert (
+        flattered < -0.01 and flattered < honest - 0.01
+    )  # it seems to lose a reward of 0.01 and more too little
+    assert abs(honest) < 0.01
+    said = frontier_figures.sentences(rows)
+    assert len(said) == 2 and "expect this of new prompts" in said[1]
+
+
 def test_scores_that_say_nothing_have_one_point() -> None:
     rows = traced(REWARDS[:, ::-1])
     assert [row["cost_weight"] for row in rows if row["policy"] == "router"] == [0.0]

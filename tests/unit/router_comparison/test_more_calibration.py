@@ -12,7 +12,7 @@ from persyn_kedro.domain.router_comparison.more_calibration import (
 )
 from persyn_kedro.domain.router_comparison.summary import summarise_routers
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
-from persyn_kedro.foundations.settings.teachers import Teachers
+from persyn_kedro.foundations.settings.spending import Prices
 from persyn_kedro.foundations.tables import schemas
 
 
@@ -28,23 +28,20 @@ def test_a_curve_of_the_model_is_extrapolated_exactly() -> None:
 
 
 def test_what_calibration_took_is_counted_from_its_answers() -> None:
-    teachers = Teachers.model_validate(
-        {"a": {"model": "m", "price": 10.0, "prompt_price": 1.0}, "b": {"model": "m"}}
-    )
+    prices = {"a": Prices(10.0, 1.0), "b": Prices()}
     rows = [
         {"teacher": "a", "prompt_tokens": 100, "completion_tokens": 50},
         {"teacher": "b", "prompt_tokens": 10, "completion_tokens": 5},
     ]
-    found = calibration_spent(pa.Table.from_pylist(rows, schemas.RESPONSES), teachers)
+    found = calibration_spent(pa.Table.from_pylist(rows, schemas.RESPONSES), prices)
     assert found == Spent(2, 165.0, pytest.approx((100 * 1 + 50 * 10) / 1e6))  # type: ignore[arg-type]
 
 
 def test_answers_of_a_teacher_that_left_the_pool_are_not_counted() -> None:
     row = {"prompt_tokens": 10, "completion_tokens": 5, "cached_prompt_tokens": None}
     rows = [{**row, "teacher": name} for name in ("left", "stays")]
-    pool = {name: {"model": "m", "price": 2.0} for name in ("stays", "came")}
-    stays = Teachers.model_validate(pool)
-    assert calibration_spent(pa.Table.from_pylist(rows), stays) == Spent(1, 15.0, 1e-5)
+    prices = {name: Prices(2.0) for name in ("stays", "came")}
+    assert calibration_spent(pa.Table.from_pylist(rows), prices) == Spent(1, 15.0, 1e-5)
 
 
 SPENT = Spent(2000, 300_000.0, 1.5)

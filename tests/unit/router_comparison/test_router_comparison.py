@@ -1,10 +1,13 @@
 """Routers compared: against scikit-learn's AUC and hand-made cases."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from persyn_kedro.domain.reporting.router_plots import calibration_plot
 from persyn_kedro.domain.router_comparison.compare import (
     Bootstrap,
     constant_scores,
@@ -12,11 +15,16 @@ from persyn_kedro.domain.router_comparison.compare import (
     pair_auc,
     pair_calibration,
 )
-from persyn_kedro.domain.router_comparison.cross_fitting import compared, fold_of, held_out_scores
+from persyn_kedro.domain.router_comparison.cross_fitting import (
+    compared,
+    fold_of,
+    held_out_scores,
+    preference_routers,
+)
 from persyn_kedro.domain.router_comparison.summary import summarise_routers
 from persyn_kedro.domain.routers.metrics import router_metrics
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
-from persyn_kedro.foundations.settings.routers import TrainRouterSettings
+from persyn_kedro.foundations.settings.routers import TrainRouterSettings, settings_of_kind
 from persyn_kedro.foundations.tables import schemas
 
 BOOTSTRAP = Bootstrap(resamples=500, confidence=0.9, seed=3)
@@ -89,6 +97,22 @@ def test_the_constant_of_a_fold_is_the_best_teacher_of_the_others() -> None:
     rewards = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.9]])
     scores = constant_scores(rewards, np.array([0, 0, 1, 1]))
     assert scores.argmax(axis=1).tolist() == [1, 1, 0, 0]
+
+
+def test_only_the_scores_of_bradley_terrys_loss_are_taken_for_probabilities() -> None:
+    def named(own: dict[str, Any], **router: Any) -> list[str]:
+        settings = CompareRoutersSettings(kinds=["knn"], routers=own)
+        return preference_routers(settings, settings_of_kind("knn", {"backbone": "a", **router}))
+
+    losses = {
+        name: {"kind": "linear", "loss": name}
+        for name in ("bradley_terry", "weighted", "soft", "regression", "rao_kupper", "grk")
+    }
+    assert named(losses) == ["bradley_terry"]
+    assert named({"paper": {"kind": "language_model"}}) == ["paper"]
+    assert named({"sizes": {"kind": "language_model", "loss": "weighted"}}) == []
+    chart = calibration_plot({"calibration": []})
+    assert "no probabilities" in str(chart.empty)
 
 
 def test_calibration_of_a_router_that_is_right_is_the_diagonal() -> None:

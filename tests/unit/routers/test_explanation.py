@@ -5,10 +5,10 @@ import pyarrow.dataset as pads
 import pytest
 
 from persyn_kedro.domain.prompts.find import find_prompt, row_of_prompt
-from persyn_kedro.domain.reporting.terminal import explanation_text
+from persyn_kedro.domain.reporting.terminal_explanation import explanation_text
 from persyn_kedro.domain.routers.assignment import assignments
+from persyn_kedro.domain.routers.explained import Explanation
 from persyn_kedro.domain.routers.explanation import (
-    Explanation,
     RouterTables,
     explain,
     neighbours,

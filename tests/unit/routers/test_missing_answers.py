@@ -137,7 +137,7 @@ def test_a_choice_of_router_is_measured_by_what_was_asked_at_random() -> None:
     seen = np.where(seen == N, N, truth)
     constant = {"constant": [1.0, 0.0, 0.0], "c": [0.0, 0.0, 1.0]}
 
-    def scores(name, fitted, rewards, scored):  # noqa: ARG001
+    def scores(name, fitted, rewards, scored, at_random=None):  # noqa: ARG001
         if name == "constant":
             assert np.isneginf(rewards).any(axis=1).all()  # not what was chosen by merit
         return np.tile(constant[name], (len(scored), 1))

@@ -15,7 +15,7 @@ REWARDS[:, 0] += 0.1  # the constant's
 def candidates(calls: list) -> object:
     """Return scores by name: a constant, one that is right, one that is always wrong."""
 
-    def scores(name, fitted, rewards, scored):
+    def scores(name, fitted, rewards, scored, at_random):  # noqa: ARG001
         assert not {*fitted} & {*scored} and len(fitted) == len(rewards)
         calls.append((name, len(fitted), len(scored)))
         right = np.eye(3)[[BEST[PROMPTS.index(p)] for p in scored]]
@@ -55,7 +55,7 @@ def test_a_choice_that_is_luck_does_not_stand_without_its_prompts() -> None:
     """Routers of pure noise: one wins on all prompts, but not when it is measured honestly."""
     names = ["constant", *(f"noise {i}" for i in range(30))]
 
-    def scores(name, fitted, rewards, scored):
+    def scores(name, fitted, rewards, scored, at_random):  # noqa: ARG001
         if name == "constant":
             return np.tile(rewards.mean(axis=0), (len(scored), 1))
         seed = int(name[6:])

@@ -12,13 +12,20 @@ from kedro.pipeline.node import Node
 from persyn_kedro.cli.push import _facts as facts_behind
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.marks import Step
+from persyn_kedro.foundations.settings.read import read_settings
 from persyn_kedro.pipeline_registry import MAKERS
 from persyn_kedro.runs.ancestry import Ancestry
 from persyn_kedro.runs.belonging import check_belonging, pin_versions_behind
-from tests.support.fake_steps import catalog, run, steps
+from persyn_kedro.runs.records import inputs_read
+from tests.support.fake_steps import catalog, run, steps, with_versions
+from tests.support.settings import SHORTEST
 
+PREPARE = ("prepare.read_prompts", "prepare.screen_prompts", "prepare.split_prompts")
 STEPS = steps()
 NODES = {node.name: node for node in STEPS.nodes}
+SETTINGS = read_settings(SHORTEST)
+READ = {node.name: set(inputs_read(node, SETTINGS)) for node in STEPS.nodes}
+(REAL_ROUTE,) = MAKERS["route"]().only_nodes("route.route_prompts").nodes
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +44,9 @@ def project(made_once: Path, tmp_path: Path) -> Path:
 
 def refused(pipeline: Pipeline, where: Path | DataCatalog, **chosen: str) -> str | None:
     """Return what is said of these nodes before they run, by a catalog or a project's new one."""
-    data = catalog(where, "v9", **chosen) if isinstance(where, Path) else where
+    data = catalog(where, "v9") if isinstance(where, Path) else where
     try:
-        check_belonging(pipeline, data)
+        check_belonging(pipeline, with_versions(data, **chosen), SETTINGS)
     except PersynError as error:
         return str(error)
     return None
@@ -47,9 +54,12 @@ def refused(pipeline: Pipeline, where: Path | DataCatalog, **chosen: str) -> str
 
 def joins_old_with_new(node: Node, remade: Node) -> bool:
     """Whether the node reads what is new and, beside it, what was made from the old."""
-    later = STEPS.from_inputs(*remade.outputs).all_outputs()
-    inputs = set(node.inputs)
-    return bool(inputs & set(remade.outputs)) and bool(inputs & later)
+    new, later = set(remade.outputs), set()
+    for other in STEPS.nodes:  # each after those that it reads of
+        if (new | later) & READ[other.name]:
+            later |= set(other.outputs)
+    inputs = READ[node.name]
+    return bool(inputs & new) and bool(inputs & later)
 
 
 def command_of(sentence: str) -> Pipeline:
@@ -71,9 +81,12 @@ def test_a_node_alone_runs_or_says_which_two_inputs_do_not_belong_together(
 ) -> None:
     run(Pipeline([NODES[remade]]), project, "v2", seed=8)
     newest = catalog(project, "v9")
-    for node in STEPS.nodes:
-        alone = Pipeline([node])
-        sentence = refused(alone, newest)
+    alone = {node: Pipeline([node]) for node in STEPS.nodes}
+    once = Ancestry(newest)  # the records are read once for all nodes
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("persyn_kedro.runs.belonging.Ancestry", lambda _: once)
+        sentences = {node: refused(alone[node], newest) for node in STEPS.nodes}
+    for node, sentence in sentences.items():
         assert (sentence is not None) == joins_old_with_new(node, NODES[remade]), node.name
         if sentence is None:
             continue
@@ -81,7 +94,7 @@ def test_a_node_alone_runs_or_says_which_two_inputs_do_not_belong_together(
         assert "(v1)" in sentence and "(v2)" in sentence and "\n" not in sentence
         chosen = versions_of(sentence)
         assert set(chosen.values()) == {"v1"}
-        assert refused(alone, project, **chosen) is None
+        assert refused(alone[node], newest, **chosen) is None
 
 
 @pytest.mark.parametrize(
@@ -131,7 +144,7 @@ def test_what_the_run_itself_makes_is_held_to_the_same(
 
 def test_two_nodes_of_a_run_are_given_what_belongs_together(project: Path) -> None:
     """The second one's input is made by the first, of a router that older prompts trained."""
-    run(STEPS.only_nodes("prepare.read_prompts", "prepare.split_prompts"), project, "v2", seed=8)
+    run(STEPS.only_nodes(*PREPARE), project, "v2", seed=8)
     later = STEPS.only_nodes("label.select_calibration_set", "compare_routers.cross_fit_routers")
     sentence = refused(later, project)
     assert sentence is not None and sentence.startswith(
@@ -147,7 +160,7 @@ def test_a_step_done_again_that_made_the_same_changes_nothing(
     same = steps(alike=lambda name: name == "calibration_set")
     directory = tmp_path / "data"
     run(same, directory, "v1")
-    prepare = same.only_nodes("prepare.read_prompts", "prepare.split_prompts")
+    prepare = same.only_nodes(*PREPARE)
     for node in prepare.nodes:
         node._func = _appending(node.func)
     run(prepare, directory, "v2")
@@ -169,6 +182,18 @@ def _appending(work):  # type: ignore[no-untyped-def]
     return changed
 
 
+def test_what_is_not_read_need_not_belong(project: Path) -> None:
+    """Routing by score alone reads no split; the cost model, which it does not read, is its own."""
+    route = Pipeline([NODES[node.name] for node in MAKERS["route"]().nodes])
+    run(Pipeline([NODES["prepare.split_prompts"]]), project, "v2", seed=8)
+    run(Pipeline([NODES["label.score_quality"]]), project, "v3", seed=9)
+    run(Pipeline([NODES["label.normalise_rewards"]]), project, "v4", seed=9)
+    assert refused(route, project) is None
+    weighed = read_settings({**SHORTEST, "route": {"budget": {"max_tokens": 1}}})
+    assert not {"prompts", "cost_model"} & set(inputs_read(REAL_ROUTE, SETTINGS))
+    assert {"prompts", "cost_model"} <= set(inputs_read(REAL_ROUTE, weighed))
+
+
 def test_versions_put_there_by_hand_are_taken_as_they_are(project: Path) -> None:
     data = catalog(project, "v2")
     data["source_prompts"].save("my own")
@@ -185,7 +210,7 @@ def test_versions_that_the_user_chose_are_held_to_it_too(project: Path) -> None:
     sentence = refused(alone, project, assignments="v1")
     assert sentence is not None
     chosen = versions_of(sentence)
-    assert chosen == {"assignments": "v1", "prompts": "v1", "rewards": "v1", "focus": "v1"}
+    assert chosen == {"assignments": "v1", "prompts": "v1"}
     assert refused(alone, project, **chosen) is None
     sentence = refused(alone, project, assignments="v1", prompts="v2")
     assert sentence is not None and sentence.endswith(": leave out --load-versions.")

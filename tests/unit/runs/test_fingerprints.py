@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from kedro.pipeline import Pipeline
 
-from persyn_kedro.domain.quality import checking
+from persyn_kedro.domain.quality import exact_answer
 from persyn_kedro.foundations.models import identities
+from persyn_kedro.foundations.settings.compare_quality import CompareQualitySettings
 from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
 from persyn_kedro.foundations.settings.generate import GenerateSettings
 from persyn_kedro.foundations.settings.label import LabelSettings, QualitySettings
-from persyn_kedro.foundations.settings.marks import hand, lasting, step
+from persyn_kedro.foundations.settings.marks import Step, hand, lasting, step
 from persyn_kedro.foundations.settings.models import Models, ModelSettings
 from persyn_kedro.foundations.settings.prepare import PrepareSettings
 from persyn_kedro.foundations.settings.read import read_settings
@@ -21,8 +22,9 @@ from persyn_kedro.foundations.settings.references import models_named, own_code_
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.settings.teachers import Teachers, TeacherSettings
 from persyn_kedro.pipeline_registry import register_pipelines
+from persyn_kedro.pipelines.compare_quality.nodes import judge_answers
 from persyn_kedro.runs.fingerprints import difference, fingerprint, reading
-from persyn_kedro.runs.records import settings_of
+from persyn_kedro.runs.records import models_of, settings_of
 from tests.support.settings import SHORTEST
 
 MODELS = Models({n: ModelSettings(random="chat", random_seed=i) for i, n in enumerate("abc")})
@@ -45,7 +47,8 @@ def read(function: Any = rewards, inputs: dict[str, str] | None = None, **change
 def test_a_node_sees_what_it_reads_and_the_models_that_this_names() -> None:
     label = LabelSettings(alpha=0.9, unsolved="leave_out", scoring_pack_tokens=8)
     handed = hand(
-        {"models": MODELS, "teachers": TEACHERS, "label": label, "seed": 7}, {"label": ("alpha",)}
+        {"models": MODELS, "teachers": TEACHERS, "label": label, "seed": 7},
+        Step(reads={"label": ("alpha",)}),
     )
     # unsolved is its default again; a batch size has no effect on results, and reaches every node
     assert handed["label"] == LabelSettings(alpha=0.9, scoring_pack_tokens=8)
@@ -146,7 +149,7 @@ def test_the_packages_that_make_prompts_and_judge_answers_count(
         ]
 
     before, kept = read_all(), read_all("keep")[2]
-    for module in (identities, checking):
+    for module in (identities, exact_answer):
         monkeypatch.setattr(module, "version", lambda package: f"{package} 99")
     now = read_all()
     whys = [difference(*pair).partition(" was ")[0] for pair in zip(before, now, strict=True)]
@@ -167,6 +170,24 @@ def test_a_family_counts_only_where_it_is_read() -> None:
     assert difference(before, now) == "models.b.family was None, is 'q'"
 
 
+def test_the_rubrics_of_all_groups_that_name_judges_count() -> None:
+    judge = {"kind": "judge", "model": "a", "rubric": "correctness"}
+    label = LabelSettings.model_validate({"quality": judge})
+    kinds = {"exact": {}, "judge": {**judge, "rubric": "instruction_following"}}
+    compared = CompareQualitySettings.model_validate({"kinds": kinds})
+    record = read(judge_answers, settings=compared, label=label)
+    assert sorted(record["rubrics"]) == ["correctness", "instruction_following"]
+
+
+def test_a_router_is_measured_with_the_model_that_it_reads_prompts_with() -> None:
+    """Routers like it are fitted for its learning curve."""
+    models = {**SHORTEST["models"], "reader": {"random": "chat", "random_seed": 2}}
+    router = {"kind": "knn", "backbone": "reader"}
+    settings = read_settings({**SHORTEST, "models": models, "train_router": router})
+    measured = register_pipelines()["train_router"].only_nodes_with_outputs("router_metrics")
+    assert set(models_of(measured, settings)) == {"a", "b", "reader"}
+
+
 def test_a_raised_step_version_shows() -> None:
     @step(version=2, label=("alpha",))
     def raised(models: Any, teachers: Any, label: Any, seed: Any) -> None: ...
@@ -182,4 +203,4 @@ def test_every_node_is_marked_and_reads_settings_that_there_are() -> None:
             group = getattr(groups, settings_of(made)[argument])
             kinds = {Models: ModelSettings, Teachers: TeacherSettings}
             kind = kinds.get(type(group), type(group))
-            assert set(fields) <= set(kind.model_fields), made.name
+            assert set(fields) <= {*kind.model_fields, "price_factor"}, made.name

@@ -7,10 +7,11 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pytest
 
+from persyn_kedro.domain.prompts import templates
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.read import Settings, read_settings
 from persyn_kedro.foundations.tables.schemas import SOURCE_PROMPTS
-from persyn_kedro.runs.template_checks import check_templates
+from persyn_kedro.runs.template_checks import TemplateChecks
 from tests.support.settings import SHORTEST
 from tests.support.talks import STRICT
 
@@ -23,6 +24,10 @@ def settings(**changes: Any) -> Settings:
     models = {**SHORTEST["models"], "strict": {"random": "chat", "chat_template": STRICT}}
     teachers = {name: {"model": "a", "system": name} for name in "xy"}
     return read_settings({**SHORTEST, "models": models, "teachers": teachers, **changes})
+
+
+def check_templates(tables: list[pads.Dataset], told: Settings, resolved: set[str]) -> None:
+    TemplateChecks(told, resolved).check({f"table {n}": t for n, t in enumerate(tables)})
 
 
 def prompts(*talks: list[dict[str, str]] | None) -> pads.Dataset:
@@ -59,3 +64,15 @@ def test_a_model_that_reads_no_conversation_is_not_asked(tmp_path: Path) -> None
     check_templates([prompts(None, None)], missing, {"gone"})
     with pytest.raises(PersynError):
         check_templates([prompts(TALK)], missing, {"gone"})
+
+
+def test_each_table_is_checked_once_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks, rendered = TemplateChecks(settings(), {"a"}), []
+    monkeypatch.setattr(templates, "check_roles", lambda *args: rendered.append(args))
+    checks.check({"source_prompts": prompts(None, TALK), "rewards": None})
+    once = len(rendered)
+    assert once >= 2  # the student and two teachers
+    checks.check({"source_prompts": prompts(None, TALK)})
+    assert len(rendered) == once
+    checks.check({"source_prompts": prompts(None, TALK), "prompts": prompts(TALK)})
+    assert len(rendered) == 2 * once

@@ -17,12 +17,11 @@ from persyn_kedro import domain
 from persyn_kedro.domain.comparison import trial
 from persyn_kedro.domain.comparison.trial import Setup
 from persyn_kedro.domain.learnability import statistics
-from persyn_kedro.domain.quality import checking, reward_model
+from persyn_kedro.domain.quality import exact_answer, reward_model
 from persyn_kedro.domain.router_comparison.fitting import Fitting
 from persyn_kedro.domain.routers import registry
 from persyn_kedro.domain.student import sft
 from persyn_kedro.foundations.settings.design import asks_adaptively
-from persyn_kedro.foundations.settings.label import QualitySettings
 from persyn_kedro.foundations.settings.marks import lasting, step, step_of
 from persyn_kedro.foundations.settings.read import read_settings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
@@ -35,8 +34,9 @@ from tests.support.settings import SHORTEST
 
 ALL = {node.func: node for make in MAKERS.values() for node in make().nodes}.values()
 NODES = [node for node in ALL if not step_of(node.func).always]  # the others are never skipped
-# Of this one the records of steps that judge answers say the version by themselves.
+# Of these the records of steps that judge answers say the version by themselves.
 JUDGE = "persyn_kedro.domain.quality.exact_answer"
+JUDGES = {JUDGE, "persyn_kedro.domain.quality.code_tests"}
 
 
 def is_versioned(source: str) -> bool:
@@ -55,19 +55,21 @@ def test_a_step_takes_the_version_of_each_algorithm_that_it_runs(node: Node) -> 
         for module in modules_reached(node.func)
         if is_versioned(inspect.getsource(sys.modules[module]))
     }
-    assert behind(node) == reached - {JUDGE}
+    assert behind(node) == reached - JUDGES
 
 
 def test_there_is_no_version_that_no_step_takes() -> None:
     (root,) = domain.__path__
     files = {path for path in Path(root).rglob("*.py") if is_versioned(path.read_text())}
-    taken = set().union(*map(behind, NODES)) | {JUDGE}
+    taken = set().union(*map(behind, NODES)) | JUDGES
     assert files == {Path(str(sys.modules[module].__file__)) for module in taken}
 
 
+SETTINGS = read_settings({**SHORTEST, "generate": {"verification": "drop"}})
+
+
 def record_of(node: Node) -> fingerprints.Record:
-    settings = read_settings({**SHORTEST, "generate": {"verification": "drop"}})
-    values = {a: (group, getattr(settings, group)) for a, group in settings_of(node).items()}
+    values = {a: (group, getattr(SETTINGS, group)) for a, group in settings_of(node).items()}
     return fingerprints.reading(node.func, values, {}, lambda _, model: lasting(model))
 
 
@@ -79,7 +81,7 @@ def raise_version(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_raised_version_has_the_steps_that_run_it_done_again_and_no_others(
     module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("source_identity", "harness_identity"):
+    for name in ("source_identity", "against_identity", "harness_identity"):
         monkeypatch.setattr(fingerprints, name, lambda _: None)
     before = {node.name: record_of(node) for node in NODES}
     raise_version(sys.modules[module], monkeypatch)
@@ -103,8 +105,8 @@ def test_so_has_another_way_of_judging(monkeypatch: pytest.MonkeyPatch) -> None:
         not in step_of(node.func).only_if.get(asks_adaptively, ())  # judges in no full design
     ]
     before = [record_of(node) for node in judging]
-    version = checking.VERSION
-    raise_version(checking, monkeypatch)
+    version = exact_answer.VERSION
+    raise_version(exact_answer, monkeypatch)
     told = {
         fingerprints.difference(was, record_of(n)) for n, was in zip(judging, before, strict=True)
     }
@@ -139,7 +141,7 @@ def trials() -> dict[str, Any]:
     ("module", "identity"),
     [
         (statistics, lambda: statistics.scorer_id(MODEL, None, "strip")),
-        (reward_model, lambda: checking._scorer(QualitySettings(), MODEL)),
+        (reward_model, lambda: reward_model.RewardModel(MODEL).identity),
         (registry, router_scores),
         (sft, trials),
         (trial, trials),

@@ -73,13 +73,13 @@ def test_every_output_is_in_the_catalog_and_versioned() -> None:
 
 def test_no_catalog_entry_is_unused() -> None:
     catalog = entries()
-    by_a_hook = {"run_manifest"}
+    by_a_hook = {"run_manifest", "tracking_files"}
     assert set(catalog) - by_a_hook <= EVERY.datasets()
 
 
 def test_every_parameter_group_is_read_by_a_node() -> None:
     inputs = EVERY.inputs()
-    by_a_hook = {"cluster"}  # it says where a run goes, not what it makes
+    by_a_hook = {"cluster", "tracking"}  # where a run and its trail go, not what it makes
     read = {*settings_reader.GROUPS, "seed"} - by_a_hook
     assert {f"params:{name}" for name in read} <= inputs
 
@@ -104,7 +104,8 @@ GOOD = {
             "the name 'x.1' must not contain",
         ),
         ("models", {"a": {"zoo": "smollm2", "hub": "o/m"}}, "models.a: .*exactly one of"),
-        ("engine", None, "Missing group of parameters 'engine'"),
+        ("teachers", None, "Missing group of parameters 'teachers'"),
+        ("models", None, "Missing group of parameters 'models'"),
         (
             "cluster",
             {"training_processes": 9},
@@ -119,6 +120,14 @@ def test_bad_settings_are_one_sentence(group: str, value: object, sentence: str)
     with pytest.raises(PersynError, match=sentence) as caught:
         settings_reader.read_settings(raw)
     assert "\n" not in str(caught.value)
+
+
+def test_a_group_left_out_has_its_defaults() -> None:
+    needed = {name: GOOD[name] for name in ("seed", *settings_reader.REQUIRED)}
+    found = settings_reader.read_settings(needed)
+    for name, kind in settings_reader.GROUPS.items():
+        if name not in settings_reader.REQUIRED:
+            assert getattr(found, name) == kind()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from persyn_kedro.domain.quality.checking import check_quality
+from persyn_kedro.domain.quality.own_function import OwnFunction
 from persyn_kedro.domain.rewards.reward import compute_rewards
 from persyn_kedro.domain.routers.registry import load_router
 from persyn_kedro.domain.routers.saving import write_description
@@ -17,7 +18,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.label import LabelSettings, QualitySettings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.tables import schemas
-from persyn_kedro.pipelines.label import nodes
+from persyn_kedro.pipelines.label import judging, nodes
 from persyn_kedro.runs import fingerprints
 from persyn_kedro.runs.pool_checks import check_own_code
 
@@ -36,7 +37,11 @@ def write(file: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "kind", "sentence"),
     [
-        (QualitySettings, "exact", "must be exact_answer, reward_model or your own file.py:name"),
+        (
+            QualitySettings,
+            "exact",
+            "must be exact_answer, reward_model, code, judge, imported or your own",
+        ),
         (QualitySettings, "/tmp/q.py:quality", "must be in the project"),
         (QualitySettings, "../q.py:quality", "must be in the project"),
         (
@@ -113,8 +118,7 @@ def judged(*responses: str) -> list[float | None]:
         pa.Table.from_pylist(rows, schemas.RESPONSES),
         {"p": prompt},
         {row["teacher"]: "strip" for row in rows},
-        QualitySettings(kind=QUALITY),
-        None,
+        OwnFunction(QUALITY),
         QualityStore(Path("store")),
     )
     return table["quality"].to_pylist()
@@ -187,11 +191,11 @@ def test_a_step_hangs_on_the_files_that_it_reads_alone() -> None:
     def reading(function: Any) -> dict[str, Any]:
         return fingerprints.reading(function, {"settings": ("label", label)}, {}, lambda *_: {})
 
-    before = {f: reading(f) for f in (nodes.score_quality, nodes.normalise_rewards)}
+    before = {f: reading(f) for f in (judging.score_quality, nodes.normalise_rewards)}
     assert reading(nodes.score_learnability).get("own_code") is None
     write("q.py", "def quality(prompt, response, reference):\n    return 1\n")
     assert reading(nodes.normalise_rewards) == before[nodes.normalise_rewards]
-    told = fingerprints.difference(before[nodes.score_quality], reading(nodes.score_quality))
+    told = fingerprints.difference(before[judging.score_quality], reading(judging.score_quality))
     assert told.startswith("own_code.q.py:quality.sha256 was '")
 
 

@@ -45,7 +45,7 @@ def test_so_is_one_inside_a_group() -> None:
             ("cluster", "runtime_env"),
             {"env_vars": {"OMP_NUM_THREADS": 1}},
             "Parameter cluster.runtime_env.env_vars.OMP_NUM_THREADS: must be a string: put "
-            "it in quotes (it is 1).",
+            "it in quotes.",
         ),
         (
             ("prepare", "source", "tasks", 0, "config", "ops"),

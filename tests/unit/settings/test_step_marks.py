@@ -1,15 +1,13 @@
-"""Every step's mark: what it names is there, and what it says is what the step does.
+"""Every step's mark: what it says that the step reads is what the step hangs on.
 
 Every field of every settings: a step's fingerprint hangs on those that its mark names alone.
 
 The fields come from the settings' own models, so that a new one is covered as it is added.
 """
 
-import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import or_
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,26 +15,36 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import BaseModel, RootModel, ValidationError
 
-from persyn_kedro.foundations.settings.base import NO_EFFECT
+from persyn_kedro.foundations.settings.base import NO_EFFECT, OF_ENGINE
+from persyn_kedro.foundations.settings.compare import (
+    CompareSettings,
+    VariantSettings,
+    compares_cheap,
+    names_routers,
+)
+from persyn_kedro.foundations.settings.compare_quality import CompareQualitySettings
 from persyn_kedro.foundations.settings.design import asks_adaptively, asks_some
-from persyn_kedro.foundations.settings.experiments import compares_cheap
 from persyn_kedro.foundations.settings.generate import draws_several
+from persyn_kedro.foundations.settings.label import QualitySettings, has_terms
 from persyn_kedro.foundations.settings.marks import hand, lasting, step_of
 from persyn_kedro.foundations.settings.models import Models, ModelSettings
-from persyn_kedro.foundations.settings.needs import Needs
-from persyn_kedro.foundations.settings.read import GROUPS, read_settings
+from persyn_kedro.foundations.settings.prices import has_price_factor
+from persyn_kedro.foundations.settings.read import read_settings
 from persyn_kedro.foundations.settings.route import needs_reward_scale, weighs_costs
 from persyn_kedro.foundations.settings.routers import KINDS
-from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.foundations.settings.teachers import Teachers
 from persyn_kedro.pipeline_registry import register_pipelines
 from persyn_kedro.runs import fingerprints
-from persyn_kedro.runs.hooks import ProjectHooks
-from persyn_kedro.runs.records import settings_of, texts_of
+from persyn_kedro.runs.records import settings_of
 from tests.support.settings import SHORTEST
-from tests.support.tables import dataset
 
 NODES = sorted(sum(register_pipelines().values(), Pipeline([])).nodes, key=lambda n: n.name)
-OF_MODELS = [node for node in NODES if "models" in settings_of(node).values()]
+# One node of each function, as rounds run others' again with the same settings.
+WORK = {
+    (node.func, *settings_of(node).items()): node
+    for node in sorted(NODES, key=lambda n: n.name.count("."), reverse=True)
+}.values()
+OF_MODELS = [node for node in WORK if "models" in settings_of(node).values()]
 SETTINGS = {
     kind: read_settings(
         {
@@ -52,8 +60,9 @@ SETTINGS = {
 @pytest.fixture(autouse=True)
 def nothing_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the settings themselves as all that a reading holds."""
-    for name in ("source_identity", "harness_identity", "code_identity"):
+    for name in ("source_identity", "against_identity", "harness_identity", "code_identity"):
         monkeypatch.setattr(fingerprints, name, lambda _: None)
+    monkeypatch.setattr(fingerprints, "load_rubric", lambda name: SimpleNamespace(identity=name))
 
 
 def fingerprint_of(node: Node, values: dict[str, Any]) -> str:
@@ -90,6 +99,14 @@ class Change:
         return self.lasts and (mark is None or self.field in mark)
 
 
+def _another(settings: BaseModel, name: str) -> Any:
+    if isinstance(settings, CompareQualitySettings) and name == "kinds":
+        return {"x": QualitySettings()}  # each is asked what it needs to judge
+    if isinstance(settings, CompareSettings) and name == "variants":
+        return {"x": VariantSettings(router="knn")}  # each is asked for its router
+    return other(getattr(settings, name))
+
+
 def changes_of(settings: BaseModel) -> Iterator[Change]:
     """Yield a change of each field."""
     for name, field in type(settings).model_fields.items():
@@ -98,8 +115,13 @@ def changes_of(settings: BaseModel) -> Iterator[Change]:
             for inner in changes_of(value):
                 copy = settings.model_copy(update={name: inner.value})
                 yield Change(f"{name}.{inner.path}", name, lasts and inner.lasts, copy)
+        elif isinstance(value, list) and value and isinstance(value[0], BaseModel):
+            for inner in changes_of(value[0]):
+                copy = settings.model_copy(update={name: [inner.value, *value[1:]]})
+                yield Change(f"{name}.0.{inner.path}", name, lasts and inner.lasts, copy)
         else:
-            yield Change(name, name, lasts, settings.model_copy(update={name: other(value)}))
+            changed = settings.model_copy(update={name: _another(settings, name)})
+            yield Change(name, name, lasts, changed)
 
 
 def changes_of_pool(pool: RootModel) -> Iterator[Change]:
@@ -133,6 +155,18 @@ SETTINGS[WEIGHED] = read_settings(
         "compare": {"strategies": ["persyn", "persyn_cheap"]},
     }
 )
+NAMED = "named"
+SETTINGS[NAMED] = read_settings(
+    {
+        **SHORTEST,
+        "compare_routers": {"routers": {"r": {"kind": "knn", "neighbours": 3}}},
+        "compare": {"variants": {"v": {"router": "r", "learnability": "brier"}}},
+    }
+)
+TERMS = "terms"
+SETTINGS[TERMS] = read_settings(
+    {**SHORTEST, "label": {"quality": [{}, {"kind": "reward_model", "model": "b", "weight": 2}]}}
+)
 ROUTER_KINDS = [*KINDS, "mine.py:Router"]
 
 
@@ -140,12 +174,14 @@ ROUTER_KINDS = [*KINDS, "mine.py:Router"]
     ("node", "kind"),
     [
         pytest.param(node, kind, id=f"{node.name}-{kind}")
-        for node in NODES
+        for node in WORK
         for kind in (
             *(ROUTER_KINDS if "train_router" in settings_of(node).values() else ["knn"]),
             *([SEVERAL] if draws_several in step_of(node.func).only_if else []),
             *([PARTIAL] if asks_some in step_of(node.func).only_if else []),
             *([ADAPTIVE] if asks_adaptively in step_of(node.func).only_if else []),
+            *([NAMED] if names_routers in step_of(node.func).only_if else []),
+            *([TERMS] if has_terms in step_of(node.func).only_if else []),
             *([WEIGHED] if COSTS & step_of(node.func).only_if.keys() else []),
         )
     ],
@@ -154,7 +190,7 @@ def test_a_step_hangs_on_the_settings_that_its_mark_names_and_on_no_others(
     node: Node, kind: str
 ) -> None:
     step, values = step_of(node.func), values_of(node, kind)
-    before, handed = fingerprint_of(node, values), hand(values, step.reads_with(values))
+    before, handed = fingerprint_of(node, values), hand(values, step)
     for argument, value in values.items():
         if isinstance(value, Models):
             continue
@@ -168,34 +204,43 @@ def test_a_step_hangs_on_the_settings_that_its_mark_names_and_on_no_others(
             after = {**values, argument: change.value}
             reads = step.reads_with(after)  # which other answers there are may decide what is read
             mark = reads.get(argument)
-            where, counts = f"{argument}.{change.path}", change.counts(mark, pool)
+            where = f"{argument}.{change.path}"
+            counts = argument not in step.unread(after) and change.counts(mark, pool)
             assert (fingerprint_of(node, after) != before) == counts, where
-            required = not pool and type(value).model_fields[change.field].is_required()
-            if change.lasts and not counts and not required:
-                assert hand(after, reads)[argument] == handed[argument], where
+            whole = pool or type(value).model_fields[change.field].is_required()
+            if change.lasts and not counts and not whole:
+                assert hand(after, step)[argument] == handed[argument], where
 
 
-LOOK_UP = [node for node in NODES if step_of(node.func).texts]
+def hosted(**endpoint: Any) -> Models:
+    """Return the models of the settings, all on a server."""
+    model = {"endpoint": {"url": "http://h/v1", "model": "m", **endpoint}}
+    return Models.model_validate(dict.fromkeys(SETTINGS["knn"].models.root, model))
 
 
-@pytest.mark.parametrize("node", LOOK_UP, ids=lambda n: n.name)
-def test_what_a_step_looks_up_by_id_is_handed_to_it_as_ids_and_texts_alone(
-    node: Node,
+def reads_prices(node: Node, kind: str) -> bool:
+    values, step = values_of(node, kind), step_of(node.func)
+    return "price" in (step.reads_with(values).get("teachers") or ()) and not step.always
+
+
+@pytest.mark.parametrize(
+    ("node", "kind"),
+    [
+        pytest.param(node, kind, id=f"{node.name}-{kind}")
+        for node in NODES
+        for kind in ("knn", WEIGHED, ADAPTIVE)
+        if reads_prices(node, kind)
+    ],
+)
+def test_a_step_that_reads_prices_hangs_on_what_batches_take_off_them(
+    node: Node, kind: str
 ) -> None:
-    """Whatever else of the prompts it read, a change of that would not redo it."""
-    assert set(step_of(node.func).texts) < set(inspect.signature(node.func).parameters)
-    names = texts_of(node)
-    assert len(names) == len(step_of(node.func).texts)
-    prompts = dataset([{"prompt_id": "p", "prompt": "t", "reference": "r"}], schemas.SOURCE_PROMPTS)
-    groups = {
-        f"params:{group}": getattr(SETTINGS["knn"], group) for group in settings_of(node).values()
-    }
-    hooks = ProjectHooks()
-    hooks.settings, hooks.models = SETTINGS["knn"], set()  # as after_context_created leaves them
-    handed = hooks.before_node_run(node, {**groups, **dict.fromkeys(names, prompts)})
-    for name in names:
-        rows = handed[name].to_table().to_pylist()
-        assert rows == [{"prompt_id": "p", "prompt": "t", "messages": None}]
+    def made_by(**endpoint: Any) -> str:
+        return fingerprint_of(node, {**values_of(node, kind), "models": hosted(**endpoint)})
+
+    assert made_by(batch="openai") != made_by()
+    assert made_by(batch="openai", batch_price_factor=0.4) != made_by(batch="openai")
+    assert made_by(batch="openai", batch_price_factor=1.0) == made_by()  # as before batches
 
 
 SOURCES: list[dict[str, Any]] = [
@@ -208,46 +253,47 @@ SOURCES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    "node", [n for n in NODES if "models" in settings_of(n).values()], ids=lambda n: n.name
-)
+@pytest.mark.parametrize("node", OF_MODELS, ids=lambda n: n.name)
 def test_a_step_hangs_on_the_models_that_its_settings_name(node: Node) -> None:
-    reads = step_of(node.func).reads
-    covered = set()
+    step, covered = step_of(node.func), set()
     for source in SOURCES:
         models = Models({name: ModelSettings(**source) for name in "ab"})
         values = values_of(node)
         (argument,) = [name for name, value in values.items() if isinstance(value, Models)]
         values[argument] = models
-        named = bool(hand(values, reads)[argument].root)
+        named = bool(hand(values, step)[argument].root)
         before = fingerprint_of(node, values)
         for change in changes_of_pool(models):
             covered.add(change.field)
-            counts = named and change.counts(reads.get(argument), pool=True)
             after = {**values, argument: change.value}
+            reads = step.reads_with(after).get(argument, ())
+            priced = "price_factor" in reads and has_price_factor([change.value])
+            read = named and argument not in step.unread(after)
+            counts = read and (priced or change.counts(reads, pool=True))
+            if OF_ENGINE in ModelSettings.model_fields[change.field].metadata:
+                pool = any(isinstance(value, Teachers) for value in values.values())
+                counts = counts and (pool or step.asks_engine(values.values()))
             assert (fingerprint_of(node, after) != before) == counts, change.path
     assert covered == set(ModelSettings.model_fields)
 
 
-@pytest.mark.parametrize("node", NODES, ids=lambda n: n.name)
-def test_what_a_mark_names_is_the_steps_own(node: Node) -> None:
-    mark = step_of(node.func)
-    outputs = {name for other in NODES if other.func is node.func for name in other.outputs}
-    made = {name.rpartition(".")[2] for name in outputs}  # those of rounds are prefixed
-    assert mark.spoken.keys() <= made
-    assert {name for names in mark.prints.values() for name in names} <= made
-    if mark.check is not None:
-        assert set(inspect.signature(mark.check).parameters) <= {*GROUPS}
+def test_what_only_vllm_reads_is_in_no_record_of_a_training_or_a_scoring() -> None:
+    """The student is model c, which is no teacher; the router's language model is c too."""
+    raw = {**SHORTEST, "student": {"model": "c"}, "train_router": {"backbone": "c"}}
 
+    def made(**vllm: Any) -> dict[str, str]:
+        models = {**raw["models"], "c": {"random": "chat", "random_seed": 9, "vllm": vllm}}
+        settings, found = read_settings({**raw, "models": models}), {}
+        for node in OF_MODELS:
+            given = {a: getattr(settings, group) for a, group in settings_of(node).items()}
+            found[node.func.__name__] = fingerprint_of(node, given)
+        return found
 
-@pytest.mark.parametrize("node", NODES, ids=lambda n: n.name)
-def test_what_a_step_is_handed_shows_in_its_needs(node: Node) -> None:
-    needs = reduce(or_, step_of(node.func).needs_if.values(), step_of(node.func).needs)
-    handed = {*inspect.signature(node.func).parameters}
-    asks = {"engine", "seed", "response_store"} <= handed
-    asks = asks and "generate" not in handed  # which only counts whom a design asks
-    assert (Needs.TEACHERS in needs) == ("ledger" in handed)
-    assert (Needs.STUDENT in needs) == (asks and "ledger" not in handed)
-    assert bool(needs & (Needs.TRAINER | Needs.PROCESSES)) == ("workspace" in handed)
-    assert (Needs.MODEL | Needs.CLUSTER in needs) == ("statistics_store" in handed)
-    assert Needs.ROUTER in needs or "routing_store" not in handed
+    before, after = made(), made(kv_cache_dtype="fp8")
+    changed = {name for name in before if before[name] != after[name]}
+    same = {
+        "train_student", "train_on_preferences", "fit_router", "score_learnability",
+        "score_withheld",
+    }  # fmt: skip
+    assert same <= before.keys() - changed
+    assert {"answer_test", "train_and_test_students"} <= changed

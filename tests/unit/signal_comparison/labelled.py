@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from persyn_kedro.domain.comparison.strategies.alphas import Labelled
+from persyn_kedro.domain.comparison.strategies.labelled import Labelled
 from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.tables import schemas

@@ -63,6 +63,27 @@ def test_one_that_may_be_better_by_chance_is_not():
     assert "trained with one seed" in said
 
 
+def test_the_best_of_many_must_be_better_than_luck_makes_one_of_them():
+    """Its own interval is above 0, but not the one that holds for all ten at once."""
+    rng = np.random.default_rng(0)
+    names = [f"r{i}" for i in range(10)]
+    scores = {"own": np.zeros((2, 60)), **{n: np.tile(rng.normal(0, 1, 60), (2, 1)) for n in names}}
+    scores["r3"] += 0.32 - scores["r3"].mean()  # 0.32 is 2.4 standard errors
+    candidates = {"own": OWN, **{name: reward(name, 1.0) for name in names}}
+    found = fitted(candidates, {name: values.tolist() for name, values in scores.items()})
+    row = found["rows"][4]
+    alone = certainty(scores["r3"], 0.95)
+    assert row["name"] == "r3" and alone.low > 0 > row["interval"][0]
+    assert found["recommended"]["signal"] == "mean_log_likelihood"
+    assert found["level"] == pytest.approx(0.95 ** (1 / 10), abs=0.002)
+    assert (
+        fitted({"own": OWN, "r3": RANKS}, {n: scores[n].tolist() for n in ("own", "r3")})[
+            "recommended"
+        ]["signal"]
+        == "rank_surprisal"
+    )
+
+
 def test_a_teacher_alone_is_told_but_is_no_reward():
     scores = {"own": [[0.0, 1.0]], "quality": [[0.0, 0.0]], "teacher_t": [[1.0, 1.0]]}
     candidates = {"own": OWN, "quality": reward("quality", 0.0), "teacher_t": ALONE}
@@ -70,7 +91,7 @@ def test_a_teacher_alone_is_told_but_is_no_reward():
     assert found["recommended"] == {"signal": "mean_log_likelihood", "alpha": 0.4}
     said = found["verdicts"]
     assert said[0].startswith("No reward tried trains a better adapter than the settings' own")
-    assert "The answers of t alone train a better adapter (1.000)" in said[1]
+    assert "The adapter of t's answers alone has the highest score of all (1.000), but" in said[1]
     assert fit_rows(found)[2][0] == "always t"
 
 

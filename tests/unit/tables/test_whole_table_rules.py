@@ -22,7 +22,7 @@ KEYS = [
     ("routed_responses", "prompt_id and sample_index"),
     ("sft_dataset", "prompt_id and response_key"),
     ("allocations", "strategy and prompt_id"),
-    ("alpha_scores", "alpha and prompt_id"),
+    ("variant_scores", "strategy and prompt_id"),
     ("router_scores", "kind and size and repeat and prompt_id"),
     ("strategy_responses", "strategy and prompt_id and sample_index"),
     ("strategy_tokens", "strategy and teacher"),

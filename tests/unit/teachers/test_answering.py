@@ -1,10 +1,10 @@
 """Answering: paid for once, errors asked for again, tables in the pool's order."""
 
+import importlib.util
 import re
 
 import pytest
 
-from persyn_kedro.domain.engines import base
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import make_recipes
 from persyn_kedro.foundations.errors import PersynError
@@ -130,7 +130,7 @@ def test_unknown_teachers_and_missing_engines_are_refused(fake, store, monkeypat
     with pytest.raises(PersynError, match="Teacher x is not in the pool;"):
         answer({"x": PROMPTS}, [recipe("a")], store)
     answer({"a": PROMPTS[:1]}, [recipe("a")], store)
-    monkeypatch.setattr(base.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     vllm = EngineSettings(name="vllm")
     assert answer({"a": PROMPTS[:1]}, [recipe("a")], store, vllm)[1]["a"]["calls"] == 0
     with pytest.raises(PersynError, match="Engine vllm is not installed.*engine.name=transformers"):

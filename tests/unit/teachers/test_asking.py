@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from persyn_kedro.domain import teachers
 from persyn_kedro.domain.engines import ray as ray_engine, registry
 from persyn_kedro.domain.engines.base import Engine, Generation, failed
 from persyn_kedro.domain.stores.tables import ResponseStore
-from persyn_kedro.domain.teachers import Ledger
+from persyn_kedro.domain.teachers import Ledger, client
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.progress import step
 from persyn_kedro.foundations.settings.spending import Budget
@@ -199,3 +200,24 @@ def test_teachers_of_one_model_with_two_templates_are_run_apart(fake, store):
     recipes = [recipe("a", template="one"), recipe("b", template="two")]
     answer({"a": PROMPTS[:1], "b": PROMPTS[:1]}, recipes, store)
     assert fake.templates == ["one", "two"]
+
+
+def test_the_next_models_files_are_read_once_this_one_has_answered(fake, store, monkeypatch):
+    events = []
+
+    def answering(engine, requests):
+        for request in requests:
+            events.append(f"{engine.model.name} answers")
+            yield Generation(request.key, "yes", "stop", 7, 10)
+
+    answer_by(monkeypatch, answering)
+    monkeypatch.setattr(client, "read_ahead", lambda directory: events.append(f"read {directory}"))
+    pool = [recipe(name, weights=name) for name in "abc"]
+    for each in pool:
+        each.model.directory = Path(each.teacher)
+    wanted = dict.fromkeys("abc", PROMPTS[:2])
+    answer(wanted, pool, store)
+    expected = ["a answers", "read b", "a answers", "b answers", "read c", "b answers"]
+    assert events == [*expected, "c answers", "c answers"]
+    answer(wanted, pool, store)
+    assert events == [*expected, "c answers", "c answers"], "nothing is loaded, so nothing is read"

@@ -1,5 +1,6 @@
 """Under which identities answers are stored: none changes because the code can do more."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +9,11 @@ from persyn_kedro.domain.teachers.recipe import Recipe, make_recipes
 from persyn_kedro.domain.teachers.requests import by_model, requests_for
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.models.identities import model_identity
-from persyn_kedro.foundations.models.resolve import resolve_models
+from persyn_kedro.foundations.models.resolve import ResolvedModel, resolve_models
 from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.marks import lasting
-from persyn_kedro.foundations.settings.models import Models
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.sampling import SamplingSettings
 from persyn_kedro.foundations.settings.student import EvaluateSettings
 from persyn_kedro.foundations.settings.teachers import Teachers
 
@@ -116,3 +118,36 @@ def test_two_extra_bodies_of_one_model_are_asked_apart(store) -> None:
     wanted = {name: [("p", "2+2?")] for name in teachers.root}
     groups = by_model(requests_for(wanted, made, store, EngineSettings()))
     assert [[each.recipe.teacher for each in group] for group in groups] == [["low"], ["high"]]
+
+
+def near(name: str = "near", **vllm: Any) -> Recipe:
+    """Return the recipe of a local model without files."""
+    settings = ModelSettings(random="chat", vllm=vllm)
+    model = ResolvedModel(name, Path(), "weights", settings)
+    return Recipe(name, model, None, SamplingSettings())
+
+
+def test_what_vllm_is_told_is_another_recipe_where_it_can_change_an_answer(
+    no_template: None,
+) -> None:
+    assert near(enable_prefix_caching=True, enforce_eager=False).recipe_id == near().recipe_id
+    fp8 = near(kv_cache_dtype="fp8", enable_prefix_caching=True)
+    assert fp8.recipe_id != near().recipe_id and fp8.weights_id == near().weights_id
+    assert fp8.identity["vllm"] == {"kv_cache_dtype": "fp8"}
+    assert "vllm" not in near().identity
+    plain = lasting(Models.model_validate({"a": {"random": "chat"}}))
+    cached = {"random": "chat", "vllm": {"enable_prefix_caching": True}}
+    assert lasting(Models.model_validate({"a": cached})) == plain
+    assert "vllm" not in plain[0][1]
+
+
+def test_two_ways_of_running_one_model_are_asked_apart(store, no_template: None) -> None:
+    made = [near(name, kv_cache_dtype=name) for name in ("auto", "fp8")]
+    wanted = {recipe.teacher: [("p", "2+2?")] for recipe in made}
+    groups = by_model(requests_for(wanted, made, store, EngineSettings()))
+    assert [[each.recipe.teacher for each in group] for group in groups] == [["auto"], ["fp8"]]
+
+
+@pytest.fixture
+def no_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ResolvedModel, "chat_template", "{{ messages }}")

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from persyn_kedro.domain.learnability import statistics
-from persyn_kedro.domain.quality.checking import _scorer
+from persyn_kedro.domain.quality.reward_model import RewardModel
 from persyn_kedro.domain.router_comparison.fitting import Fitting
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.models.identities import model_identity
 from persyn_kedro.foundations.models.resolve import resolve_model
-from persyn_kedro.foundations.settings.label import QualitySettings
 from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.read import read_settings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
@@ -45,12 +44,11 @@ BEFORE = {
 def identities(settings: ModelSettings) -> tuple[str, ...]:
     """Return those of a recipe, a scorer, a judge, a router's scores and a step's record."""
     m = resolve_model("tiny", settings)
-    quality = QualitySettings(kind="reward_model", model="tiny")
     kind = TrainRouterSettings(backbone="tiny")
     return (
         Recipe("t", m, None, SamplingSettings()).recipe_id,
         statistics.scorer_id(m, None, "keep"),
-        settings_id(_scorer(quality, m)),
+        settings_id(RewardModel(m).identity),
         Fitting(kind, m, 0, {"a": "A"}, np.array([[0.0, 1.0]]), {}).shelf,
         settings_id(model_identity("tiny", settings)),
     )

@@ -181,7 +181,7 @@ def test_quality_of_blocks_is_that_of_the_whole(tmp_path: Path) -> None:
     }
     mask = [by_id[p]["reference"] is not None for p in table["prompt_id"].to_pylist()]
     store = QualityStore(tmp_path / "whole")
-    whole = check_quality(table.filter(pa.array(mask)), by_id, {"a": "keep"}, EXACT, None, store)
+    whole = check_quality(table.filter(pa.array(mask)), by_id, {"a": "keep"}, EXACT, store)
 
     def texts(outcomes: pa.Table) -> Iterator[pa.RecordBatch]:
         own = {row["response_key"]: row for row in rows}

@@ -5,56 +5,27 @@ decisions are made again from the store, and asking goes on where it stopped.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from persyn_kedro.domain.adaptive.belief import Belief, believe, similar_prompts
+from persyn_kedro.domain.adaptive.calibration import Calibration
 from persyn_kedro.domain.adaptive.choosing import best_nowhere, expected_saving, next_batch
+from persyn_kedro.domain.adaptive.first import ask_first
+from persyn_kedro.domain.adaptive.spent import spent_on
 from persyn_kedro.domain.designs.asked import Asked, with_asked
 from persyn_kedro.domain.rewards.reward import reward_matrix
-from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.domain.teachers.result import sum_calls
 from persyn_kedro.foundations.settings.design import AdaptiveSettings
-from persyn_kedro.foundations.settings.spending import Budget
 from persyn_kedro.foundations.tables.schemas import unsettled_rows, with_unsettled
 
-VERSION = 1  # raise it when the same answers lead to other decisions
+VERSION = 2  # raise it when the same answers lead to other decisions
 
 log = logging.getLogger(__name__)
 
-Ask = Callable[[np.ndarray], tuple[pa.Table, pa.Table]]
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What an adaptive design asks, and how it learns what the answers are worth.
-
-    Attributes:
-        prompt_ids: n of them, in the order of the answers wanted.
-        points: (n, d) their embeddings.
-        open: (n,) bool, those whose further answers serve: not those held out, on which the router
-            is measured, and whose teachers are therefore all asked at random.
-        recipes: the pool, in the settings' order.
-        routed: prompts that the router will serve.
-        ask: (n, K) bool to ``schemas.RESPONSES`` and ``CALLS``.
-        rewards: the responses so far to ``schemas.REWARDS``.
-    """
-
-    prompt_ids: Sequence[str]
-    points: np.ndarray
-    open: np.ndarray
-    recipes: Sequence[Recipe]
-    routed: int
-    ask: Ask
-    rewards: Callable[[pa.Table], pa.Table]
-
-    @property
-    def teachers(self) -> list[str]:
-        """The pool's names."""
-        return [recipe.teacher for recipe in self.recipes]
+USED_UP = "label.design.adaptive.budget is used up"
 
 
 def answer_adaptively(
@@ -67,25 +38,26 @@ def answer_adaptively(
     teachers, ids = calibration.teachers, calibration.prompt_ids
     note = Asked(teachers, settings.first, seed, {"batches": 0})
     groups = similar_prompts(calibration.points, settings.groups, seed)
-    more = note.first(ids)
-    asked, pool = np.zeros_like(more), np.ones(len(teachers), bool)
-    tables: list[pa.Table] = []
-    calls: list[pa.Table] = []
+    first = note.first(ids)
+    tables, calls, asked = ask_first(calibration, first, settings.budget, seed)
+    begun, pool = len(tables), np.ones(len(teachers), bool)
     dropped: dict[str, int] = {}
-    why = ""
+    why = "" if (asked == first).all() else USED_UP
     while not why:
-        asked |= more
-        responses, made = calibration.ask(more)
-        tables.append(responses)
-        calls.append(made)
         so_far = pa.concat_tables(tables)
         rewards = _matrix(calibration.rewards(with_asked(so_far, note)), calibration)
-        belief = believe(calibration.points, groups, rewards, settings.shrinkage)
+        share = _size(calibration, settings) / max(1, int(asked[calibration.open].sum()))
+        belief = believe(calibration.points, groups, rewards, settings.shrinkage, share)
         for k in _drop(belief, calibration, pool, settings):
             dropped[teachers[k]] = int(asked.sum())
         more, why = _next(calibration, settings, belief, groups, asked, pool, so_far, seed)
+        if not why:
+            asked |= more
+            for into, made in zip((tables, calls), calibration.ask(more), strict=True):
+                into.append(made)
     told = {
-        "batches": len(tables) - 1,
+        "version": VERSION,
+        "batches": len(tables) - begun,
         "answers": int(asked.sum()),
         "of": asked.size,
         "dropped": dropped,
@@ -125,18 +97,17 @@ def _next(
     seed: int,
 ) -> tuple[np.ndarray, str]:
     """Return (n, K) bool, what to ask next, and why nothing, if so."""
-    ids, spent = calibration.prompt_ids, _spent(responses, calibration)
+    ids, spent = calibration.prompt_ids, spent_on(responses, calibration.recipes)
     more, own = np.zeros_like(asked), calibration.open
-    size = max(1, round(settings.batch * len(ids)))
+    size = _size(calibration, settings)
     candidates = own[:, None] & pool & ~asked
     chosen = next_batch(belief, groups, candidates, spent.each, size, ids, seed, pool)
     if not len(chosen):
         return more, "there is nothing left to ask"
     room = spent.room(settings.budget, chosen[:, 1])
     if not room.any():
-        return more, "label.design.adaptive.budget is used up"
-    before = max(1, int(asked[own].sum()))
-    saving = expected_saving(belief.of(own), pool, before, len(chosen), seed)
+        return more, USED_UP
+    saving = expected_saving(belief.of(own), pool, seed) * len(chosen) / size
     saved = settings.reward_worth * calibration.routed * saving * float(spent.each.mean())
     price = float(spent.each[chosen[:, 1]].sum())
     if saved < price:
@@ -149,39 +120,9 @@ def _next(
     return more, ""
 
 
-@dataclass(frozen=True)
-class _Spent:
-    """Tokens and cost so far; ``each`` and ``prices``: (K,) mean tokens and cost of an answer."""
-
-    tokens: float
-    cost: float
-    each: np.ndarray
-    prices: np.ndarray
-
-    def room(self, budget: Budget, teachers: np.ndarray) -> np.ndarray:
-        """Return (b,) bool: which of the calls, (b,) teachers in order, the budget has room for."""
-        room = np.ones(len(teachers), bool)
-        if budget.max_tokens is not None:
-            room &= self.tokens + np.cumsum(self.each[teachers]) <= budget.max_tokens
-        if budget.max_cost is not None:
-            room &= self.cost + np.cumsum(self.prices[teachers]) <= budget.max_cost
-        return room
-
-
-def _spent(responses: pa.Table, calibration: Calibration) -> _Spent:
-    """Add up what all answers so far took, whenever they were paid for."""
-    tokens, costs, counts = (np.zeros(len(calibration.recipes)) for _ in range(3))
-    columns = ["teacher", "prompt_tokens", "completion_tokens", "cached_prompt_tokens"]
-    places = {name: k for k, name in enumerate(calibration.teachers)}
-    for row in responses.select(columns).to_pylist():
-        k = places[row["teacher"]]
-        prompt, completion = row["prompt_tokens"], row["completion_tokens"]
-        tokens[k] += prompt + completion
-        cached = row["cached_prompt_tokens"] or 0
-        costs[k] += calibration.recipes[k].cost(prompt, completion, cached)
-        counts[k] += 1
-    each = np.maximum(counts, 1)
-    return _Spent(tokens.sum(), costs.sum(), np.maximum(tokens / each, 1.0), costs / each)
+def _size(calibration: Calibration, settings: AdaptiveSettings) -> int:
+    """Return the answers of a batch, at most."""
+    return max(1, round(settings.batch * len(calibration.prompt_ids)))
 
 
 def _matrix(rewards: pa.Table, calibration: Calibration) -> np.ndarray:

@@ -39,17 +39,17 @@ def knowledge_gradient(belief: Belief, pool: np.ndarray) -> np.ndarray:
     return np.where(pool, error * (norm.pdf(z) + np.where(z > -30, z, 0) * norm.cdf(z)), 0.0)
 
 
-def expected_saving(belief: Belief, pool: np.ndarray, before: int, more: int, seed: int) -> float:
-    """Return the mean regret of a prompt that ``more`` answers are expected to save.
+def expected_saving(belief: Belief, pool: np.ndarray, seed: int) -> float:
+    """Return the mean regret of a prompt that the next batch is expected to save.
 
-    The value of sample information (Raiffa and Schlaifer, 1961): of ``before`` + ``more`` answers
-    the means will move by a share more / (before + more) of today's variance.
+    The value of sample information (Raiffa and Schlaifer, 1961): by the batch the means will move
+    as ``belief.move`` says. A draw at a time, so memory does not grow with their number.
     """
-    moves = belief.error * np.sqrt(more / (before + more))
+    moves = belief.move
     means = np.where(pool, belief.mean, -np.inf)
     draws = np.random.default_rng(seed).standard_normal((DRAWS, means.shape[1]))
-    best = [(means + sign * moves * z).max(axis=1) for z in draws for sign in (1, -1)]
-    return float(np.mean(best) - means.max(axis=1).mean())
+    best = sum((means + s * moves * z).max(axis=1).mean() for z in draws for s in (1, -1))
+    return float(best / (2 * DRAWS) - means.max(axis=1).mean())
 
 
 def next_batch(

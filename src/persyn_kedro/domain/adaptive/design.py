@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from persyn_kedro.domain.adaptive.batches import Calibration, answer_adaptively
+from persyn_kedro.domain.adaptive.batches import answer_adaptively
+from persyn_kedro.domain.adaptive.calibration import Calibration
 from persyn_kedro.domain.adaptive.scoring import Scoring
 from persyn_kedro.domain.designs.asked import Asked, with_asked
 from persyn_kedro.domain.designs.balanced import balanced, check_each_is_asked

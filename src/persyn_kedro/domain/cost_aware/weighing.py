@@ -1,52 +1,20 @@
 """Choose teachers by score and cost, within limits: METHOD.md, section 3, "Costs" and "Limits"."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from persyn_kedro.domain.cost_aware.asked import Asked
 from persyn_kedro.domain.cost_aware.expected import PRICES, CostModel
-from persyn_kedro.domain.cost_aware.transport import Problem, best_assignment
+from persyn_kedro.domain.cost_aware.problem import Problem
+from persyn_kedro.domain.cost_aware.transport import best_assignment
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.route import RouteSettings
 
 VERSION = 1  # of transport.py too: raise it when the same inputs give another result
 
 _UNITS = {"max_tokens": "tokens", "max_cost": "money"}
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Which of n prompts are answered, and how many answers of each teacher they lack.
-
-    Attributes:
-        sizes: (n,) the prompts' bytes.
-        counted: (n,) bool, whether limits count the prompt: those of calibration and train.
-        calibration: (n,) bool; these have answers from labelling.
-        answers: wanted of the chosen teacher.
-        known: (K,) answers of each teacher to a calibration prompt that it was asked.
-        unasked: (c, K) bool, the teachers that an incomplete design did not ask each of the c
-            calibration prompts, which lack all answers; None: every teacher was asked.
-    """
-
-    sizes: np.ndarray
-    counted: np.ndarray
-    calibration: np.ndarray
-    answers: int
-    known: np.ndarray
-    unasked: np.ndarray | None = None
-
-    @cached_property
-    def lacking(self) -> np.ndarray:
-        """(n, K) float32, the answers to ask for if the teacher is chosen."""
-        found = np.full((len(self.sizes), len(self.known)), self.answers, np.float32)
-        more = np.maximum(self.answers - self.known, 0)
-        found[self.calibration] = (
-            more if self.unasked is None else np.where(self.unasked, self.answers, more)
-        )
-        return found
 
 
 def weigh(

@@ -27,10 +27,9 @@ def balanced(
     if count is None or count >= len(teachers):
         return asked
     asked[:] = False
-    order = sorted(range(len(prompt_ids)), key=lambda i: _draw(seed, prompt_ids[i]))
     loads = np.zeros(len(teachers), int)
     shared = np.zeros((len(teachers), len(teachers)), int)
-    for i in order:
+    for i in drawn_order(prompt_ids, seed):
         draws = [_draw(seed, f"{prompt_ids[i]}:{teacher}") for teacher in teachers]
         taken: list[int] = []
         for _ in range(count):
@@ -40,6 +39,11 @@ def balanced(
         loads[taken] += 1
         shared[np.ix_(taken, taken)] += 1
     return asked
+
+
+def drawn_order(prompt_ids: Sequence[str], seed: int) -> list[int]:
+    """Return the order in which ``balanced`` takes prompts: those before one decide, not others."""
+    return sorted(range(len(prompt_ids)), key=lambda i: _draw(seed, prompt_ids[i]))
 
 
 def asked_prompts(
@@ -58,10 +62,21 @@ def asked_prompts(
 def check_design(teachers: Teachers, label: LabelSettings) -> None:
     """Refuse a design that asks more teachers of a prompt than there are, or cannot be normalised.
 
+    One that asks only some cannot tell which prompts no teacher solves either. To leave out those
+    that the asked ones fail would leave out the failures of some teachers and not of others, so
+    that the weak would look better the more often they are asked beside other weak ones.
+
     Raises:
         PersynError: names the setting.
     """
     wanted, count = label.design.at_random, len(teachers.root)
+    comparing = [way.mode for way in label.ways if way.compares]
+    if label.design.adaptive is not None and comparing:
+        raise PersynError(
+            "label.design is adaptive, which judges answers as they come, but mode "
+            f"{comparing[0]} of label.quality compares a prompt's answers with each other: set it "
+            "to score."
+        )
     if wanted is None:
         return
     if not label.normalise.startswith("pool"):
@@ -69,6 +84,12 @@ def check_design(teachers: Teachers, label: LabelSettings) -> None:
             "label.design asks only some of the teachers of each prompt, so label.normalise must "
             f"be pool_z or pool_rank, not {label.normalise}, whose scale would depend on who was "
             "asked."
+        )
+    if label.unsolved == "leave_out" and wanted < count:
+        raise PersynError(
+            "label.unsolved is leave_out, but label.design asks only some of the teachers of each "
+            "prompt, so whether another one solves it is not known: set label.unsolved to keep "
+            "(generate.verification: drop leaves out wrong answers), or label.design to full."
         )
     if wanted > count:
         key = "adaptive.first" if label.design.adaptive else "teachers_per_prompt"

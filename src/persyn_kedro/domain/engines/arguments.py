@@ -1,5 +1,6 @@
 """What is sent to a hosted model: the request's body, key and headers."""
 
+import json
 import os
 from typing import Any
 
@@ -28,6 +29,9 @@ def body_of(request: Request, model: ModelSettings) -> dict[str, Any]:
     }
     if model.template_arguments:
         extra["chat_template_kwargs"] = model.template_arguments
+    if request.reply_schema is not None:
+        reply = {"name": "reply", "strict": True, "schema": json.loads(request.reply_schema)}
+        extra["response_format"] = {"type": "json_schema", "json_schema": reply}
     return {
         "model": endpoint.model,
         "messages": request.messages,

@@ -1,6 +1,5 @@
 """The contract of all engines: requests in, generations out, in no fixed order."""
 
-import importlib.util
 import json
 import math
 from abc import ABC, abstractmethod
@@ -11,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.extras import is_installed
 from persyn_kedro.foundations.prompts.conversation import Prompt, SystemOrder, as_rows, with_system
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
 from persyn_kedro.foundations.settings.engine import EngineSettings
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request for one response, with its own ``seed``, so that order does not matter."""
+    """A request for one response, with its own ``seed``, so that order does not matter.
+
+    ``reply_schema`` is a JSON schema that the response must follow, where its server knows how.
+    """
 
     key: str
     prompt: Prompt
@@ -31,6 +34,7 @@ class Request:
     sampling: SamplingSettings
     seed: int
     row_system: SystemOrder = "join"
+    reply_schema: str | None = None
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -82,6 +86,8 @@ class Engine(ABC):
     Attributes:
         in_child: whether it runs in its own process, which frees all memory when it ends;
             otherwise it runs in the caller's.
+        loads_here: whether it reads the model's files on this machine.
+        stays: whether it can stay loaded, in its process, for a later call (``rest``).
         hosted: whether a server runs the model: it runs beside all other models.
         in_flight: the most responses that may be paid for but not yet yielded.
         library: the module that it requires; ``install_hint`` says how to install it.
@@ -93,6 +99,8 @@ class Engine(ABC):
     """
 
     in_child: bool = True
+    loads_here: bool = True
+    stays: bool = False
     hosted: bool = False
     in_flight: int = 0
     library: str | None = None
@@ -141,7 +149,7 @@ class Engine(ABC):
         Raises:
             PersynError: something is missing; the message says how to get it.
         """
-        if self.library and importlib.util.find_spec(self.library) is None:
+        if self.library and not is_installed(self.library):
             raise PersynError(
                 f"Engine {self.name} is not installed: run {self.install_hint}, or choose another "
                 "engine with `--params=engine.name=transformers`."
@@ -150,6 +158,17 @@ class Engine(ABC):
     def load(self) -> Self:
         """Load the model, if it is kept between calls of ``generate``, and return the engine."""
         return self
+
+    def rest(self) -> bool:
+        """Release what only a call needs, after it; return whether the model can stay loaded.
+
+        The next call's answers must be those of an engine that was just loaded.
+        """
+        return False
+
+    def close(self) -> None:
+        """End what was loaded, before the process ends."""
+        return
 
     def under_way(self) -> Collection[str]:
         """Return the keys of requests that were sent, maybe by an earlier run, and not answered."""

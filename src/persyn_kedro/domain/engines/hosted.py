@@ -36,7 +36,7 @@ MARKED = "set aside: the prompt holds a chat template's marker"
 class HostedEngine(Engine):
     """A model that a server runs."""
 
-    in_child = False
+    in_child = loads_here = False
     hosted = True
 
     def __init__(

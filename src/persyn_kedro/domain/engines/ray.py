@@ -15,6 +15,7 @@ from persyn_kedro.domain.engines.plugin import PluginEngine
 from persyn_kedro.domain.engines.transformers import TransformersEngine
 from persyn_kedro.domain.engines.turns import Prepared, Turns
 from persyn_kedro.foundations import progress
+from persyn_kedro.foundations.extras import install
 from persyn_kedro.foundations.models.resolve import here
 from persyn_kedro.foundations.processes.ray.cluster import connect, reachable
 from persyn_kedro.foundations.settings.engine import EngineSettings
@@ -35,8 +36,9 @@ class RayEngine(Engine):
     node that dies are retried elsewhere, so their answers may arrive twice.
     """
 
+    loads_here = False
     library = "ray"
-    install_hint = "`pip install -e '.[ray]'`"
+    install_hint = install("ray")
 
     @classmethod
     def models_at_once(cls, settings: EngineSettings) -> int:

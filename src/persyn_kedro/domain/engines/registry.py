@@ -31,8 +31,8 @@ ON_RAY: dict[str, type[Engine]] = {
 
 def local_engine(settings: EngineSettings) -> type[Engine]:
     """Return the engine class for models that are not hosted."""
-    engines, name = (ON_RAY, settings.inside) if settings.name == "ray" else (HERE, settings.name)
-    return engines[OWN if is_own(name) else name]
+    engines = ON_RAY if settings.name == "ray" else HERE
+    return engines[OWN if is_own(settings.runs) else settings.runs]
 
 
 def engine_of(model: "ResolvedModel", settings: EngineSettings) -> Engine:

@@ -7,6 +7,7 @@ from typing import Any, Self
 from persyn_kedro.domain.engines.base import Engine, Generation, Request
 from persyn_kedro.domain.engines.turns import Prepared, Turns
 from persyn_kedro.foundations import progress
+from persyn_kedro.foundations.processes.memory import uses_gpu
 
 LOOK_AHEAD = 4096  # requests, within which those of similar length are batched together
 
@@ -14,12 +15,17 @@ LOOK_AHEAD = 4096  # requests, within which those of similar length are batched 
 class TransformersEngine(Engine):
     """Runs greedy requests in batches, sampled ones one by one."""
 
+    stays = True
     _loaded: tuple[Turns, Any] | None = None
 
     def load(self) -> Self:
         """Load tokenizer and weights, unless already loaded."""
         self._turns_and_model()
         return self
+
+    def rest(self) -> bool:
+        """Stay in main memory; a GPU's belongs to the next model."""
+        return not uses_gpu()
 
     def _turns_and_model(self) -> tuple[Turns, Any]:
         from persyn_kedro.foundations.models.load import load_causal_lm

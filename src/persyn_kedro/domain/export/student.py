@@ -10,9 +10,11 @@ from persyn_kedro.domain.export.markdown import code, table
 from persyn_kedro.domain.reporting import formatting as figures
 from persyn_kedro.foundations.models.rendering import render
 from persyn_kedro.foundations.models.resolve import ResolvedModel
+from persyn_kedro.foundations.settings.marks import lasting
 from persyn_kedro.foundations.settings.student import SftSettings
 from persyn_kedro.foundations.templates.fixed_date import CLOCK
 
+_LORA = ("rank", "alpha", "dropout", "base")  # the first three are in a sentence of their own
 TAGS = ["sft", "trl", "distillation", "persyn"]
 
 
@@ -60,11 +62,21 @@ def student_card(
         confidence=figures.percent(metrics["accuracy"]["confidence"]),
         meaning={part: figures.in_words(terms) for part, terms in figures.MEANING.items()},
         settings=settings,
+        told=_told(settings),
         steps=len(curve) - 1,
         last=curve[-1] if len(curve) > 1 else None,
         left_out=curve[0]["left_out"],
     )
     return str(card)
+
+
+def _told(settings: SftSettings) -> dict[str, Any]:
+    """Return what else TRL and PEFT were told, as far as it affects the student."""
+    own = lasting(settings)
+    lora = {
+        f"LoRA's {key}": value for key, value in (own["lora"] or {}).items() if key not in _LORA
+    }
+    return {**lora, **own.get("trainer", {})}
 
 
 def _results(facts: dict[str, Any], accuracy: dict[str, Any]) -> Any:

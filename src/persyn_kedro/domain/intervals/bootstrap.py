@@ -37,6 +37,21 @@ def estimate(value: float, draws: np.ndarray, confidence: float) -> Estimate:
     return Estimate(float(value), float(low), float(high), float(np.std(draws, ddof=1)))
 
 
+def ratio_over_prompts(
+    numerators: np.ndarray, denominators: np.ndarray, resamples: int, confidence: float, seed: int
+) -> Estimate | None:
+    """Return the ratio of two sums of (n,) values, one per prompt, resampling prompts.
+
+    Draws whose denominator is 0 are left out. None if the denominators' sum is 0.
+    """
+    if not denominators.sum():
+        return None
+    counts = resampled_counts(len(denominators), resamples, np.random.default_rng(seed))
+    above, below = counts @ numerators, counts @ denominators
+    ratio = numerators.sum() / denominators.sum()
+    return estimate(ratio, above[below > 0] / below[below > 0], confidence)
+
+
 def mean_over_prompts(
     values: np.ndarray, resamples: int, confidence: float, seed: int
 ) -> Estimate | None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from persyn_kedro.domain.intervals.bootstrap import estimate, resampled_counts
+
 VERSION = 1  # raise it when the same inputs give another result
 
 LEAST = 4  # pairs for an interval
@@ -32,3 +34,58 @@ def spearman(x: Sequence[float], y: Sequence[float], confidence: float) -> dict[
         low, high = np.tanh(np.arctanh(inner) + np.array([-reach, reach]))
         interval = [float(min(low, rho)), float(max(high, rho))]
     return {"value": rho, "interval": interval, "n": n}
+
+
+def spearman_over_prompts(
+    x: np.ndarray,
+    y: np.ndarray,
+    prompts: np.ndarray,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> dict[str, Any] | None:
+    """Return ``spearman`` of (n,) answers' values, with a bootstrap interval over prompts.
+
+    Draws in which either does not vary are left out.
+
+    Args:
+        prompts: (n,) int, the number of each answer's prompt.
+    """
+    found = spearman(x.tolist(), y.tolist(), confidence)
+    if found is None:
+        return None
+    prompts = np.unique(prompts, return_inverse=True)[1]
+    counts = resampled_counts(prompts.max() + 1, resamples, np.random.default_rng(seed))
+    places = [np.unique(values, return_inverse=True)[1] for values in (x, y)]
+    draws = np.array([_weighted(places[0], places[1], weights[prompts]) for weights in counts])
+    shown = estimate(found["value"], draws[np.isfinite(draws)], confidence)
+    return {**found, "interval": [shown.low, shown.high]}
+
+
+def spearman_within(x: np.ndarray, y: np.ndarray, prompts: np.ndarray) -> np.ndarray:
+    """Return Spearman's correlation within each prompt in which both vary, in their order.
+
+    Args:
+        x: (n,) values of answers; ``y``: likewise.
+        prompts: (n,) int, the number of each answer's prompt.
+    """
+    order = np.argsort(prompts, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(prompts[order])) + 1)
+    found = [spearman(x[own].tolist(), y[own].tolist(), 0.95) for own in groups]
+    return np.array([each["value"] for each in found if each is not None])
+
+
+def _weighted(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
+    """Return Spearman's correlation of values that are there ``weights`` times; NaN if constant.
+
+    Args:
+        x: (n,) int, each value's place among the distinct ones, from 0; ``y``: likewise.
+    """
+    total = weights.sum()
+    ranks = []
+    for places in (x, y):
+        times = np.bincount(places, weights=weights)
+        rank = (np.cumsum(times) - times / 2)[places]
+        ranks.append(rank - (weights @ rank) / total)
+    square = (weights @ ranks[0] ** 2) * (weights @ ranks[1] ** 2)
+    return float((weights * ranks[0]) @ ranks[1] / np.sqrt(square)) if square > 0 else np.nan

@@ -141,6 +141,8 @@ def _score(
         block=BLOCK,
         label=label,
         in_order=False,
+        stays=True,
+        size=student.size,
     )
     with progress.watching(label, len(missing), UNIT) as watch, closing(blocks):
         for start, rows in blocks:

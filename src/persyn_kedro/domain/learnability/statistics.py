@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from persyn_kedro.domain.learnability.token_scores import Passage, batches, check_head, token_scores
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.models.float32_products import products_in_float32
 from persyn_kedro.foundations.models.norms_by_rows import norms_by_rows
 from persyn_kedro.foundations.models.packing import use_packing
 from persyn_kedro.foundations.models.rendering import render
@@ -111,6 +112,7 @@ def load_scorer(
     model = load_causal_lm(student, dtype=dtype or student.settings.dtype)
     check_head(model, student.name)
     progress.loaded()
+    products_in_float32(model)
     packs = use_packing(model)
     norms_by_rows(model)
     return tokenizer, model, packs

@@ -68,7 +68,7 @@ def token_scores(
             _chunk_statistics(_logits(model, states), ids)
             for states, ids in zip(hidden.split(chunk), true.split(chunk), strict=True)
         ]
-        logp, rank, p2 = (torch.cat(parts).double().cpu() for parts in zip(*chunks, strict=True))
+        logp, rank, p2 = (torch.cat(parts).cpu().double() for parts in zip(*chunks, strict=True))
     lengths = [len(ids) for ids in targets]
     return list(zip(logp.split(lengths), rank.split(lengths), p2.split(lengths), strict=True))
 
@@ -110,7 +110,8 @@ def _chunk_statistics(logits: "Tensor", true: "Tensor") -> tuple["Tensor", "Tens
     """
     import torch
 
-    rows = len(true) if logits.is_cuda else max(1, _CACHED // logits.shape[-1])
+    on_cpu = logits.device.type == "cpu"
+    rows = len(true) if not on_cpu else max(1, _CACHED // logits.shape[-1])
     logp, p2 = (torch.empty(len(true), device=true.device) for _ in range(2))
     rank = torch.empty_like(true)
     for start in range(0, len(true), rows):  # in place: small tensors would fragment the heap

@@ -1,162 +1,17 @@
 """The calls that a run will make, per teacher, from settings, prompts and the store."""
 
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from persyn_kedro.domain.planning.lengths import Lengths, lengths_of
-from persyn_kedro.domain.stores.tables import ResponseStore
-from persyn_kedro.domain.teachers.recipe import Recipe, make_recipes
-from persyn_kedro.domain.teachers.requests import answered_prompts
-from persyn_kedro.foundations.models.resolve import ResolvedModel, find_model, identify_weights
-from persyn_kedro.foundations.prompts.conversation import Prompt
-from persyn_kedro.foundations.settings.engine import EngineSettings
-from persyn_kedro.foundations.settings.models import Models
-from persyn_kedro.foundations.settings.teachers import Teachers
+from persyn_kedro.domain.planning.known import Known, missing
+from persyn_kedro.domain.planning.prompts import NO_IDS, Prompts, Routed
 from persyn_kedro.foundations.tables.schemas import PLAN
 
 LABEL, FOCUS, GENERATE, EVALUATE = "label", "focus", "generate", "evaluate"
-NO_IDS = pa.array([], pa.string())
-
-
-@dataclass(frozen=True)
-class Prompts:
-    """The prompts' ids by split, and some of them whole.
-
-    Attributes:
-        calibration: ids.
-        train: ids.
-        test: ids.
-        sample: calibration and train prompts, evenly spaced.
-        systems: whether a test prompt has a system message of its own.
-        asked: by teacher, the calibration prompts that an incomplete design asks it at random;
-            empty for a full one.
-        adaptive: whether it may then ask all the others too.
-        train_systems: as ``systems``, for train prompts.
-        checkable: ids of the train prompts that the student may be asked before the teachers are.
-    """
-
-    calibration: pa.Array
-    train: pa.Array
-    test: pa.Array
-    sample: Sequence[Prompt]
-    systems: bool
-    asked: Mapping[str, pa.Array] = field(default_factory=dict)
-    adaptive: bool = False
-
-    checkable: pa.Array = field(default_factory=lambda: NO_IDS)
-    train_systems: bool = False
-
-    def asked_of(self, teacher: str) -> pa.Array:
-        """Return the calibration prompts that labelling asks a teacher."""
-        return self.asked.get(teacher, self.calibration)
-
-
-@dataclass(frozen=True)
-class Routed:
-    """The prompts that a router sent to one teacher."""
-
-    calibration: pa.Array
-    train: pa.Array
-
-
-@dataclass(frozen=True)
-class Known:
-    """A teacher, what the store has of it, and the tokens per call.
-
-    Attributes:
-        samples: answers that labelling wants of it to each calibration prompt.
-        answered: by sample index, the prompts that the store has answers to.
-    """
-
-    recipe: Recipe
-    samples: int
-    answered: Mapping[int, pa.Array]
-    lengths: Lengths
-
-    def lacking(self, ids: pa.Array, samples: int = 1) -> int:
-        """Return how many of the first ``samples`` answers to these prompts the store lacks."""
-        return sum(_missing(ids, self.in_store(sample)) for sample in range(samples))
-
-    def in_store(self, sample: int) -> pa.Array:
-        """Return the prompts whose answer with this index the store has."""
-        return self.answered.get(sample, NO_IDS)
-
-    def row(
-        self, step: str, responses: float, calls: float, retried: float | None = None
-    ) -> dict[str, Any]:
-        """Return the row of PLAN. ``retried``: the calls if all that may be repeated are."""
-        lengths, price = self.lengths, self.recipe.cost
-        prompt, at_most = calls * lengths.prompt, calls if retried is None else retried
-        most = at_most * lengths.most
-        cached = calls * lengths.cached
-        completion = calls * lengths.completion
-        return {
-            "step": step,
-            "teacher": self.recipe.teacher,
-            "responses": float(responses),
-            "calls": float(calls),
-            "prompt_tokens": prompt,
-            "completion_tokens": completion,
-            "most_completion_tokens": most,
-            "cost": price(prompt, completion, cached),
-            "most_cost": price(at_most * lengths.prompt, most),
-            "basis": lengths.basis,
-        }
-
-
-def models_at_hand(models: Models, names: Sequence[str]) -> tuple[dict[str, ResolvedModel], list]:
-    """Return the models by name without fetching any, and the names of those not on this disk.
-
-    An absent model has no template or tokenizer yet, so its answers in the store are not found: all
-    its calls are counted.
-    """
-    found: dict[str, ResolvedModel] = {}
-    absent = []
-    for name in dict.fromkeys(names):
-        settings = models.root[name]
-        model = find_model(name, settings)
-        if model is None:
-            absent.append(name)
-            model = ResolvedModel(
-                name, Path(os.devnull), identify_weights(name, settings), settings
-            )
-        found[name] = model
-    return found, absent
-
-
-def known_teachers(
-    teachers: Teachers,
-    models: Mapping[str, ResolvedModel],
-    store: ResponseStore,
-    engine: EngineSettings,
-    sample: Sequence[Prompt],
-) -> list[Known]:
-    """Return the pool with what the store has from each, in the settings' order."""
-    known = []
-    for recipe in make_recipes(teachers, dict(models)):
-        answered = answered_prompts(recipe, store, engine)
-        lengths = lengths_of(recipe, answered, sample)
-        samples = teachers.root[recipe.teacher].samples
-        known.append(Known(recipe, samples, by_sample(answered), lengths))
-    return known
-
-
-def by_sample(answered: pa.Table) -> dict[int, pa.Array]:
-    """Return the prompts of STORED_OUTCOMES by sample index."""
-    found = pc.unique(answered["sample_index"]).to_pylist()
-    return {
-        sample: answered["prompt_id"]
-        .filter(pc.equal(answered["sample_index"], sample))
-        .combine_chunks()
-        for sample in found
-    }
 
 
 def plan_calls(
@@ -212,7 +67,7 @@ def _equal_share(
 ) -> dict[str, Any]:
     """Return the expected routed calls of a teacher if each gets as many prompts."""
     wanted = _routed_ids(known, Routed(prompts.calibration, prompts.train), most, prompts)
-    lacking = [_missing(ids, known.in_store(i)) for i, ids in enumerate(wanted)]
+    lacking = [missing(ids, known.in_store(i)) for i, ids in enumerate(wanted)]
     share = 1 / len(pool)
     responses, calls = share * sum(map(len, wanted[:samples])), share * sum(lacking[:samples])
     return known.row(GENERATE, responses, calls, share * sum(lacking))
@@ -231,14 +86,10 @@ def _once(pool: Sequence[Known], wanted: Sequence[Sequence[pa.Array]]) -> list[i
         for sample, ids in enumerate(by_index):
             place = (known.recipe.shelf, sample)
             before = asked.setdefault(place, [known.in_store(sample)])
-            count += _missing(ids, pa.concat_arrays(before))
+            count += missing(ids, pa.concat_arrays(before))
             before.append(ids)
         counts.append(count)
     return counts
-
-
-def _missing(ids: pa.Array, there: pa.Array) -> int:
-    return len(ids) - (pc.sum(pc.is_in(ids, value_set=there)).as_py() or 0)
 
 
 def generate_then_select(pool: Sequence[Known], prompts: Prompts) -> dict[str, float]:

@@ -35,14 +35,15 @@ def disk_needed(
 
 def _to_fetch(models: Models, absent: Sequence[str]) -> float | None:
     from persyn_kedro.foundations.models.zoo import zoo_model
+    from persyn_kedro.foundations.models.zoo_source import chosen_commit
 
     total = 0.0
     for name in absent:
         settings = models.root[name]
         if settings.random:
             continue  # tiny
-        if not settings.zoo:
-            return None
+        if not settings.zoo or chosen_commit(settings.zoo):
+            return None  # the hub's
         total += CONVERTED * zoo_model(settings.zoo).megabytes * 1e6
     return total
 

@@ -7,15 +7,22 @@ from .left_out import (
     focus_counts as focus_counts,
     focus_identity as focus_identity,
     focus_of as focus_of,
+    passed_over as passed_over,
     prompts_left_out as prompts_left_out,
     without as without,
 )
 from .messages import asked_prompt as asked_prompt, read_messages as read_messages
 from .mixture import mix_sources as mix_sources
-from .prepare import prepare_prompts as prepare_prompts, split_prompts as split_prompts
+from .prepare import (
+    place_of as place_of,
+    prepare_prompts as prepare_prompts,
+    repeated_prompts as repeated_prompts,
+    split_prompts as split_prompts,
+)
 from .select import (
     ANSWERED as ANSWERED,
     CALIBRATION as CALIBRATION,
+    JUDGED_BY as JUDGED_BY,
     TEST as TEST,
     find_rows as find_rows,
     find_texts as find_texts,
@@ -27,3 +34,7 @@ from .select import (
     select_texts as select_texts,
 )
 from .sources import read_rows as read_rows
+from .templates import (
+    check_templates as check_templates,
+    conversation_readers as conversation_readers,
+)

@@ -32,6 +32,12 @@ def prompts_left_out(focus: pads.Dataset) -> pa.Array:
     return left_out["prompt_id"].combine_chunks()
 
 
+def passed_over(focus: pads.Dataset) -> pa.Array:
+    """Return the ids of those that never get one, for their pass rate: later rounds are not it."""
+    found = focus.to_table(columns=["prompt_id"], filter=pads.field("why").isin(PASSED_OVER))
+    return found["prompt_id"].combine_chunks()
+
+
 def without(ids: pa.Array | pa.ChunkedArray, left_out: pa.Array) -> np.ndarray:
     """Return the indices of the ids that are not left out, (m,)."""
     found = pc.is_in(ids, value_set=left_out)

@@ -24,12 +24,17 @@ VERSION = 1  # raise it when the same inputs give another result
 logger = logging.getLogger(__name__)
 
 
-def mix_sources(settings: PrepareSettings, seed: int) -> pa.RecordBatchReader:
+def mix_sources(
+    settings: PrepareSettings, seed: int, repeats: Counter[str] | None = None
+) -> pa.RecordBatchReader:
     """Return the prompts of ``settings.sources``, source by source, without duplicates.
 
     A prompt in two sources is the first one's. With ``settings.limit``, each source gives its share
     of it (``shares``): the prompts of the lowest hashes of seed and prompt, in order. A larger
     share therefore contains a smaller one.
+
+    Args:
+        repeats: counts the dropped rows of each prompt_id, as they are read.
 
     Returns:
         Batches of ``schemas.SOURCE_PROMPTS``, made lazily; with a limit, at most about twice the
@@ -38,7 +43,7 @@ def mix_sources(settings: PrepareSettings, seed: int) -> pa.RecordBatchReader:
     Raises:
         PersynError: while reading, as ``read_rows`` does.
     """
-    batches = _distinct(settings, seed)
+    batches = _distinct(settings, seed, Counter() if repeats is None else repeats)
     if settings.limit is not None:
         weights = {source.name: source.weight for source in settings.sources}
         batches = _drawn(batches, weights, settings.limit, seed)
@@ -78,14 +83,17 @@ def _rounded(parts: Mapping[str, float], total: int) -> dict[str, int]:
     return whole
 
 
-def _distinct(settings: PrepareSettings, seed: int) -> Iterator[pa.RecordBatch]:
+def _distinct(
+    settings: PrepareSettings, seed: int, repeats: Counter[str]
+) -> Iterator[pa.RecordBatch]:
     """Yield each source's prompts that no earlier source has."""
     seen = SeenKeys()
     for source in settings.sources:
         known = 0
-        for batch in prepare_prompts(_named(source, settings.kept, seed)):
+        for batch in prepare_prompts(_named(source, settings.kept, seed), repeats):
             repeated = seen.known(batch["prompt_id"].to_pylist())
             known += int(repeated.sum())
+            repeats.update(batch["prompt_id"].filter(pa.array(repeated)).to_pylist())
             yield batch.filter(pa.array(~repeated))
         if known:
             logger.warning(

@@ -1,6 +1,7 @@
 """Turn raw rows into prompts with ids, and assign each prompt to a split."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
@@ -23,8 +24,13 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-def prepare_prompts(rows: Iterable[dict[str, Any]]) -> pa.RecordBatchReader:
+def prepare_prompts(
+    rows: Iterable[dict[str, Any]], repeats: Counter[str] | None = None
+) -> pa.RecordBatchReader:
     """Give each row its content-hash ``prompt_id`` and drop duplicate prompts (the first is kept).
+
+    Args:
+        repeats: counts the dropped rows of each prompt_id, as they are read.
 
     Returns:
         Batches of ``schemas.SOURCE_PROMPTS``, in the order of ``rows``, which are read lazily.
@@ -32,10 +38,22 @@ def prepare_prompts(rows: Iterable[dict[str, Any]]) -> pa.RecordBatchReader:
     Raises:
         PersynError: while reading: a prompt is blank, or there are no prompts.
     """
-    return pa.RecordBatchReader.from_batches(schemas.SOURCE_PROMPTS, _new_prompts(rows))
+    return pa.RecordBatchReader.from_batches(
+        schemas.SOURCE_PROMPTS, _new_prompts(rows, Counter() if repeats is None else repeats)
+    )
 
 
-def _new_prompts(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
+def repeated_prompts(repeats: Counter[str]) -> pa.RecordBatchReader:
+    """Return ``schemas.REPEATED_PROMPTS``, made when it is read: after all prompts were."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        columns = [pa.array(repeats.keys(), pa.string()), pa.array(repeats.values(), pa.int64())]
+        yield pa.RecordBatch.from_arrays(columns, schema=schemas.REPEATED_PROMPTS)
+
+    return pa.RecordBatchReader.from_batches(schemas.REPEATED_PROMPTS, batches())
+
+
+def _new_prompts(rows: Iterable[dict[str, Any]], repeats: Counter[str]) -> Iterator[pa.RecordBatch]:
     seen = SeenKeys()
     total = kept = bare = 0
     for block in _blocks(rows):
@@ -44,8 +62,13 @@ def _new_prompts(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
             total += 1
             if not row["prompt"].strip():
                 raise PersynError(f"Prompt {total} of {row['source']} is empty; remove it.")
-            first.setdefault(prompt_id_of(prompt_of({"messages": None, **row})), row)
+            prompt_id = prompt_id_of(prompt_of({"messages": None, **row}))
+            if prompt_id in first:
+                repeats[prompt_id] += 1
+            else:
+                first[prompt_id] = row
         repeated = seen.known(list(first)).tolist()
+        repeats.update(i for i, old in zip(first, repeated, strict=True) if old)
         new = [(i, row) for (i, row), old in zip(first.items(), repeated, strict=True) if not old]
         kept += len(new)
         bare += sum(row["reference"] is None for _, row in new)
@@ -60,7 +83,10 @@ def _new_prompts(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
 
 
 def split_prompts(
-    prompts: Iterable[pa.RecordBatch], settings: PrepareSettings, seed: int
+    prompts: Iterable[pa.RecordBatch],
+    settings: PrepareSettings,
+    seed: int,
+    dropped: pa.ChunkedArray | None = None,
 ) -> pa.RecordBatchReader:
     """Assign prompts to calibration, train and test, and to parts, by a hash of seed and prompt.
 
@@ -68,11 +94,13 @@ def split_prompts(
 
     Args:
         prompts: batches of ``schemas.SOURCE_PROMPTS``.
+        dropped: ids of prompts to leave out.
 
     Returns:
         Batches of ``schemas.PROMPTS``, made lazily as ``prompts`` are read.
     """
-    batches = (_placed(batch, settings, seed) for batch in prompts)
+    gone = frozenset(() if dropped is None else dropped.to_pylist())
+    batches = (_placed(_without(batch, gone), settings, seed) for batch in prompts)
     return pa.RecordBatchReader.from_batches(schemas.PROMPTS, batches)
 
 
@@ -82,14 +110,20 @@ def _blocks(items: Iterable[T]) -> Iterator[list[T]]:
         yield block
 
 
+def _without(prompts: pa.RecordBatch, gone: frozenset[str]) -> pa.RecordBatch:
+    if not gone:
+        return prompts
+    return prompts.filter(pa.array([i not in gone for i in prompts["prompt_id"].to_pylist()]))
+
+
 def _placed(prompts: pa.RecordBatch, settings: PrepareSettings, seed: int) -> pa.RecordBatch:
-    places = [_place(i, settings, seed) for i in prompts["prompt_id"].to_pylist()]
+    places = [place_of(i, settings, seed) for i in prompts["prompt_id"].to_pylist()]
     added = (pa.array([place[n] for place in places], pa.string()) for n in range(2))
     return pa.RecordBatch.from_arrays([*prompts.columns, *added], schema=schemas.PROMPTS)
 
 
-def _place(prompt_id: str, settings: PrepareSettings, seed: int) -> tuple[str, str | None]:
-    """Return a prompt's split and part."""
+def place_of(prompt_id: str, settings: PrepareSettings, seed: int) -> tuple[str, str | None]:
+    """Return a prompt's split and part, which depend on nothing but its id, settings and seed."""
     draw = unit_draw(seed, "split", prompt_id)
     inner = unit_draw(seed, "part", prompt_id)
     if draw < settings.test_fraction:

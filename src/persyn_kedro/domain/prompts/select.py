@@ -19,6 +19,7 @@ from persyn_kedro.foundations.tables.messages import PROMPT
 from persyn_kedro.foundations.tables.rows import TableRows, read_blocks
 
 CALIBRATION, TRAIN, TEST = ("calibration",), ("train",), ("test",)
+JUDGED_BY = ("reference", "metadata")  # the columns that answers are judged by
 ANSWERED = ("calibration", "train")  # the teachers never answer a test prompt
 
 

@@ -16,12 +16,13 @@ from persyn_kedro.foundations.settings.base import MAX_SEED
 from persyn_kedro.foundations.settings.prepare import PromptSource, TaskSettings
 from persyn_kedro.foundations.storage.paths import is_there, place
 from persyn_kedro.foundations.storage.prompt_files import PromptFile, kind_of, prompt_files
-from persyn_kedro.foundations.tables import references, schemas
+from persyn_kedro.foundations.tables import code_tests, references, schemas
 from persyn_kedro.foundations.tables.messages import columns_of
 
-VERSION = 4  # of records.py too: raise it when the same inputs give another result
+VERSION = 5  # of records.py too: raise it when the same inputs give another result
 
 SHOWN = 3  # names in a message
+ENTRY_POINT = "entry_point"  # the column of the function that a text's ``check`` is called with
 CHOOSING = ("prompt_column", "messages_column", "conversations_column")
 TAKEN = {*schemas.SFT_DATASET.names, "messages"}  # what the exports call their own columns
 Named = tuple[str, int, Row]  # the file's or dataset's name, the row's number in it, the row
@@ -62,8 +63,9 @@ def read_rows(source: PromptSource, seed: int) -> Iterator[Row]:
             "%d of the rows of %s have messages beside their prompt, which alone is read; to read "
             "the messages, set %s.prompt_column to their column", both, name, source.key,
         )  # fmt: skip
-    asked = [source.reference_column] if "reference_column" in source.model_fields_set else []
-    for wanted in [*asked, *source.keep]:
+    chosen = {"reference_column", "tests_column"} & source.model_fields_set
+    asked = [getattr(source, name) for name in sorted(chosen)]
+    for wanted in [*filter(None, asked), *source.keep]:
         if _column(wanted, columns) is None:
             raise PersynError(f"{name} has no column {wanted!r} (its columns: {_names(columns)}).")
 
@@ -94,6 +96,8 @@ def _file_records(files: Iterable[PromptFile], source: PromptSource) -> Iterator
         source.messages_column,
         source.conversations_column,
         source.reference_column,
+        source.tests_column or "",
+        ENTRY_POINT,
         *source.keep,
     )
     wanted = dict.fromkeys(part for name in asked for part in (name, name.partition(".")[0]))
@@ -135,8 +139,31 @@ def _row(record: Row, name: str, number: int, source: PromptSource) -> Row:
         raise PersynError(
             f"The reference of row {number} of {name} has invalid Unicode (a lone surrogate)."
         )
-    told = {"source": name, **references.stored(right), "kept": _kept(record, number, name, source)}
+    tests = _tests(record, f"row {number} of {name}", source)
+    told = {
+        "source": name,
+        **references.stored(right, tests),
+        "kept": _kept(record, number, name, source),
+    }
     return {**columns_of(prompt), **told}
+
+
+def _tests(record: Row, where: str, source: PromptSource) -> list[code_tests.Test]:
+    """Return the row's tests of code."""
+    if source.tests_column is None:
+        return []
+    value, function = (_value(record, column) for column in (source.tests_column, ENTRY_POINT))
+    try:
+        tests = code_tests.read_tests(value, function if isinstance(function, str) else None)
+        text = json.dumps(tests, ensure_ascii=False)
+    except (ValueError, TypeError) as error:
+        raise PersynError(
+            f"The tests of {where} {error}. If they are not tests of code, set "
+            f"{source.key}.tests_column to null."
+        ) from error
+    if not is_unicode(text):
+        raise PersynError(f"The tests of {where} have invalid Unicode (a lone surrogate).")
+    return tests
 
 
 def _has_both(record: Row, source: PromptSource) -> bool:

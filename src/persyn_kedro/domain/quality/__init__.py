@@ -1,4 +1,4 @@
-"""Quality: whether an answer is right, or how good a reward model finds it."""
+"""Quality: whether an answer is right, or how good a reward model or judge finds it."""
 
 import lazy_loader
 

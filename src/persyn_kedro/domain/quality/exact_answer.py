@@ -3,9 +3,9 @@
 import json
 import logging
 import re
-import threading
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
+from importlib.metadata import version
 from typing import Any
 
 from persyn_kedro.domain.quality.answers.clean import clean, words
@@ -20,6 +20,10 @@ from persyn_kedro.domain.quality.answers.sentences import (
     without_contrast,
     without_reason,
 )
+from persyn_kedro.domain.quality.scorer import Answer, Key, Scorer
+from persyn_kedro.domain.quality.time_limit import OutOfTimeError, processor_time
+from persyn_kedro.foundations.extras import need
+from persyn_kedro.foundations.tables.references import accepted
 
 TIMEOUT_SECONDS = 5
 VERSION = 4  # raise it when answers are judged differently
@@ -31,6 +35,51 @@ _EXCLAIMED = re.compile(r"(?<=\d)!(?=[\s\"'*)]*$)")
 _TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mathbf)\{([^{}]*)\}")
 
 
+class ExactAnswer(Scorer):
+    """Compares the answer with the prompt's reference."""
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """See ``exact_scorer``."""
+        return exact_scorer()
+
+    def judges(self, prompt: Mapping[str, Any]) -> bool:
+        """Return whether a prompt has a reference."""
+        return prompt["reference"] is not None
+
+    def scores(self, answers: Sequence[Answer]) -> Iterator[tuple[Key, float | None]]:
+        """Yield 1 for a right answer, 0 for a wrong one."""
+        for answer in answers:
+            yield answer.key, _of_alternatives(answer.response, answer.prompt)
+
+
+def exact_scorer() -> dict[str, str]:
+    """Return what decides whether an answer is right, for the store's shelf and for records."""
+    need("Comparing answers with references", "answers")
+    return {
+        "kind": "exact_answer",
+        "version": str(VERSION),
+        "math_verify": version("math-verify"),
+        "reasoning_gym": version("reasoning-gym"),
+    }
+
+
+def _of_alternatives(response: str, prompt: Mapping[str, Any]) -> float | None:
+    """Return 1 if one of the alternatives is right; unknown if none is and one is unknown."""
+    several = accepted(prompt)
+    if len(several) < 2:
+        return exact_answer_quality(
+            response, prompt["reference"], prompt["source"], prompt["metadata"]
+        )
+    found: float | None = 0.0
+    for reference in several:
+        quality = exact_answer_quality(response, reference, prompt["source"], None)
+        if quality == 1.0:
+            return quality
+        found = None if quality is None else found
+    return found
+
+
 def exact_answer_quality(
     response: str, reference: str | None, source: str, metadata: str | None
 ) -> float | None:
@@ -39,7 +88,7 @@ def exact_answer_quality(
     A reasoning-gym prompt (its entry is in ``metadata``) is scored by its task's own function, any
     other by the form of its reference: a number, choice, set, formula, word. ``response`` is the
     visible text. None means no reference, or a verifier that crashed or took over
-    ``TIMEOUT_SECONDS``; off the main thread, where signals cannot be set, there is no time limit.
+    ``TIMEOUT_SECONDS`` of processor time (``processor_time``).
     """
     if reference is None:
         return None
@@ -48,8 +97,11 @@ def exact_answer_quality(
         return 0.0
     entry = json.loads(metadata) if metadata else {}
     task = entry.get("metadata", {}).get("source_dataset")
-    verify = _task_answer if task else _plain_answer
-    return _guarded(source, lambda: verify(text, reference, entry))
+    if task:
+        return _guarded(
+            source, partial(_task_scorer, task), lambda: _task_answer(text, reference, entry)
+        )
+    return _guarded(source, _import_algebra, lambda: _plain_answer(text, reference, entry))
 
 
 def extract_answer(text: str, numeric: bool) -> str:
@@ -71,14 +123,13 @@ def extract_answer(text: str, numeric: bool) -> str:
     return _plain(_last_line(text)) if final.prose else plain
 
 
-def _guarded(source: str, verify: Callable[[], bool]) -> float | None:
-    from math_verify.errors import TimeoutException
-    from math_verify.utils import timeout
-
-    in_main = threading.current_thread() is threading.main_thread()
+def _guarded(source: str, load: Callable[[], object], verify: Callable[[], bool]) -> float | None:
+    """Return what ``verify`` says; ``load`` imports what it needs, which is no answer's time."""
     try:
-        return float(timeout(TIMEOUT_SECONDS if in_main else None)(verify)())
-    except (Exception, TimeoutException) as error:  # may raise anything: unknown, not 0
+        load()
+        with processor_time(TIMEOUT_SECONDS):
+            return float(verify())
+    except (Exception, OutOfTimeError) as error:  # may raise anything: unknown, not 0
         _logger.warning("The verifier of %s failed: %s: %s", source, type(error).__name__, error)
         return None
 
@@ -91,6 +142,12 @@ def _task_answer(text: str, reference: str, entry: dict[str, Any]) -> bool:
     # Tasks compare words letter by letter: a full stop or a capital is not a wrong answer.
     same_word = words(answer) == words(reference) and not _NUMBER.search(reference)
     return same_word and score(reference, entry) >= 1.0
+
+
+@cache
+def _import_algebra() -> None:
+    import latex2sympy2_extended  # noqa: F401
+    import math_verify.grader  # noqa: F401
 
 
 @cache

@@ -9,15 +9,36 @@ import inspect
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any, TypeVar
 
+from persyn_kedro.domain.quality.scorer import Answer, Key as AnswerKey, Scorer
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.prompts.conversation import Prompt, as_rows, messages_of
-from persyn_kedro.foundations.settings.plugins import load_function
+from persyn_kedro.foundations.settings.plugins import code_identity, load_function
+from persyn_kedro.foundations.tables.messages import prompt_of
+from persyn_kedro.foundations.tables.references import accepted
 
 Key = TypeVar("Key")
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OwnFunction(Scorer):
+    """Judges by the user's function, ``file.py:name``."""
+
+    kind: str
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The function's name and the hash of its file."""
+        return {"kind": "own", **code_identity(self.kind)}
+
+    def scores(self, answers: Sequence[Answer]) -> Iterator[tuple[AnswerKey, float | None]]:
+        """See ``function_scores``."""
+        rows = ((a.key, prompt_of(a.prompt), a.response, accepted(a.prompt)) for a in answers)
+        yield from function_scores(rows, self.kind)
 
 
 def quality_function(kind: str) -> Callable[[str, str, str | None], Any]:

@@ -1,14 +1,22 @@
 """Quality as a reward model's scalar for the chat-rendered prompt and response."""
 
+import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from persyn_kedro.domain.quality.scorer import Answer, Key as AnswerKey, Scorer
+from persyn_kedro.domain.stores.tables import QualityStore
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.models.rendering import closing_ids, render
+from persyn_kedro.foundations.processes.map_blocks import flat, spread
 from persyn_kedro.foundations.prompts.conversation import Prompt
+from persyn_kedro.foundations.tables.messages import prompt_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -17,7 +25,72 @@ if TYPE_CHECKING:
 
 VERSION = 1  # raise it when the same inputs give another result
 
+_BLOCK = 64  # about this many answers are judged together
+_logger = logging.getLogger(__name__)
+
 Key = TypeVar("Key")
+
+
+@dataclass(frozen=True)
+class RewardModel(Scorer):
+    """Judges by a reward model's scalar."""
+
+    model: "ResolvedModel"
+    batch_size: int = 1
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The weights, and how the pair is rendered and read."""
+        identity = {
+            "kind": "reward_model",
+            "weights_id": self.model.weights_id,
+            "dtype": self.model.settings.dtype,
+            "chat_template": text_id(self.model.chat_template),
+        }
+        return {**identity, **({"version": str(VERSION)} if VERSION > 1 else {})}
+
+    @property
+    def label(self) -> str:
+        """Names the model."""
+        return f"reward model {self.model.name}"
+
+    def keeps(self, quality: float | None) -> bool:
+        """Keep also what got no score: the same weights will give none again."""
+        return True
+
+    def scores(self, answers: Sequence[Answer]) -> Iterator[tuple[AnswerKey, float | None]]:
+        """See ``reward_scorer``; answers are spread over a cluster's actors, if there is one."""
+        found = spread(
+            reward_scorer,
+            self.model,
+            self.batch_size,
+            items=[(a.key, prompt_of(a.prompt), a.response) for a in answers],
+            block=self.batch_size * max(1, _BLOCK // self.batch_size),
+            label=self.label,
+            stays=True,
+            size=self.model.size,
+        )
+        with closing(found):
+            yield from flat(found)
+
+    def qualities(
+        self, answers: Sequence[Answer], store: QualityStore, stored: Any = None
+    ) -> dict[AnswerKey, float | None]:
+        """Warn of answers without a finite score."""
+        found = super().qualities(answers, store, stored)
+        unknown = sum(found[answer.key] is None for answer in answers)
+        if unknown:
+            _logger.warning(
+                "%d of %d responses got no finite score from reward model %s; their quality is "
+                "unknown",
+                unknown,
+                len(answers),
+                self.model.name,
+            )
+        return found
+
+    def _failed(self, scored: tuple[AnswerKey, float | None]) -> bool:
+        return scored[1] is None
 
 
 def reward_model_scores(

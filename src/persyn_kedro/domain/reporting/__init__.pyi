@@ -1,12 +1,14 @@
 """Pages, plots and the terminal: what a run found, for readers."""
 
 from .choice_samples import compare_choices as compare_choices, with_answers as with_answers
+from .dropped_figures import dropped_sentences as dropped_sentences
 from .focus_figures import focus_sentences as focus_sentences
 from .frontier_figures import frontier_plot as frontier_plot
 from .interactive import plotly_figure as plotly_figure
 from .notes import (
     design_notes as design_notes,
     family_notes as family_notes,
+    judge_notes as judge_notes,
     label_notes as label_notes,
     pool_notes as pool_notes,
 )
@@ -32,14 +34,17 @@ from .summary import build_summary as build_summary, several_answers as several_
 from .terminal import (
     benchmarks_text as benchmarks_text,
     comparison_text as comparison_text,
-    explanation_text as explanation_text,
     export_text as export_text,
     frontier_text as frontier_text,
+    judgements_text as judgements_text,
     plan_text as plan_text,
     pool_change_text as pool_change_text,
     rounds_text as rounds_text,
     routers_text as routers_text,
     signal_fit_text as signal_fit_text,
     signals_text as signals_text,
-    terminal_table as terminal_table,
+    students_text as students_text,
 )
+from .terminal_explanation import explanation_text as explanation_text
+from .terminal_report import terminal_table as terminal_table
+from .terms_figures import terms_summary as terms_summary

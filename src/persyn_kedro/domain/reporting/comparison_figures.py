@@ -15,6 +15,8 @@ MEANS = {
     "persyn": "the router's choice for each prompt",
     "persyn_cheap": "the router's choice less the price of the answer, at most of the reward",
     "strong": "always the teacher with the best mean quality",
+    "best_constant": "always the teacher with the best mean reward on the calibration prompts",
+    "task_type": "for each kind of prompt, the teacher with the best mean reward",
     "mix": "a share of the prompts to the best teacher, the rest to the weakest, at random",
     "family_strong": "always the best teacher of the student's own family",
     "car": "always the teacher with the best mix of quality and likelihood under the student",
@@ -25,9 +27,15 @@ MEANS = {
 STRATEGY_MEANING = (
     "Score: {measure}, mean over seeds; ± is the standard deviation over seeds. To PerSyn: the "
     "difference with its {confidence} interval, a paired bootstrap over test prompts, which holds "
-    "for these particular students; the last column also allows for other trainings. The intervals "
-    "are not corrected for multiple comparisons: with many, some will miss."
+    "for these particular students; the last column also allows for other trainings. {meant}"
 )
+MEANT = {
+    "pointwise": "The intervals are not corrected for multiple comparisons: with many, some will "
+    "miss.",
+    "simultaneous": "With this confidence all intervals of a column cover at once (bootstrap of "
+    "the maximum), so the best of many strategies may be picked by them; each by itself has "
+    "{levels}.",
+}
 COST_MEANING = (
     "What each strategy would have used by itself, starting with an empty store: for its training "
     "set, and including the calibration answers that it chooses by. Tokens: of completions."
@@ -48,14 +56,22 @@ def strategy_meaning(comparison: Mapping[str, Any]) -> str:
         if exact
         else "mean reward of the test answers by label.quality",
         confidence=percent(comparison["confidence"]),
+        meant=MEANT[comparison["intervals"]].format(
+            levels=" and ".join(percent(level) for level in comparison["levels"].values())
+        ),
     )
 
 
 def legend(comparison: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return a description of each compared strategy."""
     return [
-        (name, MEANS.get(name) or f"PerSyn with alpha = {name.removeprefix('persyn_alpha_')}")
-        for name in comparison["strategies"]
+        (
+            name,
+            row.get("means")
+            or MEANS.get(name)
+            or f"PerSyn with alpha = {name.removeprefix('persyn_alpha_')}",
+        )
+        for name, row in comparison["strategies"].items()
     ]
 
 

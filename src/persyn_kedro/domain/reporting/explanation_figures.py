@@ -4,7 +4,7 @@ import math
 
 from persyn_kedro.domain.reporting.formatting import number
 from persyn_kedro.domain.rewards.reward import TIE
-from persyn_kedro.domain.routers.explanation import Explanation, Neighbour
+from persyn_kedro.domain.routers.explained import Explanation, Neighbour
 
 TEACHER_COLUMNS = ["teacher", "score", "± error", "true reward", "quality", "learnability"]
 KINDS = {

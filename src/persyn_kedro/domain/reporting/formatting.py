@@ -51,6 +51,22 @@ def shown_hits(router: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(["hit@1", last]))
 
 
+def students_table(
+    student: dict[str, Any], preferred: dict[str, Any] | None
+) -> tuple[list[str], list[list[str]]]:
+    """Return the columns and the rows of the student after each of its trainings.
+
+    Args:
+        student: before and after fine-tuning.
+        preferred: before and after the training on preferences that followed, if any.
+    """
+    if preferred is None:
+        return STUDENT_COLUMNS, student_rows(student)
+    steps = {"sft": student, "dpo": preferred}
+    rows = [[step, *row] for step, found in steps.items() for row in student_rows(found)]
+    return ["step", *STUDENT_COLUMNS], rows
+
+
 def student_rows(student: dict[str, Any]) -> list[list[str]]:
     """Return measure, n, before, after and difference, with intervals."""
     measures = [

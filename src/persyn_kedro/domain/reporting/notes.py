@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.designs.asked import asked_of
+from persyn_kedro.domain.quality.judge.note import Judged, judged_of
 from persyn_kedro.domain.rewards.reward import TIE
 from persyn_kedro.foundations.models.resolve import identify_weights
 from persyn_kedro.foundations.settings.label import LOCAL_LIKELIHOOD, SIGNALS, LabelSettings
@@ -15,7 +16,7 @@ from persyn_kedro.foundations.settings.plugins import is_own
 from persyn_kedro.foundations.settings.student import StudentSettings
 from persyn_kedro.foundations.settings.teachers import Teachers
 
-VERSION = 2  # raise it when the same inputs give another result
+VERSION = 3  # raise it when the same inputs give another result
 
 LIKELIHOODS = ("mean_log_likelihood", "brier", "worst_window", LOCAL_LIKELIHOOD)
 
@@ -48,6 +49,44 @@ def pool_notes(models: Models, teachers: Teachers, student: StudentSettings) -> 
         f"The pool contains the student's own model (teacher {', '.join(same)}). The student finds "
         "its text the most likely by construction, so learnability favours it at equal quality."
     ]
+
+
+def judge_notes(judged: pa.Table) -> list[str]:
+    """Say how far judges' verdicts can be trusted: unread replies, length and position.
+
+    Args:
+        judged: a table that notes its judges (``with_judged``).
+    """
+    return [note for own in judged_of(judged.schema) for note in _judge_notes(own)]
+
+
+def _judge_notes(judged: Judged) -> list[str]:
+    counts, who = judged.counts, f"the judge {judged.model}"
+    failed, unreadable = counts.get("failed", 0), counts.get("unreadable", 0)
+    notes = [
+        f"Quality is what {who} says by the rubric {judged.rubric} "
+        f"({judged.mode}): of {counts.get('replies', 0)} replies {unreadable} are unreadable and "
+        f"{failed} failed; the quality of {judged.unknown} of {judged.answers} answers is unknown."
+    ]
+    if judged.length is not None:
+        notes.append(
+            f"Verbosity of {who} ({judged.mode}): the rank correlation of its quality and the "
+            f"answer's length is {judged.length:.2f}, the mean over {judged.prompts} prompts."
+        )
+    if pairs := counts.get("pairs", 0):
+        follow, first = counts.get("by_position", 0), counts.get("by_first", 0)
+        notes.append(
+            f"Position, {who}: of {pairs} pairs judged in both orders, "
+            f"{100 * follow / pairs:.0f} % have a verdict that follows the position "
+            f"({first} times the first, {follow - first} times the second); they count as ties."
+        )
+    if lists := counts.get("lists", 0):
+        chance = lists / counts["answers_in_lists"]
+        notes.append(
+            f"Position, {who}: in {100 * counts.get('first_best', 0) / lists:.0f} % of "
+            f"{lists} lists the answer shown first is ranked best ({100 * chance:.0f} % by chance)."
+        )
+    return notes
 
 
 def design_notes(rewards: pa.Table) -> list[str]:

@@ -1,5 +1,6 @@
 """Self-contained pages: the report, the comparison and the benchmarks; all text is escaped."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,11 @@ from persyn_kedro.domain.reporting import (
     benchmark_figures,
     choice_figures,
     comparison_figures,
+    dropped_figures,
     focus_figures,
     formatting as figures,
     frontier_figures,
+    judgement_figures,
     plan_figures,
     rounds_figures,
     router_plots,
@@ -19,12 +22,13 @@ from persyn_kedro.domain.reporting import (
     selection_figures,
     signal_figures,
     strategy_plots,
+    terms_figures,
 )
 from persyn_kedro.domain.reporting.choice_samples import SAMPLES
 from persyn_kedro.domain.reporting.drawing import svg
 from persyn_kedro.domain.reporting.glossary import GLOSSARY
 
-VERSION = 2  # of the templates too: raise it when the same inputs give another result
+VERSION = 5  # of the templates too: raise it when the same inputs give another result
 
 
 def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
@@ -44,7 +48,9 @@ def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
         most_samples=SAMPLES,
         plan_figures=plan_figures,
         samples_figures=samples_figures,
+        terms=terms_figures,
         signal_figures=signal_figures,
+        judgement_figures=judgement_figures,
         selection_figures=selection_figures,
         frontier_figures=frontier_figures,
         plots={
@@ -55,6 +61,7 @@ def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
                 else {}
             ),
         },
+        dropped_figures=dropped_figures,
         focus_figures=focus_figures,
     )
 
@@ -91,4 +98,12 @@ def _page(template: str, **values: Any) -> str:
     from jinja2 import Environment, FileSystemLoader
 
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
+    templates.filters["commands"] = _commands
     return templates.get_template(template).render(**values, glossary=GLOSSARY)
+
+
+def _commands(sentence: str) -> str:
+    """Return the sentence, escaped, with what is in backticks set as code."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))  # noqa: S704

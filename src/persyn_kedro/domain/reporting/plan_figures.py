@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from persyn_kedro.domain.planning.disk import total_bytes
+from persyn_kedro.domain.reporting.dropped_figures import dropped_sentences
 from persyn_kedro.domain.reporting.focus_figures import focus_sentences
 
 PLAN_COLUMNS = [
@@ -26,7 +27,8 @@ MEANING = {
     "actual": {
         "calls, tokens, cost": "estimated before the first call, with answers of maximum length "
         "(max_new_tokens) if none of this teacher was known, and equal shares of routed calls, "
-        "as no router had chosen yet",
+        "as no router had chosen yet; with route.focus, which leaves out prompts once the student "
+        "has tried them, an upper bound",
         "made, used, spent": "by the step's last run; answers in the store were free",
     },
 }
@@ -75,6 +77,7 @@ def sentences(summary: dict[str, Any]) -> list[str]:
         f"If everything is redone, the student reads about {count(student['tokens_to_score'])} "
         f"tokens to score answers and {count(student['tokens_to_train_on'])} in training."
     )
+    found += dropped_sentences(summary.get("dropped"))
     if "focus" in summary:
         found += focus_sentences(summary["focus"])
     items = "; ".join(f"{name} {size(value)}" for name, value in summary["disk"].items())

@@ -5,16 +5,19 @@ from typing import Any
 
 from persyn_kedro.domain.reporting.chart import Chart, Series
 
-VERSION = 1  # raise it when the same inputs give another result
+VERSION = 2  # raise it when the same inputs give another result
 
-_NO_PREFERENCES = "no language-model router was compared;\nthe others predict rewards"
+_NO_PREFERENCES = (
+    "no router with the loss bradley_terry was compared;\n"
+    "the other losses' scores are no probabilities of winning"
+)
 
 
 def calibration_plot(comparison: Mapping[str, Any]) -> Chart:
     """Show how often teacher B won against the predicted P(B better than A)."""
     bins = comparison["calibration"]
     series = Series(
-        "language-model router (area: pairs)",
+        f"{(comparison.get('calibrated') or '').replace('_', '-')} router (area: pairs)",
         [b["predicted"] for b in bins],
         [b["observed"] for b in bins],
         line=True,

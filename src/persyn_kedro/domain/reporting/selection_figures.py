@@ -14,6 +14,12 @@ MEANING = {
     "honest; the winner's own is too good, because it is the best of several",
 }
 
+LEARNING_COLUMNS = ["calibration prompts", "regret"]
+LEARNING_MEANING = {
+    "calibration prompts": "that a router like this one was fitted on, and measured on others",
+    "regret": "reward lost to each prompt's best teacher, with a 95 % interval",
+}
+
 
 def rows(selection: Mapping[str, Any]) -> list[list[str]]:
     """Return the cells of ``COLUMNS``, the choice itself last; nothing if none was compared."""
@@ -53,6 +59,14 @@ def sentences(selection: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def learning_rows(learning: Mapping[str, Any]) -> list[list[str]]:
+    """Return the cells of ``LEARNING_COLUMNS``, fewest prompts first."""
+    return [
+        [f"{each['fitted_on']:.0f}", with_interval(*_estimate(each["regret"]), number)]
+        for each in learning["curve"]
+    ]
+
+
 def certainty(share: float) -> str:
     """Say for how many prompts the choice is clear."""
     return (
@@ -61,9 +75,13 @@ def certainty(share: float) -> str:
     )
 
 
+def _estimate(figure: Mapping[str, Any]) -> tuple[float, Any]:
+    return figure["value"], figure["interval"]
+
+
 def _cells(figures: Mapping[str, Any]) -> list[str]:
     shows = (("regret", number), ("to_constant", _signed))
-    return [with_interval(figures[n]["value"], figures[n]["interval"], show) for n, show in shows]
+    return [with_interval(*_estimate(figures[n]), show) for n, show in shows]
 
 
 def _signed(value: float) -> str:

@@ -13,13 +13,15 @@ CHANGES = (
 )
 PREDICTS = (
     " Predicts {step}: Spearman's correlation, over the students that {step} trained, of the mean "
-    "reward of a student's calibration examples and its score; in brackets the {confidence} "
-    "interval, not corrected for the number of rewards compared."
+    "reward of a student's calibration examples and its score; in brackets "
+    "its interval. With a confidence of {confidence} the intervals of all rewards hold at once, so "
+    "that the best one's needs no correction for having been picked."
 )
 FIT = (
     "Score: mean quality of the answers to {n} held-out calibration prompts, mean over seeds. To "
-    "the own: the difference from the settings' own reward, the first row, with its {confidence} "
-    "interval over prompts and seeds, not corrected for the number compared. Best: in which share "
+    "the own: the difference from the settings' own reward, the first row, with its interval "
+    "over prompts and seeds. With a confidence of {confidence} all these intervals hold at once, "
+    "so that the best one's needs no correction for having been picked. Best: in which share "
     "of resampled prompts it is the best. The untrained student's score is {untrained}."
 )
 FIT_COLUMNS = ["trained on the choice of", "alpha", "examples", "tokens", "score", "to the own",

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.cleaning import dropped_counts
 from persyn_kedro.domain.designs.asked import asked_of, of_random_ones
 from persyn_kedro.domain.prompts.left_out import focus_counts, prompts_left_out, without
 from persyn_kedro.domain.prompts.select import ANSWERED, CALIBRATION, select_ids
@@ -36,11 +37,13 @@ def build_summary(
     generate: GenerateSettings,
     notes: list[str],
     focus: pads.Dataset | None = None,
+    dropped: pads.Dataset | None = None,
 ) -> dict[str, Any]:
     """Return teachers, calls, router, student and notes, from a run's tables.
 
     Args:
         focus: ``schemas.FOCUS``, if it leaves out prompts; ``focus`` then counts them.
+        dropped: ``schemas.DROPPED_PROMPTS``, if prompts were cleaned; ``dropped`` then counts them.
     """
     names = list(teachers.root)
     answered = select_ids(prompts, ANSWERED)["prompt_id"]
@@ -53,6 +56,7 @@ def build_summary(
     return {
         "prompts": counts,
         **_sources(prompts),
+        **({} if dropped is None else {"dropped": dropped_counts(dropped)}),
         **_focus(focus, routed_responses, generate.at_once),
         "sft_examples": Counter(sft_dataset["part"].to_pylist()),
         "teachers": _teachers(

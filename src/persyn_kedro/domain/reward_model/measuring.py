@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from persyn_kedro.domain.intervals.bootstrap import estimate, resampled_counts
+from persyn_kedro.domain.intervals.bootstrap import ratio_over_prompts
 
 VERSION = 1  # raise it when the same inputs give another result
 
@@ -53,6 +53,5 @@ def _share(
     rows = np.array([place[prompt_id] for prompt_id in owners])
     wins = np.bincount(rows, weights=won, minlength=len(place))
     pairs = np.bincount(rows, minlength=len(place)).astype(np.float64)
-    counts = resampled_counts(len(place), RESAMPLES, np.random.default_rng(seed))
-    draws = (counts @ wins) / (counts @ pairs)
-    return estimate(float(won.mean()), draws, confidence).as_dict()
+    found = ratio_over_prompts(wins, pairs, RESAMPLES, confidence, seed)
+    return None if found is None else found.as_dict()

@@ -22,7 +22,7 @@ def check_pairs(label: LabelSettings) -> None:
     Raises:
         PersynError: names the setting.
     """
-    if label.quality.kind != "exact_answer":
+    if [way.kind for way in label.ways] != ["exact_answer"]:
         raise PersynError(
             "A reward model is trained on answers known to be right or wrong. Set label.quality to "
             "{kind: exact_answer} and label prompts that have references."

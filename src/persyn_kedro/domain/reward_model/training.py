@@ -9,6 +9,7 @@ from typing import Any
 from persyn_kedro.domain.quality.reward_model import pair_ids
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
+from persyn_kedro.foundations.models.float32_training import train_with_float32_products
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.progress.training import train
 from persyn_kedro.foundations.settings.experiments import TrainRewardModelSettings
@@ -84,7 +85,7 @@ def _trainer(
     from transformers.trainer_callback import PrinterCallback
     from trl import RewardConfig, RewardTrainer
 
-    from persyn_kedro.foundations.models.load import readable, source_options
+    from persyn_kedro.foundations.models.load import device, readable, source_options
 
     torch.manual_seed(seed)  # the new head
     with readable(model):
@@ -105,8 +106,8 @@ def _trainer(
         max_length=None,  # pairs that are too long are left out above
         bf16=settings.precision == "bfloat16_autocast",
         gradient_checkpointing=False,
-        use_cpu=not torch.cuda.is_available(),
-        dataloader_pin_memory=torch.cuda.is_available(),
+        use_cpu=device() == "cpu",
+        dataloader_pin_memory=device() == "cuda",
         seed=seed,
         data_seed=seed,
         save_strategy="epoch",
@@ -122,6 +123,7 @@ def _trainer(
         train_dataset=Dataset.from_list(examples),
         processing_class=tokenizer,
     )
+    train_with_float32_products(trainer)
     trainer.remove_callback(PrinterCallback)  # prints a line per step; the curve has them all
     return trainer
 

@@ -14,3 +14,4 @@ from .reward import (
 )
 from .samples import best_samples as best_samples
 from .scales import normalise as normalise
+from .terms import combine_terms as combine_terms

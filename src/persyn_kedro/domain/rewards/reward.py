@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.designs.asked import asked_of, of_random_ones, with_asked
+from persyn_kedro.domain.quality.judge.note import judged_of, with_judged
 from persyn_kedro.domain.rewards.levelling import levelled
 from persyn_kedro.domain.rewards.samples import Samples, read_samples
 from persyn_kedro.domain.rewards.scales import normalise, scale_of
@@ -114,7 +115,9 @@ def compute_rewards(
     arrays = [pa.array(c, type=f.type) for c, f in zip(columns, REWARDS, strict=True)]
     table = pa.Table.from_arrays(arrays, schema=REWARDS)
     asked = asked_of(responses.schema)
-    return table if asked is None else with_asked(table.filter(pc.is_valid(table[2])), asked)
+    if asked is not None:
+        table = with_asked(table.filter(pc.is_valid(table[2])), asked)
+    return with_judged(table, judged_of(quality.schema))
 
 
 def never_valid(rewards: pa.Table) -> list[str]:

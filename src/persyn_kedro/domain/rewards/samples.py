@@ -98,7 +98,7 @@ def read_samples(
         )
         q[place] = np.nan if known is None else known
         l[place] = learnable.get(row["response_key"], np.nan)
-        valid[place] = _usable(row, statistic, settings)
+        valid[place] = usable(row, statistic, settings)
     for term, weight in ((q, 1 - settings.alpha), (l, settings.alpha)):
         valid &= np.isfinite(term) | (weight == 0)
     return Samples(prompt_ids, rows, q, l, valid)
@@ -148,7 +148,7 @@ def _rows_by_place(
     return found
 
 
-def _usable(row: Row, statistic: Row | None, settings: LabelSettings) -> bool:
+def usable(row: Row, statistic: Row | None, settings: LabelSettings) -> bool:
     """Return whether a response is usable: not failed or empty, nor truncated unless allowed."""
     if not row["response"] or row["finish_reason"] == "error":
         return False

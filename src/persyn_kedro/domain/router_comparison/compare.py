@@ -125,8 +125,9 @@ def pair_calibration(scores: np.ndarray, rewards: np.ndarray, bins: int = 10) ->
 
     Scores are (n, K), or (R, n, K) of R repeats.
 
-    P = sigmoid(score_B - score_A) (METHOD.md, section 2), which only holds for a Bradley-Terry
-    router's scores. Ties count half; each pair counts in both orders. Empty bins are left out.
+    P = sigmoid(score_B - score_A) (METHOD.md, section 2), which only holds for the scores of a
+    router fitted with Bradley-Terry's loss (``preference_routers``). Ties count half; each pair
+    counts in both orders. Empty bins are left out.
     """
     found = [
         (probability, target)

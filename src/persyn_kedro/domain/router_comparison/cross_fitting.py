@@ -9,7 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persyn_kedro.domain.rewards.reward import comparable, fitted_rewards, tell_apart
-from persyn_kedro.domain.router_comparison.fitting import Fitting, Prompts, scores_of
+from persyn_kedro.domain.router_comparison.fitting import (
+    Fit,
+    Fitting,
+    Prompts,
+    fit_in_child,
+    scores_of,
+)
 from persyn_kedro.domain.routers.registry import router_class
 from persyn_kedro.domain.routers.saving import Readers, readers_of
 from persyn_kedro.domain.stores.tables import RoutingStore
@@ -26,6 +32,10 @@ from persyn_kedro.foundations.tables import schemas
 VERSION = 1  # raise it when the same inputs give another result
 
 log = logging.getLogger(__name__)
+
+
+class EqualRewards(PersynError):
+    """Too few prompts: outside some fold all teachers' rewards are equal."""
 
 
 def check_kinds(compare_routers: CompareRoutersSettings, train_router: TrainRouterSettings) -> None:
@@ -56,6 +66,18 @@ def compared(
     return {name: r for name, r in found.items() if r.kind != "constant" or name == own}
 
 
+def preference_routers(
+    settings: CompareRoutersSettings, train_router: TrainRouterSettings
+) -> list[str]:
+    """Return the compared routers for which sigmoid(score_B - score_A) is P(B better than A).
+
+    That is so for Bradley-Terry's loss alone: others weigh pairs by what they are worth, model ties
+    besides, or predict rewards.
+    """
+    found = compared(settings, train_router).items()
+    return [n for n, router in found if getattr(router, "loss_name", None) == "bradley_terry"]
+
+
 def fold_of(prompt_id: str, folds: int, seed: int, repeat: int = 0) -> int:
     """Return a prompt's fold, which depends only on seed, repeat and prompt."""
     return int(unit_draw(seed, f"fold {repeat}" if repeat else "fold", prompt_id) * folds)
@@ -80,6 +102,7 @@ def cross_fit(
     seed: int,
     store: RoutingStore,
     at_random: np.ndarray | None = None,
+    fit: Fit = fit_in_child,
 ) -> pa.Table:
     """Return ``schemas.ROUTER_SCORES``: every router, size and repeat on every prompt.
 
@@ -91,9 +114,10 @@ def cross_fit(
         prompts: the calibration prompts' texts by prompt_id.
         rewards: (n, K) float64 in their order, NaN if invalid.
         at_random: (n, K) bool, or None (``rewards.asked_at_random``).
+        fit: in which process.
 
     Raises:
-        PersynError: all rewards are equal outside some fold.
+        EqualRewards: all rewards are equal outside some fold.
     """
     routers = compared(settings, train_router)
     readers = {name: readers_of(models, router) for name, router in routers.items()}
@@ -111,7 +135,7 @@ def cross_fit(
         for plan in plans
     ]
     kept = _usable(fittings, plans)
-    found = scores_of([fittings[i] for i in kept], store)
+    found = scores_of([fittings[i] for i in kept], store, fit)
     rows = [
         {
             "kind": plans[i].name,
@@ -176,7 +200,7 @@ def _usable(fittings: Sequence[Fitting], plans: Sequence[Plan]) -> list[int]:
         plans[i].size for i, f in enumerate(fittings) if f.scored and not tell_apart(_fitted(f))
     }
     if 1.0 in too_small:
-        raise PersynError(
+        raise EqualRewards(
             "All teachers' rewards are equal outside one fold of the calibration prompts, so "
             "routers cannot be compared. Add calibration prompts."
         )

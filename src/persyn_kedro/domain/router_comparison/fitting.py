@@ -1,7 +1,7 @@
 """Routers fitted only for their scores of some prompts; no fit is ever repeated."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +25,9 @@ from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 log = logging.getLogger(__name__)
 
 Prompts = dict[str, Prompt]  # by prompt_id
+Fit = Callable[
+    [list["Fitting"]], Generator[np.ndarray, None, None]
+]  # yields each one's (n, K) float32 scores
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,9 @@ class Fitting:
         """What else counts: code of parts, what is read beside texts, what was asked at random."""
         found: dict[str, Any] = {}
         if self.at_random is not None:
-            found["at_random"] = settings_id({"rows": self.at_random.tolist()})
+            found["at_random"] = settings_id(
+                {"rows": self.at_random.tolist(), "levels": "at random"}  # since version 2 of them
+            )
         if self.settings.parts and (own := own_code_named(self.settings)):
             found["own_code"] = {kind: code_identity(kind) for kind in own}
         if columns := self.settings.task_columns:
@@ -83,10 +88,21 @@ class Fitting:
         return found
 
 
-def scores_of(fittings: Sequence[Fitting], store: RoutingStore) -> list[dict[str, list[float]]]:
+def fit_in_child(fittings: list[Fitting]) -> Generator[np.ndarray, None, None]:
+    """Yield each fitting's scores, by a process of their own."""
+    with closing(run_in_child(fit_and_score_job, fittings, label="fitting routers")) as results:
+        yield from results
+
+
+def scores_of(
+    fittings: Sequence[Fitting], store: RoutingStore, fit: Fit = fit_in_child
+) -> list[dict[str, list[float]]]:
     """Return each fitting's scores by prompt_id, (K,) float32 values in the rewards' order.
 
-    What the store lacks is fitted in a child process, one by one, and stored immediately.
+    What the store lacks is fitted, one by one, and stored immediately.
+
+    Args:
+        fit: in which process.
     """
     known = [_stored(fitting, store) for fitting in fittings]
     missing = [i for i, f in enumerate(fittings) if not f.scored.keys() <= known[i].keys()]
@@ -97,7 +113,7 @@ def scores_of(fittings: Sequence[Fitting], store: RoutingStore) -> list[dict[str
     work = [fittings[i] for i in missing]
     with (
         progress.watching("fitting routers", len(missing), "routers") as watch,
-        closing(run_in_child(fit_and_score_job, work, label="fitting routers")) as results,
+        closing(fit(work)) as results,
     ):
         for place, scores in zip(missing, watch.each(results), strict=True):
             fitting = fittings[place]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +15,11 @@ from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
 from persyn_kedro.foundations.settings.route import CostUnit
 from persyn_kedro.foundations.tables import schemas
 
-VERSION = 1  # raise it when the same inputs give another result
+VERSION = 2  # raise it when the same inputs give another result
 
 POINTS = 16  # cost weights, besides 0
-ROUTER, TEACHER = "router", "teacher"
+FOLDS = 10  # of the prompts, to measure a weight on others than it was chosen on
+ROUTER, TEACHER, NESTED = "router", "teacher", "nested"
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,27 @@ class Measured:
     used: Mapping[str, np.ndarray]
     complete: bool = True
 
-    @property
+    @cached_property
     def scale(self) -> float:
         """The slope of the reward on the score."""
         return reward_scale(self.scores, self.rewards)
 
-    def chosen(self, weight: float) -> np.ndarray:
-        """Return the (n,) teachers that routing with this cost weight chooses."""
+    def of(self, prompts: np.ndarray) -> "Measured":
+        """Return what (n,) bool of the prompts tell."""
+        used = {name: values[prompts] for name, values in self.used.items()}
+        own = (self.scores[prompts], self.rewards[prompts], self.expected[prompts])
+        return Measured(*own, used, self.complete)
+
+    def chosen(self, weight: float, scale: float | None = None) -> np.ndarray:
+        """Return the (n,) teachers that routing with this cost weight chooses.
+
+        Args:
+            scale: of other prompts; None: of these.
+        """
         if not weight:
             return self.scores.argmax(axis=1)
-        return (self.scores * self.scale - weight * self.expected).argmax(axis=1)
+        scale = self.scale if scale is None else scale
+        return (self.scores * scale - weight * self.expected).argmax(axis=1)
 
     def weights(self, count: int) -> list[float]:
         """Return cost weights of two digits, from 0 to one at which every prompt gets the cheapest.
@@ -74,13 +87,26 @@ class Measured:
         return [0.0, *sorted(found | {_two_digits(1.1 * changes.max())})]
 
     def cheap_weight(self, share: float) -> float:
-        """Return the largest weight up to which this share of the routed reward is kept."""
-        best, kept = self._reward(0.0), 0.0
-        for weight in self.weights(8 * POINTS):
-            if self._reward(weight) < share * best:
-                break
-            kept = weight
-        return kept
+        """Return the largest weight, so the cheapest, that keeps this share of the routed reward.
+
+        Expected costs fall with the weight. The reward does not fall steadily: a smaller weight may
+        happen to keep less.
+        """
+        least = share * self._reward(0.0)
+        kept = (w for w in self.weights(8 * POINTS) if w and self._reward(w) >= least)
+        return max(kept, default=0.0)
+
+    def nested_choices(self, share: float, seed: int) -> np.ndarray:
+        """Return the (n,) teachers chosen at the weight that the prompts of other folds mark.
+
+        The best of many weights looks better than it is on the prompts that it was chosen on.
+        """
+        place = np.random.default_rng(seed).permutation(len(self.rewards)) % FOLDS
+        found = np.zeros(len(place), int)
+        for fold in range(FOLDS):
+            own, others = self.of(place == fold), self.of(place != fold)
+            found[place == fold] = own.chosen(others.cheap_weight(share), others.scale)
+        return found
 
     def _reward(self, weight: float) -> float:
         return float(_pick(self.rewards, self.chosen(weight)).mean())
@@ -113,7 +139,9 @@ def trace_frontier(
     The oracle knows the rewards and weighs them against the same costs: no router can be above it.
 
     Args:
-        share: of the reward at cost weight 0; ``kept`` marks the largest weight that keeps it.
+        share: of the reward at cost weight 0; ``kept`` marks the cheapest weight that keeps it.
+            Of ``FOLDS`` or more prompts, the policy ``NESTED`` is what such a weight gives on
+            prompts that it was not chosen on.
     """
     if not len(measured.rewards):
         return pa.Table.from_pylist([], schemas.FRONTIER)
@@ -121,7 +149,7 @@ def trace_frontier(
     weights = sorted({*measured.weights(POINTS), kept})
     reference = _pick(measured.rewards, measured.chosen(0.0))
     found = []
-    for policy, name, weight, shares in _policies(measured, weights, teachers):
+    for policy, name, weight, shares in _policies(measured, weights, teachers, share, seed):
         rewards = (shares * measured.rewards).sum(axis=1)
         row = {
             "policy": policy,
@@ -142,12 +170,14 @@ def trace_frontier(
 
 
 def _policies(
-    measured: Measured, weights: Sequence[float], teachers: Sequence[str]
+    measured: Measured, weights: Sequence[float], teachers: Sequence[str], share: float, seed: int
 ) -> Iterator[tuple[str, str, float | None, np.ndarray]]:
     """Yield kind, name and cost weight of each policy, and the (n, K) shares of its choices."""
     one, shape = np.eye(len(teachers)), measured.rewards.shape
     for weight in weights:
         yield ROUTER, ROUTER, weight, one[measured.chosen(weight)]
+    if len(measured.rewards) >= FOLDS:
+        yield NESTED, "(*) on other prompts", None, one[measured.nested_choices(share, seed)]
     for weight in weights if measured.complete else ():
         worth = measured.rewards - weight * measured.expected
         tied = worth >= worth.max(axis=1, keepdims=True) - TIE

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from persyn_kedro.foundations.settings.teachers import Teachers
+from persyn_kedro.foundations.settings.spending import Prices
 
 WORTH = 100  # answers that a reward of 1 is worth, as label.design.adaptive.reward_worth
 
@@ -27,18 +27,19 @@ class Spent:
     cost: float
 
 
-def calibration_spent(responses: pa.Table, teachers: Teachers) -> Spent:
+def calibration_spent(responses: pa.Table, prices: Mapping[str, Prices]) -> Spent:
     """Return what the pool's answers (``schemas.RESPONSES``) took, whenever they were paid for.
 
-    Those of teachers that are no longer in the pool are left out, as in the rewards.
+    ``prices``: by teacher. Answers of teachers that are no longer in the pool are left out, as in
+    the rewards.
     """
-    responses = responses.filter(pc.field("teacher").isin(list(teachers.root)))
+    responses = responses.filter(pc.field("teacher").isin(list(prices)))
     tokens, cost = 0.0, 0.0
     names = ["teacher", "prompt_tokens", "completion_tokens", "cached_prompt_tokens"]
     for row in responses.select(names).to_pylist():
         used = row["prompt_tokens"], row["completion_tokens"], row["cached_prompt_tokens"] or 0
         tokens += used[0] + used[1]
-        cost += teachers.root[row["teacher"]].prices.cost(*used)
+        cost += prices[row["teacher"]].cost(*used)
     return Spent(len(responses), tokens, cost)
 
 

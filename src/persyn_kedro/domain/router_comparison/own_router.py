@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from persyn_kedro.domain.cost_aware.expected import reward_scale
 from persyn_kedro.domain.prompts.select import find_texts
-from persyn_kedro.domain.rewards.reward import asked_at_random, reward_matrix
-from persyn_kedro.domain.router_comparison.cross_fitting import cross_fit
+from persyn_kedro.domain.rewards.reward import asked_at_random, fair_matrix, reward_matrix
+from persyn_kedro.domain.router_comparison.cross_fitting import cross_fit, held_out_scores
+from persyn_kedro.domain.routers.metrics import measurable, worth
 from persyn_kedro.domain.routers.tasks import with_tasks
 from persyn_kedro.domain.stores.tables import RoutingStore
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
@@ -46,3 +48,16 @@ def cross_fit_own(
         store,
         asked_at_random(rewards, teachers),
     )
+
+
+def own_scale(scored: pa.Table, rewards: pa.Table, teachers: Sequence[str], kind: str) -> float:
+    """Return ``reward_scale`` of scores of prompts that the routers did not see.
+
+    Args:
+        scored: what ``cross_fit_own`` returned for a router of this ``kind``.
+        rewards: ``schemas.REWARDS`` that it was given.
+    """
+    prompt_ids, fair = fair_matrix(rewards, teachers)
+    kept = measurable(fair)
+    scores = held_out_scores(scored, kind, prompt_ids)
+    return reward_scale(scores[kept], worth(fair[kept]))

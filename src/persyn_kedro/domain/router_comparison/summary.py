@@ -24,7 +24,7 @@ from persyn_kedro.domain.router_comparison.more_calibration import (
 from persyn_kedro.domain.routers.metrics import measurable
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
 
-VERSION = 2  # of compare.py too: raise it when the same inputs give another result
+VERSION = 3  # of compare.py too: raise it when the same inputs give another result
 
 
 def summarise_routers(
@@ -34,6 +34,7 @@ def summarise_routers(
     settings: CompareRoutersSettings,
     seed: int,
     spent: Spent | None = None,
+    preferences: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the comparison of the routers fitted on all prompts of the other folds.
 
@@ -41,12 +42,13 @@ def summarise_routers(
         scores: rows of ``schemas.ROUTER_SCORES``.
         rewards: (n, K) float64 in the order of ``prompt_ids``, NaN if invalid.
         spent: by calibration; with it the verdicts say whether more would pay.
+        preferences: ``preference_routers``, of which the first one's calibration is measured.
 
     Returns:
         dict: ``{"n", "teachers", "folds", "routers": {name: figures of measure_scores}, "curve":
-        [{"kind", "size", "fitted_on", **figures}], "calibration": bins of the language-model
-        router, "verdicts": [sentence]}``. Without a prompt with two valid teachers, n is 0 and the
-        rest is empty.
+        [{"kind", "size", "fitted_on", **figures}], "calibration": bins of
+        ``pair_calibration``, "calibrated": the name of their router, "verdicts":
+        [sentence]}``. Without a prompt with two valid teachers, n is 0 and the rest is empty.
     """
     rows = scores.to_pylist()
     folds = {(row["repeat"] or 0, row["prompt_id"]): row["fold"] for row in rows}
@@ -69,14 +71,14 @@ def summarise_routers(
     by_plan = _by_plan(rows, ids, len(repeats))
     kinds = list(dict.fromkeys(kind for kind, _ in by_plan))
     whole = {kind: by_plan[kind, 1.0] for kind in kinds}
+    calibrated = next((name for name in preferences if name in whole), None)
     figures = measure_scores({**whole, CONSTANT: constant}, matrix, bootstrap)
     return {
         **summary,
         "routers": figures,
         "curve": _curve(by_plan, rows, constant, matrix, bootstrap),
-        "calibration": (
-            pair_calibration(whole["language_model"], matrix) if "language_model" in whole else []
-        ),
+        "calibration": pair_calibration(whole[calibrated], matrix) if calibrated else [],
+        "calibrated": calibrated,
         "verdicts": [
             *(_verdict(kind, figures[kind]) for kind in kinds),
             *_doublings(by_plan, rows, matrix, bootstrap, spent),

@@ -10,11 +10,8 @@ from .assignment import (
 )
 from .base import TeacherRouter as TeacherRouter
 from .examples import calibration_examples as calibration_examples
-from .explanation import (
-    Explanation as Explanation,
-    RouterTables as RouterTables,
-    explain as explain,
-)
+from .explained import Explanation as Explanation
+from .explanation import RouterTables as RouterTables, explain as explain
 from .fit import fit_and_save as fit_and_save
 from .jobs import (
     fit_router_job as fit_router_job,
@@ -29,12 +26,14 @@ from .registry import (
     save_router as save_router,
 )
 from .round_changes import Round as Round, round_change as round_change
-from .route import assign as assign
+from .route import Weigh as Weigh, assign as assign
 from .saving import (
     check_pool as check_pool,
     pool_difference as pool_difference,
+    read_description as read_description,
     readers_of as readers_of,
     selection_of as selection_of,
+    settings_in as settings_in,
     task_columns_of as task_columns_of,
 )
 from .tasks import TaskColumns as TaskColumns, with_tasks as with_tasks

@@ -67,9 +67,15 @@ class AutoRouter(CompositeRouter):
         self.selection_ = selection_of(directory) or {}
 
     def _scores(
-        self, name: str, fitted: list[Prompt], rewards: np.ndarray, scored: list[Prompt]
+        self,
+        name: str,
+        fitted: list[Prompt],
+        rewards: np.ndarray,
+        scored: list[Prompt],
+        at_random: np.ndarray | None,
     ) -> np.ndarray:
         """Return the scores by a candidate; where nothing can be learnt, the constant's."""
         settings = self.settings.named
         made = self.make(settings[name if tell_apart(rewards) else CONSTANT])
+        made.at_random = at_random  # also for the members of an ensemble
         return made.fit(fitted, rewards).predict_scores(scored)

@@ -36,6 +36,9 @@ class TeacherRouter(BaseEstimator):
         n_teachers_: K, the columns of the rewards.
         at_random: (n, K) bool, which answers an adaptive design asked at random; None: all. To be
             set before ``fit``, as its choice bias shows in means over the others.
+        fair_rewards: while it is fitted, the (n_fit_, K) rewards of what was asked at random, NaN
+            elsewhere; None: those it is given. Answers chosen for their merit raise a teacher's
+            mean, so levels (means, intercepts) are to be those of ``fair_rewards``.
         workspace: where a fit may keep checkpoints; a long fit resumes from them.
     """
 
@@ -43,6 +46,7 @@ class TeacherRouter(BaseEstimator):
     fills_missing: ClassVar[bool] = False  # by the teacher's mean, where it was not asked
     at_random: np.ndarray | None = None
     workspace: Path | None = None
+    fair_rewards: np.ndarray | None = None
     n_fit_: int
     n_teachers_: int
 
@@ -73,14 +77,17 @@ class TeacherRouter(BaseEstimator):
         if not len(kept):
             raise PersynError("The router cannot be fitted: no prompt has two valid teachers.")
         self.n_teachers_ = rewards.shape[1]
-        asked = rewards != NOT_ASKED
-        rewards = as_fitted(rewards, self.settings, self.invalid_reward)
+        asked, fair = rewards != NOT_ASKED, self.fair(rewards)
+        rewards, fair = (
+            as_fitted(each, self.settings, self.invalid_reward) for each in (rewards, fair)
+        )
         if self.fills_missing and not asked.all():
-            rewards = np.where(asked, rewards, teacher_means(rewards))
+            rewards = np.where(asked, rewards, teacher_means(fair))
+        self.fair_rewards = None if self.at_random is None else fair[kept]
         yield from self.fit_valid(
             [prompts[i] for i in kept.tolist()], np.asarray(rewards[kept], dtype=np.float64)
         )
-        self.n_fit_ = len(kept)
+        self.n_fit_, self.fair_rewards = len(kept), None
 
     def fair(self, rewards: np.ndarray) -> np.ndarray:
         """Return the (n, K) rewards of what was asked at random; the others are ``NOT_ASKED``."""

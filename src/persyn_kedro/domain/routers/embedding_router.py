@@ -10,6 +10,7 @@ import numpy as np
 from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.domain.routers.base import TeacherRouter
 from persyn_kedro.domain.routers.scored import Scored
+from persyn_kedro.domain.routers.threads import on_one_thread
 from persyn_kedro.foundations.prompts.conversation import Prompt
 
 
@@ -21,19 +22,25 @@ class EmbeddingRouter(TeacherRouter):
 
     def fit_valid(self, prompts: list[Prompt], rewards: np.ndarray) -> Iterator[dict[str, float]]:
         """Fit in one step; yield one ``{"epoch", "loss"}``: the loss on the fitted prompts."""
-        yield {"epoch": 1, "loss": self.fit_points(self.points(prompts), rewards)}
+        points = self.points(prompts)
+        with on_one_thread():
+            loss = self.fit_points(points, rewards)
+        yield {"epoch": 1, "loss": loss}
 
     def score_batches(self, prompts: Sequence[Prompt], batch_size: int) -> Iterator[np.ndarray]:
         """Yield (b, K) float32 scores, in prompt order."""
         for points in self._embedded(prompts, batch_size):
-            yield self.scores(points).astype(np.float32)
+            with on_one_thread():
+                scores = self.scores(points).astype(np.float32)
+            yield scores
 
     def scored_batches(self, prompts: Sequence[Prompt], batch_size: int) -> Iterator[Scored]:
         """Yield scores and standard errors, in prompt order."""
         for points in self._embedded(prompts, batch_size):
-            errors = self.errors(points)
-            found = None if errors is None else errors.astype(np.float32)
-            yield Scored(self.scores(points).astype(np.float32), found)
+            with on_one_thread():
+                errors = self.errors(points)
+                scores = self.scores(points).astype(np.float32)
+            yield Scored(scores, None if errors is None else errors.astype(np.float32))
 
     def _embedded(self, prompts: Sequence[Prompt], batch_size: int) -> Iterator[np.ndarray]:
         longest = self.settings.max_prompt_tokens

@@ -30,7 +30,9 @@ def load_backbone(backbone: "ResolvedModel") -> tuple[Any, Any]:
         readable,
         source_options,
     )
+    from persyn_kedro.foundations.models.resolve import here
 
+    backbone = here(backbone)
     with readable(backbone):
         model = AutoModel.from_pretrained(
             backbone.directory, dtype=torch.float32, **source_options(backbone)
@@ -143,17 +145,21 @@ def embed_batches(
     batch_size: int,
     max_tokens: int = 1024,
     how: EmbeddingSettings = EmbeddingSettings(),  # noqa: B008 - immutable
+    loaded: tuple[Any, Any] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Yield (b, hidden) float32 batches of points, in prompt order; by default mean-pooled."""
+    """Yield (b, hidden) float32 batches of points, in prompt order; by default mean-pooled.
+
+    ``loaded`` are the backbone and its tokenizer, if the caller has them already.
+    """
     memory = _memory.get()
     if memory is None:
-        yield from _embed(backbone, prompts, batch_size, max_tokens, how)
+        yield from _embed(backbone, prompts, batch_size, max_tokens, how, loaded)
         return
     read = (how.pooling, how.layer, how.template)
     place = (backbone.weights_id, backbone.chat_template, max_tokens, *read)
     new = [p for p in dict.fromkeys(prompts) if (*place, p) not in memory]
     done = 0
-    for points in _embed(backbone, new, batch_size, max_tokens, how) if new else ():
+    for points in _embed(backbone, new, batch_size, max_tokens, how, loaded) if new else ():
         keys = [(*place, p) for p in new[done : done + len(points)]]
         memory.update(zip(keys, points, strict=True))
         done += len(points)
@@ -167,10 +173,11 @@ def _embed(
     batch_size: int,
     max_tokens: int,
     how: EmbeddingSettings,
+    loaded: tuple[Any, Any] | None,
 ) -> Iterator[np.ndarray]:
     import torch
 
-    model, tokenizer = _frozen(backbone)
+    model, tokenizer = loaded or _frozen(backbone)
     _check_layer(model, backbone, how.layer)
     for start in range(0, len(prompts), batch_size):
         batch = prompts[start : start + batch_size]

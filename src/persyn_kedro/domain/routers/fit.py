@@ -10,8 +10,8 @@ from persyn_kedro.domain.rewards.reward import fitted_rewards, tell_apart
 from persyn_kedro.domain.routers.jobs import fit_router_job
 from persyn_kedro.domain.routers.saving import Readers
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.processes.ranks import run_in_ranks
-from persyn_kedro.foundations.processes.target import current
+from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.processes.together import train_together
 from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 
@@ -43,21 +43,13 @@ def fit_and_save(
             "All teachers have equal rewards on every prompt that the router is fitted on, so it "
             "has nothing to learn. Change label.alpha, or add prompts on which they differ."
         )
-    # The others have no weights of a model to train and are fitted in one go.
-    tuned = settings.kind == "language_model" and getattr(settings, "tuning", "") != "head_only"
-    processes = current().training_processes if tuned else 1
-    curve = run_in_ranks(
-        fit_router_job,
-        list(prompts),
-        rewards,
-        settings,
-        backbone,
-        seed,
-        list(pool),
-        directory,
-        at_random,
-        processes=processes,
-        sharding="none",
-        label=f"training the {settings.kind} router",
-    )
+    work = list(prompts), rewards, settings, backbone, seed, list(pool), directory, at_random
+    label = f"training the {settings.kind} router"
+    if settings.trains_a_model:
+        shared = directory.parent
+        curve = train_together(
+            fit_router_job, *work, checkpoints=shared, sharded=False, label=label
+        )
+    else:
+        curve = run_in_child(fit_router_job, *work, label=label)
     return list(curve)

@@ -12,7 +12,7 @@ from persyn_kedro.domain.routers.registry import load_router, router_class, save
 from persyn_kedro.domain.routers.saving import Readers, read_description
 from persyn_kedro.domain.routers.scored import Scored
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.processes.ranks import group
+from persyn_kedro.foundations.processes.group import group
 from persyn_kedro.foundations.progress import watching
 from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
@@ -31,7 +31,7 @@ def fit_router_job(
 ) -> Iterator[dict[str, float]]:
     """Fit a router on (n, K) rewards, NaN if invalid; yield each epoch's loss, then save it.
 
-    A language model is trained by all ranks of a group (``foundations.processes.ranks``).
+    A language model is trained by all ranks of a group (``foundations.processes.group``).
 
     Raises:
         PersynError: the rewards' columns do not match the pool, or no fit is possible.

@@ -15,8 +15,8 @@ from persyn_kedro.foundations.settings.routers import KnnRouterSettings
 class KnnRouter(EmbeddingRouter):
     """Scores are mean rewards over the neighbours for which the teacher is valid (0 if none).
 
-    A neighbour that the teacher was not asked counts with the teacher's mean, which shrinks the
-    score towards it: few answers say little.
+    A neighbour that the teacher was not asked counts with the teacher's mean (of what was asked at
+    random), which shrinks the score towards it: few answers say little.
     """
 
     fills_missing = True
@@ -26,6 +26,7 @@ class KnnRouter(EmbeddingRouter):
     rewards_: np.ndarray  # (n, K) float64
     space_: Space
     overall_: Overall
+    fair_: bool  # overall_ is not that of rewards_, which were asked by merit too
     search_: Any
 
     def fit_points(self, points: np.ndarray, rewards: np.ndarray) -> float:
@@ -34,7 +35,9 @@ class KnnRouter(EmbeddingRouter):
 
         self.embeddings_ = np.ascontiguousarray(points)
         self.rewards_ = np.ascontiguousarray(rewards)
-        self.space_, self.overall_ = Space.fit(points, self.embedding), Overall.of(rewards)
+        self.space_ = Space.fit(points, self.embedding)
+        self.overall_ = Overall.of(rewards if self.fair_rewards is None else self.fair_rewards)
+        self.fair_ = self.fair_rewards is not None
         self.search_ = NearestNeighbors(n_neighbors=min(self.settings.neighbours, len(points)))
         self.search_.fit(self.space_.of(points))
         return float(np.nanmean((self.scores(points) - rewards) ** 2))
@@ -55,11 +58,15 @@ class KnnRouter(EmbeddingRouter):
 
     def saved_arrays(self) -> dict[str, np.ndarray]:
         """Return the points and rewards."""
-        return {"embeddings": self.embeddings_, "rewards": self.rewards_}
+        found = {"embeddings": self.embeddings_, "rewards": self.rewards_}
+        return {**found, **(vars(self.overall_) if self.fair_ else {})}
 
     def set_arrays(self, arrays: dict[str, Any]) -> None:
         """Fit again."""
         self.fit_points(arrays["embeddings"], arrays["rewards"])
+        if "means" in arrays:
+            self.overall_ = Overall(arrays["means"], arrays["variances"], arrays["counts"])
+            self.fair_ = True
         self.n_teachers_ = arrays["rewards"].shape[1]
 
     @property

@@ -1,7 +1,6 @@
 """A linear router on frozen prompt embeddings: by default one ridge regression per teacher."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from persyn_kedro.domain.routers.network import (
     Again,
     Layers,
     Network,
+    at_fair_levels,
     jackknife_errors,
     outputs,
     scores_of,
@@ -27,7 +27,8 @@ class LinearRouter(EmbeddingRouter):
     """Scores are linear in the standardised embedding.
 
     With the loss ``regression`` they are predicted rewards, and each teacher is fitted on the
-    prompts where it is valid; one that is never valid scores 0.
+    prompts where it is valid; one that is never valid scores 0. Of an adaptive design the
+    intercepts are those of what was asked at random.
     """
 
     arrays = "linear.safetensors"
@@ -47,8 +48,14 @@ class LinearRouter(EmbeddingRouter):
         regression = self.hidden is None and self.settings.loss_name == "regression"
         fit = self._fit_ridges if regression else self._fit_network
         whole, again = fit(scaled, rewards)
-        self.layers_, self.without_ = scores_of(whole, rewards.shape[1]), None
-        self._fit_without = partial(without_groups, scaled, rewards, again)
+        fair = self.fair_rewards if self.settings.loss_name == "regression" else None
+        layers = scores_of(whole, rewards.shape[1])
+        self.layers_, self.without_ = at_fair_levels(layers, scaled, fair), None
+
+        def fit_without() -> Layers:
+            return at_fair_levels(without_groups(scaled, rewards, again), scaled, fair)
+
+        self._fit_without = fit_without
         return float(loss_of(self.settings)(*map(torch.tensor, (outputs(whole, scaled), rewards))))
 
     def scores(self, points: np.ndarray) -> np.ndarray:

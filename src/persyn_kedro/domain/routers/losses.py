@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 GROUNDED = "grk"  # the one that has a place for prompts without a valid answer
 ORDERED = ("bradley_terry", "rao_kupper")  # they only ask which of two rewards is higher
-TIED = ("rao_kupper", GROUNDED)  # they predict one more number for each prompt: eta, of ties
 FLOOR = 1e-6  # of a probability that is one minus others
 Total = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 Weight = Callable[["torch.Tensor"], "torch.Tensor"]

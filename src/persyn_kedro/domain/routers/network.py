@@ -141,6 +141,28 @@ def without_groups(points: np.ndarray, rewards: np.ndarray, again: Again) -> Lay
     ]
 
 
+def at_fair_levels(layers: Layers, points: np.ndarray, fair: np.ndarray | None) -> Layers:
+    """Return the layers with biases at which each score is right on average.
+
+    A fit to answers that were chosen for their merit is too high elsewhere: a penalty draws it to
+    their mean. Over answers asked at random the mean error must be 0.
+
+    Args:
+        layers: of predicted rewards; of fits without a group each, the mean is without it too.
+        fair: (n, K) rewards of what was asked at random, NaN elsewhere; None: nothing was chosen.
+    """
+    if fair is None or not layers:
+        return layers
+    *others, (weights, biases) = layers
+    rest = fair - outputs(layers, points)
+    if biases.ndim > 1:
+        for own, out in zip(rest, _parts(len(points), len(biases)), strict=True):
+            own[out] = np.nan
+    known = np.isfinite(rest)
+    counts = np.maximum(known.sum(axis=-2), 1)
+    return [*others, (weights, biases + np.where(known, rest, 0.0).sum(axis=-2) / counts)]
+
+
 def scores_of(layers: Layers, count: int) -> Layers:
     """Return the layers of the ``count`` scores, without what the loss reads beside them."""
     *others, (weights, biases) = layers

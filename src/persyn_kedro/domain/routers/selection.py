@@ -17,7 +17,7 @@ from persyn_kedro.foundations.prompts.conversation import Prompt
 CONSTANT = "constant"
 CONFIDENCE, RESAMPLES = 0.95, 2000
 
-Scores = Callable[[str, list[Prompt], np.ndarray, list[Prompt]], np.ndarray]
+Scores = Callable[[str, list[Prompt], np.ndarray, list[Prompt], np.ndarray | None], np.ndarray]
 
 
 def select(
@@ -36,7 +36,8 @@ def select(
         names: the candidates, the constant first.
         fair: (n, K), the rewards of what was asked at random alone: choices are measured, and the
             constant is fitted, by these; None: by all.
-        scores: of a candidate fitted on prompts and rewards, the (m, K) scores of other prompts.
+        scores: of a candidate fitted on prompts and rewards, the (m, K) scores of other prompts;
+            last, which of the rewards were asked at random, as ``TeacherRouter.at_random``.
 
     Returns:
         dict: ``chosen``; ``because``: ``best``, ``constant`` (nothing beats it) or ``few`` (too few
@@ -45,6 +46,7 @@ def select(
         intervals; ``nested``, the same for whichever candidate is chosen without the prompts that
         it is measured on; ``chosen_in_folds``, how often that was which.
     """
+    random = None if fair is None or fair is rewards else fair != NOT_ASKED
     fair = rewards if fair is None else fair
     kept = np.flatnonzero(measurable(fair))
     folds = min(folds, len(kept) // 4)
@@ -52,6 +54,7 @@ def select(
     if folds < 3:
         return {**found, "because": "few", "candidates": {}, "nested": None}
     asked, true, fair = [prompts[i] for i in kept.tolist()], rewards[kept], fair[kept]
+    random = None if random is None else random[kept]
     place = np.random.default_rng(seed).permutation(len(kept)) % folds
 
     losses = _losses(fair)
@@ -61,7 +64,8 @@ def select(
         inside = [p for p, is_out in zip(asked, out, strict=True) if not is_out]
         outside = [p for p, is_out in zip(asked, out, strict=True) if is_out]
         given = (fair if name == CONSTANT else true)[~out]
-        choices = scores(name, inside, given, outside).argmax(axis=1)
+        by_chance = None if random is None else random[~out]
+        choices = scores(name, inside, given, outside, by_chance).argmax(axis=1)
         own = np.full(len(asked), np.nan)
         own[out] = losses[out][np.arange(len(outside)), choices]
         return own

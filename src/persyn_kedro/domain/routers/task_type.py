@@ -20,7 +20,8 @@ SHRINKAGE = 10.0  # prompts
 class TaskTypeRouter(TeacherRouter):
     """Scores are each teacher's mean rewards on a task's prompts, shrunk to its mean on all.
 
-    A prompt without a task, or of one that was not fitted on, gets the means on all.
+    Of an adaptive design they are means of what was asked at random. A prompt without
+    a task, or of one that was not fitted on, gets the means on all.
     """
 
     settings: TaskTypeRouterSettings
@@ -30,6 +31,7 @@ class TaskTypeRouter(TeacherRouter):
 
     def fit_valid(self, prompts: list[Prompt], rewards: np.ndarray) -> Iterator[dict[str, float]]:
         """Fit in one step; yield one ``{"epoch", "loss"}``: the mean squared error."""
+        rewards = rewards if self.fair_rewards is None else self.fair_rewards
         names = [task_of(prompt, self.settings.task_column) for prompt in prompts]
         self.tasks_ = {t: i for i, t in enumerate(sorted({t for t in names if t is not None}))}
         rows = np.array([self._row(name) for name in names])

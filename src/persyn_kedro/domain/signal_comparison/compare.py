@@ -5,14 +5,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from persyn_kedro.domain.comparison.strategies.alphas import Labelled
+from persyn_kedro.domain.comparison.strategies.labelled import Labelled
 from persyn_kedro.domain.signal_comparison.candidates import Candidate, candidates, computable
 from persyn_kedro.domain.signal_comparison.choices import compare_choices
-from persyn_kedro.domain.signal_comparison.prediction import prediction, trained_students
+from persyn_kedro.domain.signal_comparison.prediction import predictions, trained_students
 from persyn_kedro.foundations.settings.label import LOCAL_LIKELIHOOD
 from persyn_kedro.foundations.settings.signals import CompareSignalsSettings
 
-VERSION = 1  # raise it when the same inputs give another result
+VERSION = 2  # raise it when the same inputs give another result
 
 Runs = Mapping[str, tuple[pa.Table, pa.Table]]  # trials and examples, by the step that made them
 
@@ -35,19 +35,18 @@ def compare_signals(
         step: trained_students(trials, examples, prompt_ids, teachers)
         for step, (trials, examples) in runs.items()
     }
-    rows = []
-    for each in wanted:
-        _, rewards = labelled.rewards_with(**each.changes)
-        rows.append(
-            {
-                **_named(each),
-                **compare_choices(own, rewards),
-                "predicts": {
-                    step: prediction(rewards, found, settings.confidence)
-                    for step, found in students.items()
-                },
-            }
-        )
+    rewards = [labelled.rewards_with(**each.changes)[1] for each in wanted]
+    predicted = {
+        step: predictions(rewards, found, settings.confidence) for step, found in students.items()
+    }
+    rows = [
+        {
+            **_named(each),
+            **compare_choices(own, rewards[i]),
+            "predicts": {step: found[i] for step, found in predicted.items()},
+        }
+        for i, each in enumerate(wanted)
+    ]
     counts = {step: len(found.scores) for step, found in students.items()}
     return {
         "teachers": teachers,
@@ -81,7 +80,8 @@ def _verdict(step: str, rows: Sequence[Mapping[str, Any]], n: int, confidence: f
     if best["interval"] is None:
         return f"{said}, on too few students for an interval ({ours})."
     low, high = best["interval"]
-    said += f", {100 * confidence:g} % interval {low:.2f} to {high:.2f} ({ours})."
+    said += f", {100 * confidence:g} % interval {low:.2f} to {high:.2f}, corrected for "
+    said += f"its being the best of {len(told)} ({ours})."
     if low <= 0:
         said += " The interval includes 0: no reward is shown to predict them."
     return said

@@ -10,6 +10,9 @@ import pyarrow as pa
 from persyn_kedro.domain.comparison.strategies.allocation import ON_CALIBRATION
 from persyn_kedro.domain.comparison.students import quality_matrices
 from persyn_kedro.domain.intervals.rank_correlation import spearman
+from persyn_kedro.domain.intervals.simultaneous import joint_level
+
+DRAWS = 2000  # permutations of the students' scores
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,39 @@ def trained_students(
     return Trained(scores, list(places.values()))
 
 
-def prediction(rewards: np.ndarray, students: Trained, confidence: float) -> dict[str, Any] | None:
-    """Return ``spearman`` of the students' mean (n, K) reward of their examples and their score."""
-    means = [_mean(rewards[place]) for place in students.places]
-    pairs = [(m, s) for m, s in zip(means, students.scores, strict=True) if m is not None]
-    return spearman([m for m, _ in pairs], [s for _, s in pairs], confidence)
+def predictions(
+    rewards: Sequence[np.ndarray], students: Trained, confidence: float
+) -> list[dict[str, Any] | None]:
+    """Return by (n, K) rewards ``spearman`` of the students' mean reward and their score.
+
+    The intervals hold for all rewards at once (``joint_level``), so the best one's may be taken at
+    its word. How the correlations move together is drawn by permuting the scores over the students
+    (Westfall and Young, 1993), which few students allow too.
+    """
+    scores = np.array(students.scores)
+    means = [np.array([_mean(own[place]) for place in students.places]) for own in rewards]
+    drawn = np.random.default_rng(0).permuted(np.tile(scores, (DRAWS, 1)), axis=1)
+    ranks: dict[bytes, np.ndarray] = {}  # by which students have a mean reward
+    draws, pairs = [], []
+    for own in means:
+        known = np.isfinite(own)
+        if known.tobytes() not in ranks:
+            ranks[known.tobytes()] = _ranks(drawn[:, known])
+        draws.append(ranks[known.tobytes()] @ _ranks(own[known]))
+        pairs.append((own[known].tolist(), scores[known].tolist()))
+    level = joint_level(np.stack(draws, axis=1), confidence)
+    return [spearman(x, y, level) for x, y in pairs]
 
 
-def _mean(values: np.ndarray) -> float | None:
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Return centred ranks of length 1: the product of two is Spearman's correlation."""
+    from scipy.stats import rankdata
+
+    found = rankdata(values, axis=-1)
+    found -= (found.shape[-1] + 1) / 2
+    return found / np.maximum(np.linalg.norm(found, axis=-1, keepdims=True), 1e-12)
+
+
+def _mean(values: np.ndarray) -> float:
     known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else None
+    return float(known.mean()) if len(known) else float("nan")

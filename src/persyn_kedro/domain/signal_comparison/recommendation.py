@@ -8,10 +8,11 @@ import pyarrow as pa
 
 from persyn_kedro.domain.comparison.students import UNTRAINED, quality_matrices
 from persyn_kedro.domain.intervals.bootstrap import resampled_counts
+from persyn_kedro.domain.intervals.simultaneous import joint_level_of_differences
 from persyn_kedro.domain.intervals.two_way import certainty
 from persyn_kedro.foundations.settings.signals import FitSignalSettings
 
-VERSION = 1  # raise it when the same inputs give another result
+VERSION = 3  # raise it when the same inputs give another result
 
 
 def recommend(
@@ -27,14 +28,23 @@ def recommend(
 
     Returns:
         dict: A row for each candidate, the settings' own first, with ``mean``, ``by_seed``,
-            ``difference`` from the own with the ``interval`` of ``certainty``, and ``wins``, in
-            which share of resampled prompts it is the best. ``recommended`` is the best reward, if
-            it is shown to be better than the own, else the own.
+            ``difference`` from the own with the ``interval`` of ``certainty``, at the ``level`` at
+            which all intervals hold at once, and ``wins``, in which share of resampled prompts it
+            is the best. ``recommended`` is the best reward, if it is shown to be better than the
+            own, else the own.
     """
     scores, _, seeds, unknown = quality_matrices(trials)
     before = scores.pop(UNTRAINED, np.zeros((0, 0)))
     own = notes["own"]
     wins = _wins(scores, settings.resamples, seed)
+    differences = {name: scores[name] - scores[own] for name in notes["candidates"] if name != own}
+    level = joint_level_of_differences(
+        {name: scores[name] for name in (own, *differences)},
+        dict.fromkeys(differences, own),
+        settings.resamples,
+        settings.confidence,
+        seed,
+    )
     rows = [
         {
             "name": name,
@@ -42,7 +52,7 @@ def recommend(
             "mean": _mean(scores[name]),
             "by_seed": [_mean(line) for line in scores[name]],
             "wins": wins.get(name),
-            **({} if name == own else _difference(scores[name] - scores[own], settings)),
+            **({} if name == own else _difference(differences[name], level)),
         }
         for name, about in notes["candidates"].items()
     ]
@@ -52,6 +62,7 @@ def recommend(
         "unknown": unknown,
         "seeds": seeds,
         "confidence": settings.confidence,
+        "level": level,
         "budget": notes["budget"],
         "untrained": _mean(before),
         "rows": rows,
@@ -74,8 +85,8 @@ def _mean(values: np.ndarray) -> float | None:
     return float(values.mean()) if values.size else None
 
 
-def _difference(pairs: np.ndarray, settings: FitSignalSettings) -> dict[str, Any]:
-    sure = certainty(pairs, settings.confidence)
+def _difference(pairs: np.ndarray, level: float) -> dict[str, Any]:
+    sure = certainty(pairs, level)
     return {
         "difference": _mean(pairs),
         "interval": [sure.low, sure.high] if sure else None,
@@ -129,9 +140,11 @@ def _verdicts(
     single = [row for row in rows if row["teacher"] and row["mean"] > best["mean"]]
     if single:
         top = max(single, key=lambda row: row["mean"])
+        ends = top["interval"]
         said.append(
-            f"The answers of {top['teacher']} alone train a better adapter ({top['mean']:.3f}) "
-            "than any reward's choice."
+            f"The adapter of {top['teacher']}'s answers alone has the highest score of all "
+            f"({top['mean']:.3f})"
+            + ("." if ends and ends[0] > 0 else ", but is not shown to be better than the own.")
         )
     if len(found["seeds"]) == 1:
         said.append("Each adapter was trained with one seed: another could reverse this.")

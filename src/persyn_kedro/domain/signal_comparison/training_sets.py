@@ -6,8 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from persyn_kedro.domain.comparison.strategies.alphas import Labelled
 from persyn_kedro.domain.comparison.strategies.examples import Trainable
+from persyn_kedro.domain.comparison.strategies.labelled import Labelled
 from persyn_kedro.domain.rewards.reward import TIE
 from persyn_kedro.domain.signal_comparison.candidates import Candidate, candidates
 from persyn_kedro.foundations.errors import PersynError

@@ -13,15 +13,16 @@ def untrained(models: Models, student: StudentSettings) -> ResolvedModel:
 
 
 def trained(models: Models, student: StudentSettings, directory: Path) -> ResolvedModel:
-    """Return the student in ``directory``, with the original's dtype and think setting."""
+    """Return the student in ``directory``, with the original's dtype, think and vLLM settings."""
     origin = models.root[student.model]
     settings = ModelSettings(
         local=str(directory),
         dtype=origin.dtype,
         think=origin.think,
         allow_remote_code=origin.allow_remote_code,
+        vllm=origin.vllm,
     )
-    return resolve_model(f"{student.model} after SFT", settings)
+    return resolve_model(f"{student.model} after training", settings)
 
 
 def before_or_after(

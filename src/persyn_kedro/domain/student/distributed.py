@@ -1,15 +1,19 @@
 """The SFT trainer as one of several processes, with one process's batches, losses and files.
 
 Each process draws every complete batch, like a single process, and trains on its share of it. So
-neither the data order nor a checkpoint depends on the number of processes.
+neither the data order nor a checkpoint depends on the number of processes. The libraries' own ways
+do not do this: accelerate gives each process batches of its own (so two processes take half as many
+steps, with other losses), or splits each batch, for which its size must be a multiple of the number
+of processes; and Transformers refuses to make checkpoints of sharded weights.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from persyn_kedro.domain.student.adapters import adapter_state
 from persyn_kedro.domain.student.packed import IGNORED
-from persyn_kedro.foundations.processes.ranks import Group
+from persyn_kedro.foundations.processes.group import Group
 
 Example = dict[str, list[int]]
 Collator = Callable[[list[Example]], dict[str, Any]]
@@ -63,7 +67,8 @@ def sharded_trainer(trainer: type) -> type:
     class ShardedTrainer(trainer):
         """``trainer`` with complete optimizer states in its checkpoints.
 
-        Transformers refuses to make any: it would save only rank 0's part.
+        Transformers refuses to make any: it would save only rank 0's part. An adapter beside
+        sharded weights is whole in each process, and Transformers' own files are right.
         """
 
         def __init__(self, *given: Any, args: Any, **more: Any) -> None:
@@ -72,15 +77,30 @@ def sharded_trainer(trainer: type) -> type:
             self.args.save_strategy = wanted
 
         def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-            """Do nothing: the model was loaded from the checkpoint, each part in its place."""
+            """Load an adapter; a model was loaded from the checkpoint, each part in its place."""
+            if self._has_adapter:
+                super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+        @property
+        def _has_adapter(self) -> bool:
+            return hasattr(self.model, "peft_config")
+
+        def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+            if self._has_adapter:
+                state_dict = adapter_state(self.model)
+            super()._save(output_dir, state_dict)
 
         def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+            if self._has_adapter:
+                return super()._save_optimizer_and_scheduler(output_dir)
             state = _gathered(self.optimizer.state_dict(), self.args.should_save)
             if self.args.should_save:
                 torch.save(state, Path(output_dir) / OPTIMIZER_NAME)
                 torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER_NAME)
 
         def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+            if self._has_adapter:
+                return super()._load_optimizer_and_scheduler(checkpoint)
             if checkpoint is None:
                 return
             directory = Path(checkpoint)

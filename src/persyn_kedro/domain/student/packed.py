@@ -49,7 +49,8 @@ def packed_trainer() -> Any:
             return_outputs: bool = False,
             num_items_in_batch: Any = None,
         ) -> Any:
-            if inputs["input_ids"].is_cuda or self.aux_loss_enabled:
+            other = self.label_smoother is not None or self.args.loss_type != "nll"
+            if inputs["input_ids"].is_cuda or self.aux_loss_enabled or other:
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             targets = inputs["labels"][0, 1:]
             kept = (targets != IGNORED).nonzero()[:, 0]

@@ -90,7 +90,7 @@ class Ledger:
                 fits = False
                 in_flight = self._in_flight(who, place, blocked)
                 if not in_flight or booked - in_flight + worst[place] > limit:
-                    whose = f"teacher {who!r}" if who else "the run"
+                    whose = recipe.spoken if who else "the run"
                     raise BudgetReached(
                         f"Stopped because the next call could exceed {name} = {limit:g} of {whose} "
                         f"({booked:g} spent or reserved). All answers are kept: raise the budget "

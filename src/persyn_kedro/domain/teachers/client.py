@@ -1,6 +1,8 @@
 """Get teachers' responses: from the store if already paid for, otherwise from an engine."""
 
 from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
 
 import pyarrow as pa
 
@@ -9,12 +11,14 @@ from persyn_kedro.domain.engines.registry import local_engine
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.budget import Ledger
 from persyn_kedro.domain.teachers.dispatch import Stopped, dispatch
+from persyn_kedro.domain.teachers.order import place_of, to_be_loaded
 from persyn_kedro.domain.teachers.parallel import for_each
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.domain.teachers.requests import TeacherRequests, Wanted, by_model, requests_for
 from persyn_kedro.domain.teachers.result import results_of, with_texts
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError, Waiting
+from persyn_kedro.foundations.models.read_ahead import read_ahead
 from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.tables.memory import give_back
 from persyn_kedro.foundations.tables.schemas import RESPONSES, unsettled_rows, with_unsettled
@@ -57,7 +61,7 @@ def make_sure(
         store: read first. New responses, including failures, are written to it
             ``engine.chunk_size`` at a time. Failures are retried in the next call, except those
             that would fail again (``Engine.is_final``).
-        engine: runs the models; each is loaded once, in its own process.
+        engine: runs the models; each is loaded once, in its own process, unless it still is.
         seed: for sampled responses; each gets its own seed derived from it.
         ledger: what this run has spent so far; by default nothing.
         go_on: if a model fails too often, return its remaining prompts as error rows, instead of
@@ -99,7 +103,9 @@ def _dispatch_all(
 ) -> tuple[list[Stopped], list[Waiting | EngineError]]:
     """Send each model its missing requests.
 
-    All hosted models run at once, and beside the others, of which ``at_once`` run at a time.
+    All hosted models run at once, and beside the others, of which ``at_once`` run at a time: if
+    that is one, in the order of ``engine.order``, and while one works, the files of the next one
+    are read ahead.
 
     Returns:
         Why models were stopped, and why others are not done yet; the rest are.
@@ -110,17 +116,25 @@ def _dispatch_all(
     stopped: dict[int, Stopped] = {}
     held: dict[int, Waiting | EngineError] = {}
 
+    hosted = [number for number, group in enumerate(groups) if group[0].engine.hosted]
+    others = [number for number in range(len(groups)) if number not in hosted]
+    if at_once == 1:
+        others.sort(key=lambda number: place_of(groups[number]))
+    following = dict(pairwise(others)) if at_once == 1 else {}
+
+    def read_next(number: int) -> None:
+        if number in following and to_be_loaded(group := groups[following[number]]):
+            read_ahead(group[0].engine.model.directory)
+
     def ask(number: int) -> None:
         try:
-            dispatch(groups[number], store, seed, ledger)
+            dispatch(groups[number], store, seed, ledger, partial(read_next, number))
         except Stopped as stop:
             stopped[number] = stop
         except (Waiting, EngineError) as error:
             held[number] = error
 
     give_back()  # the models may run for days
-    hosted = [number for number, group in enumerate(groups) if group[0].engine.hosted]
-    others = [number for number in range(len(groups)) if number not in hosted]
     for_each(ask, [(hosted, len(hosted)), (others, at_once)])
     return [stopped[n] for n in sorted(stopped)], [held[n] for n in sorted(held)]
 

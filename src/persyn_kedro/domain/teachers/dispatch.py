@@ -1,18 +1,19 @@
 """Send one model's calls to its engine, unless the budget is used up or it fails too often."""
 
 import logging
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain
 from typing import cast
 
 from persyn_kedro.domain.engines.base import Engine, Generation, Request
+from persyn_kedro.domain.engines.resident import generate_in_child
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.budget import BudgetReached, Ledger
 from persyn_kedro.domain.teachers.record import Recorder, Tally
-from persyn_kedro.domain.teachers.requests import Call, TeacherRequests
+from persyn_kedro.domain.teachers.requests import Call, TeacherRequests, follow_schema
 from persyn_kedro.foundations.errors import PersynError, Waiting
-from persyn_kedro.foundations.processes.child import check_stopped, run_in_child
+from persyn_kedro.foundations.processes.child import check_stopped
 from persyn_kedro.foundations.progress import watching
 
 log = logging.getLogger(__name__)
@@ -23,9 +24,16 @@ class Stopped(Exception):
 
 
 def dispatch(
-    group: Sequence[TeacherRequests], store: ResponseStore, seed: int, ledger: Ledger
+    group: Sequence[TeacherRequests],
+    store: ResponseStore,
+    seed: int,
+    ledger: Ledger,
+    once_loaded: Callable[[], object],
 ) -> None:
     """Make one model's calls and record the answers; on any exit, those received are recorded.
+
+    Args:
+        once_loaded: called when the first answer is there.
 
     Raises:
         PersynError: the model's process died, the budget is used up, or calls were not answered.
@@ -45,7 +53,8 @@ def dispatch(
     with watching(label, count, "calls") as watch:
         recorder = Recorder(group, Tally(label, count, watch), store, ledger)
         try:
-            failing = _record_all(engine, requests, recorder)
+            generations = _generations(engine, requests, follow_schema(group), label)
+            failing = _record_all(engine, generations, recorder, once_loaded)
         finally:  # what was not sent: other models may be waiting for it
             ledger.release({each.recipe.teacher for each in group}, engine.under_way())
         if failing is not None:
@@ -65,13 +74,18 @@ def dispatch(
 
 
 def _record_all(
-    engine: Engine, requests: Iterable[Request | None], recorder: Recorder
+    engine: Engine,
+    made: Generator[Generation, None, None],
+    recorder: Recorder,
+    once_loaded: Callable[[], object],
 ) -> Generation | None:
     """Record all answers; return the one after which the model was stopped, if any."""
     tally, share = recorder.tally, engine.settings.max_failure_share
     try:
-        with closing(_generations(engine, requests, tally.label)) as generations:
-            for generation in generations:
+        with closing(made) as generations:
+            for number, generation in enumerate(generations):
+                if number == 0:
+                    once_loaded()
                 recorder.record(generation)
                 check_stopped()
                 if generation.remedy or tally.is_failing(share):
@@ -124,7 +138,7 @@ class _Admitted:
 
 
 def _generations(
-    engine: Engine, requests: Iterable[Request | None], label: str
+    engine: Engine, requests: Iterable[Request | None], follows_schema: bool, label: str
 ) -> Generator[Generation, None, None]:
     """Run the engine in a child process or in this one; start no child without a request."""
     admitted = iter(requests)
@@ -134,20 +148,18 @@ def _generations(
         return
     feed = cast("Iterator[Request]", chain([first], admitted))  # only hosted ones get None
     if engine.in_child:
-        env = engine.environment(engine.settings)
-        yield from run_in_child(engine.generate, label=label, env=env, feed=feed)
+        yield from generate_in_child(engine, feed, follows_schema, label)
     else:
         yield from engine.generate(feed)
 
 
 def _waiting(group: Sequence[TeacherRequests], left: int, reached: BudgetReached | None) -> str:
     """Return the sentence that says what a later run collects; ``left`` is what is not answered."""
-    engine, teachers = group[0].engine, dict.fromkeys(each.recipe.teacher for each in group)
+    engine, asked = group[0].engine, dict.fromkeys(each.recipe.spoken for each in group)
     count, jobs = sum(engine.waiting.values()), ", ".join(engine.waiting)
-    names = " and ".join(repr(teacher) for teacher in teachers)
     told = [
-        f"Waiting for {count} answers of teacher {names} from {engine.name} ({jobs}): run the same "
-        "command again to collect them."
+        f"Waiting for {count} answers of {' and '.join(asked)} from {engine.name} ({jobs}): run "
+        "the same command again to collect them."
     ]
     if engine.trouble:
         told.append(engine.trouble)
@@ -162,10 +174,12 @@ def _why(last: Generation, recorder: Recorder) -> str:
     """Return the message that says why the model was stopped after its ``last`` answer."""
     tally = recorder.tally
     if last.remedy:
-        teacher = recorder.pending.of(last.key).recipe.teacher
+        recipe = recorder.pending.of(last.key).recipe
+        remedy = last.remedy.replace("teachers.{teacher}", recipe.settings_key)
         why = (
-            f"Teacher {teacher!r} was stopped because every other call to {tally.label} would fail "
-            f"too ({last.error}): {last.remedy.replace('{teacher}', teacher)}"
+            f"{recipe.spoken[0].upper()}{recipe.spoken[1:]} was stopped because every other call "
+            f"to {tally.label} would fail too ({last.error}): "
+            f"{remedy.replace('{teacher}', recipe.teacher)}"
         )
     else:
         why = (

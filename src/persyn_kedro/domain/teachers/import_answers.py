@@ -27,7 +27,8 @@ def import_responses(
     Each line has ``prompt`` (as sent, with ``prepare.source.prompt_suffix``) or, of a conversation,
     ``messages`` (without a teacher's system message), ``teacher``, ``response`` and optionally
     ``finish_reason`` ("stop", the default, or "length") and ``sample_index``, which of the
-    teacher's answers to the prompt it is (0, the default, or more). Answers already in the store
+    teacher's answers to the prompt it is (0, the default, or more); what else it has, such as
+    ``scores``, is not read. Answers already in the store
     are not replaced. Nothing is stored unless the whole file is valid.
 
     Raises:
@@ -36,7 +37,7 @@ def import_responses(
     by_name = {recipe.teacher: recipe for recipe in recipes}
     rows: dict[str, dict[str, Any]] = {}
     owners: dict[str, Recipe] = {}
-    for number, line in _lines(path):
+    for number, line in lines_of(path):
         recipe, row = _row(line, f"Line {number} of {path}", by_name)
         key = row["response_key"]
         if key in rows and rows[key]["response"] != row["response"]:
@@ -64,7 +65,12 @@ def _store(
     return len(new)
 
 
-def _lines(path: Place) -> Iterator[tuple[int, Any]]:
+def lines_of(path: Place) -> Iterator[tuple[int, Any]]:
+    """Yield the number and the value of each line of a JSONL file that is not blank.
+
+    Raises:
+        PersynError: there is no such file, or a line is not JSON.
+    """
     if not is_there(path):
         raise PersynError(f"The file {path} does not exist.")
     # utf-8-sig: with or without a byte order mark

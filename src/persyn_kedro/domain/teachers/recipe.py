@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 class Recipe:
     """A teacher with its model. Prices are per million completion or prompt tokens.
 
-    Two teachers with the same weights, system prompt, chat template, sampling settings and
-    ``extra_body`` share their responses, whatever their names.
+    Two teachers with the same weights, system prompt, chat template, sampling settings,
+    ``extra_body`` and vLLM settings share their responses, whatever their names.
+
+    Attributes:
+        reply_schema: a JSON schema that each response must follow, where its server knows how.
+        place: the settings that it has, if not ``teachers.<teacher>``: it is then no teacher.
     """
 
     teacher: str
@@ -34,6 +38,18 @@ class Recipe:
     budget: Budget = Budget()
     cached_prompt_price: float | None = None
     row_system: SystemOrder = "join"
+    reply_schema: str | None = None
+    place: str | None = None
+
+    @property
+    def spoken(self) -> str:
+        """What messages call it."""
+        return self.teacher if self.place else f"teacher {self.teacher!r}"
+
+    @property
+    def settings_key(self) -> str:
+        """Where its settings are."""
+        return self.place or f"teachers.{self.teacher}"
 
     @cached_property
     def weights_id(self) -> str:
@@ -80,13 +96,15 @@ class Recipe:
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
-        extra_body = self.model.settings.extra_body
+        extra_body, vllm = self.model.settings.extra_body, self.model.settings.vllm_identity
         return {
             "system": self.system,
             "chat_template": self.model.chat_template,
             "sampling": self.sampling.identity,
             **({"extra_body": extra_body} if extra_body else {}),
+            **({"vllm": vllm} if vllm else {}),
             **({} if self.row_system == "join" else {"row_system": self.row_system}),
+            **({"reply_schema": self.reply_schema} if self.reply_schema else {}),
         }
 
 
@@ -102,8 +120,7 @@ def make_recipes(teachers: Teachers, models: "dict[str, ResolvedModel]") -> list
     recipes = []
     for name, teacher in teachers.root.items():
         model = models[teacher.model]
-        endpoint = model.settings.endpoint
-        prices = teacher.prices.times(endpoint.price_factor if endpoint else 1.0)
+        prices = teacher.prices.times(model.settings.price_factor)
         recipes.append(
             Recipe(
                 name,

@@ -101,14 +101,12 @@ class TeacherRequests:
 
     def requests(self, seed: int) -> Iterator[tuple[Call, Request]]:
         """Yield each call to make with its request, in the order of the prompts."""
-        system, sampling = self.recipe.system, self.recipe.sampling
+        recipe = self.recipe
         for number, (_, prompt) in enumerate(pick(self.pairs, self.missing)):
             call = self.call(number)
             own_seed = seed_for(seed, "response", call.key)
-            yield (
-                call,
-                Request(call.key, prompt, system, sampling, own_seed, self.recipe.row_system),
-            )
+            how = (recipe.system, recipe.sampling, own_seed, recipe.row_system, recipe.reply_schema)
+            yield call, Request(call.key, prompt, *how)
 
 
 def requests_for(
@@ -151,15 +149,20 @@ def in_blocks(texts: pa.Array) -> Iterator[list[str]]:
 
 
 def by_model(requests: Sequence[TeacherRequests]) -> list[list[TeacherRequests]]:
-    """Group requests that one loaded model can answer: same weights, template, dtype and body."""
+    """Group requests that one loaded model can answer: same weights, template, and way to run."""
     groups: dict[tuple[str, ...], list[TeacherRequests]] = {}
     for each in requests:
         model = each.recipe.model
-        body = json.dumps(model.settings.extra_body, sort_keys=True)
-        how = (model.settings.dtype, str(model.settings.batch), body)
+        told = [model.settings.extra_body, model.settings.vllm]
+        how = (model.settings.dtype, str(model.settings.batch), json.dumps(told, sort_keys=True))
         place = (model.weights_id, model.chat_template, *how)
         groups.setdefault(place, []).append(each)
     return list(groups.values())
+
+
+def follow_schema(group: Sequence[TeacherRequests]) -> bool:
+    """Return whether a group's responses must follow a schema."""
+    return any(each.recipe.reply_schema for each in group)
 
 
 def answered_prompts(

@@ -183,7 +183,7 @@ def _rejected(rows: pa.Table, settings: GenerateSettings, allow_truncated: bool)
     failed = pc.equal(rows["finish_reason"], "error")
     if settings.verification == "keep":
         return failed if settings.on_failure == "next_choice" else pc.less(rows["rank"], 0)
-    wrong = pc.fill_null(pc.equal(rows["quality"], 0.0), False)
+    wrong = pc.fill_null(pc.less(rows["quality"], 1.0), False)  # some test of its code failed
     if settings.verification != "drop" or settings.samples > 1:
         wrong = pc.or_(wrong, pc.invert(_ended(rows, allow_truncated)))
     return pc.or_(wrong, failed) if settings.on_failure == "next_choice" else wrong

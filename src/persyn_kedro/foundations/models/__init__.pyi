@@ -3,6 +3,7 @@
 from .files import local_directory as local_directory, read_config as read_config
 from .hub import ask_anew as ask_anew, hub_commit as hub_commit
 from .identities import (
+    against_identity as against_identity,
     harness_identity as harness_identity,
     model_identity as model_identity,
     source_identity as source_identity,

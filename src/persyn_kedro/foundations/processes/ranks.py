@@ -2,7 +2,9 @@
 
 Each process is a rank of one ``torch.distributed`` group (NCCL between GPUs, Gloo between CPUs),
 which Transformers' trainer, accelerate and ``fully_shard`` find there. The ranks meet over a file
-and communicate over the loopback interface only.
+and communicate over the loopback interface only. (On several machines Ray Train starts them,
+``ray.training``. Here Ray may not be installed; and ``torchrun``'s workers outlive a killed
+``torchrun``, hand over no items, progress or sentences, and each import all libraries anew.)
 """
 
 import atexit
@@ -17,14 +19,12 @@ from datetime import timedelta
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from persyn_kedro.foundations import progress
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes.child import STOP_SECONDS, Child, run_in_child, start_child
-
-if TYPE_CHECKING:
-    import torch
+from persyn_kedro.foundations.processes.group import Group, join
 
 T = TypeVar("T")
 
@@ -32,58 +32,6 @@ log = logging.getLogger(__name__)
 
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}
 GRACE_SECONDS = 5.0  # to find the cause: when a rank dies the others fail too, some sooner
-
-
-@dataclass(frozen=True)
-class Group:
-    """The processes that train together, as one of them sees them.
-
-    Attributes:
-        rank: this process's number; only rank 0 reports progress and writes shared files.
-        size: the number of processes.
-        sharded: whether each holds a part of the weights (torch's ``fully_shard``).
-    """
-
-    rank: int = 0
-    size: int = 1
-    sharded: bool = False
-
-    def barrier(self) -> None:
-        """Wait for the others."""
-        if self.size > 1:
-            from torch import distributed
-
-            distributed.barrier()
-
-    def total(self, value: "torch.Tensor") -> "torch.Tensor":
-        """Return the sum of all ranks' values, without a gradient."""
-        from torch import distributed
-
-        total = value.detach().clone()
-        if self.size > 1:
-            distributed.all_reduce(total)
-        return total
-
-    def share(self, sizes: list[int]) -> list[int]:
-        """Return which items of a batch are this rank's: the ranks' sums of sizes are about equal.
-
-        The longest are assigned first, each to the rank that has least. A rank may get none.
-        """
-        given: list[list[int]] = [[] for _ in range(self.size)]
-        sums = [0] * self.size
-        for item in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
-            least = sums.index(min(sums))
-            given[least].append(item)
-            sums[least] += sizes[item]
-        return sorted(given[self.rank])
-
-
-_group = Group()
-
-
-def group() -> Group:
-    """Return the group of which this process is a rank: just itself outside ``run_in_ranks``."""
-    return _group
 
 
 def run_in_ranks(
@@ -142,7 +90,7 @@ def _items(ranks: Sequence[_Rank]) -> Iterator[Any]:
                 rank.child.process.join(STOP_SECONDS)
                 running.remove(rank)
             elif kind == "refused":
-                raise PersynError(payload)
+                raise PersynError.unpacked(payload)
             elif kind == "failed":
                 running.remove(rank)
                 _raise_the_cause(running)
@@ -160,7 +108,7 @@ def _raise_the_cause(running: list[_Rank]) -> None:
         for rank in _ready(running, left):
             kind, payload = rank.hear()
             if kind == "refused":
-                raise PersynError(payload)
+                raise PersynError.unpacked(payload)
             if kind in ("end", "failed"):
                 running.remove(rank)
 
@@ -188,11 +136,10 @@ def _be_rank(
     mine: Group, store: Path, function: Callable[..., Iterator[Any]], args: tuple[Any, ...]
 ) -> Iterator[Any]:
     """Join the group, run the function, and yield its items on rank 0."""
-    global _group
-    _group = mine
+    join(mine)
     if mine.rank:
         progress.mute()
-    _join(mine, store)
+    _meet(mine, store)
     for item in function(*args):
         if mine.rank == 0:
             yield item
@@ -207,7 +154,7 @@ def check_gpus(processes: int) -> None:
     """
     import torch
 
-    found = torch.cuda.device_count()
+    found = torch.cuda.device_count() or int(torch.backends.mps.is_available())
     if 0 < found < processes:
         raise PersynError(
             f"cluster.training_processes is {processes}, but this machine has {found} GPU(s) and "
@@ -215,7 +162,7 @@ def check_gpus(processes: int) -> None:
         )
 
 
-def _join(mine: Group, store: Path) -> None:
+def _meet(mine: Group, store: Path) -> None:
     import torch
     from torch import distributed
 

@@ -2,13 +2,16 @@
 
 from persyn_kedro.foundations.progress.report import (
     Event,
+    Part,
     Watch,
     add_tokens,
     came_from_store,
     forget,
     hear,
+    listen,
     loaded,
     mute,
+    part,
     step,
     tell_parent,
     watching,
@@ -16,13 +19,16 @@ from persyn_kedro.foundations.progress.report import (
 
 __all__ = [
     "Event",
+    "Part",
     "Watch",
     "add_tokens",
     "came_from_store",
     "forget",
     "hear",
+    "listen",
     "loaded",
     "mute",
+    "part",
     "step",
     "tell_parent",
     "watching",

@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,6 +25,8 @@ TOLD_EVERY = 60.0  # seconds between lines without a terminal
 log = logging.getLogger(__package__)
 
 Event = tuple[str, str, dict[str, Any]]  # event, watch ("": the innermost), details
+Part = tuple[tuple[str, Any], ...]  # see ``part``; empty outside
+Listener = Callable[[Part, int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ class Watch:
                 ``prompt_tokens``, ``cost``, ``failed`` items, including skipped ones.
         """
         _tell("advance", self.name, items=items, note=note, **more)
+
+    def measure(self, step: int, values: Mapping[str, float]) -> None:
+        """Report what was measured at a step, such as the loss, to whoever listens."""
+        _tell("measured", self.name, step=step, values=dict(values))
 
     def each(
         self,
@@ -87,6 +93,21 @@ def step(name: str) -> Iterator[None]:
         parts = _board.stop()
         seconds = f"{time.monotonic() - begun:.1f} s"
         log.info("%s", ": ".join([f"{ending.format(name)} {seconds}", *filter(None, [parts])]))
+
+
+@contextmanager
+def part(**facts: Any) -> Iterator[None]:
+    """Say of what is measured in this thread, and in its children, what it belongs to."""
+    around = _part.set(tuple(facts.items()))
+    try:
+        yield
+    finally:
+        _part.reset(around)
+
+
+def listen(listener: Listener | None) -> None:
+    """Call ``listener(part, step, values)`` for what is measured from now on; None: nobody."""
+    _board.listener = listener
 
 
 def loaded() -> None:
@@ -138,6 +159,7 @@ class _Board:
     """All work in progress in this process and its children, and the line that shows it."""
 
     def __init__(self) -> None:
+        self.listener: Listener | None = None
         self._works: dict[str, Work] = {}
         self._step: Work | None = None
         self._counts: dict[str, Work] = {}  # the step's totals, by unit
@@ -162,6 +184,10 @@ class _Board:
         return "; ".join(work.summary() for work in self._counts.values())
 
     def hear(self, event: Event) -> None:
+        if event[0] == "measured":
+            if self.listener:
+                self.listener(_part.get(), event[2]["step"], event[2]["values"])
+            return
         with self._lock:  # several threads may call models
             self._take(*event)
 
@@ -227,5 +253,6 @@ def _tell(kind: str, name: str, **facts: Any) -> None:
 
 _numbers = count()
 _innermost: ContextVar[str] = ContextVar("innermost", default="")
+_part: ContextVar[Part] = ContextVar("part", default=())
 _board = _Board()
 _hear: Callable[[Event], None] = _board.hear

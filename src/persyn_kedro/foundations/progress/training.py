@@ -19,6 +19,8 @@ def train(trainer: Any, label: str, resume: bool) -> None:
                 watch.begin(state.max_steps, state.global_step)
 
             def on_log(self, args: Any, state: Any, control: Any, logs: Any, **_: Any) -> None:
+                numbers = {k: v for k, v in logs.items() if isinstance(v, int | float)}
+                watch.measure(state.global_step, numbers)
                 if "loss" in logs:  # not the final summary
                     tokens = state.num_input_tokens_seen
                     watch.advance(tokens=tokens - self.tokens, note=f"loss {logs['loss']:.3f}")

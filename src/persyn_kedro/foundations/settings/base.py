@@ -25,12 +25,18 @@ IF_SET = "if set"
 
 A new setting marked so leaves earlier results valid.
 """
+OF_ENGINE = "of the engine"
+"""Marks a model's settings that only the engine reads, when it has the model answer."""
 AS_GIVEN = "as given"
 """Marks lists and mappings of groups whose other fields have the values around them."""
 FREE_TEXT = "free text"
 """Marks strings that may be empty or have several lines, such as system prompts."""
 MODEL = "model"
 """Marks strings that name one of ``models``: whatever reads the field uses that model."""
+RUBRIC = "rubric"
+"""Marks strings that name a judge's rubric, whose text is part of the record."""
+FILE = "file"
+"""Marks strings that name a file whose content is part of the record."""
 
 MAX_SEED = 2**32 - 1  # numpy's, which transformers, lm-eval and reasoning-gym set
 MAX_WHOLE = 2**31 - 1  # for a field without a bound of its own: a signed 32-bit integer
@@ -61,6 +67,8 @@ class Group(BaseModel):
 
 def one_line(text: str) -> bool:
     """Return whether a string has no control characters, line separators or lone surrogates."""
+    if text.isprintable():  # most are, and this is a hundred times as fast
+        return True
     return not any(unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") for c in text)
 
 

@@ -9,7 +9,8 @@ from typing_extensions import TypedDict
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Group
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
-from persyn_kedro.foundations.settings.student import SftSettings
+from persyn_kedro.foundations.settings.student import SftSettings, StudentLoraSettings
+from persyn_kedro.foundations.settings.training_keys import beyond_plain
 
 WORDS = ("auto", "local")  # accepted instead of an address
 
@@ -43,7 +44,7 @@ class RuntimeEnv(TypedDict, total=False):
 
 
 class ClusterSettings(Group):
-    """A Ray cluster for generating, scoring and routing; processes for training.
+    """A Ray cluster for generating, scoring, routing and training; processes for training.
 
     ``cpus`` and ``gpus`` apply to each actor that scores or routes, and to each worker of a
     teacher's engine.
@@ -66,9 +67,15 @@ class ClusterSettings(Group):
     training_processes: Annotated[int, NO_EFFECT] = Field(
         1,
         ge=1,
-        description="that train the student or a language-model router together, on one machine, "
+        description="that train the student or a language-model router together, "
         "each on its own GPU if there are any; sft.batch_size and train_router.batch_size are "
-        "totals over all processes, and train_reward_model always uses one process",
+        "totals over all processes, and train_reward_model and dpo always use one process",
+    )
+    training_on: Annotated[Literal["machine", "cluster"], NO_EFFECT] = Field(
+        "machine",
+        description="machine: these processes run where the run is started; cluster: on the nodes "
+        "of the Ray cluster, each with `cpus` and, unless `gpus` is 0, one GPU; checkpoints are "
+        "then on a disk that all nodes share",
     )
     sharding: Annotated[Literal["none", "fsdp"], NO_EFFECT] = Field(
         "none",
@@ -94,13 +101,13 @@ class ClusterSettings(Group):
         """Refuse training that these processes cannot share.
 
         Raises:
-            PersynError: a batch has fewer rows than there are processes, or an adapter is to be
-                trained on sharded weights.
+            PersynError: a batch has fewer rows than there are processes, or an adapter is of a kind
+                that cannot be trained beside sharded weights.
         """
         if self.training_processes == 1:
             return
         batches = {"sft": sft.batch_size}
-        if train_router.kind == "language_model":
+        if train_router.trains_a_model:
             batches["train_router"] = train_router.batch_size
         for group, size in batches.items():
             if size < self.training_processes:
@@ -109,8 +116,20 @@ class ClusterSettings(Group):
                     f"cluster.training_processes = {self.training_processes}; raise the one or "
                     "lower the other."
                 )
-        if self.sharding == "fsdp" and sft.lora:
+        if sft.lora:
+            self.check_adapter("sft.lora", sft.lora)
+
+    def check_adapter(self, key: str, lora: StudentLoraSettings) -> None:
+        """Refuse an adapter that cannot be trained beside sharded weights.
+
+        Raises:
+            PersynError: names the setting under ``key``.
+        """
+        if self.training_processes == 1 or self.sharding == "none":
+            return
+        name = "quantize" if lora.quantize else beyond_plain(lora.peft)
+        if name is not None:
             raise PersynError(
-                "Parameter sft.lora: an adapter cannot be trained on sharded weights; set "
-                "cluster.sharding to none, or sft.lora to null."
+                f"Parameter {key}.{name}: it needs all of the student's weights in each process; "
+                "set cluster.sharding to none, or leave it out."
             )

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, JsonValue, field_validator
 
 from persyn_kedro.foundations.hashing import is_unicode
+from persyn_kedro.foundations.secrets import without_credentials
 from persyn_kedro.foundations.settings.base import IF_SET, NO_EFFECT, Group
 
 Batch = Literal["openai", "anthropic"]
@@ -81,6 +82,8 @@ class EndpointSettings(Group):
         parts = urlsplit(url)
         if not parts.hostname or parts.port == 0:  # .port raises ValueError for an invalid port
             raise ValueError("the URL has no host")
+        if without_credentials(url) != url:
+            raise ValueError("a key or token is set by api_key_env or extra_headers, not here")
         return url
 
     @field_validator("extra_body")

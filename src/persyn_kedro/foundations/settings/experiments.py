@@ -1,27 +1,15 @@
-"""Typed settings of the steps that measure: comparisons of routers and strategies, benchmarks."""
+"""Typed settings of the steps that measure: comparison of routers, benchmarks, reward models."""
 
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SerializeAsAny, model_validator
 
-from persyn_kedro.foundations.settings.base import (
-    AS_GIVEN,
-    IF_SET,
-    NO_EFFECT,
-    Group,
-    ModelName,
-    Seed,
-)
+from persyn_kedro.foundations.settings.base import AS_GIVEN, IF_SET, NO_EFFECT, Group, ModelName
 from persyn_kedro.foundations.settings.routers import (
     RouterKind,
     TrainRouterSettings,
     settings_of_kind,
 )
-
-StrategyName = Literal[
-    "persyn", "persyn_cheap", "strong", "mix", "family_strong", "car", "random", "oracle"
-]
 
 
 class CompareRoutersSettings(Group):
@@ -63,57 +51,6 @@ class CompareRoutersSettings(Group):
         if taken := {"constant", "random", "oracle"} & self.routers.keys():
             raise ValueError(f"routers must not be named {min(taken)}, which is always compared")
         return self
-
-
-class CompareSettings(Group):
-    """Which training sets are built, and how students trained on them are compared.
-
-    ``alphas`` add PerSyn with another ``label.alpha`` (METHOD.md's ablations are 0 and 1).
-    ``oracle`` adds ``persyn_calibration``, trained on the same calibration prompts.
-    """
-
-    strategies: list[StrategyName] = Field(
-        ["persyn", "strong", "mix", "family_strong", "car", "random", "oracle"],
-        description="to compare; must include persyn",
-    )
-    alphas: list[Annotated[float, Field(ge=0, le=1)]] = Field(
-        [0.0, 1.0], description="values of label.alpha to also compare PerSyn with"
-    )
-    seeds: list[Seed] = Field([1, 2, 3], min_length=1, description="one student per strategy each")
-    mix_strong_share: float = Field(
-        0.2, ge=0, le=1, description="mix: share of prompts sent to the strongest teacher"
-    )
-    car_beta: float = Field(3.0, ge=0, description="car: weight of the student's NLL")
-    kept_reward: Annotated[float, IF_SET] = Field(
-        0.99,
-        gt=0,
-        le=1,
-        description="persyn_cheap and the frontier: share of the routed reward to keep for less",
-    )
-    examples: Literal["common", "own"] = Field(
-        "common",
-        description="common: only prompts whose answer is usable in every strategy; own: every "
-        "usable answer of each strategy, so the numbers of examples differ",
-    )
-    min_share: float = Field(
-        0.5, ge=0, le=1, description="a strategy with a smaller share of usable answers is left out"
-    )
-    resamples: int = Field(10_000, ge=100, le=1_000_000, description="bootstrap resamples")
-    confidence: float = Field(0.95, gt=0, lt=1, description="of the intervals")
-
-    @model_validator(mode="after")
-    def _sensible(self) -> "CompareSettings":
-        if "persyn" not in self.strategies:
-            raise ValueError("strategies must include persyn, which the others are compared with")
-        for name in ("strategies", "alphas", "seeds"):
-            if len(set(getattr(self, name))) < len(getattr(self, name)):
-                raise ValueError(f"{name} must not contain duplicates")
-        return self
-
-
-def compares_cheap(settings: Iterable[Any]) -> bool:
-    """Return whether routing for less is compared, with these groups of settings."""
-    return any(isinstance(g, CompareSettings) and "persyn_cheap" in g.strategies for g in settings)
 
 
 class BenchmarkSettings(Group):

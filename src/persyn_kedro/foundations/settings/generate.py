@@ -7,7 +7,11 @@ from pydantic import Field, model_validator
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.base import IF_SET, Group
+from persyn_kedro.foundations.settings.judging import runs_code
+from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.teachers import MAX_SAMPLES, Teachers
+
+_LABEL = LabelSettings()
 
 
 class GenerateSettings(Group):
@@ -76,12 +80,20 @@ class GenerateSettings(Group):
         return self.keep == "best" and self.samples > 1
 
 
-def check_samples(teachers: Teachers, generate: GenerateSettings) -> None:
-    """Refuse several answers of a teacher that would give the same one again.
+def check_samples(
+    teachers: Teachers, generate: GenerateSettings, label: LabelSettings = _LABEL
+) -> None:
+    """Refuse several answers of a teacher that would give the same one again, or be judged apart.
 
     Raises:
-        PersynError: names the teacher.
+        PersynError: names the teacher, or the setting.
     """
+    if generate.judged and all(way.compares for way in label.ways):
+        raise PersynError(
+            "generate.keep is best, which judges each teacher's answers as they come, but mode "
+            f"{label.ways[0].mode} of label.quality compares a prompt's answers with each other: "
+            "set it to score."
+        )
     greedy = [name for name, teacher in teachers.root.items() if teacher.greedy]
     if generate.draws > 1 and greedy:
         several, instead = f"samples is {generate.samples}", "generate.samples to 1"
@@ -103,3 +115,10 @@ def draws_several(settings: Iterable[Any]) -> bool:
         and any(teacher.samples > 1 for teacher in group.root.values())
         for group in settings
     )
+
+
+def verifies_code(settings: Iterable[Any]) -> bool:
+    """Return whether routed answers' code is run, by these groups of settings."""
+    groups = list(settings)
+    kept = [group.verification == "keep" for group in groups if isinstance(group, GenerateSettings)]
+    return runs_code(groups) and not any(kept)

@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, RootModel
 
-from persyn_kedro.foundations.settings.base import AS_GIVEN, IF_SET, NO_EFFECT
+from persyn_kedro.foundations.settings.base import AS_GIVEN, IF_SET, NO_EFFECT, OF_ENGINE
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
-from persyn_kedro.foundations.settings.models import Models
-from persyn_kedro.foundations.settings.needs import Needs
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.needs import ANSWERS, WEIGHTS, Needs
+from persyn_kedro.foundations.settings.passed_on import PassedOn
 from persyn_kedro.foundations.settings.references import models_named
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
+from persyn_kedro.foundations.settings.teachers import Teachers
 
 F = TypeVar("F", bound=Callable[..., Any])
 Asks = Callable[[Iterable[Any]], bool]  # a question about groups of settings
@@ -35,8 +37,8 @@ class Step:
         needs_if: what it needs besides, by a question about the settings.
         spoken: by output, what an error calls it if it is missing; its name if not given.
         prints: functions of outputs; the text that they return is printed after a run.
-        check: a function of groups of settings, by argument name; it refuses, before a run,
-            settings with which the step cannot run.
+        check: a function of groups of settings, by argument name; before a run it refuses
+            settings with which the step cannot run, or warns of what they mean.
         texts: tables of prompts, by argument, of which it reads only the texts, for the ids in
             another input. An id is the hash of its text, so neither other prompts in the table nor
             its other columns change the result. Where a router reads other columns of the prompts
@@ -65,6 +67,11 @@ class Step:
         for asks, needs in self.needs_if.items():
             found |= needs if asks(groups) else Needs.NOTHING
         return found
+
+    def asks_engine(self, settings: Iterable[Any]) -> bool:
+        """Return whether a model may answer; a step that loads one itself asks no engine."""
+        needs = self.needs_with(settings)
+        return bool(needs & ANSWERS) or not needs & WEIGHTS
 
     def unread(self, settings: Mapping[str, Any]) -> set[str]:
         """Return the arguments that are not read at all with these settings, by argument."""
@@ -132,22 +139,35 @@ def step_of(function: Callable[..., Any]) -> Step:
     return getattr(function, "step", Step())
 
 
-def hand(arguments: Mapping[str, Any], reads: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """Return the settings among ``arguments`` as the node may see them.
+def hand(arguments: Mapping[str, Any], mark: Step) -> dict[str, Any]:
+    """Return the settings among ``arguments`` as a node with this mark may see them.
 
     Fields that it does not read are set to their defaults (required ones and those of no effect
-    stay), and ``Models`` keeps only the models that the other arguments name.
+    stay), and ``Models`` keeps only the models that the other arguments name. Where no engine is
+    asked, only teachers' models keep what is the engine's: it is part of their answers' identity.
     """
+    reads = mark.reads_with(arguments)
     handed = {a: _only(value, reads.get(a)) for a, value in arguments.items()}
-    named = {
-        m for a, value in arguments.items() for m in models_named(value, reads.get(a)).values()
-    }
+    named, answered = set(), set()
+    asks = mark.asks_engine(arguments.values())
+    for argument, value in arguments.items():
+        own = set(models_named(value, reads.get(argument)).values())
+        named |= own
+        answered |= own if asks or isinstance(value, Teachers) else set()
     for argument, value in handed.items():
         if isinstance(value, Models):
+            kept = {name: model for name, model in value.root.items() if name in named}
             handed[argument] = Models(
-                {name: model for name, model in value.root.items() if name in named}
+                {n: model if n in answered else without_engine(model) for n, model in kept.items()}
             )
     return handed
+
+
+def without_engine(model: ModelSettings) -> ModelSettings:
+    """Return a model's settings without those that only an engine reads."""
+    kinds = ModelSettings.model_fields
+    of_engine = [name for name, field in kinds.items() if OF_ENGINE in field.metadata]
+    return model.model_copy(update={name: kinds[name].get_default() for name in of_engine})
 
 
 def _reads_tasks(group: Any) -> bool:
@@ -186,10 +206,11 @@ def lasting(value: Any, fields: tuple[str, ...] | None = None) -> Any:
         kinds = type(value).model_fields
         names = [n for n in kinds if NO_EFFECT not in kinds[n].metadata]
         found = _set_among(value, [n for n in names if fields is None or n in fields])
-        return {
+        made = {
             name: _as_given(inner) if AS_GIVEN in kinds[name].metadata else lasting(inner)
             for name, inner in found.items()
         }
+        return {**made, **lasting(value.model_extra or {})}
     if isinstance(value, dict):
         return {name: lasting(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -209,9 +230,18 @@ def _as_given(groups: Any) -> Any:
 
 def _set_among(value: BaseModel, fields: Iterable[str]) -> dict[str, Any]:
     """Return these fields, without those marked ``IF_SET`` that have their default value."""
-    kinds, found = type(value).model_fields, {f: getattr(value, f) for f in fields}
+    kinds = type(value).model_fields
+    found = {f: _effective(getattr(value, f), kinds[f].metadata) for f in fields}
     return {
         name: inner
         for name, inner in found.items()
         if IF_SET not in kinds[name].metadata or lasting(inner) != lasting(kinds[name].default)
     }
+
+
+def _effective(value: Any, metadata: Iterable[Any]) -> Any:
+    """Return a field's value, without the keys of a ``PassedOn`` mapping that have no effect."""
+    for mark in metadata:
+        if isinstance(mark, PassedOn):
+            return mark.lasting(value)
+    return value

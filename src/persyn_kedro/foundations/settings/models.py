@@ -8,8 +8,17 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, JsonValue, RootModel, field_validator, model_validator
 
 from persyn_kedro.foundations.hashing import is_unicode
-from persyn_kedro.foundations.settings.base import FREE_TEXT, NO_EFFECT, Group, Seed, one_line
+from persyn_kedro.foundations.settings.base import (
+    FREE_TEXT,
+    IF_SET,
+    NO_EFFECT,
+    OF_ENGINE,
+    Group,
+    Seed,
+    one_line,
+)
 from persyn_kedro.foundations.settings.endpoint import Batch, EndpointSettings
+from persyn_kedro.foundations.settings.vllm_keys import VLLM
 from persyn_kedro.foundations.templates.fixed_template import RESERVED
 
 Think = Literal["keep", "strip"]
@@ -32,7 +41,7 @@ class ModelSettings(Group):
     local: str | None = Field(None, description="a directory with safetensors")
     gguf: str | None = Field(None, description="a GGUF file")
     endpoint: EndpointSettings | None = Field(
-        None, description="an OpenAI-compatible server; teachers only"
+        None, description="an OpenAI-compatible server; teachers and judges only"
     )
     random: Literal["chat", "base"] | None = Field(
         None, description="a tiny model with random weights, for tests"
@@ -67,6 +76,9 @@ class ModelSettings(Group):
     pipeline_parallel_size: Annotated[int | None, NO_EFFECT] = Field(
         None, ge=1, description="none: the engine's"
     )
+    vllm: Annotated[dict[str, JsonValue], VLLM, IF_SET, OF_ENGINE] = Field(
+        {}, description="fields of vLLM's EngineArgs, laid over engine.vllm; for vllm alone"
+    )
     replicas: Annotated[int, NO_EFFECT] = Field(1, ge=1, description="engine ray: most copies")
     accelerator: Annotated[str | None, NO_EFFECT] = Field(
         None, description="engine ray: GPU type, as Ray names it, such as H100"
@@ -83,6 +95,8 @@ class ModelSettings(Group):
             raise ValueError("chat_template cannot be set for an endpoint: its server renders")
         if self.endpoint and self.template_date:
             raise ValueError("template_date cannot be set for an endpoint: its server renders")
+        if self.endpoint and self.vllm:
+            raise ValueError("vllm cannot be set for an endpoint: its server runs the model")
         if (self.allow_pickle or self.allow_remote_code) and not (self.hub or self.local):
             raise ValueError("allow_pickle and allow_remote_code are only for hub and local models")
         if self.random_seed and not self.random:
@@ -118,9 +132,19 @@ class ModelSettings(Group):
         return self.endpoint.extra_body if self.endpoint else {}
 
     @property
+    def vllm_identity(self) -> dict[str, JsonValue]:
+        """What of ``vllm`` can change an answer."""
+        return VLLM.lasting(self.vllm)
+
+    @property
     def batch(self) -> Batch | None:
         """The service whose batch API is used, if any."""
         return self.endpoint.batch if self.endpoint else None
+
+    @property
+    def price_factor(self) -> float:
+        """What a call costs, as a share of the teacher's prices: less than 1 by a batch API."""
+        return self.endpoint.price_factor if self.endpoint else 1.0
 
     @property
     def source(self) -> tuple[Any, ...]:

@@ -1,10 +1,18 @@
 """Typed settings of the prompts: their sources and their splits."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from persyn_kedro.foundations.settings.base import FREE_TEXT, IF_SET, Group
+from persyn_kedro.foundations.settings.cleaning import (
+    AgainstSettings,
+    LanguageSettings,
+    LengthSettings,
+    NearDuplicates,
+    OverlapSettings,
+)
 
 Fraction = float
 
@@ -40,6 +48,11 @@ class PromptSource(Group):
     reference_column: str = Field(
         "reference", description="column of the reference; a list holds alternatives"
     )
+    tests_column: Annotated[str | None, IF_SET] = Field(
+        "tests",
+        description="column of tests of an answer's code, for label.quality: {kind: code} "
+        "(guides/code_tests.md); none: no tests are read",
+    )
     messages_column: Annotated[str, IF_SET] = Field(
         "messages",
         description="column of a conversation, if a row has no prompt: role and content",
@@ -68,7 +81,7 @@ class PromptSource(Group):
             raise ValueError(f"{wrong[0]} is only for hub sources")
         names = (
             "limit", "prompt_column", "messages_column", "conversations_column", "last_answer",
-            "reference_column", "keep",
+            "reference_column", "tests_column", "keep",
         )  # fmt: skip
         columns = [n for n in names if n in given]
         if columns and self.tasks:
@@ -120,6 +133,15 @@ class PrepareSettings(Group):
         0.2, gt=0, lt=1, description="of calibration: for the router's metrics"
     )
     withheld_fraction: Fraction = Field(0.1, ge=0, lt=1, description="of train: kept out of SFT")
+    near_duplicates: Annotated[NearDuplicates | None, IF_SET] = Field(
+        None, description="of prompts that are nearly the same, keep one; null: off"
+    )
+    against: Annotated[list[AgainstSettings], IF_SET] = Field(
+        [], description="test sets whose prompts must not be among yours"
+    )
+    overlap: Annotated[OverlapSettings, IF_SET] = OverlapSettings()
+    language: Annotated[LanguageSettings, IF_SET] = LanguageSettings()
+    length: Annotated[LengthSettings, IF_SET] = LengthSettings()
 
     @model_validator(mode="after")
     def _source_or_sources(self) -> "PrepareSettings":
@@ -137,6 +159,11 @@ class PrepareSettings(Group):
         return self
 
     @property
+    def suffixes(self) -> dict[str | None, str]:
+        """What was appended to the prompts of each source, by its name; of the one source, None."""
+        return {getattr(source, "name", None): source.prompt_suffix for source in self.all_sources}
+
+    @property
     def all_sources(self) -> list[PromptSource]:
         """The one source, or the several, in order."""
         return [self.source] if self.source else list(self.sources)
@@ -152,3 +179,17 @@ class PrepareSettings(Group):
         if self.calibration_fraction + self.test_fraction >= 1:
             raise ValueError("calibration_fraction + test_fraction must leave prompts to train on")
         return self
+
+
+CLEANING = ("near_duplicates", "against", "overlap", "language", "length")
+
+
+def cleans(settings: Iterable[Any]) -> bool:
+    """Return whether these groups of settings may drop prompts that are not exact duplicates."""
+    return any(
+        isinstance(group, PrepareSettings)
+        and bool(
+            group.near_duplicates or group.against or group.language.keep or group.length.limits
+        )
+        for group in settings
+    )

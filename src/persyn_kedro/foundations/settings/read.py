@@ -9,25 +9,33 @@ from pydantic import BaseModel, ValidationError
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.base import MAX_SEED
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
+from persyn_kedro.foundations.settings.compare import CompareSettings
+from persyn_kedro.foundations.settings.compare_quality import CompareQualitySettings
 from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.experiments import (
     BenchmarkSettings,
     CompareRoutersSettings,
-    CompareSettings,
     TrainRewardModelSettings,
 )
 from persyn_kedro.foundations.settings.export import ExportSettings
 from persyn_kedro.foundations.settings.generate import GenerateSettings
-from persyn_kedro.foundations.settings.label import LabelSettings
+from persyn_kedro.foundations.settings.label import QUALITY_FORMS, LabelSettings, QualitySettings
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.prepare import PrepareSettings
-from persyn_kedro.foundations.settings.raw_values import check_values, shown, spoken
+from persyn_kedro.foundations.settings.raw_values import check_values, it_is, shown, spoken
 from persyn_kedro.foundations.settings.rounds import RoundsSettings
 from persyn_kedro.foundations.settings.route import RouteSettings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.settings.signals import CompareSignalsSettings, FitSignalSettings
-from persyn_kedro.foundations.settings.student import EvaluateSettings, SftSettings, StudentSettings
+from persyn_kedro.foundations.settings.student import (
+    DpoSettings,
+    EvaluateSettings,
+    SftSettings,
+    StudentSettings,
+)
 from persyn_kedro.foundations.settings.teachers import Teachers
+from persyn_kedro.foundations.settings.tracking import TrackingSettings
+from persyn_kedro.foundations.settings.vllm_keys import with_engine_s
 
 
 @dataclass(frozen=True)
@@ -46,31 +54,49 @@ class Settings:
     route: RouteSettings
     generate: GenerateSettings
     sft: SftSettings
+    dpo: DpoSettings
     evaluate: EvaluateSettings
     rounds: RoundsSettings
     compare_routers: CompareRoutersSettings
     compare: CompareSettings
     compare_signals: CompareSignalsSettings
     fit_signal: FitSignalSettings
+    compare_quality: CompareQualitySettings
     benchmark: BenchmarkSettings
     train_reward_model: TrainRewardModelSettings
     export: ExportSettings
+    tracking: TrackingSettings
+
+    @property
+    def ways_by_key(self) -> dict[str, QualitySettings]:
+        """All ways of judging answers that are named, by the settings that they come from."""
+        return {**self.label.ways_by_key, **self.compare_quality.ways_by_key}
 
     @property
     def has_local_teachers(self) -> bool:
-        """Whether any teacher is not an endpoint; the student never is one."""
-        models = self.models.root
-        return any(models[t.model].endpoint is None for t in self.teachers.root.values())
+        """Whether any teacher, or a judge, is not an endpoint; the student never is one."""
+        asked = [teacher.model for teacher in self.teachers.root.values()]
+        asked += [str(way.model) for way in self.ways_by_key.values() if way.kind == "judge"]
+        return any(self.models.root[name].endpoint is None for name in asked)
 
 
 GROUPS: dict[str, type[BaseModel]] = {
     name: kind for name, kind in get_type_hints(Settings).items() if name != "seed"
 }
+REQUIRED = ("models", "teachers", "student", "prepare")  # groups without defaults
 _ALTERNATIVES = ("int", "float", "bool", "str")  # Pydantic's names for the members of a union
 
 
+def with_groups(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return raw parameters with all groups that may be left out: empty, so with their defaults.
+
+    Each local model gets what ``engine.vllm`` sets for all, if that is the engine.
+    """
+    return {**{name: {} for name in GROUPS if name not in REQUIRED}, **with_engine_s(raw)}
+
+
 def read_settings(raw: Mapping[str, Any]) -> Settings:
-    """Return the groups as their models, and the seed.
+    """Return the groups as their models, and the seed. All but ``REQUIRED`` may be left out.
 
     Raises:
         PersynError: names the first key that is missing, unknown or invalid.
@@ -80,15 +106,24 @@ def read_settings(raw: Mapping[str, Any]) -> Settings:
             raise PersynError(f"Unknown parameter {spoken(repr(name))}: {_nested(str(name))}.")
     seed = _seed(raw.get("seed"))
     groups: dict[str, Any] = {}
-    for name, kind in GROUPS.items():
+    if "engine" in raw:
+        _checked_group("engine", raw["engine"])  # before the models get what it sets for all
+    if "models" in raw:
+        _checked_group("models", raw["models"])  # before they lose what another engine leaves
+    raw = with_groups(raw)
+    for name in GROUPS:
         if name not in raw:
             raise PersynError(f"Missing group of parameters {name!r}: add it to conf/.")
-        if not isinstance(raw[name], kind):  # otherwise Kedro's catalog has read it
-            check_values(name, raw[name])
-        groups[name] = read_group(name, raw[name])
+        groups[name] = _checked_group(name, raw[name])
     settings = Settings(seed, **groups)
     settings.cluster.check_training(settings.sft, settings.train_router)
     return settings
+
+
+def _checked_group(name: str, raw: Any) -> Any:
+    if not isinstance(raw, GROUPS[name]):  # otherwise Kedro's catalog has read it
+        check_values(name, raw)
+    return read_group(name, raw)
 
 
 def read_group(name: str, raw: Any) -> Any:
@@ -123,7 +158,7 @@ def _seed(value: Any) -> int:
 def _first_sentence(group: str, error: ValidationError) -> str:
     """Return the first mistake in a group of settings, as one sentence."""
     first = error.errors()[0]
-    place = first["loc"]
+    place = tuple(part for part in first["loc"] if part not in QUALITY_FORMS)
     if first["type"].endswith("_type") and place[-1:] and place[-1] in _ALTERNATIVES:
         place = place[:-1]
         first["msg"] = "must be a number, string or boolean"
@@ -135,5 +170,5 @@ def _first_sentence(group: str, error: ValidationError) -> str:
     value = first["input"]
     if first["type"] == "string_type" and isinstance(value, (bool, int, float)):
         message = "must be a string: put it in quotes"
-    it_is = f" (it is {shown(value)})" if isinstance(value, (str, int, float, bool)) else ""
-    return f"Parameter {key}: {message}{it_is}."
+    told = it_is(key, value) if isinstance(value, (str, int, float, bool)) else ""
+    return f"Parameter {key}: {message}{told}."

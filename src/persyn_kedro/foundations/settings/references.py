@@ -1,11 +1,12 @@
 """The models and user code that settings refer to, found by their fields' annotations."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, RootModel
 
-from persyn_kedro.foundations.settings.base import MODEL, NO_EFFECT, marks_of
+from persyn_kedro.foundations.settings.base import FILE, MODEL, NO_EFFECT, RUBRIC, marks_of
 from persyn_kedro.foundations.settings.plugins import Kind, is_own
 
 
@@ -16,6 +17,16 @@ def models_named(value: Any, fields: tuple[str, ...] | None = None) -> dict[str,
         fields: the fields to read; None: all.
     """
     return dict(_named(value, lambda mark: mark == MODEL, fields))
+
+
+def rubrics_named(value: Any, fields: tuple[str, ...] | None = None) -> list[str]:
+    """Return each judge's rubric in a group of settings."""
+    return [name for _, name in _named(value, lambda mark: mark == RUBRIC, fields)]
+
+
+def files_named(value: Any, fields: tuple[str, ...] | None = None) -> list[str]:
+    """Return each file in a group of settings whose content counts."""
+    return [name for _, name in _named(value, lambda mark: mark == FILE, fields)]
 
 
 def own_code_named(value: Any, fields: tuple[str, ...] | None = None) -> list[str]:
@@ -40,12 +51,19 @@ def _named(
             given = tuple(item.model_fields_set) if isinstance(item, BaseModel) else None
             yield from _named(item, wanted, given, f"{key}{name}.")
     elif isinstance(value, BaseModel):
-        for name, field in type(value).model_fields.items():
-            inner = getattr(value, name)
-            if NO_EFFECT in field.metadata or (fields is not None and name not in fields):
+        for name, marks in _marks(type(value)):
+            if fields is not None and name not in fields:
                 continue
-            if any(map(wanted, marks_of(field))):
+            inner = getattr(value, name)
+            if any(map(wanted, marks)):
                 texts = inner if isinstance(inner, list) else [inner]
                 yield from ((f"{key}{name}", text) for text in texts if text is not None)
-            else:
+            elif isinstance(inner, (BaseModel, list, dict)):
                 yield from _named(inner, wanted, None, f"{key}{name}.")
+
+
+@cache
+def _marks(group: type[BaseModel]) -> list[tuple[str, list[Any]]]:
+    """Return the fields that affect results, each with its marks."""
+    fields = group.model_fields.items()
+    return [(name, marks_of(field)) for name, field in fields if NO_EFFECT not in field.metadata]

@@ -1,5 +1,8 @@
 """Typed settings of the rounds of training."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from pydantic import Field, model_validator
 
 from persyn_kedro.foundations.errors import PersynError
@@ -27,6 +30,11 @@ class RoundsSettings(Group):
                 "prompts: lower one of them"
             )
         return self
+
+
+def has_rounds(settings: Iterable[Any]) -> bool:
+    """Return whether some train prompts wait for a later round."""
+    return any(isinstance(group, RoundsSettings) and group.count > 1 for group in settings)
 
 
 def check_rounds(rounds: RoundsSettings) -> None:

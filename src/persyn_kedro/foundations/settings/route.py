@@ -8,7 +8,7 @@ from pydantic import Field
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.base import IF_SET, NO_EFFECT, Group
 from persyn_kedro.foundations.settings.focus import FocusSettings
-from persyn_kedro.foundations.settings.rounds import RoundsSettings
+from persyn_kedro.foundations.settings.rounds import has_rounds
 from persyn_kedro.foundations.settings.spending import Budget
 from persyn_kedro.foundations.settings.teachers import Teachers
 
@@ -35,8 +35,8 @@ class RouteSettings(Group):
     budget: Annotated[Budget, IF_SET] = Budget()
     capacity: Annotated[dict[str, Annotated[float, Field(ge=0, le=1)]], IF_SET] = Field(
         {},
-        description="by teacher, the largest share of the prompts (calibration and train) that it "
-        "may get",
+        description="by teacher, the largest share of the prompts that it may get: calibration, "
+        "and train less those that focus leaves out",
     )
 
     @property
@@ -72,15 +72,16 @@ def asks_student(settings: Iterable[Any]) -> bool:
     return any(isinstance(g, RouteSettings) and g.focus.keep != "all" for g in settings)
 
 
+def limits_those_left(settings: Iterable[Any]) -> bool:
+    """Return whether limits are those of the prompts that the student's pass rate leaves."""
+    groups = list(settings)
+    return asks_student(groups) and any(isinstance(g, RouteSettings) and g.limited for g in groups)
+
+
 def leaves_out(settings: Iterable[Any]) -> bool:
     """Return whether these groups of settings may leave train prompts without an answer."""
-    return any(
-        isinstance(group, RouteSettings)
-        and group.focus.keep != "all"
-        or isinstance(group, RoundsSettings)
-        and group.count > 1
-        for group in settings
-    )
+    groups = list(settings)
+    return asks_student(groups) or has_rounds(groups)
 
 
 def check_route(route: RouteSettings, teachers: Teachers) -> None:

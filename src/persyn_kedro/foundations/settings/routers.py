@@ -76,6 +76,11 @@ class TrainRouterSettings(Group):
         return list(dict.fromkeys(r for part in self.parts for r in part.readers)) or [own]
 
     @property
+    def trains_a_model(self) -> bool:
+        """Whether a language model's weights are trained, not something small fitted in one go."""
+        return self.kind == "language_model" and getattr(self, "tuning", "") != "head_only"
+
+    @property
     def task_columns(self) -> list[str]:
         """The columns beside the prompts' texts that it reads."""
         own = [self.task_column] if isinstance(self, TaskTypeRouterSettings) else []

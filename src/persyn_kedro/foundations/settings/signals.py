@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from persyn_kedro.foundations.settings.base import Group, Seed
 from persyn_kedro.foundations.settings.label import SIGNALS, Normalisation, SignalKind
-from persyn_kedro.foundations.settings.student import LoraSettings
+from persyn_kedro.foundations.settings.student import StudentLoraSettings
 
 Alpha = Annotated[float, Field(ge=0, le=1)]
 
@@ -54,6 +54,6 @@ class FitSignalSettings(_Distinct):
         0.3, gt=0, lt=1, description="share of the calibration prompts that the adapters answer"
     )
     seeds: list[Seed] = Field([1, 2], min_length=1, description="one adapter per candidate each")
-    lora: LoraSettings = LoraSettings()
+    lora: StudentLoraSettings = StudentLoraSettings()
     resamples: int = Field(2000, ge=100, le=1_000_000, description="bootstrap over prompts")
     confidence: float = Field(0.95, gt=0, lt=1, description="of the intervals")

@@ -91,28 +91,34 @@ def check_sampling(models: Models, teachers: Teachers) -> None:
         PersynError: names the first such setting.
     """
     for name, teacher in teachers.root.items():
-        if models.root[teacher.model].batch == "anthropic":
-            _check_anthropic(name, teacher, models.root[teacher.model])
-        unset = teacher.sampling.unset
-        if unset and models.root[teacher.model].endpoint is None:
-            raise PersynError(
-                f"Parameter teachers.{name}.sampling.{unset[0]}: null is for hosted teachers only; "
-                f"model {teacher.model!r} is local and needs a value."
-            )
+        check_model_sampling(f"teachers.{name}", teacher.model, teacher.sampling, models)
 
 
-def _check_anthropic(name: str, teacher: TeacherSettings, model: ModelSettings) -> None:
-    sampling, why = teacher.sampling, "Anthropic's Messages API (endpoint.batch: anthropic)"
+def check_model_sampling(key: str, name: str, sampling: SamplingSettings, models: Models) -> None:
+    """As ``check_sampling``, for one that asks a model by its name.
+
+    Args:
+        key: the settings of the one that asks.
+    """
+    if models.root[name].batch == "anthropic":
+        _check_anthropic(key, name, sampling, models.root[name])
+    if sampling.unset and models.root[name].endpoint is None:
+        raise PersynError(
+            f"Parameter {key}.sampling.{sampling.unset[0]}: null is for hosted models only; model "
+            f"{name!r} is local and needs a value."
+        )
+
+
+def _check_anthropic(key: str, name: str, sampling: SamplingSettings, model: ModelSettings) -> None:
+    why = "Anthropic's Messages API (endpoint.batch: anthropic)"
     if sampling.repetition_penalty not in (None, 1.0):
-        parameter = f"teachers.{name}.sampling.repetition_penalty"
+        parameter = f"{key}.sampling.repetition_penalty"
         raise PersynError(f"Parameter {parameter}: {why} has none; set it to null.")
     if (sampling.temperature or 0) > 1:
-        raise PersynError(
-            f"Parameter teachers.{name}.sampling.temperature: {why} takes at most 1; lower it."
-        )
+        raise PersynError(f"Parameter {key}.sampling.temperature: {why} takes at most 1; lower it.")
     if model.template_arguments:
         raise PersynError(
-            f"Parameter models.{teacher.model}.template_arguments: {why} has none; remove them."
+            f"Parameter models.{name}.template_arguments: {why} has none; remove them."
         )
 
 

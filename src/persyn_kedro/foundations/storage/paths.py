@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.extras import install
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -38,7 +39,7 @@ def place(where: "str | Place") -> Place:
         found = UPath(where, use_listings_cache=False)
         _ = found.fs
     except (ImportError, ValueError) as error:
-        how = f": pip install -e '.[{_EXTRAS[protocol]}]'" if protocol in _EXTRAS else ""
+        how = f": run {install(_EXTRAS[protocol])}" if protocol in _EXTRAS else ""
         raise PersynError(f"{protocol}:// needs a package that is not installed{how}.") from error
     return found
 

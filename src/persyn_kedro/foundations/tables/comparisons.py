@@ -59,6 +59,23 @@ STRATEGY_TOKENS = Table(
     ],
     [Between("whole_calls", "must be at least calls", lambda f: f["whole_calls"] >= f["calls"])],
 )
+STRATEGY_PROMPTS = Table(
+    "strategy_prompts",
+    ["strategy", "prompt_id"],
+    [
+        text("strategy"),
+        hex_id("prompt_id"),
+        count("completion_tokens", pa.int64(), "of the answers asked for, rejected ones included"),
+        count("added_tokens", pa.int64(), "of these, beside the answers that it chooses by"),
+    ],
+    [
+        Between(
+            "added_tokens",
+            "must be at most completion_tokens",
+            lambda f: f["added_tokens"] <= f["completion_tokens"],
+        )
+    ],
+)
 STRATEGY_EXAMPLES = Table(
     "strategy_examples",
     ["strategy", "prompt_id", "response_key"],
@@ -91,4 +108,11 @@ STORED_TRIALS = pa.schema(
     [("trial_id", pa.string()), ("weights_id", pa.string()), ("recipe_id", pa.string())]
 )
 
-TABLES = [ALLOCATIONS, STRATEGY_RESPONSES, STRATEGY_TOKENS, STRATEGY_EXAMPLES, TRIALS]
+TABLES = [
+    ALLOCATIONS,
+    STRATEGY_RESPONSES,
+    STRATEGY_TOKENS,
+    STRATEGY_PROMPTS,
+    STRATEGY_EXAMPLES,
+    TRIALS,
+]

@@ -95,13 +95,15 @@ TOKEN_STATISTICS = Table(
 STORED_STATISTICS = pa.schema(
     [("response_key", pa.string()), *((column.name, column.type) for column in STATISTICS)]
 )
-QUALITY = Table(
-    "quality",
-    ["prompt_id", "teacher", "sample_index"],
-    [*ANSWER, finite("quality", "null if unknown"), SAMPLE],
-)
+_QUALITY = finite("quality", "null if unknown")
+QUALITY = Table("quality", ["prompt_id", "teacher", "sample_index"], [*ANSWER, _QUALITY, SAMPLE])
 STORED_QUALITY = pa.schema(
     [("response_key", pa.string()), ("reference_id", pa.string()), ("quality", pa.float64())]
+)
+QUALITY_TERMS = Table(
+    "quality_terms",
+    ["prompt_id", "teacher", "sample_index", "term"],
+    [*ANSWER, _QUALITY, SAMPLE, text("term", "its name in label.quality")],
 )
 REWARDS = Table(
     "rewards",
@@ -130,4 +132,4 @@ REWARDS = Table(
     ],
 )
 
-TABLES = [TOKEN_STATISTICS, QUALITY, REWARDS]
+TABLES = [TOKEN_STATISTICS, QUALITY, QUALITY_TERMS, REWARDS]

@@ -10,6 +10,8 @@ from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
+from persyn_kedro.foundations.tables.code_tests import TESTS, Test
+
 _KEY = "alternatives"
 
 
@@ -36,10 +38,11 @@ def reference_texts(value: Any) -> list[str]:
     return list(dict.fromkeys(text for text in texts if text is not None))
 
 
-def stored(texts: list[str]) -> dict[str, str | None]:
-    """Return the columns ``reference`` and ``metadata`` of a row with these alternatives."""
-    several = json.dumps({_KEY: texts}, ensure_ascii=False) if len(texts) > 1 else None
-    return {"reference": texts[0] if texts else None, "metadata": several}
+def stored(texts: list[str], tests: list[Test] | None = None) -> dict[str, str | None]:
+    """Return the columns ``reference`` and ``metadata`` of a row: alternatives, tests of code."""
+    told = {**({_KEY: texts} if len(texts) > 1 else {}), **({TESTS: tests} if tests else {})}
+    metadata = json.dumps(told, ensure_ascii=False) if told else None
+    return {"reference": texts[0] if texts else None, "metadata": metadata}
 
 
 def accepted(row: Mapping[str, Any]) -> list[str]:

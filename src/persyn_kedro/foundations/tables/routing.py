@@ -57,9 +57,9 @@ FOCUS = Table(
         share("pass_rate", "null if the student was not asked, or no quality is known"),
     ],
 )
-# The router's scores at alphas other than label.alpha.
-ALPHA_SCORES = Table(
-    "alpha_scores", ["alpha", "prompt_id"], [share("alpha"), hex_id("prompt_id"), scores()]
+# The scores of compared strategies whose router or reward is another one.
+VARIANT_SCORES = Table(
+    "variant_scores", ["strategy", "prompt_id"], [text("strategy"), hex_id("prompt_id"), scores()]
 )
 # Router comparison: scores of each prompt by a router that was not fitted on it.
 ROUTER_SCORES = Table(
@@ -87,11 +87,11 @@ FRONTIER = Table(
     "frontier",
     ["policy", "name", "cost_weight"],
     [
-        one_of("policy", "router", "oracle", "teacher", "random"),
+        one_of("policy", "router", "nested", "oracle", "teacher", "random"),
         text("name"),
         finite("cost_weight", "null if there is none"),
         count("prompts", pa.int64()),
-        given("kept", pa.bool_(), "the largest weight that keeps compare.kept_reward"),
+        given("kept", pa.bool_(), "the cheapest weight that keeps compare.kept_reward"),
         anything("setting", pa.string(), "what gives this point; null if no setting does"),
         *(
             finite(f"{name}{end}", meaning)
@@ -102,4 +102,4 @@ FRONTIER = Table(
 )
 STORED_SCORES = pa.schema([("prompt_id", pa.string()), ("scores", pa.list_(pa.float32()))])
 
-TABLES = [ASSIGNMENTS, FOCUS, ALPHA_SCORES, ROUTER_SCORES, FRONTIER]
+TABLES = [ASSIGNMENTS, FOCUS, VARIANT_SCORES, ROUTER_SCORES, FRONTIER]

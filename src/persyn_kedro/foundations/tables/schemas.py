@@ -13,6 +13,8 @@ from persyn_kedro.foundations.tables import (
 )
 
 SOURCE_PROMPTS, PROMPTS = prompts.SOURCE_PROMPTS.schema, prompts.PROMPTS.schema
+REPEATED_PROMPTS = prompts.REPEATED_PROMPTS.schema
+DROPPED_PROMPTS = prompts.DROPPED_PROMPTS.schema
 CALIBRATION_SET, TEST_SET = prompts.CALIBRATION_SET.schema, prompts.TEST_SET.schema
 RESPONSES = answers.RESPONSES.schema
 ROUTED_RESPONSES = answers.ROUTED_RESPONSES.schema
@@ -23,20 +25,23 @@ PLAN = answers.PLAN.schema
 TOKEN_STATISTICS = labels.TOKEN_STATISTICS.schema
 STORED_STATISTICS = labels.STORED_STATISTICS
 QUALITY = labels.QUALITY.schema
+QUALITY_TERMS = labels.QUALITY_TERMS.schema
 STORED_QUALITY = labels.STORED_QUALITY
 REWARDS = labels.REWARDS.schema
 ASSIGNMENTS = routing.ASSIGNMENTS.schema
 FOCUS = routing.FOCUS.schema
-ALPHA_SCORES = routing.ALPHA_SCORES.schema
+VARIANT_SCORES = routing.VARIANT_SCORES.schema
 ROUTER_SCORES = routing.ROUTER_SCORES.schema
 FRONTIER = routing.FRONTIER.schema
 STORED_SCORES = routing.STORED_SCORES
 MESSAGE, MESSAGES = messages.MESSAGE, messages.MESSAGES
 SFT_DATASET = training.SFT_DATASET.schema
 PREFERENCE_PAIRS = training.PREFERENCE_PAIRS.schema
+PREFERENCES = training.PREFERENCES.schema
 ALLOCATIONS = comparisons.ALLOCATIONS.schema
 STRATEGY_RESPONSES = comparisons.STRATEGY_RESPONSES.schema
 STRATEGY_TOKENS, SPENT = comparisons.STRATEGY_TOKENS.schema, comparisons.SPENT
+STRATEGY_PROMPTS = comparisons.STRATEGY_PROMPTS.schema
 STRATEGY_EXAMPLES = comparisons.STRATEGY_EXAMPLES.schema
 TRIALS = comparisons.TRIALS.schema
 STORED_TRIALS = comparisons.STORED_TRIALS

@@ -1,5 +1,6 @@
 """Which teacher answers which prompt under each strategy."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
@@ -13,8 +14,10 @@ from persyn_kedro.domain.comparison import (
     Scores,
     allocate,
     cheap_scores,
+    check_variants,
     mean_nll,
-    score_at_alphas,
+    score_variants,
+    variants_of,
 )
 from persyn_kedro.domain.cost_aware import CostModel, prompt_bytes
 from persyn_kedro.domain.designs import asked_of
@@ -23,17 +26,12 @@ from persyn_kedro.domain.learnability import signal_of
 from persyn_kedro.domain.prompts import ANSWERED, prompts_left_out, select_ids, without
 from persyn_kedro.domain.rewards import NOT_ASKED, compute_rewards, fair_matrix, reward_matrix
 from persyn_kedro.domain.router_comparison import Measured
-from persyn_kedro.domain.routers import (
-    check_assignments,
-    readers_of,
-    router_class,
-    router_metrics,
-    weighed_by,
-)
+from persyn_kedro.domain.routers import check_assignments, router_class, router_metrics, weighed_by
 from persyn_kedro.domain.stores import RoutingStore
 from persyn_kedro.domain.teachers import pool_identity, resolve_recipes
 from persyn_kedro.foundations.settings import (
     REWARD_FIELDS,
+    CompareRoutersSettings,
     CompareSettings,
     LabelSettings,
     Models,
@@ -45,20 +43,30 @@ from persyn_kedro.foundations.settings import (
     TrainRouterSettings,
     compares_cheap,
     leaves_out,
+    names_routers,
+    prices_if,
     step,
 )
 
-_PRICES = ("teachers.price", "teachers.prompt_price", "teachers.cached_prompt_price")
 TRAINED_ON = ("fit", "holdout", "sft")  # the parts of the prompts, except the withheld one
 
 
 @step(
-    versions_of=(router_class, router_metrics, compute_rewards, signal_of, mean_over_prompts),
+    versions_of=(
+        score_variants,
+        router_class,
+        router_metrics,
+        compute_rewards,
+        signal_of,
+        mean_over_prompts,
+    ),
     needs=Needs.ROUTER,
-    label=REWARD_FIELDS,
-    settings=("alphas",),
+    check=check_variants,
+    only_if={names_routers: ("compare_routers.routers",)},
+    label=(*REWARD_FIELDS, "local"),
+    settings=("strategies", "alphas", "variants"),
 )
-def route_at_other_alphas(
+def route_variants(
     prompts: pads.Dataset,
     calibration_responses: pads.Dataset,
     token_statistics: pads.Dataset,
@@ -67,13 +75,14 @@ def route_at_other_alphas(
     teachers: Teachers,
     label: LabelSettings,
     train_router: TrainRouterSettings,
+    compare_routers: CompareRoutersSettings,
     settings: CompareSettings,
     seed: int,
     routing_store: RoutingStore,
 ) -> pa.Table:
-    """Return the scores of routers trained at other alphas (``schemas.ALPHA_SCORES``)."""
-    return score_at_alphas(
-        _other_alphas(settings, label),
+    """Return the scores of other routers, or at other rewards (``schemas.VARIANT_SCORES``)."""
+    return score_variants(
+        variants_of(settings, compare_routers, train_router, label.alpha),
         prompts,
         Labelled(
             calibration_responses.to_table(),
@@ -82,8 +91,7 @@ def route_at_other_alphas(
             list(teachers.root),
             label,
         ),
-        train_router,
-        readers_of(models, train_router),
+        models,
         seed,
         routing_store,
     )
@@ -99,13 +107,13 @@ def route_at_other_alphas(
         router_metrics,
     ),
     only_if={
-        compares_cheap: ("cost_model", "route", *_PRICES),
+        **prices_if(compares_cheap, "cost_model", "route"),
         leaves_out: ("focus", "route", "rounds"),
     },
     models=("family",),
     label=("alpha",),
     train_router=("kind",),
-    settings=("strategies", "alphas", "mix_strong_share", "car_beta", "kept_reward"),
+    settings=("strategies", "alphas", "variants", "mix_strong_share", "car_beta", "kept_reward"),
     route=("focus", "objective"),
     rounds=("count",),
 )
@@ -114,7 +122,7 @@ def allocate_prompts(
     rewards: pads.Dataset,
     token_statistics: pads.Dataset,
     assignments: pads.Dataset,
-    alpha_scores: pads.Dataset,
+    variant_scores: pads.Dataset,
     router_scores: pads.Dataset,
     focus: pads.Dataset,
     models: Models,
@@ -170,7 +178,7 @@ def allocate_prompts(
         ),
         RouterScores(
             routed,
-            _by_alpha(alpha_scores, _other_alphas(settings, label)),
+            _by_strategy(variant_scores, settings.routed(label.alpha)),
             _scores(held_out),
             cheap,
         ),
@@ -179,19 +187,13 @@ def allocate_prompts(
     )
 
 
-def _other_alphas(settings: CompareSettings, label: LabelSettings) -> list[float]:
-    return [alpha for alpha in settings.alphas if alpha != label.alpha]
-
-
 def _scores(rows: list[dict[str, Any]]) -> dict[str, list[float]]:
     return {row["prompt_id"]: row["scores"] for row in rows}
 
 
-def _by_alpha(
-    alpha_scores: pads.Dataset, alphas: list[float]
-) -> dict[float, dict[str, list[float]]]:
-    found: dict[float, dict[str, list[float]]] = {alpha: {} for alpha in alphas}
-    for row in alpha_scores.to_table().to_pylist():
-        if row["alpha"] in found:
-            found[row["alpha"]][row["prompt_id"]] = row["scores"]
-    return found
+def _by_strategy(variant_scores: pads.Dataset, names: Iterable[str]) -> dict[str, Scores]:
+    found: dict[str, dict[str, list[float]]] = {name: {} for name in names}
+    for row in variant_scores.to_table().to_pylist():
+        if row["strategy"] in found:
+            found[row["strategy"]][row["prompt_id"]] = row["scores"]
+    return dict(found)

@@ -13,7 +13,7 @@ from persyn_kedro.domain.comparison import (
     choices_by_strategy,
     price_strategies,
 )
-from persyn_kedro.domain.intervals import certainty, mean_over_prompts
+from persyn_kedro.domain.intervals import certainty, joint_level_of_differences, mean_over_prompts
 from persyn_kedro.domain.reporting import (
     calibration_plot,
     comparison_page,
@@ -23,25 +23,46 @@ from persyn_kedro.domain.reporting import (
     score_against_tokens,
     teachers_by_kind,
 )
-from persyn_kedro.foundations.settings import CompareSettings, LabelSettings, Teachers, step
+from persyn_kedro.foundations.settings import (
+    PRICES,
+    CompareSettings,
+    LabelSettings,
+    Models,
+    Needs,
+    Teachers,
+    has_price_factor,
+    prices_of,
+    step,
+)
 
 
 @step(
-    versions_of=(build_comparison, allocate, mean_over_prompts, certainty),
+    versions_of=(
+        build_comparison,
+        allocate,
+        price_strategies,
+        mean_over_prompts,
+        certainty,
+        joint_level_of_differences,
+    ),
     prints={comparison_text: ("strategy_comparison",)},
-    teachers=("price", "prompt_price", "cached_prompt_price"),
+    teachers=PRICES,
+    models=("price_factor",),
+    only_if={has_price_factor: ("models",)},
     label=("alpha",),
-    settings=("resamples", "confidence", "examples"),
+    settings=("resamples", "confidence", "intervals", "examples", "variants"),
 )
 def compare_strategies(
     trials: pads.Dataset,
     strategy_tokens: pads.Dataset,
     strategy_examples: pads.Dataset,
     example_notes: dict[str, Any],
+    budget_notes: dict[str, Any],
     allocations: pads.Dataset,
     strategy_notes: dict[str, Any],
     source_prompts: pads.Dataset,
     router_comparison: dict[str, Any],
+    models: Models,
     teachers: Teachers,
     label: LabelSettings,
     settings: CompareSettings,
@@ -53,12 +74,16 @@ def compare_strategies(
         trials.to_table(),
         TrainingSets(
             strategy_examples.to_table(),
-            price_strategies(strategy_tokens.to_table(), teachers),
+            price_strategies(strategy_tokens.to_table(), prices_of(teachers, models)),
             {
                 **strategy_notes,
                 **example_notes,
-                "left_out": {**strategy_notes["left_out"], **example_notes["left_out"]},
+                "left_out": {
+                    **strategy_notes["left_out"],
+                    **example_notes["left_out"],
+                },
             },
+            budget_notes,
         ),
         allocation_by_kind(
             choices_by_strategy(allocations.to_table())[PERSYN],
@@ -72,7 +97,7 @@ def compare_strategies(
     )
 
 
-@step(version=2, versions_of=(score_against_tokens,))
+@step(version=2, versions_of=(score_against_tokens,), needs=Needs.DRAWINGS)
 def draw_strategy_plots(
     strategy_comparison: dict[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -87,6 +112,7 @@ def draw_strategy_plots(
 @step(
     version=2,
     versions_of=(comparison_page, calibration_plot, score_against_tokens),
+    needs=Needs.DRAWINGS,
 )
 def write_comparison_page(
     strategy_comparison: dict[str, Any], router_comparison: dict[str, Any]

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
-from persyn_kedro.pipelines.compare import allocation, page, students, training_sets
+from persyn_kedro.pipelines.compare import allocation, page, publication, students, training_sets
 from persyn_kedro.pipelines.described import node
 
 _TRAINING_SETS = [
@@ -14,7 +14,7 @@ _TRAINING_SETS = [
         does="Selects the test prompts that all compared students answer.",
     ),
     node(
-        allocation.route_at_other_alphas,
+        allocation.route_variants,
         [
             "prompts",
             "calibration_responses",
@@ -24,13 +24,14 @@ _TRAINING_SETS = [
             "params:teachers",
             "params:label",
             "params:train_router",
+            "params:compare_routers",
             "params:compare",
             "params:seed",
             "routing_store",
         ],
-        "alpha_scores",
-        name="route_at_other_alphas",
-        does="Routes with routers trained on other mixtures of quality and learnability.",
+        "variant_scores",
+        name="route_variants",
+        does="Routes with other routers, and with routers trained on other rewards.",
     ),
     node(
         allocation.allocate_prompts,
@@ -39,7 +40,7 @@ _TRAINING_SETS = [
             "rewards",
             "token_statistics",
             "assignments",
-            "alpha_scores",
+            "variant_scores",
             "router_scores",
             "focus",
             "params:models",
@@ -69,12 +70,19 @@ _TRAINING_SETS = [
             "params:engine",
             "params:generate",
             "params:label",
+            "params:compare",
             "params:seed",
             "response_store",
             "quality_store",
             "ledger",
         ],
-        ["strategy_responses", "strategy_tokens", "strategy_calls"],
+        [
+            "strategy_responses",
+            "strategy_tokens",
+            "strategy_prompts",
+            "budget_notes",
+            "strategy_calls",
+        ],
         name="generate_strategies",
         does="Generates the answers that any strategy needs and the store lacks, each only once.",
     ),
@@ -82,7 +90,7 @@ _TRAINING_SETS = [
         training_sets.build_strategy_examples,
         [
             "strategy_responses",
-            "allocations",
+            "strategy_prompts",
             "source_prompts",
             "rewards",
             "params:models",
@@ -94,8 +102,8 @@ _TRAINING_SETS = [
         ],
         ["strategy_examples", "example_notes"],
         name="build_strategy_examples",
-        does="Builds each strategy's training set: the same prompts and number of examples for "
-        "all.",
+        does="Builds each strategy's training set: the same prompts for all, or what the same "
+        "teacher tokens pay for.",
     ),
 ]
 _STUDENTS = [
@@ -117,6 +125,7 @@ _STUDENTS = [
             "quality_store",
             "trial_store",
             "trial_workspace",
+            "ledger",
         ],
         "trials",
         name="train_and_test_students",
@@ -129,10 +138,12 @@ _STUDENTS = [
             "strategy_tokens",
             "strategy_examples",
             "example_notes",
+            "budget_notes",
             "allocations",
             "strategy_notes",
             "source_prompts",
             "router_comparison",
+            "params:models",
             "params:teachers",
             "params:label",
             "params:compare",
@@ -158,6 +169,34 @@ _PAGE = [
         "comparison_page",
         name="write_comparison_page",
         does="Writes the comparison as a page.",
+    ),
+    node(
+        publication.publish_comparison,
+        [
+            "prompts",
+            "source_prompts",
+            "rewards",
+            "calibration_responses",
+            "router_scores",
+            "allocations",
+            "strategy_notes",
+            "strategy_prompts",
+            "budget_notes",
+            "strategy_tokens",
+            "strategy_examples",
+            "example_notes",
+            "trials",
+            "params:models",
+            "params:teachers",
+            "params:label",
+            "params:train_router",
+            "params:compare_routers",
+            "params:compare",
+            "params:seed",
+        ],
+        "comparison_data",
+        name="publish_comparison",
+        does="Writes rewards, choices and trials as small tables, for others to compute from.",
     ),
 ]
 

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.comparison import Setup, check_test_set, run_trials
-from persyn_kedro.domain.prompts import TEST, find_rows, select_rows
-from persyn_kedro.domain.quality import reward_model_scores
+from persyn_kedro.domain.prompts import JUDGED_BY, TEST, find_rows, select_rows
+from persyn_kedro.domain.quality import Judge, reward_model_scores
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, TrialStore
 from persyn_kedro.domain.student import Exam, train_student_job
-from persyn_kedro.foundations.models import resolve_models
+from persyn_kedro.domain.teachers import Ledger
 from persyn_kedro.foundations.settings import (
     CompareSettings,
     EngineSettings,
@@ -20,6 +20,7 @@ from persyn_kedro.foundations.settings import (
     Needs,
     SftSettings,
     StudentSettings,
+    asks_judge,
     step,
 )
 from persyn_kedro.foundations.tables import TEST_SET
@@ -32,14 +33,15 @@ def select_test_set(prompts: pads.Dataset, label: LabelSettings) -> pa.Table:
     Raises:
         PersynError: they cannot be used to compare students; nothing has been paid or trained yet.
     """
-    rows = select_rows(prompts, TEST, columns=["prompt_id", "reference"])
+    rows = select_rows(prompts, TEST, columns=["prompt_id", *JUDGED_BY])
     check_test_set(rows, label.quality)
     return pa.Table.from_pylist(rows, TEST_SET)
 
 
 @step(
-    versions_of=(Setup, train_student_job, reward_model_scores),
+    versions_of=(Setup, train_student_job, reward_model_scores, Judge),
     needs=Needs.TRAINER | Needs.PROCESSES | Needs.STUDENT | Needs.JUDGE,
+    needs_if={asks_judge: Needs.TEACHERS},
     evaluate=("sampling",),
     label=("quality",),
     settings=("seeds",),
@@ -60,16 +62,16 @@ def train_and_test_students(
     quality_store: QualityStore,
     trial_store: TrialStore,
     workspace: Path,
+    ledger: Ledger,
 ) -> pa.Table:
     """Return the quality of the test answers, by strategy and seed (``schemas.TRIALS``)."""
     test = list(find_rows(source_prompts, test_set.to_table()["prompt_id"]).values())
-    judge = label.quality.model
     return run_trials(
         strategy_examples.to_table(),
         Setup(models, sft, Exam(test, student, evaluate, engine, seed)),
         settings.seeds,
         label.quality,
-        resolve_models(models, [judge])[judge] if judge else None,
         (response_store, quality_store, trial_store),
         workspace,
+        ledger,
     )

@@ -1,23 +1,29 @@
 """What the teachers answer under each strategy, and the resulting training sets."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.comparison import (
+    Asked,
+    Calibration,
+    Choices,
     Trainable,
     choices_by_strategy,
     generate_side_by_side,
     strategy_examples,
+    strategy_prompts,
     strategy_tokens,
+    take_equal_tokens,
 )
 from persyn_kedro.domain.prompts import find_texts
-from persyn_kedro.domain.quality import reward_model_scores
+from persyn_kedro.domain.quality import Judge, reward_model_scores, verifier_of
 from persyn_kedro.domain.rewards import best_samples, unsolved_prompts
 from persyn_kedro.domain.stores import QualityStore, ResponseStore
 from persyn_kedro.domain.student import fits, untrained
-from persyn_kedro.domain.teachers import Ledger, answer, resolve_recipes, sum_calls
+from persyn_kedro.domain.teachers import Asking, Ledger, answer, resolve_recipes, sum_calls
 from persyn_kedro.domain.training_set import (
     Wanted,
     build_sft_dataset,
@@ -40,15 +46,23 @@ from persyn_kedro.foundations.settings import (
     draws_several,
     step,
     thinks_of,
+    verifies_code,
 )
 
 
 @step(
-    versions_of=(routed_generation, reward_model_scores),
+    versions_of=(
+        routed_generation,
+        strategy_tokens,
+        take_equal_tokens,
+        reward_model_scores,
+        Judge,
+    ),
     needs=Needs.TEACHERS | Needs.JUDGE,
     check=check_samples,
-    only_if={draws_several: ("rewards", "label.quality")},
+    only_if={draws_several: ("rewards", "label.quality"), verifies_code: ("label.quality",)},
     label=("allow_truncated",),
+    settings=("variants", "examples", "tokens"),
 )
 def generate_strategies(
     source_prompts: pads.Dataset,
@@ -60,12 +74,13 @@ def generate_strategies(
     engine: EngineSettings,
     generate: GenerateSettings,
     label: LabelSettings,
+    settings: CompareSettings,
     seed: int,
     response_store: ResponseStore,
     quality_store: QualityStore,
     ledger: Ledger,
-) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Return the responses of all strategies, each one's tokens, and the calls made now."""
+) -> tuple[pa.Table, pa.Table, pa.Table, dict[str, Any], pa.Table]:
+    """Return all strategies' responses, tokens and prompts, the budget, and the calls made now."""
     recipes = resolve_recipes(teachers, models)
     allocated = allocations.to_table()
     made = []
@@ -82,20 +97,32 @@ def generate_strategies(
         best = best_samples(rewards, prompts.ids, list(teachers.root))
     checked = (source_prompts, thinks_of(models, teachers), quality_store, pa.Table.to_batches)
     if generate.judged:
-        judge = label_judge(*checked, label.quality, models)
-    responses, asked = generate_side_by_side(
-        prompts,
-        choices,
-        list(teachers.root),
-        generate,
-        label.allow_truncated,
-        ask,
-        quality_checker(*checked),
-        judge,
-        best,
+        calls = Asking(response_store, engine, seed, ledger)
+        judge = label_judge(*checked, label.quality, models, calls)
+    check, names = quality_checker(*checked, verifier_of(label.quality)), list(teachers.root)
+
+    def side_by_side(chosen: Mapping[str, Choices]) -> tuple[pa.Table, Asked]:
+        return generate_side_by_side(
+            prompts, chosen, names, generate, label.allow_truncated, ask, check, judge, best
+        )
+
+    draws = 1 if generate.keep == "first" else generate.samples  # the first: one by one
+    calibration = Calibration(
+        calibration_responses.to_table(), choices, names, settings.blind, draws
     )
-    tokens = strategy_tokens(asked, choices, calibration_responses.to_table(), list(teachers.root))
-    return responses, tokens, sum_calls(made, list(teachers.root))
+    if settings.examples == "equal_tokens":
+        responses, asked, notes = take_equal_tokens(
+            side_by_side, choices, calibration, settings.tokens, seed
+        )
+    else:
+        (responses, asked), notes = side_by_side(choices), {"tokens": None}
+    return (
+        responses,
+        strategy_tokens(asked, calibration, names),
+        strategy_prompts(asked, choices, calibration),
+        notes,
+        sum_calls(made, names),
+    )
 
 
 @step(
@@ -106,7 +133,7 @@ def generate_strategies(
 )
 def build_strategy_examples(
     strategy_responses: pads.Dataset,
-    allocations: pads.Dataset,
+    taken_prompts: pads.Dataset,
     source_prompts: pads.Dataset,
     rewards: pads.Dataset,
     models: Models,
@@ -118,7 +145,10 @@ def build_strategy_examples(
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return the training sets (``schemas.STRATEGY_EXAMPLES``), and what was left out."""
     unsolved = unsolved_prompts(rewards.to_table()) if label.unsolved == "leave_out" else ()
-    allocated = allocations.to_table()
+    taken = taken_prompts.to_table(columns=["strategy", "prompt_id"])
+    asked: dict[str, list[str]] = {}
+    for row in taken.to_pylist():
+        asked.setdefault(row["strategy"], []).append(row["prompt_id"])
     from persyn_kedro.foundations.models import load_tokenizer
 
     tokenizer = load_tokenizer(untrained(models, student))
@@ -130,9 +160,9 @@ def build_strategy_examples(
         strategy_responses.to_table(),
         {
             name: [prompt_id for prompt_id in own if prompt_id not in unsolved]
-            for name, own in choices_by_strategy(allocated).items()
+            for name, own in asked.items()
         },
-        dict(find_texts(source_prompts, allocated["prompt_id"])),
+        dict(find_texts(source_prompts, taken["prompt_id"])),
         Trainable(thinks_of(models, teachers), label.allow_truncated, short_enough),
         settings,
     )

@@ -19,16 +19,20 @@ from persyn_kedro.domain.router_comparison import (
     check_kinds,
     compared,
     cross_fit,
+    preference_routers,
     summarise_routers,
 )
 from persyn_kedro.domain.routers import router_class, router_metrics, with_tasks
 from persyn_kedro.domain.stores import RoutingStore
 from persyn_kedro.foundations.settings import (
+    PRICES,
     CompareRoutersSettings,
     Models,
     Needs,
     Teachers,
     TrainRouterSettings,
+    has_price_factor,
+    prices_of,
     step,
 )
 
@@ -72,26 +76,44 @@ def cross_fit_routers(
 
 
 @step(
-    versions_of=(summarise_routers, router_metrics, reward_matrix, mean_over_prompts),
+    versions_of=(
+        summarise_routers,
+        preference_routers,
+        router_metrics,
+        reward_matrix,
+        mean_over_prompts,
+    ),
     prints={routers_text: ("router_comparison",)},
-    teachers=("price", "prompt_price", "cached_prompt_price"),
-    settings=("resamples", "confidence"),
+    teachers=PRICES,
+    models=("price_factor",),
+    only_if={has_price_factor: ("models",)},
+    settings=("kinds", "routers", "resamples", "confidence"),
 )
 def measure_routers(
     router_scores: pads.Dataset,
     rewards: pads.Dataset,
     calibration_responses: pads.Dataset,
+    models: Models,
     teachers: Teachers,
+    train_router: TrainRouterSettings,
     settings: CompareRoutersSettings,
     seed: int,
 ) -> dict[str, Any]:
     """Return Hit@k, regret and AUC with intervals, the learning curve and the calibration."""
     prompt_ids, matrix = fair_matrix(rewards.to_table(), list(teachers.root))
-    spent = calibration_spent(calibration_responses.to_table(), teachers)
-    return summarise_routers(router_scores.to_table(), prompt_ids, matrix, settings, seed, spent)
+    spent = calibration_spent(calibration_responses.to_table(), prices_of(teachers, models))
+    return summarise_routers(
+        router_scores.to_table(),
+        prompt_ids,
+        matrix,
+        settings,
+        seed,
+        spent,
+        preference_routers(settings, train_router),
+    )
 
 
-@step(version=2, versions_of=(calibration_plot,))
+@step(version=2, versions_of=(calibration_plot,), needs=Needs.DRAWINGS)
 def draw_router_plots(
     router_comparison: dict[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Any]]:

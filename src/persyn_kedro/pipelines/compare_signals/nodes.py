@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.comparison import Labelled
-from persyn_kedro.domain.intervals import spearman
+from persyn_kedro.domain.intervals import joint_level, spearman
 from persyn_kedro.domain.learnability import signal_of
 from persyn_kedro.domain.reporting import signals_text
 from persyn_kedro.domain.rewards import compute_rewards
@@ -31,7 +31,7 @@ def _check(compare_signals: CompareSignalsSettings) -> None:
 
 @step(
     check=_check,
-    versions_of=(compare_signals, best_teachers, compute_rewards, signal_of, spearman),
+    versions_of=(compare_signals, best_teachers, compute_rewards, joint_level, signal_of, spearman),
     prints={signals_text: ("signal_comparison",)},
     label=REWARD_FIELDS,
 )

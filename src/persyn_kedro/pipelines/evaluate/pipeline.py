@@ -3,7 +3,7 @@
 from kedro.pipeline import Pipeline
 
 from persyn_kedro.pipelines.described import node
-from persyn_kedro.pipelines.evaluate import nodes
+from persyn_kedro.pipelines.evaluate import nodes, report
 
 _ASK = [
     "prompts",
@@ -14,7 +14,13 @@ _ASK = [
     "params:seed",
     "response_store",
 ]
-_CHECK = ["source_prompts", "params:models", "params:student", "quality_store"]
+_CHECK = [
+    "source_prompts",
+    "params:models",
+    "params:student",
+    "params:label",
+    "quality_store",
+]
 _SCORE = [
     "sft_dataset",
     "routed_responses",
@@ -91,7 +97,7 @@ def create_pipeline() -> Pipeline:
                 "NLL, with intervals.",
             ),
             node(
-                nodes.sample_choices,
+                report.sample_choices,
                 [
                     "assignments",
                     "rewards",
@@ -106,7 +112,7 @@ def create_pipeline() -> Pipeline:
                 "one is right, and samples both answers.",
             ),
             node(
-                nodes.summarise,
+                report.summarise,
                 [
                     "assignments",
                     "rewards",
@@ -121,6 +127,7 @@ def create_pipeline() -> Pipeline:
                     "estimate",
                     "signal_comparison_before",
                     "signal_fit_before",
+                    "quality_comparison_before",
                     "focus",
                     "params:models",
                     "params:teachers",
@@ -130,13 +137,17 @@ def create_pipeline() -> Pipeline:
                     "frontier_before",
                     "params:route",
                     "params:rounds",
+                    "dropped_prompts",
+                    "params:prepare",
+                    "newest_quality_terms",
+                    "student_comparison_before",
                 ],
                 ["report_summary", "report"],
                 name="summarise",
                 does="Collects the report's content and writes it as a page.",
             ),
             node(
-                nodes.draw_run_plots,
+                report.draw_run_plots,
                 [
                     "rewards",
                     "token_statistics",

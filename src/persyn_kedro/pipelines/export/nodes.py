@@ -10,12 +10,15 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.export import (
     FILES,
+    IN_PAIRS,
     PARTS,
+    PREFERENCES_FILE,
     dataset_card,
     example_of,
     licence_of_all,
     llama_factory_info,
     method_facts,
+    preferences_facts,
     prompts_facts,
     splits_of,
     student_card,
@@ -23,7 +26,7 @@ from persyn_kedro.domain.export import (
     teachers_facts,
     unknown_licences,
 )
-from persyn_kedro.domain.reporting import export_text, focus_sentences
+from persyn_kedro.domain.reporting import dropped_sentences, export_text, focus_sentences
 from persyn_kedro.domain.stores import ResponseStore
 from persyn_kedro.domain.student import trained
 from persyn_kedro.foundations.settings import (
@@ -38,8 +41,10 @@ from persyn_kedro.foundations.settings import (
     TrainRouterSettings,
     step,
 )
+from persyn_kedro.foundations.tables import read_blocks
 from persyn_kedro.foundations.templates import what_is_fixed
 
+_KEYS = ("response_key_chosen", "response_key_rejected")
 Files = dict[str, str | Path | pa.RecordBatchReader]  # by name in the directory
 
 
@@ -52,7 +57,9 @@ Files = dict[str, str | Path | pa.RecordBatchReader]  # by name in the directory
 )
 def collect_facts(
     sft_dataset: pads.Dataset,
+    preferences: pads.Dataset,
     routed_responses: pads.Dataset,
+    calibration_responses: pads.Dataset,
     source_prompts: pads.Dataset,
     report_summary: dict[str, Any],
     models: Models,
@@ -73,26 +80,28 @@ def collect_facts(
     """
     rows = sft_dataset.to_table(columns=["response_key", "prompt_id", "part"])
     counts = {split: rows["part"].to_pylist().count(part) for split, part in PARTS.items()}
+    pairs = preferences.to_table(columns=["prompt_id", *_KEYS])
+    made_by = ["response_key", "teacher", "weights_id", "recipe_id"]
+    responses = (calibration_responses, routed_responses)
     facts: dict[str, Any] = {
         "name": settings.name,
         "language": settings.language,
         "made_by": version("persyn-kedro"),
         "seed": seed,
         "rows": {split: n for split, n in counts.items() if n},
+        "preferences": preferences_facts(pairs, settings.preferences),
         "calibration": report_summary["prompts"]["calibration"],
         "kept": prepare.kept,
         "teachers": teachers_facts(
-            rows,
-            routed_responses.to_table(
-                columns=["response_key", "teacher", "weights_id", "recipe_id"]
-            ),
+            pa.concat_tables([rows.select(["response_key", "part"]), _in_pairs(pairs)]),
+            pa.concat_tables([table.to_table(columns=made_by) for table in responses]),
             models,
             teachers,
             response_store.identity,
         ),
         "prompts": prompts_facts(
             source_prompts.to_table(columns=["prompt_id", "source"]),
-            set(rows["prompt_id"].to_pylist()),
+            {*rows["prompt_id"].to_pylist(), *pairs["prompt_id"].to_pylist()},
             prepare,
             settings.prompts_license,
         ),
@@ -101,9 +110,10 @@ def collect_facts(
         "pool": report_summary["teachers"],
         "router": report_summary["router"],
         "calls": report_summary["calls"],
-        "left_out": focus_sentences(report_summary["focus"])[:1]
-        if "focus" in report_summary
-        else [],
+        "left_out": [
+            *dropped_sentences(report_summary.get("dropped")),
+            *(focus_sentences(report_summary["focus"])[:1] if "focus" in report_summary else []),
+        ],
         "notes": report_summary["notes"],
     }
     licences = [t["licence"]["name"] for t in [*facts["teachers"], facts["prompts"]]]
@@ -112,15 +122,25 @@ def collect_facts(
     return facts
 
 
+def _in_pairs(pairs: pa.Table) -> pa.Table:
+    """Return each answer in the pairs once, as the part ``IN_PAIRS``."""
+    keys = pa.chunked_array([c for name in _KEYS for c in pairs[name].chunks], pa.string()).unique()
+    return pa.table({"response_key": keys, "part": pa.array([IN_PAIRS] * len(keys), pa.string())})
+
+
 @step(prints={"The training set to publish: {}".format: ("export_dataset",)})
-def write_dataset(facts: dict[str, Any], sft_dataset: pads.Dataset) -> Files:
-    """Return the training set's files: its card, LLaMA-Factory's dataset_info, and the rows."""
-    splits = splits_of(sft_dataset)
+def write_dataset(
+    facts: dict[str, Any], sft_dataset: pads.Dataset, preferences: pads.Dataset
+) -> Files:
+    """Return the files: the card, LLaMA-Factory's dataset_info, the rows, and any preferences."""
+    splits, columns = splits_of(sft_dataset), preferences.schema
+    pairs = pa.RecordBatchReader.from_batches(columns, read_blocks(preferences, columns.names))
     info = llama_factory_info(facts["name"], list(splits))
     return {
         "README.md": dataset_card(facts),
         "dataset_info.json": json.dumps(info, indent=2) + "\n",
         **{FILES[split]: rows for split, rows in splits.items()},
+        **({PREFERENCES_FILE: pairs} if facts["preferences"]["rows"] else {}),
     }
 
 

@@ -1,4 +1,4 @@
-"""sft_dataset, student, report -> export_facts -> the same with cards, to publish."""
+"""sft_dataset, preferences, student, report -> export_facts -> the same with cards, to publish."""
 
 from kedro.pipeline import Pipeline
 
@@ -14,7 +14,9 @@ def create_pipeline() -> Pipeline:
                 nodes.collect_facts,
                 [
                     "sft_dataset",
+                    "preferences",
                     "routed_responses",
+                    "calibration_responses",
                     "source_prompts",
                     "report_summary",
                     "params:models",
@@ -34,10 +36,11 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 nodes.write_dataset,
-                ["export_facts", "sft_dataset"],
+                ["export_facts", "sft_dataset", "preferences"],
                 "export_dataset",
                 name="write_dataset",
-                does="Writes the training set with its card and LLaMA-Factory's dataset_info.json.",
+                does="Writes the training set and the preferences with their card and "
+                "LLaMA-Factory's dataset_info.json.",
             ),
             node(
                 nodes.write_arrow,

@@ -8,18 +8,24 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.comparison import Labelled, Setup, Trainable, run_trials, strategy_examples
-from persyn_kedro.domain.intervals import certainty, mean_over_prompts
+from persyn_kedro.domain.intervals import certainty, joint_level_of_differences, mean_over_prompts
 from persyn_kedro.domain.learnability import signal_of
 from persyn_kedro.domain.prompts import find_rows, find_texts
-from persyn_kedro.domain.quality import reward_model_scores
+from persyn_kedro.domain.quality import (
+    Judge,
+    can_judge,
+    check_judged_alone,
+    reward_model_scores,
+    verifier_of,
+)
 from persyn_kedro.domain.reporting import signal_fit_text
 from persyn_kedro.domain.rewards import compute_rewards
 from persyn_kedro.domain.signal_comparison import check_signals, hold_out, recommend, signal_sets
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, TrialStore
 from persyn_kedro.domain.student import Exam, fits, train_student_job, untrained
+from persyn_kedro.domain.teachers import Ledger
 from persyn_kedro.domain.training_set import build_sft_dataset
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models import resolve_models
 from persyn_kedro.foundations.prompts import Prompt
 from persyn_kedro.foundations.settings import (
     REWARD_FIELDS,
@@ -33,24 +39,28 @@ from persyn_kedro.foundations.settings import (
     SftSettings,
     StudentSettings,
     Teachers,
+    asks_judge,
+    check_precision,
     step,
     thinks_of,
 )
 from persyn_kedro.foundations.tables import TEST_SET
 
 
-def _check(fit_signal: FitSignalSettings, label: LabelSettings, cluster: ClusterSettings) -> None:
+def _check(
+    fit_signal: FitSignalSettings, sft: SftSettings, label: LabelSettings, cluster: ClusterSettings
+) -> None:
     """Refuse signals that cannot be computed, and adapters that cannot be trained.
 
     Raises:
         PersynError: names the setting.
     """
     check_signals(fit_signal.signals, "fit_signal", label)
-    if cluster.sharding == "fsdp" and cluster.training_processes > 1:
-        raise PersynError(
-            "fit_signal trains LoRA adapters, which cannot be trained on sharded weights: set "
-            "cluster.sharding to none."
-        )
+    cluster.check_adapter("fit_signal.lora", fit_signal.lora)
+    try:
+        check_precision(sft.precision, fit_signal.lora)
+    except ValueError as error:
+        raise PersynError(f"Parameter fit_signal: {error}.") from error
 
 
 @step(
@@ -109,8 +119,9 @@ def select_answers(
 
 
 @step(
-    versions_of=(Setup, train_student_job, reward_model_scores),
+    versions_of=(Setup, train_student_job, reward_model_scores, Judge),
     needs=Needs.TRAINER | Needs.PROCESSES | Needs.STUDENT | Needs.JUDGE,
+    needs_if={asks_judge: Needs.TEACHERS},
     evaluate=("sampling",),
     label=("quality",),
     settings=("seeds", "lora"),
@@ -131,6 +142,7 @@ def train_adapters(
     quality_store: QualityStore,
     trial_store: TrialStore,
     workspace: Path,
+    ledger: Ledger,
 ) -> pa.Table:
     """Return the quality of the adapters' answers to held-out prompts (``schemas.TRIALS``).
 
@@ -138,8 +150,9 @@ def train_adapters(
         PersynError: no held-out prompt has a reference, and nothing else can judge answers.
     """
     held = list(find_rows(source_prompts, signal_test_set.to_table()["prompt_id"]).values())
-    judge = label.quality.model
-    if label.quality.kind == "exact_answer" and all(row["reference"] is None for row in held):
+    if not any(map(verifier_of(label.quality).judges, held)):
+        check_judged_alone(label.quality, "adapters' answers are judged one by one")
+    if not can_judge(held, label.quality):
         raise PersynError(
             "No held-out calibration prompt has a reference to check the adapters' answers "
             "against: raise fit_signal.held_out, add references, or set label.quality to "
@@ -154,14 +167,14 @@ def train_adapters(
         ),
         settings.seeds,
         label.quality,
-        resolve_models(models, [judge])[judge] if judge else None,
         (response_store, quality_store, trial_store),
         workspace,
+        ledger,
     )
 
 
 @step(
-    versions_of=(recommend, certainty, mean_over_prompts),
+    versions_of=(recommend, certainty, joint_level_of_differences, mean_over_prompts),
     prints={signal_fit_text: ("signal_fit",)},
     settings=("resamples", "confidence"),
 )

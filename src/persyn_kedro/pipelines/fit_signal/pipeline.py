@@ -49,6 +49,7 @@ def create_pipeline() -> Pipeline:
                     "quality_store",
                     "trial_store",
                     "signal_workspace",
+                    "ledger",
                 ],
                 "signal_trials",
                 name="train_adapters",

@@ -22,6 +22,8 @@ from persyn_kedro.domain.router_comparison import (
 from persyn_kedro.domain.routers import measurable, router_class, router_metrics, worth
 from persyn_kedro.domain.stores import RoutingStore
 from persyn_kedro.foundations.settings import (
+    PRICE_FACTOR,
+    PRICES,
     CompareRoutersSettings,
     CompareSettings,
     Models,
@@ -29,6 +31,7 @@ from persyn_kedro.foundations.settings import (
     RouteSettings,
     Teachers,
     TrainRouterSettings,
+    has_price_factor,
     step,
 )
 
@@ -75,7 +78,8 @@ def score_out_of_fold(
         router_metrics,
     ),
     texts=("source_prompts",),
-    teachers=("price", "prompt_price", "cached_prompt_price"),
+    teachers=PRICES,
+    only_if={has_price_factor: (PRICE_FACTOR,)},
     prints={frontier_text: ("frontier",)},
     train_router=("kind",),
     route=("objective",),
@@ -121,7 +125,7 @@ def measure_frontier(
     )
 
 
-@step(versions_of=(frontier_plot,))
+@step(versions_of=(frontier_plot,), needs=Needs.DRAWINGS)
 def draw_frontier(frontier: pads.Dataset) -> dict[str, Any]:
     """Return expected reward against tokens as Plotly JSON."""
     return plotly_figure(frontier_plot(frontier.to_table().to_pylist()))

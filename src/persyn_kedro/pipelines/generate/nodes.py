@@ -13,11 +13,12 @@ from persyn_kedro.domain.prompts import (
     select_texts,
     without,
 )
-from persyn_kedro.domain.quality import reward_model_scores
+from persyn_kedro.domain.quality import Judge, reward_model_scores, verifier_of
 from persyn_kedro.domain.rewards import best_samples, unsolved_prompts
 from persyn_kedro.domain.routers import check_assignments, ranked_places
 from persyn_kedro.domain.stores import QualityStore, ResponseStore
 from persyn_kedro.domain.teachers import (
+    Asking,
     Ledger,
     make_sure,
     pool_identity,
@@ -46,15 +47,17 @@ from persyn_kedro.foundations.settings import (
     leaves_out,
     step,
     thinks_of,
+    verifies_code,
 )
 
 
 @step(
-    versions_of=(routed_generation, ranked_places, reward_model_scores),
+    versions_of=(routed_generation, ranked_places, reward_model_scores, Judge),
     needs=Needs.TEACHERS | Needs.JUDGE,
     check=check_samples,
     only_if={
         draws_several: ("rewards", "label.quality"),
+        verifies_code: ("label.quality",),
         leaves_out: ("focus", "route", "rounds"),
     },
     label=("allow_truncated",),
@@ -101,7 +104,8 @@ def generate_responses(
 
     checked = (prompts, thinks, quality_store, texts)
     if settings.judged:
-        judge = label_judge(*checked, label.quality, models)
+        calls = Asking(response_store, engine, seed, ledger)
+        judge = label_judge(*checked, label.quality, models, calls)
     return routed_generation(
         chosen,
         choices[places_of(chosen.ids, scored)],
@@ -109,7 +113,7 @@ def generate_responses(
         settings,
         label.allow_truncated,
         ask,
-        quality_checker(*checked),
+        quality_checker(*checked, verifier_of(label.quality)),
         texts,
         judge,
         best,

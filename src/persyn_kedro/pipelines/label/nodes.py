@@ -14,21 +14,21 @@ from persyn_kedro.domain.learnability import (
     signal_of,
     token_statistics,
 )
-from persyn_kedro.domain.planning import estimate_table, read_prompts
+from persyn_kedro.domain.planning import Judging, estimate_table, read_prompts
 from persyn_kedro.domain.prompts import (
     ANSWERED,
     CALIBRATION,
-    find_rows,
+    JUDGED_BY,
     find_texts,
+    round_schedule,
     select_ids,
     select_rows,
 )
-from persyn_kedro.domain.quality import check_can_be_labelled, check_quality, reward_model_scores
-from persyn_kedro.domain.rewards import compute_rewards, never_valid
+from persyn_kedro.domain.quality import Judge, check_can_be_labelled, reward_model_scores
+from persyn_kedro.domain.rewards import combine_terms, compute_rewards, never_valid
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
 from persyn_kedro.domain.student import before_or_after
-from persyn_kedro.domain.teachers import Ledger, answer, resolve_recipes
-from persyn_kedro.foundations.models import resolve_models
+from persyn_kedro.domain.teachers import Asking, Ledger, answer, resolve_recipes
 from persyn_kedro.foundations.settings import (
     REWARD_FIELDS,
     EngineSettings,
@@ -36,12 +36,16 @@ from persyn_kedro.foundations.settings import (
     LabelSettings,
     Models,
     Needs,
+    RoundsSettings,
     StudentSettings,
     Teachers,
     TrainRouterSettings,
     asks_adaptively,
+    asks_judge,
     asks_some,
     draws_several,
+    has_rounds,
+    prices_if,
     step,
     thinks_of,
 )
@@ -57,13 +61,19 @@ def select_calibration_set(prompts: pads.Dataset, settings: LabelSettings) -> pa
     Raises:
         PersynError: they cannot give any reward; no teacher has been paid yet.
     """
-    rows = select_rows(prompts, CALIBRATION, columns=["prompt_id", "part", "reference"])
+    rows = select_rows(prompts, CALIBRATION, columns=["prompt_id", "part", *JUDGED_BY])
     check_can_be_labelled(rows, settings)
     return pa.Table.from_pylist(rows, CALIBRATION_SET)
 
 
 @step(
-    only_if={draws_several: ("generate",), asks_some: ("label", "seed")},
+    versions_of=(round_schedule, Judge),
+    only_if={
+        draws_several: ("generate",),
+        asks_some: ("label", "seed"),
+        has_rounds: ("rounds", "seed"),
+        asks_judge: ("label", "label.quality"),
+    },
     label=("design",),
 )
 def estimate_calls(
@@ -73,23 +83,26 @@ def estimate_calls(
     engine: EngineSettings,
     generate: GenerateSettings,
     label: LabelSettings,
+    rounds: RoundsSettings,
     seed: int,
     response_store: ResponseStore,
 ) -> pa.Table:
-    """Return the PLAN of the teachers' calls, before the first; the report compares the two.
+    """Return the PLAN of the calls to teachers and judge, before the first, for the report.
 
     It reads only what the calls depend on, so that it is rebuilt only with them. The store's
     content is not part of its record: like the table of the calls it describes one moment, and
     rebuilt after the calls it would say nothing about them (so do not raise its version).
     """
-    read = read_prompts(prompts, teachers, label, seed)
-    return estimate_table(read, models, teachers, engine, generate, response_store)
+    read = read_prompts(prompts, teachers, label, rounds, seed)
+    thinks, calls = thinks_of(models, teachers), Asking(response_store, engine, seed)
+    judging = Judging(prompts, label.quality, thinks, calls)
+    return estimate_table(read, models, teachers, engine, generate, response_store, judging)
 
 
 @step(
     versions_of=(
         answer_adaptively, compute_rewards, signal_of, token_statistics, local_scorer,
-        reward_model_scores,
+        reward_model_scores, combine_terms, Judge,
     ),
     needs=Needs.TEACHERS,
     needs_if={asks_adaptively: Needs.JUDGE | Needs.MODEL | Needs.CLUSTER | Needs.ROUTER},
@@ -97,11 +110,10 @@ def estimate_calls(
     texts=("source_prompts",),
     label=("design",),
     train_router=("backbone", "batch_size", "max_prompt_tokens"),
-    only_if={asks_some: ("label",), asks_adaptively: (
-        "prompts", "student", "train_router", "quality_store", "label.alpha", "label.quality",
-        "label.learnability", "label.normalise", "label.allow_truncated", "label.unsolved",
-        "label.samples", "label.window", "label.local", "teachers.price",
-        "teachers.prompt_price", "teachers.cached_prompt_price",
+    only_if={asks_some: ("label",), **prices_if(
+        asks_adaptively, "prompts", "student", "train_router", "quality_store", "label.alpha",
+        "label.quality", "label.learnability", "label.normalise", "label.allow_truncated",
+        "label.unsolved", "label.samples", "label.window", "label.local",
     )},
 )  # fmt: skip
 def answer_calibration_prompts(
@@ -135,6 +147,7 @@ def answer_calibration_prompts(
         label,
         statistics_store,
         quality_store,
+        Asking(response_store, engine, seed, ledger),
     )
     return answer_by_design(
         find_texts(source_prompts, calibration["prompt_id"]),
@@ -176,27 +189,6 @@ def score_learnability(
         student.system,
         statistics_store,
         settings,
-    )
-
-
-@step(versions_of=(reward_model_scores,), needs=Needs.JUDGE, settings=("quality",))
-def score_quality(
-    calibration_responses: pads.Dataset,
-    source_prompts: pads.Dataset,
-    models: Models,
-    teachers: Teachers,
-    settings: LabelSettings,
-    quality_store: QualityStore,
-) -> pa.Table:
-    """Return the quality of each response (``schemas.QUALITY``)."""
-    responses, name = calibration_responses.to_table(), settings.quality.model
-    return check_quality(
-        responses,
-        find_rows(source_prompts, responses["prompt_id"]),
-        thinks_of(models, teachers),
-        settings.quality,
-        resolve_models(models, [name])[name] if name else None,
-        quality_store,
     )
 
 

@@ -3,7 +3,7 @@
 from kedro.pipeline import Pipeline
 
 from persyn_kedro.pipelines.described import node
-from persyn_kedro.pipelines.label import nodes
+from persyn_kedro.pipelines.label import judging, nodes
 
 
 def create_pipeline() -> Pipeline:
@@ -26,6 +26,7 @@ def create_pipeline() -> Pipeline:
                     "params:engine",
                     "params:generate",
                     "params:label",
+                    "params:rounds",
                     "params:seed",
                     "response_store",
                 ],
@@ -73,7 +74,7 @@ def create_pipeline() -> Pipeline:
                 "token: learnability.",
             ),
             node(
-                nodes.score_quality,
+                judging.score_quality_terms,
                 [
                     "calibration_responses",
                     "source_prompts",
@@ -81,11 +82,34 @@ def create_pipeline() -> Pipeline:
                     "params:teachers",
                     "params:label",
                     "quality_store",
+                    "params:engine",
+                    "params:seed",
+                    "response_store",
+                    "ledger",
+                ],
+                "quality_terms",
+                name="score_quality_terms",
+                does="Judges each answer by each term of label.quality, if that is a list.",
+            ),
+            node(
+                judging.score_quality,
+                [
+                    "calibration_responses",
+                    "quality_terms",
+                    "source_prompts",
+                    "params:models",
+                    "params:teachers",
+                    "params:label",
+                    "quality_store",
+                    "params:engine",
+                    "params:seed",
+                    "response_store",
+                    "ledger",
                 ],
                 "quality",
                 name="score_quality",
-                does="Checks each answer against the prompt's reference, or has a reward model "
-                "score it: quality.",
+                does="Checks each answer against the prompt's reference, or has a reward model or "
+                "judge score it: quality.",
             ),
             node(
                 nodes.normalise_rewards,

@@ -27,6 +27,8 @@ def create_pipeline() -> Pipeline:
                     "params:seed",
                     "params:route",
                     "params:rounds",
+                    "dropped_prompts",
+                    "params:prepare",
                     "response_store",
                 ],
                 ["plan", "plan_summary"],

@@ -14,7 +14,6 @@ from persyn_kedro.domain.prompts import (
     holds_system,
     round_schedule,
 )
-from persyn_kedro.domain.quality import reward_model_scores
 from persyn_kedro.domain.stores import QualityStore, ResponseStore
 from persyn_kedro.domain.student import STUDENT, before_or_after, pass_rates, student_recipe
 from persyn_kedro.domain.teachers import make_sure, with_texts
@@ -34,7 +33,7 @@ from persyn_kedro.foundations.tables import FOCUS
 
 
 @step(
-    versions_of=(round_schedule, pass_rates, reward_model_scores),
+    versions_of=(round_schedule, pass_rates),
     needs_if={asks_student: Needs.STUDENT},
     settings=("focus",),
 )

@@ -1,4 +1,4 @@
-"""calibration_responses -> cost_model; source_prompts, router -> assignments; prompts -> focus."""
+"""calibration_responses -> cost_model; prompts -> focus; source_prompts, router -> assignments."""
 
 from kedro.pipeline import Pipeline
 
@@ -41,6 +41,7 @@ def create_pipeline() -> Pipeline:
                     "prompts",
                     "cost_model",
                     "calibration_responses",
+                    "focus",
                 ],
                 "assignments",
                 name="route_prompts",

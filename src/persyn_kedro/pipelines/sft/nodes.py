@@ -1,6 +1,5 @@
 """Fine-tune the student on the training set."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,10 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.student import before_or_after, train_student_job
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.processes import current, run_in_ranks
+from persyn_kedro.foundations.processes import train_together
 from persyn_kedro.foundations.prompts import as_prompt, from_rows
 from persyn_kedro.foundations.settings import Models, Needs, SftSettings, StudentSettings, step
-
-log = logging.getLogger(__name__)
+from persyn_kedro.pipelines.training import whole_curve
 
 
 @step(
@@ -39,7 +37,7 @@ def train_student(
     rows = sft_dataset.to_table(filter=pc.field("part") == "sft").to_pylist()
     if not rows:
         raise PersynError("No rows to train on: every response was left out of sft_dataset.")
-    curve = run_in_ranks(
+    curve = train_together(
         train_student_job,
         [
             {
@@ -53,17 +51,10 @@ def train_student(
         settings,
         seed,
         workspace,
-        processes=current().training_processes,
-        sharding=current().sharding,
+        checkpoints=workspace,
+        sharded=True,
         label="fine-tuning the student",
     )
-    rows_of_curve = list(curve)  # the model exists once the curve has ended
-    left_out = rows_of_curve[0]["left_out"]
-    if left_out:
-        log.warning(
-            "Left out %d of %d training rows, longer than sft.max_length = %d tokens",
-            left_out,
-            len(rows),
-            settings.max_length,
-        )
-    return rows_of_curve, workspace / "model"
+    longest = "sft.max_length", settings.max_length
+    # The model exists once the curve has ended.
+    return whole_curve(curve, len(rows), "training rows", *longest), workspace / "model"

@@ -1,6 +1,5 @@
 """Train a reward model on the calibration answers whose correctness is known."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +31,7 @@ from persyn_kedro.foundations.settings import (
     thinks_of,
 )
 from persyn_kedro.foundations.tables import PROMPT, prompt_of
-
-log = logging.getLogger(__name__)
+from persyn_kedro.pipelines.training import whole_curve
 
 
 @step(
@@ -96,16 +94,9 @@ def train_reward_model(
         workspace,
         label="training the reward model",
     )
-    rows_of_curve = list(curve)  # the model exists once the curve has ended
-    left_out = rows_of_curve[0]["left_out"]
-    if left_out:
-        log.warning(
-            "Left out %d of %d pairs, longer than train_reward_model.max_length = %d tokens",
-            left_out,
-            len(rows),
-            settings.max_length,
-        )
-    return rows_of_curve, workspace / "model"
+    longest = "train_reward_model.max_length", settings.max_length
+    # The model exists once the curve has ended.
+    return whole_curve(curve, len(rows), "pairs", *longest), workspace / "model"
 
 
 @step(

@@ -9,23 +9,37 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.designs import asked_of, of_random_ones
 from persyn_kedro.domain.intervals import mean_over_prompts
-from persyn_kedro.domain.rewards import NOT_ASKED, fitted_rewards
+from persyn_kedro.domain.prompts import find_texts
+from persyn_kedro.domain.rewards import NOT_ASKED, fitted_rewards, reward_matrix
+from persyn_kedro.domain.router_comparison import (
+    HeldOut,
+    cross_fit,
+    own_learning,
+    summarise_routers,
+)
 from persyn_kedro.domain.routers import (
     calibration_examples,
     fit_and_save,
     readers_of,
     router_class,
     router_metrics,
-    score_prompts_job,
     selection_of,
     task_columns_of,
     with_tasks,
 )
+from persyn_kedro.domain.stores import RoutingStore
 from persyn_kedro.domain.teachers import Recipe, pool_identity, resolve_recipes
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.processes import run_in_child
 from persyn_kedro.foundations.prompts import Prompt
-from persyn_kedro.foundations.settings import Models, Needs, Teachers, TrainRouterSettings, step
+from persyn_kedro.foundations.settings import (
+    PRICES,
+    Models,
+    Needs,
+    Teachers,
+    TrainRouterSettings,
+    prices_of,
+    step,
+)
 from persyn_kedro.foundations.tables import prompt_of
 
 
@@ -66,10 +80,14 @@ def fit_router(
 
 
 @step(
-    versions_of=(router_class, router_metrics, fitted_rewards, mean_over_prompts),
+    versions_of=(
+        router_class, router_metrics, fitted_rewards, mean_over_prompts, cross_fit, reward_matrix,
+        summarise_routers,
+    ),
     needs=Needs.ROUTER,
-    settings=("batch_size",),
-)
+    teachers=PRICES,
+    models=("price_factor",),
+)  # fmt: skip
 def measure_router(
     router: Path,
     prompts: pads.Dataset,
@@ -77,25 +95,36 @@ def measure_router(
     models: Models,
     teachers: Teachers,
     settings: TrainRouterSettings,
+    calibration_responses: pads.Dataset,
+    seed: int,
+    routing_store: RoutingStore,
 ) -> dict[str, Any]:
     """Return Hit@k and regret of router, constant and random on the held-out prompts.
 
-    A router that chose itself (kind auto) adds ``selection``: ``domain.routers.selection``.
+    A router that chose itself (kind auto) adds ``selection``: ``domain.routers.selection``. One
+    that is fitted in seconds adds ``learning``: ``domain.router_comparison.own_learning``.
     """
     columns = task_columns_of(router)
     asked, held_out = _examples(prompts, rewards, teachers, "holdout", columns, fair=True)
     _, fitted = _examples(prompts, rewards, teachers, "fit", fair=True)
-    batches = run_in_child(
-        score_prompts_job,
-        asked,
+    pool = pool_identity(resolve_recipes(teachers, models))
+    apart = HeldOut(asked, router, pool, settings.batch_size)
+    table = rewards.to_table()
+    texts = dict(find_texts(prompts, table["prompt_id"]))
+    learning = own_learning(
         router,
-        pool_identity(resolve_recipes(teachers, models)),
-        settings.batch_size,
-        label="scoring the held-out prompts",
+        with_tasks(texts, prompts, columns),
+        table,
+        calibration_responses.to_table(),
+        prices_of(teachers, models),
+        models,
+        seed,
+        routing_store,
+        apart.fit,
     )
-    metrics = router_metrics(np.concatenate(list(batches)), held_out, fitted)
-    selection = selection_of(router)
-    return {**metrics, "selection": selection} if selection else metrics
+    metrics = router_metrics(apart.scores(), held_out, fitted)
+    more = {"selection": selection_of(router), "learning": learning}
+    return {**metrics, **{name: found for name, found in more.items() if found}}
 
 
 def _check_rewards(rewards: pads.Dataset, recipes: list[Recipe]) -> None:

@@ -22,11 +22,17 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 nodes.measure_router,
-                ["router", *_EXAMPLES],
+                [
+                    "router",
+                    *_EXAMPLES,
+                    "calibration_responses",
+                    "params:seed",
+                    "routing_store",
+                ],
                 "router_metrics",
                 name="measure_router",
                 does="Measures the router on calibration prompts that it was not trained on, "
-                "against a constant and a random choice.",
+                "against a constant and a random choice; says whether more of them would pay.",
             ),
         ],
         namespace="train_router",

@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from persyn_kedro.domain.comparison.strategies import merits, rules
 from persyn_kedro.domain.comparison.strategies.rules import Choices
-from persyn_kedro.domain.rewards.reward import reward_matrix
-from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.domain.rewards.reward import fair_matrix, reward_matrix
+from persyn_kedro.domain.routers.metrics import constant_ranking, measurable
+from persyn_kedro.foundations.settings.compare import RANDOM, CompareSettings
 from persyn_kedro.foundations.tables import schemas
 
 VERSION = 1  # raise it when the same inputs give another result
@@ -18,13 +19,8 @@ VERSION = 1  # raise it when the same inputs give another result
 Scores = Mapping[str, Sequence[float]]  # the router's, by prompt_id, in the pool's order
 PERSYN, ORACLE, PERSYN_CALIBRATION = "persyn", "oracle", "persyn_calibration"
 PERSYN_CHEAP = "persyn_cheap"
-FAMILY_STRONG, RANDOM = "family_strong", "random"
+FAMILY_STRONG, BEST_CONSTANT = "family_strong", "best_constant"
 ON_CALIBRATION = (ORACLE, PERSYN_CALIBRATION)  # trained only on the calibration prompts
-
-
-def alpha_name(alpha: float) -> str:
-    """Return PerSyn's name at another alpha."""
-    return f"{PERSYN}_alpha_{alpha!r}".removesuffix(".0")
 
 
 def reference_of(strategy: str) -> str:
@@ -47,13 +43,13 @@ class RouterScores:
 
     Attributes:
         routed: of the prompts that the students are trained on.
-        at_alphas: of routers at other alphas; empty if none could be fitted.
+        variants: of strategies with a router of their own; empty if none could be fitted.
         held_out: of the calibration prompts, each by a router that was not fitted on it.
         cheap: ``cheap_scores``, or why there are none; only if the strategy is compared.
     """
 
     routed: Scores
-    at_alphas: Mapping[float, Scores]
+    variants: Mapping[str, Scores]
     held_out: Scores
     cheap: Scores | str = ""
 
@@ -85,12 +81,13 @@ def allocate(
         left_out[PERSYN_CHEAP] = scores.cheap
     else:
         made[PERSYN_CHEAP] = rules.routed(_only(scores.cheap, prompt_ids), pool.teachers)
-    for alpha, other in scores.at_alphas.items():
+    for name, other in scores.variants.items():
         if other:
-            made[alpha_name(alpha)] = rules.routed(_only(other, prompt_ids), pool.teachers)
+            made[name] = rules.routed(_only(other, prompt_ids), pool.teachers)
         else:
-            left_out[alpha_name(alpha)] = "no two teachers' rewards differ at this alpha"
-    teachers = {}
+            left_out[name] = "no two teachers' rewards differ"
+    teachers = {n: each.teacher for n, each in settings.variants.items() if each.teacher}
+    made |= {n: rules.same_for_all(prompt_ids, [teacher]) for n, teacher in teachers.items()}
     for name, ranking in rankings.items():
         if name in settings.strategies:
             made[name] = rules.same_for_all(prompt_ids, ranking)
@@ -103,7 +100,7 @@ def allocate(
         made[RANDOM] = rules.at_random(prompt_ids, pool.teachers, seed)
     if ORACLE in settings.strategies:
         made.update(_on_calibration(rewards, scores.held_out, pool))
-    wanted = {n for n in left_out if n in settings.strategies or n.startswith(f"{PERSYN}_alpha")}
+    wanted = {n for n in left_out if n in settings.strategies or n in scores.variants}
     return _table(made), {
         "teachers": teachers,
         "left_out": {name: why for name, why in left_out.items() if name in wanted},
@@ -132,12 +129,17 @@ def _rankings(
     rewards: pa.Table, nll: Mapping[str, float], pool: Pool, settings: CompareSettings
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Return the teachers' order for each strategy that has one order for all prompts."""
+    found, left_out = {}, {}
+    _, matrix = fair_matrix(rewards, pool.teachers)
+    if measurable(matrix).any():
+        found[BEST_CONSTANT] = [pool.teachers[k] for k in constant_ranking(matrix)]
+    else:
+        left_out[BEST_CONSTANT] = "no calibration prompt has two valid teachers"
     quality = merits.mean_quality(rewards, pool.teachers)
     if not quality:
         why = "no response to a calibration prompt has a known quality"
-        return {}, dict.fromkeys(("strong", "mix", "family_strong", "car"), why)
-    found = {"strong": rules.by_merit(quality, pool.teachers)}
-    left_out = {}
+        return found, left_out | dict.fromkeys(("strong", "mix", "family_strong", "car"), why)
+    found["strong"] = rules.by_merit(quality, pool.teachers)
     family = [
         t
         for t in found["strong"]

@@ -10,7 +10,7 @@ from persyn_kedro.domain.comparison.strategies.allocation import ON_CALIBRATION,
 from persyn_kedro.domain.training_set.merge import trainable_text
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.prompts.conversation import Prompt
-from persyn_kedro.foundations.settings.experiments import CompareSettings
+from persyn_kedro.foundations.settings.compare import CompareSettings
 from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.messages import columns_of

@@ -11,6 +11,7 @@ to Math-Verify.
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from persyn_kedro.domain.quality.answers.quantities import Number, stands_for
@@ -26,6 +27,7 @@ _AGREE = 40
 _POINTS = ((7, 5), (11, 3), (-13, 7), (-5, 2), (2, 1), (3, 1), (7, 1), (-3, 1), (1, 3), (-4, 7))
 
 
+@lru_cache(maxsize=1000)  # parsing is slow, and each teacher's answer has the same reference
 def read_expression(text: str) -> Any | None:
     """Return the sympy object of a cleaned text, None if not all of it is mathematics.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.hashing import settings_id
-from persyn_kedro.foundations.processes.ranks import group
+from persyn_kedro.foundations.processes.group import group
 from persyn_kedro.foundations.storage.checkpoints import checkpoints_of
 
 if TYPE_CHECKING:

@@ -21,10 +21,11 @@ from persyn_kedro.domain.routers.losses import loss_of
 from persyn_kedro.domain.routers.network import Layers, jackknife_errors, outputs
 from persyn_kedro.domain.routers.scored import Scored
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.processes.ranks import group
+from persyn_kedro.foundations.processes.group import group
 from persyn_kedro.foundations.progress import watching
 from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.models import ModelSettings
+from persyn_kedro.foundations.settings.router_keys import EmbeddingSettings
 from persyn_kedro.foundations.settings.routers import LanguageModelRouterSettings
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class LanguageModelRouter(TeacherRouter):
     """Scores read by a zero-initialised linear head at the prompt's last token, or another pooling.
 
     The architecture is Prompt-to-Leaderboard's; one backbone pass per prompt serves all its pairs.
-    If several ranks fit it (``foundations.processes.ranks``), each has all the weights and takes
+    If several ranks fit it (``foundations.processes.group``), each has all the weights and takes
     its share of every batch.
     """
 
@@ -67,7 +68,7 @@ class LanguageModelRouter(TeacherRouter):
         self._load_modules(self.n_teachers_ + loss.extra)
         adapters = prepared(self._model, self.settings)
         ids = self._encode(prompts)
-        targets = torch.tensor(rewards, dtype=torch.float64, device=self._model.device)
+        targets = torch.tensor(rewards, dtype=torch.float64)
         batches = math.ceil(len(ids) / self.settings.batch_size)
         optimizer, schedule = self._optimizer(batches * self.settings.epochs)
         shuffles = torch.Generator().manual_seed(self.seed)
@@ -79,7 +80,7 @@ class LanguageModelRouter(TeacherRouter):
         yield from curve
         self._model.train(self.settings.tuning != "head_only")
         if self.settings.tuning == "head_only":
-            scores = frozen_scores(self._head, self._states, ids, self.settings.batch_size)
+            scores = frozen_scores(self._head, self._read(prompts, self.settings.batch_size))
         else:
             scores = trained_scores(self._model, self._head, self._states, ids)
         steps = batches * self.settings.epochs
@@ -92,6 +93,8 @@ class LanguageModelRouter(TeacherRouter):
                     part = share_of_loss(loss, scores, ids, batch.tolist(), targets)
                     losses.append(self._step(part, optimizer, schedule))
                     watch.advance(note=f"loss {losses[-1]:.3f}")
+                    done = batches * (epoch - 1) + len(losses)
+                    watch.measure(done, {"batch_loss": losses[-1]})
                 curve.append({"epoch": epoch, "loss": float(np.mean(losses))})
                 checkpoint.save(parts, curve)
                 yield curve[-1]
@@ -110,7 +113,7 @@ class LanguageModelRouter(TeacherRouter):
         """
         without = self._heads_without_groups()
         for states in self._read(prompts, batch_size):
-            points = states.double().cpu().numpy()
+            points = states.cpu().double().numpy()
             errors = None if without is None else jackknife_errors(outputs(without, points))
             found = None if errors is None else errors.astype(np.float32)
             yield Scored(self._scores(states), found)
@@ -121,8 +124,23 @@ class LanguageModelRouter(TeacherRouter):
         return np.concatenate([states.float().cpu().numpy() for states in found])
 
     def _read(self, prompts: Sequence[Prompt], batch_size: int) -> Iterator["torch.Tensor"]:
+        """Yield batches of the (b, hidden) states that the head reads.
+
+        A backbone that is not trained reads each prompt once for all heads fitted on it.
+        """
         import torch
 
+        if self.settings.tuning == "head_only":
+            most, how = (
+                self.settings.max_prompt_tokens,
+                EmbeddingSettings(pooling=self.settings.pooling),
+            )
+            loaded = self._model, self._tokenizer
+            for points in embeddings.embed_batches(
+                self.backbone, prompts, batch_size, most, how, loaded
+            ):
+                yield torch.tensor(points, device=self._model.device)
+            return
         for start in range(0, len(prompts), batch_size):
             ids = self._encode(prompts[start : start + batch_size])
             with torch.inference_mode():

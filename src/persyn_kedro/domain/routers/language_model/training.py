@@ -1,10 +1,10 @@
 """The outputs of a batch while a router trains, and each process's share of its loss."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.domain.routers.losses import Loss
-from persyn_kedro.foundations.processes.ranks import group
+from persyn_kedro.foundations.processes.group import group
 from persyn_kedro.foundations.progress import add_tokens
 
 if TYPE_CHECKING:
@@ -41,13 +41,11 @@ def trained_scores(model: Any, head: Any, states: States, ids: Sequence[list[int
     )
 
 
-def frozen_scores(head: Any, states: States, ids: Sequence[list[int]], batch_size: int) -> Scores:
-    """As ``trained_scores``, by a backbone that is not trained: it reads each prompt once."""
+def frozen_scores(head: Any, states: Iterable["torch.Tensor"]) -> Scores:
+    """As ``trained_scores``, by a backbone that is not trained, from batches of its states."""
     import torch
 
-    with torch.no_grad():
-        batches = [states(ids[i : i + batch_size]) for i in range(0, len(ids), batch_size)]
-    known = torch.cat(batches)
+    known = torch.cat(list(states))
     return lambda chosen: head(known[chosen])
 
 
@@ -58,13 +56,16 @@ def share_of_loss(
     batch: list[int],
     targets: "torch.Tensor",
 ) -> "torch.Tensor":
-    """Return this rank's part of a batch's loss: the ranks' parts add up to it."""
+    """Return this rank's part of a batch's loss: the ranks' parts add up to it.
+
+    It is computed where the (n, K) targets are, in their type: Apple's GPUs have no float64.
+    """
     mine = group()
     if mine.size == 1:
-        return loss(scores(batch), targets[batch])
+        return loss(scores(batch).to(targets.device), targets[batch])
     sizes = [len(ids[i]) for i in batch]
     share = mine.share(sizes)
     add_tokens(sum(sizes) - sum(sizes[i] for i in share))  # the others'
     own = [batch[i] for i in share] or batch[:1]  # a rank without any takes part but adds nothing
-    total = loss.total(scores(own), targets[own]) * bool(share)
+    total = loss.total(scores(own).to(targets.device), targets[own]) * bool(share)
     return total / max(1e-12, float(loss.weight(targets[batch])))

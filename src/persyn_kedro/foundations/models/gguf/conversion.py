@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.extras import need
 from persyn_kedro.foundations.models.gguf.streaming import SAME_MATRIX, SAMPLED_ROWS
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def convert_gguf(path: Path, directory: Path) -> None:
     from persyn_kedro.foundations.processes.child import run_in_child
 
     check_gguf(path)
+    need(f"Converting {path.name}", "gguf")
     for _ in run_in_child(convert, path, directory, label=f"converting {path.name}"):
         pass
 

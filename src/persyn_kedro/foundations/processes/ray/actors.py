@@ -60,7 +60,7 @@ def map_blocks(
     for batch in mapped.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for row in batch.to_pylist():
             if row["refused"] is not None:
-                raise PersynError(row["refused"])
+                raise PersynError.unpacked(row["refused"])
             yield row["place"], pickle.loads(row["results"])  # noqa: S301 - from our own actor
 
 
@@ -84,7 +84,7 @@ class _Actor:
         try:
             self._work = self._thread.submit(make, *args).result()
         except PersynError as error:
-            self._refused = str(error)
+            self._refused = error.packed()
 
     def __call__(self, batch: Columns) -> dict[str, list[Any]]:
         results: bytes | None = None
@@ -95,5 +95,5 @@ class _Actor:
                 found = self._thread.submit(lambda: list(self._work(block))).result()
                 results = pickle.dumps(found)
             except PersynError as error:
-                refused = str(error)
+                refused = error.packed()
         return {"place": [batch["place"][0]], "results": [results], "refused": [refused]}

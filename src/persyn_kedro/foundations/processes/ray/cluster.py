@@ -1,7 +1,6 @@
 """The Ray cluster of a run: found by its address, or started on this machine."""
 
 import atexit
-import importlib.util
 import logging
 import os
 import socket
@@ -9,6 +8,7 @@ import threading
 from typing import Any
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.extras import need
 from persyn_kedro.foundations.settings.cluster import WORDS, ClusterSettings, host_and_port
 from persyn_kedro.foundations.settings.engine import EngineSettings
 
@@ -21,15 +21,21 @@ def check_cluster(settings: ClusterSettings, engine: EngineSettings) -> None:
     """Refuse settings that no cluster can satisfy.
 
     Raises:
-        PersynError: Ray is not installed, or the engine needs Ray but there is no address.
+        PersynError: Ray is not installed, or the engine or a training needs Ray but there is no
+            address.
     """
     if settings.address is None:
         if engine.name == "ray":
             raise PersynError(
                 "engine.name is ray, but cluster.address is not set (`local` starts a cluster)."
             )
-    elif importlib.util.find_spec("ray") is None:
-        raise PersynError("cluster.address needs Ray: pip install '.[ray]'.")
+        if settings.training_on == "cluster":
+            raise PersynError(
+                "cluster.training_on is cluster, but cluster.address is not set (`local` starts a "
+                "cluster)."
+            )
+    else:
+        need("cluster.address", "ray")
 
 
 def check_reachable(settings: ClusterSettings) -> None:

@@ -1,0 +1,104 @@
+"""Compute the tables of docs/results.md from docs/data again: ``python docs/results.py``.
+
+No model is needed. ``docs/data/NAME`` is what the pipeline ``compare`` made as ``comparison_data``
+(``data/08_reporting/comparison_data/<version>/comparison_data``, copied; its files are described in
+``persyn_kedro.domain.comparison.published``). In the page, what stands between
+
+    <!-- docs/data/NAME: students -->
+    <!-- end -->
+
+is replaced by that table: ``students``, ``costs``, ``routers``, ``prospects`` (what a router could
+gain at most: ``domain.router_comparison.prospects``), ``verdicts`` or ``notes``.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from persyn_kedro.domain.comparison import TABLES, recompute
+from persyn_kedro.domain.designs import asked_of
+from persyn_kedro.domain.reporting import comparison_figures as figures
+from persyn_kedro.domain.reporting.formatting import number, percent, with_interval
+from persyn_kedro.domain.rewards import reward_matrix
+from persyn_kedro.domain.router_comparison import routing_prospects
+
+HERE = Path(__file__).parent
+BLOCK = re.compile(r"(<!-- docs/data/([\w.-]+): (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def tables_of(directory: Path) -> dict[str, str]:
+    """Return the tables of a published comparison by name, as Markdown."""
+    tables = {name: pq.read_table(directory / f"{name}.parquet") for name in TABLES}
+    about = json.loads((directory / "about.json").read_text(encoding="utf-8"))
+    comparison, routers = recompute(tables, about)
+    return {
+        "students": _markdown(figures.STRATEGY_COLUMNS, figures.strategy_rows(comparison)),
+        "costs": _markdown(figures.COST_COLUMNS, figures.cost_rows(comparison)),
+        "routers": _markdown(figures.router_columns(routers), figures.router_rows(routers)),
+        "prospects": _prospects(tables["answers"], about),
+        "verdicts": "".join(f"- {sentence}\n" for sentence in comparison["verdicts"]),
+        "notes": "".join(f"- {note}\n" for note in [comparison["equal"], *comparison["notes"]]),
+    }
+
+
+def page(text: str, data: Path) -> str:
+    """Return a page with its tables computed again."""
+    known: dict[str, Mapping[str, str]] = {}
+
+    def block(match: re.Match[str]) -> str:
+        begin, name, table, end = match.groups()
+        if name not in known:
+            known[name] = tables_of(data / name)
+        return f"{begin}\n{known[name][table]}\n{end}"
+
+    return BLOCK.sub(block, text)
+
+
+def _prospects(answers: pa.Table, about: Mapping[str, Any]) -> str:
+    """Return the table of what a router could gain at most; none of an incomplete design."""
+    if asked_of(answers.schema) is not None:
+        return "Not every teacher was asked every prompt, so the best one is not known.\n"
+    teachers, bootstrap = about["teachers"], about["compare_routers"]
+    prompt_ids, rewards = reward_matrix(answers, teachers)
+    places = {prompt_id: place for place, prompt_id in enumerate(prompt_ids)}
+    tokens = np.zeros(rewards.shape)
+    for row in answers.to_pylist():
+        if row["teacher"] in teachers:
+            place = places[row["prompt_id"]], teachers.index(row["teacher"])
+            tokens[place] = row["completion_tokens"]
+    found = routing_prospects(
+        rewards, tokens, teachers, bootstrap["resamples"], bootstrap["confidence"], about["seed"]
+    )
+    if found is None:
+        return "No calibration prompt has two valid teachers.\n"
+    head = ["prompts", "best constant", "room above it", "best elsewhere", "spread", "frontier"]
+    row = [
+        str(found["n"]),
+        found["constant"],
+        with_interval(found["room"]["value"], found["room"]["interval"], number),
+        percent(found["elsewhere"]),
+        number(found["spread"]),
+        f"{len(found['frontier'])} of {len(teachers)}: {', '.join(found['frontier'])}",
+    ]
+    return _markdown(head, [row])
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main() -> None:
+    """Write the page."""
+    path = HERE / "results.md"
+    path.write_text(page(path.read_text(encoding="utf-8"), HERE / "data"), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

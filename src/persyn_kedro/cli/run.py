@@ -1,0 +1,32 @@
+"""``kedro run``, with one-sentence errors."""
+
+from typing import Any
+
+import click
+from kedro.framework.cli.project import run as kedro_run
+
+from persyn_kedro.cli.errors import one_sentence
+from persyn_kedro.cli.group import Command, cli
+from persyn_kedro.cli.params import PARAMS
+from persyn_kedro.cli.run_options import CONFIG, RUNNER, check_options
+
+
+def _run(redo: bool, **kwargs: Any) -> Any:
+    with one_sentence():
+        check_options(kwargs)
+        kwargs["runner"] = kwargs["runner"] or RUNNER
+        kwargs["runner_params"] = {**kwargs["runner_params"], "redo": redo}
+        callback = kedro_run.callback
+        assert callback is not None  # noqa: S101 - click sets it for every decorated command
+        return callback(**kwargs)
+
+
+_REDO = click.Option(["--redo"], is_flag=True, help="Re-run every step, even if up to date.")
+_OURS = {"params": PARAMS, "config": CONFIG}
+run = Command(  # this name is what `python -m persyn_kedro` looks for
+    "run",
+    callback=_run,
+    params=[*(_OURS.get(str(p.name), p) for p in kedro_run.params), _REDO],
+    help="Run the pipeline; steps that are up to date are skipped.",
+)
+cli.add_command(run)

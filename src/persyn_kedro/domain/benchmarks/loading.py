@@ -1,0 +1,34 @@
+"""Loading the harness's tasks and their data, for a benchmark run or for their questions alone."""
+
+from pathlib import Path
+from typing import Any
+
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
+
+
+def load_tasks(settings: BenchmarkSettings, own: Path, key: str = "benchmark.tasks") -> Any:
+    """Return the harness's task manager once every task and its data are available.
+
+    Args:
+        own: the directory of this project's tasks.
+        key: which setting names the tasks, for messages.
+    """
+    from lm_eval.tasks import TaskManager
+
+    paths = [str(own), *([settings.include_path] if settings.include_path else [])]
+    manager = TaskManager(include_path=paths)
+    known = {*manager.all_tasks}
+    for name in settings.tasks:
+        if name not in known:
+            raise PersynError(f"{key} names {name!r}, which the harness does not have.")
+    for name in settings.tasks:
+        try:
+            manager.load([name])
+        except Exception as error:  # from datasets, the hub or a task's own imports
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise PersynError(
+                f"Benchmark task {name!r} could not be loaded (most tasks' data come from a hub): "
+                f"{lines[0][:300]}"
+            ) from error
+    return manager

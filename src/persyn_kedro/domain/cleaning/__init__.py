@@ -1,0 +1,5 @@
+"""Clean prompts: near-duplicates, overlap with test sets, language and length (METHOD.md, 0)."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,1 @@
+"""An answer's code, run against tests in a sandbox."""

@@ -1,0 +1,141 @@
+"""Quality as the share of a prompt's tests that an answer's code passes (METHOD.md, section 1)."""
+
+import logging
+import os
+import platform
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from persyn_kedro.domain.quality.code.sandbox import Sandbox
+from persyn_kedro.domain.quality.scorer import Answer, Key, Scorer
+from persyn_kedro.foundations.settings.label import QualitySettings, ways_of
+from persyn_kedro.foundations.tables.code_tests import Test, tests_of
+
+VERSION = 1  # raise it when code is run or judged differently
+
+SHOWN = 3  # prompts in a message
+_FENCED = re.compile(
+    r"^ {0,3}(?P<fence>`{3,}|~{3,})[^\n`]*\n(?P<code>.*?)(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)",
+    re.M | re.S,
+)
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CodeTests(Scorer):
+    """Runs the answer's code against the prompt's tests, in a sandbox."""
+
+    sandbox: Sandbox
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The Python that runs the code, and the limits."""
+        box = self.sandbox
+        return {
+            "kind": "code",
+            "version": str(VERSION),
+            "python": box.container or platform.python_version(),
+            "cpu_seconds": str(box.cpu_seconds),
+            "memory_mb": str(box.memory_mb),
+        }
+
+    @property
+    def label(self) -> str:
+        """What the progress line calls it."""
+        return "running code"
+
+    def judges(self, prompt: Mapping[str, Any]) -> bool:
+        """Return whether a prompt has tests."""
+        return bool(tests_of(prompt))
+
+    def scores(self, answers: Sequence[Answer]) -> Iterator[tuple[Key, float | None]]:
+        """Yield the share of tests passed; unknown without tests, or if one does not compile.
+
+        Raises:
+            PersynError: there is no sandbox.
+        """
+        if any(self.judges(answer.prompt) for answer in answers):
+            self.sandbox.command()
+        broken: set[str] = set()
+        failed = 0
+        pool = ThreadPoolExecutor(os.cpu_count())
+        try:
+            for answer, tests, passed in pool.map(self._judged, answers):
+                if tests and passed is None:
+                    failed += 1
+                if tests is None:
+                    broken.add(answer.prompt["prompt_id"])
+                yield answer.key, sum(passed) / len(passed) if passed else None
+        finally:
+            pool.shutdown(cancel_futures=True)
+        if broken:
+            names = ", ".join(sorted(broken)[:SHOWN])
+            more = f" and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
+            _logger.warning(
+                "The tests of %d prompts do not compile, so that their answers' quality is "
+                "unknown: %s%s",
+                len(broken),
+                names,
+                more,
+            )
+        if failed:
+            _logger.warning(
+                "The sandbox failed on %d answers, whose quality is unknown; the next run tries "
+                "them again",
+                failed,
+            )
+
+    def _judged(self, answer: Answer) -> tuple[Answer, list[Test] | None, list[bool] | None]:
+        """Return the answer, its tests (None if one does not compile) and which it passed."""
+        tests = tests_of(answer.prompt)
+        if not all(compiles(test["code"]) for test in tests if "code" in test):
+            return answer, None, None
+        return (
+            answer,
+            tests,
+            self.sandbox.passed(code_of(answer.response), tests) if tests else None,
+        )
+
+
+def code_checker(settings: QualitySettings) -> CodeTests:
+    """Return how ``settings`` says that code is run."""
+    return CodeTests(
+        Sandbox(
+            settings.cpu_seconds,
+            settings.memory_mb,
+            settings.container,
+            settings.allow_unsandboxed,
+        )
+    )
+
+
+def check_sandbox(quality: QualitySettings | Sequence[QualitySettings]) -> None:
+    """Refuse to run code without a sandbox, before a model is loaded.
+
+    Raises:
+        PersynError: says what to install or to set.
+    """
+    for way in ways_of(quality):
+        if way.kind == "code":
+            code_checker(way).sandbox.command()
+
+
+def code_of(response: str) -> str:
+    """Return the last fenced block of a response, which may be cut off; the text without one."""
+    blocks = [match["code"] for match in _FENCED.finditer(response)]
+    return blocks[-1] if blocks else response
+
+
+def compiles(code: str) -> bool:
+    """Return whether a test is Python; nothing is run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compile(code, "test.py", "exec")
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+    return True

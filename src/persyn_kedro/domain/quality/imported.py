@@ -1,0 +1,105 @@
+"""Quality by scores that somebody else has published beside the answers, from a file."""
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from persyn_kedro.domain.prompts.messages import asked_prompt, read_messages
+from persyn_kedro.domain.quality.scorer import Answer, Key, Scorer
+from persyn_kedro.domain.teachers.import_answers import lines_of
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.hashing import text_id
+from persyn_kedro.foundations.prompts.conversation import prompt_id_of
+from persyn_kedro.foundations.storage.paths import place
+from persyn_kedro.foundations.storage.prompt_files import files_content
+
+log = logging.getLogger(__name__)
+_Text = tuple[str, str]  # prompt_id, text_id of the response
+
+
+@dataclass(frozen=True)
+class ImportedScores(Scorer):
+    """Looks an answer's score up by its prompt and its visible text.
+
+    Attributes:
+        file: JSONL as for ``kedro import-responses``, each line with ``scores``, numbers by name.
+        score: the name of the one that counts. Higher is better.
+    """
+
+    file: str
+    score: str
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The file's content and the score's name."""
+        return {"kind": "imported", "score": self.score, "content": self._content}
+
+    @cached_property
+    def _content(self) -> str:
+        content = files_content(self.file)
+        if content is None:
+            raise PersynError(f"The file {self.file} of imported scores does not exist.")
+        return content
+
+    @property
+    def label(self) -> str:
+        return f"looking up {self.score}"
+
+    def scores(self, answers: Sequence[Answer]) -> Iterator[tuple[Key, float | None]]:
+        """See ``Scorer``. The file is read once, a line at a time; what it lacks is unknown."""
+        wanted: dict[_Text, list[Key]] = {}
+        for answer in answers:
+            text = (answer.prompt["prompt_id"], text_id(answer.response))
+            wanted.setdefault(text, []).append(answer.key)
+        found: dict[_Text, float] = {}
+        for number, line in lines_of(place(self.file)):
+            where = f"Line {number} of {self.file}"
+            text = _text(line, where)
+            if text not in wanted:
+                continue
+            value = _number(line, self.score, where)
+            if value is None:
+                continue
+            if found.setdefault(text, value) != value:
+                raise PersynError(
+                    f"{where} has another {self.score} of an answer than an earlier line."
+                )
+        if lacking := len(wanted) - len(found):
+            log.warning("%s has no %s of %d answers.", self.file, self.score, lacking)
+        for text, keys in wanted.items():
+            yield from ((key, found.get(text)) for key in keys)
+
+
+def check_imported(file: str) -> None:
+    """Refuse a file of scores that does not exist.
+
+    Raises:
+        PersynError: names it.
+    """
+    assert ImportedScores(file, "").identity  # noqa: S101 - which reads it
+
+
+def _text(line: Any, where: str) -> _Text:
+    if not isinstance(line, dict):
+        raise PersynError(f"{where} is not a JSON object.")
+    prompt, response = line.get("prompt"), line.get("response")
+    if prompt is None and line.get("messages") is not None:
+        prompt = asked_prompt(read_messages(line["messages"], where), where)
+    elif not isinstance(prompt, str) or not prompt.strip():
+        raise PersynError(f"{where} has no text in 'prompt'.")
+    if not isinstance(response, str):
+        raise PersynError(f"{where} has no text in 'response'.")
+    return prompt_id_of(prompt), text_id(response)
+
+
+def _number(line: dict[str, Any], name: str, where: str) -> float | None:
+    scores = line.get("scores")
+    value = scores.get(name) if isinstance(scores, dict) else None
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise PersynError(f"{where} has {value!r} as scores.{name}; it must be a number or null.")
+    return float(value)

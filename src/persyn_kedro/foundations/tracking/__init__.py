@@ -1,0 +1,5 @@
+"""Trackers that follow a run: TensorBoard, MLflow, trackio and W&B behind one interface."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,50 @@
+"""TensorBoard: event files on a local disk, a directory for each run and child run."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from persyn_kedro.foundations.progress import Part
+from persyn_kedro.foundations.tracking.base import (
+    Ending,
+    Measurement,
+    Tracker,
+    as_markdown,
+    name_of,
+)
+
+FLUSHED_EVERY = 10  # seconds until TensorBoard sees what was written
+
+
+class TensorboardTracker(Tracker[Any]):
+    """Keeps no reports and tables: they are in `data` already."""
+
+    def begin(self, part: Part, name: str, parameters: Mapping[str, str]) -> Any:
+        from tensorboardX import SummaryWriter
+
+        own = self.run.directory / "tensorboard" / _file_name(self.run.name)
+        where = own / _file_name(name_of(part)) if part else own
+        writer = SummaryWriter(str(where), flush_secs=FLUSHED_EVERY)
+        writer.add_text("parameters", as_markdown(parameters))
+        return writer
+
+    def measure(self, measurements: Sequence[Measurement]) -> None:
+        for one in measurements:
+            writer = self.handle(one.part)
+            for name, value in one.values.items():
+                writer.add_scalar(name, value, one.step or 0, walltime=one.time)
+
+    def describe(self, facts: Mapping[str, str]) -> None:
+        self.handle(()).add_text("run", as_markdown(facts))
+
+    def attach(self, file: Path) -> None:
+        """Do nothing: TensorBoard has no place for files."""
+
+    def finish(self, ending: Ending) -> None:
+        for writer in self.handles():
+            writer.close()
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w\-.,= ]", "_", name)

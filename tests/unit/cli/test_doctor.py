@@ -1,0 +1,30 @@
+"""``persyn doctor`` asks for vLLM only where this machine would run it."""
+
+import pytest
+
+from persyn_kedro.cli import doctor
+from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.settings import read_settings
+from tests.support.settings import SHORTEST
+
+HERE = [
+    ({"engine": {"name": "vllm"}}, True),
+    ({"engine": {"name": "transformers"}}, False),
+    ({"engine": {"name": "ray", "inside": "vllm"}, "cluster": {"address": "local"}}, True),
+    ({"engine": {"name": "ray", "inside": "vllm"}, "cluster": {"address": "10.0.0.1:6379"}}, False),
+    ({"engine": {"name": "ray", "inside": "transformers"}, "cluster": {"address": "local"}}, False),
+]
+
+
+@pytest.mark.parametrize(("settings", "here"), HERE)
+def test_vllm_is_asked_for_where_it_would_run(
+    settings: dict, here: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = read_settings({**SHORTEST, **settings})
+    monkeypatch.setattr(doctor, "is_installed", lambda _: True)
+    doctor._check_engine(read)
+    monkeypatch.setattr(doctor, "is_installed", lambda _: False)
+    if not here:
+        return doctor._check_engine(read)
+    with pytest.raises(PersynError, match=r"^Engine vllm is not installed: run `pip install .*\.$"):
+        doctor._check_engine(read)

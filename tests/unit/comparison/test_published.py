@@ -1,0 +1,73 @@
+"""What a comparison publishes, on numbers worked out by hand."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from persyn_kedro.domain.comparison.published import published_answers, published_choices
+from persyn_kedro.foundations.tables import schemas
+from tests.support.docs import program
+
+
+def test_answers_have_their_rewards_and_the_tokens_of_all_their_draws() -> None:
+    rewards = [
+        {
+            "prompt_id": "p",
+            "teacher": t,
+            "quality": q,
+            "reward": q,
+            "valid": v,
+        }
+        for t, q, v in (("a", 1.0, True), ("b", None, False))
+    ]
+    responses = [
+        {"prompt_id": "p", "teacher": "a", "sample_index": i, "completion_tokens": n,
+         "prompt_tokens": 3}
+        for i, n in enumerate((5, 7))
+    ]  # fmt: skip
+    found = published_answers(
+        pa.Table.from_pylist(rewards, schemas.REWARDS).replace_schema_metadata({"asked": "noted"}),
+        pa.Table.from_pylist(responses, schemas.RESPONSES),
+    )
+    assert found.schema.metadata == {b"asked": b"noted"}
+    tokens = ["teacher", "reward", "valid", "prompt_tokens", "completion_tokens"]
+    assert [tuple(row[c] for c in tokens) for row in found.to_pylist()] == [
+        ("a", 1.0, True, 6, 12),
+        ("b", None, False, 0, 0),  # never answered
+    ]
+    none = published_answers(schemas.REWARDS.empty_table(), schemas.RESPONSES.empty_table())
+    assert none.column_names == found.column_names and len(none) == 0
+
+
+def test_a_prompt_that_a_strategy_did_not_take_has_no_tokens() -> None:
+    allocated = [{"strategy": "persyn", "prompt_id": p, "choices": ["b", "a"]} for p in ("p", "q")]
+    taken = [{"strategy": "persyn", "prompt_id": "q", "completion_tokens": 9, "added_tokens": 4}]
+    found = published_choices(
+        pa.Table.from_pylist(allocated, schemas.ALLOCATIONS),
+        pa.Table.from_pylist(taken, schemas.STRATEGY_PROMPTS),
+    ).to_pylist()
+    assert [(r["teacher"], r["completion_tokens"], r["added_tokens"]) for r in found] == [
+        ("b", None, None),
+        ("b", 9, 4),
+    ]
+
+
+def test_the_page_keeps_everything_but_its_marked_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = program("results")
+    computed = []
+
+    def tables_of(directory: Path) -> dict[str, str]:
+        computed.append(directory)
+        return {"students": f"{directory.name}'s students\n", "costs": "costs\n"}
+
+    monkeypatch.setattr(results, "tables_of", tables_of)
+    text = "# A\n<!-- docs/data/x: students -->\nold\n<!-- end -->\n\nB\n"
+    text += "<!-- docs/data/x: costs -->\n<!-- end -->\nC\n"
+    new = results.page(text, Path("data"))
+    assert new == (
+        "# A\n<!-- docs/data/x: students -->\n\nx's students\n\n<!-- end -->\n\nB\n"
+        "<!-- docs/data/x: costs -->\n\ncosts\n\n<!-- end -->\nC\n"
+    )
+    assert results.page(new, Path("data")) == new
+    assert computed == [Path("data/x")] * 2  # once a page
