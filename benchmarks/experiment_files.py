@@ -1,12 +1,13 @@
-"""Write the files of setting (a) of docs/experiment_plan.md: its prompts, and answers already given.
+"""Write the files of setting (a) of docs/experiment_plan.md: prompts, and answers already given.
 
     .venv/bin/python benchmarks/experiment_files.py
     .venv/bin/kedro fetch-models --env=experiment_a
     .venv/bin/kedro import-responses --env=experiment_a data/experiment_a/01_raw/answers.jsonl
 
-The 422 prompts and the answers of five teachers to them are `benchmarks/data/zoo_calibration.parquet`.
-The 400 test prompts are new draws of the same four generators, of those whose place by the seed is in
-the test split: none of the 422 is there, since they were drawn with the same seed and test fraction.
+The 422 prompts and the answers of five teachers to them are in
+`benchmarks/data/zoo_calibration.parquet`. The 400 test prompts are new draws of the same four
+generators, of those whose place by the seed is in the test split: none of the 422 is there, since
+they were drawn with the same seed and test fraction.
 """
 
 import argparse
@@ -27,7 +28,8 @@ SETTINGS = ROOT / "conf" / "experiment" / "parameters.yml"
 SEED = yaml.safe_load((ROOT / "conf" / "base" / "parameters.yml").read_text())["seed"]
 TEST_FRACTION, TEST_PROMPTS = 0.2, 100  # the prompts are of each kind
 DRAWN = 160  # of each kind in the first experiment
-ANSWER = ["prompt", "teacher", "response", "finish_reason"]
+TOKENS = ["prompt_tokens", "completion_tokens"]
+ANSWER = ["prompt", "teacher", "response", "finish_reason", *TOKENS]
 
 
 def main() -> None:
@@ -40,7 +42,8 @@ def main() -> None:
     references = {row["prompt"]: row["reference"] for row in answers}
     source = yaml.safe_load(SETTINGS.read_text())["prepare"]["source"]
     places = sorted(unit_draw(SEED, "split", prompt_id_of(prompt)) for prompt in references)
-    assert places[0] >= TEST_FRACTION
+    if places[0] < TEST_FRACTION:
+        raise SystemExit("An answered prompt is in the test split; the seed is another one.")
     print(f"calibration_fraction: {(places[139] + places[140]) / 2 - TEST_FRACTION:.6f}")
     for task in source["tasks"]:
         answered, new = _prompts(task, source["prompt_suffix"], references)
