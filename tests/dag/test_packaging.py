@@ -100,8 +100,14 @@ def test_the_wheel_runs_in_an_empty_directory(
 
 
 @pytest.fixture
-def commands(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Run ``persyn`` or ``kedro`` of the wheel in a directory; return what it prints."""
+def commands(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
+    """Run ``persyn`` or ``kedro`` of the wheel in a directory; return what it prints.
+
+    The cache is empty, whatever models other tests have fetched.
+    """
+    monkeypatch.setenv("PERSYN_CACHE", str(tmp_path / "cache"))
     for name in ("KEDRO_LOGGING_CONFIG", "KEDRO_ENV", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHONPATH", str(installed))
