@@ -10,10 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from persyn_kedro.domain.quality.code.sandbox import Sandbox
 from persyn_kedro.domain.quality.scorer import Answer, Key, Scorer
 from persyn_kedro.foundations.settings.label import QualitySettings, ways_of
 from persyn_kedro.foundations.tables.code_tests import Test, tests_of
+from persyn_kedro.foundations.tables.schemas import with_unsettled
 
 VERSION = 1  # raise it when code is run or judged differently
 
@@ -89,16 +92,24 @@ class CodeTests(Scorer):
                 failed,
             )
 
+    def noted(self, table: pa.Table, answers: Sequence[Answer]) -> pa.Table:
+        """Return QUALITY with how many answers the sandbox failed on, to be tried again."""
+        pairs = zip(table["quality"].to_pylist(), answers, strict=True)
+        failed = sum(value is None and bool(_sound_tests(answer)) for value, answer in pairs)
+        return with_unsettled(table, failed) if failed else table
+
     def _judged(self, answer: Answer) -> tuple[Answer, list[Test] | None, list[bool] | None]:
         """Return the answer, its tests (None if one does not compile) and which it passed."""
-        tests = tests_of(answer.prompt)
-        if not all(compiles(test["code"]) for test in tests if "code" in test):
-            return answer, None, None
-        return (
-            answer,
-            tests,
-            self.sandbox.passed(code_of(answer.response), tests) if tests else None,
-        )
+        tests = _sound_tests(answer)
+        passed = self.sandbox.passed(code_of(answer.response), tests) if tests else None
+        return answer, tests, passed
+
+
+def _sound_tests(answer: Answer) -> list[Test] | None:
+    """Return the tests of an answer's prompt, None if one does not compile."""
+    tests = tests_of(answer.prompt)
+    sound = all(compiles(test["code"]) for test in tests if "code" in test)
+    return tests if sound else None
 
 
 def code_checker(settings: QualitySettings) -> CodeTests:
