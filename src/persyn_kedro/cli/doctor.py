@@ -145,7 +145,7 @@ def _machine() -> Iterator[str]:
         yield f"GPU {place}: {card.name}, {card.total_memory / 2**30:.0f} GiB"
     if not torch.cuda.is_available():
         yield f"No GPU that torch can use (its build: {torch.version.cuda or 'CPU only'})"
-    from persyn_kedro.foundations.processes.memory import free_bytes
+    from persyn_kedro.foundations.processes import free_bytes
     from persyn_kedro.foundations.storage import cache_directory
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
