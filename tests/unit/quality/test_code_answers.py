@@ -41,9 +41,15 @@ def row(reference: str | None = None, tests: Any = None) -> dict[str, Any]:
         ("````md\n```\ninner\n```\n````", "```\ninner\n```\n"),
         ("```python\ncut off", "cut off"),
         ("Use ```f``` here", "Use ```f``` here"),
+        ("So:\r\n```py\r\nif x:\r\n  f()\r\n```\r\nDone.", "if x:\r\n  f()\r\n"),
+        ("1. So:\n   ```python\n   if x:\n       f()\n\n   ```\n   Done.", "if x:\n    f()\n\n"),
+        ("- a\n  - b\n\n    ```\n    f()\n    ```\n\n  Done.", "f()\n"),
+        ("\t```\n\tf()\n\t```\nDone.", "f()\n"),
+        ("```\ndef f():\n    \"\"\"\n    ```\n    f()\n    ```\n    \"\"\"\n```\n",
+         "def f():\n    \"\"\"\n    ```\n    f()\n    ```\n    \"\"\"\n"),
         ("", ""),
     ],
-)
+)  # fmt: skip
 def test_the_last_fenced_block_is_the_code(response: str, code: str) -> None:
     assert code_of(response) == code
 

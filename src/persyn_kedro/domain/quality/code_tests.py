@@ -18,11 +18,13 @@ from persyn_kedro.foundations.settings.label import QualitySettings, ways_of
 from persyn_kedro.foundations.tables.code_tests import Test, tests_of
 from persyn_kedro.foundations.tables.schemas import with_unsettled
 
-VERSION = 1  # raise it when code is run or judged differently
+VERSION = 2  # raise it when code is run or judged differently
 
 SHOWN = 3  # prompts in a message
+# In a list's item it is indented with all its lines; a fence that is indented more is code.
 _FENCED = re.compile(
-    r"^ {0,3}(?P<fence>`{3,}|~{3,})[^\n`]*\n(?P<code>.*?)(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)",
+    r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[^\n`]*\n(?P<code>.*?)"
+    r"(?:^(?:(?P=indent))? {0,3}(?P=fence)[`~]*[ \t\r]*$|\Z)",
     re.M | re.S,
 )
 _logger = logging.getLogger(__name__)
@@ -137,8 +139,10 @@ def check_sandbox(quality: QualitySettings | Sequence[QualitySettings]) -> None:
 
 def code_of(response: str) -> str:
     """Return the last fenced block of a response, which may be cut off; the text without one."""
-    blocks = [match["code"] for match in _FENCED.finditer(response)]
-    return blocks[-1] if blocks else response
+    blocks = [*_FENCED.finditer(response)]
+    if not blocks:
+        return response
+    return re.sub(rf"^[ \t]{{0,{len(blocks[-1]['indent'])}}}", "", blocks[-1]["code"], flags=re.M)
 
 
 def compiles(code: str) -> bool:
