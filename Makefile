@@ -59,7 +59,7 @@ test: export OMP_NUM_THREADS = 1
 test: check
 	$(BIN)/pytest -n 2 --dist loadfile
 
-# Only the pure tests: no process, server or model; under a minute.
+# Only the pure tests: no process, server or model.
 test-fast: export OMP_NUM_THREADS = 1
 test-fast: $(STAMP)
 	$(BIN)/pytest -n 2 --dist worksteal tests/unit

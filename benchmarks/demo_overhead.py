@@ -126,7 +126,7 @@ def main() -> None:
     """Run the demo in a copy of this project and report where its time went."""
     options = arguments(
         __doc__,
-        full={"action": "store_true", "help": "the demo's own settings (a quarter of an hour)"},
+        full={"action": "store_true", "help": "the demo's own settings (long)"},
         engine={"choices": ["vllm", "transformers"], "default": "vllm"},
     )
     with tempfile.TemporaryDirectory() as scratch:

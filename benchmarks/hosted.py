@@ -1,6 +1,6 @@
 """Calls of hosted teachers: ours, bare clients and two peers, against a server on this machine.
 
-    .venv/bin/python benchmarks/hosted.py                   # a quarter of an hour on two cores
+    .venv/bin/python benchmarks/hosted.py                   # all ways, long
     .venv/bin/python benchmarks/hosted.py --memory 10000 100000 1000000
 
 A server in a process of its own (hosted_server.py) answers after 0.5 s ± 50 %, drawn from a seed.

@@ -90,7 +90,7 @@ def on_config(config: Any) -> Any:
                 {"Settings": "settings.md"},
                 {"Reliability": "reliability.md"},
                 {"Errors and questions": "errors.md"},
-                {"What stays as it is": "stability.md"},
+                {"Stability": "stability.md"},
                 {"Compare": "comparing.md"},
             ]
         },

@@ -77,6 +77,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=_place)
 
 
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Name a failed test at once: a run that is ended has no summary."""
+    if not report.failed or "PYTEST_XDIST_WORKER" in os.environ:
+        return None
+    error = report.when != "call"
+    return "error" if error else "failed", f"\n{report.nodeid} FAILED\n", "FAILED"
+
+
 def _place(item: pytest.Item) -> int:
     file = item.nodeid.partition("::")[0].removeprefix("tests/")
     return SLOWEST.index(file) if file in SLOWEST else len(SLOWEST)

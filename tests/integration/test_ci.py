@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT
 
@@ -43,3 +44,17 @@ def test_ci_runs_the_tests_in_a_new_cache_and_ends_on_their_last_line(
     used = Path((tmp_path / "cache").read_text().strip())
     assert used.is_absolute() and used != own and not used.exists()
     assert (tmp_path / "archives").read_text().strip() == str(own / "archives")
+
+
+def test_a_tag_is_published_only_after_its_tests() -> None:
+    workflows = ROOT / ".github" / "workflows"
+    read = {
+        path.stem: yaml.load(path.read_text(), yaml.BaseLoader) for path in workflows.glob("*.yml")
+    }
+    jobs = read["release"]["jobs"]
+    assert jobs["tests"] == {"uses": "./.github/workflows/tests.yml"}
+    assert "workflow_call" in read["tests"]["on"]
+    publishing = {
+        name: job for name, job in jobs.items() if "gh-action-pypi-publish" in str(job.get("steps"))
+    }
+    assert publishing and all("tests" in job["needs"] for job in publishing.values())

@@ -38,6 +38,7 @@ def test_every_page_is_there(site: Path) -> None:
     assert "persyn_kedro.api.label.label" in (site / "reference/api/index.html").read_text()
     index = (site / "index.html").read_text()
     assert "routes first and" in index and 'src="report.png"' in index
+    assert 'href="site.css"' in index and "pre-wrap" in (site / "site.css").read_text()
     for path in written:
         assert path.stem in index, f"{path} is not in the navigation"
 

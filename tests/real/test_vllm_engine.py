@@ -91,7 +91,18 @@ def test_vllm_s_server_and_the_harness_s_backend_render_as_training_did(
     assert backend.apply_chat_template(messages) == ""
 
 
-def test_vllm_on_a_ray_cluster_gives_the_same_and_an_error_stays_a_row() -> None:
+@pytest.fixture
+def local_cluster() -> Iterator[ClusterSettings]:
+    """The cluster that a run starts for itself, ended with the test and not with the process."""
+    yield ClusterSettings(address="local")
+    import ray
+
+    ray.shutdown()
+
+
+def test_vllm_on_a_ray_cluster_gives_the_same_and_an_error_stays_a_row(
+    local_cluster: ClusterSettings,
+) -> None:
     """One prompt at a time, since what runs together moves bfloat16 by rounding."""
     sampling = SamplingSettings(temperature=0.7, max_new_tokens=12)
     requests = [
@@ -102,7 +113,7 @@ def test_vllm_on_a_ray_cluster_gives_the_same_and_an_error_stays_a_row() -> None
     model = resolve_model("smollm2", ModelSettings(zoo="smollm2"))
     settings = EngineSettings(max_model_len=256, max_num_seqs=1, chunk_size=2)
     local = {answer.key: answer for answer in in_child(engine_of(model, settings), requests)}
-    with cluster.using(ClusterSettings(address="local")):
+    with cluster.using(local_cluster):
         engine = engine_of(model, settings.model_copy(update={"name": "ray"}))
     engine.set_up()
     # The last chunk holds nothing but the one that fails.

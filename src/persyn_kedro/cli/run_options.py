@@ -12,6 +12,7 @@ from yaml import YAMLError
 from persyn_kedro.foundations.errors import PersynError
 
 RUNNER = "persyn_kedro.runs.runner.ResumingRunner"
+REFUSED = ("runner", "runner_params", "is_async", "only_missing_outputs")
 # Kedro's filters of nodes, by their names in `run` and in `Pipeline.filter`.
 _FILTERS = {
     "tags": "tags",

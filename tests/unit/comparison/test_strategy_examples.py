@@ -99,6 +99,16 @@ def test_a_strategy_with_next_to_nothing_is_left_out_instead_of_the_prompts() ->
         examples_of({"persyn": weak, "mix": every})
 
 
+def test_strategies_whose_students_are_trained_later_already_shape_the_common_prompts() -> None:
+    every = dict.fromkeys(IDS, "stop")
+    responses = {"persyn": every, "mix": {**every, "p1": "error"}}
+    now, notes = examples_of(responses, students=["persyn"])
+    later, _ = examples_of(responses)
+    assert now == {"persyn": ["p0", "p2"]} == {"persyn": later["persyn"]}
+    assert notes["left_out"] == {"mix": "no student of it is trained (compare.students)"}
+    assert notes["usable"] == {"persyn": 3, "mix": 2}
+
+
 def test_strategies_without_a_prompt_in_common_are_refused_by_name() -> None:
     responses = {"persyn": {"p0": "stop"}, "strong": {"p1": "stop"}}
     with pytest.raises(PersynError, match="in every strategy .persyn has the fewest, 1"):

@@ -169,6 +169,8 @@ def test_another_kind_takes_the_keys_that_it_has() -> None:
         ("sft.learning_rate=inf", "sft.learning_rate: Input should be a valid number"),
         ("label.alpha=true", "label.alpha: Input should be a valid number (it is True)"),
         ("compare.seeds=[1,-2]", "compare.seeds.1: Input should be greater than or equal to 0"),
+        ("compare.students=[random]", "students must include persyn"),
+        ("compare.students=[persyn,lucky]", "students has 'lucky', which is not compared"),
     ],
 )
 def test_what_is_told_of_a_value_of_the_command_line(params: str, sentence: str) -> None:

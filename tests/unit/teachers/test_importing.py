@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from persyn_kedro.domain import teachers
+from persyn_kedro.domain.planning.lengths import lengths_of
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.import_answers import import_responses
 from persyn_kedro.domain.teachers.recipe import Recipe
@@ -55,6 +56,15 @@ def test_imported_answers_are_never_paid_for(tmp_path: Path) -> None:
     assert sum(calls["calls"].to_pylist()) == 0
 
 
+def test_the_tokens_that_a_file_gives_are_counted(tmp_path: Path) -> None:
+    store = ResponseStore(tmp_path / "store")
+    counted = {**ROWS[0], "prompt_tokens": 12, "completion_tokens": 3}
+    import_responses(write(tmp_path / "r.jsonl", [counted, ROWS[2]]), RECIPES, store)
+    known = lengths_of(RECIPES[0], store.read(RECIPES[0].shelf), [])
+    assert (known.prompt, known.completion) == (12, 3)  # not the mean with the uncounted one
+    assert known.basis == "the mean of 1 answers in the store"
+
+
 def test_what_other_readers_take_for_line_ends_stays_within_an_answer(tmp_path: Path) -> None:
     odd = "a\u2028b\x85c\u2029d"
     row = json.dumps({**ROWS[0], "response": odd}, ensure_ascii=False)
@@ -77,6 +87,11 @@ def test_what_other_readers_take_for_line_ends_stays_within_an_answer(tmp_path: 
         ({**ROWS[0], "response": "a\ud83d"}, "Line 4 of .* invalid Unicode .* in 'response'"),
         ({**ROWS[0], "prompt": "a\ud83d"}, "Line 4 of .* invalid Unicode .* in 'prompt'"),
         ({**ROWS[0], "finish_reason": "error"}, "Line 4 of .* use 'stop' or 'length'"),
+        ({**ROWS[0], "completion_tokens": 3}, "Line 4 of .* prompt_tokens None .* give both"),
+        (
+            {**ROWS[0], "prompt_tokens": 9, "completion_tokens": 0},
+            "Line 4 of .* completion_tokens 0; give both as whole numbers from 1",
+        ),
     ],
 )
 def test_a_bad_line_is_named_and_nothing_is_stored(

@@ -140,9 +140,9 @@ def used_tokens(
 
 
 def _counted(row: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, float]:
-    """Return a response's tokens; those of an imported one, which nobody counted, by its bytes."""
+    """Return a response's tokens; those of an imported one that come without, by its bytes."""
     size = sizes[row["prompt_id"]]
-    if row["engine"] == IMPORTED:
+    if row["engine"] == IMPORTED and not row["completion_tokens"]:
         answer = len(row["response"].encode()) / BYTES_A_TOKEN
         prompt = size / BYTES_A_TOKEN + TEMPLATE
         return {"size": size, "prompt": prompt, "completion": answer, "cached": 0}

@@ -10,7 +10,7 @@ from statistics import mean
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from persyn_kedro.domain.teachers.import_answers import IMPORTED
+from persyn_kedro.domain.teachers.import_answers import uncounted
 from persyn_kedro.domain.teachers.recipe import Recipe
 from persyn_kedro.foundations.prompts.conversation import Prompt, with_system
 
@@ -48,7 +48,7 @@ def lengths_of(recipe: Recipe, answered: pa.Table, sample: Sequence[Prompt]) -> 
         sample: some of the prompts.
     """
     good = answered.filter(pc.is_null(answered["error"]))
-    good = good.filter(pc.not_equal(good["engine"], IMPORTED))  # their tokens are unknown
+    good = good.filter(pc.invert(uncounted(good)))
     most = recipe.sampling.max_new_tokens
     if not len(good):
         tokens = prompt_tokens(recipe, sample)

@@ -4,6 +4,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from persyn_kedro.domain.prompts.messages import asked_prompt, read_messages
 from persyn_kedro.domain.stores.tables import ResponseStore
 from persyn_kedro.domain.teachers.recipe import Recipe
@@ -15,8 +18,15 @@ from persyn_kedro.foundations.storage.paths import Place, is_there, one_sentence
 
 COLUMNS = ("prompt", "teacher", "response")
 FINISHES = ("stop", "length")
+TOKENS = ("prompt_tokens", "completion_tokens")
 
 IMPORTED = "import"  # their value in the column `engine`
+
+
+def uncounted(responses: pa.Table) -> pa.ChunkedArray:
+    """Return which responses were imported without their tokens."""
+    imported = pc.equal(responses["engine"], IMPORTED)
+    return pc.and_(imported, pc.equal(responses["completion_tokens"], 0))
 
 
 def import_responses(
@@ -26,10 +36,11 @@ def import_responses(
 
     Each line has ``prompt`` (as sent, with ``prepare.source.prompt_suffix``) or, of a conversation,
     ``messages`` (without a teacher's system message), ``teacher``, ``response`` and optionally
-    ``finish_reason`` ("stop", the default, or "length") and ``sample_index``, which of the
-    teacher's answers to the prompt it is (0, the default, or more); what else it has, such as
-    ``scores``, is not read. Answers already in the store
-    are not replaced. Nothing is stored unless the whole file is valid.
+    ``finish_reason`` ("stop", the default, or "length"), ``sample_index``, which of the
+    teacher's answers to the prompt it is (0, the default, or more), and ``prompt_tokens`` with
+    ``completion_tokens``, as the teacher counted them; what else it has, such as ``scores``, is
+    not read. Answers already in the store are not replaced. Nothing is stored unless the whole
+    file is valid.
 
     Raises:
         PersynError: a line is invalid, or contradicts another; the message names it.
@@ -107,6 +118,7 @@ def _row(line: Any, where: str, recipes: Mapping[str, Recipe]) -> tuple[Recipe, 
         raise PersynError(
             f"{where} has sample_index {sample!r}; use a whole number from 0 to {MAX_SAMPLES - 1}."
         )
+    tokens = _tokens(line, where)
     messages = read_messages(line["messages"], where) if talks else None
     prompt = asked_prompt(messages, where) if messages else line["prompt"]
     recipe, prompt_id = recipes[line["teacher"]], prompt_id_of(prompt)
@@ -118,9 +130,21 @@ def _row(line: Any, where: str, recipes: Mapping[str, Recipe]) -> tuple[Recipe, 
         "sample_index": sample,
         "response": line["response"],
         "finish_reason": finish,
-        "prompt_tokens": 0,  # unknown, and not paid for here
-        "completion_tokens": 0,
+        **dict(zip(TOKENS, tokens, strict=True)),
         "cached_prompt_tokens": None,
         "error": None,
         "engine": IMPORTED,
     }
+
+
+def _tokens(line: Mapping[str, Any], where: str) -> tuple[int, int]:
+    """Return a line's tokens; none of both if it does not say."""
+    if not any(name in line for name in TOKENS):
+        return 0, 0
+    prompt, completion = (line.get(name) for name in TOKENS)
+    if type(prompt) is not int or type(completion) is not int or min(prompt, completion) < 1:
+        raise PersynError(
+            f"{where} has prompt_tokens {prompt!r} and completion_tokens {completion!r}; give both "
+            "as whole numbers from 1, or neither."
+        )
+    return prompt, completion

@@ -14,7 +14,8 @@ StrategyName = Literal[
 ]  # fmt: skip
 ALPHA = "persyn_alpha_"  # begins PerSyn's name at another alpha
 TASK_TYPE, RANDOM = "task_type", "random"
-RESERVED = {*StrategyName.__args__, "persyn_calibration", "untrained"}  # type: ignore[attr-defined]
+CALIBRATION_TWIN = "persyn_calibration"  # the oracle's opponent
+RESERVED = {*StrategyName.__args__, CALIBRATION_TWIN, "untrained"}  # type: ignore[attr-defined]
 
 
 class VariantSettings(Group):
@@ -78,6 +79,12 @@ class CompareSettings(Group):
         {}, description="more strategies by name: PerSyn with another router or reward"
     )
     seeds: list[Seed] = Field([1, 2, 3], min_length=1, description="one student per strategy each")
+    students: Annotated[list[str] | None, IF_SET] = Field(
+        None,
+        description="strategies to train students of now, with persyn; none: all. The others "
+        "still decide which prompts all have in common, so none of these is trained again when "
+        "more are added",
+    )
     mix_strong_share: float = Field(
         0.2, ge=0, le=1, description="mix: share of prompts sent to the strongest teacher"
     )
@@ -129,9 +136,20 @@ class CompareSettings(Group):
         for name in ("strategies", "alphas", "seeds"):
             if len(set(getattr(self, name))) < len(getattr(self, name)):
                 raise ValueError(f"{name} must not contain duplicates")
+        if self.students is not None:
+            if "persyn" not in self.students:
+                raise ValueError("students must include persyn, which the others are compared with")
+            if unknown := sorted(set(self.students) - self.named):
+                raise ValueError(f"students has {unknown[0]!r}, which is not compared")
         if self.tokens is not None and self.examples != "equal_tokens":
             raise ValueError("tokens is for examples: equal_tokens")
         return self
+
+    @property
+    def named(self) -> set[str]:
+        """The names of everything that is compared."""
+        also = {CALIBRATION_TWIN} if "oracle" in self.strategies else set()
+        return {*self.strategies, *map(alpha_name, self.alphas), *self.variants, *also}
 
     @property
     def blind(self) -> set[str]:

@@ -129,7 +129,7 @@ def generate_strategies(
     versions_of=(strategy_examples, unsolved_prompts, fits, build_sft_dataset),
     label=("allow_truncated", "unsolved"),
     sft=("max_length",),
-    settings=("examples", "min_share"),
+    settings=("examples", "min_share", "students"),
 )
 def build_strategy_examples(
     strategy_responses: pads.Dataset,

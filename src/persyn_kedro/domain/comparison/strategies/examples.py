@@ -1,6 +1,6 @@
 """The strategies' training sets: the same prompts, and so the same number, for each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.messages import columns_of
 
 VERSION = 1  # raise it when the same inputs give another result
+
+LATER = "no student of it is trained (compare.students)"
 
 Sets = dict[str, dict[str, list[dict[str, Any]]]]  # by strategy and prompt_id
 Fits = Callable[[Prompt, str], bool]  # (prompt, response): short enough for training
@@ -54,7 +56,8 @@ def strategy_examples(
     strategies that are compared with one another; a strategy with usable answers to less than
     ``min_share`` of its prompts is itself left out instead. Where prompts have several answers
     (``generate.keep: all``), each strategy then has as many of a prompt's as the one with the
-    fewest.
+    fewest. Strategies that are not among ``settings.students`` take part in this, and are left out
+    afterwards.
 
     Args:
         responses: rows of ``schemas.STRATEGY_RESPONSES``.
@@ -73,7 +76,10 @@ def strategy_examples(
     kept = {name: own for name, own in sets.items() if name not in left_out}
     order = {prompt_id: place for place, prompt_id in enumerate(prompts)}
     rows = []
+    left_out.update(dict.fromkeys(_later(kept, settings), LATER))
     for name, own in kept.items():
+        if name in left_out:
+            continue
         counts = {prompt_id: len(found) for prompt_id, found in own.items()}
         if settings.examples == "common":
             counts = _shared(name, kept)
@@ -90,6 +96,11 @@ def strategy_examples(
         "usable": {name: len(own) for name, own in sets.items()},
         "left_out": left_out,
     }
+
+
+def _later(names: Iterable[str], settings: CompareSettings) -> list[str]:
+    """Return the strategies whose students are not asked for; they only shape the others' sets."""
+    return [name for name in names if name not in (settings.students or names)]
 
 
 def _usable(
