@@ -118,7 +118,10 @@ def test_a_student_killed_in_training_goes_on_from_its_checkpoint(
     assert made(broken, "training_curve.json") == made(whole, "training_curve.json")
 
 
-def test_an_interrupt_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_ends_cleanly_and_says_how_to_go_on(
+    sent: signal.Signals, code: int, tmp_path: Path
+) -> None:
     mlflow = pytest.importorskip("mlflow")
     make_project(tmp_path)
     uri = (tmp_path / "mlruns").as_uri()
@@ -138,9 +141,9 @@ def test_an_interrupt_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None
         assert run.poll() is None
         time.sleep(0.05)
     time.sleep(1)  # a child is starting or answering
-    run.send_signal(signal.SIGINT)
+    run.send_signal(sent)
     output, _ = run.communicate(timeout=60)
-    assert run.returncode == 130, output[-2000:]
+    assert run.returncode == code, output[-2000:]
     assert "all answers so far are saved" in output
     assert "Traceback" not in output
     (manifest,) = (tmp_path / "data").rglob("run_manifest.json/*/run_manifest.json")

@@ -178,3 +178,13 @@ def test_checkpoints_that_a_node_does_not_see_are_refused(
     with cluster.using(on_nodes(nodes, 1)), pytest.raises(PersynError, match=told):
         list(train_together(student_job, student, own, checkpoints=own, sharded=True, label="t"))
     assert os.listdir(tmp_path / "workspace") == []
+
+
+def test_a_training_that_finds_no_room_ends_in_one_sentence(
+    nodes: Nodes, student: ResolvedModel, tmp_path: Path
+) -> None:
+    own = on_nodes(nodes, 9).model_copy(update={"training_wait_seconds": 0.5})
+    told = r"^t: the cluster's nodes have had room for \d of 9 processes"
+    with cluster.using(own), pytest.raises(PersynError, match=told):
+        list(train_together(student_job, student, tmp_path, checkpoints=tmp_path, sharded=True,
+                            label="t"))  # fmt: skip

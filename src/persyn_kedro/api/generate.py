@@ -10,6 +10,7 @@ from persyn_kedro.api.label import Labels
 from persyn_kedro.api.pool import Pool
 from persyn_kedro.api.prompts import prompt_table
 from persyn_kedro.api.templates import check_conversations
+from persyn_kedro.api.ways import check_ways
 from persyn_kedro.domain.prompts import find_texts, places_of
 from persyn_kedro.domain.quality import verifier_of
 from persyn_kedro.domain.rewards import best_samples
@@ -51,6 +52,7 @@ def generate(
     chosen = read_group("generate", settings)
     judging = read_group("label", {"quality": quality or {}})
     check_samples(pool.teachers, chosen, judging)
+    check_ways(judging, pool)
     check_assignments(assignments.schema, pool_identity(pool.recipes))
     table = prompt_table(prompts)
     check_conversations(

@@ -9,6 +9,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.api.pool import Pool
 from persyn_kedro.api.prompts import prompt_table
 from persyn_kedro.api.templates import check_conversations
+from persyn_kedro.api.ways import check_ways
 from persyn_kedro.domain.adaptive import Scoring, answer_by_design
 from persyn_kedro.domain.designs import check_design
 from persyn_kedro.domain.prompts import find_rows, find_texts
@@ -55,6 +56,7 @@ def label(prompts: Any, pool: Pool, *, backbone: str | None = None, **settings: 
     """
     chosen = read_group("label", settings)
     check_design(pool.teachers, chosen)
+    check_ways(chosen, pool)
     table = prompt_table(prompts)
     rows = find_rows(pads.dataset(table), table["prompt_id"])
     router = read_group("train_router", {"kind": "knn", "backbone": backbone or pool.student.model})

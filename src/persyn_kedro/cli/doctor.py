@@ -145,11 +145,14 @@ def _machine() -> Iterator[str]:
         yield f"GPU {place}: {card.name}, {card.total_memory / 2**30:.0f} GiB"
     if not torch.cuda.is_available():
         yield f"No GPU that torch can use (its build: {torch.version.cuda or 'CPU only'})"
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 2**30
-    cores = len(os.sched_getaffinity(0))
-    yield f"{cores} cores, {memory:.0f} GiB of memory ({free:.0f} GiB unused)"
+    from persyn_kedro.foundations.processes import free_bytes
     from persyn_kedro.foundations.storage import cache_directory
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    # Only Linux says which cores this process may use, and what is free.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    free = f" ({found / 2**30:.0f} GiB free)" if (found := free_bytes()) else ""
+    yield f"{cores} cores, {memory:.0f} GiB of memory{free}"
 
     for use, path in {"here": Path.cwd(), "for models": cache_directory()}.items():
         there = next(p for p in [path, *path.parents] if p.is_dir())

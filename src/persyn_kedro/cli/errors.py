@@ -16,9 +16,12 @@ from yaml import YAMLError
 
 from persyn_kedro.cli.topics import link_to, section_of
 from persyn_kedro.foundations.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_TERMINATED,
     EXIT_WAITING,
     Interrupted,
     PersynError,
+    Terminated,
     Waiting,
     full_disk,
     yaml_sentence,
@@ -43,16 +46,18 @@ class _Told(click.ClickException):
 def one_sentence() -> Iterator[None]:
     """Print a user's error as ``Error: …`` in one sentence, and exit with 1.
 
-    Ctrl-C exits with 130, and a run that waits for a batch service with ``EXIT_WAITING``.
+    Ctrl-C exits with ``EXIT_INTERRUPTED``, SIGTERM with ``EXIT_TERMINATED``, and a run that waits
+    for a batch service with ``EXIT_WAITING``.
     """
     try:
         yield
-    except (KeyboardInterrupt, Interrupted):
+    except (KeyboardInterrupt, Interrupted) as error:
         click.echo(
             "Interrupted: all answers so far are saved. Run the same command to resume.",
             err=True,
         )
-        raise click.exceptions.Exit(130) from None
+        terminated = isinstance(error, Terminated) or isinstance(error.__cause__, Terminated)
+        raise click.exceptions.Exit(EXIT_TERMINATED if terminated else EXIT_INTERRUPTED) from None
     except Waiting as waiting:
         click.echo(without_credentials(str(waiting)), err=True)
         raise click.exceptions.Exit(EXIT_WAITING) from None

@@ -10,10 +10,11 @@ from persyn_kedro.cli.errors import one_sentence
 from persyn_kedro.cli.group import Command, cli
 from persyn_kedro.cli.params import PARAMS
 from persyn_kedro.cli.run_options import CONFIG, REFUSED, RUNNER, check_options
+from persyn_kedro.cli.termination import ended_by_sigterm
 
 
 def _run(redo: bool, **kwargs: Any) -> Any:
-    with one_sentence():
+    with one_sentence(), ended_by_sigterm():
         check_options(kwargs)
         kwargs["runner"] = kwargs["runner"] or RUNNER
         kwargs["runner_params"] = {**kwargs["runner_params"], "redo": redo}

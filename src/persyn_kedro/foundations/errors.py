@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143  # 128 and the signal: SIGINT, SIGTERM
 EXIT_WAITING = 75  # sysexits.h's EX_TEMPFAIL: "the user is invited to retry"
 
 
@@ -35,8 +36,12 @@ class PersynError(Exception):
         return error
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a run as Ctrl-C does."""
+
+
 class Interrupted(PersynError):
-    """Ctrl-C, as an exception that reaches hooks."""
+    """Ctrl-C or SIGTERM, its cause, as an exception that reaches hooks."""
 
 
 class Waiting(PersynError):

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +12,8 @@ VARIABLES = "env_vars"  # cluster.runtime_env's, which often hold keys
 _URL = re.compile(r"[a-z][a-z0-9+.\-]*://[^\s'\"<>]+", re.I)
 _LOGIN = re.compile(r"(?<=://)[^/?#]*(?=@)")  # up to the last @ before the path
 _SIGNED = re.compile(
-    r"([?&][\w.\-]*(?:key|token|secret|sig|signature|password|credential)=)[^&#]+", re.I
+    r"([?&][\w.\-]*(?:key|token|secret|sig|signature|password|passwd|pwd|auth|credential)=)[^&#]+",
+    re.I,
 )
 
 
@@ -30,12 +31,15 @@ def hide(value: Any) -> Any:
     if isinstance(value, str):
         return without_credentials(value)
     if isinstance(value, Mapping):
-        return {
-            name: dict.fromkeys(inner, HIDDEN)
-            if name == VARIABLES and isinstance(inner, Mapping)
-            else hide(inner)
-            for name, inner in value.items()
-        }
+        return _renamed(
+            without_credentials,
+            {
+                name: dict.fromkeys(inner, HIDDEN)
+                if name == VARIABLES and isinstance(inner, Mapping)
+                else hide(inner)
+                for name, inner in value.items()
+            },
+        )
     return [hide(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
@@ -45,10 +49,25 @@ def hide_in_urls(value: Any) -> Any:
     In no other text, which is an identity: two that differed there alone would become one.
     """
     if isinstance(value, str):
-        return _hidden(value) if _URL.fullmatch(value) else value
+        return _if_url(value)
     if isinstance(value, Mapping):
-        return {name: hide_in_urls(inner) for name, inner in value.items()}
+        return _renamed(_if_url, {name: hide_in_urls(inner) for name, inner in value.items()})
     return [hide_in_urls(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _if_url(text: str) -> str:
+    return _hidden(text) if _URL.fullmatch(text) else text
+
+
+def _renamed(how: Callable[[str], str], found: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return a mapping, whose keys may be URLs too, with other keys; none replaces another."""
+    renamed: dict[Any, Any] = {}
+    for name, inner in found.items():
+        own = how(name) if isinstance(name, str) else name
+        while own in renamed:
+            own += "'"
+        renamed[own] = inner
+    return renamed
 
 
 def login_of(url: str) -> tuple[str, str | None, str | None]:

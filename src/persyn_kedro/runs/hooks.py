@@ -5,6 +5,7 @@ Imports are inside the functions, because every Kedro command imports this modul
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,15 +106,24 @@ def _log_in_our_way(project: Path) -> None:
 
 
 def _export_keys(loader: Any) -> None:
-    """Set the ``endpoints`` of credentials.yml ({variable: key}) as environment variables."""
+    """Set the ``endpoints`` of credentials.yml ({variable: key}) as environment variables.
+
+    Raises:
+        PersynError: they are no mapping.
+    """
     from kedro.config import MissingConfigException
 
+    from persyn_kedro.foundations.errors import PersynError
+
     try:
-        keys = loader["credentials"].get("endpoints", {})
+        keys = loader["credentials"].get("endpoints") or {}
     except MissingConfigException:
         return
+    if not isinstance(keys, Mapping):  # not shown: it may be a key
+        raise PersynError("credentials.yml: endpoints must be a mapping, such as {MY_KEY: …}.")
     for variable, key in keys.items():
-        os.environ.setdefault(variable, str(key))
+        if key is not None:  # left blank: as if it was not there
+            os.environ.setdefault(str(variable), str(key))
 
 
 def _merged(base: Any, changes: Any) -> Any:

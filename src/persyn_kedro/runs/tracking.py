@@ -80,9 +80,10 @@ class TrackingHooks:
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
-        from persyn_kedro.foundations.errors import Interrupted
+        from persyn_kedro.foundations.errors import Interrupted, Waiting
 
-        self._safely(self._end, "interrupted" if isinstance(error, Interrupted) else "failed")
+        early = isinstance(error, Interrupted | Waiting)  # the same command goes on
+        self._safely(self._end, "interrupted" if early else "failed")
 
     def _safely(self, work: Callable[..., None], *args: Any) -> None:
         """Do it if the run is tracked; after an error it is no longer."""

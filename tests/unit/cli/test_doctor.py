@@ -1,9 +1,13 @@
 """``persyn doctor`` asks for vLLM only where this machine would run it."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from persyn_kedro.cli import doctor
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.processes import memory
 from persyn_kedro.foundations.settings import read_settings
 from tests.support.settings import SHORTEST
 
@@ -28,3 +32,15 @@ def test_vllm_is_asked_for_where_it_would_run(
         return doctor._check_engine(read)
     with pytest.raises(PersynError, match=r"^Engine vllm is not installed: run `pip install .*\.$"):
         doctor._check_engine(read)
+
+
+def test_a_machine_that_tells_less_than_linux_is_described_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As a Mac: no affinity of processes, no free memory."""
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(memory, "_FILES", tmp_path)
+    monkeypatch.setattr("persyn_kedro.domain.quality.bubblewrap_fault", lambda: "none here")
+    (cores,) = [line for line in doctor._machine() if " cores, " in line]
+    assert cores.startswith(f"{os.cpu_count()} cores, ")
+    assert cores.endswith("GiB of memory")

@@ -73,3 +73,27 @@ def test_every_strategy_keeps_to_the_rule_of_verification() -> None:
     assert counts == {"persyn": 5, "strong": 5}
     assert asked_for[1] == {"big": ["p1", "p2"], "middle": ["p0", "p2"]}
     assert generated(ALLOCATION, verification="drop")[0]["strong"] == {("p1", "big")}
+
+
+def test_verdicts_that_another_run_asks_for_again_leave_the_table_unsettled() -> None:
+    """As well as answers: else a judge's failed reply would decide for good which is the best."""
+    rows = [
+        {"teacher": "big", "prompt_id": p, "response_key": f"{p}:{sample}",
+         "sample_index": sample, "finish_reason": "stop"}
+        for p in IDS for sample in (0, 1)
+    ]  # fmt: skip
+    responses = schemas.with_unsettled(pa.Table.from_pylist(rows, schemas.RESPONSES), 1)
+    found = pa.Table.from_pylist([{**r, "quality": 1.0} for r in rows], schemas.QUALITY)
+
+    def noted(count: int) -> Any:
+        return lambda _: schemas.with_unsettled(found, count)
+
+    def count(settings: GenerateSettings, judge: Any) -> int:
+        choices = {"strong": {p: ["big"] for p in IDS}}
+        prompts = prompts_of({p: f"text of {p}" for p in IDS})
+        asked = (lambda _: (responses, schemas.CALLS.empty_table()), noted(2), judge)
+        table, _ = generate_side_by_side(prompts, choices, TEACHERS, settings, False, *asked)
+        return schemas.unsettled_rows(table.schema)
+
+    assert count(GenerateSettings(), None) == 1 + 2
+    assert count(GenerateSettings(keep="best", samples=2), noted(4)) == 1 + 2 + 4

@@ -5,8 +5,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy.stats import spearmanr
 
-from persyn_kedro.domain.intervals.bootstrap import ratio_over_prompts, resampled_counts
+from persyn_kedro.domain.intervals import bootstrap
+from persyn_kedro.domain.intervals.bootstrap import (
+    mean_over_prompts,
+    ratio_over_prompts,
+    resampled_counts,
+)
 from persyn_kedro.domain.intervals.rank_correlation import spearman_over_prompts, spearman_within
+from persyn_kedro.domain.intervals.simultaneous import _resampled_means
 
 VALUES = st.lists(st.integers(0, 3), min_size=12, max_size=12)
 
@@ -22,7 +28,7 @@ def test_the_interval_is_that_of_answers_drawn_by_prompt_again_and_again(x, y, s
         return
     numbers = np.repeat([2, 0, 3, 1], 3)  # in the order of the prompts' numbers
     draws = []
-    for counts in resampled_counts(4, 100, np.random.default_rng(seed)):
+    for counts in np.concatenate([*resampled_counts(4, 100, np.random.default_rng(seed))]):
         places = np.repeat(np.arange(12), counts[numbers].astype(int))
         if len(set(x[places])) > 1 and len(set(y[places])) > 1:
             draws.append(spearmanr(x[places], y[places]).statistic)
@@ -45,3 +51,38 @@ def test_a_ratio_of_sums_resamples_prompts() -> None:
     assert found.value == 4 / 5
     assert (found.low, found.high) == (0.75, 1.0)  # 3 / 4 alone, or 1 / 1 alone
     assert ratio_over_prompts(above, np.zeros(3), 500, 0.95, 1) is None
+
+
+def test_small_blocks_give_the_same_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    x, prompts = rng.integers(0, 5, 114).astype(float), np.repeat(np.arange(57), 2)
+    y, students = x + rng.random(114), [rng.random((3, 57)), rng.random((1, 57))]
+
+    def figures() -> np.ndarray:
+        own = (1003, 0.9, 3)
+        shown = [mean_over_prompts(y, *own), ratio_over_prompts(x, y, *own)]
+        ends = [end for one in shown if one is not None for end in (one.low, one.high)]
+        correlation = spearman_over_prompts(x, y, prompts, *own)
+        assert correlation is not None
+        means = np.concatenate([*_resampled_means(students, 1003, 3)])
+        return np.concatenate([ends, correlation["interval"], means])
+
+    whole = figures()
+    monkeypatch.setattr(bootstrap, "BLOCK", 57 * 40)
+    blocks = [*resampled_counts(57, 1003, np.random.default_rng(3))]
+    assert {len(block) for block in blocks[:-1]} == {32}
+    assert sum(map(len, blocks)) == 1003
+    assert figures() == pytest.approx(whole, rel=1e-12)
+
+
+def test_students_seeds_are_drawn_after_all_prompts() -> None:
+    """As if all draws were in memory: the order of the draws is part of the numbers."""
+    rng, students = np.random.default_rng(7), [np.arange(6.0).reshape(2, 3), np.ones((3, 3))]
+    (prompts,) = resampled_counts(3, 50, rng)
+    expected = []
+    for own in students:
+        (seeds,) = resampled_counts(len(own), 50, rng)
+        expected.append(np.einsum("rs,sp,rp->r", seeds / len(own), own, prompts / 3))
+    assert np.array([*_resampled_means(students, 50, 7)]) == pytest.approx(np.array(expected))

@@ -41,6 +41,7 @@ VARIABLE = ["s3cret\0", "s3cret\ud800", frozenset(["s3cret"])]  # none that may 
          "https://h/a?x=1&X-Amz-Signature=***&y=2#z"),
         ("https://h/a?sv=1&sig=s3cret", "https://h/a?sv=1&sig=***"),
         ("https://h/a?access_token=s3cret", "https://h/a?access_token=***"),
+        ("https://h/a?pwd=s3cret&auth=s3cret", "https://h/a?pwd=***&auth=***"),
         ("s3://bucket/some@where/f.jsonl", "s3://bucket/some@where/f.jsonl"),
         ("https://h/p?monkeys=3&to=a@b", "https://h/p?monkeys=3&to=a@b"),
         ("Mail me@h about key=s3cret", "Mail me@h about key=s3cret"),
@@ -163,3 +164,20 @@ def test_messages_are_shown_without_credentials() -> None:
     finally:
         logging.getLogger().removeHandler(handler)
     assert written.getvalue() == "lost at http://***@h\n"
+
+
+@pytest.mark.parametrize("hiding", [hide, hide_in_urls])
+def test_a_key_that_is_a_url_is_hidden_too_and_two_of_them_stay_two(hiding: Any) -> None:
+    """Such as the files that a record names, by their contents."""
+    read = {
+        "https://me:secret@host/a": "1",
+        "https://host/a?token=secret": "2",
+        "https://you:secret@host/a": "3",
+        7: "4",
+    }
+    assert hiding({"files_read": read})["files_read"] == {
+        "https://***@host/a": "1",
+        "https://host/a?token=***": "2",
+        "https://***@host/a'": "3",
+        7: "4",
+    }

@@ -1,11 +1,14 @@
 """Which code of an answer is run, when outputs are the same, and who judges what."""
 
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.dataset as pads
 import pytest
 from hypothesis import given, strategies as st
 
-from persyn_kedro.domain.quality.checking import check_can_be_judged
+from persyn_kedro.domain.quality.checking import check_can_be_judged, check_quality
 from persyn_kedro.domain.quality.code import sandbox
 from persyn_kedro.domain.quality.code.inside import same_output
 from persyn_kedro.domain.quality.code_tests import CodeTests, check_sandbox, code_checker, code_of
@@ -14,9 +17,11 @@ from persyn_kedro.domain.quality.kinds import scorer_of
 from persyn_kedro.domain.quality.scorer import Answer, Scorer
 from persyn_kedro.domain.quality.verifier import EXACT, can_judge, verifier_of
 from persyn_kedro.domain.stores.tables import QualityStore
+from persyn_kedro.domain.training_set.checking import quality_checker
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.label import LabelSettings, QualitySettings, QualityTerm
 from persyn_kedro.foundations.settings.models import Models
+from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.references import stored
 
 CODE, TESTS = QualitySettings(kind="code"), [{"code": "assert True"}]
@@ -36,9 +41,15 @@ def row(reference: str | None = None, tests: Any = None) -> dict[str, Any]:
         ("````md\n```\ninner\n```\n````", "```\ninner\n```\n"),
         ("```python\ncut off", "cut off"),
         ("Use ```f``` here", "Use ```f``` here"),
+        ("So:\r\n```py\r\nif x:\r\n  f()\r\n```\r\nDone.", "if x:\r\n  f()\r\n"),
+        ("1. So:\n   ```python\n   if x:\n       f()\n\n   ```\n   Done.", "if x:\n    f()\n\n"),
+        ("- a\n  - b\n\n    ```\n    f()\n    ```\n\n  Done.", "f()\n"),
+        ("\t```\n\tf()\n\t```\nDone.", "f()\n"),
+        ("```\ndef f():\n    \"\"\"\n    ```\n    f()\n    ```\n    \"\"\"\n```\n",
+         "def f():\n    \"\"\"\n    ```\n    f()\n    ```\n    \"\"\"\n"),
         ("", ""),
     ],
-)
+)  # fmt: skip
 def test_the_last_fenced_block_is_the_code(response: str, code: str) -> None:
     assert code_of(response) == code
 
@@ -151,3 +162,37 @@ def test_the_limits_are_part_of_the_identity_and_the_permission_is_not() -> None
     assert plain == code_checker(QualitySettings(kind="code", allow_unsandboxed=True)).identity
     for change in ({"cpu_seconds": 7}, {"memory_mb": 64}, {"container": "python:3.12"}):
         assert code_checker(QualitySettings(kind="code", **change)).identity != plain
+
+
+def test_an_answer_that_the_sandbox_failed_on_is_noted_to_be_tried_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not so without tests, or with tests that do not compile: another run finds the same."""
+    monkeypatch.setattr(sandbox.Sandbox, "command", lambda _: ())
+    monkeypatch.setattr(
+        sandbox.Sandbox, "passed", lambda _, code, tests: None if "fails" in code else [True]
+    )
+    broken = [{"code": "assert ("}]
+    prompts = {
+        name: {**row(tests=tests), "prompt_id": name}
+        for name, tests in {"p": TESTS, "broken": broken, "none": None}.items()
+    }
+    texts = {"1": ("p", "fine"), "2": ("p", "fails"), "3": ("broken", "fails"), "4": ("none", "")}
+    answered = [
+        {
+            "response_key": key, "prompt_id": prompt_id, "response": response, "teacher": "a",
+            "finish_reason": "stop", "sample_index": 0,
+        }
+        for key, (prompt_id, response) in texts.items()
+    ]  # fmt: skip
+    table = pa.Table.from_pylist(answered, schemas.RESPONSES)
+    store = QualityStore(tmp_path)
+    for scorer in (code_checker(CODE), FirstThatCan((code_checker(CODE), EXACT))):
+        found = check_quality(table, prompts, {"a": "keep"}, scorer, store)
+        assert found["quality"].to_pylist() == [1.0, None, None, None]
+        assert schemas.unsettled_rows(found.schema) == 1
+    source = pads.dataset(pa.Table.from_pylist(list(prompts.values()), schemas.SOURCE_PROMPTS))
+    check = quality_checker(
+        source, {"a": "keep"}, store, lambda some: some.to_batches(1), verifier_of(CODE)
+    )
+    assert schemas.unsettled_rows(check(table).schema) == 1

@@ -14,7 +14,7 @@ from kedro.runner import SequentialRunner
 from persyn_kedro.datasets.documents import Figures, JsonDocument
 from persyn_kedro.datasets.handles import Workspace
 from persyn_kedro.foundations import progress, tracking
-from persyn_kedro.foundations.errors import Interrupted
+from persyn_kedro.foundations.errors import Interrupted, Waiting
 from persyn_kedro.foundations.settings import SftSettings
 from persyn_kedro.runs.tracking import TrackingHooks
 from tests.support.recording_tracker import RecordingTracker
@@ -90,7 +90,7 @@ def run(
     )
     try:
         SequentialRunner().run(pipeline, catalog, hooks)
-    except (RuntimeError, Interrupted) as error:
+    except (RuntimeError, Interrupted, Waiting) as error:
         catalog.save("run_manifest", {**MANIFEST, "status": "failed"})
         hooks.hook.on_pipeline_error(error=error, run_params={}, pipeline=pipeline, catalog=catalog)
         assert fails
@@ -171,9 +171,12 @@ def test_a_run_that_fails_ends_as_failed(tmp_path: Path, tracker: RecordingTrack
     assert tracker.values()["metrics/accuracy"] == 0.5
 
 
-def test_ctrl_c_ends_a_run_as_interrupted(tmp_path: Path, tracker: RecordingTracker) -> None:
+@pytest.mark.parametrize("error", [Interrupted, Waiting])
+def test_a_run_that_the_same_command_goes_on_with_has_not_failed(
+    error: type[Exception], tmp_path: Path, tracker: RecordingTracker
+) -> None:
     def interrupt(metrics: Any) -> None:
-        raise Interrupted("interrupted")
+        raise error("interrupted, or waiting for a batch service")
 
     run(tmp_path, [*NODES, node(interrupt, "metrics", None)], fails=True, to=["tensorboard"])
     assert tracker.ending == "interrupted"

@@ -1,10 +1,14 @@
 """Bootstrap intervals over prompts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 VERSION = 1  # raise it when the same inputs give another result
+
+BLOCK = 2**22  # counts in memory at once
+_ROWS = 16  # products round rows in groups: with a multiple, blocks change no bit
 
 
 @dataclass(frozen=True)
@@ -25,9 +29,15 @@ class Estimate:
         }
 
 
-def resampled_counts(n: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Return (resamples, n) float64: how often each of n items is drawn with replacement."""
-    return rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+def resampled_counts(n: int, resamples: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield how often each of n items is drawn with replacement: ``resamples`` rows in all.
+
+    The rows, (some, n) float64 at a time, are the same whatever the size of a block.
+    """
+    most = max(1, BLOCK // n // _ROWS) * _ROWS
+    for start in range(0, resamples, most):
+        rows = min(most, resamples - start)
+        yield rng.multinomial(n, np.full(n, 1 / n), size=rows).astype(np.float64)
 
 
 def estimate(value: float, draws: np.ndarray, confidence: float) -> Estimate:
@@ -46,8 +56,9 @@ def ratio_over_prompts(
     """
     if not denominators.sum():
         return None
-    counts = resampled_counts(len(denominators), resamples, np.random.default_rng(seed))
-    above, below = counts @ numerators, counts @ denominators
+    drawn = resampled_counts(len(denominators), resamples, np.random.default_rng(seed))
+    sums = [(counts @ numerators, counts @ denominators) for counts in drawn]
+    above, below = map(np.concatenate, zip(*sums, strict=True))
     ratio = numerators.sum() / denominators.sum()
     return estimate(ratio, above[below > 0] / below[below > 0], confidence)
 
@@ -58,5 +69,6 @@ def mean_over_prompts(
     """Return the mean of (n,) values, one per prompt, resampling prompts; None for n = 0."""
     if not len(values):
         return None
-    counts = resampled_counts(len(values), resamples, np.random.default_rng(seed))
-    return estimate(values.mean(), counts @ values / len(values), confidence)
+    drawn = resampled_counts(len(values), resamples, np.random.default_rng(seed))
+    draws = np.concatenate([counts @ values for counts in drawn]) / len(values)
+    return estimate(values.mean(), draws, confidence)

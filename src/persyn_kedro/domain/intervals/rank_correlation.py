@@ -55,9 +55,11 @@ def spearman_over_prompts(
     if found is None:
         return None
     prompts = np.unique(prompts, return_inverse=True)[1]
-    counts = resampled_counts(prompts.max() + 1, resamples, np.random.default_rng(seed))
+    drawn = resampled_counts(prompts.max() + 1, resamples, np.random.default_rng(seed))
     places = [np.unique(values, return_inverse=True)[1] for values in (x, y)]
-    draws = np.array([_weighted(places[0], places[1], weights[prompts]) for weights in counts])
+    draws = np.array(
+        [_weighted(places[0], places[1], own[prompts]) for counts in drawn for own in counts]
+    )
     shown = estimate(found["value"], draws[np.isfinite(draws)], confidence)
     return {**found, "interval": [shown.low, shown.high]}
 

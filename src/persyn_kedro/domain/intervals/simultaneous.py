@@ -1,6 +1,6 @@
 """Intervals of several candidates that all hold at once, so that the best of them may be picked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -55,14 +55,32 @@ def joint_level_of_differences(
     """
     if not references or not scores[next(iter(references))].size:
         return confidence
-    rng = np.random.default_rng(seed)
-    prompts = next(iter(scores.values())).shape[1]
-    of_prompts = resampled_counts(prompts, resamples, rng) / prompts
-    drawn: dict[bytes, np.ndarray] = {}  # equal scores are of the same students
-    for own in scores.values():
-        if (key := own.tobytes()) not in drawn:
-            lines = resampled_counts(len(own), resamples, rng) / len(own) @ own
-            drawn[key] = (lines * of_prompts).sum(axis=1)
+    once = {own.tobytes(): own for own in scores.values()}  # equal ones are of the same students
+    drawn = dict(zip(once, _resampled_means(list(once.values()), resamples, seed), strict=True))
     means = {name: drawn[own.tobytes()] for name, own in scores.items()}
     draws = [means[name] - means[reference] for name, reference in references.items()]
     return joint_level(np.stack(draws, axis=1), confidence)
+
+
+def _resampled_means(
+    scores: Sequence[np.ndarray], resamples: int, seed: int
+) -> Iterator[np.ndarray]:
+    """Yield the (resamples,) means of each of several students' (seeds, prompts) scores.
+
+    The prompts are drawn twice: once to come to the seeds' draws, which follow theirs, and once to
+    use them block by block.
+    """
+    rng, again = np.random.default_rng(seed), np.random.default_rng(seed)
+    prompts = scores[0].shape[1]
+    for _ in resampled_counts(prompts, resamples, rng):
+        pass
+    weights = [np.concatenate([*resampled_counts(len(own), resamples, rng)]) for own in scores]
+    found: list[list[np.ndarray]] = [[] for _ in scores]
+    start = 0
+    for counts in resampled_counts(prompts, resamples, again):
+        of_prompts = counts / prompts
+        for own, seeds, means in zip(scores, weights, found, strict=True):
+            lines = seeds[start : start + len(counts)] / len(own) @ own
+            means.append((lines * of_prompts).sum(axis=1))
+        start += len(counts)
+    yield from map(np.concatenate, found)

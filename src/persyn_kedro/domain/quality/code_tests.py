@@ -10,16 +10,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from persyn_kedro.domain.quality.code.sandbox import Sandbox
 from persyn_kedro.domain.quality.scorer import Answer, Key, Scorer
 from persyn_kedro.foundations.settings.label import QualitySettings, ways_of
 from persyn_kedro.foundations.tables.code_tests import Test, tests_of
+from persyn_kedro.foundations.tables.schemas import with_unsettled
 
-VERSION = 1  # raise it when code is run or judged differently
+VERSION = 2  # raise it when code is run or judged differently
 
 SHOWN = 3  # prompts in a message
+# In a list's item it is indented with all its lines; a fence that is indented more is code.
 _FENCED = re.compile(
-    r"^ {0,3}(?P<fence>`{3,}|~{3,})[^\n`]*\n(?P<code>.*?)(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)",
+    r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[^\n`]*\n(?P<code>.*?)"
+    r"(?:^(?:(?P=indent))? {0,3}(?P=fence)[`~]*[ \t\r]*$|\Z)",
     re.M | re.S,
 )
 _logger = logging.getLogger(__name__)
@@ -89,16 +94,24 @@ class CodeTests(Scorer):
                 failed,
             )
 
+    def noted(self, table: pa.Table, answers: Sequence[Answer]) -> pa.Table:
+        """Return QUALITY with how many answers the sandbox failed on, to be tried again."""
+        pairs = zip(table["quality"].to_pylist(), answers, strict=True)
+        failed = sum(value is None and bool(_sound_tests(answer)) for value, answer in pairs)
+        return with_unsettled(table, failed) if failed else table
+
     def _judged(self, answer: Answer) -> tuple[Answer, list[Test] | None, list[bool] | None]:
         """Return the answer, its tests (None if one does not compile) and which it passed."""
-        tests = tests_of(answer.prompt)
-        if not all(compiles(test["code"]) for test in tests if "code" in test):
-            return answer, None, None
-        return (
-            answer,
-            tests,
-            self.sandbox.passed(code_of(answer.response), tests) if tests else None,
-        )
+        tests = _sound_tests(answer)
+        passed = self.sandbox.passed(code_of(answer.response), tests) if tests else None
+        return answer, tests, passed
+
+
+def _sound_tests(answer: Answer) -> list[Test] | None:
+    """Return the tests of an answer's prompt, None if one does not compile."""
+    tests = tests_of(answer.prompt)
+    sound = all(compiles(test["code"]) for test in tests if "code" in test)
+    return tests if sound else None
 
 
 def code_checker(settings: QualitySettings) -> CodeTests:
@@ -126,8 +139,10 @@ def check_sandbox(quality: QualitySettings | Sequence[QualitySettings]) -> None:
 
 def code_of(response: str) -> str:
     """Return the last fenced block of a response, which may be cut off; the text without one."""
-    blocks = [match["code"] for match in _FENCED.finditer(response)]
-    return blocks[-1] if blocks else response
+    blocks = [*_FENCED.finditer(response)]
+    if not blocks:
+        return response
+    return re.sub(rf"^[ \t]{{0,{len(blocks[-1]['indent'])}}}", "", blocks[-1]["code"], flags=re.M)
 
 
 def compiles(code: str) -> bool:

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,7 @@ from persyn_kedro.domain.teachers.import_answers import lines_of
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.prompts.conversation import prompt_id_of
+from persyn_kedro.foundations.settings.raw_values import shown
 from persyn_kedro.foundations.storage.paths import place
 from persyn_kedro.foundations.storage.prompt_files import files_content
 
@@ -100,6 +102,8 @@ def _number(line: dict[str, Any], name: str, where: str) -> float | None:
     value = scores.get(name) if isinstance(scores, dict) else None
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise PersynError(f"{where} has {value!r} as scores.{name}; it must be a number or null.")
-    return float(value)
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    with suppress(OverflowError):  # an integer of 400 digits
+        if plain and math.isfinite(value):
+            return float(value)
+    raise PersynError(f"{where} has {shown(value)} as scores.{name}; it must be a number or null.")

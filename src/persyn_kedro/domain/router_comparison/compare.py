@@ -115,7 +115,7 @@ def pair_auc(scores: np.ndarray, rewards: np.ndarray, bootstrap: Bootstrap) -> A
 
     rng = np.random.default_rng(bootstrap.seed)
     drawn = resampled_counts(len(margins), bootstrap.resamples, rng)
-    draws = np.array([auc(weights) for weights in drawn if weights @ counts > 0])
+    draws = np.array([auc(own) for block in drawn for own in block if own @ counts > 0])
     value = auc(np.ones(len(margins)))
     return estimate(value, draws, bootstrap.confidence).as_dict()
 

@@ -21,21 +21,22 @@ class BudgetReached(Exception):
 
 
 class Ledger:
-    """Tokens (prompt and completion) and cost of a run, in total and per teacher.
+    """Tokens (prompt and completion) and cost of a run, in total and per account.
 
+    An account is a teacher, or a judge (``Recipe.account``).
     Before a call is made, its worst case is reserved: one token per byte sent, plus all of
     ``max_new_tokens``. Once it is answered, its actual usage is booked instead.
     """
 
     def __init__(self) -> None:
         self._spent: dict[str | None, list[float]] = defaultdict(lambda: [0.0, 0.0])
-        self._reserved: dict[str, tuple[str, tuple[float, float]]] = {}  # key: teacher, worst case
+        self._reserved: dict[str, tuple[str, tuple[float, float]]] = {}  # key: account, worst case
         self._counts: dict[str, dict[str, float]] = {}
         self._changed = Condition()  # several models may run at once
 
-    def spent(self, teacher: str | None = None) -> tuple[float, float]:
-        """Return (tokens, cost) of a teacher, or of the whole run, reservations included."""
-        tokens, cost = self._spent[teacher]
+    def spent(self, account: str | None = None) -> tuple[float, float]:
+        """Return (tokens, cost) of an account, or of the whole run, reservations included."""
+        tokens, cost = self._spent[account]
         return tokens, cost
 
     def reserve(
@@ -50,7 +51,7 @@ class Ledger:
 
         Args:
             context: the most tokens that prompt and answer can have together, if known.
-            blocked: teachers whose calls in flight cannot end before this one is made.
+            blocked: accounts whose calls in flight cannot end before this one is made.
 
         Returns:
             Whether it is reserved; False if it may fit once calls in flight are answered.
@@ -74,14 +75,14 @@ class Ledger:
                 self._reserve(recipe, request, _worst(recipe, request))
 
     def _reserve(self, recipe: "Recipe", request: "Request", worst: tuple[float, float]) -> None:
-        self._reserved[request.key] = (recipe.teacher, worst)
-        self._add(recipe.teacher, worst, 1)
+        self._reserved[request.key] = (recipe.account, worst)
+        self._add(recipe.account, worst, 1)
 
     def _fits(
         self, recipe: "Recipe", worst: tuple[float, float], run: Budget, blocked: Collection[str]
     ) -> bool:
         fits = True
-        for who, budget in ((recipe.teacher, recipe.budget), (None, run)):
+        for who, budget in ((recipe.account, recipe.budget), (None, run)):
             limits = (("max_tokens", budget.max_tokens), ("max_cost", budget.max_cost))
             for place, (name, limit) in enumerate(limits):
                 booked = self._spent[who][place]
@@ -99,30 +100,30 @@ class Ledger:
         return fits
 
     def _in_flight(self, who: str | None, place: int, blocked: Collection[str]) -> float:
-        """Return what is reserved for a teacher, or for all, and may be released."""
+        """Return what is reserved for an account, or for all, and may be released."""
         return sum(
             worst[place]
-            for teacher, worst in self._reserved.values()
-            if who in (None, teacher) and teacher not in blocked
+            for account, worst in self._reserved.values()
+            if who in (None, account) and account not in blocked
         )
 
-    def has_in_flight(self, teachers: Collection[str]) -> bool:
-        """Return whether anything is reserved for these teachers."""
+    def has_in_flight(self, accounts: Collection[str]) -> bool:
+        """Return whether anything is reserved for these accounts."""
         with self._changed:
-            return any(teacher in teachers for teacher, _ in self._reserved.values())
+            return any(account in accounts for account, _ in self._reserved.values())
 
     def wait(self) -> None:
         """Wait until a call is answered, but at most ``WAIT_SECONDS``."""
         with self._changed:
             self._changed.wait(WAIT_SECONDS)
 
-    def release(self, teachers: Collection[str], under_way: Collection[str] = ()) -> None:
-        """Release what is reserved for these teachers, none of whose calls is answered any more.
+    def release(self, accounts: Collection[str], under_way: Collection[str] = ()) -> None:
+        """Release what is reserved for these accounts, none of whose calls is answered any more.
 
         Calls that are ``under_way`` (by key), for a later run to collect, count as spent instead.
         """
         with self._changed:
-            for key in [key for key, (who, _) in self._reserved.items() if who in teachers]:
+            for key in [key for key, (who, _) in self._reserved.items() if who in accounts]:
                 who, worst = self._reserved.pop(key)
                 if key not in under_way:
                     self._add(who, worst, -1)
@@ -137,8 +138,8 @@ class Ledger:
         took = (float(prompt + completion), recipe.cost(prompt, completion, cached))
         with self._changed:
             _, worst = self._reserved.pop(key, ("", (0.0, 0.0)))
-            self._add(recipe.teacher, worst, generation.unknown - 1)
-            self._add(recipe.teacher, took, 1)
+            self._add(recipe.account, worst, generation.unknown - 1)
+            self._add(recipe.account, took, 1)
             self._count(
                 recipe.teacher,
                 calls=generation.asked,
@@ -170,8 +171,8 @@ class Ledger:
         for name, value in more.items():
             counts[name] = counts.get(name, 0) + value
 
-    def _add(self, teacher: str, amounts: tuple[float, float], sign: int) -> None:
-        for who in (teacher, None):
+    def _add(self, account: str, amounts: tuple[float, float], sign: int) -> None:
+        for who in (account, None):
             for place, amount in enumerate(amounts):
                 self._spent[who][place] += sign * amount
 

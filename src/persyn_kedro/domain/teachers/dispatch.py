@@ -56,7 +56,7 @@ def dispatch(
             generations = _generations(engine, requests, follow_schema(group), label)
             failing = _record_all(engine, generations, recorder, once_loaded)
         finally:  # what was not sent: other models may be waiting for it
-            ledger.release({each.recipe.teacher for each in group}, engine.under_way())
+            ledger.release({each.recipe.account for each in group}, engine.under_way())
         if failing is not None:
             message = _why(failing, recorder)
             log.error(message)
@@ -107,7 +107,7 @@ class _Admitted:
 
     def __init__(self, group: Sequence[TeacherRequests], ledger: Ledger, seed: int) -> None:
         self._group, self._ledger, self._seed = group, ledger, seed
-        self._teachers = {each.recipe.teacher for each in group}
+        self._accounts = {each.recipe.account for each in group}
         self._sent = group[0].engine.under_way()  # committed: what is new comes after
         self.reached: BudgetReached | None = None
 
@@ -116,11 +116,11 @@ class _Admitted:
         for call, request in self._requests(sent=True) if self._sent else ():
             self._ledger.commit(call.recipe, request, engine.settings.budget)
             yield request
-        run, blocked = engine.settings.budget, () if engine.hosted else self._teachers
+        run, blocked = engine.settings.budget, () if engine.hosted else self._accounts
         for call, request in self._requests(sent=False):
             try:
                 while not self._ledger.reserve(call.recipe, request, run, engine.context, blocked):
-                    if engine.hosted and self._ledger.has_in_flight(self._teachers):
+                    if engine.hosted and self._ledger.has_in_flight(self._accounts):
                         yield None
                     else:
                         self._ledger.wait()

@@ -51,6 +51,11 @@ class Recipe:
         """Where its settings are."""
         return self.place or f"teachers.{self.teacher}"
 
+    @property
+    def account(self) -> str:
+        """Whose spending its own budget limits: two judges have one name, but each its budget."""
+        return f"{self.place} {self.shelf}" if self.place else self.teacher
+
     @cached_property
     def weights_id(self) -> str:
         """The identity of the weights."""

@@ -32,6 +32,8 @@ def quality_checker(
 ) -> Check:
     """Return a function that judges responses; exact answers only where a reference is known.
 
+    Its table notes how many another run may be able to judge (``unsettled_rows``).
+
     ``quality.verifier_of`` has the scorer that tells right from wrong.
 
     Args:
@@ -55,7 +57,8 @@ def quality_checker(
             block = {row["prompt_id"]: row for row in columns.take(rows[own]).to_pylist()}
             responses = pa.Table.from_batches([batch])
             found.append(check_quality(responses, block, thinks, scorer, store, stored))
-        return pa.concat_tables(found)
+        again = sum(schemas.unsettled_rows(each.schema) for each in found)
+        return schemas.with_unsettled(pa.concat_tables(found), again)
 
     return check
 

@@ -61,10 +61,16 @@ def routed_generation(
             return pa.RecordBatchReader.from_batches(schema, rows), sum_calls(counted, teachers)
         outcomes, calls = ask(wanted)
         counted.append(calls)
-        again += schemas.unsettled_rows(outcomes.schema)
         quality = check(outcomes)
         judged = judge(outcomes) if judge and settings.judged else quality
+        again += unsettled_among(outcomes, quality, judged)
         answered = outcomes, quality, judged
+
+
+def unsettled_among(answers: pa.Table, quality: pa.Table, judged: pa.Table) -> int:
+    """Return how many answers, and verdicts on them, another run would ask for again."""
+    tables = [answers, quality, *([] if judged is quality else [judged])]
+    return sum(schemas.unsettled_rows(table.schema) for table in tables)
 
 
 def _with_texts(kept: pa.Table, texts: Texts) -> Iterator[pa.RecordBatch]:

@@ -4,6 +4,7 @@ from .child import run_in_child as run_in_child
 from .fork_server import import_ahead as import_ahead
 from .kept import keep_models as keep_models
 from .map_blocks import flat as flat, spread as spread
+from .memory import free_bytes as free_bytes
 from .ranks import check_gpus as check_gpus
 from .ray.cluster import check_cluster as check_cluster, check_reachable as check_reachable
 from .target import current as current, use as use

@@ -77,6 +77,12 @@ class ClusterSettings(Group):
         "of the Ray cluster, each with `cpus` and, unless `gpus` is 0, one GPU; checkpoints are "
         "then on a disk that all nodes share",
     )
+    training_wait_seconds: Annotated[float, NO_EFFECT] = Field(
+        3600.0,
+        ge=0,
+        description="on a cluster whose nodes have no room for these processes: how long nodes "
+        "may take to join; then the run ends, and can be resumed",
+    )
     sharding: Annotated[Literal["none", "fsdp"], NO_EFFECT] = Field(
         "none",
         description="fsdp: each process holds a part of the student's weights, gradients and "

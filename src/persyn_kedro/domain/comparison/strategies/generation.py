@@ -14,7 +14,14 @@ import pyarrow as pa
 from persyn_kedro.domain.comparison.strategies.rules import Choices, choice_places
 from persyn_kedro.domain.prompts.chosen import ChosenPrompts
 from persyn_kedro.domain.prompts.select import places_of
-from persyn_kedro.domain.training_set.routed import Answered, Check, Rounds, Wanted, routed_rounds
+from persyn_kedro.domain.training_set.routed import (
+    Answered,
+    Check,
+    Rounds,
+    Wanted,
+    routed_rounds,
+    unsettled_among,
+)
 from persyn_kedro.foundations.settings.generate import GenerateSettings
 from persyn_kedro.foundations.tables import schemas
 
@@ -68,7 +75,7 @@ def generate_side_by_side(
         responses, _ = ask(_union(wants, teachers))
         quality = check(responses)
         judged = judge(responses) if judge and settings.judged else quality
-        again += schemas.unsettled_rows(responses.schema)
+        again += unsettled_among(responses, quality, judged)
         rows = {(r["teacher"], r["prompt_id"], r["sample_index"]): r for r in responses.to_pylist()}
         for name, wanted in list(wants.items()):
             own_rows = [

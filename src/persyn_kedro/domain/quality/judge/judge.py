@@ -127,6 +127,7 @@ class Judge(Scorer):
             (answer.prompt["prompt_id"], value, len(answer.response))
             for answer, value in zip(answers, quality, strict=True)
         ]
+        unsettled = self.told.pop("unsettled", 0)  # since the last note
         unknown, (length, prompts) = quality.count(None), length_correlation(rows)
         if unknown:
             _log.warning("%s gave no verdict on %d of %d answers, whose quality is unknown "
@@ -134,10 +135,9 @@ class Judge(Scorer):
                          len(rows), self.told["failed"], self.told["unreadable"])  # fmt: skip
         cost = self.prices.cost(self.told["prompt_tokens"], self.told["completion_tokens"])
         counts = {**self.told, "cost": cost}
-        counts.pop("unsettled", None)
         what = (self.model.name, str(self.settings.rubric), self.settings.mode)
         note = Judged(*what, len(rows), unknown, counts, length, prompts)
-        return with_judged(with_unsettled(table, self.told["unsettled"]), [note])
+        return with_judged(with_unsettled(table, unsettled), [note])
 
     def lacking(self, answers: Sequence[Answer], stored: pa.ChunkedArray) -> int:
         """Return how many questions about these answers have no reply among the stored keys."""

@@ -3,8 +3,11 @@
 import atexit
 import logging
 import os
+import signal
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from persyn_kedro.foundations.errors import PersynError
@@ -132,16 +135,26 @@ def _start() -> str:
             import ray
 
             _quieten()
-            context = ray.init(
-                address="local",
-                include_dashboard=False,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                configure_logging=False,
-            )
+            with _own_sigterm():
+                context = ray.init(
+                    address="local",
+                    include_dashboard=False,
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                    configure_logging=False,
+                )
             atexit.register(ray.shutdown)
             _started = context.address_info["gcs_address"]
     return _started
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep this process's handler of SIGTERM, if it has one: ``ray.init`` sets Ray's."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if callable(before) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 def _quieten() -> None:

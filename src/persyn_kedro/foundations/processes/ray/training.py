@@ -11,7 +11,6 @@ import pickle
 import socket
 import tempfile
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,12 +23,21 @@ from persyn_kedro.foundations.errors import PersynError, full_disk
 from persyn_kedro.foundations.processes.fork_server import QUIET
 from persyn_kedro.foundations.processes.group import Group, join
 from persyn_kedro.foundations.processes.ray.cluster import connect
+from persyn_kedro.foundations.processes.ray.endings import (
+    LOOK_SECONDS,
+    Patience,
+    dead_nodes,
+    lost_a_node,
+    may_follow_a_death,
+    raise_refusal,
+    room_for,
+    told,
+)
 from persyn_kedro.foundations.settings.cluster import ClusterSettings
 
 TIMEOUT = 2 * 60 * 60  # seconds: the others wait while rank 0 writes a large model
 START_SECONDS = 10 * 60  # until processes that have not all started are asked for again
-DEATH_SECONDS = 60.0  # until Ray declares a node dead that is silent; then its peers have failed
-LOOK_SECONDS = 0.5
+_STARTING = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,8 @@ def train_on_nodes(
     The items come when it has ended: a training that starts again repeats them.
 
     Raises:
-        PersynError: a rank's own error, or a rank died although its node did not.
+        PersynError: a rank's own error, a rank died although its node did not, or there has been
+            no room for too long (``Patience``).
         RuntimeError: any other exception in a rank, with its traceback.
     """
     connect(settings)
@@ -61,25 +70,33 @@ def train_on_nodes(
     mark.touch()
     work = _Work(pickle.dumps((function, args)), sharded, mark)
     processes = settings.training_processes
-    if (room := _room(settings)) < processes:
+    patience, own = Patience(settings, label), float(os.environ.get(_STARTING, START_SECONDS))
+    if (room := room_for(settings)) < processes:
         yield Told(f"waiting until {processes} processes find room; there is room for {room}")
     try:
         while True:
-            dead = _dead()
+            dead = dead_nodes()
+            # Asked for all the while: an autoscaling cluster adds nodes for what waits.
+            os.environ[_STARTING] = str(max(1.0, min(own, patience.left(processes))))
             found = _attempt(work, processes, settings)
             if isinstance(found, list):
                 yield from found
                 return
-            _raise_refusal(found)
-            if _may_follow_a_death(found) and _lost_a_node(dead):
-                processes = max(1, min(processes, _room(settings)))
-                yield Told(
-                    f"a node died; going on from the last checkpoint with processes: {processes}"
-                )
-            elif not _is_late(found):
-                raise _told(found, label)
+            raise_refusal(found)
+            if may_follow_a_death(found) and lost_a_node(dead, found):
+                processes = max(1, min(processes, room_for(settings)))
+                patience.begin()
+                yield Told(_after_a_death(processes, room_for(settings)))
+            elif not patience.allows(found):
+                raise told(found, label)
     finally:
         mark.unlink(missing_ok=True)
+
+
+def _after_a_death(processes: int, room: int) -> str:
+    if room < processes:
+        return "a node died, and no other has room for a process; waiting for one"
+    return f"a node died; going on from the last checkpoint with processes: {processes}"
 
 
 @dataclass(frozen=True)
@@ -122,7 +139,6 @@ def _attempt(work: _Work, processes: int, settings: ClusterSettings) -> list[Any
 
 def _trainer(work: _Work, processes: int, settings: ClusterSettings, directory: str) -> Any:
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # user code and models are where the run finds them
-    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(START_SECONDS))
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
@@ -205,75 +221,3 @@ def _relay(events: Any, running: Callable[[], bool]) -> None:
         progress.hear((kind, name, facts))
     for name in reversed(opened):
         progress.hear(("close", name, {}))
-
-
-def _dead() -> set[str]:
-    import ray
-
-    return {node["NodeID"] for node in ray.nodes() if not node["Alive"]}
-
-
-def _may_follow_a_death(error: Exception) -> bool:
-    """Return whether this is how it ends if a node dies; torch's errors are RuntimeErrors."""
-    from ray.exceptions import RayError
-    from ray.train.v2._internal.exceptions import RayTrainError
-
-    failures = getattr(error, "worker_failures", {"": error}).values()
-    return any(isinstance(failure, RuntimeError | RayError | RayTrainError) for failure in failures)
-
-
-def _lost_a_node(before: set[str]) -> bool:
-    """Return whether another node is dead than before, also one that joined while Ray waited.
-
-    Ray notices after its peers did.
-    """
-    until = time.monotonic() + DEATH_SECONDS
-    while _dead() <= before:
-        if time.monotonic() > until:
-            return False
-        time.sleep(LOOK_SECONDS)
-    return True
-
-
-def _room(settings: ClusterSettings) -> int:
-    """Return how many processes fit on the nodes that are alive."""
-    import ray
-
-    kind = f"accelerator_type:{settings.accelerator}"
-    found = 0
-    for node in ray.nodes():
-        has = node["Resources"] if node["Alive"] else {}
-        if settings.accelerator is None or kind in has:
-            gpus = has.get("GPU", 0.0) if settings.gpus else float("inf")
-            found += int(min(has.get("CPU", 0.0) // settings.cpus, gpus))
-    return found
-
-
-def _raise_refusal(error: Exception) -> None:
-    """Raise a rank's own sentence, if that is what ended the training."""
-    for failure in getattr(error, "worker_failures", {}).values():
-        if isinstance(failure, PersynError):
-            raise PersynError.unpacked(failure.packed()) from None
-
-
-def _is_late(error: Exception) -> bool:
-    """Return whether Ray could not start all processes in time, so that they may find room yet."""
-    from ray.train.v2._internal.exceptions import (
-        WorkerGroupStartupFailedError,
-        WorkerGroupStartupTimeoutError,
-    )
-
-    late = WorkerGroupStartupFailedError, WorkerGroupStartupTimeoutError
-    return isinstance(getattr(error, "controller_failure", None), late)
-
-
-def _told(error: Exception, label: str) -> Exception:
-    from ray.exceptions import RayActorError
-    from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
-
-    died = (RayActorError, WorkerHealthCheckFailedError)
-    for rank, failure in getattr(error, "worker_failures", {}).items():
-        if isinstance(failure, died):
-            said = str(failure).strip().splitlines()[0]
-            return PersynError(f"{label}, rank {rank}: its process on the cluster died: {said}")
-    return RuntimeError(f"{label} failed on the cluster:\n{error}")
