@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 HIDDEN = "***"
 VARIABLES = "env_vars"  # cluster.runtime_env's, which often hold keys
 
-_URL = re.compile(r"[a-z][a-z0-9+.\-]*://[^\s'\"<>]+", re.I)
+# The scheme's length is bounded: a long text without "://" would be read again from each letter.
+_URL = re.compile(r"[a-z][a-z0-9+.\-]{0,30}://[^\s'\"<>]+", re.I)
 _LOGIN = re.compile(r"(?<=://)[^/?#]*(?=@)")  # up to the last @ before the path
 _SIGNED = re.compile(
     r"([?&][\w.\-]*(?:key|token|secret|sig|signature|password|passwd|pwd|auth|credential)=)[^&#]+",

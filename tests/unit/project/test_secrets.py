@@ -51,6 +51,14 @@ def test_credentials_in_urls_are_hidden_and_nothing_else(text: str, left: str) -
     assert without_credentials(text) == left
 
 
+@pytest.mark.parametrize("part", ["a", "a-", "a://", "a://b@", "?a", "a://b?key"])
+def test_a_text_of_a_million_characters_is_read_once(part: str) -> None:
+    """One that is read again from each character takes hours."""
+    text = part * (10**6 // len(part))
+    found = without_credentials(f"{text} http://{LOGIN}@h")
+    assert found.endswith(" http://***@h")
+
+
 def test_settings_are_hidden_at_any_depth_and_variables_as_a_whole() -> None:
     given = {"a": [{"uri": f"http://{LOGIN}@h"}, 1, None], "env_vars": {"TOKEN": "s3cret"}}
     left = {"a": [{"uri": "http://***@h"}, 1, None], "env_vars": {"TOKEN": "***"}}
