@@ -15,6 +15,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 from tests.support.endpoint import Endpoint, serve
+from tests.support.fork_server import shared_imports
 from tests.support.hosted_teachers import KEY
 from tests.support.processes import import_what_a_run_does
 from tests.support.s3_server import serve_s3
@@ -117,10 +118,11 @@ def kedro_in(directory: Path) -> Run:
     }
 
     def run(*args: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
+        variables = {**environment, **more}
         done = subprocess.run(
             [Path(sys.executable).with_name("kedro"), *args],  # `-m` would import less in children
             cwd=directory,
-            env={**environment, **more},
+            env={**variables, **shared_imports(variables)},
             capture_output=True,
             text=True,
         )
