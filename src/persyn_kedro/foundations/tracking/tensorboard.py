@@ -1,6 +1,8 @@
 """TensorBoard: event files on a local disk, a directory for each run and child run."""
 
+import logging
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from persyn_kedro.foundations.tracking.base import (
 
 FLUSHED_EVERY = 10  # seconds until TensorBoard sees what was written
 
+log = logging.getLogger(__name__)
+
 
 class TensorboardTracker(Tracker[Any]):
     """Keeps no reports and tables: they are in `data` already."""
@@ -23,6 +27,7 @@ class TensorboardTracker(Tracker[Any]):
     def begin(self, part: Part, name: str, parameters: Mapping[str, str]) -> Any:
         from tensorboardX import SummaryWriter
 
+        _watch_writers()
         own = self.run.directory / "tensorboard" / _file_name(self.run.name)
         where = own / _file_name(name_of(part)) if part else own
         writer = SummaryWriter(str(where), flush_secs=FLUSHED_EVERY)
@@ -44,6 +49,21 @@ class TensorboardTracker(Tracker[Any]):
     def finish(self, ending: Ending) -> None:
         for writer in self.handles():
             writer.close()
+
+
+def _watch_writers() -> None:
+    """Have what ends a writer's own thread, such as a full disk, told in one line."""
+    before = threading.excepthook
+    if getattr(before, "__module__", None) == __name__:
+        return
+
+    def told(args: threading.ExceptHookArgs) -> None:
+        if type(args.thread).__module__.startswith("tensorboardX"):
+            log.warning("TensorBoard's files end here, the run goes on: %s", args.exc_value)
+        else:
+            before(args)
+
+    threading.excepthook = told
 
 
 def _file_name(name: str) -> str:

@@ -1,0 +1,49 @@
+"""TensorBoard's event files: its library writes them from a thread of its own."""
+
+import errno
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from tensorboardX.record_writer import RecordWriter
+
+from persyn_kedro.foundations.tracking.base import Measurement, TrackedRun
+from persyn_kedro.foundations.tracking.tensorboard import TensorboardTracker
+
+
+def test_a_full_disk_ends_the_files_in_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full() -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write, here = RecordWriter.write, threading.current_thread()
+    others: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", others.append)
+    monkeypatch.setattr(
+        RecordWriter,
+        "write",
+        lambda *a: write(*a) if threading.current_thread() is here else full(),
+    )
+    tracker = TensorboardTracker()
+    before = {*threading.enumerate()}
+    with caplog.at_level(logging.WARNING):
+        tracker.start(TrackedRun("project", "run", {"seed": "7"}, tmp_path))
+        tracker.measure([Measurement({"loss": 1.0}, 1)])
+        for thread in {*threading.enumerate()} - before:
+            thread.join(20)
+    assert caplog.messages == [
+        "TensorBoard's files end here, the run goes on: [Errno 28] No space left on device"
+    ]
+    assert "Traceback" not in capsys.readouterr().err and not others
+
+    own = threading.Thread(target=full)
+    own.start()
+    own.join()
+    assert [args.thread for args in others] == [own]  # what is not TensorBoard's is told as ever
