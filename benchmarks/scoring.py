@@ -19,6 +19,7 @@ from typing import Any
 import measuring
 
 TEACHERS = 4
+SECONDS_A_SIZE = 0.5  # for the best rate of a product
 WORDS = (
     "the of sum first then take twelve from result gives so we add both sides and divide by three "
     "which leaves number equals because final answer is step next each value minus plus times"
@@ -174,17 +175,24 @@ def best_rate(shape: Any, dtypes: set[str], device: Any) -> float:
     """
     import torch
 
-    rates = []
+    rates: list[float] = []
+    slow: set[str] = set()
     for dtype, rows in itertools.product(sorted(dtypes), (64, 256, 1024, 4096)):
+        if dtype in slow:  # multiplied by plain loops: more rows would take minutes
+            continue
         weights = torch.randn(shape, dtype=getattr(torch, dtype), device=device)
         given = torch.randn(rows, shape[1], dtype=weights.dtype, device=device)
+        begun = time.perf_counter()
         with torch.inference_mode():
-            for _ in range(8):
+            while time.perf_counter() - begun < SECONDS_A_SIZE:
                 start = time.perf_counter()
                 torch.nn.functional.linear(given, weights)
                 if device.type == "cuda":
                     torch.cuda.synchronize()
-                rates.append(2 * rows * weights.numel() / (time.perf_counter() - start))
+                taken = time.perf_counter() - start
+                rates.append(2 * rows * weights.numel() / taken)
+        if taken > SECONDS_A_SIZE:
+            slow.add(dtype)
     return max(rates)
 
 
