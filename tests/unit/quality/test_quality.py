@@ -191,3 +191,17 @@ def test_unknown_scores_are_counted_in_one_warning(
         )
         assert table["quality"].to_pylist() == [None, None, -1.5]
         assert "2 of 3 responses got no finite score from reward model judge" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "so 1 + 1 and ", "1", "a", r"\frac{1}{", "\n", "- ", "Wait, no. ", "12, ", "$ 1 ", "1/2 ",
+        "1:", "x = 1\n", "the answer is ",
+    ],
+)  # fmt: skip
+def test_an_answer_that_repeats_itself_is_judged_in_time(part: str) -> None:
+    """Small models do; what is read again from each character is unknown after the time limit."""
+    text = (part * 64_000)[:64_000] + "\nThe answer is 42."
+    assert exact_answer_quality(text, "42", "source", None) == 1.0
+    assert exact_answer_quality(text, "43", "source", None) == 0.0
