@@ -54,6 +54,13 @@ def test_the_last_fenced_block_is_the_code(response: str, code: str) -> None:
     assert code_of(response) == code
 
 
+@pytest.mark.parametrize("part", ["~", "`", "    ", "~~~ a", "a\n"])
+def test_a_response_of_a_million_characters_is_searched_once(part: str) -> None:
+    """One that is searched again from each character takes hours; no block begins here."""
+    text = part * (10**6 // len(part))
+    assert code_of(text) == text
+
+
 @pytest.mark.parametrize(
     ("found", "expected", "same"),
     [

@@ -22,8 +22,9 @@ VERSION = 2  # raise it when code is run or judged differently
 
 SHOWN = 3  # prompts in a message
 # In a list's item it is indented with all its lines; a fence that is indented more is code.
+# Possessive, since a long row of tildes without an end of line would be tried at each length.
 _FENCED = re.compile(
-    r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[^\n`]*\n(?P<code>.*?)"
+    r"^(?P<indent>[ \t]*)(?P<fence>`{3,}+|~{3,}+)[^\n`]*\n(?P<code>.*?)"
     r"(?:^(?:(?P=indent))? {0,3}(?P=fence)[`~]*[ \t\r]*$|\Z)",
     re.M | re.S,
 )
