@@ -85,7 +85,10 @@ def login_of(url: str) -> tuple[str, str | None, str | None]:
 
 class _Hiding(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        said = record.getMessage()
+        try:
+            said = record.getMessage()
+        except Exception:  # a library's own mistake, which the handler tells without raising
+            return True
         if "://" in said:
             record.msg, record.args = without_credentials(said), None
         return True

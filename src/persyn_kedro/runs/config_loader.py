@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from omegaconf import OmegaConf
 
 from persyn_kedro.runs.shared import shared_file
 
-_EVERY_CATALOG_HAS = "response_store"
+# Names are asked for at each start, and resolving the whole catalog takes far longer.
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class ProjectConfigLoader(OmegaConfigLoader):
@@ -25,9 +27,13 @@ class ProjectConfigLoader(OmegaConfigLoader):
             own = super().__getitem__(key)
         except MissingConfigException:
             own = {}
-        if _EVERY_CATALOG_HAS in own:
-            return own
-        return {**_entries(shared_file("conf/base/catalog.yml")), **own}
+        shared = shared_file("conf/base/catalog.yml")
+        return own if _names(shared) <= own.keys() else {**_entries(shared), **own}
+
+
+def _names(path: Path) -> set[str]:
+    catalog = yaml.load(path.read_text(encoding="utf-8"), _YAML)  # noqa: S506 - a safe loader
+    return {name for name in catalog if not name.startswith("_")}
 
 
 def _entries(path: Path) -> dict[str, Any]:

@@ -79,7 +79,8 @@ def reading(
             record.setdefault("files_read", {}).update(contents)
         if isinstance(value, PrepareSettings) and (fields is None or "source" in fields):
             record["prompts_read"] = _prompts_read(value)
-        if isinstance(value, PrepareSettings) and value.against and "against" in (fields or ()):
+        reads_against = fields is None or "against" in fields
+        if isinstance(value, PrepareSettings) and value.against and reads_against:
             record["against_read"] = [against_identity(own) for own in value.against]
         if isinstance(value, BenchmarkSettings) and (fields is None or "tasks" in fields):
             record["harness"] = harness_identity(value)

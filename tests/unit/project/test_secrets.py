@@ -174,6 +174,18 @@ def test_messages_are_shown_without_credentials() -> None:
     assert written.getvalue() == "lost at http://***@h\n"
 
 
+def test_a_message_that_a_library_got_wrong_ends_no_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(logging, "raiseExceptions", False)  # else the handler prints the mistake
+    monkeypatch.setattr(root, "handlers", [logging.StreamHandler(stream := io.StringIO())])
+    hide_in_messages()
+    root.warning("%d of http://me:s3cret@h", "x")
+    root.warning("and on")
+    assert stream.getvalue() == "and on\n"
+
+
 @pytest.mark.parametrize("hiding", [hide, hide_in_urls])
 def test_a_key_that_is_a_url_is_hidden_too_and_two_of_them_stay_two(hiding: Any) -> None:
     """Such as the files that a record names, by their contents."""

@@ -54,6 +54,13 @@ def function(name: str, args: list[Any], *results: Any) -> dict[str, Any]:
             '[{"input": "1", "output": "2", "testtype": "stdin"}]',
             [{"stdin": "1", "stdout": "2"}],
         ),
+        # as a text that is no JSON: too long a number, nested too deep
+        ("[" * 100_000, [{"code": "[" * 100_000}]),
+        ("[" + "1" * 5_000 + "]", [{"code": "[" + "1" * 5_000 + "]"}]),
+        (
+            {"fn_name": "f", "inputs": [["1" * 5_000]], "outputs": ["1" * 5_000]},
+            [function("f", ["1" * 5_000], "1" * 5_000)],
+        ),
         # CodeContests
         ({"input": ["1"], "output": ["2"]}, [{"stdin": "1", "stdout": "2"}]),
         ([{"input": [1, 2], "output": [3], "function": "f"}], [function("f", [1, 2], [3], 3)]),

@@ -13,6 +13,7 @@ from typing import Any
 TESTS = "tests"
 
 Test = dict[str, Any]
+NOT_JSON = (ValueError, RecursionError)  # the first also of a number with 5,000 digits
 
 _INPUTS, _OUTPUTS = ("inputs", "input"), ("outputs", "output", "expected_output")
 _FUNCTION = ("fn_name", "function", "entry_point")
@@ -62,9 +63,11 @@ def _of_text(text: str, function: str | None) -> list[Test]:
         return []
     if text.lstrip()[0] in "[{":
         try:
-            return read_tests(json.loads(text), function)
-        except json.JSONDecodeError:
+            found = json.loads(text)
+        except NOT_JSON:
             pass  # code may begin so, too
+        else:
+            return read_tests(found, function)
     if _CHECK.search(text):
         if not function:
             raise ValueError("define check(candidate), but the row has no entry_point to call")
@@ -124,5 +127,5 @@ def _read(text: Any) -> Any:
         return text
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except NOT_JSON:
         return text
