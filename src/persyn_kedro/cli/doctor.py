@@ -111,10 +111,8 @@ def _find_models(pipeline: Any, settings: "Settings", found: Findings) -> None:
 def _check_engine(settings: "Settings") -> None:
     """Refuse vLLM if it is not here; the nodes of a cluster have one of their own."""
     engine = settings.engine
-    here = engine.name == "vllm"
-    if engine.name == "ray" and settings.cluster.address == "local":
-        here = engine.inside == "vllm"
-    if here and not is_installed("vllm"):
+    elsewhere = engine.name == "ray" and settings.cluster.address != "local"
+    if engine.runs == "vllm" and not elsewhere and not is_installed("vllm"):
         raise PersynError(f"Engine vllm is not installed: run {INSTALL_VLLM}.")
 
 

@@ -39,7 +39,7 @@ def _kedro_sentence() -> Iterator[None]:
 
 
 class _Commands(click.Group):
-    """Gives each command the ``--conf-source`` option of ``run``, which ``_open`` reads."""
+    """Gives each command the ``--conf-source`` option of ``run``, which ``open_project`` reads."""
 
     command_class = Command
 

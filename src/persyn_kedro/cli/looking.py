@@ -84,9 +84,9 @@ def explain(
     with one_sentence():
         settings, catalog = open_project(env)
         prompt = read_prompt(text, messages)
-        suffixes = {source.prompt_suffix for source in settings.prepare.all_sources}
+        suffixes = sorted(set(settings.prepare.suffixes.values()))
         found = explain_prompt(
-            catalog, prompt_id, prompt, neighbours, load_versions, sorted(suffixes), number
+            catalog, prompt_id, prompt, neighbours, load_versions, suffixes, number
         )
         if as_json:
             parts = {**found.explanation.as_dict(), "versions": found.versions}

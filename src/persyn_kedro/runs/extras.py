@@ -6,6 +6,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from persyn_kedro.foundations.extras import need
+from persyn_kedro.foundations.models.zoo_source import source_of
 from persyn_kedro.foundations.settings import Needs, PrepareSettings, Settings
 from persyn_kedro.runs.fingerprints import checks_answers
 from persyn_kedro.runs.records import handed_groups, models_of, needs_of
@@ -26,7 +27,8 @@ def _wanted(pipeline: Pipeline, settings: Settings) -> Iterator[str]:
     for node in pipeline.nodes:
         yield from _of_step(node, handed_groups(node, settings))
     for model in models_of(pipeline, settings).values():
-        if model.zoo or model.gguf:
+        source = source_of(model)  # a model of the zoo may be the hub's own
+        if source.zoo or source.gguf:
             yield "gguf"
         if model.endpoint and model.endpoint.batch:
             yield "batch"
@@ -38,8 +40,7 @@ def _of_step(node: Node, groups: Iterable[object]) -> Iterator[str]:
         yield "answers"
     for group in groups:
         if isinstance(group, PrepareSettings):
-            sources = [group.source] if group.source else group.sources
-            if any(source.tasks for source in sources):
+            if any(source.tasks for source in group.all_sources):
                 yield "answers"
             if group.near_duplicates or group.language.keep:
                 yield "clean"

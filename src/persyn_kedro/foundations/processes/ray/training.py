@@ -84,9 +84,10 @@ def train_on_nodes(
                 return
             raise_refusal(found)
             if may_follow_a_death(found) and lost_a_node(dead, found):
-                processes = max(1, min(processes, room_for(settings)))
+                room = room_for(settings)
+                processes = max(1, min(processes, room))
                 patience.begin()
-                yield Told(_after_a_death(processes, room_for(settings)))
+                yield Told(_after_a_death(processes, room))
             elif not patience.allows(found):
                 raise told(found, label)
     finally:
