@@ -54,6 +54,8 @@ def main() -> None:
         write(project / "conf" / "small", {"parameters.yml": json.dumps(SMALL)})
         environment = "base" if options.full else "small"
 
+        kedro(project, "fetch-models", f"--env={environment}")
+
         def turn(name: str, params: str) -> Callable[[], None]:
             def run() -> None:
                 shutil.rmtree(project / "data", ignore_errors=True)

@@ -99,17 +99,20 @@ ROOT = Path(__file__).parent.parent
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def make_project(directory: Path) -> Run:
-    """Copy what Kedro needs into ``directory`` and return ``kedro`` in it."""
+def make_project(directory: Path, shared: bool = True) -> Run:
+    """Copy what Kedro needs into ``directory`` and return ``kedro`` in it, as ``kedro_in``."""
     for name in ("conf", "src", "pyproject.toml", "LICENSE", "NOTICE", "notebooks", ".telemetry"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, directory / name)
-    return kedro_in(directory)
+    return kedro_in(directory, shared)
 
 
-def kedro_in(directory: Path) -> Run:
-    """Return ``run(*args)``: ``kedro`` in a project's directory; keywords are its environment."""
+def kedro_in(directory: Path, shared: bool = True) -> Run:
+    """Return ``run(*args)``: ``kedro`` in a project's directory; keywords are its environment.
+
+    ``shared``: its models may be forked from the tests' server, and not from one of its own.
+    """
     environment = {
         **os.environ,
         "KEDRO_LOGGING_CONFIG": str(directory / "conf" / "logging.yml"),
@@ -122,7 +125,7 @@ def kedro_in(directory: Path) -> Run:
         done = subprocess.run(
             [Path(sys.executable).with_name("kedro"), *args],  # `-m` would import less in children
             cwd=directory,
-            env={**variables, **shared_imports(variables)},
+            env={**variables, **(shared_imports(variables) if shared else {})},
             capture_output=True,
             text=True,
         )

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -110,10 +111,17 @@ def test_a_push_sends_what_is_handed_on_and_only_when_told(
             assert text.encode() not in content, (name, text)
 
 
-def test_the_student_is_trained_on_the_same_preferences_and_compared(
-    smoke_project: Run, handed_on: dict[str, Path]
-) -> None:
+@pytest.fixture(scope="module")
+def preferred(smoke_project: Run, handed_on: dict[str, Path]) -> tuple[Any, Any]:
+    """The run that trains by preferences, and the one that reports it."""
     done = smoke_project("run", "--env=smoke", "--pipelines=dpo")
+    return done, smoke_project("run", "--env=smoke", "--pipelines=evaluate")
+
+
+def test_the_student_is_trained_on_the_same_preferences_and_compared(
+    smoke_project: Run, preferred: tuple[Any, Any]
+) -> None:
+    done, reported = preferred
     assert "Skipped preferences.prefer_answers: nothing changed" in done.stdout
     assert re.search(r"dpo +withheld NLL", done.stdout)
     left_out, *curve = load(smoke_project.directory, "preference_curve")
@@ -133,7 +141,6 @@ def test_the_student_is_trained_on_the_same_preferences_and_compared(
     again = smoke_project("run", "--env=smoke", "--pipelines=dpo")
     assert "Running" not in again.stdout
     assert "after training: generating" in done.stdout and "after SFT" not in done.stdout
-    reported = smoke_project("run", "--env=smoke", "--pipelines=evaluate")
     assert set(re.findall(r"Running (\S+):", reported.stdout)) >= {"evaluate.summarise"}
     assert re.search(r"dpo +withheld NLL", reported.stdout)
     page = report(smoke_project.directory)
@@ -143,7 +150,10 @@ def test_the_student_is_trained_on_the_same_preferences_and_compared(
     assert f"{change:.3f}".lstrip("-") in of_all
 
 
-def test_an_earlier_student_s_preferences_are_not_in_the_report(smoke_project: Run) -> None:
+def test_an_earlier_student_s_preferences_are_not_in_the_report(
+    smoke_project: Run, preferred: tuple[Any, Any]
+) -> None:
+    assert "<td>dpo</td>" in report(smoke_project.directory)
     changed = "--params=sft.epochs=2,sft.learning_rate=0.01"
     smoke_project("run", "--env=smoke", "--pipelines=sft,evaluate", changed)
     assert "<td>dpo</td>" not in report(smoke_project.directory)

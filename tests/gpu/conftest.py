@@ -9,10 +9,10 @@ import pytest
 
 from persyn_kedro.domain.routers import embeddings
 from persyn_kedro.foundations.models.load import device as this_device
-from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.settings.models import ModelSettings
 from tests.gpu.reference_kernel import ReferenceKernel
+from tests.support.trainings import tiny_student
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
@@ -33,10 +33,7 @@ def kernel(device: str, monkeypatch: pytest.MonkeyPatch) -> ReferenceKernel:
 
 @pytest.fixture(scope="session")
 def float32_model(tmp_path_factory: pytest.TempPathFactory) -> ResolvedModel:
-    directory = tmp_path_factory.mktemp("model") / "model"
-    make_random_model(directory, "chat", 5)
-    settings = ModelSettings(random="chat", dtype="float32")
-    return ResolvedModel("tiny", directory, "random:chat", settings)
+    return tiny_student(tmp_path_factory.mktemp("model") / "model")
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,8 @@ from persyn_kedro.foundations.processes.ranks import run_in_ranks
 from persyn_kedro.foundations.settings.needs import Needs
 from persyn_kedro.foundations.settings.student import SftSettings
 from tests.support.processes import imported_ahead
+from tests.support.trainings import ROWS
 
-# In batches of 3, the last of an epoch has one row: one of two ranks gets none.
-ROWS = [{"prompt": f"{i} times?", "response": f"{i}, " * (i + 1)} for i in range(7)]
 SETTINGS = SftSettings(epochs=2, batch_size=3, learning_rate=5e-3, precision="float32")
 
 

@@ -11,10 +11,9 @@ from persyn_kedro.domain.student.dpo import pair_examples, prefer_job
 from persyn_kedro.domain.student.library_checks import check_libraries_job
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.load import load_causal_lm, load_tokenizer
-from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.resolve import ResolvedModel
-from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.student import DpoSettings
+from tests.support.trainings import tiny_student
 
 PAIRS = [{"prompt": f"{i}+1?", "chosen": f"{i + 1}", "rejected": "No idea."} for i in range(4)]
 SHORT = {"epochs": 4, "batch_size": 2, "learning_rate": 5e-3, "precision": "float32"}
@@ -22,10 +21,7 @@ SHORT = {"epochs": 4, "batch_size": 2, "learning_rate": 5e-3, "precision": "floa
 
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> ResolvedModel:
-    directory = tmp_path_factory.mktemp("student") / "model"
-    make_random_model(directory, "chat", 5)
-    settings = ModelSettings(random="chat", dtype="float32")
-    return ResolvedModel("tiny", directory, "random:chat", settings)
+    return tiny_student(tmp_path_factory.mktemp("student") / "model")
 
 
 def margin(model: Any, examples: list[dict[str, list[int]]]) -> float:

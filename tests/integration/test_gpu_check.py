@@ -24,6 +24,7 @@ def test_left_out(): pass
 @pytest.mark.gpu
 def test_of_a_gpu(): raise AssertionError
 """
+LINGERS = "import atexit, time\natexit.register(time.sleep, 1000)\ndef test_good(): pass\n"
 HANGS = "import time\ndef test_hangs(): time.sleep(1000)\n"
 DIES = "import os, signal\ndef test_dies(): os.kill(os.getpid(), signal.SIGKILL)\n"
 BENCHMARK = f"""
@@ -45,11 +46,11 @@ def checked(place: Path, *more: str) -> tuple[subprocess.CompletedProcess[str], 
 
 def test_every_outcome_is_in_the_file(tmp_path: Path) -> None:
     for name, text in {
-        "test_some.py": TESTS, "test_dies.py": DIES, "figures.py": BENCHMARK,
+        "test_some.py": TESTS, "test_dies.py": DIES, "test_none.py": "", "figures.py": BENCHMARK,
         "broken.py": "raise SystemExit('no such model')",
     }.items():  # fmt: skip
         (tmp_path / name).write_text(text)
-    files = [str(tmp_path / f"test_{name}.py") for name in ("some", "dies")]
+    files = [str(tmp_path / f"test_{name}.py") for name in ("some", "dies", "none")]
     done, output = checked(
         tmp_path, "--device", "cpu", "--tests", *files, "--benchmarks", "figures", "broken",
         "--directory", str(tmp_path),
@@ -64,13 +65,14 @@ def test_every_outcome_is_in_the_file(tmp_path: Path) -> None:
         "test_some.py::test_bad": "failed",
         "test_some.py::test_left_out": "skipped",
         "test_dies.py": "failed",
+        "test_none.py": "failed",
     }
     assert "sums differ" in outcomes["test_some.py::test_bad"]["reason"]
     assert outcomes["test_some.py::test_left_out"]["reason"] == "one GPU"
     figures, broken = found["benchmarks"]
     assert figures["rows"] == [{"way": "ours", "ratio": 2.5}] and figures["facts"] == {"most": 7}
     assert broken["outcome"] == "failed" and "no such model" in broken["reason"]
-    assert "6 tests and benchmarks, of which 3 failed or did not end" in done.stdout
+    assert "7 tests and benchmarks, of which 4 failed or did not end" in done.stdout
 
 
 def test_what_does_not_end_in_time_is_ended_and_the_rest_is_not_begun(tmp_path: Path) -> None:
@@ -83,6 +85,17 @@ def test_what_does_not_end_in_time_is_ended_and_the_rest_is_not_begun(tmp_path: 
     found = json.loads(output.read_text())
     assert found["tests"][0]["outcome"] == "timed out after 3 s"
     assert found["benchmarks"][0]["outcome"] == "not run: no time was left"
+
+
+def test_tests_that_pass_and_do_not_end_are_told(tmp_path: Path) -> None:
+    (tmp_path / "test_lingers.py").write_text(LINGERS)
+    done, output = checked(
+        tmp_path, "--device", "cpu", "--tests", str(tmp_path / "test_lingers.py"),
+        "--benchmarks", "--minutes", "0.5",
+    )  # fmt: skip
+    assert done.returncode == 1
+    outcomes = [row["outcome"] for row in json.loads(output.read_text())["tests"]]
+    assert outcomes == ["passed", "timed out after 30 s"]
 
 
 def test_a_processor_s_figures_do_not_pass_for_a_gpu_s(tmp_path: Path) -> None:

@@ -9,11 +9,9 @@ from persyn_kedro.domain.export.dataset import dataset_card
 from persyn_kedro.domain.export.preferences import PREFERENCES_FILE
 from persyn_kedro.domain.export.rows import FILES, splits_of
 from persyn_kedro.foundations.models.load import load_causal_lm, load_tokenizer
-from persyn_kedro.foundations.models.random import make_random_model
-from persyn_kedro.foundations.models.resolve import ResolvedModel
-from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.tables import schemas
 from tests.integration.test_export import FACTS, sft_dataset
+from tests.support.trainings import tiny_student
 
 TOLD = [{"role": "system", "content": "Be exact."}, {"role": "user", "content": "2 + 2?"}]
 PAIR = {
@@ -48,9 +46,7 @@ def test_trl_trains_on_the_pairs_that_datasets_finds(tmp_path: Path) -> None:
     assert len(load_dataset(str(entry.load()), cache_dir=cache)["train"]) == 2
     data = load_dataset(str(entry.load()), "preferences", split="train", cache_dir=cache)
     assert list(data) == [PAIR, PAIR]
-    make_random_model(tmp_path / "model", "chat", 5)
-    settings = ModelSettings(random="chat", dtype="float32")
-    student = ResolvedModel("tiny", tmp_path / "model", "random:chat", settings)
+    student = tiny_student(tmp_path / "model")
     model, tokenizer = load_causal_lm(student), load_tokenizer(student)
     before = torch.cat([p.detach().flatten() for p in model.parameters()])
     trainer = DPOTrainer(

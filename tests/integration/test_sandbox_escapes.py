@@ -129,23 +129,27 @@ HOSTILE = {
 }
 
 
-def test_hostile_code_fails_and_leaves_nothing() -> None:
-    before = set(os.listdir("/proc"))
+def test_hostile_code_fails_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{os.environ['PATH']}:{tmp_path}"  # which these sandboxes alone have
+    monkeypatch.setenv("PATH", path)
     found = shares(TWO[:1], *HOSTILE.values(), "def f(x):\n    return 2 * x")
     assert dict(zip([*HOSTILE, "good"], found, strict=True)) == {
         **dict.fromkeys(HOSTILE, 0.0),
         "good": 1.0,
     }
-    assert not [p for p in set(os.listdir("/proc")) - before if p.isdigit() and is_sandbox(p)]
+    assert not [p for p in os.listdir("/proc") if p.isdigit() and is_sandbox(p, path)]
 
 
-def is_sandbox(process: str) -> bool:
-    """Return whether this is a living process of a sandbox."""
+def is_sandbox(process: str, path: str) -> bool:
+    """Return whether this is a living process of a sandbox that was started with this PATH."""
     try:
         status = Path("/proc", process, "status").read_text()
+        mine = path.encode() in Path("/proc", process, "environ").read_bytes()
     except OSError:
         return False
-    return "\tbwrap\n" in status and "State:\tZ" not in status
+    return mine and "\tbwrap\n" in status and "State:\tZ" not in status
 
 
 def test_code_that_sleeps_is_stopped_by_the_clock() -> None:

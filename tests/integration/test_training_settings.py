@@ -12,7 +12,6 @@ from persyn_kedro.domain.student.arguments import sft_arguments
 from persyn_kedro.domain.student.library_checks import check_libraries_job
 from persyn_kedro.domain.student.sft import train_student_job
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models.random import make_random_model
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.settings.models import ModelSettings
 from persyn_kedro.foundations.settings.student import SftSettings
@@ -23,6 +22,7 @@ from persyn_kedro.foundations.settings.training_keys import (
     PLAIN_LORA,
     SFT_TRAINER,
 )
+from tests.support.trainings import tiny_student
 
 ROWS = [{"prompt": f"{i}+1?", "response": f"{i + 1}"} for i in range(4)]
 SHORT = {"epochs": 3, "batch_size": 2, "precision": "float32", "learning_rate": 1e-2}
@@ -30,10 +30,7 @@ SHORT = {"epochs": 3, "batch_size": 2, "precision": "float32", "learning_rate": 
 
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> ResolvedModel:
-    directory = tmp_path_factory.mktemp("student") / "model"
-    make_random_model(directory, "chat", 5)
-    settings = ModelSettings(random="chat", dtype="float32")
-    return ResolvedModel("tiny", directory, "random:chat", settings)
+    return tiny_student(tmp_path_factory.mktemp("student") / "model")
 
 
 def train(student: ResolvedModel, work: Path, **settings: Any) -> list[dict[str, Any]]:

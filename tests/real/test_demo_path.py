@@ -74,7 +74,7 @@ def configure(run: Run, **values: str) -> None:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = make_project(tmp_path_factory.mktemp("demo"))
+    run = make_project(tmp_path_factory.mktemp("demo"), shared=False)  # as `make demo`
     configure(run, ENGINE=ENGINE, TASK="sums", BACKEND="hf")
     run.first = run("run", "--env=small")  # type: ignore[attr-defined]
     return run

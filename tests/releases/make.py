@@ -23,7 +23,7 @@ KEPT = (
 def main(release: str) -> None:
     """Run the smoke environment in a project of its own, and pack what it stored."""
     with tempfile.TemporaryDirectory() as place:
-        make_project(Path(place))("run", "--env=smoke")
+        make_project(Path(place), shared=False)("run", "--env=smoke")
         target = Path(__file__).parent / f"{release}.tar.gz"
         with tarfile.open(target, "w:gz") as archive:
             for name in KEPT:
