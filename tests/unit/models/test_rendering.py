@@ -122,6 +122,10 @@ def test_the_shown_mask_colours_each_part(chat: PreTrainedTokenizerBase) -> None
         ("2+2\n</think>\n4", "4"),
         ("<think>2+2 is", ""),
         ("<think></think>4<think>x</think>", "4"),
+        ("a</think>b<think>c</think>d", "bd"),
+        ("<think>a<think>b</think>4<think>c", "4"),
+        ("<think>" * 100_000, ""),  # read again from each, it would take minutes
+        ("<think>" * 100_000 + "</think>4", "4"),
     ],
 )
 def test_visible_text(response: str, visible: str) -> None:

@@ -164,9 +164,14 @@ def test_no_sandbox_is_refused_before_anything_else(monkeypatch: pytest.MonkeyPa
     check_sandbox(QualitySettings(kind="code", allow_unsandboxed=True))
 
 
-def test_the_limits_are_part_of_the_identity_and_the_permission_is_not() -> None:
+def test_the_limits_are_part_of_the_identity_and_so_is_the_lack_of_a_sandbox(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     plain = code_checker(CODE).identity
-    assert plain == code_checker(QualitySettings(kind="code", allow_unsandboxed=True)).identity
+    allowed = code_checker(QualitySettings(kind="code", allow_unsandboxed=True))
+    for fault, more in ((None, {}), ("forbidden", {"sandbox": "none"})):
+        monkeypatch.setattr(sandbox, "bubblewrap_fault", lambda fault=fault: fault)
+        assert allowed.identity == {**plain, **more}
     for change in ({"cpu_seconds": 7}, {"memory_mb": 64}, {"container": "python:3.12"}):
         assert code_checker(QualitySettings(kind="code", **change)).identity != plain
 

@@ -63,6 +63,14 @@ def test_whatever_an_answer_says_it_is_one_part(answer: str, other: str) -> None
     assert found["ANSWER 1"].replace(" ", "") == answer.replace(" ", "")
 
 
+@pytest.mark.parametrize("part", ["*", '"', "score", "score: *", "[", "{", "1"])
+def test_a_reply_that_repeats_itself_is_read_once(part: str) -> None:
+    """What is read again from each character takes minutes, and a judge's reply has no limit."""
+    reply = part * (64_000 // len(part))
+    assert read_score(reply + "\nscore: 7", RUBRIC) in (7, None)
+    assert read_better(reply) is None and read_ranking(reply, 3) is None
+
+
 @given(st.text())
 def test_any_reply_is_read_without_an_error(reply: str) -> None:
     for text in (reply, f'{{"score": {reply}}}', f'{{"ranking": [{reply}]}}'):

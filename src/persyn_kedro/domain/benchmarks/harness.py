@@ -58,7 +58,7 @@ def benchmark_job(
         _render_alike()
     tell_bars()
     with tempfile.TemporaryDirectory() as scratch, as_file(files(__package__) / "tasks") as own:
-        manager = load_tasks(settings, own)
+        manager, _ = load_tasks(settings, own)
         template = _save_tokenizer(model, Path(scratch))
         from lm_eval import simple_evaluate
 

@@ -7,8 +7,10 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
 
 
-def load_tasks(settings: BenchmarkSettings, own: Path, key: str = "benchmark.tasks") -> Any:
-    """Return the harness's task manager once every task and its data are available.
+def load_tasks(
+    settings: BenchmarkSettings, own: Path, key: str = "benchmark.tasks"
+) -> tuple[Any, dict[str, Any]]:
+    """Return the harness's task manager, and every task by name once its data are available.
 
     Args:
         own: the directory of this project's tasks.
@@ -22,13 +24,14 @@ def load_tasks(settings: BenchmarkSettings, own: Path, key: str = "benchmark.tas
     for name in settings.tasks:
         if name not in known:
             raise PersynError(f"{key} names {name!r}, which the harness does not have.")
+    tasks: dict[str, Any] = {}
     for name in settings.tasks:
         try:
-            manager.load([name])
+            tasks |= manager.load([name])["tasks"]
         except Exception as error:  # from datasets, the hub or a task's own imports
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise PersynError(
                 f"Benchmark task {name!r} could not be loaded (most tasks' data come from a hub): "
                 f"{lines[0][:300]}"
             ) from error
-    return manager
+    return manager, tasks

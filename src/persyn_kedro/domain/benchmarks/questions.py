@@ -24,8 +24,7 @@ def benchmark_questions(name: str, include_path: str | None) -> Iterator[tuple[s
     tell_bars()
     settings = BenchmarkSettings(tasks=[name], include_path=include_path)
     with as_file(files(__package__) / "tasks") as own:
-        manager = load_tasks(settings, own, "prepare.against")
-        tasks = manager.load([name])["tasks"]
+        _, tasks = load_tasks(settings, own, "prepare.against")
         for task_name, task in sorted(tasks.items()):
             number = 0
             for number, item in enumerate(task.eval_docs, start=1):

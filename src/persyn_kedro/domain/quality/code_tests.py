@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from persyn_kedro.domain.quality.code import sandbox
 from persyn_kedro.domain.quality.code.sandbox import Sandbox
 from persyn_kedro.domain.quality.scorer import Answer, Key, Scorer
 from persyn_kedro.foundations.settings.label import QualitySettings, ways_of
@@ -39,14 +40,16 @@ class CodeTests(Scorer):
 
     @property
     def identity(self) -> dict[str, str]:
-        """The Python that runs the code, and the limits."""
+        """The Python that runs the code, the limits, and whether they are all that holds it."""
         box = self.sandbox
+        alone = box.allow_unsandboxed and not box.container and sandbox.bubblewrap_fault()
         return {
             "kind": "code",
             "version": str(VERSION),
             "python": box.container or platform.python_version(),
             "cpu_seconds": str(box.cpu_seconds),
             "memory_mb": str(box.memory_mb),
+            **({"sandbox": "none"} if alone else {}),
         }
 
     @property

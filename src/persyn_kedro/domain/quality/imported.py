@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +13,11 @@ from persyn_kedro.domain.quality.scorer import Answer, Key, Scorer
 from persyn_kedro.domain.teachers.import_answers import lines_of
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import text_id
+from persyn_kedro.foundations.models.rendering import visible_text
 from persyn_kedro.foundations.prompts.conversation import prompt_id_of
 from persyn_kedro.foundations.settings.raw_values import shown
 from persyn_kedro.foundations.storage.paths import place
-from persyn_kedro.foundations.storage.prompt_files import files_content
+from persyn_kedro.foundations.storage.prompt_files import files_content, prompt_files
 
 log = logging.getLogger(__name__)
 _Text = tuple[str, str]  # prompt_id, text_id of the response
@@ -51,28 +52,35 @@ class ImportedScores(Scorer):
         return f"looking up {self.score}"
 
     def scores(self, answers: Sequence[Answer]) -> Iterator[tuple[Key, float | None]]:
-        """See ``Scorer``. The file is read once, a line at a time; what it lacks is unknown."""
+        """See ``Scorer``. The file is read once, a line at a time; what it lacks is unknown.
+
+        An answer is judged as it is seen, and the file may hold it with its thinking.
+        """
         wanted: dict[_Text, list[Key]] = {}
         for answer in answers:
             text = (answer.prompt["prompt_id"], text_id(answer.response))
             wanted.setdefault(text, []).append(answer.key)
-        found: dict[_Text, float] = {}
-        for number, line in lines_of(place(self.file)):
-            where = f"Line {number} of {self.file}"
-            text = _text(line, where)
-            if text not in wanted:
-                continue
-            value = _number(line, self.score, where)
-            if value is None:
-                continue
-            if found.setdefault(text, value) != value:
-                raise PersynError(
-                    f"{where} has another {self.score} of an answer than an earlier line."
-                )
+        found = self._found(wanted)
         if lacking := len(wanted) - len(found):
             log.warning("%s has no %s of %d answers.", self.file, self.score, lacking)
         for text, keys in wanted.items():
             yield from ((key, found.get(text)) for key in keys)
+
+    def _found(self, wanted: Container[_Text]) -> dict[_Text, float]:
+        """Return the scores of these texts: of lines with exactly them, else with thinking too."""
+        exact: dict[_Text, float] = {}
+        without_thinking: dict[_Text, float] = {}
+        for number, line in lines_of(place(self.file)):
+            where = f"Line {number} of {self.file}"
+            for text, found in zip(_texts(line, where), (exact, without_thinking), strict=True):
+                value = _number(line, self.score, where) if text in wanted else None
+                if value is None or (found is without_thinking and text in exact):
+                    continue
+                if found.setdefault(text, value) != value:
+                    raise PersynError(
+                        f"{where} has another {self.score} of an answer than an earlier line."
+                    )
+        return {**without_thinking, **exact}
 
 
 def check_imported(file: str) -> None:
@@ -81,10 +89,12 @@ def check_imported(file: str) -> None:
     Raises:
         PersynError: names it.
     """
-    assert ImportedScores(file, "").identity  # noqa: S101 - which reads it
+    if not prompt_files(file):
+        raise PersynError(f"The file {file} of imported scores does not exist.")
 
 
-def _text(line: Any, where: str) -> _Text:
+def _texts(line: Any, where: str) -> tuple[_Text, _Text]:
+    """Return a line's prompt with its answer: as it is, and without its thinking."""
     if not isinstance(line, dict):
         raise PersynError(f"{where} is not a JSON object.")
     prompt, response = line.get("prompt"), line.get("response")
@@ -94,7 +104,9 @@ def _text(line: Any, where: str) -> _Text:
         raise PersynError(f"{where} has no text in 'prompt'.")
     if not isinstance(response, str):
         raise PersynError(f"{where} has no text in 'response'.")
-    return prompt_id_of(prompt), text_id(response)
+    prompt_id = prompt_id_of(prompt)
+    shown_text = visible_text(response, "strip")
+    return (prompt_id, text_id(response)), (prompt_id, text_id(shown_text))
 
 
 def _number(line: dict[str, Any], name: str, where: str) -> float | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from persyn_kedro.domain.reporting.formatting import number, percent, with_interval
 from persyn_kedro.domain.reporting.router_plots import shown_hit
+from persyn_kedro.foundations.settings.compare import ALPHA
 
 STRATEGY_COLUMNS = ["strategy", "examples", "score", "± seeds", "to PerSyn", "and other seeds"]
 COST_COLUMNS = [
@@ -69,7 +70,7 @@ def legend(comparison: Mapping[str, Any]) -> list[tuple[str, str]]:
             name,
             row.get("means")
             or MEANS.get(name)
-            or f"PerSyn with alpha = {name.removeprefix('persyn_alpha_')}",
+            or f"PerSyn with alpha = {name.removeprefix(ALPHA)}",
         )
         for name, row in comparison["strategies"].items()
     ]

@@ -135,7 +135,8 @@ def visible_text(response: str, think: Think) -> str:
     """
     if think == "keep" or not re.search(r"</?think>", response):
         return response
-    text = re.sub(r"<think>.*?</think>", "", response, flags=re.DOTALL)
+    head, end, tail = response.rpartition("</think>")  # only up to there can thinking be closed
+    text = re.sub(r"<think>.*?</think>", "", head + end, flags=re.DOTALL) + tail
     text = text.rpartition("</think>")[2]
     return text.partition("<think>")[0].strip()
 

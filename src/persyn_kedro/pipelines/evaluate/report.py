@@ -140,9 +140,10 @@ def summarise(
     student_comparison_before: dict[str, Any] | None,
 ) -> tuple[dict[str, Any], str]:
     """Return the report's content, and the report as a page."""
+    rewarded = rewards.to_table()
     summary = build_summary(
         assignments.to_table(),
-        rewards.to_table(),
+        rewarded,
         calibration_calls.to_table(),
         routed_calls.to_table(),
         routed_responses.to_table(),
@@ -154,10 +155,10 @@ def summarise(
         generate,
         [
             *pool_notes(models, teachers, student),
-            *family_notes(rewards.to_table(), models, teachers, student, label),
+            *family_notes(rewarded, models, teachers, student, label),
             *label_notes(label),
-            *design_notes(rewards.to_table()),
-            *judge_notes(rewards.to_table()),
+            *design_notes(rewarded),
+            *judge_notes(rewarded),
             *self_judged(models, teachers, label.ways_by_key, student.model),
         ],
         focus if leaves_out((route, rounds)) else None,
@@ -165,7 +166,7 @@ def summarise(
     )
     judged = judges_used(judged_of(rewards.schema), label.ways)
     made = {LABEL: calibration_calls.to_table(), GENERATE: routed_calls.to_table()}
-    summary |= several_answers(rewards.to_table(), teachers, label, generate)
+    summary |= several_answers(rewarded, teachers, label, generate)
     if signal_comparison_before or signal_fit_before:
         summary["signals"] = {"compared": signal_comparison_before, "tried": signal_fit_before}
     compared = student_comparison_before or {}

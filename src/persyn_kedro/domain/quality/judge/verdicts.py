@@ -10,6 +10,7 @@ from persyn_kedro.domain.quality.judge.rubric import Rubric
 
 V = TypeVar("V")
 
+_OBJECT = re.compile(r'\{(?=\s*["}])')  # where one can begin; a failed try reads all before it
 _NUMBER = r"[-+]?\d+(?:\.\d+)?"
 
 
@@ -69,24 +70,25 @@ def _the_only(reply: str, key: str, read: Callable[[Any], V | None]) -> V | None
 
 def _objects(text: str) -> tuple[list[dict[str, Any]], str]:
     """Return the JSON objects in a text that are in no other, and the text around them."""
-    decoder, place = json.JSONDecoder(), text.find("{")
+    decoder, place = json.JSONDecoder(), _OBJECT.search(text)
     objects: list[dict[str, Any]] = []
     rest, begin = "", 0
-    while place >= 0:
+    while place:
+        start = place.start()
         try:
-            found, end = decoder.raw_decode(text, place)
+            found, end = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
-            end = place + 1
+            end = start + 1
         else:
             objects.append(found)
-            rest, begin = rest + text[begin:place], end
-        place = text.find("{", end)
+            rest, begin = rest + text[begin:start], end
+        place = _OBJECT.search(text, end)
     return objects, rest + text[begin:]
 
 
 def _loose(text: str, key: str) -> Sequence[Any]:
     """Return the values after the key in broken JSON: numbers, or lists of numbers."""
-    name = rf"[\"'*]*\b{key}\b[\"'*]*\s*[:=][\"'*\s]*"
+    name = rf"\b{key}\b[\"'*]*\s*[:=][\"'*\s]*"
     lists = re.findall(rf"{name}(\[[-+.\d,\s]*\])", text, re.IGNORECASE)
     numbers = re.findall(rf"{name}({_NUMBER})(?![\d.]*\d)", text, re.IGNORECASE)
     return [[*re.findall(_NUMBER, found)] for found in lists] + numbers
