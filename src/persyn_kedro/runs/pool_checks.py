@@ -5,20 +5,17 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 
 from persyn_kedro.domain.learnability import signal_of
-from persyn_kedro.domain.quality import check_imported, load_rubric, quality_function
+from persyn_kedro.domain.quality import check_imported, check_judge, quality_function
 from persyn_kedro.domain.routers import router_class
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models import check_source, local_directory, read_config
 from persyn_kedro.foundations.settings import (
     GROUPS,
-    EngineSettings,
     LabelSettings,
     Models,
     ModelSettings,
-    QualitySettings,
     Settings,
     Teachers,
-    check_model_sampling,
     check_sampling,
     is_own,
     models_named,
@@ -138,26 +135,6 @@ def _template(model: ModelSettings) -> tuple:
     told = (model.template_arguments, model.extra_body, model.vllm_identity)
     texts = [json.dumps(d, sort_keys=True) for d in told]
     return (model.chat_template, model.template_date, *texts)
-
-
-def check_judge(key: str, quality: QualitySettings, models: Models, engine: EngineSettings) -> None:
-    """Refuse a judge without a rubric, or with settings that its model cannot take.
-
-    Args:
-        key: of its settings.
-
-    Raises:
-        PersynError: names the file or setting.
-    """
-    load_rubric(str(quality.rubric))
-    check_model_sampling(key, str(quality.model), quality.sampling, models)
-    local = models.root[str(quality.model)].endpoint is None
-    if quality.structured and local and engine.name != "vllm":
-        raise PersynError(
-            f"Parameter {key}.structured: model {quality.model!r} is local, and of the engines of "
-            f"local models only vllm takes a schema (engine.name is {engine.name}); without it "
-            "replies are parsed, so leave it out."
-        )
 
 
 def _check_reward_model(key: str, name: str, settings: ModelSettings) -> None:

@@ -34,6 +34,18 @@ MISSING = [
     ({"quality": {"kind": "imported", "file": "none.jsonl", "score": "good"}}, "The file none"),
     ({"quality": {"kind": "reward_model", "model": "skywork"}}, "label.quality.model is 'skywork'"),
     ({"quality": {"kind": "none.py:good"}}, "none.py"),
+    ({"quality": {"kind": "judge", "model": "small", "rubric": "none.yml"}}, "none.yml"),
+    (
+        {
+            "quality": {
+                "kind": "judge",
+                "model": "small",
+                "rubric": "correctness",
+                "structured": True,
+            }
+        },
+        "label.quality.structured: model 'small' is local",
+    ),
     ({"learnability": "none.py:learnable"}, "none.py"),
     (
         {

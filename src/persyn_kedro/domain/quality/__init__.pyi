@@ -18,6 +18,7 @@ from .imported import check_imported as check_imported
 from .judge.judge import Judge as Judge
 from .judge.note import judged_of as judged_of
 from .judge.own_answers import self_judged as self_judged
+from .judge.refusals import check_judge as check_judge
 from .judge.rubric import load_rubric as load_rubric
 from .kinds import scorer_of as scorer_of
 from .own_function import quality_function as quality_function
