@@ -6,7 +6,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from persyn_kedro.foundations.extras import need
-from persyn_kedro.foundations.models.zoo_source import source_of
+from persyn_kedro.foundations.models import source_of
 from persyn_kedro.foundations.settings import Needs, PrepareSettings, Settings
 from persyn_kedro.runs.fingerprints import checks_answers
 from persyn_kedro.runs.records import handed_groups, models_of, needs_of

@@ -20,3 +20,4 @@ from .resolve import (
     resolve_models as resolve_models,
 )
 from .roles import check_roles as check_roles
+from .zoo_source import source_of as source_of

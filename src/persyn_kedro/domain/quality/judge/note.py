@@ -1,13 +1,14 @@
 """What the report says of a judge, as a note in the tables of quality and rewards."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from persyn_kedro.domain.intervals import spearman_within
 from persyn_kedro.foundations.tables import schemas
 
 _NOTE = b"judged"
@@ -69,11 +70,15 @@ def length_correlation(
     Args:
         rows: of each answer its prompt, quality and length.
     """
-    known = [row for row in rows if row[1] is not None]
-    numbers = {prompt_id: n for n, prompt_id in enumerate(dict.fromkeys(row[0] for row in known))}
-    found = spearman_within(
-        np.array([row[1] for row in known], np.float64),
-        np.array([row[2] for row in known], np.float64),
-        np.array([numbers[row[0]] for row in known], np.int64),
-    )
-    return (float(found.mean()) if len(found) else None), len(found)
+    from scipy.stats import spearmanr
+
+    by_prompt: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for prompt_id, quality, length in rows:
+        if quality is not None:
+            by_prompt[prompt_id].append((quality, length))
+    found: list[Any] = []
+    for pairs in by_prompt.values():
+        columns = [*zip(*pairs, strict=True)]
+        if all(len(set(column)) > 1 for column in columns):
+            found.append(spearmanr(*columns).statistic)
+    return (float(np.mean(found)) if found else None), len(found)
