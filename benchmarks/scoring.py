@@ -161,7 +161,8 @@ def matrix_limit(made: Requests, dtype: str) -> tuple[int, float]:
     config = model.config
     pairs = sum(len(ids) ** 2 / 2 for ids, _ in sequences)
     attention = 4 * config.hidden_size * config.num_hidden_layers * pairs
-    rates = {p.shape: best_rate(p.shape, {dtype, "float32"}, p.device) for p in [*inner, head]}
+    shapes = {p.shape for p in [*inner, head]}
+    rates = {shape: best_rate(shape, {dtype, "float32"}, head.device) for shape in shapes}
     seconds = attention / max(rates.values()) + 2 * head.numel() * responses / rates[head.shape]
     seconds += sum(2 * p.numel() * (prompts + responses) / rates[p.shape] for p in inner)
     return responses, seconds
