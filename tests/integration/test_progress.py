@@ -87,6 +87,20 @@ def test_the_innermost_work_is_told_behind_what_it_is_part_of(
     ]
 
 
+def test_a_model_loaded_between_two_items_does_not_make_the_rate_infinite(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with step("compare"), watching("fitting routers", 5, "routers") as routers:
+        for _ in range(4):
+            clock.now += 20
+            progress.loaded()  # the next one's model
+            clock.now += 5
+            routers.advance()
+    first, *_ = told(caplog)
+    # After 70 s, 50 of them since the first model was there, in which two of three fits had ended.
+    assert first == "fitting routers: 2/5 routers, 0:50 left, 0.06/s"
+
+
 def test_a_step_that_breaks_off_says_what_it_did(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -34,7 +34,8 @@ class Work:
     def begin(self, total: int | None = None, done: int = 0) -> None:
         self.total = self.total if total is None else total
         self.done += done
-        self.begun = time.monotonic()
+        if not self.items:  # another model that is loaded in between takes time as well
+            self.begun = time.monotonic()
 
     def counts(self) -> str:
         """Return its progress among the work around it."""
