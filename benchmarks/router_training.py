@@ -36,6 +36,7 @@ def _router() -> Any:
     )
     backbone = resolve_model("smollm2", ModelSettings(zoo="smollm2"))
     router = LanguageModelRouter(backbone, settings, 1)
+    router.n_teachers_ = K
     router._load_modules(K)
     router._load_modules = lambda count: None  # loading is not timed
     return router
@@ -50,7 +51,6 @@ def _rewards(count: int) -> Any:
 def ours(count: int) -> Callable[[], Any]:
     """One epoch as the product trains it: with the loss over all pairs, clipping and AdamW."""
     router, rewards = _router(), _rewards(count)
-    router.n_teachers_ = K
     return lambda: [epoch["loss"] for epoch in router.fit_valid(prompts(count), rewards)]
 
 
