@@ -124,7 +124,9 @@ def scores_of(
             store.describe(fitting.shelf, fitting.identity)
             store.append(fitting.shelf, rows)
             known[place].update({row["prompt_id"]: row["scores"] for row in rows})
-            log.info("Fitted a router (%s) on %d prompts", fitting.settings.kind, len(fitting.fitted))
+            log.info(
+                "Fitted a router (%s) on %d prompts", fitting.settings.kind, len(fitting.fitted)
+            )
     return known
 
 
