@@ -46,6 +46,12 @@ def test_ci_runs_the_tests_in_a_new_cache_and_ends_on_their_last_line(
     assert (tmp_path / "archives").read_text().strip() == str(own / "archives")
 
 
+def test_locks_are_not_updated_one_by_one() -> None:
+    found = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
+    (pip,) = (each for each in found if each["package-ecosystem"] == "pip")
+    assert "requirements/**" in pip["exclude-paths"]
+
+
 def test_a_tag_is_published_only_after_its_tests() -> None:
     workflows = ROOT / ".github" / "workflows"
     read = {

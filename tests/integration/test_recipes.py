@@ -43,7 +43,9 @@ def test_the_clusters_nodes_have_the_ray_that_the_project_pins() -> None:
 
     image = prepared()["docker"]["image"]
     assert image.startswith(f"rayproject/ray:{ray.__version__}-py311")
-    assert any("[ray,s3,vllm]" in command for command in prepared()["setup_commands"])
+    commands = prepared()["setup_commands"]
+    assert any("[ray,s3,vllm]" in command for command in commands)
+    assert not any(quote + "~" in command for command in commands for quote in "'\"")
 
 
 SRUN = """#!/bin/bash
