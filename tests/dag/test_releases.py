@@ -3,8 +3,11 @@
 import tarfile
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from persyn_kedro.domain.stores import QualityStore, ResponseStore, StatisticsStore
+from persyn_kedro.domain.stores.parts import PartStore
 from tests.conftest import ROOT, Run, make_project
 from tests.support.catalog import load
 
@@ -34,6 +37,19 @@ def test_its_tables_are_read(released: Run) -> None:
 
 
 EMPTY = {"repeated_prompts", "dropped_prompts", "quality_terms", "focus"}
+
+
+@pytest.mark.parametrize(
+    ("name", "store"),
+    [("responses", ResponseStore), ("statistics", StatisticsStore), ("quality", QualityStore)],
+)
+def test_its_stores_are_read(released: Run, name: str, store: type[PartStore]) -> None:
+    root = Path(released.directory, "data", "smoke", "stores", name)
+    shelves = [path for path in root.iterdir() if path.is_dir()]
+    assert shelves
+    for shelf in shelves:
+        stored = sum(pq.read_metadata(part).num_rows for part in shelf.glob("*.parquet"))
+        assert store(root).read(shelf.name).num_rows == stored > 0
 
 
 def test_its_answers_are_not_paid_for_again(released: Run) -> None:
