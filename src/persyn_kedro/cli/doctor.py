@@ -36,6 +36,8 @@ def doctor(env: str | None) -> None:
     with one_sentence():
         found = Findings()
         _examine(env, found)
+    if found.keys:
+        click.echo(f"Keys that are set: {', '.join(found.keys)}")
     for name in found.to_fetch:
         click.echo(f"To fetch: model {name!r}, by `persyn fetch-models` or the first run.")
     for sentence in found.missing:
@@ -47,14 +49,16 @@ def doctor(env: str | None) -> None:
 
 @dataclass
 class Findings:
-    """What these settings need and is not here.
+    """What these settings need, here or not.
 
     Attributes:
+        keys: the variables of servers' keys and headers that are set; never what they hold.
         missing: a sentence for each thing that would stop a run.
         to_fetch: names of models that a run would fetch first.
     """
 
-    missing: dict[str, None] = field(default_factory=dict)  # in order, each once
+    keys: dict[str, None] = field(default_factory=dict)  # in order, each once
+    missing: dict[str, None] = field(default_factory=dict)  # likewise
     to_fetch: list[str] = field(default_factory=list)
 
     @contextmanager
@@ -97,11 +101,13 @@ def _examine(env: str | None, found: Findings) -> None:
 
 
 def _find_models(pipeline: Any, settings: "Settings", found: Findings) -> None:
-    """Note what is missing of each model that the run uses: a key, a file, a repository."""
+    """Note the keys of each model that the run uses, and what is missing of it."""
     from persyn_kedro.foundations.models import check_source, find_model
     from persyn_kedro.runs.records import models_of
 
     for name, model in models_of(pipeline, settings).items():
+        variables = model.endpoint.variables if model.endpoint else []
+        found.keys.update({key: None for key in variables if os.environ.get(key, "").strip()})
         with found.noting():
             check_source(name, model, True)
             if find_model(name, model) is None and model.random is None:

@@ -9,6 +9,7 @@ from persyn_kedro.cli import doctor
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.processes import memory
 from persyn_kedro.foundations.settings import read_settings
+from persyn_kedro.pipeline_registry import register_pipelines
 from tests.support.settings import SHORTEST
 
 HERE = [
@@ -32,6 +33,28 @@ def test_vllm_is_asked_for_where_it_would_run(
         return doctor._check_engine(read)
     with pytest.raises(PersynError, match=r"^Engine vllm is not installed: run `pip install .*\.$"):
         doctor._check_engine(read)
+
+
+def test_keys_are_named_that_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONE", "sk-secret")
+    monkeypatch.delenv("TWO", raising=False)
+    url = "https://api.example.com/v1"
+    models = {
+        name.lower(): {"endpoint": {"url": url, "model": "m", "api_key_env": name}}
+        for name in ("ONE", "TWO")
+    }
+    read = read_settings(
+        {
+            **SHORTEST,
+            "models": {**SHORTEST["models"], **models},
+            "teachers": {name: {"model": name} for name in models},
+        }
+    )
+    found = doctor.Findings()
+    doctor._find_models(register_pipelines()["__default__"], read, found)
+    assert [*found.keys] == ["ONE"]
+    assert len([text for text in found.missing if "TWO, which is not set" in text]) == 1
+    assert "sk-secret" not in str(found)
 
 
 def test_a_machine_that_tells_less_than_linux_is_described_too(
