@@ -59,6 +59,13 @@ def test_programs() -> None:
     ) == [1.0, 0.5, 0.5, 0.0, 0.0]
 
 
+@pytest.mark.parametrize("end", ["exit()", "quit()", "exit(0)", "sys.exit()"])
+def test_a_program_may_end_itself(end: str) -> None:
+    tests = [{"stdin": "0", "stdout": "none"}, {"stdin": "2", "stdout": "2"}]
+    code = f"import sys\nn = input()\nif n == '0':\n    print('none')\n    {end}\nprint(n)"
+    assert shares(tests, code, code.replace(end, "exit(1)")) == [1.0, 0.5]
+
+
 def test_functions() -> None:
     tests = [
         {"function": "f", "args": [[3, 1], 2], "results": [[1, 3]]},

@@ -9,6 +9,7 @@ test is code itself.
 """
 
 import bisect
+import builtins
 import collections
 import ctypes
 import functools
@@ -206,6 +207,7 @@ def run(code, test, limits, secret):
     os.closerange(3, OPEN_FILES)
     sys.stdin, sys.stdout = open(0, encoding="utf-8"), open(1, "w", encoding="utf-8")
     sys.stderr, sys.argv = open(2, "w"), ["answer.py"]
+    builtins.exit = builtins.quit = sys.exit  # programs end so; Python has them from site (-S)
     random.seed(0)
     confine(limits)
     is_script, status = not test, 0
