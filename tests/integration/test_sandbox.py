@@ -82,6 +82,16 @@ def test_functions() -> None:
     ) == [1.0, 1.0, 0.5, 0.0, 0.0, 0.0]
 
 
+def test_a_text_is_no_number() -> None:
+    """Printed, 3.5 is 3.50; as a function's result it is another text, and another value."""
+    tests = [{"function": "f", "args": [], "results": ["3.50", ["3.50"]]}]
+    codes = [f"def f():\n    return {value}" for value in ("'3.50'", "['3.50']", "'3.5'", "3.5")]
+    assert shares(tests, *codes) == [1.0, 1.0, 0.0, 0.0]
+    numbers = [{"function": "f", "args": [], "results": [3.5]}]
+    assert shares(numbers, codes[2], codes[3]) == [0.0, 1.0]
+    assert shares([{"stdin": "", "stdout": "3.50"}], "print(3.5)") == [1.0]
+
+
 def test_an_answer_leaves_nothing_for_the_next() -> None:
     code = (
         "import os\n"

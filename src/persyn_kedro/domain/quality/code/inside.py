@@ -171,13 +171,15 @@ def same_output(found, expected):
 
     A number with a fraction may differ from the expected one by ``TOLERANCE``.
     """
-    return _same(*([w for x in t.split("\n") if (w := x.split())] for t in (found, expected)))
+    lines = ([w for x in t.split("\n") if (w := x.split())] for t in (found, expected))
+    return _same(*lines, printed=True)
 
 
-def _same(found, expected):
+def _same(found, expected, printed=False):
+    """Return whether values are the same; of what is ``printed``, numbers are texts."""
     if isinstance(expected, list):
         same_size = isinstance(found, list) and len(found) == len(expected)
-        return same_size and all(map(_same, found, expected))
+        return same_size and all(map(_same, found, expected, itertools.repeat(printed)))
     if isinstance(expected, dict):
         same_keys = isinstance(found, dict) and found.keys() == expected.keys()
         return same_keys and all(_same(found[key], expected[key]) for key in expected)
@@ -185,6 +187,8 @@ def _same(found, expected):
         return found is expected
     if found == expected:
         return True
+    if not printed and (isinstance(found, str) or isinstance(expected, str)):
+        return False  # "3.5" is neither "3.50" nor 3.5
     numbers = [_fraction(each) for each in (found, expected)]
     if None in numbers or not any(fraction for _, fraction in numbers):
         return False
