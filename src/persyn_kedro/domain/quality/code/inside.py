@@ -171,8 +171,8 @@ def same_output(found, expected):
 
     A number with a fraction may differ from the expected one by ``TOLERANCE``.
     """
-    lines = ([w for x in t.split("\n") if (w := x.split())] for t in (found, expected))
-    return _same(*lines, printed=True)
+    first, second = ([w for x in t.split("\n") if (w := x.split())] for t in (found, expected))
+    return _same(first, second, printed=True)
 
 
 def _same(found, expected, printed=False):
@@ -211,7 +211,8 @@ def run(code, test, limits, secret):
     os.closerange(3, OPEN_FILES)
     sys.stdin, sys.stdout = open(0, encoding="utf-8"), open(1, "w", encoding="utf-8")
     sys.stderr, sys.argv = open(2, "w"), ["answer.py"]
-    builtins.exit = builtins.quit = sys.exit  # programs end so; Python has them from site (-S)
+    # Programs end so; Python has these from site, which -S leaves out.
+    vars(builtins).update(exit=sys.exit, quit=sys.exit)
     random.seed(0)
     confine(limits)
     is_script, status = not test, 0
