@@ -59,6 +59,13 @@ def test_programs() -> None:
     ) == [1.0, 0.5, 0.5, 0.0, 0.0]
 
 
+@pytest.mark.parametrize("end", ["exit()", "quit()", "exit(0)", "sys.exit()"])
+def test_a_program_may_end_itself(end: str) -> None:
+    tests = [{"stdin": "0", "stdout": "none"}, {"stdin": "2", "stdout": "2"}]
+    code = f"import sys\nn = input()\nif n == '0':\n    print('none')\n    {end}\nprint(n)"
+    assert shares(tests, code, code.replace(end, "exit(1)")) == [1.0, 0.5]
+
+
 def test_functions() -> None:
     tests = [
         {"function": "f", "args": [[3, 1], 2], "results": [[1, 3]]},
@@ -73,6 +80,16 @@ def test_functions() -> None:
         "class Sly(list):\n    __eq__ = lambda *_: True\ndef f(a, b):\n    return Sly([7])",
         "def f(a, b):\n    return f",
     ) == [1.0, 1.0, 0.5, 0.0, 0.0, 0.0]
+
+
+def test_a_text_is_no_number() -> None:
+    """Printed, 3.5 is 3.50; as a function's result it is another text, and another value."""
+    tests = [{"function": "f", "args": [], "results": ["3.50", ["3.50"]]}]
+    codes = [f"def f():\n    return {value}" for value in ("'3.50'", "['3.50']", "'3.5'", "3.5")]
+    assert shares(tests, *codes) == [1.0, 1.0, 0.0, 0.0]
+    numbers = [{"function": "f", "args": [], "results": [3.5]}]
+    assert shares(numbers, codes[2], codes[3]) == [0.0, 1.0]
+    assert shares([{"stdin": "", "stdout": "3.50"}], "print(3.5)") == [1.0]
 
 
 def test_an_answer_leaves_nothing_for_the_next() -> None:

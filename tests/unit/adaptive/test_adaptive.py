@@ -178,6 +178,15 @@ def test_a_budget_that_is_never_reached_changes_nothing() -> None:
     assert answer_adaptively(World().calibration(), wide, 0)[0].equals(free, check_metadata=True)
 
 
+def test_prompts_held_out_decide_nothing() -> None:
+    """They measure the router, so their answers must not say whom the others are asked."""
+    world, other = World(), World()
+    other.worth[::5] = 1 - other.worth[::5]
+    found = [answer_adaptively(w.calibration(), SETTINGS, 0)[0] for w in (world, other)]
+    assert told(found[0])["batches"] > 0
+    assert found[0].equals(found[1], check_metadata=True)
+
+
 def test_the_result_hangs_on_the_seed() -> None:
     first, again, other = (
         answer_adaptively(World().calibration(), SETTINGS, seed)[0] for seed in (0, 0, 1)

@@ -45,6 +45,10 @@ def function(name: str, args: list[Any], *results: Any) -> dict[str, Any]:
             {"fn_name": "f", "inputs": [[1], [2]], "outputs": [[5], [6, 7]]},
             [function("f", [1], [5]), function("f", [2], [6, 7])],
         ),
+        (
+            {"fn_name": "f", "inputs": [["2", "3"], ["a"]], "outputs": ["6", "b"]},
+            [function("f", ["2", "3"], 6, "6"), function("f", ["a"], "b")],
+        ),
         # LiveCodeBench
         (
             {"fn_name": "f", "inputs": ['[1, 2]\n"a"'], "outputs": ["true"]},

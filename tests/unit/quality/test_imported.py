@@ -41,6 +41,10 @@ def test_an_answer_is_found_as_it_is_or_with_its_thinking(tmp_path: Path) -> Non
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(PersynError, match="nothing.jsonl of imported scores does not exist"):
         check_imported(str(tmp_path / "nothing.jsonl"))
+    (tmp_path / "a.jsonl").write_text(line("p", "7", 1.0))
+    for several in (tmp_path, tmp_path / "*.jsonl"):  # refused now, not after the answers
+        with pytest.raises(PersynError, match="of imported scores does not exist"):
+            check_imported(str(several))
 
 
 def line(prompt: str, response: str, score: float) -> str:

@@ -10,6 +10,7 @@ import pytest
 from persyn_kedro.domain.quality.first_that_can import FirstThatCan
 from persyn_kedro.domain.quality.judge.note import judged_of, length_correlation
 from persyn_kedro.domain.quality.judge.rubric import OURS, load_rubric
+from persyn_kedro.domain.reporting.notes import judge_notes
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.tables.schemas import QUALITY, unsettled_rows
 from tests.support.scripted_judge import (
@@ -172,6 +173,21 @@ def test_a_list_is_shuffled_anew_for_each_reply_and_its_ranks_are_averaged(
     assert {tuple(sorted(order)) for order in orders} == {tuple("abcd")}
     assert judge.told["unreadable"] == 1
     assert judge.told["lists"] == 4
+
+
+def test_what_chance_would_rank_first_is_the_mean_over_the_lists(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of two answers half, of eight an eighth: not one in five, the mean number of answers."""
+
+    def say(shown: list[str], _: int) -> str:
+        return verdict(ranking=list(range(1, len(shown) + 1)))
+
+    _, judge = judge_of(monkeypatch, tmp_path, say, mode="listwise")
+    own = [*answers(*"ab"), *answers(*"abcdefgh", prompt="q")]
+    found = qualities(judge, own, tmp_path)
+    table = judge.noted(quality_table(found), own)
+    assert "is ranked best (31 % by chance)" in judge_notes(table)[-1]
 
 
 @pytest.mark.parametrize(("mode", "tie"), [("pairwise", 0.0), ("listwise", 0.5)])

@@ -49,6 +49,17 @@ def test_a_mode_that_compares_is_refused_where_answers_come_one_by_one(mode: str
     check_samples(TEACHERS, best, label())
 
 
+@pytest.mark.parametrize("mode", ["pairwise", "listwise"])
+def test_a_mode_that_compares_does_not_say_what_is_unsolved(mode: str) -> None:
+    """Pairwise, answers that are all equally good have 0, as those that are all wrong elsewhere."""
+    with pytest.raises(ValueError, match=f"unsolved is leave_out, but mode {mode} of quality"):
+        label(mode, unsolved="leave_out")
+    assert label(unsolved="leave_out").unsolved == "leave_out"
+    judge = {"kind": "judge", "model": "m", "rubric": "correctness", "mode": mode}
+    terms = [{"kind": "exact_answer"}, judge]  # the verdicts alone say it
+    assert LabelSettings.model_validate({"quality": terms, "unsolved": "leave_out"}).terms
+
+
 def test_of_several_terms_one_must_judge_alone(tmp_path: Path) -> None:
     models = Models.model_validate({"m": {"endpoint": {"url": "http://h/v1", "model": "x"}}})
     calls = Asking(ResponseStore(tmp_path), ENGINE, 1)

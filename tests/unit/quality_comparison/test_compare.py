@@ -5,9 +5,11 @@ import pyarrow.dataset as pads
 import pytest
 
 from persyn_kedro.domain.comparison.strategies.labelled import Labelled
+from persyn_kedro.domain.designs.asked import Asked, with_asked
 from persyn_kedro.domain.quality.judge.note import Judged, with_judged
 from persyn_kedro.domain.quality_comparison.compare import compare_judgements
 from persyn_kedro.domain.quality_comparison.kinds import check_kinds, kinds_of
+from persyn_kedro.domain.quality_comparison.routing import Routed
 from persyn_kedro.domain.reporting.judgement_figures import choice_rows, kind_rows, pair_rows
 from persyn_kedro.domain.reporting.terminal import judgements_text
 from persyn_kedro.foundations.errors import PersynError
@@ -68,6 +70,28 @@ def test_what_each_way_would_have_routed_and_how_good_that_is_by_the_others_figu
     assert values == {
         "exact": [1.0, 6.0], "judge": [0.5, 8.5], "random": [0.5, 5.5], "best": [1.0, 8.5],
     }  # fmt: skip
+
+
+def test_means_by_teacher_are_over_what_an_adaptive_design_asked_at_random() -> None:
+    """It asked c besides only where it promised much, which is no merit of c's."""
+    teachers, prompts = ["a", "b", "c"], [text_id(f"{n}") for n in range(12)]
+    asked = Asked(teachers, 2, 0, {"batches": 1})
+    first = asked.first(prompts)
+    pairs = [(i, k) for i in range(12) for k in range(3) if first[i, k] or (k == 2 and i < 6)]
+    rows = [
+        {"prompt_id": prompts[i], "teacher": teachers[k], "sample_index": 0, "response": "x",
+         "response_key": text_id(f"{i} {k}"), "finish_reason": "stop",
+         "quality": float(k < 2) if first[i, k] else 1.0, "tokens": 1, "sum_logp": -1.0}
+        for i, k in pairs
+    ]  # fmt: skip
+    responses, statistics, quality = (
+        pa.Table.from_pylist(rows, schema)
+        for schema in (schemas.RESPONSES, schemas.TOKEN_STATISTICS, schemas.QUALITY)
+    )
+    label = LabelSettings(alpha=0.0, normalise="pool_z")
+    own = Labelled(with_asked(responses, asked), statistics, quality, teachers, label)
+    assert not first[:6, 2].all()  # some were asked by merit
+    assert Routed.of(own).by_teacher["means"] == [1.0, 1.0, 0.0]
 
 
 def test_with_learnability_alone_all_choose_alike() -> None:

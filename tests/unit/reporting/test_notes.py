@@ -68,7 +68,7 @@ def test_another_signal_is_named():
 def test_each_judge_is_named_with_what_is_known_of_its_verdicts():
     pairs = {"replies": 24, "unreadable": 2, "failed": 1, "pairs": 10, "by_position": 4,
              "by_first": 3}  # fmt: skip
-    lists = {"replies": 5, "lists": 5, "first_best": 3, "answers_in_lists": 20}
+    lists = {"replies": 5, "lists": 5, "first_best": 3, "first_by_chance": 1.25}
     table = with_judged(pa.table({"quality": [1.0]}), [
         Judged("one", "correctness", "pairwise", 12, 3, pairs, 0.254, 4),
         Judged("two", "mine.yaml", "listwise", 20, 0, lists, None, 0),

@@ -65,6 +65,15 @@ def test_prompts_that_no_teacher_solves_can_be_left_out() -> None:
     assert found["b"] == [0.0, 1.0, None]  # nothing says that its answers are wrong
 
 
+@pytest.mark.parametrize("how", ["prompt_minmax", "prompt_z", "pool_z", "pool_rank"])
+def test_if_all_answers_failed_there_is_no_quality(how: str) -> None:
+    responses, terms = tables({"a": TABLE["a"]})
+    rows = [{**row, "finish_reason": "error"} for row in responses.to_pylist()]
+    failed = pa.Table.from_pylist(rows, responses.schema)
+    label = LabelSettings.model_validate({"quality": BOTH, "normalise": how})
+    assert combine_terms(failed, terms.slice(0, 0), label).to_pylist() == []
+
+
 def test_unusable_answers_are_in_no_range() -> None:
     responses, terms = tables({"a": TABLE["a"]})
     rows = responses.to_pylist()

@@ -16,6 +16,7 @@ from persyn_kedro.domain.router_comparison.compare import (
     pair_calibration,
 )
 from persyn_kedro.domain.router_comparison.cross_fitting import (
+    check_kinds,
     compared,
     fold_of,
     held_out_scores,
@@ -23,6 +24,7 @@ from persyn_kedro.domain.router_comparison.cross_fitting import (
 )
 from persyn_kedro.domain.router_comparison.summary import summarise_routers
 from persyn_kedro.domain.routers.metrics import router_metrics
+from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings, settings_of_kind
 from persyn_kedro.foundations.tables import schemas
@@ -188,6 +190,16 @@ def test_a_summary_of_repeats_and_of_an_older_table_without_them() -> None:
     older = summary([{**row, "repeat": None} for row in rows[:4]])
     assert "repeats" not in older
     assert older["routers"]["near"]["hit@1"]["value"] == 1.0
+
+
+def test_a_router_named_like_the_kind_of_train_router_must_be_that_one() -> None:
+    """Its scores would be those of another router than the settings say."""
+    own = settings_of_kind("knn", {"neighbours": 8})
+    given = {"routers": {"knn": {"kind": "knn"}, "near": {"kind": "knn", "neighbours": 32}}}
+    check_kinds(CompareRoutersSettings.model_validate(given), own)
+    given["routers"]["knn"] = {"kind": "knn", "neighbours": 32}
+    with pytest.raises(PersynError, match=r"^compare_routers.routers.knn is another router than"):
+        check_kinds(CompareRoutersSettings.model_validate(given), own)
 
 
 def test_a_constant_router_of_train_router_is_scored_for_the_frontier_but_not_compared() -> None:

@@ -6,6 +6,7 @@ from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import kendalltau
 
+from persyn_kedro.domain.rewards.reward import NOT_ASKED
 from persyn_kedro.domain.signal_comparison.choices import (
     best_teachers,
     compare_choices,
@@ -38,6 +39,14 @@ def test_a_reward_agrees_with_itself_and_with_nothing_to_compare():
     assert (same["changed"], same["agreement"]) == (0, 1)
     nothing = compare_choices(np.full((2, 2), NAN), np.ones((2, 2)))
     assert nothing == {"prompts": 0, "changed": None, "agreement": None, "shares": None}
+
+
+def test_a_teacher_that_was_not_asked_is_in_no_pair():
+    """Of an incomplete design; by both rewards alike it would seem to be the last."""
+    own = np.array([[0.1, NOT_ASKED, 0.3]])
+    assert compare_choices(own, own[:, ::-1])["agreement"] == -1.0
+    alone = np.array([[0.1, NOT_ASKED, NAN]])
+    assert np.isnan(rank_agreement(own, alone)).all()
 
 
 @given(arrays(np.int8, (2, 6), elements=st.integers(-1, 4)))

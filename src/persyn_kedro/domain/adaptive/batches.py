@@ -16,12 +16,12 @@ from persyn_kedro.domain.adaptive.choosing import best_nowhere, expected_saving,
 from persyn_kedro.domain.adaptive.first import ask_first
 from persyn_kedro.domain.adaptive.spent import spent_on
 from persyn_kedro.domain.designs.asked import Asked, with_asked
-from persyn_kedro.domain.rewards.reward import reward_matrix
+from persyn_kedro.domain.rewards.reward import NOT_ASKED, reward_matrix
 from persyn_kedro.domain.teachers.result import sum_calls
 from persyn_kedro.foundations.settings.design import AdaptiveSettings
 from persyn_kedro.foundations.tables.schemas import unsettled_rows, with_unsettled
 
-VERSION = 2  # raise it when the same answers lead to other decisions
+VERSION = 3  # raise it when the same answers lead to other decisions
 
 log = logging.getLogger(__name__)
 
@@ -126,10 +126,14 @@ def _size(calibration: Calibration, settings: AdaptiveSettings) -> int:
 
 
 def _matrix(rewards: pa.Table, calibration: Calibration) -> np.ndarray:
-    """Return the (n, K) rewards in the calibration's order."""
+    """Return the (n, K) rewards in the calibration's order, of the open prompts.
+
+    Those held out measure the router that the answers are for: nothing is decided by them.
+    """
     ids, matrix = reward_matrix(rewards, calibration.teachers)
     places = {prompt_id: i for i, prompt_id in enumerate(ids)}
-    return matrix[[places[prompt_id] for prompt_id in calibration.prompt_ids]]
+    own = matrix[[places[prompt_id] for prompt_id in calibration.prompt_ids]]
+    return np.where(calibration.open[:, None], own, NOT_ASKED)
 
 
 def _in_order(table: pa.Table, teachers: Sequence[str], ids: Sequence[str]) -> pa.Table:

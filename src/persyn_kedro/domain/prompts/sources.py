@@ -19,7 +19,7 @@ from persyn_kedro.foundations.storage.prompt_files import PromptFile, kind_of, p
 from persyn_kedro.foundations.tables import code_tests, references, schemas
 from persyn_kedro.foundations.tables.messages import columns_of
 
-VERSION = 5  # of records.py too: raise it when the same inputs give another result
+VERSION = 6  # of records.py too: raise it when the same inputs give another result
 
 SHOWN = 3  # names in a message
 ENTRY_POINT = "entry_point"  # the column of the function that a text's ``check`` is called with

@@ -19,7 +19,7 @@ from persyn_kedro.foundations.settings.label import QualitySettings, ways_of
 from persyn_kedro.foundations.tables.code_tests import Test, tests_of
 from persyn_kedro.foundations.tables.schemas import with_unsettled
 
-VERSION = 2  # raise it when code is run or judged differently
+VERSION = 3  # raise it when code is run or judged differently
 
 SHOWN = 3  # prompts in a message
 # In a list's item it is indented with all its lines; a fence that is indented more is code.

@@ -16,8 +16,8 @@ from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.models.rendering import visible_text
 from persyn_kedro.foundations.prompts.conversation import prompt_id_of
 from persyn_kedro.foundations.settings.raw_values import shown
-from persyn_kedro.foundations.storage.paths import place
-from persyn_kedro.foundations.storage.prompt_files import files_content, prompt_files
+from persyn_kedro.foundations.storage.paths import is_there, place
+from persyn_kedro.foundations.storage.prompt_files import files_content
 
 log = logging.getLogger(__name__)
 _Text = tuple[str, str]  # prompt_id, text_id of the response
@@ -84,12 +84,12 @@ class ImportedScores(Scorer):
 
 
 def check_imported(file: str) -> None:
-    """Refuse a file of scores that does not exist.
+    """Refuse a file of scores that does not exist; a directory or a glob is none.
 
     Raises:
         PersynError: names it.
     """
-    if not prompt_files(file):
+    if not is_there(place(file)):
         raise PersynError(f"The file {file} of imported scores does not exist.")
 
 

@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 
 from persyn_kedro.domain.comparison.strategies.labelled import Labelled
 from persyn_kedro.domain.intervals.bootstrap import mean_over_prompts
-from persyn_kedro.domain.rewards.reward import comparable, reward_matrix
+from persyn_kedro.domain.rewards.reward import comparable, fair_matrix, reward_matrix
 from persyn_kedro.domain.signal_comparison.choices import best_teachers
 
-VERSION = 1  # raise it when the same inputs give another result
+VERSION = 2  # raise it when the same inputs give another result
 
 RANDOM, BEST = "random", "best"  # rows beside the ways of judging, in ``figures_of_choices``
 
@@ -24,20 +24,25 @@ class Routed:
     Attributes:
         rewards: (n, K), not finite where a teacher's answer is invalid or was not asked for.
         quality: (n, K) raw, NaN likewise or where unknown.
+        fair: likewise, of the answers asked at random alone: an adaptive design asks others by
+            their merit.
     """
 
     rewards: np.ndarray
     quality: np.ndarray
+    fair: np.ndarray
 
     @classmethod
     def of(cls, labelled: Labelled) -> "Routed":
         """Return them from labels."""
         table = labelled.table_with()
         place = table.schema.get_field_index("reward")
-        raw = pc.fill_null(table["quality"], np.nan)
-        quality = reward_matrix(table.set_column(place, "reward", raw), labelled.teachers)[1]
-        rewards = reward_matrix(table, labelled.teachers)[1]
-        return cls(rewards, np.where(np.isfinite(quality), quality, np.nan))
+        raw = table.set_column(place, "reward", pc.fill_null(table["quality"], np.nan))
+        rewards, quality, fair = (
+            matrix(rows, labelled.teachers)[1]
+            for matrix, rows in ((reward_matrix, table), (reward_matrix, raw), (fair_matrix, raw))
+        )
+        return cls(rewards, *(np.where(np.isfinite(q), q, np.nan) for q in (quality, fair)))
 
     @property
     def chosen(self) -> np.ndarray:
@@ -47,9 +52,9 @@ class Routed:
     @property
     def by_teacher(self) -> dict[str, list[float | None]]:
         """Each teacher's mean quality, and its share of the prompts of which it is the best."""
-        known = np.isfinite(self.quality)
+        known = np.isfinite(self.fair)
         counts = known.sum(axis=0)
-        sums = np.where(known, self.quality, 0.0).sum(axis=0)
+        sums = np.where(known, self.fair, 0.0).sum(axis=0)
         chosen = self.chosen[self.chosen >= 0]
         best = np.bincount(chosen, minlength=self.rewards.shape[1])
         return {

@@ -16,7 +16,7 @@ from persyn_kedro.foundations.settings.plugins import is_own
 from persyn_kedro.foundations.settings.student import StudentSettings
 from persyn_kedro.foundations.settings.teachers import Teachers
 
-VERSION = 3  # raise it when the same inputs give another result
+VERSION = 4  # raise it when the same inputs give another result
 
 LIKELIHOODS = ("mean_log_likelihood", "brier", "worst_window", LOCAL_LIKELIHOOD)
 
@@ -81,7 +81,7 @@ def _judge_notes(judged: Judged) -> list[str]:
             f"({first} times the first, {follow - first} times the second); they count as ties."
         )
     if lists := counts.get("lists", 0):
-        chance = lists / counts["answers_in_lists"]
+        chance = counts["first_by_chance"] / lists
         notes.append(
             f"Position, {who}: in {100 * counts.get('first_best', 0) / lists:.0f} % of "
             f"{lists} lists the answer shown first is ranked best ({100 * chance:.0f} % by chance)."

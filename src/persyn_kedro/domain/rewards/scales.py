@@ -31,8 +31,8 @@ def scale_of(values: np.ndarray, used: np.ndarray, how: Normalisation) -> Scale:
     """
     values, used = values[..., None], used[..., None]
     axis = 1 if how.startswith("prompt") else None
-    low = np.where(used, values, np.inf).min(axis=axis, keepdims=True)
-    high = np.where(used, values, -np.inf).max(axis=axis, keepdims=True)
+    low = np.where(used, values, np.inf).min(axis=axis, keepdims=True, initial=np.inf)
+    high = np.where(used, values, -np.inf).max(axis=axis, keepdims=True, initial=-np.inf)
     spread = high > low
     if how == "pool_rank":
         return _ranks(np.sort(values[used]))

@@ -39,11 +39,18 @@ class EqualRewards(PersynError):
 
 
 def check_kinds(compare_routers: CompareRoutersSettings, train_router: TrainRouterSettings) -> None:
-    """Refuse routers of the user's own that do not exist or are not routers.
+    """Refuse routers of the user's own that do not exist or are not routers, and a taken name.
 
     Raises:
         PersynError: names the first such.
     """
+    own = train_router.kind
+    named = compare_routers.routers.get(own)
+    if named is not None and completed(named, train_router) != train_router:
+        raise PersynError(
+            f"compare_routers.routers.{own} is another router than train_router's, which is "
+            "compared under the name of its kind: give it another name."
+        )
     for router in compared(compare_routers, train_router).values():
         for kind in own_code_named(router):
             router_class(kind)

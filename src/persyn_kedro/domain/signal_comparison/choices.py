@@ -6,7 +6,7 @@ import numpy as np
 
 from persyn_kedro.domain.rewards.reward import TIE, comparable
 
-VERSION = 1  # raise it when the same inputs give another result
+VERSION = 2  # raise it when the same inputs give another result
 
 
 def best_teachers(rewards: np.ndarray) -> np.ndarray:
@@ -24,7 +24,8 @@ def rank_agreement(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     first, second = np.triu_indices(a.shape[1], 1)
     signs = []
     for rewards in (a, b):
-        difference = rewards[:, first] - rewards[:, second]
+        known = np.where(np.isfinite(rewards), rewards, np.nan)  # not asked is no low reward
+        difference = known[:, first] - known[:, second]
         signs.append(np.where(np.abs(difference) > TIE, np.sign(difference), 0.0 * difference))
     both = np.isfinite(signs[0]) & np.isfinite(signs[1])
     x, y = (np.where(both, sign, 0.0) for sign in signs)

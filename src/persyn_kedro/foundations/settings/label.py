@@ -267,6 +267,16 @@ class LabelSettings(Group):
             raise ValueError("learnability: local_likelihood needs local: true")
         return self
 
+    @model_validator(mode="after")
+    def _tells_unsolved(self) -> "LabelSettings":
+        """A tie of all answers is 0 by ``pairwise``, which is no wrong answer."""
+        if self.unsolved == "leave_out" and not self.terms and self.ways[0].compares:
+            raise ValueError(
+                f"unsolved is leave_out, but mode {self.ways[0].mode} of quality compares answers "
+                "and says of none that it is wrong: set unsolved to keep"
+            )
+        return self
+
 
 def has_terms(settings: Iterable[Any]) -> bool:
     """Return whether quality has several terms, by these groups of settings."""

@@ -99,7 +99,7 @@ def _of_object(value: Mapping[str, Any], function: str | None) -> list[Test]:
         {
             "function": function,
             "args": _arguments(given),
-            "results": [_read(right), *(right if wrapped else [])],
+            "results": [*_results(given, right), *(right if wrapped else [])],
         }
         for given, right in zip(inputs, outputs, strict=True)
     ]
@@ -120,6 +120,12 @@ def _arguments(given: Any) -> list[Any]:
     if not isinstance(given, str):
         raise ValueError("have a function's input that is not a list of its arguments")
     return [_read(line) for line in given.splitlines() if line.strip()]
+
+
+def _results(given: Any, right: Any) -> list[Any]:
+    """Return what a text may mean: JSON, and beside a list of arguments (TACO) the text itself."""
+    read = _read(right)
+    return [read, right] if isinstance(given, list) and read != right else [read]
 
 
 def _read(text: Any) -> Any:

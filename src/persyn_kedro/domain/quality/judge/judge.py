@@ -31,7 +31,7 @@ from persyn_kedro.foundations.tables.schemas import unsettled_rows, with_unsettl
 if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
-VERSION = 4  # raise it when the same replies give another quality, or note
+VERSION = 5  # raise it when the same replies give another quality, or note
 
 JUDGE = "the judge"  # the `teacher` of its replies: no teacher's name has a space
 _ASKED = pa.schema([("prompt_id", pa.string()), ("prompt", pa.string()), ("messages", MESSAGES)])

@@ -215,7 +215,7 @@ class Listwise(Mode):
                 below[row, question.answers[place - 1]] = (count - 1 - rank) / (count - 1)
             told["lists"] += 1
             told["first_best"] += ranking[0] == 1
-            told["answers_in_lists"] += count
+            told["first_by_chance"] += 1 / count  # type: ignore[assignment]  # a share, not a count
         return below.mean(axis=0).tolist()
 
     @property
