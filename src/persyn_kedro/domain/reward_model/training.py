@@ -85,7 +85,7 @@ def _trainer(
     from transformers.trainer_callback import PrinterCallback
     from trl import RewardConfig, RewardTrainer
 
-    from persyn_kedro.foundations.models.load import device, readable, source_options
+    from persyn_kedro.foundations.models.load import device, on_one_gpu, readable, source_options
 
     torch.manual_seed(seed)  # the new head
     with readable(model):
@@ -119,7 +119,7 @@ def _trainer(
     )
     trainer = RewardTrainer(
         model=classifier,
-        args=arguments,
+        args=on_one_gpu(arguments),
         train_dataset=Dataset.from_list(examples),
         processing_class=tokenizer,
     )
