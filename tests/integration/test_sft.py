@@ -185,3 +185,14 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     assert [row.get("step") for row in resumed] == [row.get("step") for row in whole]
     losses = [row["loss"] for row in whole[1:]]
     assert [row["loss"] for row in resumed[1:]] == pytest.approx(losses, abs=1e-5)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_not_gone_on_from(
+    student: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = set()
+    for version in (1, 2):
+        monkeypatch.setattr(sft, "VERSION", version)
+        list(train_student_job(ROWS, student, None, SftSettings(epochs=1), 1, tmp_path))
+        marks.add((tmp_path / "checkpoints" / "fingerprint").read_text())
+    assert len(marks) == 2

@@ -13,7 +13,7 @@ from persyn_kedro.foundations.models.float32_training import train_with_float32_
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.progress.training import train
 from persyn_kedro.foundations.settings.experiments import TrainRewardModelSettings
-from persyn_kedro.foundations.storage.checkpoints import checkpoints_of
+from persyn_kedro.foundations.storage.checkpoints import checkpoints_of, newest_checkpoint
 
 VERSION = 1  # raise it when the same inputs give another result
 
@@ -44,6 +44,7 @@ def train_reward_model_job(
         )
     yield {"left_out": len(pairs) - len(examples)}
     identity = {
+        "version": VERSION,
         "pairs": settings_id({"examples": examples}),
         "weights_id": model.weights_id,
         "settings": settings.model_dump(),
@@ -51,7 +52,7 @@ def train_reward_model_job(
     }
     checkpoints = checkpoints_of(workspace, settings_id(identity))
     trainer = _trainer(examples, tokenizer, model, settings, seed, checkpoints)
-    train(trainer, "training the reward model", any(checkpoints.glob("checkpoint-*")))
+    train(trainer, "training the reward model", newest_checkpoint(checkpoints))
     _save(trainer, model, workspace / "model")
     for entry in trainer.state.log_history:
         if "loss" in entry:

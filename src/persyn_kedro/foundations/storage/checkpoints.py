@@ -17,3 +17,11 @@ def checkpoints_of(workspace: Path, fingerprint: str) -> Path:
         if not (checkpoint / "trainer_state.json").is_file():
             shutil.rmtree(checkpoint)
     return directory
+
+
+def newest_checkpoint(checkpoints: Path) -> Path | None:
+    """Return the newest of a trainer's checkpoints in a directory, if any."""
+    from transformers.trainer_utils import get_last_checkpoint
+
+    newest = get_last_checkpoint(str(checkpoints))
+    return Path(newest) if newest else None
