@@ -44,13 +44,12 @@ def train_reward_model_job(
         )
     yield {"left_out": len(pairs) - len(examples)}
     identity = {
-        "version": VERSION,
         "pairs": settings_id({"examples": examples}),
         "weights_id": model.weights_id,
         "settings": settings.model_dump(),
         "seed": seed,
     }
-    checkpoints = checkpoints_of(workspace, settings_id(identity))
+    checkpoints = checkpoints_of(workspace, settings_id(identity), VERSION)
     trainer = _trainer(examples, tokenizer, model, settings, seed, checkpoints)
     train(trainer, "training the reward model", newest_checkpoint(checkpoints))
     _save(trainer, model, workspace / "model")

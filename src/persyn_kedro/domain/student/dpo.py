@@ -56,14 +56,13 @@ def prefer_job(
         raise PersynError(f"No preference fits in dpo.max_length = {settings.max_length}.")
     yield {"left_out": len(pairs) - len(examples)}
     identity = {
-        "version": VERSION,
         "pairs": settings_id({"examples": examples}),
         "weights_id": student.weights_id,
         "settings": lasting(settings),
         "seed": seed,
         **frozen_identity(settings, student.settings.dtype),
     }
-    checkpoints = checkpoints_of(workspace, settings_id(identity))
+    checkpoints = checkpoints_of(workspace, settings_id(identity), VERSION)
     trainer = _trainer(examples, tokenizer, student, settings, seed, checkpoints)
     train(trainer, "training on preferences", newest_checkpoint(checkpoints))
     save_student(trainer, tokenizer, student, settings, workspace / "model", Group())

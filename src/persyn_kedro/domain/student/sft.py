@@ -54,7 +54,6 @@ def train_student_job(
         raise PersynError(f"No training row fits in sft.max_length = {settings.max_length}.")
     yield {"left_out": len(rows) - len(examples)}
     identity = {
-        "version": VERSION,
         "rows": settings_id({"examples": examples}),
         "weights_id": student.weights_id,
         "settings": lasting(settings),
@@ -62,7 +61,7 @@ def train_student_job(
         **frozen_identity(settings, student.settings.dtype),
     }
     if mine.rank == 0:
-        checkpoints_of(workspace, settings_id(identity))
+        checkpoints_of(workspace, settings_id(identity), VERSION)
     checkpoints = workspace / "checkpoints"
     newest = mine.agreed(newest_checkpoint(checkpoints) if mine.rank == 0 else None)
     start = student
