@@ -13,7 +13,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from persyn_kedro.foundations.models import packing
+from persyn_kedro.foundations.models import packing, varlen
 from persyn_kedro.foundations.models.packed_attention import at_once, in_turn
 from persyn_kedro.foundations.models.packing import Pack, hidden_states, pack, use_packing
 from tests.gpu.reference_kernel import ReferenceKernel
@@ -145,6 +145,18 @@ def test_a_training_after_scoring_in_one_process_gets_its_gradients(
     for name, gradient in found.items():
         wanted = model.get_parameter(name).grad
         assert (gradient - wanted).norm() <= 0.05 * wanted.norm() + 1e-6, name
+
+
+def test_a_kernel_that_the_gpu_lacks_is_not_used(device: str, kernel: ReferenceKernel) -> None:
+    """Whatever the model's type: one in float32 meets it in training, under autocast."""
+
+    def lacking(*_: Any, **__: Any) -> torch.Tensor:
+        raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
+
+    there = varlen.kernel_of(torch.device(device))
+    assert there is not None and varlen._runs(there, torch.device(device))
+    assert kernel.calls == 1
+    assert not varlen._runs(lacking, torch.device(device))
 
 
 def test_the_flash_attn_package_gives_the_same(device: str, kernel: ReferenceKernel) -> None:

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from persyn_kedro.domain.engines.vllm import engine_arguments
-from persyn_kedro.domain.student.arguments import sft_arguments
+from persyn_kedro.domain.student.arguments import dpo_arguments, sft_arguments
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.load import device
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.processes.ranks import check_gpus
 from persyn_kedro.foundations.settings.engine import EngineSettings
 from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.settings.student import SftSettings
+from persyn_kedro.foundations.settings.student import DpoSettings, SftSettings
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool) -> None:
@@ -47,3 +47,20 @@ def test_apple_s_gpu_trains_but_is_one_and_not_vllm_s(
     machine(monkeypatch, cuda=False, mps=False)
     assert sft_arguments(SftSettings(), 1, tmp_path, 4, True).use_cpu
     check_gpus(2)  # processors share
+
+
+def test_one_process_trains_on_one_of_several_gpus(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """TRL refuses what Transformers would make of several; batches would grow with them."""
+    machine(monkeypatch, cuda=True, mps=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    sft = sft_arguments(SftSettings(precision="float32", batch_size=3), 1, tmp_path, 4, True)
+    dpo = dpo_arguments(DpoSettings(precision="float32", batch_size=3), 1, tmp_path, 4)
+    for made in (sft, dpo):
+        assert (made.n_gpu, made.train_batch_size, made.device.type) == (1, 3, "cuda")
+    machine(monkeypatch, cuda=False, mps=False)
+    assert (
+        sft_arguments(SftSettings(), 1, tmp_path, 4, True).n_gpu == 0
+    )  # and as it was, for others

@@ -59,6 +59,7 @@ def test_chosen_answers_become_likelier_than_rejected_ones(
     settings = DpoSettings(**SHORT, lora=lora)
     first, *curve = prefer_job(PAIRS, student, settings, 1, tmp_path)
     assert first == {"left_out": 0}
+    assert len(list(tmp_path.glob("checkpoints/reference-*.arrow"))) == 1  # not left in /tmp
     assert curve[0]["loss"] == pytest.approx(0.6931, abs=1e-3)
     assert curve[-1]["loss"] < curve[0]["loss"] and curve[-1]["accuracy"] == 1.0
     trained = ResolvedModel("t", tmp_path / "model", "t", student.settings)

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
 
 from persyn_kedro.foundations.models import float32_products
-from persyn_kedro.foundations.models.float32_products import products_in_float32
+from persyn_kedro.foundations.models.float32_products import has_instructions, products_in_float32
 from persyn_kedro.foundations.models.packing import use_packing
 
 SIZES = {"vocab_size": 50, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2}
@@ -54,6 +54,15 @@ def test_a_product_is_rounded_once() -> None:
         found = float32_products._product(layer, states)
     spacing = 2.0 ** (exact.abs().log2().floor() - 7)  # of bfloat16's numbers
     assert ((found.double() - exact).abs() <= 0.501 * spacing).all()
+
+
+def test_a_build_of_torch_without_onednn_has_no_instructions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    monkeypatch.delattr(torch.ops, "mkldnn")  # as there
+    found = [has_instructions(d) for d in (torch.float32, torch.bfloat16, torch.float16)]
+    assert found == [True, False, False]
 
 
 @pytest.mark.parametrize(("has", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])

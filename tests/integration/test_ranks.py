@@ -29,6 +29,14 @@ def add_up(numbers: list[int]):
     yield mine
 
 
+def agree():
+    mine = group()
+    found = mine.agreed(Path(f"checkpoint-{mine.rank}"))
+    if str(found) != "checkpoint-0":
+        raise PersynError(f"Rank {mine.rank} has {found}.")
+    yield found
+
+
 def lose_one(directory: Path, how: str):
     """Rank 1 is lost; the others wait for it, or fail because of it."""
     mine = group()
@@ -63,6 +71,11 @@ def test_a_batch_is_shared_by_size_and_nothing_is_lost() -> None:
 def test_rank_0_tells_what_all_have_done() -> None:
     items = list(run_in_ranks(add_up, [10, 4, 3, 1], processes=2, sharding="fsdp", label="adding"))
     assert items == [(10, 18, "2"), Group(0, 2, True)]
+
+
+def test_all_ranks_take_what_rank_0_sees() -> None:
+    items = list(run_in_ranks(agree, processes=2, sharding="none", label="agreeing"))
+    assert items == [Group().agreed(Path("checkpoint-0"))]
 
 
 @pytest.mark.parametrize(

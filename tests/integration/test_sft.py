@@ -156,15 +156,20 @@ def test_the_saved_student_stops_at_the_end_of_turn(tmp_path: Path) -> None:
     assert saved["eos_token_id"] == [258, 256]
 
 
-@pytest.mark.parametrize(("cut_off", "save_steps"), [(False, None), (True, None), (False, 1)])
+@pytest.mark.parametrize(
+    ("left", "save_steps"), [(None, None), ("nothing", None), ("half", None), (None, 1)]
+)
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     student: ResolvedModel,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    cut_off: bool,
+    left: str | None,
     save_steps: int | None,
 ) -> None:
-    """With ``save_steps``, it is interrupted in the middle of an epoch."""
+    """With ``save_steps``, it is interrupted in the middle of an epoch.
+
+    Nothing or half may be left of the file that the trainer writes last.
+    """
     import transformers
 
     settings = SftSettings(epochs=3, batch_size=2, precision="float32", save_steps=save_steps)
@@ -173,8 +178,11 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
 
     def save_and_die(trainer: Any, *args: Any, **kwargs: Any) -> None:
         save(trainer, *args, **kwargs)
-        if cut_off:
-            next(Path(trainer.args.output_dir).glob("checkpoint-*/trainer_state.json")).unlink()
+        last = next(Path(trainer.args.output_dir).glob("checkpoint-*/trainer_state.json"))
+        if left == "nothing":
+            last.unlink()
+        elif left == "half":
+            last.write_text(last.read_text()[: last.stat().st_size // 2])
         assert trainer.state.global_step == (save_steps or 2)
         raise KeyboardInterrupt
 
@@ -185,3 +193,14 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     assert [row.get("step") for row in resumed] == [row.get("step") for row in whole]
     losses = [row["loss"] for row in whole[1:]]
     assert [row["loss"] for row in resumed[1:]] == pytest.approx(losses, abs=1e-5)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_not_gone_on_from(
+    student: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = set()
+    for version in (1, 2):
+        monkeypatch.setattr(sft, "VERSION", version)
+        list(train_student_job(ROWS, student, None, SftSettings(epochs=1), 1, tmp_path))
+        marks.add((tmp_path / "checkpoints" / "fingerprint").read_text())
+    assert len(marks) == 2

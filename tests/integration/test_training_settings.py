@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from persyn_kedro.domain.student import sft
+from persyn_kedro.domain.benchmarks import harness
+from persyn_kedro.domain.student import before_after, sft
 from persyn_kedro.domain.student.arguments import sft_arguments
 from persyn_kedro.domain.student.library_checks import check_libraries_job
 from persyn_kedro.domain.student.sft import train_student_job
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import ResolvedModel
-from persyn_kedro.foundations.settings.models import ModelSettings
-from persyn_kedro.foundations.settings.student import SftSettings
+from persyn_kedro.foundations.settings.engine import EngineSettings
+from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.student import SftSettings, StudentSettings
 from persyn_kedro.foundations.settings.training_keys import (
     DPO_TRAINER,
     LORA_REFUSED,
@@ -48,6 +51,19 @@ def plain(student: ResolvedModel, tmp_path_factory: pytest.TempPathFactory) -> P
     work = tmp_path_factory.mktemp("plain")
     train(student, work)
     return work
+
+
+def test_the_trained_student_runs_on_the_gpus_of_the_original(student: ResolvedModel) -> None:
+    """In the engine and in the benchmarks' harness; other engines' answers do not depend on it."""
+    on = {"tensor_parallel_size": 4, "pipeline_parallel_size": 2, "replicas": 3}
+    origin = ModelSettings(random="chat", accelerator="H100", **on)
+    found = before_after.trained(
+        Models({"s": origin}), StudentSettings(model="s"), student.directory
+    )
+    assert found.settings.model_dump(include={*on, "accelerator"}) == {**on, "accelerator": "H100"}
+    vllm = BenchmarkSettings(tasks=["t"], backend="vllm")
+    made = harness._model_arguments(found, student.directory, vllm, EngineSettings())
+    assert (made["tensor_parallel_size"], made["pipeline_parallel_size"]) == (4, 2)
 
 
 def test_trl_s_own_settings_reach_it(student: ResolvedModel, tmp_path: Path) -> None:

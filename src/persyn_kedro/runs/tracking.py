@@ -126,25 +126,30 @@ class TrackingHooks:
                 self._take(name)
 
     def _end(self, ending: "Ending") -> None:
-        """Attach the reports, say where everything is, and end the run."""
+        """Tell what is only known now, and end the run."""
         from persyn_kedro.foundations import progress
-        from persyn_kedro.foundations.tracking import Measurement, metric_name
-        from persyn_kedro.runs.measurements import fetched, file_of, links_of
 
         outbox, self._outbox = self._outbox, None
         progress.listen(None)
         if outbox is None:
             return
-        manifest = self._catalog.load("run_manifest")
-        facts = links_of(manifest, file_of(self._catalog.get("run_manifest")))
         with TemporaryDirectory() as scratch:
             try:
-                for node, seconds in manifest["seconds"].items():
-                    outbox.measure(Measurement({metric_name("seconds", node): seconds}))
-                for name in ["run_manifest", *sorted(self._taken)]:
-                    file = file_of(self._catalog.get(name))
-                    if file is not None and file.stat().st_size <= self._settings.max_file_mb * 1e6:
-                        outbox.call(methodcaller("attach", fetched(file, Path(scratch))))
-                outbox.call(methodcaller("describe", facts))
-            finally:
+                self._tell_the_rest(outbox, Path(scratch))
+            finally:  # on a full disk there may be no manifest
                 outbox.close(ending)
+
+    def _tell_the_rest(self, outbox: "Outbox", scratch: Path) -> None:
+        """Attach the reports, and say where everything is."""
+        from persyn_kedro.foundations.tracking import Measurement, metric_name
+        from persyn_kedro.runs.measurements import fetched, file_of, links_of
+
+        manifest = self._catalog.load("run_manifest")
+        facts = links_of(manifest, file_of(self._catalog.get("run_manifest")))
+        for node, seconds in manifest["seconds"].items():
+            outbox.measure(Measurement({metric_name("seconds", node): seconds}))
+        for name in ["run_manifest", *sorted(self._taken)]:
+            file = file_of(self._catalog.get(name))
+            if file is not None and file.stat().st_size <= self._settings.max_file_mb * 1e6:
+                outbox.call(methodcaller("attach", fetched(file, scratch)))
+        outbox.call(methodcaller("describe", facts))

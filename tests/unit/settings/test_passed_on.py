@@ -79,6 +79,11 @@ def test_what_is_set_elsewhere_is_refused(sft: dict[str, Any], sentence: str) ->
             {"precision": "bfloat16", "lora": {"base": "float32"}},
             "lora.base cannot be",
         ),
+        (
+            "sft",
+            {"precision": "float32", "attention": "flash_attention_2"},
+            "attention cannot be flash_attention_2 with precision float32",
+        ),
         ("dpo", {"lora": {"dropout": 0.1}}, "lora.dropout has no effect while TRL's DPO disables"),
         (
             "dpo",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from kedro.framework.hooks.manager import _create_hook_manager
-from kedro.io import DataCatalog, MemoryDataset
+from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.io.core import Version
 from kedro.pipeline import Pipeline, node
 from kedro.runner import SequentialRunner
@@ -169,6 +169,19 @@ def test_a_run_that_fails_ends_as_failed(tmp_path: Path, tracker: RecordingTrack
     run(tmp_path, [*NODES, node(fail, "metrics", None)], fails=True, to=["tensorboard"])
     assert tracker.facts["status"] == "failed" and tracker.ending == "failed"
     assert tracker.values()["metrics/accuracy"] == 0.5
+
+
+def test_a_run_without_a_manifest_ends_all_the_same(
+    tmp_path: Path, tracker: RecordingTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as on a full disk: it would be open until the process ends, and then interrupted."""
+
+    def lost(*_: Any) -> Any:
+        raise DatasetError("no manifest")
+
+    monkeypatch.setattr("persyn_kedro.runs.measurements.links_of", lost)
+    run(tmp_path, [*NODES, node(fail, "metrics", None)], fails=True, to=["tensorboard"])
+    assert tracker.ending == "failed"
 
 
 @pytest.mark.parametrize("error", [Interrupted, Waiting])

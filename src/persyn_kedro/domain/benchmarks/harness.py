@@ -143,7 +143,9 @@ def _model_arguments(
         "max_model_len": settings.max_length,
         "max_num_seqs": engine.max_num_seqs,
         "gpu_memory_utilization": engine.gpu_memory_utilization,
-        "tensor_parallel_size": engine.tensor_parallel_size,
+        "tensor_parallel_size": model.settings.tensor_parallel_size or engine.tensor_parallel_size,
+        "pipeline_parallel_size": model.settings.pipeline_parallel_size
+        or engine.pipeline_parallel_size,
         "enforce_eager": device() != "cuda",
         "load_format": "auto" if model.settings.allow_pickle else "safetensors",
         "generation_config": "vllm",

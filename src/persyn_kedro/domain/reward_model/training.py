@@ -13,7 +13,7 @@ from persyn_kedro.foundations.models.float32_training import train_with_float32_
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.progress.training import train
 from persyn_kedro.foundations.settings.experiments import TrainRewardModelSettings
-from persyn_kedro.foundations.storage.checkpoints import checkpoints_of
+from persyn_kedro.foundations.storage.checkpoints import checkpoints_of, newest_checkpoint
 
 VERSION = 1  # raise it when the same inputs give another result
 
@@ -49,9 +49,9 @@ def train_reward_model_job(
         "settings": settings.model_dump(),
         "seed": seed,
     }
-    checkpoints = checkpoints_of(workspace, settings_id(identity))
+    checkpoints = checkpoints_of(workspace, settings_id(identity), VERSION)
     trainer = _trainer(examples, tokenizer, model, settings, seed, checkpoints)
-    train(trainer, "training the reward model", any(checkpoints.glob("checkpoint-*")))
+    train(trainer, "training the reward model", newest_checkpoint(checkpoints))
     _save(trainer, model, workspace / "model")
     for entry in trainer.state.log_history:
         if "loss" in entry:
@@ -85,7 +85,7 @@ def _trainer(
     from transformers.trainer_callback import PrinterCallback
     from trl import RewardConfig, RewardTrainer
 
-    from persyn_kedro.foundations.models.load import device, readable, source_options
+    from persyn_kedro.foundations.models.load import device, on_one_gpu, readable, source_options
 
     torch.manual_seed(seed)  # the new head
     with readable(model):
@@ -119,7 +119,7 @@ def _trainer(
     )
     trainer = RewardTrainer(
         model=classifier,
-        args=arguments,
+        args=on_one_gpu(arguments),
         train_dataset=Dataset.from_list(examples),
         processing_class=tokenizer,
     )

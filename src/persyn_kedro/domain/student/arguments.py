@@ -19,25 +19,29 @@ def sft_arguments(
     """
     from trl import SFTConfig
 
+    from persyn_kedro.foundations.models.load import on_one_gpu
+
     ours = {
         **_ours(settings, seed, checkpoints, examples),
         "dataset_kwargs": {"skip_prepare_dataset": True},  # ids and labels are ours
         "padding_free": settings.attention == "flash_attention_2",
         "include_num_input_tokens_seen": "all" if packs else "non_padding",
     }
-    return SFTConfig(**{**ours, **settings.trainer})
+    return on_one_gpu(SFTConfig(**{**ours, **settings.trainer}))
 
 
 def dpo_arguments(settings: DpoSettings, seed: int, checkpoints: Path, examples: int) -> Any:
     """Return TRL's ``DPOConfig``, as ``sft_arguments``."""
     from trl import DPOConfig
 
+    from persyn_kedro.foundations.models.load import on_one_gpu
+
     ours = {
         **_ours(settings, seed, checkpoints, examples),
         "beta": settings.beta,
         "precompute_ref_log_probs": True,  # else the reference would be in memory all the time
     }
-    return DPOConfig(**{**ours, **settings.trainer})
+    return on_one_gpu(DPOConfig(**{**ours, **settings.trainer}))
 
 
 def _ours(

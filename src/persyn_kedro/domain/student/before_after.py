@@ -13,7 +13,10 @@ def untrained(models: Models, student: StudentSettings) -> ResolvedModel:
 
 
 def trained(models: Models, student: StudentSettings, directory: Path) -> ResolvedModel:
-    """Return the student in ``directory``, with the original's dtype, think and vLLM settings."""
+    """Return the student in ``directory``, with the original's dtype and think.
+
+    It also runs as the original does: with its settings for vLLM, on as many GPUs and copies.
+    """
     origin = models.root[student.model]
     settings = ModelSettings(
         local=str(directory),
@@ -21,6 +24,10 @@ def trained(models: Models, student: StudentSettings, directory: Path) -> Resolv
         think=origin.think,
         allow_remote_code=origin.allow_remote_code,
         vllm=origin.vllm,
+        tensor_parallel_size=origin.tensor_parallel_size,
+        pipeline_parallel_size=origin.pipeline_parallel_size,
+        replicas=origin.replicas,
+        accelerator=origin.accelerator,
     )
     return resolve_model(f"{student.model} after training", settings)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from persyn_kedro.domain.student.adapters import frozen_identity, load_trained, lora_config
 from persyn_kedro.domain.student.arguments import dpo_arguments
-from persyn_kedro.domain.student.saving import newest_checkpoint, save_student
+from persyn_kedro.domain.student.saving import save_student
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.models.float32_training import train_with_float32_products
@@ -16,7 +16,7 @@ from persyn_kedro.foundations.processes.group import Group
 from persyn_kedro.foundations.progress.training import train
 from persyn_kedro.foundations.settings.marks import lasting
 from persyn_kedro.foundations.settings.student import DpoSettings
-from persyn_kedro.foundations.storage.checkpoints import checkpoints_of
+from persyn_kedro.foundations.storage.checkpoints import checkpoints_of, newest_checkpoint
 
 VERSION = 1  # raise it when the same inputs give another result
 
@@ -62,9 +62,9 @@ def prefer_job(
         "seed": seed,
         **frozen_identity(settings, student.settings.dtype),
     }
-    checkpoints = checkpoints_of(workspace, settings_id(identity))
+    checkpoints = checkpoints_of(workspace, settings_id(identity), VERSION)
     trainer = _trainer(examples, tokenizer, student, settings, seed, checkpoints)
-    train(trainer, "training on preferences", newest_checkpoint(checkpoints) is not None)
+    train(trainer, "training on preferences", newest_checkpoint(checkpoints))
     save_student(trainer, tokenizer, student, settings, workspace / "model", Group())
     for entry in trainer.state.log_history:
         if "loss" in entry:
@@ -109,6 +109,11 @@ def _trainer(
 
         def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
             return dataset
+
+        def _precompute_ref_logps(self, dataset: Any, *more: Any) -> Any:
+            """Keep the file of likelihoods beside the checkpoints: a child leaves its /tmp."""
+            dataset._get_cache_file_path = lambda name: str(checkpoints / f"reference-{name}.arrow")
+            return super()._precompute_ref_logps(dataset, *more)
 
     trainer = PairsTrainer(
         model=load_trained(student, settings, 1),

@@ -1,4 +1,4 @@
-"""A training's newest checkpoint, and the student that it ends with."""
+"""The student that a training ends with."""
 
 import shutil
 from pathlib import Path
@@ -10,14 +10,6 @@ from persyn_kedro.foundations.models.rendering import end_of_turn_ids
 from persyn_kedro.foundations.models.resolve import ResolvedModel
 from persyn_kedro.foundations.processes.group import Group
 from persyn_kedro.foundations.settings.student import TrainingSettings
-
-
-def newest_checkpoint(checkpoints: Path) -> Path | None:
-    """Return the newest complete checkpoint in a directory, if any."""
-    from transformers.trainer_utils import get_last_checkpoint
-
-    newest = get_last_checkpoint(str(checkpoints))
-    return Path(newest) if newest else None
 
 
 def save_student(

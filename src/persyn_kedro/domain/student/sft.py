@@ -9,7 +9,7 @@ from persyn_kedro.domain.student.adapters import frozen_identity, load_trained, 
 from persyn_kedro.domain.student.arguments import sft_arguments
 from persyn_kedro.domain.student.distributed import group_trainer, sharded_trainer, share_of
 from persyn_kedro.domain.student.packed import IGNORED, collate, packable, packed_trainer
-from persyn_kedro.domain.student.saving import newest_checkpoint, save_student
+from persyn_kedro.domain.student.saving import save_student
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import settings_id
 from persyn_kedro.foundations.models.float32_training import train_with_float32_products
@@ -20,7 +20,7 @@ from persyn_kedro.foundations.progress.training import train
 from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.marks import lasting
 from persyn_kedro.foundations.settings.student import SftSettings
-from persyn_kedro.foundations.storage.checkpoints import checkpoints_of
+from persyn_kedro.foundations.storage.checkpoints import checkpoints_of, newest_checkpoint
 
 VERSION = 1  # raise it when the same inputs give another result
 
@@ -61,15 +61,14 @@ def train_student_job(
         **frozen_identity(settings, student.settings.dtype),
     }
     if mine.rank == 0:
-        checkpoints_of(workspace, settings_id(identity))
-    mine.barrier()  # the others see what rank 0 left
+        checkpoints_of(workspace, settings_id(identity), VERSION)
     checkpoints = workspace / "checkpoints"
-    newest = newest_checkpoint(checkpoints)
+    newest = mine.agreed(newest_checkpoint(checkpoints) if mine.rank == 0 else None)
     start = student
     if mine.sharded and newest and not settings.lora:
         start = replace(student, directory=newest)
     trainer = _trainer(examples, tokenizer, start, settings, seed, checkpoints)
-    train(trainer, "fine-tuning", newest is not None)
+    train(trainer, "fine-tuning", newest)
     save_student(trainer, tokenizer, student, settings, workspace / "model", mine)
     for entry in trainer.state.log_history:
         if "loss" in entry:

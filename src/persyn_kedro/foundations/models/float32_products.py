@@ -27,9 +27,14 @@ def products_in_float32(model: Any) -> None:
 
 
 def has_instructions(dtype: Any) -> bool:
-    """Return whether oneDNN, which torch multiplies with on CPUs, supports the type here."""
+    """Return whether oneDNN, which torch multiplies with on CPUs, supports the type here.
+
+    Some builds, such as that for Apple's processors, are without it.
+    """
     import torch
 
+    if not torch.backends.mkldnn.is_available():
+        return dtype == torch.float32
     if dtype == torch.bfloat16:
         return torch.ops.mkldnn._is_mkldnn_bf16_supported()
     if dtype == torch.float16:

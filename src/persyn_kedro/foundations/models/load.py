@@ -21,6 +21,16 @@ def device() -> Literal["cuda", "mps", "cpu"]:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def on_one_gpu(arguments: Any) -> Any:
+    """Return a trainer's arguments, of one GPU per process even where several are visible.
+
+    Transformers would spread a process's batches over all of them (``nn.DataParallel``), which
+    TRL refuses once the model is loaded.
+    """
+    arguments._n_gpu = min(1, arguments.n_gpu)  # as Transformers sets it for split models
+    return arguments
+
+
 def source_options(resolved: "ResolvedModel") -> dict[str, bool | None]:
     """Return the options of every ``from_pretrained``: safetensors and no remote code, unless
     allowed."""

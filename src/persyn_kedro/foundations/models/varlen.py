@@ -44,7 +44,24 @@ def kernel_of(device: "torch.device") -> Callable[..., "torch.Tensor"] | None:
         return None
     from torch.nn.attention.varlen import varlen_attn
 
-    return varlen_attn
+    return varlen_attn if _runs(varlen_attn, device) else None
+
+
+def _runs(kernel: Callable[..., "torch.Tensor"], device: "torch.device") -> bool:
+    """Return whether this build of torch has the kernel for the device.
+
+    A check of a float32 model would not show it, which then trains under autocast.
+    """
+    import torch
+
+    states = torch.zeros(2, 1, 16, dtype=torch.bfloat16, device=device)
+    ends = torch.tensor([0, 2], dtype=torch.int32, device=device)
+    try:
+        kernel(states, states, states, ends, ends, 2, 2, scale=None, window_size=(-1, 0),
+               enable_gqa=False)  # fmt: skip
+    except RuntimeError:
+        return False
+    return True
 
 
 def computes(query: "torch.Tensor", value: "torch.Tensor", dropout: float) -> bool:

@@ -4,7 +4,7 @@
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +30,16 @@ class Group:
             from torch import distributed
 
             distributed.barrier()
+
+    def agreed(self, value: Any) -> Any:
+        """Return rank 0's value: on a shared disk the others may see what was there before."""
+        if self.size == 1:
+            return value
+        from torch import distributed
+
+        values = [value]
+        distributed.broadcast_object_list(values)
+        return values[0]
 
     def total(self, value: "torch.Tensor") -> "torch.Tensor":
         """Return the sum of all ranks' values, without a gradient."""

@@ -1,12 +1,13 @@
 """Training with Transformers' trainer, reporting each step to ``foundations.progress``."""
 
+from pathlib import Path
 from typing import Any
 
 from persyn_kedro.foundations.progress import watching
 
 
-def train(trainer: Any, label: str, resume: bool) -> None:
-    """Train; with ``resume``, start from the newest checkpoint."""
+def train(trainer: Any, label: str, checkpoint: Path | None) -> None:
+    """Train, from a checkpoint if there is one."""
     from transformers import TrainerCallback
 
     with watching(label, None, "training steps") as watch:
@@ -27,4 +28,4 @@ def train(trainer: Any, label: str, resume: bool) -> None:
                     self.tokens = tokens
 
         trainer.add_callback(Told())
-        trainer.train(resume_from_checkpoint=resume or None)
+        trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))

@@ -86,6 +86,11 @@ class TrainingSettings(Group):
     @model_validator(mode="after")
     def _one_precision(self) -> "TrainingSettings":
         check_precision(self.precision, self.lora)
+        if self.precision == "float32" and self.attention == "flash_attention_2":
+            raise ValueError(
+                "attention cannot be flash_attention_2 with precision float32: its kernels compute "
+                "in half precision"
+            )
         return self
 
 

@@ -25,19 +25,20 @@ class RouterCheckpoint:
         self._path = workspace / "checkpoints" / "router.pt" if workspace else None
         if workspace and group().rank == 0:
             checkpoints_of(workspace, settings_id(identity))
-        group().barrier()  # the others see what rank 0 left
 
     def load(self, parts: Mapping[str, Any]) -> Curve:
         """Restore ``parts`` (by name, each with a state_dict); return the curve so far."""
         import torch
 
-        if self._path is None or not self._path.is_file():
+        if self._path is None or not group().agreed(self._path.is_file()):
             return []
         saved = torch.load(self._path, map_location="cpu", weights_only=True)
         for name, part in parts.items():
             part.load_state_dict(saved[name])
         self._shuffles.set_state(saved["shuffles"])
         torch.set_rng_state(saved["rng"])
+        if "cuda_rng" in saved and torch.cuda.is_available():
+            torch.cuda.set_rng_state(saved["cuda_rng"])
         return saved["curve"]
 
     def save(self, parts: Mapping[str, Any], curve: Curve) -> None:
@@ -52,6 +53,8 @@ class RouterCheckpoint:
             "shuffles": self._shuffles.get_state(),
             "rng": torch.get_rng_state(),
         }
+        if torch.cuda.is_available():  # an adapter's dropout is drawn there
+            more["cuda_rng"] = torch.cuda.get_rng_state()
         draft = self._path.with_suffix(".tmp")
         torch.save({**state, **more}, draft)
         draft.replace(self._path)
