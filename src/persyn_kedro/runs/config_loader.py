@@ -1,11 +1,12 @@
-"""The configuration of a project of its own: its settings, and the package's catalog."""
+"""The configuration of a project: its settings, and the package's catalog."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from kedro.config import MissingConfigException, OmegaConfigLoader
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from persyn_kedro.runs.shared import shared_file
 
@@ -18,9 +19,15 @@ class ProjectConfigLoader(OmegaConfigLoader):
 
     So a project is updated by upgrading the package. This repository has the whole catalog in
     ``conf/base``.
+
+    A run's own parameters change single keys of a group, wherever the group is. Kedro alone makes
+    of them a group of the environment, which takes the place of the base's with all its keys.
     """
 
     def __getitem__(self, key: str) -> dict[str, Any]:
+        if key == "parameters":
+            found = super().__getitem__(key)
+            return {**_without(self.runtime_params, found), **found}
         if key != "catalog":
             return super().__getitem__(key)
         try:
@@ -29,6 +36,22 @@ class ProjectConfigLoader(OmegaConfigLoader):
             own = {}
         shared = shared_file("conf/base/catalog.yml")
         return own if _names(shared) <= own.keys() else {**_entries(shared), **own}
+
+    def _merge_and_resolve(
+        self, key: str, config_per_file: Mapping[Path, DictConfig]
+    ) -> dict[str, Any]:
+        if key != "parameters" or not config_per_file:
+            return super()._merge_and_resolve(key, config_per_file)
+        groups = OmegaConf.merge(*config_per_file.values())
+        given = {name: each for name, each in self.runtime_params.items() if name in groups}
+        merged = OmegaConf.to_container(OmegaConf.merge(groups, given), resolve=True)
+        assert isinstance(merged, dict)  # noqa: S101 - groups are a mapping
+        return {str(name): value for name, value in merged.items()}
+
+
+def _without(given: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the groups that no file has."""
+    return {name: each for name, each in given.items() if name not in found}
 
 
 def _names(path: Path) -> set[str]:
