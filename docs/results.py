@@ -7,8 +7,10 @@ No model is needed. ``docs/data/NAME`` is what the pipeline ``compare`` made as 
     <!-- docs/data/NAME: students -->
     <!-- end -->
 
-is replaced by that table: ``students``, ``costs``, ``routers``, ``prospects`` (what a router could
-gain at most: ``domain.router_comparison.prospects``), ``verdicts`` or ``notes``.
+is replaced by that table: ``students``, ``kinds`` (their scores and
+truncated answers by the prompts' source), ``sets``
+(what they were trained on, and how long they answer), ``costs``, ``routers``, ``prospects`` (what a
+router could gain at most: ``domain.router_comparison.prospects``), ``verdicts`` or ``notes``.
 """
 
 import json
@@ -39,6 +41,8 @@ def tables_of(directory: Path) -> dict[str, str]:
     comparison, routers = recompute(tables, about)
     return {
         "students": _markdown(figures.STRATEGY_COLUMNS, figures.strategy_rows(comparison)),
+        "kinds": _kinds(tables),
+        "sets": _sets(tables),
         "costs": _markdown(figures.COST_COLUMNS, figures.cost_rows(comparison)),
         "routers": _markdown(figures.router_columns(routers), figures.router_rows(routers)),
         "prospects": _prospects(tables["answers"], about),
@@ -58,6 +62,42 @@ def page(text: str, data: Path) -> str:
         return f"{begin}\n{known[name][table]}\n{end}"
 
     return BLOCK.sub(block, text)
+
+
+def _kinds(tables: Mapping[str, pa.Table]) -> str:
+    """Return the table of mean scores, and shares of truncated answers, by the prompts' source."""
+    trials = tables["trials"].to_pandas().merge(tables["prompts"].to_pandas(), on="prompt_id")
+    sources = sorted(trials.source.unique())
+    rows = []
+    for name, own in trials.groupby("strategy", sort=False):
+        scores = own.groupby("source").quality.mean()
+        cut = (own.finish_reason == "length").groupby(own.source).mean()
+        cells = [f"{percent(scores[source])} ({percent(cut[source])})" for source in sources]
+        rows.append([str(name), *cells])
+    return _markdown(["strategy", *sources], rows)
+
+
+def _sets(tables: Mapping[str, pa.Table]) -> str:
+    """Return the table of the training sets' teachers and lengths, and of the students' answers."""
+    choices = tables["choices"].to_pandas()[["strategy", "prompt_id", "completion_tokens"]]
+    sets = tables["examples"].to_pandas().merge(choices, on=["strategy", "prompt_id"])
+    trials = tables["trials"].to_pandas()
+    rows = []
+    for name, own in sets.groupby("strategy", sort=False):
+        answers = trials[trials.strategy == name]
+        shares = own.teacher.value_counts(normalize=True).to_numpy()
+        rows.append(
+            [
+                str(name),
+                str(len(shares)),
+                f"{-(shares * np.log2(shares)).sum() + 0.0:.2f}",
+                f"{own.completion_tokens.mean():.0f}",
+                f"{answers.completion_tokens.mean():.0f}",
+                percent((answers.finish_reason == "length").mean()),
+            ]
+        )
+    head = ["strategy", "teachers", "entropy of their shares, bits", "tokens of a training answer"]
+    return _markdown([*head, "tokens of a student's answer", "of these truncated"], rows)
 
 
 def _prospects(answers: pa.Table, about: Mapping[str, Any]) -> str:
