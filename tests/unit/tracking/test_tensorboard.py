@@ -1,17 +1,24 @@
 """TensorBoard's event files: its library writes them from a thread of its own."""
 
+import atexit
 import errno
 import logging
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.record_writer import RecordWriter
 
 from persyn_kedro.foundations.tracking.base import Measurement, TrackedRun
 from persyn_kedro.foundations.tracking.tensorboard import TensorboardTracker
+
+
+def full() -> NoReturn:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_full_disk_ends_the_files_in_one_line(
@@ -20,9 +27,6 @@ def test_a_full_disk_ends_the_files_in_one_line(
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def full() -> NoReturn:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     write, here = RecordWriter.write, threading.current_thread()
     others: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", others.append)
@@ -47,3 +51,21 @@ def test_a_full_disk_ends_the_files_in_one_line(
     own.start()
     own.join()
     assert [args.thread for args in others] == [own]  # what is not TensorBoard's is told as ever
+
+
+def test_files_that_cannot_be_closed_are_not_tried_again_at_exit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_exit: list[Callable[[], None]] = []
+    monkeypatch.setattr(atexit, "register", at_exit.append)
+    tracker = TensorboardTracker()
+    tracker.start(TrackedRun("project", "run", {"seed": "7"}, tmp_path))
+    events = tracker.handle(()).file_writer.event_writer
+    monkeypatch.setattr(EventsWriter, "flush", lambda _: full())
+    with pytest.raises(OSError, match="No space"):
+        tracker.finish("finished")
+    (cleanup,) = at_exit
+    cleanup()  # where it raises, Python prints a traceback
+    monkeypatch.undo()
+    events._closed = False
+    events.close()  # its thread

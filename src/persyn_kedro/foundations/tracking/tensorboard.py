@@ -4,6 +4,7 @@ import logging
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,19 @@ class TensorboardTracker(Tracker[Any]):
         """Do nothing: TensorBoard has no place for files."""
 
     def finish(self, ending: Ending) -> None:
-        for writer in self.handles():
-            writer.close()
+        with ExitStack() as closing:  # each one, also if one cannot be
+            for writer in self.handles():
+                closing.callback(_close, writer)
+
+
+def _close(writer: Any) -> None:
+    """Close a writer's files, once: they would be closed again at exit, with a traceback."""
+    files = [*(writer.all_writers or {}).values()]
+    try:
+        writer.close()
+    finally:
+        for file in files:
+            file.event_writer._closed = True
 
 
 def _watch_writers() -> None:
