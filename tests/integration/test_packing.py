@@ -191,12 +191,16 @@ def test_the_kernel_is_asked_for_nothing_that_it_does_not_compute(
         assert varlen.computes(half.float(), half, 0.0)
 
 
-@pytest.mark.parametrize(("capability", "has"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
+@pytest.mark.parametrize(
+    ("capability", "runs", "has"),
+    [((7, 5), True, False), ((8, 0), True, True), ((9, 0), True, True), ((9, 0), False, False)],
+)
 def test_gpus_before_ampere_have_no_such_kernel(
-    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], has: bool
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], runs: bool, has: bool
 ) -> None:
     from torch.nn.attention.varlen import varlen_attn
 
+    monkeypatch.setattr(varlen, "_runs", lambda *_: runs)  # there is no GPU to try it on
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
     found = varlen.kernel_of.__wrapped__(torch.device("cuda", 0))
     assert found is (varlen_attn if has else None)

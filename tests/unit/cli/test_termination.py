@@ -1,6 +1,5 @@
 """SIGTERM ends a command as Ctrl-C does, with its own exit code."""
 
-import os
 import signal
 
 import click
@@ -12,8 +11,7 @@ from persyn_kedro.foundations.errors import Interrupted
 
 
 def terminate() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
-    signal.sigtimedwait([], 0.01)  # gives Python the chance to handle it
+    signal.raise_signal(signal.SIGTERM)  # this thread's; os.kill's may reach another one, later
 
 
 @pytest.mark.parametrize("through_the_runner", [False, True])
