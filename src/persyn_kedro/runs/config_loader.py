@@ -26,8 +26,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         if key == "parameters":
-            found = super().__getitem__(key)
-            return {**_without(self.runtime_params, found), **found}
+            return {**self.runtime_params, **super().__getitem__(key)}  # also groups of no file
         if key != "catalog":
             return super().__getitem__(key)
         try:
@@ -47,11 +46,6 @@ class ProjectConfigLoader(OmegaConfigLoader):
         merged = OmegaConf.to_container(OmegaConf.merge(groups, given), resolve=True)
         assert isinstance(merged, dict)  # noqa: S101 - groups are a mapping
         return {str(name): value for name, value in merged.items()}
-
-
-def _without(given: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the groups that no file has."""
-    return {name: each for name, each in given.items() if name not in found}
 
 
 def _names(path: Path) -> set[str]:
