@@ -8,6 +8,11 @@ The 422 prompts and the answers of five teachers to them are in
 `benchmarks/data/zoo_calibration.parquet`. The 400 test prompts are new draws of the same four
 generators, of those whose place by the seed is in the test split: none of the 422 is there, since
 they were drawn with the same seed and test fraction.
+
+At equal teacher tokens a strategy may take more than these: `--more=145` draws as many further
+prompts of each kind, whose place is among the routed ones, so the calibration set stays the same.
+
+    .venv/bin/python benchmarks/experiment_files.py --more=145 --to=data/experiment_a_tokens/01_raw
 """
 
 import argparse
@@ -36,7 +41,9 @@ def main() -> None:
     """Write the files, and say how many rows each has and which fraction is for calibration."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--to", type=Path, default=ROOT / "data" / "experiment_a" / "01_raw")
-    directory = parser.parse_args().to
+    parser.add_argument("--more", type=int, default=0, help="further prompts to route of each kind")
+    arguments = parser.parse_args()
+    directory, more = arguments.to, arguments.more
     directory.mkdir(parents=True, exist_ok=True)
     answers = pq.read_table(TABLE).to_pylist()
     references = {row["prompt"]: row["reference"] for row in answers}
@@ -44,33 +51,37 @@ def main() -> None:
     places = sorted(unit_draw(SEED, "split", prompt_id_of(prompt)) for prompt in references)
     if places[0] < TEST_FRACTION:
         raise SystemExit("An answered prompt is in the test split; the seed is another one.")
-    print(f"calibration_fraction: {(places[139] + places[140]) / 2 - TEST_FRACTION:.6f}")
+    routed_from = (places[139] + places[140]) / 2
+    print(f"calibration_fraction: {routed_from - TEST_FRACTION:.6f}")
     for task in source["tasks"]:
-        answered, new = _prompts(task, source["prompt_suffix"], references)
-        _write(directory / f"{task['name']}.jsonl", [*answered, *new])
+        rows = _prompts(task, source["prompt_suffix"], references, routed_from, more)
+        _write(directory / f"{task['name']}.jsonl", rows)
     _write(directory / "answers.jsonl", ({name: row[name] for name in ANSWER} for row in answers))
 
 
 def _prompts(
-    task: Mapping[str, Any], suffix: str, answered: Mapping[str, str]
-) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """Return a kind's answered prompts, and the test prompts drawn after them."""
-    old, new, seen = [], [], set()
+    task: Mapping[str, Any],
+    suffix: str,
+    answered: Mapping[str, str],
+    routed_from: float,
+    more: int,
+) -> list[dict[str, str]]:
+    """Return a kind's answered prompts, the test prompts drawn after them, and more to route."""
+    old, test, routed, seen = [], [], [], set()
     for number, row in enumerate(_draws(task, suffix)):
         if row["prompt"] in seen:
             continue
         seen.add(row["prompt"])
+        place = unit_draw(SEED, "split", prompt_id_of(row["prompt"]))
         if row["prompt"] in answered:
             old.append(row)
-        elif number >= DRAWN and _is_test(row["prompt"]):
-            new.append(row)
-        if number >= DRAWN and len(new) == TEST_PROMPTS:
+        elif number >= DRAWN and place < TEST_FRACTION and len(test) < TEST_PROMPTS:
+            test.append(row)
+        elif number >= DRAWN and place > routed_from and len(routed) < more:
+            routed.append(row)
+        if number >= DRAWN and len(test) == TEST_PROMPTS and len(routed) == more:
             break
-    return old, new
-
-
-def _is_test(prompt: str) -> bool:
-    return unit_draw(SEED, "split", prompt_id_of(prompt)) < TEST_FRACTION
+    return [*old, *test, *routed]
 
 
 def _draws(task: Mapping[str, Any], suffix: str) -> Iterator[dict[str, str]]:

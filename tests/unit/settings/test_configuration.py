@@ -29,6 +29,9 @@ EVERY = sum(register_pipelines().values(), Pipeline([]))
         ("paper_instruct", 19),
         ("experiment", 5),
         ("experiment_reward", 3),
+        ("experiment_a", 5),
+        ("experiment_a_tokens", 5),
+        ("experiment_pilot", 5),
         ("cluster", 3),
     ],
 )
@@ -53,6 +56,17 @@ def test_a_cluster_s_settings_are_a_cluster_and_its_data_are_elsewhere() -> None
     assert settings.engine.name == "ray" and settings.cluster.address == "auto"
     assert settings.cluster.gpus == 1
     assert loader["globals"]["data"].startswith("s3://")
+
+
+def test_the_experiment_at_equal_tokens_is_the_one_at_equal_examples() -> None:
+    one, other = (
+        OmegaConfigLoader(str(CONF), base_env="base", default_run_env="base", env=env)["parameters"]
+        for env in ("experiment_a", "experiment_a_tokens")
+    )
+    differing = {name for name in one if one[name] != other[name]}
+    assert differing == {"prepare", "compare_routers", "compare"}
+    differing = {n for n in one["prepare"] if one["prepare"][n] != other["prepare"][n]}
+    assert differing == {"sources"}
 
 
 def _make_judge(directory: Path) -> None:

@@ -1,0 +1,89 @@
+"""Choose the kinds of prompts of setting (b) by docs/experiment_plan.md's rule, from its pilot.
+
+    kedro fetch-models --env=experiment_pilot
+    kedro run --env=experiment_pilot --pipelines=prepare,label
+    .venv/bin/python benchmarks/pilot.py data/experiment_pilot
+
+A kind is taken if at least two teachers are right on 15 to 90 % of its prompts, the best two differ
+by at most 40 points, and the untrained student is right on less than 60 %; of more than four, the
+four on which always taking the best answer gains the most reward over the kind's best teacher.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from zoo_table import newest
+
+STUDENT, KINDS = "smollm2", 4  # the teacher that is the untrained student
+LOWEST, HIGHEST, APART, STUDENT_BELOW = 0.15, 0.9, 0.4, 0.6
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the pilot found of a kind of prompts.
+
+    Attributes:
+        right: each teacher's share of right answers; an answer that is cut off is wrong.
+        gain: mean reward of each prompt's best answer, less that of the kind's best teacher.
+    """
+
+    name: str
+    right: dict[str, float]
+    gain: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether the teachers differ, none is far ahead, and the student has room."""
+        shares = sorted(self.right.values())
+        between = [LOWEST <= share <= HIGHEST for share in shares]
+        return (
+            sum(between) >= 2
+            and shares[-1] - shares[-2] <= APART + 1e-9
+            and self.right[STUDENT] < STUDENT_BELOW
+        )
+
+
+def kinds_of(table: pd.DataFrame) -> list[Kind]:
+    """Return the kinds of a table with ``source, prompt_id, teacher, quality, reward, valid``."""
+    found = []
+    for name, own in table.groupby("source"):
+        own = own.assign(
+            quality=own.quality.where(own.valid, 0).fillna(0),
+            reward=own.reward.where(own.valid, 0).fillna(0),
+        )
+        wide = own.pivot(index="prompt_id", columns="teacher", values="reward").to_numpy()
+        gain = float(np.mean(wide.max(axis=1)) - wide.mean(axis=0).max())
+        right = own.groupby("teacher", sort=False).quality.mean()
+        found.append(Kind(str(name), {str(t): float(v) for t, v in right.items()}, gain))
+    return found
+
+
+def taken(kinds: Sequence[Kind]) -> list[str]:
+    """Return the names of the kinds that the rule takes, the largest gain first."""
+    fitting = sorted((kind for kind in kinds if kind.fits), key=lambda kind: -kind.gain)
+    return [kind.name for kind in fitting[:KINDS]]
+
+
+def main() -> None:
+    """Print the table and the choice."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="the pilot's data directory")
+    data = parser.parse_args().data
+    rewards = newest(data, "rewards").select(["prompt_id", "teacher", "quality", "reward", "valid"])
+    sources = newest(data, "prompts").select(["prompt_id", "source"])
+    kinds = kinds_of(rewards.join(sources, "prompt_id").to_pandas())
+    teachers = list(kinds[0].right)
+    print("| kind | " + " | ".join(teachers) + " | gain | fits |")
+    print("|---" * (len(teachers) + 3) + "|")
+    for kind in kinds:
+        shares = " | ".join(f"{100 * kind.right[teacher]:.0f} %" for teacher in teachers)
+        print(f"| {kind.name} | {shares} | {kind.gain:.3f} | {'yes' if kind.fits else 'no'} |")
+    print(f"\nTaken: {', '.join(taken(kinds)) or 'none'}")
+
+
+if __name__ == "__main__":
+    main()

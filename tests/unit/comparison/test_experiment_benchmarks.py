@@ -1,0 +1,80 @@
+"""The second experiment: which kinds its pilot takes, and where its prompts are placed."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from persyn_kedro.foundations.hashing import unit_draw
+from persyn_kedro.foundations.prompts.conversation import prompt_id_of
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
+
+
+def _rows(
+    kind: str, right: dict[str, list[int]], cut: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
+    """Return a kind's rows; whose answers are cut off has no reward."""
+    return [
+        {
+            "source": kind, "prompt_id": f"{kind}-{place}", "teacher": teacher,
+            "quality": float(quality), "valid": teacher not in cut,
+            "reward": None if teacher in cut else 0.6 * quality,
+        }
+        for teacher, own in right.items()
+        for place, quality in enumerate(own)
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_the_pilot_takes_kinds_on_which_teachers_differ_and_the_student_has_room() -> None:
+    from pilot import kinds_of, taken
+
+    rows = [
+        *_rows("good", {"big": [1, 1, 0, 0], "small": [0, 0, 1, 0], "smollm2": [0, 0, 0, 0]}),
+        *_rows("better", {"big": [1, 1, 0, 0], "small": [0, 0, 1, 1], "smollm2": [0, 0, 0, 0]}),
+        *_rows("known", {"big": [1, 1, 0, 0], "small": [0, 0, 1, 1], "smollm2": [1, 1, 1, 0]}),
+        *_rows("one ahead", {"big": [1, 1, 1, 0], "small": [1, 0, 0, 0], "smollm2": [0, 0, 0, 0]}),
+        *_rows("too hard", {"big": [1, 1, 0, 0], "small": [0, 0, 0, 0], "smollm2": [0, 0, 0, 0]}),
+        *_rows(
+            "cut off",
+            {"big": [1, 1, 0, 0], "small": [0, 0, 1, 1], "smollm2": [0, 0, 0, 0]},
+            cut=("small",),
+        ),
+    ]
+    kinds = {kind.name: kind for kind in kinds_of(pd.DataFrame(rows))}
+    assert kinds["good"].right == {"big": 0.5, "small": 0.25, "smollm2": 0.0}
+    assert kinds["good"].gain == pytest.approx(0.6 * (3 / 4 - 2 / 4))
+    assert kinds["cut off"].right["small"] == 0 and kinds["cut off"].gain == 0
+    assert taken(list(kinds.values())) == ["better", "good"]
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_the_experiment_s_prompts_are_placed_where_its_settings_put_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import experiment_files
+
+    monkeypatch.setattr(sys, "argv", ["experiment_files.py", "--more=5", f"--to={tmp_path}"])
+    experiment_files.main()
+    conf = ROOT / "conf" / "experiment_a_tokens" / "parameters.yml"
+    settings = yaml.safe_load(conf.read_text())["prepare"]
+    test, calibration = settings["test_fraction"], settings["calibration_fraction"]
+    places = []
+    for source in settings["sources"]:
+        lines = (tmp_path / Path(source["file"]).name).read_text().splitlines()
+        texts = [json.loads(line)["prompt"] for line in lines]
+        assert len(texts) == len(set(texts))
+        places += [unit_draw(experiment_files.SEED, "split", prompt_id_of(t)) for t in texts]
+    assert sum(place < test for place in places) == 400
+    assert sum(test <= place < test + calibration for place in places) == 140
+    assert sum(place >= test + calibration for place in places) == 282 + 4 * 5
