@@ -10,11 +10,13 @@ from hypothesis import given, strategies as st
 from persyn_kedro.domain.rewards.terms import combine_terms
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.label import LabelSettings
+from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.settings.read import read_group
 from persyn_kedro.foundations.tables import schemas
 from tests.support.good_rows import RESPONSE
 
 BOTH = [{"kind": "exact_answer"}, {"kind": "q.py:f", "weight": 3.0, "name": "own"}]
+KEPT: dict[str, Think] = {f"t{n}": "keep" for n in range(5)}
 # By prompt: each teacher's verdict and own figure.
 TABLE = {
     "a": [(1.0, 10.0), (0.0, 20.0), (0.0, 15.0)],
@@ -41,7 +43,7 @@ def tables(table: dict[str, Any]) -> tuple[pa.Table, pa.Table]:
 
 def combined(table: dict[str, Any], **settings: Any) -> dict[str, list[float | None]]:
     responses, terms = tables(table)
-    found = combine_terms(responses, terms, LabelSettings(quality=BOTH, **settings))
+    found = combine_terms(responses, terms, KEPT, LabelSettings(quality=BOTH, **settings))
     values = found["quality"].to_pylist()
     return {p: [values.pop(0) for _ in own] for p, own in table.items()}
 
@@ -71,7 +73,7 @@ def test_if_all_answers_failed_there_is_no_quality(how: str) -> None:
     rows = [{**row, "finish_reason": "error"} for row in responses.to_pylist()]
     failed = pa.Table.from_pylist(rows, responses.schema)
     label = LabelSettings.model_validate({"quality": BOTH, "normalise": how})
-    assert combine_terms(failed, terms.slice(0, 0), label).to_pylist() == []
+    assert combine_terms(failed, terms.slice(0, 0), KEPT, label).to_pylist() == []
 
 
 def test_unusable_answers_are_in_no_range() -> None:
@@ -80,13 +82,26 @@ def test_unusable_answers_are_in_no_range() -> None:
     rows[1]["finish_reason"] = "length"
     cut = pa.Table.from_pylist(rows, schemas.RESPONSES)
     settings = LabelSettings(quality=BOTH)
-    found = combine_terms(cut, terms, settings)["quality"].to_pylist()
+    found = combine_terms(cut, terms, KEPT, settings)["quality"].to_pylist()
     assert found == [0.25, None, 0.75]
     allowed = settings.model_copy(update={"allow_truncated": True})
-    assert combine_terms(cut, terms, allowed)["quality"].to_pylist() == [0.25, 0.75, 0.375]
+    assert combine_terms(cut, terms, KEPT, allowed)["quality"].to_pylist() == [0.25, 0.75, 0.375]
     rows[1] |= {"finish_reason": "error", "error": "e"}
     failed = pa.Table.from_pylist(rows, schemas.RESPONSES)
-    assert combine_terms(failed, terms, settings)["response_key"].to_pylist() == ["a0", "a2"]
+    assert combine_terms(failed, terms, KEPT, settings)["response_key"].to_pylist() == ["a0", "a2"]
+
+
+def test_an_answer_that_is_only_thinking_is_in_no_range() -> None:
+    responses, terms = tables({"a": TABLE["a"]})
+    rows = responses.to_pylist()
+    rows[1]["response"] = "<think>20, as it seems"
+    thought = pa.Table.from_pylist(rows, schemas.RESPONSES)
+    settings = LabelSettings(quality=BOTH)
+    stripped: dict[str, Think] = {**KEPT, "t1": "strip"}
+    found = combine_terms(thought, terms, stripped, settings)["quality"].to_pylist()
+    assert found == [0.25, None, 0.75]
+    found = combine_terms(thought, terms, KEPT, settings)["quality"].to_pylist()
+    assert found == [0.25, 0.75, 0.375]
 
 
 def test_a_term_that_is_unknown_everywhere_is_named(caplog: pytest.LogCaptureFixture) -> None:

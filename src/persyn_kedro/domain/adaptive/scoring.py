@@ -55,7 +55,7 @@ class Scoring:
         if terms := self.label.terms:
             ways = {term.called: scorer_of(term, self.models, self.calls) for term in terms}
             each = check_terms(*judged, ways, self.quality)
-            quality = combine_terms(responses, each, self.label)
+            quality = combine_terms(responses, each, thinks, self.label)
         else:
             scorer = scorer_of(self.label.quality, self.models, self.calls)
             quality = check_quality(*judged, scorer, self.quality)

@@ -1,7 +1,7 @@
 """Quality as the weighted mean of several terms (METHOD.md, section 1, "Several terms")."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -9,32 +9,39 @@ import pyarrow as pa
 from persyn_kedro.domain.quality.judge.note import judged_of, with_judged
 from persyn_kedro.domain.rewards.samples import usable
 from persyn_kedro.domain.rewards.scales import normalise
+from persyn_kedro.foundations.models.rendering import visible_text
 from persyn_kedro.foundations.settings.label import VERDICTS, LabelSettings, QualityTerm
+from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.tables import schemas
 
-VERSION = 1  # raise it when the same inputs give another result
+VERSION = 2  # raise it when the same inputs give another result
 
 _logger = logging.getLogger(__name__)
 
 
-def combine_terms(responses: pa.Table, terms: pa.Table, settings: LabelSettings) -> pa.Table:
+def combine_terms(
+    responses: pa.Table, terms: pa.Table, thinks: Mapping[str, Think], settings: LabelSettings
+) -> pa.Table:
     """Return the responses' quality, from 0 to 1, as ``schemas.QUALITY``.
 
     Each term is normalised over a prompt's answers as ``settings.normalise`` says. A term that is
     unknown for all of them is left out there, and the weights of the others count; if it is unknown
     for one answer alone, that answer's quality is unknown. So is that of answers that cannot be
-    used, and, with ``unsolved: leave_out``, of prompts whose answers are all wrong.
+    used (cut off, or nothing but thinking), and, with ``unsolved: leave_out``, of prompts whose
+    answers are all wrong.
 
     Args:
         responses: ``schemas.RESPONSES``.
         terms: ``schemas.QUALITY_TERMS``.
+        thinks: each teacher's ``think`` setting.
     """
     rows = [row for row in responses.to_pylist() if row["finish_reason"] != "error"]
     lines, columns = _index(r["prompt_id"] for r in rows), _index(map(_column, rows))
     places = [(lines[row["prompt_id"]], columns[_column(row)]) for row in rows]
     fit = np.zeros((len(lines), len(columns)), dtype=bool)
     for place, row in zip(places, rows, strict=True):
-        fit[place] = usable(row, None, settings)
+        visible = visible_text(row["response"] or "", thinks[row["teacher"]])
+        fit[place] = usable({**row, "response": visible}, None, settings)
     values = _values(terms, places, rows, fit.shape, settings.terms)
     known = np.isfinite(values) & fit
     counts = known.any(axis=2)  # (terms, prompts): which terms count where

@@ -111,12 +111,13 @@ def score_quality(
 ) -> pa.Table:
     """Return the quality of each response (``schemas.QUALITY``), of several terms their mean."""
     responses = calibration_responses.to_table()
+    thinks = thinks_of(models, teachers)
     if settings.terms:
-        return combine_terms(responses, quality_terms.to_table(), settings)
+        return combine_terms(responses, quality_terms.to_table(), thinks, settings)
     return check_quality(
         responses,
         find_rows(source_prompts, responses["prompt_id"]),
-        thinks_of(models, teachers),
+        thinks,
         scorer_of(settings.quality, models, Asking(response_store, engine, seed, ledger)),
         quality_store,
     )
