@@ -9,8 +9,9 @@ No model is needed. ``docs/data/NAME`` is what the pipeline ``compare`` made as 
 
 is replaced by that table: ``students``, ``kinds`` (their scores and
 truncated answers by the prompts' source), ``sets``
-(what they were trained on, and how long they answer), ``costs``, ``routers``, ``prospects`` (what a
-router could gain at most: ``domain.router_comparison.prospects``), ``verdicts`` or ``notes``.
+(what they were trained on, and how long they answer), ``merits`` (the rewards of what each strategy
+chose, from `benchmarks/data/zoo_calibration.parquet`), ``costs``, ``routers``, ``prospects`` (what
+a router could gain at most: ``domain.router_comparison.prospects``), ``verdicts`` or ``notes``.
 """
 
 import json
@@ -31,6 +32,7 @@ from persyn_kedro.domain.rewards import reward_matrix
 from persyn_kedro.domain.router_comparison import routing_prospects
 
 HERE = Path(__file__).parent
+ANSWERS = HERE.parent / "benchmarks" / "data" / "zoo_calibration.parquet"
 BLOCK = re.compile(r"(<!-- docs/data/([\w.-]+): (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -43,6 +45,7 @@ def tables_of(directory: Path) -> dict[str, str]:
         "students": _markdown(figures.STRATEGY_COLUMNS, figures.strategy_rows(comparison)),
         "kinds": _kinds(tables),
         "sets": _sets(tables),
+        "merits": _merits(tables),
         "costs": _markdown(figures.COST_COLUMNS, figures.cost_rows(comparison)),
         "routers": _markdown(figures.router_columns(routers), figures.router_rows(routers)),
         "prospects": _prospects(tables["answers"], about),
@@ -98,6 +101,32 @@ def _sets(tables: Mapping[str, pa.Table]) -> str:
         )
     head = ["strategy", "teachers", "entropy of their shares, bits", "tokens of a training answer"]
     return _markdown([*head, "tokens of a student's answer", "of these truncated"], rows)
+
+
+def _merits(tables: Mapping[str, pa.Table]) -> str:
+    """Return the table of mean rewards of each strategy's choices for the routed prompts.
+
+    The router was not fitted on these. An unusable answer has the reward 0.
+    """
+    known = pq.read_table(ANSWERS, columns=["prompt_id", "teacher", "reward", "valid"]).to_pandas()
+    known["reward"] = known.reward.where(known.valid, 0.0).fillna(0.0)
+    calibration = tables["answers"]["prompt_id"].to_pylist()
+    choices = tables["choices"].to_pandas()[["strategy", "prompt_id", "teacher"]]
+    choices = choices[~choices.prompt_id.isin(calibration)].merge(
+        known, on=["prompt_id", "teacher"]
+    )
+    examples = tables["examples"].to_pandas()
+    trained = [name for name in examples.strategy.unique() if name in set(choices.strategy)]
+    common = set.intersection(*(set(examples[examples.strategy == n].prompt_id) for n in trained))
+    rows = []
+    for name in trained:
+        own = choices[choices.strategy == name]
+        inside = own.prompt_id.isin(common)
+        parts = (own, own[inside], own[~inside])
+        rows.append([name, percent(own.valid.mean()), *(number(o.reward.mean()) for o in parts)])
+        counts = [len(part) for part in parts]
+    head = [f"all {counts[0]}", f"the {counts[1]} with an example", f"the {counts[2]} without"]
+    return _markdown(["strategy", "usable", *(f"reward of {each}" for each in head)], rows)
 
 
 def _prospects(answers: pa.Table, about: Mapping[str, Any]) -> str:

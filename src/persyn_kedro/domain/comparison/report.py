@@ -148,8 +148,9 @@ def _notes(
         least = min((n for n in counts if n not in ON_CALIBRATION), key=lambda n: usable[n])
         found.append(
             f"{counts[PERSYN]} of {asked} prompts are used for training: those whose answer is "
-            f"usable in every strategy. {least} has the fewest usable answers, {usable[least]} "
-            "(set compare.examples to own to give each strategy all of its answers)."
+            f"usable in every strategy. {least} has the fewest usable answers, {usable[least]}, "
+            f"{PERSYN} has {usable[PERSYN]}. An answer that fails costs its strategy nothing here; "
+            "set compare.examples to own to give each strategy all of its answers."
         )
     found += [
         f"{name} has the same training set as {owner}, and so the same student."
