@@ -108,7 +108,9 @@ def test_the_summary_has_alphas_allocation_and_notes() -> None:
     notes = " ".join(found["notes"])
     assert "car is left out: it cannot be." in notes
     assert "2 of 3 prompts are used for training" in notes
-    assert "strong has the fewest usable answers, 2, persyn has 3. An answer that fails costs" in notes
+    assert (
+        "strong has the fewest usable answers, 2, persyn has 3. An answer that fails costs" in notes
+    )
     assert "persyn_alpha_1 has the same training set as persyn" in notes
     assert found["verdicts"][-1] == "The router says nothing."
 

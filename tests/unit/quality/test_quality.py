@@ -61,23 +61,56 @@ def test_extract_answer(text: str, numeric: bool, answer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "task", ["chain_sum", "word_sorting", "simple_equations", "fraction_simplification"]
-)
+    "task",
+    [
+        "chain_sum", "word_sorting", "simple_equations", "fraction_simplification",
+        "prime_factorization", "polynomial_multiplication", "simple_integration", "quantum_lock",
+        "arc_agi",
+    ],
+)  # fmt: skip
 def test_reasoning_gym_scores_its_own_entries(task: str) -> None:
     for entry in reasoning_gym.create_dataset(task, size=5, seed=3):
         metadata = json.dumps(entry, default=str, sort_keys=True)
         for response, quality in (
             (f"Hm.\n\\boxed{{{entry['answer']}}}", 1.0),
-            ("\\boxed{no}", 0.0),
+            ("\\boxed{-77}", 0.0),
         ):
             found = exact_answer_quality(response, entry["answer"], task, metadata)
             assert found == quality, (response, entry)
 
 
+@pytest.mark.parametrize(
+    ("task", "reference", "answer", "quality"),
+    [
+        ("prime_factorization", "2 × 3 × 3", "$2 \\times 3 \\times 3$", 1.0),
+        ("prime_factorization", "2 × 3 × 3", "$2 \\times 9$", 0.0),
+        ("prime_factorization", "587", "587.0", 1.0),
+        ("lcm", "12", "12.0", 1.0),
+        ("lcm", "12", "12.5", 0.0),
+        ("lcm", "12", "012", 0.0),
+        ("lcm", "12", "24/2", 0.0),
+        ("basic_arithmetic", "-0.5", "-0.50", 1.0),
+        ("polynomial_multiplication", "9*x**3 + x", "9*x^3 + x", 1.0),
+        ("polynomial_multiplication", "9*x**3 + x", "**9*x**3 + x**", 1.0),
+        ("polynomial_multiplication", "9*x**3 + x", "9*x**2 + x", 0.0),
+        ("quantum_lock", "A → B", "A \\rightarrow B", 1.0),
+    ],
+)
+def test_tasks_read_latex_powers_and_decimals(
+    task: str, reference: str, answer: str, quality: float
+) -> None:
+    entry = next(iter(reasoning_gym.create_dataset(task, size=1, seed=3)))
+    if task == "polynomial_multiplication":
+        entry["metadata"]["result"] = reference
+    entry["answer"] = reference
+    metadata = json.dumps(entry, default=str)
+    assert exact_answer_quality(f"\\boxed{{{answer}}}", reference, task, metadata) == quality
+
+
 def test_partial_credit_is_no_credit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exact_answer, "_task_scorer", lambda name: lambda answer, entry: 0.99)
     metadata = json.dumps({"metadata": {"source_dataset": "t"}})
-    assert exact_answer_quality("1", "1", "t", metadata) == 0.0
+    assert exact_answer_quality("a b", "b a", "t", metadata) == 0.0
 
 
 def test_a_verifier_that_crashes_or_hangs_gives_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +122,7 @@ def test_a_verifier_that_crashes_or_hangs_gives_unknown(monkeypatch: pytest.Monk
     assert exact_answer_quality("1", "1", "t", metadata) is None  # no such task
     monkeypatch.setattr(exact_answer, "TIMEOUT_SECONDS", 1)
     monkeypatch.setattr(exact_answer, "_task_scorer", lambda name: hang)
-    assert exact_answer_quality("1", "1", "t", metadata) is None
+    assert exact_answer_quality("2", "1", "t", metadata) is None
 
     def crash(*args: object, **kwargs: object) -> bool:
         raise RecursionError

@@ -4,11 +4,12 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
-from persyn_kedro.domain.quality.answers.clean import clean, words
+from persyn_kedro.domain.quality.answers.clean import clean, without_bold, words
 from persyn_kedro.domain.quality.answers.clock import last_date
 from persyn_kedro.domain.quality.answers.comparison import is_figure, same_answer
 from persyn_kedro.domain.quality.answers.final_answer import Final, final_answer, readings
@@ -26,12 +27,19 @@ from persyn_kedro.foundations.extras import need
 from persyn_kedro.foundations.tables.references import accepted
 
 TIMEOUT_SECONDS = 5
-VERSION = 4  # raise it when answers are judged differently
+VERSION = 5  # raise it when answers are judged differently
 
 _logger = logging.getLogger(__name__)
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?(?![\w])")
 _FRACTION = re.compile(r"\\[dt]?frac\{([^{}]+)\}\{([^{}]+)\}")
 _EXCLAIMED = re.compile(r"(?<=\d)!(?=[\s\"'*)]*$)")
+_COMMAND = re.compile(r"\\([A-Za-z]+) ?")
+_SIGN_OF = {
+    "times": "× ", "cdot": "· ", "div": "÷ ", "le": "≤ ", "leq": "≤ ", "ge": "≥ ", "geq": "≥ ",
+    "neq": "≠ ", "neg": "¬", "lnot": "¬", "land": "∧ ", "wedge": "∧ ", "lor": "∨ ", "vee": "∨ ",
+    "to": "→ ", "rightarrow": "→ ", "leftrightarrow": "↔ ",
+}  # fmt: skip
+_POWER = re.compile(r"\^\{([^{}]*)\}")
 _TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mathbf)\{([^{}]*)\}")
 
 
@@ -85,8 +93,9 @@ def exact_answer_quality(
 ) -> float | None:
     """Return 1.0 if the answer is right, 0.0 if it is wrong or missing, None if unknown.
 
-    A reasoning-gym prompt (its entry is in ``metadata``) is scored by its task's own function, any
-    other by the form of its reference: a number, choice, set, formula, word. ``response`` is the
+    A reasoning-gym prompt (its entry is in ``metadata``) is scored by its task's own function,
+    unless the answer is its reference, any other by the form of its reference: a number, choice,
+    set, formula, word. ``response`` is the
     visible text. None means no reference, or a verifier that crashed or took over
     ``TIMEOUT_SECONDS`` of processor time (``processor_time``).
     """
@@ -135,13 +144,45 @@ def _guarded(source: str, load: Callable[[], object], verify: Callable[[], bool]
 
 
 def _task_answer(text: str, reference: str, entry: dict[str, Any]) -> bool:
-    answer = extract_answer(text, numeric=_NUMBER.fullmatch(reference.strip()) is not None)
+    numeric = _NUMBER.fullmatch(reference.strip()) is not None
+    answer = extract_answer(text, numeric)
+    if answer == reference.strip() or (numeric and _same_decimal(answer, reference)):
+        return True
     score = _task_scorer(entry["metadata"]["source_dataset"])
-    if answer and score(answer, entry) >= 1.0:
+    if answer and _some_spelling_is_right(answer, entry, score):
         return True
     # Tasks compare words letter by letter: a full stop or a capital is not a wrong answer.
     same_word = words(answer) == words(reference) and not _NUMBER.search(reference)
     return same_word and score(reference, entry) >= 1.0
+
+
+def _same_decimal(answer: str, reference: str) -> bool:
+    """Return whether two numbers with a decimal point in one of them are equal: 5.0 is 5."""
+    if "." not in answer + reference:
+        return False  # 010 is not 10, nor 2/4 the simplified 1/2
+    try:
+        return Decimal(answer) == Decimal(reference.strip())
+    except InvalidOperation:
+        return False
+
+
+def _some_spelling_is_right(
+    answer: str, entry: dict[str, Any], score: Callable[[str, dict[str, Any]], float]
+) -> bool:
+    r"""Return whether the task takes the answer as it is, or with × for ``\times`` and ** for ^."""
+    signs = _COMMAND.sub(lambda command: _SIGN_OF.get(command[1], command[0]), answer)
+    powers = _POWER.sub(r"**(\1)", signs).replace("^", "**")
+    failures: list[Exception] = []
+    spellings = dict.fromkeys((answer, signs, powers))
+    for spelling in spellings:
+        try:
+            if score(spelling, entry) >= 1.0:
+                return True
+        except Exception as error:  # a task cannot read LaTeX
+            failures.append(error)
+    if len(failures) == len(spellings):
+        raise failures[0]
+    return False
 
 
 @cache
@@ -191,5 +232,5 @@ def _last_line(text: str) -> str:
 
 def _plain(text: str) -> str:
     text = _TEXT_COMMAND.sub(r"\1", _FRACTION.sub(r"\1/\2", text))
-    text = re.sub(r"\\[()\[\],!; ]|\$|\*\*", "", text)
+    text = re.sub(r"\\[()\[\],!; ]|\$", "", without_bold(text))
     return text.replace("\\%", "%").strip()

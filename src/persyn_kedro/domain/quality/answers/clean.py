@@ -14,7 +14,7 @@ _SPELLINGS = [
     (r"√\s*(\d+)", r"\\sqrt{\1}"),
     (r"(?<!\d )\b(?:[Nn]egative|[Mm]inus)\s+(?=\$?\d)", "-"),
     (r"\\(?:left|right|displaystyle|bigl?|bigr?|Bigl?|Bigr?)(?![A-Za-z])", ""),
-    (r"\\[()\[\]]|\\\$(?!\d)|(?<!\\)\$(?!\d)|\*\*|__|(?<!\w)`|`(?!\w)", ""),
+    (r"\\[()\[\]]|\\\$(?!\d)|(?<!\\)\$(?!\d)|__|(?<!\w)`|`(?!\w)", ""),
     (r"\\\$|\$(?=\d)", "$"),
     (r"\\([dtc])frac(?![A-Za-z])", r"\\frac"),
     (r"\\frac\s*(\d)\s*(\d)(?!\d)", r"\\frac{\1}{\2}"),
@@ -40,6 +40,13 @@ _SPELLINGS = [
     (r"\+\s*\\infty", r"\\infty"),
 ]
 _RULES = [(re.compile(pattern), new) for pattern, new in _SPELLINGS]
+_BOLD = re.compile(r"(?<![\w)\]}])\*\*(?=\S)|(?<=\S)\*\*(?![\w({\\-])")
+_BOLD_SPAN = re.compile(r"(?<![\w)\]}])\*\*(?=\S)(.+?)(?<=\S)\*\*(?![\w{\\*-])")
+_PYTHON_POWERS = [
+    (re.compile(r"\s*\*\*\s*\(((?:(?![A-Za-z]{2})[^()])*)\)"), r"^{\1}"),
+    (re.compile(r"\s*\*\*\s*(-?(?:\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z])))"), r"^{\1}"),
+    (re.compile(r"\*\*"), ""),
+]
 _BASES = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _EDGES = " \t\n.,;:!?\"'"
@@ -52,6 +59,8 @@ def clean(text: str) -> str:
     """
     for sign, new in _SIGNS.items():
         text = text.replace(sign, new)
+    for pattern, new in _PYTHON_POWERS:
+        text = pattern.sub(new, without_bold(text))
     text = re.sub("[₀-₉]+", lambda base: "_" + base[0].translate(_BASES), text)
     text = re.sub("[⁰¹²³⁴-⁹⁻⁺]+", lambda power: _power(power[0].translate(_POWERS)), text)
     for pattern, new in _RULES:
@@ -61,6 +70,11 @@ def clean(text: str) -> str:
     bare = text.strip(_EDGES)
     factorial = re.search(r"[\d)}]\s*!$", text.rstrip(_EDGES.replace("!", "")))
     return bare + "!" if factorial else bare
+
+
+def without_bold(text: str) -> str:
+    """Return ``text`` without Markdown's ``**``; Python's power, between operands, stays."""
+    return _BOLD.sub("", _BOLD_SPAN.sub(r"\1", text))
 
 
 def _power(digits: str) -> str:
