@@ -2,7 +2,8 @@
 
     kedro fetch-models --env=experiment_pilot
     kedro run --env=experiment_pilot --pipelines=prepare,label
-    .venv/bin/python benchmarks/pilot.py data/experiment_pilot
+    .venv/bin/python benchmarks/pilot.py data/experiment_pilot --to=docs/data/pilot/answers.parquet
+    .venv/bin/python benchmarks/pilot.py docs/data/pilot/answers.parquet
 
 A kind is taken if at least two teachers are right on 15 to 90 % of its prompts, the best two differ
 by at most 40 points, and the untrained student is right on less than 60 %; of more than four, the
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from zoo_table import newest
 
 STUDENT, KINDS = "smollm2", 4  # the teacher that is the untrained student
@@ -68,21 +71,51 @@ def taken(kinds: Sequence[Kind]) -> list[str]:
     return [kind.name for kind in fitting[:KINDS]]
 
 
-def main() -> None:
-    """Print the table and the choice."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="the pilot's data directory")
-    data = parser.parse_args().data
-    rewards = newest(data, "rewards").select(["prompt_id", "teacher", "quality", "reward", "valid"])
+def table_of(data: Path) -> pa.Table:
+    """Return the pilot's answers without their texts: those of a data directory, or of a file."""
+    if data.is_file():
+        return pq.read_table(data)
+    names = ["prompt_id", "teacher", "quality", "reward", "valid"]
+    rewards = newest(data, "rewards").select(names)
+    answers = newest(data, "calibration_responses")
+    answers = answers.select(["prompt_id", "teacher", "finish_reason", "completion_tokens"])
     sources = newest(data, "prompts").select(["prompt_id", "source"])
-    kinds = kinds_of(rewards.join(sources, "prompt_id").to_pandas())
-    teachers = list(kinds[0].right)
-    print("| kind | " + " | ".join(teachers) + " | gain | fits |")
-    print("|---" * (len(teachers) + 3) + "|")
-    for kind in kinds:
-        shares = " | ".join(f"{100 * kind.right[teacher]:.0f} %" for teacher in teachers)
-        print(f"| {kind.name} | {shares} | {kind.gain:.3f} | {'yes' if kind.fits else 'no'} |")
-    print(f"\nTaken: {', '.join(taken(kinds)) or 'none'}")
+    joined = rewards.join(answers, ["prompt_id", "teacher"]).join(sources, "prompt_id")
+    rank = [(name, "ascending") for name in ("source", "prompt_id", "teacher")]
+    return joined.sort_by(rank).replace_schema_metadata(None)
+
+
+def markdown(kinds: Sequence[Kind], teachers: Sequence[str]) -> str:
+    """Return the table of the page."""
+    head = ["kind", *teachers, "gain", "fits"]
+    rows = [
+        [
+            kind.name,
+            *(f"{100 * kind.right[teacher]:.0f} %" for teacher in teachers),
+            f"{kind.gain:.3f}",
+            "yes" if kind.fits else "no",
+        ]
+        for kind in kinds
+    ]
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main() -> None:
+    """Print the table and the choice; write the answers' table, if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "data", type=Path, help="the pilot's data directory, or its published table"
+    )
+    parser.add_argument("--to", type=Path, help="write the table that is published")
+    arguments = parser.parse_args()
+    table = table_of(arguments.data)
+    if arguments.to:
+        arguments.to.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, arguments.to, compression="zstd")
+    kinds = kinds_of(table.to_pandas())
+    print(markdown(kinds, list(kinds[0].right)))
+    print(f"Taken: {', '.join(taken(kinds)) or 'none'}")
 
 
 if __name__ == "__main__":

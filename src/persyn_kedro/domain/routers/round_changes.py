@@ -89,8 +89,8 @@ def _learnability(before: pa.Table, now: pa.Table) -> dict[str, list[float]]:
     columns = ["prompt_id", "teacher", "learnability"]
     sides = [side.select(columns) for side in (before, now)]
     kept = [side.filter(pc.is_valid(side["learnability"])) for side in sides]
-    both = kept[0].join(
-        kept[1].rename_columns([*columns[:2], "now"]), columns[:2], join_type="inner"
-    )
-    means = both.group_by("teacher").aggregate([("learnability", "mean"), ("now", "mean")])
+    now_too = kept[1].rename_columns([*columns[:2], "now"])
+    both = kept[0].join(now_too, columns[:2], join_type="inner", use_threads=False)
+    by_teacher = both.group_by("teacher", use_threads=False)  # threads would change the last bits
+    means = by_teacher.aggregate([("learnability", "mean"), ("now", "mean")])
     return {r["teacher"]: [r["learnability_mean"], r["now_mean"]] for r in means.to_pylist()}

@@ -28,9 +28,8 @@ def pass_rates(
         null without any. It notes how many failed and are asked for again (``unsettled_rows``).
     """
     outcomes, _ = ask({STUDENT: prompts.several(samples)})
-    known = (
-        check(outcomes).group_by("prompt_id").aggregate([("quality", "count"), ("quality", "mean")])
-    )
+    by_prompt = check(outcomes).group_by("prompt_id", use_threads=False)
+    known = by_prompt.aggregate([("quality", "count"), ("quality", "mean")])
     found = pa.table(
         {
             "prompt_id": known["prompt_id"],
