@@ -59,6 +59,16 @@ def test_the_pilot_takes_kinds_on_which_teachers_differ_and_the_student_has_room
 
 
 @pytest.mark.usefixtures("benchmarks")
+def test_the_pilot_takes_four_kinds_of_more_and_none_that_teachers_always_solve() -> None:
+    from pilot import Kind, taken
+
+    right = {"big": 0.5, "small": 0.25, "smollm2": 0.0}
+    kinds = [Kind(f"k{n}", right, gain=float(n)) for n in range(5)]
+    solved = Kind("solved", {"big": 0.95, "small": 0.92, "smollm2": 0.5}, gain=9.0)
+    assert taken([*kinds, solved]) == ["k4", "k3", "k2", "k1"]
+
+
+@pytest.mark.usefixtures("benchmarks")
 def test_the_experiment_s_prompts_are_placed_where_its_settings_put_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

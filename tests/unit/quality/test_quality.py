@@ -107,6 +107,11 @@ def test_tasks_read_latex_powers_and_decimals(
     assert exact_answer_quality(f"\\boxed{{{answer}}}", reference, task, metadata) == quality
 
 
+def test_a_task_s_answer_keeps_its_sign_and_bracket() -> None:
+    assert extract_answer("**Answer:** -5.0 + 20.0i", numeric=False) == "-5.0 + 20.0i"
+    assert extract_answer("The answer is **[1, 2]**", numeric=False) == "[1, 2]"
+
+
 def test_partial_credit_is_no_credit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exact_answer, "_task_scorer", lambda name: lambda answer, entry: 0.99)
     metadata = json.dumps({"metadata": {"source_dataset": "t"}})

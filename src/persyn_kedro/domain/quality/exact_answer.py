@@ -27,7 +27,7 @@ from persyn_kedro.foundations.extras import need
 from persyn_kedro.foundations.tables.references import accepted
 
 TIMEOUT_SECONDS = 5
-VERSION = 5  # raise it when answers are judged differently
+VERSION = 6  # raise it when answers are judged differently
 
 _logger = logging.getLogger(__name__)
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?(?![\w])")
@@ -129,7 +129,7 @@ def extract_answer(text: str, numeric: bool) -> str:
     numbers = _NUMBER.findall(plain if not final.prose else number[0] if number else "")
     if numeric and (len(numbers) == 1 or (numbers and final.prose)):
         return numbers[0 if final.prose else -1].replace(",", "").lstrip("+")
-    return _plain(_last_line(text)) if final.prose else plain
+    return _plain(_last_line(without_bold(text))) if final.prose else plain
 
 
 def _guarded(source: str, load: Callable[[], object], verify: Callable[[], bool]) -> float | None:
@@ -227,7 +227,7 @@ def _says(final: Final, reference: str) -> bool:
 
 def _last_line(text: str) -> str:
     line = text.strip().splitlines()[-1]
-    return re.sub(r"^\W*(?:the\s+)?(?:final\s+)?answer\s*(?:is\b|:)\W*", "", line, flags=re.I)
+    return re.sub(r"^\W*(?:the\s+)?(?:final\s+)?answer\s*(?:is\b|:)[\s:=*]*", "", line, flags=re.I)
 
 
 def _plain(text: str) -> str:

@@ -41,7 +41,11 @@ _SPELLINGS = [
 ]
 _RULES = [(re.compile(pattern), new) for pattern, new in _SPELLINGS]
 _BOLD = re.compile(r"(?<![\w)\]}])\*\*(?=\S)|(?<=\S)\*\*(?![\w({\\-])")
-_BOLD_SPAN = re.compile(r"(?<![\w)\]}])\*\*(?=\S)(.+?)(?<=\S)\*\*(?![\w{\\*-])")
+_BOLD_SPAN = re.compile(r"(?<![\w)\]}])\*\*(?=\S)(.+?)(?<=\S)\*\*(?![\w({\\*-])")
+_LOOSE_BOLD = re.compile(
+    r"(?<![\w)\]}])(?<![\d)\]}] )(?<!\b[A-Za-z] )\*\*\s+([^*]+?)\s*\*\*(?=\W*$)"
+)
+_OPERAND = re.compile(r"[\w)\]}]\Z")
 _PYTHON_POWERS = [
     (re.compile(r"\s*\*\*\s*\(((?:(?![A-Za-z]{2})[^()])*)\)"), r"^{\1}"),
     (re.compile(r"\s*\*\*\s*(-?(?:\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z])))"), r"^{\1}"),
@@ -74,7 +78,18 @@ def clean(text: str) -> str:
 
 def without_bold(text: str) -> str:
     """Return ``text`` without Markdown's ``**``; Python's power, between operands, stays."""
-    return _BOLD.sub("", _BOLD_SPAN.sub(r"\1", text))
+    return "\n".join(map(_line_without_bold, text.split("\n")))
+
+
+def _line_without_bold(line: str) -> str:
+    parts = line.split("**")
+    opened, rest = parts[0:-1:2], parts[1::2]
+    if len(parts) % 2 and not any(
+        _OPERAND.search(before) or not after or after[0].isspace()
+        for before, after in zip(opened, rest, strict=True)
+    ):
+        return "".join(parts)  # pairs, none of which begins as a power does: **3**x, **5**-**7**
+    return _BOLD.sub("", _BOLD_SPAN.sub(r"\1", _LOOSE_BOLD.sub(r"\1", line)))
 
 
 def _power(digits: str) -> str:

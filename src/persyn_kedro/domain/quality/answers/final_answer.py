@@ -8,7 +8,7 @@ sentence. Other values mentioned in the text never count.
 import re
 from typing import NamedTuple
 
-from persyn_kedro.domain.quality.answers.clean import clean
+from persyn_kedro.domain.quality.answers.clean import clean, without_bold
 from persyn_kedro.domain.quality.answers.sentences import (
     DENIAL,
     NOT,
@@ -184,6 +184,7 @@ def _joined(text: str, boxes: list[tuple[int, int, str]]) -> list[tuple[int, int
 
 
 def _stated(text: str, numeric: bool) -> Final | None:
+    text = without_bold(text)  # as pairs, before a phrase takes the first of a pair away
     sentences = [s.strip() for s in _SENTENCE.split(text) if s and s.strip(" \t\n.*")]
     if len(sentences) > 1 and _EXPLANATION.match(sentences[1]):  # "B", and below why
         sentences = sentences[:1] if not _PHRASE.search(" ".join(sentences[2:])) else sentences
