@@ -84,6 +84,7 @@ def test_reasoning_gym_scores_its_own_entries(task: str) -> None:
     [
         ("prime_factorization", "2 × 3 × 3", "$2 \\times 3 \\times 3$", 1.0),
         ("prime_factorization", "2 × 3 × 3", "$2 \\times 9$", 0.0),
+        ("prime_factorization", "2 × 3 × 3", "2 × 3 × 3.", 1.0),
         ("prime_factorization", "587", "587.0", 1.0),
         ("lcm", "12", "12.0", 1.0),
         ("lcm", "12", "12.5", 0.0),
@@ -105,6 +106,16 @@ def test_tasks_read_latex_powers_and_decimals(
     entry["answer"] = reference
     metadata = json.dumps(entry, default=str)
     assert exact_answer_quality(f"\\boxed{{{answer}}}", reference, task, metadata) == quality
+
+
+def test_a_task_that_computes_an_answer_computes_latex_too() -> None:
+    entry = next(iter(reasoning_gym.create_dataset("countdown", size=1, seed=5)))
+    metadata, right = json.dumps(entry, default=str), entry["answer"]
+    assert "*" in right and "/" in right, right
+    latex = right.replace("*", "\\times ").replace("/", "\\div ")
+    for text, quality in ((latex, 1.0), (latex + " + 1", 0.0)):
+        found = exact_answer_quality(f"\\boxed{{{text}}}", right, "countdown", metadata)
+        assert found == quality
 
 
 def test_a_task_s_answer_keeps_its_sign_and_bracket() -> None:

@@ -39,6 +39,7 @@ _SIGN_OF = {
     "neq": "≠ ", "neg": "¬", "lnot": "¬", "land": "∧ ", "wedge": "∧ ", "lor": "∨ ", "vee": "∨ ",
     "to": "→ ", "rightarrow": "→ ", "leftrightarrow": "↔ ",
 }  # fmt: skip
+_IN_PYTHON = str.maketrans("×·÷", "**/")
 _POWER = re.compile(r"\^\{([^{}]*)\}")
 _TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mathbf)\{([^{}]*)\}")
 
@@ -169,11 +170,15 @@ def _same_decimal(answer: str, reference: str) -> bool:
 def _some_spelling_is_right(
     answer: str, entry: dict[str, Any], score: Callable[[str, dict[str, Any]], float]
 ) -> bool:
-    r"""Return whether the task takes the answer as it is, or with × for ``\times`` and ** for ^."""
-    signs = _COMMAND.sub(lambda command: _SIGN_OF.get(command[1], command[0]), answer)
+    r"""Return whether the task takes the answer as it is, or in another spelling.
+
+    One has × for ``\times`` and no full stop, one also ** for ^, one also * for ×.
+    """
+    signs = _COMMAND.sub(lambda command: _SIGN_OF.get(command[1], command[0]), answer).strip(" .")
     powers = _POWER.sub(r"**(\1)", signs).replace("^", "**")
+    python = powers.translate(_IN_PYTHON)
     failures: list[Exception] = []
-    spellings = dict.fromkeys((answer, signs, powers))
+    spellings = dict.fromkeys((answer, signs, powers, python))
     for spelling in spellings:
         try:
             if score(spelling, entry) >= 1.0:

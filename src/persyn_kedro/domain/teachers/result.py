@@ -60,7 +60,9 @@ def sum_calls(tables: list[pa.Table], teachers: list[str]) -> pa.Table:
         return pa.Table.from_pylist([], CALLS)
     merged = pa.concat_tables(tables)
     names = [name for name in CALLS.names if name != "teacher"]
-    sums = merged.group_by("teacher", use_threads=False).aggregate([(name, "sum") for name in names])
+    sums = merged.group_by("teacher", use_threads=False).aggregate(
+        [(name, "sum") for name in names]
+    )
     by_teacher = {row["teacher"]: row for row in sums.to_pylist()}
     rows = [
         {"teacher": t, **{n: by_teacher[t][f"{n}_sum"] for n in names}}
