@@ -69,6 +69,18 @@ def test_the_pilot_takes_four_kinds_of_more_and_none_that_teachers_always_solve(
 
 
 @pytest.mark.usefixtures("benchmarks")
+def test_the_page_and_the_settings_have_the_pilot_as_it_is_published() -> None:
+    from pilot import kinds_of, markdown, table_of, taken
+
+    kinds = kinds_of(table_of(ROOT / "docs" / "data" / "pilot" / "answers.parquet").to_pandas())
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert markdown(kinds, list(kinds[0].right)) in page
+    settings = yaml.safe_load((ROOT / "conf" / "experiment_b" / "parameters.yml").read_text())
+    tasks = settings["prepare"]["source"]["tasks"]
+    assert {task["name"] for task in tasks} == set(taken(kinds))
+
+
+@pytest.mark.usefixtures("benchmarks")
 def test_the_experiment_s_prompts_are_placed_where_its_settings_put_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
