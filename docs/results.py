@@ -117,6 +117,8 @@ def _merits(tables: Mapping[str, pa.Table]) -> str:
     )
     examples = tables["examples"].to_pandas()
     trained = [name for name in examples.strategy.unique() if name in set(choices.strategy)]
+    if not trained:
+        return "The rewards of these prompts' answers are not known.\n"
     common = set.intersection(*(set(examples[examples.strategy == n].prompt_id) for n in trained))
     rows = []
     for name in trained:
