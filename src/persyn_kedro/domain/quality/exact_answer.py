@@ -96,9 +96,8 @@ def exact_answer_quality(
 
     A reasoning-gym prompt (its entry is in ``metadata``) is scored by its task's own function,
     unless the answer is its reference, any other by the form of its reference: a number, choice,
-    set, formula, word. ``response`` is the
-    visible text. None means no reference, or a verifier that crashed or took over
-    ``TIMEOUT_SECONDS`` of processor time (``processor_time``).
+    set, formula, word. ``response`` is the visible text. None means no reference, or a verifier
+    that crashed or took over ``TIMEOUT_SECONDS`` of processor time (``processor_time``).
     """
     if reference is None:
         return None

@@ -63,8 +63,9 @@ def clean(text: str) -> str:
     """
     for sign, new in _SIGNS.items():
         text = text.replace(sign, new)
+    text = without_bold(text)
     for pattern, new in _PYTHON_POWERS:
-        text = pattern.sub(new, without_bold(text))
+        text = pattern.sub(new, text)
     text = re.sub("[₀-₉]+", lambda base: "_" + base[0].translate(_BASES), text)
     text = re.sub("[⁰¹²³⁴-⁹⁻⁺]+", lambda power: _power(power[0].translate(_POWERS)), text)
     for pattern, new in _RULES:
