@@ -1,6 +1,7 @@
 """SIGTERM ends a command as Ctrl-C does, with its own exit code."""
 
 import signal
+from collections.abc import Iterator
 
 import click
 import pytest
@@ -8,6 +9,14 @@ import pytest
 from persyn_kedro.cli.errors import one_sentence
 from persyn_kedro.cli.termination import ended_by_sigterm
 from persyn_kedro.foundations.errors import Interrupted
+
+
+@pytest.fixture(autouse=True)
+def _as_started() -> Iterator[None]:
+    """No handler: an earlier test of this process may have left Ray's, which ends all of it."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 def terminate() -> None:
