@@ -5,13 +5,14 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from kedro.io.core import Version
 from matplotlib import rc_context
 
 from persyn_kedro.datasets.documents import Figures, HtmlPage, JsonDocument, PlotlyPlot
 from persyn_kedro.datasets.parquet_table import ParquetTable
-from persyn_kedro.domain.reporting.chart import Chart, Series
+from persyn_kedro.domain.reporting.chart import Chart, Series, colour
 from persyn_kedro.domain.reporting.drawing import svg
 from persyn_kedro.domain.reporting.interactive import plotly_figure
 
@@ -43,6 +44,48 @@ def test_a_drawing_is_the_same_whatever_matplotlib_is_set_to(chart: Chart) -> No
     drawn = svg(chart)
     with rc_context({"lines.linewidth": 9, "font.size": 30, "axes.grid": True}):
         assert svg(chart) == drawn
+
+
+# What a dichromat sees of linear RGB: Machado, Oliveira and Fernandes (2009), severity 1.
+SEEN = {
+    "by all cones": np.eye(3),
+    "without red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+                    [-0.003882, -0.048116, 1.051998]],
+    "without green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+                      [-0.011820, 0.042940, 0.968881]],
+    "without blue": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+                     [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
+def test_all_colours_are_told_apart(seen: np.ndarray) -> None:
+    colours = [colour(place) for place in range(7)]
+    assert len(set(colours)) == 7 and colour(7) == colours[0]
+    labs = [_lab(np.asarray(seen) @ _linear(each)) for each in colours]
+    apart = [np.linalg.norm(a - b) for i, a in enumerate(labs) for b in labs[:i]]
+    assert min(apart) > 15  # 2.3 is what is just noticed; the palette before had 6.5
+
+
+def _linear(colour: str) -> np.ndarray:
+    """Return linear RGB of #rrggbb."""
+    values = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def _lab(linear: np.ndarray) -> np.ndarray:
+    """Return CIELAB (D65) of linear RGB."""
+    xyz = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750],
+                    [0.0193339, 0.1191920, 0.9503041]]) @ linear.clip(0, 1)  # fmt: skip
+    share = xyz / [0.95047, 1, 1.08883]
+    x, y, z = np.where(share > (6 / 29) ** 3, np.cbrt(share), share * (29 / 6) ** 2 / 3 + 4 / 29)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_neighbours_differ_in_their_markers_too() -> None:
+    two = Chart("t", "x", "y", [Series("a", [1], [1]), Series("b", [2], [2])])
+    marks = [trace["marker"]["symbol"] for trace in plotly_figure(two)["data"]]
+    assert len(set(marks)) == 2
 
 
 def test_a_figure_has_the_charts_numbers() -> None:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-_COLOURS = ["#3b6fd4", "#d4763b", "#3ba272", "#8e5bb5", "#c2455a", "#7a7a7a", "#b8a13a", "#4aa3b5"]
+# Okabe and Ito's (2008), told apart by the colour-blind; without black, which a dark page would
+# hide, and yellow, which a light one would, but with a grey.
+_COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666"]
 _PER_LAP = len(_COLOURS)
 
 
@@ -66,5 +68,5 @@ def colour(place: int) -> str:
 
 
 def lap(place: int) -> int:
-    """Return how often all colours were used before: each lap has its own marker."""
+    """Return how often all colours were used before: each lap has its own hatching of bars."""
     return place // _PER_LAP

@@ -76,7 +76,7 @@ def _draw(axes: "Axes", chart: Chart) -> None:
 
 
 def _draw_series(axes: "Axes", series: Series, place: int) -> None:
-    own, mark = colour(place), "s" if series.square else _MARKS[lap(place) % len(_MARKS)]
+    own, mark = colour(place), "s" if series.square else _MARKS[place % len(_MARKS)]
     if series.low is not None and series.high is not None:
         if series.line:
             axes.fill_between(series.x, series.low, series.high, color=own, alpha=0.15, linewidth=0)

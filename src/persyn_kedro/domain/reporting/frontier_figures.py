@@ -6,7 +6,7 @@ from typing import Any
 from persyn_kedro.domain.reporting.chart import Chart, Series
 from persyn_kedro.domain.reporting.formatting import percent
 
-VERSION = 2  # raise it when the same inputs give another result
+VERSION = 3  # raise it when the same inputs give another result
 
 COLUMNS = [
     "choice", "cost weight", "reward", "lost",

@@ -92,7 +92,7 @@ def _add_series(figure: "Figure", series: Series, place: int) -> None:
 
 
 def _marker(series: Series, place: int) -> dict[str, Any]:
-    mark = "square" if series.square else _MARKS[lap(place) % len(_MARKS)]
+    mark = "square" if series.square else _MARKS[place % len(_MARKS)]
     marker = {"color": colour(place), "symbol": mark, "size": 8}
     if series.weight:
         most = max(series.weight)
