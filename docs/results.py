@@ -7,11 +7,12 @@ No model is needed. ``docs/data/NAME`` is what the pipeline ``compare`` made as 
     <!-- docs/data/NAME: students -->
     <!-- end -->
 
-is replaced by that table: ``students``, ``kinds`` (their scores and
-truncated answers by the prompts' source), ``sets``
-(what they were trained on, and how long they answer), ``merits`` (the rewards of what each strategy
-chose, from `benchmarks/data/zoo_calibration.parquet`), ``costs``, ``routers``, ``prospects`` (what
-a router could gain at most: ``domain.router_comparison.prospects``), ``verdicts`` or ``notes``.
+is replaced by that table: ``students``, ``kinds`` (their scores and truncated answers by the
+prompts' source), ``sets`` (what they were trained on, and how long they answer), ``taught`` and
+``merits`` (the quality of what they were trained on, and the rewards of what each strategy chose,
+as far as `benchmarks/data/zoo_calibration.parquet` has these answers), ``costs``, ``routers``,
+``curve`` (regret by the number of prompts that a router is fitted on), ``prospects`` (what a router
+could gain at most: ``domain.router_comparison.prospects``), ``verdicts`` or ``notes``.
 """
 
 import json
@@ -45,9 +46,11 @@ def tables_of(directory: Path) -> dict[str, str]:
         "students": _markdown(figures.STRATEGY_COLUMNS, figures.strategy_rows(comparison)),
         "kinds": _kinds(tables),
         "sets": _sets(tables),
+        "taught": _taught(tables),
         "merits": _merits(tables),
         "costs": _markdown(figures.COST_COLUMNS, figures.cost_rows(comparison)),
         "routers": _markdown(figures.router_columns(routers), figures.router_rows(routers)),
+        "curve": _curve(routers["curve"]),
         "prospects": _prospects(tables["answers"], about),
         "verdicts": "".join(f"- {sentence}\n" for sentence in comparison["verdicts"]),
         "notes": "".join(f"- {note}\n" for note in [comparison["equal"], *comparison["notes"]]),
@@ -103,6 +106,22 @@ def _sets(tables: Mapping[str, pa.Table]) -> str:
     return _markdown([*head, "tokens of a student's answer", "of these truncated"], rows)
 
 
+def _taught(tables: Mapping[str, pa.Table]) -> str:
+    """Return the table of the training answers' quality and mean length, by the prompts' source."""
+    known = pq.read_table(ANSWERS, columns=["prompt_id", "teacher", "quality", "completion_tokens"])
+    sets = tables["examples"].to_pandas().merge(known.to_pandas(), on=["prompt_id", "teacher"])
+    sets = sets.merge(tables["prompts"].to_pandas(), on="prompt_id")
+    if sets.empty:
+        return "The quality of these answers is not known.\n"
+    sources = sorted(sets.source.unique())
+    rows = []
+    for name, own in sets.groupby("strategy", sort=False):
+        means = own.groupby("source")[["quality", "completion_tokens"]].mean()
+        cells = [f"{percent(q)} ({tokens:.0f})" for q, tokens in means.loc[sources].to_numpy()]
+        rows.append([str(name), percent(own.quality.mean()), *cells])
+    return _markdown(["strategy", "all", *sources], rows)
+
+
 def _merits(tables: Mapping[str, pa.Table]) -> str:
     """Return the table of mean rewards of each strategy's choices for the routed prompts.
 
@@ -129,6 +148,22 @@ def _merits(tables: Mapping[str, pa.Table]) -> str:
         counts = [len(part) for part in parts]
     head = [f"all {counts[0]}", f"the {counts[1]} with an example", f"the {counts[2]} without"]
     return _markdown(["strategy", "usable", *(f"reward of {each}" for each in head)], rows)
+
+
+def _curve(curve: Sequence[Mapping[str, Any]]) -> str:
+    """Return the table of regrets, less the constant's, by router and number of prompts."""
+    sizes = sorted({row["fitted_on"] for row in curve})
+    rows = []
+    for kind in dict.fromkeys(row["kind"] for row in curve):
+        own = {row["fitted_on"]: row["regret_to_constant"] for row in curve if row["kind"] == kind}
+        found = [own[size] for size in sizes]
+        cells = [with_interval(each["value"], each["interval"], _signed) for each in found]
+        rows.append([kind.replace("_", " "), *cells])
+    return _markdown(["router", *(f"fitted on {size:.0f}" for size in sizes)], rows)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}"
 
 
 def _prospects(answers: pa.Table, about: Mapping[str, Any]) -> str:

@@ -1,10 +1,11 @@
 """The pictures of docs/, from the newest run of this project's catalog.
 
     kedro run && make lineage && python docs/screenshots.py
+    python docs/screenshots.py --comparison comparison.html docs/comparison_own.png
 
-Writes docs/lineage.png and docs/report.png, and docs/comparison.png if the step compare was run in
-the environment given by --env; with --out DIR also the dark report, both on a narrow screen, and
-what a click on some datasets shows.
+Writes docs/lineage.png and docs/report.png; with --out DIR also the dark report, both on a narrow
+screen, and what a click on some datasets shows. With --comparison it writes only the first drawing
+of that page, which is `data/08_reporting/comparison.html/<version>/comparison.html`.
 """
 
 import argparse
@@ -41,17 +42,12 @@ def served(directory: Path) -> Iterator[str]:
     server.shutdown()
 
 
-def newest(page: str, env: str = "") -> Path | None:
-    """Return the newest version of a page, or None."""
-    pages = (PROJECT / "data" / env / "08_reporting" / page).glob(f"*/{page}")
-    return max(pages, default=None)
-
-
 def picture_report(
     browser: Browser, file: Path, scheme: str, size: dict[str, int], whole: bool = True
 ) -> None:
     """Write the report, or its beginning, in the given colour scheme."""
-    report = newest("report.html")
+    reports = (PROJECT / "data" / "08_reporting" / "report.html").glob("*/report.html")
+    report = max(reports, default=None)
     if report is None:
         raise SystemExit("No report yet: run `kedro run`.")
     page = browser.new_page(viewport=size, color_scheme=scheme)
@@ -75,21 +71,21 @@ def main() -> None:
     """Take the pictures."""
     options = argparse.ArgumentParser()
     options.add_argument("--out", type=Path, help="directory for pictures that docs/ does not keep")
-    options.add_argument(
-        "--env", default="", help="environment of the comparison: its folder under data/"
-    )
+    options.add_argument("--comparison", nargs=2, type=Path, metavar=("PAGE", "PNG"))
     chosen = options.parse_args()
     out, docs = chosen.out, PROJECT / "docs"
     with sync_playwright() as playwright, served(PROJECT / "build") as address:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
+        if chosen.comparison:
+            drawing, picture = chosen.comparison
+            page = browser.new_page(viewport=WIDE)
+            page.goto(drawing.resolve().as_uri())
+            page.locator(".drawing svg").first.screenshot(path=picture)
+            return
         open_lineage(browser, address).screenshot(path=docs / "lineage.png")
         picture_report(browser, docs / "report.png", "light", TALL, whole=False)
-        if comparison := newest("comparison.html", chosen.env):
-            page = browser.new_page(viewport=WIDE)
-            page.goto(comparison.as_uri())
-            page.locator(".drawing").first.screenshot(path=docs / "comparison.png")
         if out:
             out.mkdir(parents=True, exist_ok=True)
             picture_report(browser, out / "report-dark.png", "dark", WIDE)
