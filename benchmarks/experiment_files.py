@@ -13,6 +13,10 @@ At equal teacher tokens a strategy may take more than these: `--more=145` draws 
 prompts of each kind, whose place is among the routed ones, so the calibration set stays the same.
 
     .venv/bin/python benchmarks/experiment_files.py --more=145 --to=data/experiment_a_tokens/01_raw
+
+`docs/results.py` needs the references of all these prompts:
+
+    .venv/bin/python benchmarks/experiment_files.py --references=docs/data/a_references.parquet
 """
 
 import argparse
@@ -21,6 +25,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
@@ -42,9 +47,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--to", type=Path, default=ROOT / "data" / "experiment_a" / "01_raw")
     parser.add_argument("--more", type=int, default=0, help="further prompts to route of each kind")
+    parser.add_argument("--references", type=Path, help="write only this table, by prompt_id")
     arguments = parser.parse_args()
     directory, more = arguments.to, arguments.more
-    directory.mkdir(parents=True, exist_ok=True)
     answers = pq.read_table(TABLE).to_pylist()
     references = {row["prompt"]: row["reference"] for row in answers}
     source = yaml.safe_load(SETTINGS.read_text())["prepare"]["source"]
@@ -53,9 +58,16 @@ def main() -> None:
         raise SystemExit("An answered prompt is in the test split; the seed is another one.")
     routed_from = (places[139] + places[140]) / 2
     print(f"calibration_fraction: {routed_from - TEST_FRACTION:.6f}")
-    for task in source["tasks"]:
-        rows = _prompts(task, source["prompt_suffix"], references, routed_from, more)
-        _write(directory / f"{task['name']}.jsonl", rows)
+    kinds = {
+        task["name"]: _prompts(task, source["prompt_suffix"], references, routed_from, more)
+        for task in source["tasks"]
+    }
+    if arguments.references:
+        _write_references(arguments.references, kinds)
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, rows in kinds.items():
+        _write(directory / f"{name}.jsonl", rows)
     _write(directory / "answers.jsonl", ({name: row[name] for name in ANSWER} for row in answers))
 
 
@@ -91,6 +103,15 @@ def _draws(task: Mapping[str, Any], suffix: str) -> Iterator[dict[str, str]]:
     entries = reasoning_gym.create_dataset(task["name"], size=20_000, seed=SEED, **config)
     for entry in entries:
         yield {"prompt": entry["question"] + suffix, "reference": str(entry["answer"])}
+
+
+def _write_references(file: Path, kinds: Mapping[str, list[dict[str, str]]]) -> None:
+    rows = [row for own in kinds.values() for row in own]
+    found = {
+        "prompt_id": [prompt_id_of(row["prompt"]) for row in rows],
+        "reference": [row["reference"] for row in rows],
+    }
+    pq.write_table(pa.table(found), file, compression="zstd")
 
 
 def _write(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -7,8 +7,9 @@ No model is needed. ``docs/data/NAME`` is what the pipeline ``compare`` made as 
     <!-- docs/data/NAME: students -->
     <!-- end -->
 
-is replaced by that table: ``students``, ``kinds`` (their scores and truncated answers by the
-prompts' source), ``sets`` (what they were trained on, and how long they answer), ``taught`` and
+is replaced by that table: ``students``, ``rest`` (the same without syllogisms), ``kinds`` (their
+scores and truncated answers by the prompts' source), ``sided`` (syllogisms by their right answer),
+``sets`` (what they were trained on, and how long they answer), ``taught`` and
 ``merits`` (the quality of what they were trained on, and the rewards of what each strategy chose,
 as far as `benchmarks/data/zoo_calibration.parquet` has these answers), ``costs``, ``routers``,
 ``curve`` (regret by the number of prompts that a router is fitted on), ``prospects`` (what a router
@@ -23,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from persyn_kedro.domain.comparison import TABLES, recompute
@@ -34,7 +36,9 @@ from persyn_kedro.domain.router_comparison import routing_prospects
 
 HERE = Path(__file__).parent
 ANSWERS = HERE.parent / "benchmarks" / "data" / "zoo_calibration.parquet"
+REFERENCES = HERE / "data" / "a_references.parquet"  # of (a)'s prompts, by experiment_files.py
 BLOCK = re.compile(r"(<!-- docs/data/([\w.-]+): (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+YES_OR_NO = "syllogism"  # the kind of prompts whose answer is Yes or No
 
 
 def tables_of(directory: Path) -> dict[str, str]:
@@ -42,9 +46,12 @@ def tables_of(directory: Path) -> dict[str, str]:
     tables = {name: pq.read_table(directory / f"{name}.parquet") for name in TABLES}
     about = json.loads((directory / "about.json").read_text(encoding="utf-8"))
     comparison, routers = recompute(tables, about)
+    rest, _ = recompute({**tables, "trials": _without_yes_or_no(tables)}, about)
     return {
         "students": _markdown(figures.STRATEGY_COLUMNS, figures.strategy_rows(comparison)),
+        "rest": _markdown(figures.STRATEGY_COLUMNS, figures.strategy_rows(rest)),
         "kinds": _kinds(tables),
+        "sided": _sided(tables),
         "sets": _sets(tables),
         "taught": _taught(tables),
         "merits": _merits(tables),
@@ -81,6 +88,32 @@ def _kinds(tables: Mapping[str, pa.Table]) -> str:
         cells = [f"{percent(scores[source])} ({percent(cut[source])})" for source in sources]
         rows.append([str(name), *cells])
     return _markdown(["strategy", *sources], rows)
+
+
+def _without_yes_or_no(tables: Mapping[str, pa.Table]) -> pa.Table:
+    prompts = tables["prompts"]
+    others = prompts.filter(pc.not_equal(prompts["source"], YES_OR_NO))["prompt_id"]
+    return tables["trials"].filter(pc.is_in(tables["trials"]["prompt_id"], others))
+
+
+def _sided(tables: Mapping[str, pa.Table]) -> str:
+    """Return the table of how many syllogisms each seed's student is right on, by right answer."""
+    prompts = tables["prompts"].to_pandas()
+    trials = tables["trials"].to_pandas().merge(prompts[prompts.source == YES_OR_NO])
+    trials = trials.merge(pq.read_table(REFERENCES).to_pandas(), on="prompt_id")
+    if trials.empty:
+        return "There are no such prompts.\n"
+    asked = trials.drop_duplicates("prompt_id").reference.value_counts()
+    rows = []
+    for name, own in trials.groupby("strategy", sort=False):
+        right = own.groupby(["reference", "seed"], dropna=False).quality.sum().unstack("seed")
+        rows.append(
+            [str(name), *(", ".join(f"{n:.0f}" for n in right.loc[a]) for a in asked.index)]
+        )
+    heads = [
+        f"right of {count} whose answer is {answer}, by seed" for answer, count in asked.items()
+    ]
+    return _markdown(["strategy", *heads], rows)
 
 
 def _sets(tables: Mapping[str, pa.Table]) -> str:

@@ -16,7 +16,7 @@ def _as_started() -> Iterator[None]:
     """No handler: an earlier test of this process may have left Ray's, which ends all of it."""
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGTERM, before)
+    signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def terminate() -> None:

@@ -82,10 +82,14 @@ def _lab(linear: np.ndarray) -> np.ndarray:
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
-def test_neighbours_differ_in_their_markers_too() -> None:
-    two = Chart("t", "x", "y", [Series("a", [1], [1]), Series("b", [2], [2])])
-    marks = [trace["marker"]["symbol"] for trace in plotly_figure(two)["data"]]
-    assert len(set(marks)) == 2
+def test_series_differ_in_their_markers_too() -> None:
+    some = Chart("t", "x", "y", [Series(f"s{n}", [n], [n]) for n in range(6)])
+    marks = [trace["marker"]["symbol"] for trace in plotly_figure(some)["data"]]
+    assert len(set(marks)) == 6
+    drawn = svg(some)
+    shapes = dict(re.findall(r'<path id="(\w+)" d="([^"]+)"', drawn))
+    coloured = re.findall(r'<use xlink:href="#(\w+)"[^>]*fill: #', drawn)
+    assert len({shapes[each] for each in coloured}) == 6
 
 
 def test_a_figure_has_the_charts_numbers() -> None:
