@@ -100,3 +100,20 @@ def test_the_experiment_s_prompts_are_placed_where_its_settings_put_them(
     assert sum(place < test for place in places) == 400
     assert sum(test <= place < test + calibration for place in places) == 140
     assert sum(place >= test + calibration for place in places) == 282 + 4 * 5
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_the_published_references_are_those_of_all_prompts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import experiment_files
+
+    file = tmp_path / "references.parquet"
+    monkeypatch.setattr(sys, "argv", ["experiment_files.py", f"--references={file}"])
+    experiment_files.main()
+    committed = pd.read_parquet(ROOT / "docs" / "data" / "a_references.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(file), committed)
+    prompts = pd.read_parquet(ROOT / "docs" / "data" / "a" / "prompts.parquet")
+    assert set(committed.prompt_id) == set(prompts.prompt_id)
+    own = prompts[(prompts.split == "test") & (prompts.source == "syllogism")].merge(committed)
+    assert own.reference.value_counts().to_dict() == {"Yes": 69, "No": 31}
