@@ -1,6 +1,7 @@
 """Pages, plots and the terminal: what a run found, for readers."""
 
 from .choice_samples import compare_choices as compare_choices, with_answers as with_answers
+from .constant_answers import constant_notes as constant_notes
 from .dropped_figures import dropped_sentences as dropped_sentences
 from .focus_figures import focus_sentences as focus_sentences
 from .frontier_figures import frontier_plot as frontier_plot

@@ -5,10 +5,12 @@ from typing import Any
 import pyarrow.dataset as pads
 
 from persyn_kedro.domain.planning import GENERATE, LABEL, against_actual, judges_used
+from persyn_kedro.domain.prompts import TEST, select_rows
 from persyn_kedro.domain.quality import judged_of, self_judged
 from persyn_kedro.domain.reporting import (
     build_summary,
     compare_choices,
+    constant_notes,
     design_notes,
     family_notes,
     frontier_plot,
@@ -93,7 +95,7 @@ def draw_run_plots(
 @step(
     versions_of=(
         build_summary, report_page, loss_curve, family_notes, frontier_plot, weighed_by,
-        terms_summary, against_actual,
+        terms_summary, against_actual, constant_notes,
     ),
     needs=Needs.DRAWINGS,
     prints={terminal_table: ("report_summary",)},
@@ -157,6 +159,7 @@ def summarise(
             *pool_notes(models, teachers, student),
             *family_notes(rewarded, models, teachers, student, label),
             *label_notes(label),
+            *constant_notes(select_rows(prompts, TEST, columns=["source", "reference"])),
             *design_notes(rewarded),
             *judge_notes(rewarded),
             *self_judged(models, teachers, label.ways_by_key, student.model),

@@ -1,0 +1,35 @@
+"""Kinds of test prompts on which a student that always says the same scores well."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from persyn_kedro.domain.reporting.formatting import percent
+
+VERSION = 1  # raise it when the same inputs give another result
+
+FEWEST, SHARE = 10, 0.3  # test prompts of a kind, and the commonest reference's share of them
+
+
+def constant_notes(test_prompts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Say for which kinds of prompts one answer is right on a large share.
+
+    A small student may learn that answer and nothing else, and gain by it.
+
+    Args:
+        test_prompts: rows with ``source`` and ``reference``, which may be null.
+    """
+    references: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for row in test_prompts:
+        if row["reference"] is not None:
+            references[row["source"]][row["reference"]] += 1
+    notes = []
+    for source, counts in sorted(references.items()):
+        total, (answer, count) = counts.total(), counts.most_common(1)[0]
+        if total >= FEWEST and count / total >= SHARE:
+            notes.append(
+                f"Of {total} test prompts of {source}, {count} have the reference {answer!r}: a "
+                f"student that always answers so is right on {percent(count / total)} of them. "
+                "Look at its answers before you take a gain there for more."
+            )
+    return notes
