@@ -75,7 +75,7 @@ def test_a_run_with_terms_of_code_references_and_a_judge(judged: Run, endpoint: 
     """
     directory: Any = judged.directory  # type: ignore[attr-defined]
     rows = [
-        {"prompt": f"Write double(x), {n}.", "reference": f"{n}",
+        {"prompt": f"Write double(x), {n}.", "reference": f"{n % 2}",
          "tests": ["assert double(" if n == 7 else f"assert double({n}) == {2 * n}"]}
         for n in range(48)
     ]  # fmt: skip
@@ -105,6 +105,8 @@ def test_a_run_with_terms_of_code_references_and_a_judge(judged: Run, endpoint: 
     assert list(lines) == ["code", "exact_answer", "judge referee"]
     assert lines["code"]["weight"] == 2 and {*lines["code"]["means"].values()} == {0.0}
     (note,) = [n for n in summary["notes"] if n.startswith("Quality is what the judge referee")]
+    (constant,) = [n for n in summary["notes"] if "always answers the same" in n]
+    assert "with a reference, 6 have '0' and 4 have '1': " in constant
     assert note in " ".join(told.split())
     (judged_row,) = [r for r in summary["estimate"] if r["teacher"] == "the judge"]
     assert 0 < judged_row["actual_calls"] == len(endpoint.bodies)

@@ -9,7 +9,7 @@ def rows(source, *references):
 
 def test_a_kind_with_one_common_answer_is_named() -> None:
     prompts = [
-        *rows("syllogism", *["Yes"] * 8, *["No"] * 3, None),
+        *rows("syllogism", *["No"] * 4, *["Yes"] * 8, None),
         *rows("sums", *map(str, range(20))),
         *rows("few", *["Yes"] * 9),
         *rows("rare", *["0"] * 2, *map(str, range(1, 9))),
@@ -17,9 +17,10 @@ def test_a_kind_with_one_common_answer_is_named() -> None:
         *rows("open", *[None] * 12),
     ]
     limit, syllogism = constant_notes(prompts)
-    assert limit.startswith("Of 10 test prompts of limit, 3 have the reference '0': ")
+    assert limit.startswith("Of 10 test prompts of limit with a reference, 3 have '0': ")
     assert syllogism == (
-        "Of 11 test prompts of syllogism, 8 have the reference 'Yes': a student that always "
-        "answers so is right on 72.7 % of them. Look at its answers before you take a gain there "
-        "for more."
+        "Of 12 test prompts of syllogism with a reference, 8 have 'Yes' and 4 have 'No': a student "
+        "that always answers the same is right on up to 66.7 % of them. Look at its answers before "
+        "you take a gain there for more."
     )
+    assert constant_notes([]) == []

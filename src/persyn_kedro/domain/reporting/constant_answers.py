@@ -25,11 +25,13 @@ def constant_notes(test_prompts: Iterable[Mapping[str, Any]]) -> list[str]:
             references[row["source"]][row["reference"]] += 1
     notes = []
     for source, counts in sorted(references.items()):
-        total, (answer, count) = counts.total(), counts.most_common(1)[0]
-        if total >= FEWEST and count / total >= SHARE:
+        total, most = counts.total(), max(counts.values())
+        common = [(n, answer) for answer, n in counts.items() if n / total >= SHARE]
+        if total >= FEWEST and common:
+            each = " and ".join(f"{n} have {a!r}" for n, a in sorted(common, reverse=True))
             notes.append(
-                f"Of {total} test prompts of {source}, {count} have the reference {answer!r}: a "
-                f"student that always answers so is right on {percent(count / total)} of them. "
+                f"Of {total} test prompts of {source} with a reference, {each}: a student that "
+                f"always answers the same is right on up to {percent(most / total)} of them. "
                 "Look at its answers before you take a gain there for more."
             )
     return notes
