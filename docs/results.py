@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from persyn_kedro.domain.comparison import TABLES, recompute
+from persyn_kedro.domain.comparison import TABLES, recompute, recompute_strategies
 from persyn_kedro.domain.designs import asked_of
 from persyn_kedro.domain.reporting import comparison_figures as figures
 from persyn_kedro.domain.reporting.formatting import number, percent, with_interval
@@ -46,7 +46,8 @@ def tables_of(directory: Path) -> dict[str, str]:
     tables = {name: pq.read_table(directory / f"{name}.parquet") for name in TABLES}
     about = json.loads((directory / "about.json").read_text(encoding="utf-8"))
     comparison, routers = recompute(tables, about)
-    rest, _ = recompute({**tables, "trials": _without_yes_or_no(tables)}, about)
+    some = {**tables, "trials": _without_yes_or_no(tables)}
+    rest = recompute_strategies(some, about, routers)
     return {
         "students": _markdown(figures.STRATEGY_COLUMNS, figures.strategy_rows(comparison)),
         "rest": _markdown(figures.STRATEGY_COLUMNS, figures.strategy_rows(rest)),
@@ -102,7 +103,7 @@ def _sided(tables: Mapping[str, pa.Table]) -> str:
     trials = tables["trials"].to_pandas().merge(prompts[prompts.source == YES_OR_NO])
     trials = trials.merge(pq.read_table(REFERENCES).to_pandas(), on="prompt_id")
     if trials.empty:
-        return "There are no such prompts.\n"
+        return "Their right answers are not known.\n"
     asked = trials.drop_duplicates("prompt_id").reference.value_counts()
     rows = []
     for name, own in trials.groupby("strategy", sort=False):

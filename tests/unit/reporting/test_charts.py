@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from kedro.io.core import Version
 from matplotlib import rc_context
+from matplotlib.colors import to_rgb
 
 from persyn_kedro.datasets.documents import Figures, HtmlPage, JsonDocument, PlotlyPlot
 from persyn_kedro.datasets.parquet_table import ParquetTable
@@ -69,7 +70,7 @@ def test_all_colours_are_told_apart(seen: np.ndarray) -> None:
 
 def _linear(colour: str) -> np.ndarray:
     """Return linear RGB of #rrggbb."""
-    values = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    values = np.array(to_rgb(colour))
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 

@@ -7,6 +7,7 @@ from .published import (
     published_answers as published_answers,
     published_choices as published_choices,
     recompute as recompute,
+    recompute_strategies as recompute_strategies,
 )
 from .report import (
     TrainingSets as TrainingSets,

@@ -97,21 +97,34 @@ def recompute(
         about: ``{"seed", "alpha", "teachers", "prices", "compare", "compare_routers",
             "preferences", "spent", "notes", "budget"}``.
     """
-    seed, teachers = about["seed"], list(about["teachers"])
-    prices = {name: Prices(*one) for name, one in about["prices"].items()}
-    prompt_ids, matrix = fair_matrix(tables["answers"], teachers)
-    routers = summarise_routers(
+    routers = _routers(tables, about)
+    return recompute_strategies(tables, about, routers), routers
+
+
+def _routers(tables: Mapping[str, pa.Table], about: Mapping[str, Any]) -> dict[str, Any]:
+    prompt_ids, matrix = fair_matrix(tables["answers"], list(about["teachers"]))
+    return summarise_routers(
         tables["router_scores"],
         prompt_ids,
         matrix,
         CompareRoutersSettings.model_validate(about["compare_routers"]),
-        seed,
+        about["seed"],
         Spent(*about["spent"]),
         about["preferences"],
     )
+
+
+def recompute_strategies(
+    tables: Mapping[str, pa.Table], about: Mapping[str, Any], routers: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the comparison of strategies alone; ``routers`` is the second result of ``recompute``.
+
+    ``trials`` may be a part of the test prompts'.
+    """
+    prices = {name: Prices(*one) for name, one in about["prices"].items()}
     kinds = tables["prompts"].to_pydict()
     own = tables["choices"].filter(pc.equal(tables["choices"]["strategy"], PERSYN))
-    comparison = build_comparison(
+    return build_comparison(
         tables["trials"],
         TrainingSets(
             tables["examples"],
@@ -122,11 +135,10 @@ def recompute(
         allocation_by_kind(
             {row["prompt_id"]: [row["teacher"]] for row in own.to_pylist()},
             dict(zip(kinds["prompt_id"], kinds["source"], strict=True)),
-            teachers,
+            list(about["teachers"]),
         ),
         routers,
         LabelSettings(alpha=about["alpha"]),
         CompareSettings.model_validate(about["compare"]),
-        seed,
+        about["seed"],
     )
-    return comparison, routers
