@@ -6,8 +6,9 @@
     .venv/bin/python benchmarks/pilot.py docs/data/pilot/answers.parquet
 
 A kind is taken if at least two teachers are right on 15 to 90 % of its prompts, the best two differ
-by at most 40 points, and the untrained student is right on less than 60 %; of more than four, the
-four on which always taking the best answer gains the most reward over the kind's best teacher.
+by at most 40 points, the untrained student is right on less than 60 %, and no answer is the right
+one of a quarter or more of its prompts; of more than four, the four on which always taking the best
+answer gains the most reward over the kind's best teacher. The second pilot is `experiment_pilot_2`.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from zoo_table import newest
 
 STUDENT, KINDS = "smollm2", 4  # the teacher that is the untrained student
 LOWEST, HIGHEST, APART, STUDENT_BELOW = 0.15, 0.9, 0.4, 0.6
+SAME_BELOW = 0.25  # since the second pilot
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,13 @@ class Kind:
     Attributes:
         right: each teacher's share of right answers; an answer that is cut off is wrong.
         gain: mean reward of each prompt's best answer, less that of the kind's best teacher.
+        same: the commonest right answer's share of the prompts.
     """
 
     name: str
     right: dict[str, float]
     gain: float
+    same: float
 
     @property
     def fits(self) -> bool:
@@ -47,11 +51,12 @@ class Kind:
             sum(between) >= 2
             and shares[-1] - shares[-2] <= APART + 1e-9
             and self.right[STUDENT] < STUDENT_BELOW
+            and self.same < SAME_BELOW
         )
 
 
 def kinds_of(table: pd.DataFrame) -> list[Kind]:
-    """Return the kinds of a table with ``source, prompt_id, teacher, quality, reward, valid``."""
+    """Return the kinds of a table with the columns that ``table_of`` returns."""
     found = []
     for name, own in table.groupby("source"):
         own = own.assign(
@@ -61,7 +66,9 @@ def kinds_of(table: pd.DataFrame) -> list[Kind]:
         wide = own.pivot(index="prompt_id", columns="teacher", values="reward").to_numpy()
         gain = float(np.mean(wide.max(axis=1)) - wide.mean(axis=0).max())
         right = own.groupby("teacher", sort=False).quality.mean()
-        found.append(Kind(str(name), {str(t): float(v) for t, v in right.items()}, gain))
+        references = own.groupby("prompt_id").reference.first()
+        same = float(references.value_counts(normalize=True).iloc[0])
+        found.append(Kind(str(name), {str(t): float(v) for t, v in right.items()}, gain, same))
     return found
 
 
@@ -79,7 +86,7 @@ def table_of(data: Path) -> pa.Table:
     rewards = newest(data, "rewards").select(names)
     answers = newest(data, "calibration_responses")
     answers = answers.select(["prompt_id", "teacher", "finish_reason", "completion_tokens"])
-    sources = newest(data, "prompts").select(["prompt_id", "source"])
+    sources = newest(data, "prompts").select(["prompt_id", "source", "reference"])
     joined = rewards.join(answers, ["prompt_id", "teacher"]).join(sources, "prompt_id")
     rank = [(name, "ascending") for name in ("source", "prompt_id", "teacher")]
     return joined.sort_by(rank).replace_schema_metadata(None)
@@ -87,12 +94,13 @@ def table_of(data: Path) -> pa.Table:
 
 def markdown(kinds: Sequence[Kind], teachers: Sequence[str]) -> str:
     """Return the table of the page."""
-    head = ["kind", *teachers, "gain", "fits"]
+    head = ["kind", *teachers, "gain", "same answer", "fits"]
     rows = [
         [
             kind.name,
             *(f"{100 * kind.right[teacher]:.0f} %" for teacher in teachers),
             f"{kind.gain:.3f}",
+            f"{100 * kind.same:.0f} %",
             "yes" if kind.fits else "no",
         ]
         for kind in kinds

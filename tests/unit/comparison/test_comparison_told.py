@@ -80,6 +80,7 @@ def comparison(**changes: Any) -> dict[str, Any]:
                 "left_out": {"car": "it cannot be"},
                 "prompts": dict.fromkeys(scores, 3),
                 "usable": {"persyn": 3, "persyn_alpha_1": 3, "strong": 2},
+                "constant_answers": ["Of 12 test prompts 9 have 'Yes'."],
             },
             {"tokens": None},
         ),
@@ -112,6 +113,7 @@ def test_the_summary_has_alphas_allocation_and_notes() -> None:
         "strong has the fewest usable answers, 2, persyn has 3. An answer that fails costs" in notes
     )
     assert "persyn_alpha_1 has the same training set as persyn" in notes
+    assert found["notes"][-1] == "Of 12 test prompts 9 have 'Yes'."
     assert found["verdicts"][-1] == "The router says nothing."
 
 

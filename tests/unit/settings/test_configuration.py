@@ -34,6 +34,7 @@ EVERY = sum(register_pipelines().values(), Pipeline([]))
         ("experiment_pilot", 5),
         ("experiment_pilot_2", 5),
         ("experiment_b", 5),
+        ("experiment_b2", 5),
         ("experiment_c", 3),
         ("cluster", 3),
     ],

@@ -34,7 +34,8 @@ def fitted(candidates, scores, **settings):
     for row in trials:
         row["seed"] = None if row["strategy"] == "untrained" else row["seed"]
     table = pa.Table.from_pylist(trials, schemas.TRIALS)
-    notes = {"own": "own", "budget": 9, "candidates": candidates, "left_out": ["other"]}
+    notes = {"own": "own", "budget": 9, "candidates": candidates, "left_out": ["other"],
+             "constant_answers": ["Look."]}  # fmt: skip
     return recommend(table, notes, FitSignalSettings(**settings), 1)
 
 
@@ -51,7 +52,10 @@ def test_a_better_reward_is_recommended_with_its_interval():
     assert "Recommended: label.learnability: rank_surprisal, label.alpha: 1." in found["verdicts"]
     assert all(len(row) == len(FIT_COLUMNS) for row in fit_rows(found))
     assert found["untrained"] == 0.25 and found["n"] == 40
-    assert found["notes"] == ["other is left out: none of its answers can be trained on."]
+    assert found["notes"] == [
+        "other is left out: none of its answers can be trained on.",
+        "Look.",
+    ]
 
 
 def test_one_that_may_be_better_by_chance_is_not():

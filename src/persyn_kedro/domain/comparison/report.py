@@ -16,7 +16,7 @@ from persyn_kedro.domain.comparison.students import compare_students, verdicts
 from persyn_kedro.foundations.settings.compare import ALPHA, CompareSettings
 from persyn_kedro.foundations.settings.label import LabelSettings
 
-VERSION = 2  # raise it when the same inputs give another result
+VERSION = 3  # raise it when the same inputs give another result
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class TrainingSets:
         examples: rows of ``schemas.STRATEGY_EXAMPLES``.
         costs: the result of ``strategies.costs.price_strategies``.
         notes: the second results of ``strategies.allocation.allocate`` and
-            ``examples.strategy_examples``, merged.
+            ``examples.strategy_examples``, and ``constant_answers``, merged.
         budget: the notes of ``equal_tokens.take_equal_tokens``; without ``tokens`` there was none.
     """
 
@@ -161,4 +161,4 @@ def _notes(
             "oracle is compared with persyn_calibration: both are trained on the calibration "
             "prompts only, each routed by a router that was not fitted on it."
         )
-    return found
+    return [*found, *notes.get("constant_answers", ())]  # publications before it have none

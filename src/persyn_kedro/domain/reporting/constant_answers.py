@@ -6,18 +6,21 @@ from typing import Any
 
 from persyn_kedro.domain.reporting.formatting import percent
 
-VERSION = 1  # raise it when the same inputs give another result
+VERSION = 2  # raise it when the same inputs give another result
 
 FEWEST, SHARE = 10, 0.3  # test prompts of a kind, and the commonest reference's share of them
 
 
-def constant_notes(test_prompts: Iterable[Mapping[str, Any]]) -> list[str]:
+def constant_notes(
+    test_prompts: Iterable[Mapping[str, Any]], called: str = "test prompts"
+) -> list[str]:
     """Say for which kinds of prompts one answer is right on a large share.
 
     A small student may learn that answer and nothing else, and gain by it.
 
     Args:
         test_prompts: rows with ``source`` and ``reference``, which may be null.
+        called: what a note calls them.
     """
     references: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for row in test_prompts:
@@ -30,7 +33,7 @@ def constant_notes(test_prompts: Iterable[Mapping[str, Any]]) -> list[str]:
         if total >= FEWEST and common:
             each = " and ".join(f"{n} have {a!r}" for n, a in sorted(common, reverse=True))
             notes.append(
-                f"Of {total} test prompts of {source} with a reference, {each}: a student that "
+                f"Of {total} {called} of {source} with a reference, {each}: a student that "
                 f"always answers the same is right on up to {percent(most / total)} of them. "
                 "Look at its answers before you take a gain there for more."
             )

@@ -56,6 +56,7 @@ def compare_strategies(
     trials: pads.Dataset,
     strategy_tokens: pads.Dataset,
     strategy_examples: pads.Dataset,
+    test_notes: dict[str, Any],
     example_notes: dict[str, Any],
     budget_notes: dict[str, Any],
     allocations: pads.Dataset,
@@ -78,6 +79,7 @@ def compare_strategies(
             {
                 **strategy_notes,
                 **example_notes,
+                **test_notes,
                 "left_out": {
                     **strategy_notes["left_out"],
                     **example_notes["left_out"],

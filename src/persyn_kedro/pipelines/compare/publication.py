@@ -52,6 +52,7 @@ def publish_comparison(
     budget_notes: dict[str, Any],
     strategy_tokens: pads.Dataset,
     strategy_examples: pads.Dataset,
+    test_notes: dict[str, Any],
     example_notes: dict[str, Any],
     trials: pads.Dataset,
     models: Models,
@@ -85,7 +86,7 @@ def publish_comparison(
         "compare_routers": compare_routers.model_dump(mode="json", include={*COMPARE_ROUTERS}),
         "spent": astuple(calibration_spent(answered, prices)),
         "preferences": preference_routers(compare_routers, train_router),
-        "notes": {**strategy_notes, **example_notes, "left_out": left_out},
+        "notes": {**strategy_notes, **example_notes, **test_notes, "left_out": left_out},
         "budget": budget_notes,
     }
     files = {f"{name}.parquet": table.to_reader() for name, table in tables.items()}

@@ -1,6 +1,7 @@
 """One student per strategy and seed, all tested on the same prompts."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as pads
@@ -8,6 +9,7 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.comparison import Setup, check_test_set, run_trials
 from persyn_kedro.domain.prompts import JUDGED_BY, TEST, find_rows, select_rows
 from persyn_kedro.domain.quality import Judge, reward_model_scores
+from persyn_kedro.domain.reporting import constant_notes
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, TrialStore
 from persyn_kedro.domain.student import Exam, train_student_job
 from persyn_kedro.domain.teachers import Ledger
@@ -26,16 +28,16 @@ from persyn_kedro.foundations.settings import (
 from persyn_kedro.foundations.tables import TEST_SET
 
 
-@step(label=("quality",))
-def select_test_set(prompts: pads.Dataset, label: LabelSettings) -> pa.Table:
-    """Return the ids of the prompts that all students answer (``schemas.TEST_SET``).
+@step(versions_of=(constant_notes,), label=("quality",))
+def select_test_set(prompts: pads.Dataset, label: LabelSettings) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the ids of the prompts that all students answer (``schemas.TEST_SET``), and notes.
 
     Raises:
         PersynError: they cannot be used to compare students; nothing has been paid or trained yet.
     """
-    rows = select_rows(prompts, TEST, columns=["prompt_id", *JUDGED_BY])
+    rows = select_rows(prompts, TEST, columns=["prompt_id", "source", *JUDGED_BY])
     check_test_set(rows, label.quality)
-    return pa.Table.from_pylist(rows, TEST_SET)
+    return pa.Table.from_pylist(rows, TEST_SET), {"constant_answers": constant_notes(rows)}
 
 
 @step(

@@ -18,7 +18,7 @@ from persyn_kedro.domain.quality import (
     reward_model_scores,
     verifier_of,
 )
-from persyn_kedro.domain.reporting import signal_fit_text
+from persyn_kedro.domain.reporting import constant_notes, signal_fit_text
 from persyn_kedro.domain.rewards import compute_rewards
 from persyn_kedro.domain.signal_comparison import check_signals, hold_out, recommend, signal_sets
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, TrialStore
@@ -71,6 +71,7 @@ def _check(
         signal_of,
         fits,
         build_sft_dataset,
+        constant_notes,
     ),
     check=_check,
     texts=("source_prompts",),
@@ -115,7 +116,9 @@ def select_answers(
         Trainable(thinks_of(models, teachers), label.allow_truncated, short_enough),
         settings,
     )
-    return pa.table({"prompt_id": held}, TEST_SET), examples, notes
+    test = pa.table({"prompt_id": held}, TEST_SET)
+    rows = find_rows(source_prompts, test["prompt_id"]).values()
+    return test, examples, {**notes, "constant_answers": constant_notes(rows, "held-out prompts")}
 
 
 @step(
