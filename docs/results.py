@@ -51,7 +51,7 @@ def tables_of(directory: Path) -> dict[str, str]:
     return {
         "students": _markdown(figures.STRATEGY_COLUMNS, figures.strategy_rows(comparison)),
         "rest": _markdown(figures.STRATEGY_COLUMNS, figures.strategy_rows(rest)),
-        "kinds": _kinds(tables),
+        "kinds": _markdown(figures.kind_columns(comparison), figures.kind_rows(comparison)),
         "sided": _sided(tables),
         "sets": _sets(tables),
         "taught": _taught(tables),
@@ -76,19 +76,6 @@ def page(text: str, data: Path) -> str:
         return f"{begin}\n{known[name][table]}\n{end}"
 
     return BLOCK.sub(block, text)
-
-
-def _kinds(tables: Mapping[str, pa.Table]) -> str:
-    """Return the table of mean scores, and shares of truncated answers, by the prompts' source."""
-    trials = tables["trials"].to_pandas().merge(tables["prompts"].to_pandas(), on="prompt_id")
-    sources = sorted(trials.source.unique())
-    rows = []
-    for name, own in trials.groupby("strategy", sort=False):
-        scores = own.groupby("source").quality.mean()
-        cut = (own.finish_reason == "length").groupby(own.source).mean()
-        cells = [f"{percent(scores[source])} ({percent(cut[source])})" for source in sources]
-        rows.append([str(name), *cells])
-    return _markdown(["strategy", *sources], rows)
 
 
 def _without_yes_or_no(tables: Mapping[str, pa.Table]) -> pa.Table:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from persyn_kedro.domain.comparison.report import TrainingSets, allocation_by_kind, build_comparison
+from persyn_kedro.domain.comparison.report import TrainingSets, build_comparison
 from persyn_kedro.domain.comparison.students import compare_students, verdicts
 from persyn_kedro.foundations.settings.compare import CompareSettings
 from persyn_kedro.foundations.settings.label import LabelSettings
@@ -84,11 +84,9 @@ def comparison(**changes: Any) -> dict[str, Any]:
             },
             {"tokens": None},
         ),
-        "allocation": allocation_by_kind(
-            {"t0": ["a", "b"], "t1": ["b", "a"], "t2": ["a", "c"]},
-            dict.fromkeys(("t0", "t1", "t2"), "sums"),
-            ["a", "b", "c", "d"],
-        ),
+        "choices": {"t0": ["a", "b"], "t1": ["b", "a"], "t2": ["a", "c"]},
+        "kinds": {**dict.fromkeys(("t0", "t1", "t2"), "sums"), "p0": "sums", "p1": "lists"},
+        "teachers": ["a", "b", "c", "d"],
         "router_comparison": {"verdicts": ["The router says nothing."]},
         "label": LabelSettings(alpha=0.4),
         "settings": SETTINGS,
@@ -103,6 +101,8 @@ def test_the_summary_has_alphas_allocation_and_notes() -> None:
         (0.4, "persyn"),
         (1.0, "persyn_alpha_1"),
     ]
+    assert [(row["kind"], row["n"]) for row in found["kinds"]] == [("lists", 1), ("sums", 1)]
+    assert found["kinds"][0]["scores"] == {"persyn": 0.0, "persyn_alpha_1": 0.0, "strong": 1.0}
     assert found["allocation"] == [{"kind": "sums", "a": 2, "b": 1, "c": 0, "d": 0}]
     assert found["strategies"]["strong"]["teacher"] == "c"
     assert found["measure"] == "exact"

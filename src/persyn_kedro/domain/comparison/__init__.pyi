@@ -9,11 +9,7 @@ from .published import (
     recompute as recompute,
     recompute_strategies as recompute_strategies,
 )
-from .report import (
-    TrainingSets as TrainingSets,
-    allocation_by_kind as allocation_by_kind,
-    build_comparison as build_comparison,
-)
+from .report import TrainingSets as TrainingSets, build_comparison as build_comparison
 from .strategies.allocation import (
     PERSYN as PERSYN,
     Pool as Pool,

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from persyn_kedro.domain.comparison.report import TrainingSets, allocation_by_kind, build_comparison
+from persyn_kedro.domain.comparison.report import TrainingSets, build_comparison
 from persyn_kedro.domain.comparison.strategies.allocation import PERSYN
 from persyn_kedro.domain.comparison.strategies.costs import price_strategies
 from persyn_kedro.domain.rewards.reward import fair_matrix
@@ -132,11 +132,9 @@ def recompute_strategies(
             about["notes"],
             about["budget"],
         ),
-        allocation_by_kind(
-            {row["prompt_id"]: [row["teacher"]] for row in own.to_pylist()},
-            dict(zip(kinds["prompt_id"], kinds["source"], strict=True)),
-            list(about["teachers"]),
-        ),
+        {row["prompt_id"]: [row["teacher"]] for row in own.to_pylist()},
+        dict(zip(kinds["prompt_id"], kinds["source"], strict=True)),
+        about["teachers"],
         routers,
         LabelSettings(alpha=about["alpha"]),
         CompareSettings.model_validate(about["compare"]),

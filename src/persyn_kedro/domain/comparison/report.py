@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from persyn_kedro.domain.comparison.kinds import scores_by_kind
 from persyn_kedro.domain.comparison.strategies.allocation import (
     ON_CALIBRATION,
     PERSYN,
@@ -40,17 +41,20 @@ class TrainingSets:
 def build_comparison(
     trials: pa.Table,
     sets: TrainingSets,
-    allocation: list[dict[str, Any]],
+    choices: Mapping[str, Sequence[str]],
+    kinds: Mapping[str, str],
+    teachers: Sequence[str],
     router_comparison: Mapping[str, Any],
     label: LabelSettings,
     settings: CompareSettings,
     seed: int,
 ) -> dict[str, Any]:
-    """Return scores, costs, alphas, allocations by kind of prompt, notes and verdicts.
+    """Return scores, costs, alphas, scores and allocations by kind of prompt, notes and verdicts.
 
     Args:
         trials: rows of ``schemas.TRIALS``.
-        allocation: from ``allocation_by_kind``, for PerSyn.
+        choices: PerSyn's teachers for each prompt, the first choice first, by prompt_id.
+        kinds: each prompt's source, by prompt_id; of the test prompts too.
     """
     students = compare_students(trials, settings, seed)
     exact = all(q in (None, 0.0, 1.0) for q in trials["quality"].to_pylist())
@@ -67,7 +71,8 @@ def build_comparison(
         **students,
         "measure": "exact" if exact else "reward",
         "alphas": _alphas(students["strategies"], label),
-        "allocation": allocation,
+        "allocation": _allocation(choices, kinds, teachers),
+        "kinds": scores_by_kind(trials, kinds),
         "equal": _equal(sets, counts),
         "notes": _notes(counts, same, sets.notes, settings),
         "verdicts": [
@@ -111,7 +116,7 @@ def _alphas(figures: Mapping[str, Any], label: LabelSettings) -> list[dict[str, 
     ]
 
 
-def allocation_by_kind(
+def _allocation(
     choices: Mapping[str, Sequence[str]], kinds: Mapping[str, str], teachers: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Return how often each teacher is the first choice, by kind of prompt; both by prompt_id."""

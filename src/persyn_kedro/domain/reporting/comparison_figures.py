@@ -37,6 +37,10 @@ MEANT = {
     "the maximum), so the best of many strategies may be picked by them; each by itself has "
     "{levels}.",
 }
+KIND_MEANING = (
+    "Mean score over seeds; in brackets the share of answers that are truncated. Few prompts of a "
+    "kind make its scores uncertain: they have no intervals."
+)
 COST_MEANING = (
     "What each strategy would have used by itself, starting with an empty store: for its training "
     "set, and including the calibration answers that it chooses by. Tokens: of completions."
@@ -91,6 +95,25 @@ def strategy_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
             ]
         rows.append([name, str(row["examples"]), score(row["mean"]), score(row["spread"]), *cells])
     return rows
+
+
+def kind_columns(comparison: Mapping[str, Any]) -> list[str]:
+    """Return the column headings of ``kind_rows``."""
+    names = dict.fromkeys(name for row in comparison["kinds"] for name in row["scores"])
+    return ["kind", "prompts", *names]
+
+
+def kind_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
+    """Return a row for each kind of test prompts: score (share of truncated answers)."""
+    score = percent if comparison["measure"] == "exact" else number
+    return [
+        [
+            row["kind"],
+            str(row["n"]),
+            *(f"{score(own)} ({percent(row['truncated'][n])})" for n, own in row["scores"].items()),
+        ]
+        for row in comparison["kinds"]
+    ]
 
 
 def cost_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
