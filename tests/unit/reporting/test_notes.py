@@ -4,7 +4,12 @@ import pyarrow as pa
 import pytest
 
 from persyn_kedro.domain.quality.judge.note import Judged, with_judged
-from persyn_kedro.domain.reporting.notes import family_notes, judge_notes, label_notes
+from persyn_kedro.domain.reporting.notes import (
+    family_notes,
+    judge_notes,
+    label_notes,
+    unsolved_notes,
+)
 from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.student import StudentSettings
@@ -86,3 +91,23 @@ def test_each_judge_is_named_with_what_is_known_of_its_verdicts():
         "by chance).",
     ]
     assert judge_notes(pa.table({"quality": [1.0]})) == []
+
+
+def unsolved(*prompts, alpha=0.4):
+    """Return the notes on prompts, each given as its answers' quality; "cut" is not valid."""
+    rows = [
+        {"prompt_id": str(p), "quality": 1.0 if q == "cut" else q, "valid": q != "cut"}
+        for p, answers in enumerate(prompts)
+        for q in answers
+    ]
+    return unsolved_notes(pa.Table.from_pylist(rows), LabelSettings(alpha=alpha))
+
+
+def test_prompts_that_no_teacher_solves_are_counted():
+    solved = [(0.0, 1.0)] * 9
+    (note,) = unsolved(*solved, (0.0, "cut", 0.0), (None, None))
+    assert note.startswith("On 1 of 10 calibration prompts no teacher is right. Learnability alone")
+    assert unsolved(*solved, (0.0, 1.0), (0.0, 1.0), (0.0, 0.0)) == []  # less than a tenth
+    assert unsolved(*solved) == [] and unsolved((None, "cut")) == []
+    assert unsolved((0.0, 0.0), alpha=0) == []  # then such answers are all alike
+    assert unsolved((0.0, 0.0), (0.0, 0.5)) == []  # a score, which says of none that it is wrong

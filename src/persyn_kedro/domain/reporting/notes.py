@@ -16,8 +16,9 @@ from persyn_kedro.foundations.settings.plugins import is_own
 from persyn_kedro.foundations.settings.student import StudentSettings
 from persyn_kedro.foundations.settings.teachers import Teachers
 
-VERSION = 4  # raise it when the same inputs give another result
+VERSION = 5  # raise it when the same inputs give another result
 
+MANY_UNSOLVED = 0.1  # share of the calibration prompts
 LIKELIHOODS = ("mean_log_likelihood", "brier", "worst_window", LOCAL_LIKELIHOOD)
 
 
@@ -137,6 +138,29 @@ def family_notes(
         f"({', '.join(related)}) is the best by likelihood and not by quality. A student finds its "
         "family's text likely whether or not it can learn from it: compare other signals with "
         "`kedro run --pipelines=compare_signals`, or measure them with `--pipelines=fit_signal`."
+    ]
+
+
+def unsolved_notes(rewards: pa.Table, label: LabelSettings) -> list[str]:
+    """Say on how many calibration prompts all answers are wrong, so that quality decides nothing.
+
+    Only where quality is 0 or 1, as of exact answers and code.
+
+    Args:
+        rewards: ``schemas.REWARDS``.
+    """
+    known = rewards.filter(pc.and_(rewards["valid"], pc.is_valid(rewards["quality"])))
+    if not label.alpha or not {*pc.unique(known["quality"]).to_pylist()} <= {0.0, 1.0}:
+        return []
+    best = known.group_by("prompt_id").aggregate([("quality", "max")])["quality_max"]
+    unsolved, judged = pc.sum(pc.equal(best, 0)).as_py() or 0, len(best)
+    if unsolved < MANY_UNSOLVED * judged or not unsolved:
+        return []
+    return [
+        f"On {unsolved} of {judged} calibration prompts no teacher is right. Learnability alone "
+        "decides there which wrong answer has the highest reward. label.unsolved: leave_out "
+        "leaves such prompts out; with generate.verification: drop no answer is trained on that "
+        "its reference shows to be wrong."
     ]
 
 

@@ -26,6 +26,7 @@ from persyn_kedro.domain.reporting import (
     teacher_allocation,
     terminal_table,
     terms_summary,
+    unsolved_notes,
     with_answers,
 )
 from persyn_kedro.domain.routers import check_assignments, weighed_by
@@ -159,6 +160,7 @@ def summarise(
             *pool_notes(models, teachers, student),
             *family_notes(rewarded, models, teachers, student, label),
             *label_notes(label),
+            *unsolved_notes(rewarded, label),
             *constant_notes(select_rows(prompts, TEST, columns=["source", "reference"])),
             *design_notes(rewarded),
             *judge_notes(rewarded),
