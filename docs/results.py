@@ -9,9 +9,9 @@ No model is needed. ``docs/data/NAME`` is what the pipeline ``compare`` made as 
 
 is replaced by that table: ``students``, ``rest`` (the same without syllogisms), ``kinds`` (their
 scores and truncated answers by the prompts' source), ``sided`` (syllogisms by their right answer),
-``sets`` (what they were trained on, and how long they answer), ``taught`` and
-``merits`` (the quality of what they were trained on, and the rewards of what each strategy chose,
-as far as `benchmarks/data/zoo_calibration.parquet` has these answers), ``costs``, ``routers``,
+``sets`` (what they were trained on, and how long they answer), ``taught`` (the quality and length
+of their training answers), ``merits`` (the rewards of what each strategy chose, as far as
+`benchmarks/data/zoo_calibration.parquet` has these answers), ``costs``, ``routers``,
 ``curve`` (regret by the number of prompts that a router is fitted on), ``prospects`` (what a router
 could gain at most: ``domain.router_comparison.prospects``), ``verdicts`` or ``notes``.
 """
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -54,7 +55,7 @@ def tables_of(directory: Path) -> dict[str, str]:
         "kinds": _markdown(figures.kind_columns(comparison), figures.kind_rows(comparison)),
         "sided": _sided(tables),
         "sets": _sets(tables),
-        "taught": _taught(tables),
+        "taught": _taught(comparison, tables),
         "merits": _merits(tables),
         "costs": _markdown(figures.COST_COLUMNS, figures.cost_rows(comparison)),
         "routers": _markdown(figures.router_columns(routers), figures.router_rows(routers)),
@@ -127,20 +128,20 @@ def _sets(tables: Mapping[str, pa.Table]) -> str:
     return _markdown([*head, "tokens of a student's answer", "of these truncated"], rows)
 
 
-def _taught(tables: Mapping[str, pa.Table]) -> str:
+def _taught(comparison: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> str:
     """Return the table of the training answers' quality and mean length, by the prompts' source."""
-    known = pq.read_table(ANSWERS, columns=["prompt_id", "teacher", "quality", "completion_tokens"])
-    sets = tables["examples"].to_pandas().merge(known.to_pandas(), on=["prompt_id", "teacher"])
+    rows = figures.taught_rows(comparison)
+    choices = tables["choices"].to_pandas()[["strategy", "prompt_id", "completion_tokens"]]
+    sets = tables["examples"].to_pandas().merge(choices, on=["strategy", "prompt_id"])
     sets = sets.merge(tables["prompts"].to_pandas(), on="prompt_id")
-    if sets.empty:
-        return "The quality of these answers is not known.\n"
-    sources = sorted(sets.source.unique())
-    rows = []
-    for name, own in sets.groupby("strategy", sort=False):
-        means = own.groupby("source")[["quality", "completion_tokens"]].mean()
-        cells = [f"{percent(q)} ({tokens:.0f})" for q, tokens in means.loc[sources].to_numpy()]
-        rows.append([str(name), percent(own.quality.mean()), *cells])
-    return _markdown(["strategy", "all", *sources], rows)
+    names, everything = figures.taught_columns(comparison), sets.assign(source=rows[0][0])
+    both = pd.concat([everything, sets]).groupby(["strategy", "source"]).completion_tokens.mean()
+    lines = []
+    for kind, *shares in rows:
+        lengths = [both[name, kind] for name in names[1:]]
+        cells = (f"{q} ({tokens:.0f})" for q, tokens in zip(shares, lengths, strict=True))
+        lines.append([kind, *cells])
+    return _markdown(names, lines)
 
 
 def _merits(tables: Mapping[str, pa.Table]) -> str:

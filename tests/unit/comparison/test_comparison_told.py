@@ -80,6 +80,7 @@ def comparison(**changes: Any) -> dict[str, Any]:
                 "left_out": {"car": "it cannot be"},
                 "prompts": dict.fromkeys(scores, 3),
                 "usable": {"persyn": 3, "persyn_alpha_1": 3, "strong": 2},
+                "taught": {"strong": {"sums": {"known": 2, "quality": 0.5}}},
                 "constant_answers": ["Of 12 test prompts 9 have 'Yes'."],
             },
             {"tokens": None},
@@ -103,6 +104,7 @@ def test_the_summary_has_alphas_allocation_and_notes() -> None:
     ]
     assert [(row["kind"], row["n"]) for row in found["kinds"]] == [("lists", 1), ("sums", 1)]
     assert found["kinds"][0]["scores"] == {"persyn": 0.0, "persyn_alpha_1": 0.0, "strong": 1.0}
+    assert found["taught"] == {"strong": {"sums": {"known": 2, "quality": 0.5}}}
     assert found["allocation"] == [{"kind": "sums", "a": 2, "b": 1, "c": 0, "d": 0}]
     assert found["strategies"]["strong"]["teacher"] == "c"
     assert found["measure"] == "exact"

@@ -35,5 +35,6 @@ from .strategies.variants import (
     variants_of as variants_of,
 )
 from .students import UNTRAINED as UNTRAINED, quality_matrices as quality_matrices
+from .taught import taught_by_kind as taught_by_kind
 from .trial import Setup as Setup
 from .trials import check_test_set as check_test_set, run_trials as run_trials

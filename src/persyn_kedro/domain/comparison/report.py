@@ -28,7 +28,8 @@ class TrainingSets:
         examples: rows of ``schemas.STRATEGY_EXAMPLES``.
         costs: the result of ``strategies.costs.price_strategies``.
         notes: the second results of ``strategies.allocation.allocate`` and
-            ``examples.strategy_examples``, and ``constant_answers``, merged.
+            ``examples.strategy_examples``, ``taught`` (``taught_by_kind``) and
+            ``constant_answers``, merged. Publications before them lack the last two.
         budget: the notes of ``equal_tokens.take_equal_tokens``; without ``tokens`` there was none.
     """
 
@@ -73,6 +74,7 @@ def build_comparison(
         "alphas": _alphas(students["strategies"], label),
         "allocation": _allocation(choices, kinds, teachers),
         "kinds": scores_by_kind(trials, kinds),
+        "taught": dict(sets.notes.get("taught", {})),
         "equal": _equal(sets, counts),
         "notes": _notes(counts, same, sets.notes, settings),
         "verdicts": [
@@ -166,4 +168,4 @@ def _notes(
             "oracle is compared with persyn_calibration: both are trained on the calibration "
             "prompts only, each routed by a router that was not fitted on it."
         )
-    return [*found, *notes.get("constant_answers", ())]  # publications before it have none
+    return [*found, *notes.get("constant_answers", ())]

@@ -1,6 +1,6 @@
 """The comparison's figures as text, the same in the terminal and on the page."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from persyn_kedro.domain.reporting.formatting import number, percent, with_interval
@@ -40,6 +40,10 @@ MEANT = {
 KIND_MEANING = (
     "Mean score over seeds; in brackets the share of answers that are truncated. Few prompts of a "
     "kind make its scores uncertain: they have no intervals."
+)
+TAUGHT_MEANING = (
+    "Mean quality of the answers in each strategy's training set, by the prompts' references. "
+    "Wrong answers are trained on unless generate.verification says otherwise."
 )
 COST_MEANING = (
     "What each strategy would have used by itself, starting with an empty store: for its training "
@@ -114,6 +118,28 @@ def kind_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
         ]
         for row in comparison["kinds"]
     ]
+
+
+def taught_columns(comparison: Mapping[str, Any]) -> list[str]:
+    """Return the column headings of ``taught_rows``: the strategies with a known answer."""
+    return ["kind", *(name for name, own in comparison["taught"].items() if own)]
+
+
+def taught_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
+    """Return the mean quality of training answers, over all prompts and by kind of prompt."""
+    show = percent if comparison["measure"] == "exact" else number
+    sets = {name: own for name, own in comparison["taught"].items() if own}
+    kinds = sorted({kind for own in sets.values() for kind in own})
+    rows = [["all", *(show(_mean_quality(own.values())) for own in sets.values())]]
+    return rows + [
+        [kind, *(show(own[kind]["quality"] if kind in own else None) for own in sets.values())]
+        for kind in kinds
+    ]
+
+
+def _mean_quality(kinds: Iterable[Mapping[str, Any]]) -> float:
+    known = [(row["known"], row["quality"]) for row in kinds]
+    return sum(n * quality for n, quality in known) / sum(n for n, _ in known)
 
 
 def cost_rows(comparison: Mapping[str, Any]) -> list[list[str]]:

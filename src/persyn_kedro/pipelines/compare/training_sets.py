@@ -17,6 +17,7 @@ from persyn_kedro.domain.comparison import (
     strategy_prompts,
     strategy_tokens,
     take_equal_tokens,
+    taught_by_kind,
 )
 from persyn_kedro.domain.prompts import find_texts
 from persyn_kedro.domain.quality import Judge, reward_model_scores, verifier_of
@@ -126,7 +127,7 @@ def generate_strategies(
 
 
 @step(
-    versions_of=(strategy_examples, unsolved_prompts, fits, build_sft_dataset),
+    versions_of=(strategy_examples, taught_by_kind, unsolved_prompts, fits, build_sft_dataset),
     label=("allow_truncated", "unsolved"),
     sft=("max_length",),
     settings=("examples", "min_share", "students"),
@@ -156,8 +157,9 @@ def build_strategy_examples(
     def short_enough(prompt: Prompt, response: str) -> bool:
         return fits(tokenizer, student.system, prompt, response, sft.max_length)
 
-    return strategy_examples(
-        strategy_responses.to_table(),
+    responses = strategy_responses.to_table()
+    examples, notes = strategy_examples(
+        responses,
         {
             name: [prompt_id for prompt_id in own if prompt_id not in unsolved]
             for name, own in asked.items()
@@ -166,3 +168,6 @@ def build_strategy_examples(
         Trainable(thinks_of(models, teachers), label.allow_truncated, short_enough),
         settings,
     )
+    sources = source_prompts.to_table(columns=["prompt_id", "source"]).to_pydict()
+    kinds = dict(zip(sources["prompt_id"], sources["source"], strict=True))
+    return examples, {**notes, "taught": taught_by_kind(examples, responses, kinds)}
