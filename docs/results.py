@@ -138,7 +138,7 @@ def _taught(comparison: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> st
     both = pd.concat([everything, sets]).groupby(["strategy", "source"]).completion_tokens.mean()
     lines = []
     for kind, *shares in rows:
-        lengths = [both[name, kind] for name in names[1:]]
+        lengths = [both.get((name, kind), np.nan) for name in names[1:]]
         cells = (f"{q} ({tokens:.0f})" for q, tokens in zip(shares, lengths, strict=True))
         lines.append([kind, *cells])
     return _markdown(names, lines)
