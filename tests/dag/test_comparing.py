@@ -172,7 +172,6 @@ def test_signals_are_tried_and_compared_with_what_is_paid_for_and_reported(proje
     paid = {row["response_key"] for row in rows(project, "calibration_responses")}
     lengths = {row["response_key"]: row["tokens"] for row in rows(project, "token_statistics")}
     notes = load(project.directory, "signal_notes")
-    assert notes["constant_answers"] == []  # fewer than ten of a kind are held out
     for own in examples.values():
         assert {row["prompt_id"] for row in own} <= calibration - held
         assert {row["response_key"] for row in own} <= paid

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as pads
 import pytest
 
 from persyn_kedro.domain.intervals.two_way import certainty
@@ -10,6 +11,7 @@ from persyn_kedro.domain.signal_comparison.recommendation import recommend
 from persyn_kedro.foundations.hashing import text_id
 from persyn_kedro.foundations.settings.signals import FitSignalSettings
 from persyn_kedro.foundations.tables import schemas
+from persyn_kedro.pipelines.fit_signal.nodes import recommend_signal
 
 ABOUT = {"examples": 3, "tokens": 9, "available": 9}
 
@@ -22,8 +24,8 @@ OWN, RANKS = reward("mean_log_likelihood", 0.4), reward("rank_surprisal", 1.0)
 ALONE = {"signal": None, "alpha": None, "teacher": "t", **ABOUT}
 
 
-def fitted(candidates, scores, **settings):
-    """Return ``recommend`` of {name: (seeds, prompts) scores}."""
+def told(candidates, scores):
+    """Return the trials of {name: (seeds, prompts) scores}, and the notes on their sets."""
     trials = [
         {"strategy": name, "seed": seed, "prompt_id": text_id(str(i)), "quality": q,
          "response_key": text_id(name), "finish_reason": "stop", "completion_tokens": 1}
@@ -34,9 +36,13 @@ def fitted(candidates, scores, **settings):
     for row in trials:
         row["seed"] = None if row["strategy"] == "untrained" else row["seed"]
     table = pa.Table.from_pylist(trials, schemas.TRIALS)
-    notes = {"own": "own", "budget": 9, "candidates": candidates, "left_out": ["other"],
-             "constant_answers": ["Look."]}  # fmt: skip
-    return recommend(table, notes, FitSignalSettings(**settings), 1)
+    notes = {"own": "own", "budget": 9, "candidates": candidates, "left_out": ["other"]}
+    return table, notes
+
+
+def fitted(candidates, scores, **settings):
+    """Return ``recommend`` of {name: (seeds, prompts) scores}."""
+    return recommend(*told(candidates, scores), FitSignalSettings(**settings), 1)
 
 
 def test_a_better_reward_is_recommended_with_its_interval():
@@ -52,10 +58,21 @@ def test_a_better_reward_is_recommended_with_its_interval():
     assert "Recommended: label.learnability: rank_surprisal, label.alpha: 1." in found["verdicts"]
     assert all(len(row) == len(FIT_COLUMNS) for row in fit_rows(found))
     assert found["untrained"] == 0.25 and found["n"] == 40
-    assert found["notes"] == [
-        "other is left out: none of its answers can be trained on.",
-        "Look.",
-    ]
+    assert found["notes"] == ["other is left out: none of its answers can be trained on."]
+
+
+def test_a_kind_of_held_out_prompts_that_one_answer_is_right_on_is_noted():
+    trials, notes = told({"own": OWN}, {"own": [[0.0, 1.0] * 6]})
+    prompts = [
+        {"prompt_id": text_id(str(i)), "prompt": f"{i}?", "source": "syllogism",
+         "reference": "No" if i == 0 else "Yes" if i < 12 else "Maybe"}
+        for i in range(40)
+    ]  # fmt: skip
+    source_prompts = pa.Table.from_pylist(prompts, schemas.SOURCE_PROMPTS)
+    datasets = pads.dataset(trials), notes, pads.dataset(source_prompts)
+    left_out, note = recommend_signal(*datasets, FitSignalSettings(), 1)["notes"]
+    assert left_out.startswith("other is left out")
+    assert note.startswith("Of 12 held-out prompts of syllogism with a reference, 11 have 'Yes': ")
 
 
 def test_one_that_may_be_better_by_chance_is_not():

@@ -12,7 +12,7 @@ from persyn_kedro.domain.intervals.simultaneous import joint_level_of_difference
 from persyn_kedro.domain.intervals.two_way import certainty
 from persyn_kedro.foundations.settings.signals import FitSignalSettings
 
-VERSION = 4  # raise it when the same inputs give another result
+VERSION = 3  # raise it when the same inputs give another result
 
 
 def recommend(
@@ -24,7 +24,7 @@ def recommend(
 
     Args:
         trials: rows of ``schemas.TRIALS``.
-        notes: the second result of ``signal_sets``, and ``constant_answers``, sentences.
+        notes: the second result of ``signal_sets``.
 
     Returns:
         dict: A row for each candidate, the settings' own first, with ``mean``, ``by_seed``,
@@ -75,11 +75,8 @@ def recommend(
         "recommended": {key: chosen[key] for key in ("signal", "alpha")},
         "verdicts": _verdicts(rows, best, shown, found),
         "notes": [
-            *(
-                f"{name} is left out: none of its answers can be trained on."
-                for name in notes["left_out"]
-            ),
-            *notes.get("constant_answers", ()),
+            f"{name} is left out: none of its answers can be trained on."
+            for name in notes["left_out"]
         ],
     }
 

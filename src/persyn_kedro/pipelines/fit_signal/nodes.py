@@ -71,7 +71,6 @@ def _check(
         signal_of,
         fits,
         build_sft_dataset,
-        constant_notes,
     ),
     check=_check,
     texts=("source_prompts",),
@@ -116,9 +115,7 @@ def select_answers(
         Trainable(thinks_of(models, teachers), label.allow_truncated, short_enough),
         settings,
     )
-    test = pa.table({"prompt_id": held}, TEST_SET)
-    rows = find_rows(source_prompts, test["prompt_id"]).values()
-    return test, examples, {**notes, "constant_answers": constant_notes(rows, "held-out prompts")}
+    return pa.table({"prompt_id": held}, TEST_SET), examples, notes
 
 
 @step(
@@ -177,15 +174,21 @@ def train_adapters(
 
 
 @step(
-    versions_of=(recommend, certainty, joint_level_of_differences, mean_over_prompts),
+    versions_of=(
+        recommend, certainty, joint_level_of_differences, mean_over_prompts, constant_notes,
+    ),
     prints={signal_fit_text: ("signal_fit",)},
     settings=("resamples", "confidence"),
-)
+)  # fmt: skip
 def recommend_signal(
     signal_trials: pads.Dataset,
     signal_notes: dict[str, Any],
+    source_prompts: pads.Dataset,
     settings: FitSignalSettings,
     seed: int,
 ) -> dict[str, Any]:
     """Return the adapters' scores, and the signal and alpha to use."""
-    return recommend(signal_trials.to_table(), signal_notes, settings, seed)
+    trials = signal_trials.to_table()
+    held = find_rows(source_prompts, trials["prompt_id"]).values()
+    found = recommend(trials, signal_notes, settings, seed)
+    return {**found, "notes": [*found["notes"], *constant_notes(held, "held-out prompts")]}

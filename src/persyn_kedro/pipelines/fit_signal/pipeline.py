@@ -58,7 +58,13 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 nodes.recommend_signal,
-                ["signal_trials", "signal_notes", "params:fit_signal", "params:seed"],
+                [
+                    "signal_trials",
+                    "signal_notes",
+                    "source_prompts",
+                    "params:fit_signal",
+                    "params:seed",
+                ],
                 "signal_fit",
                 name="recommend_signal",
                 does="Compares the adapters' scores and recommends a signal and an alpha.",
