@@ -7,18 +7,20 @@ No model is needed. ``docs/data/NAME`` is what the pipeline ``compare`` made as 
     <!-- docs/data/NAME: students -->
     <!-- end -->
 
-is replaced by that table: ``students``, ``rest`` (the same without syllogisms), ``kinds`` (their
-scores and truncated answers by the prompts' source), ``sided`` (syllogisms by their right answer),
-``sets`` (what they were trained on, and how long they answer), ``taught`` (the quality and length
-of their training answers), ``merits`` (the rewards of what each strategy chose, as far as
-`benchmarks/data/zoo_calibration.parquet` has these answers), ``costs``, ``routers``,
-``curve`` (regret by the number of prompts that a router is fitted on), ``prospects`` (what a router
-could gain at most: ``domain.router_comparison.prospects``), ``verdicts`` or ``notes``.
+is replaced by that table: ``students``, ``students on KIND, KIND`` (the same on some kinds of test
+prompts alone), ``kinds`` (their scores and truncated answers by the prompts' source), ``sided``
+(syllogisms by their right answer), ``sets`` (what they were trained on, and how long they answer),
+``taught`` (the quality and length of their training answers), ``merits`` (the rewards of what each
+strategy chose, as far as `benchmarks/data/zoo_calibration.parquet` has these answers), ``costs``,
+``routers``, ``curve`` (regret by the number of prompts that a router is fitted on), ``prospects``
+(what a router could gain at most: ``domain.router_comparison.prospects``), ``verdicts`` or
+``notes``.
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,20 +40,27 @@ from persyn_kedro.domain.router_comparison import routing_prospects
 HERE = Path(__file__).parent
 ANSWERS = HERE.parent / "benchmarks" / "data" / "zoo_calibration.parquet"
 REFERENCES = HERE / "data" / "a_references.parquet"  # of (a)'s prompts, by experiment_files.py
-BLOCK = re.compile(r"(<!-- docs/data/([\w.-]+): (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- docs/data/([\w.-]+): ([\w, ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+ON = "students on "
 YES_OR_NO = "syllogism"  # the kind of prompts whose answer is Yes or No
 
 
-def tables_of(directory: Path) -> dict[str, str]:
-    """Return the tables of a published comparison by name, as Markdown."""
+def tables_of(directory: Path, wanted: Iterable[str]) -> dict[str, str]:
+    """Return the tables of a published comparison by name, as Markdown.
+
+    Args:
+        wanted: the names of those on some kinds of prompts.
+    """
     tables = {name: pq.read_table(directory / f"{name}.parquet") for name in TABLES}
     about = json.loads((directory / "about.json").read_text(encoding="utf-8"))
     comparison, routers = recompute(tables, about)
-    some = {**tables, "trials": _without_yes_or_no(tables)}
-    rest = recompute_strategies(some, about, routers)
     return {
         "students": _markdown(figures.STRATEGY_COLUMNS, figures.strategy_rows(comparison)),
-        "rest": _markdown(figures.STRATEGY_COLUMNS, figures.strategy_rows(rest)),
+        **{
+            name: _students_on(name.removeprefix(ON), tables, about, routers)
+            for name in wanted
+            if name.startswith(ON)
+        },
         "kinds": _markdown(figures.kind_columns(comparison), figures.kind_rows(comparison)),
         "sided": _sided(tables),
         "sets": _sets(tables),
@@ -69,20 +78,28 @@ def tables_of(directory: Path) -> dict[str, str]:
 def page(text: str, data: Path) -> str:
     """Return a page with its tables computed again."""
     known: dict[str, Mapping[str, str]] = {}
+    wanted = defaultdict(list)
+    for match in BLOCK.finditer(text):
+        wanted[match[2]].append(match[3])
 
     def block(match: re.Match[str]) -> str:
         begin, name, table, end = match.groups()
         if name not in known:
-            known[name] = tables_of(data / name)
+            known[name] = tables_of(data / name, wanted[name])
         return f"{begin}\n{known[name][table]}\n{end}"
 
     return BLOCK.sub(block, text)
 
 
-def _without_yes_or_no(tables: Mapping[str, pa.Table]) -> pa.Table:
-    prompts = tables["prompts"]
-    others = prompts.filter(pc.not_equal(prompts["source"], YES_OR_NO))["prompt_id"]
-    return tables["trials"].filter(pc.is_in(tables["trials"]["prompt_id"], others))
+def _students_on(
+    kinds: str, tables: Mapping[str, pa.Table], about: Mapping[str, Any], routers: dict[str, Any]
+) -> str:
+    """Return the table of students on the test prompts of these kinds, by commas."""
+    prompts, trials = tables["prompts"], tables["trials"]
+    own = prompts.filter(pc.is_in(prompts["source"], pa.array(kinds.split(", "))))["prompt_id"]
+    some = {**tables, "trials": trials.filter(pc.is_in(trials["prompt_id"], own))}
+    found = recompute_strategies(some, about, routers)
+    return _markdown(figures.STRATEGY_COLUMNS, figures.strategy_rows(found))
 
 
 def _sided(tables: Mapping[str, pa.Table]) -> str:
