@@ -5,6 +5,7 @@ from typing import Any
 import pyarrow as pa
 
 from persyn_kedro.domain.comparison.report import TrainingSets, build_comparison
+from persyn_kedro.domain.comparison.strategies.examples import LATER
 from persyn_kedro.domain.comparison.students import compare_students, verdicts
 from persyn_kedro.foundations.settings.compare import CompareSettings
 from persyn_kedro.foundations.settings.label import LabelSettings
@@ -77,7 +78,7 @@ def comparison(**changes: Any) -> dict[str, Any]:
             {n: {p + c: 1 for p in ("", "whole_") for c in spent} for n in scores},
             {
                 "teachers": {"strong": "c"},
-                "left_out": {"car": "it cannot be"},
+                "left_out": {"car": "it cannot be", "mix": LATER, "random": LATER},
                 "prompts": dict.fromkeys(scores, 3),
                 "usable": {"persyn": 3, "persyn_alpha_1": 3, "strong": 2},
                 "taught": {"strong": {"sums": {"known": 2, "quality": 0.5}}},
@@ -110,12 +111,13 @@ def test_the_summary_has_alphas_allocation_and_notes() -> None:
     assert found["measure"] == "exact"
     notes = " ".join(found["notes"])
     assert "car is left out: it cannot be." in notes
+    assert "mix, random are left out: no student is trained (compare.students)." in notes
     assert "2 of 3 prompts are used for training" in notes
     assert (
         "strong has the fewest usable answers, 2, persyn has 3. An answer that fails costs" in notes
     )
     assert "persyn_alpha_1 has the same training set as persyn" in notes
-    assert found["notes"][-1] == "Of 12 test prompts 9 have 'Yes'."
+    assert found["notes"][0] == "Of 12 test prompts 9 have 'Yes'."
     assert found["verdicts"][-1] == "The router says nothing."
 
 

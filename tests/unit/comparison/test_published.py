@@ -57,17 +57,18 @@ def test_the_page_keeps_everything_but_its_marked_tables(monkeypatch: pytest.Mon
     results = program("results")
     computed = []
 
-    def tables_of(directory: Path) -> dict[str, str]:
-        computed.append(directory)
-        return {"students": f"{directory.name}'s students\n", "costs": "costs\n"}
+    def tables_of(directory: Path, wanted: list[str]) -> dict[str, str]:
+        computed.append((directory, wanted))
+        return {"students": f"{directory.name}'s students\n", "students on sums, lists": "some\n"}
 
     monkeypatch.setattr(results, "tables_of", tables_of)
     text = "# A\n<!-- docs/data/x: students -->\nold\n<!-- end -->\n\nB\n"
-    text += "<!-- docs/data/x: costs -->\n<!-- end -->\nC\n"
+    text += "<!-- docs/data/x: students on sums, lists -->\n<!-- end -->\nC\n"
     new = results.page(text, Path("data"))
     assert new == (
         "# A\n<!-- docs/data/x: students -->\n\nx's students\n\n<!-- end -->\n\nB\n"
-        "<!-- docs/data/x: costs -->\n\ncosts\n\n<!-- end -->\nC\n"
+        "<!-- docs/data/x: students on sums, lists -->\n\nsome\n\n<!-- end -->\nC\n"
     )
     assert results.page(new, Path("data")) == new
-    assert computed == [Path("data/x")] * 2  # once a page
+    wanted = ["students", "students on sums, lists"]
+    assert computed == [(Path("data/x"), wanted)] * 2  # once a page

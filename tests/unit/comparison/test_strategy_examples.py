@@ -105,7 +105,7 @@ def test_strategies_whose_students_are_trained_later_already_shape_the_common_pr
     now, notes = examples_of(responses, students=["persyn"])
     later, _ = examples_of(responses)
     assert now == {"persyn": ["p0", "p2"]} == {"persyn": later["persyn"]}
-    assert notes["left_out"] == {"mix": "no student of it is trained (compare.students)"}
+    assert notes["left_out"] == {"mix": "no student is trained (compare.students)"}
     assert notes["usable"] == {"persyn": 3, "mix": 2}
 
 

@@ -17,7 +17,7 @@ from persyn_kedro.domain.comparison.students import compare_students, verdicts
 from persyn_kedro.foundations.settings.compare import ALPHA, CompareSettings
 from persyn_kedro.foundations.settings.label import LabelSettings
 
-VERSION = 3  # raise it when the same inputs give another result
+VERSION = 4  # raise it when the same inputs give another result
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,14 @@ def _notes(
     notes: Mapping[str, Any],
     settings: CompareSettings,
 ) -> list[str]:
-    found = [f"{name} is left out: {why}." for name, why in notes["left_out"].items()]
+    found = [*notes.get("constant_answers", ())]
+    left_out: dict[str, list[str]] = {}
+    for name, why in notes["left_out"].items():
+        left_out.setdefault(why, []).append(name)
+    found += [
+        f"{', '.join(names)} {'are' if len(names) > 1 else 'is'} left out: {why}."
+        for why, names in left_out.items()
+    ]
     asked, usable = notes["prompts"][PERSYN], notes["usable"]
     if settings.examples == "common" and counts[PERSYN] < asked:
         least = min((n for n in counts if n not in ON_CALIBRATION), key=lambda n: usable[n])
@@ -168,4 +175,4 @@ def _notes(
             "oracle is compared with persyn_calibration: both are trained on the calibration "
             "prompts only, each routed by a router that was not fitted on it."
         )
-    return [*found, *notes.get("constant_answers", ())]
+    return found

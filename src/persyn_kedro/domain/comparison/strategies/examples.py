@@ -15,9 +15,9 @@ from persyn_kedro.foundations.settings.models import Think
 from persyn_kedro.foundations.tables import schemas
 from persyn_kedro.foundations.tables.messages import columns_of
 
-VERSION = 2  # raise it when the same inputs give another result
+VERSION = 3  # raise it when the same inputs give another result
 
-LATER = "no student of it is trained (compare.students)"
+LATER = "no student is trained (compare.students)"
 
 Sets = dict[str, dict[str, list[dict[str, Any]]]]  # by strategy and prompt_id
 Fits = Callable[[Prompt, str], bool]  # (prompt, response): short enough for training
