@@ -67,7 +67,7 @@ def kinds_of(table: pd.DataFrame) -> list[Kind]:
         gain = float(np.mean(wide.max(axis=1)) - wide.mean(axis=0).max())
         right = own.groupby("teacher", sort=False).quality.mean()
         references = own.groupby("prompt_id").reference.first()
-        same = float(references.value_counts(normalize=True).iloc[0])
+        same = float(references.value_counts(normalize=True).max()) if references.any() else 0.0
         found.append(Kind(str(name), {str(t): float(v) for t, v in right.items()}, gain, same))
     return found
 

@@ -40,7 +40,7 @@ from persyn_kedro.domain.router_comparison import routing_prospects
 HERE = Path(__file__).parent
 ANSWERS = HERE.parent / "benchmarks" / "data" / "zoo_calibration.parquet"
 REFERENCES = HERE / "data" / "a_references.parquet"  # of (a)'s prompts, by experiment_files.py
-BLOCK = re.compile(r"(<!-- docs/data/([\w.-]+): ([\w, ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- docs/data/([\w.-]+): ([^\n]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 ON = "students on "
 YES_OR_NO = "syllogism"  # the kind of prompts whose answer is Yes or No
 
@@ -96,7 +96,10 @@ def _students_on(
 ) -> str:
     """Return the table of students on the test prompts of these kinds, by commas."""
     prompts, trials = tables["prompts"], tables["trials"]
-    own = prompts.filter(pc.is_in(prompts["source"], pa.array(kinds.split(", "))))["prompt_id"]
+    names = [name.strip() for name in kinds.split(",")]
+    if unknown := {*names} - {*prompts["source"].to_pylist()}:
+        raise SystemExit(f"No prompts of {min(unknown)!r} are published there.")
+    own = prompts.filter(pc.is_in(prompts["source"], pa.array(names)))["prompt_id"]
     some = {**tables, "trials": trials.filter(pc.is_in(trials["prompt_id"], own))}
     found = recompute_strategies(some, about, routers)
     return _markdown(figures.STRATEGY_COLUMNS, figures.strategy_rows(found))
@@ -148,6 +151,8 @@ def _sets(tables: Mapping[str, pa.Table]) -> str:
 def _taught(comparison: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> str:
     """Return the table of the training answers' quality and mean length, by the prompts' source."""
     rows = figures.taught_rows(comparison)
+    if len(rows) < 2:
+        return "The quality of these answers is not known.\n"
     choices = tables["choices"].to_pandas()[["strategy", "prompt_id", "completion_tokens"]]
     sets = tables["examples"].to_pandas().merge(choices, on=["strategy", "prompt_id"])
     sets = sets.merge(tables["prompts"].to_pandas(), on="prompt_id")

@@ -106,7 +106,7 @@ def unsolved(*prompts, alpha=0.4):
 def test_prompts_that_no_teacher_solves_are_counted():
     solved = [(0.0, 1.0)] * 9
     (note,) = unsolved(*solved, (0.0, "cut", 0.0), (None, None))
-    assert note.startswith("On 1 of 10 calibration prompts no teacher is right. Learnability alone")
+    assert note.startswith("On 1 of 10 calibration prompts no usable answer is right. Learnability")
     assert unsolved(*solved, (0.0, 1.0), (0.0, 1.0), (0.0, 0.0)) == []  # less than a tenth
     assert unsolved(*solved) == [] and unsolved((None, "cut")) == []
     assert unsolved((0.0, 0.0), alpha=0) == []  # then such answers are all alike

@@ -103,8 +103,7 @@ def strategy_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
 
 def kind_columns(comparison: Mapping[str, Any]) -> list[str]:
     """Return the column headings of ``kind_rows``."""
-    names = dict.fromkeys(name for row in comparison["kinds"] for name in row["scores"])
-    return ["kind", "prompts", *names]
+    return ["kind", "prompts", *_tested(comparison)]
 
 
 def kind_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
@@ -114,10 +113,17 @@ def kind_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
         [
             row["kind"],
             str(row["n"]),
-            *(f"{score(own)} ({percent(row['truncated'][n])})" for n, own in row["scores"].items()),
+            *(
+                f"{score(row['scores'].get(n))} ({percent(row['truncated'].get(n))})"
+                for n in _tested(comparison)
+            ),
         ]
         for row in comparison["kinds"]
     ]
+
+
+def _tested(comparison: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys(name for row in comparison["kinds"] for name in row["scores"]))
 
 
 def taught_columns(comparison: Mapping[str, Any]) -> list[str]:

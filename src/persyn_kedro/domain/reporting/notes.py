@@ -157,10 +157,10 @@ def unsolved_notes(rewards: pa.Table, label: LabelSettings) -> list[str]:
     if unsolved < MANY_UNSOLVED * judged or not unsolved:
         return []
     return [
-        f"On {unsolved} of {judged} calibration prompts no teacher is right. Learnability alone "
-        "decides there which wrong answer has the highest reward. label.unsolved: leave_out "
-        "leaves such prompts out; with generate.verification: drop no answer is trained on that "
-        "its reference shows to be wrong."
+        f"On {unsolved} of {judged} calibration prompts no usable answer is right. Learnability "
+        "alone decides there which wrong answer has the highest reward. Look whether their "
+        "references are right. label.unsolved: leave_out leaves such prompts out; with "
+        "generate.verification: drop no answer is trained on that its reference shows to be wrong."
     ]
 
 

@@ -28,7 +28,7 @@ from persyn_kedro.domain.reporting.choice_samples import SAMPLES
 from persyn_kedro.domain.reporting.drawing import svg
 from persyn_kedro.domain.reporting.glossary import GLOSSARY
 
-VERSION = 6  # of the templates too: raise it when the same inputs give another result
+VERSION = 7  # of the templates too: raise it when the same inputs give another result
 
 
 def report_page(summary: dict[str, Any], choices: dict[str, Any]) -> str:
