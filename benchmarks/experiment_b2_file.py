@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/experiment_b2_file.py
 
-reasoning-gym's own answers to 38 of its 42 divisions are wrong (`domain.prompts.arithmetic`). When
+reasoning-gym's own answers to 38 of its 40 divisions are wrong (`domain.prompts.arithmetic`). When
 this was seen the teachers had answered, so the prompts stay as they are and the references are the
 expressions' values, as fractions; what divides by 0 has none.
 """
