@@ -121,6 +121,18 @@ def test_the_summary_has_alphas_allocation_and_notes() -> None:
     assert found["verdicts"][-1] == "The router says nothing."
 
 
+def test_of_one_strategy_alone_nothing_is_equal() -> None:
+    examples = [{"strategy": "persyn", "response_key": key} for key in "ab"]
+    sets = TrainingSets(
+        pa.Table.from_pylist(examples, schemas.STRATEGY_EXAMPLES),
+        {"persyn": {}},
+        {"teachers": {}, "left_out": {}, "prompts": {"persyn": 2}, "usable": {"persyn": 2}},
+        {"tokens": None},
+    )
+    found = comparison(trials=trials({"persyn": [[1.0, 0.0]]}), sets=sets)
+    assert found["equal"] == "Only persyn has a student, of 2 examples."
+
+
 def test_what_is_equal_is_told() -> None:
     told = comparison()["equal"]
     assert told == "Each strategy has the same 2 examples; the teacher tokens differ."

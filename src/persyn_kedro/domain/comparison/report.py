@@ -17,7 +17,7 @@ from persyn_kedro.domain.comparison.students import compare_students, verdicts
 from persyn_kedro.foundations.settings.compare import ALPHA, CompareSettings
 from persyn_kedro.foundations.settings.label import LabelSettings
 
-VERSION = 4  # raise it when the same inputs give another result
+VERSION = 5  # raise it when the same inputs give another result
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,12 @@ def _equal(sets: TrainingSets, counts: Mapping[str, int]) -> str:
     """Say what all strategies have the same of."""
     budget = sets.budget["tokens"]
     if budget is None:
-        same = len({n for name, n in counts.items() if name not in ON_CALIBRATION}) == 1
+        compared = [n for name, n in counts.items() if name not in ON_CALIBRATION]
+        if len(compared) == 1:
+            return f"Only {PERSYN} has a student, of {counts[PERSYN]} examples."
         return (
             f"Each strategy has the same {counts[PERSYN]} examples; the teacher tokens differ."
-            if same
+            if len(set(compared)) == 1
             else "Each strategy has all of its usable answers; examples and teacher tokens differ."
         )
     said = (

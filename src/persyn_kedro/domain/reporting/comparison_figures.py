@@ -109,14 +109,12 @@ def kind_columns(comparison: Mapping[str, Any]) -> list[str]:
 def kind_rows(comparison: Mapping[str, Any]) -> list[list[str]]:
     """Return a row for each kind of test prompts: score (share of truncated answers)."""
     score = percent if comparison["measure"] == "exact" else number
+    names = _tested(comparison)
     return [
         [
             row["kind"],
             str(row["n"]),
-            *(
-                f"{score(row['scores'].get(n))} ({percent(row['truncated'].get(n))})"
-                for n in _tested(comparison)
-            ),
+            *(f"{score(row['scores'].get(n))} ({percent(row['truncated'].get(n))})" for n in names),
         ]
         for row in comparison["kinds"]
     ]
