@@ -13,7 +13,8 @@ prompts alone), ``kinds`` (their scores and truncated answers by the prompts' so
 ``taught`` (the quality and length of their training answers), ``merits`` (the rewards of what each
 strategy chose, as far as `benchmarks/data/zoo_calibration.parquet` has these answers), ``costs``,
 ``routers``, ``curve`` (regret by the number of prompts that a router is fitted on), ``prospects``
-(what a router could gain at most: ``domain.router_comparison.prospects``), ``verdicts`` or
+(what a router could gain at most: ``domain.router_comparison.prospects``), ``kept by NAME`` (how
+much of PerSyn's gain over Random is left to the PerSyn of another comparison), ``verdicts`` or
 ``notes``.
 """
 
@@ -21,6 +22,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from persyn_kedro.domain.comparison import TABLES, recompute, recompute_strategies
+from persyn_kedro.domain.comparison import (
+    PERSYN,
+    TABLES,
+    UNTRAINED,
+    quality_matrices,
+    recompute,
+    recompute_strategies,
+)
 from persyn_kedro.domain.designs import asked_of
+from persyn_kedro.domain.intervals import certainty, common_luck
 from persyn_kedro.domain.reporting import comparison_figures as figures
 from persyn_kedro.domain.reporting.formatting import number, percent, with_interval
 from persyn_kedro.domain.rewards import reward_matrix
@@ -42,6 +52,8 @@ ANSWERS = HERE.parent / "benchmarks" / "data" / "zoo_calibration.parquet"
 REFERENCES = HERE / "data" / "a_references.parquet"  # of (a)'s prompts, by experiment_files.py
 BLOCK = re.compile(r"(<!-- docs/data/([\w.-]+): ([^\n]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 ON = "students on "
+KEPT = "kept by "
+SHARE = 0.8  # of the gain, that is asked to be kept: X2 of experiment_plan.md
 YES_OR_NO = "syllogism"  # the kind of prompts whose answer is Yes or No
 
 
@@ -49,7 +61,7 @@ def tables_of(directory: Path, wanted: Iterable[str]) -> dict[str, str]:
     """Return the tables of a published comparison by name, as Markdown.
 
     Args:
-        wanted: the names of those on some kinds of prompts.
+        wanted: the names of those with an argument.
     """
     tables = {name: pq.read_table(directory / f"{name}.parquet") for name in TABLES}
     about = json.loads((directory / "about.json").read_text(encoding="utf-8"))
@@ -60,6 +72,11 @@ def tables_of(directory: Path, wanted: Iterable[str]) -> dict[str, str]:
             name: _students_on(name.removeprefix(ON), tables, about, routers)
             for name in wanted
             if name.startswith(ON)
+        },
+        **{
+            name: _kept(tables["trials"], directory.parent / name.removeprefix(KEPT), about)
+            for name in wanted
+            if name.startswith(KEPT)
         },
         "kinds": _markdown(figures.kind_columns(comparison), figures.kind_rows(comparison)),
         "sided": _sided(tables),
@@ -103,6 +120,39 @@ def _students_on(
     some = {**tables, "trials": trials.filter(pc.is_in(trials["prompt_id"], own))}
     found = recompute_strategies(some, about, routers)
     return _markdown(figures.STRATEGY_COLUMNS, figures.strategy_rows(found))
+
+
+def _kept(trials: pa.Table, other: Path, about: Mapping[str, Any]) -> str:
+    """Return the table of the gains over Random, of PerSyn here and in ``other``.
+
+    The seeds' luck is that of all students here and the other PerSyn's.
+    """
+    theirs = pq.read_table(other / "trials.parquet").cast(trials.schema)
+    theirs = theirs.filter(pc.equal(theirs["strategy"], PERSYN))
+    place = theirs.schema.get_field_index("strategy")
+    renamed = theirs.set_column(place, "strategy", pa.array([other.name] * len(theirs)))
+    scores, _, _, _ = quality_matrices(pa.concat_tables([trials, renamed.cast(trials.schema)]))
+    known = common_luck([own for name, own in scores.items() if name != UNTRAINED])
+    sums = {
+        f"{PERSYN} − random": {PERSYN: 1.0, "random": -1.0},
+        f"{other.name} − random": {other.name: 1.0, "random": -1.0},
+        f"{other.name} − {PERSYN}": {other.name: 1.0, PERSYN: -1.0},
+        f"{other.name} − {SHARE} {PERSYN} − {1 - SHARE:.1f} random": {
+            other.name: 1.0,
+            PERSYN: -SHARE,
+            "random": SHARE - 1,
+        },
+    }
+    rows = []
+    for label, weights in sums.items():
+        values = np.sum([weight * scores[name] for name, weight in weights.items()], axis=0)
+        # A luck is that of a difference: of weights 1 and -1, whose squares add up to 2.
+        scale = sum(weight**2 for weight in weights.values()) / 2
+        luck = replace(known, mean_square=known.mean_square * scale) if known else None
+        found = certainty(values, about["compare"]["confidence"], luck)
+        interval = [found.low, found.high] if found else None
+        rows.append([label, with_interval(float(values.mean()), interval, _points)])
+    return _markdown(["difference", "points, and other seeds"], rows)
 
 
 def _sided(tables: Mapping[str, pa.Table]) -> str:
@@ -208,6 +258,10 @@ def _curve(curve: Sequence[Mapping[str, Any]]) -> str:
 
 def _signed(value: float) -> str:
     return f"{value:+.3f}"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"
 
 
 def _prospects(answers: pa.Table, about: Mapping[str, Any]) -> str:

@@ -183,6 +183,14 @@ def test_a_setting_that_would_be_ignored_is_refused(changes: dict, sentence: str
         PromptSource(**changes)
 
 
+def test_a_task_may_be_given_a_list() -> None:
+    sums = {"operators": ["+"], "allow_parentheses": False, "allow_negation": False}
+    source = PromptSource(tasks=[{"name": "basic_arithmetic", "size": 20, "config": sums}])
+    prompts = [row["prompt"] for row in read_rows(source, seed=1)]
+    assert len(prompts) == 20
+    assert all("+" in prompt and "*" not in prompt and "/" not in prompt for prompt in prompts)
+
+
 def test_reasoning_gym_tasks_are_made_from_the_seed() -> None:
     source = PromptSource(tasks=[{"name": "chain_sum", "size": 3}])
     first, again, other = (list(read_rows(source, seed)) for seed in (1, 1, 2))

@@ -49,8 +49,9 @@ def test_so_is_one_inside_a_group() -> None:
         ),
         (
             ("prepare", "source", "tasks", 0, "config", "ops"),
-            ["+", "-"],
-            "Parameter prepare.source.tasks.0.config.ops: must be a number, string or boolean.",
+            [["+"], "-"],
+            "Parameter prepare.source.tasks.0.config.ops: must be a number, string, boolean, or a "
+            "list of these.",
         ),
         (
             ("models", "e", "endpoint", "timeout_seconds"),

@@ -15,6 +15,7 @@ from persyn_kedro.foundations.settings.cleaning import (
 )
 
 Fraction = float
+TaskValue = int | float | bool | str
 
 
 class TaskSettings(Group):
@@ -22,7 +23,7 @@ class TaskSettings(Group):
 
     name: str
     size: int = Field(ge=1)
-    config: dict[str, int | float | bool | str] = {}
+    config: dict[str, TaskValue | list[TaskValue]] = {}
 
 
 class PromptSource(Group):

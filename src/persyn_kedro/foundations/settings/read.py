@@ -161,7 +161,7 @@ def _first_sentence(group: str, error: ValidationError) -> str:
     place = tuple(part for part in first["loc"] if part not in QUALITY_FORMS)
     if first["type"].endswith("_type") and place[-1:] and place[-1] in _ALTERNATIVES:
         place = place[:-1]
-        first["msg"] = "must be a number, string or boolean"
+        first["msg"] = "must be a number, string, boolean, or a list of these"
     key = spoken(".".join([group, *(str(part) for part in place)]))
     if first["type"] == "extra_forbidden":
         hint = f": {_nested(str(place[-1]))}" if "." in str(place[-1]) else ""
