@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from persyn_kedro.domain.benchmarks.loading import load_tasks
 from persyn_kedro.domain.cleaning.against import read_test_prompts
 from persyn_kedro.domain.cleaning.overlap import Question
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.settings.cleaning import AgainstSettings
+from persyn_kedro.foundations.settings.experiments import BenchmarkSettings
 
 TASK = """\
 task: sums
@@ -42,3 +44,27 @@ def test_a_task_gives_what_it_declares_for_decontamination_or_else_asks(tmp_path
 def test_an_unknown_task_is_named(tmp_path: Path) -> None:
     with pytest.raises(PersynError, match="prepare.against names 'no_such_task', which the har"):
         list(read_test_prompts([AgainstSettings(benchmark="no_such_task")]))
+
+
+@pytest.mark.parametrize(("name", "read"), [("sums", [False]), ("both", [False, True])])
+def test_the_harness_s_thousands_are_read_if_a_task_is_not_ones_own(
+    name: str, read: list[bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lm_eval import tasks
+
+    class Recorded(tasks.TaskManager):
+        def __init__(self, include_path: list[str], include_defaults: bool = True) -> None:
+            asked.append(include_defaults)
+            super().__init__(include_path=include_path, include_defaults=False)  # they take 10 s
+
+    asked: list[bool] = []
+    monkeypatch.setattr(tasks, "TaskManager", Recorded)
+    own_task(tmp_path)
+    (tmp_path / "both.yaml").write_text("group: both\ntask: [sums, gsm8k]\n")
+    settings = BenchmarkSettings(tasks=[name], include_path=str(tmp_path))
+    if name == "sums":
+        assert list(load_tasks(settings, tmp_path)[1]) == ["sums"]
+    else:  # of which one is the harness's
+        with pytest.raises(PersynError, match="'both' could not be loaded"):
+            load_tasks(settings, tmp_path)
+    assert asked == read

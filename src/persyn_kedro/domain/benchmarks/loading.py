@@ -1,5 +1,6 @@
 """Loading the harness's tasks and their data, for a benchmark run or for their questions alone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,8 @@ def load_tasks(
         own: the directory of this project's tasks.
         key: which setting names the tasks, for messages.
     """
-    from lm_eval.tasks import TaskManager
-
     paths = [str(own), *([settings.include_path] if settings.include_path else [])]
-    manager = TaskManager(include_path=paths)
+    manager = _manager(paths, settings.tasks)
     known = {*manager.all_tasks}
     for name in settings.tasks:
         if name not in known:
@@ -35,3 +34,15 @@ def load_tasks(
                 f"{lines[0][:300]}"
             ) from error
     return manager, tasks
+
+
+def _manager(paths: list[str], names: Sequence[str]) -> Any:
+    """Return a manager that knows these tasks.
+
+    The harness has thousands and reads them all, which takes most of a small benchmark's time. A
+    task of one's own goes before the harness's of the same name, so they are read only for others.
+    """
+    from lm_eval.tasks import TaskManager
+
+    own = TaskManager(include_path=paths, include_defaults=False)
+    return own if {*names} <= {*own.all_subtasks} else TaskManager(include_path=paths)
