@@ -8,6 +8,7 @@ from persyn_kedro.domain.reporting.notes import (
     family_notes,
     judge_notes,
     label_notes,
+    tied_notes,
     unsolved_notes,
 )
 from persyn_kedro.foundations.settings.label import LabelSettings
@@ -15,6 +16,7 @@ from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.student import StudentSettings
 from persyn_kedro.foundations.settings.teachers import Teachers
 
+JUDGE = {"kind": "judge", "model": "other", "rubric": "correctness"}
 MODELS = {
     "s": {"random": "chat", "random_seed": 1, "family": "ours"},
     "cousin": {"random": "chat", "random_seed": 2, "family": "ours"},
@@ -93,14 +95,18 @@ def test_each_judge_is_named_with_what_is_known_of_its_verdicts():
     assert judge_notes(pa.table({"quality": [1.0]})) == []
 
 
-def unsolved(*prompts, alpha=0.4):
-    """Return the notes on prompts, each given as its answers' quality; "cut" is not valid."""
+def rewards_of(prompts):
+    """Return the rewards of prompts, each given as its answers' quality; "cut" is not valid."""
     rows = [
         {"prompt_id": str(p), "quality": 1.0 if q == "cut" else q, "valid": q != "cut"}
         for p, answers in enumerate(prompts)
         for q in answers
     ]
-    return unsolved_notes(pa.Table.from_pylist(rows), LabelSettings(alpha=alpha))
+    return pa.Table.from_pylist(rows)
+
+
+def unsolved(*prompts, alpha=0.4):
+    return unsolved_notes(rewards_of(prompts), LabelSettings(alpha=alpha))
 
 
 def test_prompts_that_no_teacher_solves_are_counted():
@@ -111,3 +117,22 @@ def test_prompts_that_no_teacher_solves_are_counted():
     assert unsolved(*solved) == [] and unsolved((None, "cut")) == []
     assert unsolved((0.0, 0.0), alpha=0) == []  # then such answers are all alike
     assert unsolved((0.0, 0.0), (0.0, 0.5)) == []  # a score, which says of none that it is wrong
+
+
+def tied(*prompts, alpha=0.4, quality=JUDGE):
+    return tied_notes(rewards_of(prompts), LabelSettings(alpha=alpha, quality=quality))
+
+
+def test_prompts_whose_answers_a_judge_has_all_alike_are_counted():
+    alike, apart = (10.0, 10.0), (10.0, 4.0)
+    (note,) = tied(alike, apart, apart, (10.0, "cut"), (10.0, None), (7.0, 7.0 + 1e-12, "cut"))
+    assert note.startswith("On 2 of 4 calibration prompts all usable answers have the same quality")
+    assert tied(alike, apart, apart, apart) == []  # less than three in ten
+    assert tied(apart) == [] and tied((10.0, None)) == []
+    assert tied(alike, alpha=0) == [] and tied(alike, alpha=1) == []  # one term alone decides
+    assert tied((1.0, 1.0), quality={"kind": "exact_answer"}) == []  # all are right
+
+
+def test_a_term_that_is_a_score_counts_too():
+    terms = [{"kind": "exact_answer"}, JUDGE]
+    assert len(tied((1.0, 1.0), quality=terms)) == 1

@@ -12,6 +12,7 @@ from .notes import (
     judge_notes as judge_notes,
     label_notes as label_notes,
     pool_notes as pool_notes,
+    tied_notes as tied_notes,
     unsolved_notes as unsolved_notes,
 )
 from .page import (

@@ -10,15 +10,21 @@ from persyn_kedro.domain.designs.asked import asked_of
 from persyn_kedro.domain.quality.judge.note import Judged, judged_of
 from persyn_kedro.domain.rewards.reward import TIE
 from persyn_kedro.foundations.models.resolve import identify_weights
-from persyn_kedro.foundations.settings.label import LOCAL_LIKELIHOOD, SIGNALS, LabelSettings
+from persyn_kedro.foundations.settings.label import (
+    LOCAL_LIKELIHOOD,
+    SIGNALS,
+    VERDICTS,
+    LabelSettings,
+)
 from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.plugins import is_own
 from persyn_kedro.foundations.settings.student import StudentSettings
 from persyn_kedro.foundations.settings.teachers import Teachers
 
-VERSION = 5  # raise it when the same inputs give another result
+VERSION = 6  # raise it when the same inputs give another result
 
 MANY_UNSOLVED = 0.1  # share of the calibration prompts
+MANY_TIED = 0.3  # share of those with two answers or more
 LIKELIHOODS = ("mean_log_likelihood", "brier", "worst_window", LOCAL_LIKELIHOOD)
 
 
@@ -161,6 +167,33 @@ def unsolved_notes(rewards: pa.Table, label: LabelSettings) -> list[str]:
         "alone decides there which wrong answer has the highest reward. Look whether their "
         "references are right. label.unsolved: leave_out leaves such prompts out; with "
         "generate.verification: drop no answer is trained on that its reference shows to be wrong."
+    ]
+
+
+def tied_notes(rewards: pa.Table, label: LabelSettings) -> list[str]:
+    """Say on how many calibration prompts a score has all answers alike, so it decides nothing.
+
+    Only where quality is a score, as of a judge: right answers that are all right are alike.
+
+    Args:
+        rewards: ``schemas.REWARDS``.
+    """
+    if label.alpha in (0, 1) or all(way.kind in VERDICTS for way in label.ways):
+        return []
+    known = rewards.filter(pc.and_(rewards["valid"], pc.is_valid(rewards["quality"])))
+    found = known.group_by("prompt_id").aggregate(
+        [("quality", "min"), ("quality", "max"), ("quality", "count")]
+    )
+    found = found.filter(pc.greater(found["quality_count"], 1))
+    spread = pc.subtract(found["quality_max"], found["quality_min"])
+    tied, compared = pc.sum(pc.less_equal(spread, TIE)).as_py() or 0, len(found)
+    if tied < MANY_TIED * compared or not tied:
+        return []
+    return [
+        f"On {tied} of {compared} calibration prompts all usable answers have the same quality. "
+        "Learnability alone decides there which answer is the best. Read some of them: a score may "
+        "be too coarse to tell a good answer from a poor one. Compare ways of judging with "
+        "`kedro run --pipelines=compare_quality`."
     ]
 
 

@@ -26,6 +26,7 @@ from persyn_kedro.domain.reporting import (
     teacher_allocation,
     terminal_table,
     terms_summary,
+    tied_notes,
     unsolved_notes,
     with_answers,
 )
@@ -161,6 +162,7 @@ def summarise(
             *family_notes(rewarded, models, teachers, student, label),
             *label_notes(label),
             *unsolved_notes(rewarded, label),
+            *tied_notes(rewarded, label),
             *constant_notes(select_rows(prompts, TEST, columns=["source", "reference"])),
             *design_notes(rewarded),
             *judge_notes(rewarded),
