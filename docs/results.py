@@ -125,10 +125,13 @@ def _students_on(
 def _kept(trials: pa.Table, other: Path, about: Mapping[str, Any]) -> str:
     """Return the table of the gains over Random, of PerSyn here and in ``other``.
 
-    The seeds' luck is that of all students here and the other PerSyn's.
+    The seeds' luck is that of all students here and the other PerSyn's, so that of a difference.
     """
     theirs = pq.read_table(other / "trials.parquet").cast(trials.schema)
     theirs = theirs.filter(pc.equal(theirs["strategy"], PERSYN))
+    own = trials.filter(pc.equal(trials["strategy"], PERSYN))
+    if _asked(own) != _asked(theirs):
+        raise SystemExit(f"PerSyn has other seeds or test prompts in {other.name}.")
     place = theirs.schema.get_field_index("strategy")
     renamed = theirs.set_column(place, "strategy", pa.array([other.name] * len(theirs)))
     scores, _, _, _ = quality_matrices(pa.concat_tables([trials, renamed.cast(trials.schema)]))
@@ -137,7 +140,7 @@ def _kept(trials: pa.Table, other: Path, about: Mapping[str, Any]) -> str:
         f"{PERSYN} − random": {PERSYN: 1.0, "random": -1.0},
         f"{other.name} − random": {other.name: 1.0, "random": -1.0},
         f"{other.name} − {PERSYN}": {other.name: 1.0, PERSYN: -1.0},
-        f"{other.name} − {SHARE} {PERSYN} − {1 - SHARE:.1f} random": {
+        f"{other.name} − {SHARE} {PERSYN} − {1 - SHARE:.2g} random": {
             other.name: 1.0,
             PERSYN: -SHARE,
             "random": SHARE - 1,
@@ -153,6 +156,10 @@ def _kept(trials: pa.Table, other: Path, about: Mapping[str, Any]) -> str:
         interval = [found.low, found.high] if found else None
         rows.append([label, with_interval(float(values.mean()), interval, _points)])
     return _markdown(["difference", "points, and other seeds"], rows)
+
+
+def _asked(trials: pa.Table) -> set[tuple[int, str]]:
+    return {*zip(trials["seed"].to_pylist(), trials["prompt_id"].to_pylist(), strict=True)}
 
 
 def _sided(tables: Mapping[str, pa.Table]) -> str:

@@ -50,7 +50,7 @@ def nodes() -> Iterator[Nodes]:
 def test_a_training_set_made_on_two_nodes_equals_the_local_one(
     nodes: Nodes, smoke_run: Run, tmp_path: Path
 ) -> None:
-    """To its end: what evaluates the student asks and scores as these steps do."""
+    """Labels, router, choices and answers; `evaluate` asks and scores by the same functions."""
     run = make_project(tmp_path)
     pipelines = "--pipelines=prepare,label,train_router,route,generate"
     # Each teacher on a node of its own; that several actors share a model's work is shown below.

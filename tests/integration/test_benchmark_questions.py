@@ -46,9 +46,12 @@ def test_an_unknown_task_is_named(tmp_path: Path) -> None:
         list(read_test_prompts([AgainstSettings(benchmark="no_such_task")]))
 
 
-@pytest.mark.parametrize(("name", "read"), [("sums", [False]), ("both", [False, True])])
-def test_the_harness_s_thousands_are_read_if_a_task_is_not_ones_own(
-    name: str, read: list[bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("names", "read"),
+    [(["sums"], [False]), (["both"], [False, True]), (["sums", "both"], [False, True])],
+)
+def test_the_harness_s_thousands_are_read_unless_all_tasks_are_ones_own(
+    names: list[str], read: list[bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lm_eval import tasks
 
@@ -61,8 +64,8 @@ def test_the_harness_s_thousands_are_read_if_a_task_is_not_ones_own(
     monkeypatch.setattr(tasks, "TaskManager", Recorded)
     own_task(tmp_path)
     (tmp_path / "both.yaml").write_text("group: both\ntask: [sums, gsm8k]\n")
-    settings = BenchmarkSettings(tasks=[name], include_path=str(tmp_path))
-    if name == "sums":
+    settings = BenchmarkSettings(tasks=names, include_path=str(tmp_path))
+    if names == ["sums"]:
         assert list(load_tasks(settings, tmp_path)[1]) == ["sums"]
     else:  # of which one is the harness's
         with pytest.raises(PersynError, match="'both' could not be loaded"):

@@ -1,11 +1,14 @@
 """The site builds without a broken link and holds every module; the drawing is the code's."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from persyn_kedro.foundations.settings.read import GROUPS
@@ -126,3 +129,28 @@ def test_every_scheduler_runs_the_steps_in_order() -> None:
     assert steps == tuple(STEPS)
     loops = f"for step in {' '.join(STEPS)}; do"
     assert (ROOT / "docs/deploy.md").read_text().count(loops) == 2
+
+
+def test_the_share_of_a_gain_that_is_kept_is_worked_out_by_hand(tmp_path: Path) -> None:
+    kept, about = program("results")._kept, {"compare": {"confidence": 0.95}}
+
+    def trials(**right: list[str]) -> pa.Table:
+        rows = [
+            {"strategy": name, "seed": seed, "prompt_id": str(p), "quality": float(mark),
+             "completion_tokens": 1}
+            for name, seeds in right.items()
+            for seed, marks in enumerate(seeds)
+            for p, mark in enumerate(marks)
+        ]  # fmt: skip
+        return pa.Table.from_pylist(rows)
+
+    here = trials(persyn=["1111", "1101"], random=["1000", "0100"])  # 7/8, 2/8
+    (tmp_path / "half").mkdir()
+    pq.write_table(trials(persyn=["1110", "1100"]), tmp_path / "half/trials.parquet")  # 5/8
+    lines = kept(here, tmp_path / "half", about).splitlines()[2:]
+    found = [re.search(r"([-+][\d.]+) \[([-+][\d.]+), ([-+][\d.]+)\]", line) for line in lines]
+    assert [float(f[1]) for f in found if f] == [62.5, 37.5, -25.0, -12.5]
+    assert all(float(f[2]) < float(f[1]) < float(f[3]) for f in found if f)
+    pq.write_table(trials(persyn=["111", "110"]), tmp_path / "half/trials.parquet")
+    with pytest.raises(SystemExit, match=r"PerSyn has other seeds or test prompts in half\."):
+        kept(here, tmp_path / "half", about)

@@ -129,10 +129,11 @@ def test_prompts_whose_answers_a_judge_has_all_alike_are_counted():
     assert note.startswith("On 2 of 4 calibration prompts all usable answers have the same quality")
     assert tied(alike, apart, apart, apart) == []  # less than three in ten
     assert tied(apart) == [] and tied((10.0, None)) == []
-    assert tied(alike, alpha=0) == [] and tied(alike, alpha=1) == []  # one term alone decides
-    assert tied((1.0, 1.0), quality={"kind": "exact_answer"}) == []  # all are right
+    assert tied(alike, alpha=0) == [] and tied(alike, alpha=1) == []  # learnability: nothing, all
+    assert tied(alike, quality={"kind": "exact_answer"}) == []  # all are right
+    assert tied((1.0, 1.0), (0.0, 0.0)) == []  # so they are by a judge that says right or wrong
 
 
 def test_a_term_that_is_a_score_counts_too():
     terms = [{"kind": "exact_answer"}, JUDGE]
-    assert len(tied((1.0, 1.0), quality=terms)) == 1
+    assert len(tied((1.5, 1.5), quality=terms)) == 1

@@ -43,6 +43,11 @@ def test_a_full_disk_ends_the_files_in_one_line(
         deadline = time.monotonic() + 20
         while not caplog.messages and time.monotonic() < deadline:
             time.sleep(0.02)
+        writers = [
+            t for t in threading.enumerate() if type(t).__module__.startswith("tensorboardX")
+        ]
+        for thread in writers:
+            thread.join(1)
     assert caplog.messages == [
         "TensorBoard's files end here, the run goes on: [Errno 28] No space left on device"
     ]

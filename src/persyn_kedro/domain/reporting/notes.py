@@ -173,7 +173,7 @@ def unsolved_notes(rewards: pa.Table, label: LabelSettings) -> list[str]:
 def tied_notes(rewards: pa.Table, label: LabelSettings) -> list[str]:
     """Say on how many calibration prompts a score has all answers alike, so it decides nothing.
 
-    Only where quality is a score, as of a judge: right answers that are all right are alike.
+    Only where quality is a score, as of a judge, and not a verdict: right answers are alike.
 
     Args:
         rewards: ``schemas.REWARDS``.
@@ -181,6 +181,8 @@ def tied_notes(rewards: pa.Table, label: LabelSettings) -> list[str]:
     if label.alpha in (0, 1) or all(way.kind in VERDICTS for way in label.ways):
         return []
     known = rewards.filter(pc.and_(rewards["valid"], pc.is_valid(rewards["quality"])))
+    if {*pc.unique(known["quality"]).to_pylist()} <= {0.0, 1.0}:
+        return []
     found = known.group_by("prompt_id").aggregate(
         [("quality", "min"), ("quality", "max"), ("quality", "count")]
     )
@@ -191,9 +193,9 @@ def tied_notes(rewards: pa.Table, label: LabelSettings) -> list[str]:
         return []
     return [
         f"On {tied} of {compared} calibration prompts all usable answers have the same quality. "
-        "Learnability alone decides there which answer is the best. Read some of them: a score may "
-        "be too coarse to tell a good answer from a poor one. Compare ways of judging with "
-        "`kedro run --pipelines=compare_quality`."
+        "Learnability alone decides there which answer is the best. Read some of these answers: "
+        "the score may be too coarse to tell good ones from poor ones. Compare ways of judging "
+        "with `kedro run --pipelines=compare_quality`."
     ]
 
 
