@@ -110,7 +110,7 @@ def test_the_whole_job_on_real_models(project: Run) -> None:
 
 def test_benchmarks_of_the_student_before_and_after(project: Run) -> None:
     tasks = project.directory / "tasks"
-    tasks.mkdir()
+    tasks.mkdir(exist_ok=True)
     (tasks / "sums.yaml").write_text(TASK)
     rows = [{"question": f"What is {i} + {i + 1}?", "answer": str(2 * i + 1)} for i in range(6)]
     (tasks / "sums.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -135,6 +135,7 @@ def test_benchmarks_of_the_student_before_and_after(project: Run) -> None:
 
 
 def test_a_benchmark_out_of_reach_is_one_sentence(project: Run) -> None:
+    (project.directory / "tasks").mkdir(exist_ok=True)
     configure(project, ENGINE=ENGINE, TASK="svamp", BACKEND="hf")
     done = project(
         "run", "--env=small", "--pipelines=benchmark", check=False,
