@@ -155,7 +155,7 @@ def unsolved_notes(rewards: pa.Table, label: LabelSettings) -> list[str]:
     Args:
         rewards: ``schemas.REWARDS``.
     """
-    known = rewards.filter(pc.and_(rewards["valid"], pc.is_valid(rewards["quality"])))
+    known = _judged(rewards)
     if not label.alpha or not {*pc.unique(known["quality"]).to_pylist()} <= {0.0, 1.0}:
         return []
     best = known.group_by("prompt_id").aggregate([("quality", "max")])["quality_max"]
@@ -180,7 +180,7 @@ def tied_notes(rewards: pa.Table, label: LabelSettings) -> list[str]:
     """
     if label.alpha in (0, 1) or all(way.kind in VERDICTS for way in label.ways):
         return []
-    known = rewards.filter(pc.and_(rewards["valid"], pc.is_valid(rewards["quality"])))
+    known = _judged(rewards)
     if {*pc.unique(known["quality"]).to_pylist()} <= {0.0, 1.0}:
         return []
     found = known.group_by("prompt_id").aggregate(
@@ -197,6 +197,11 @@ def tied_notes(rewards: pa.Table, label: LabelSettings) -> list[str]:
         "the score may be too coarse to tell good ones from poor ones. Compare ways of judging "
         "with `kedro run --pipelines=compare_quality`."
     ]
+
+
+def _judged(rewards: pa.Table) -> pa.Table:
+    """Return the usable answers whose quality is known."""
+    return rewards.filter(pc.and_(rewards["valid"], pc.is_valid(rewards["quality"])))
 
 
 def _decided_for(rewards: pa.Table, related: Collection[str]) -> tuple[int, int]:
