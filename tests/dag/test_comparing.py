@@ -20,8 +20,19 @@ TEACHERS = ["a-brief", "a-steps", "b"]
 
 @pytest.fixture(scope="module")
 def project(smoke_project: Run) -> Run:
-    smoke_project.first = smoke_project("run", "--env=smoke", STEPS)  # type: ignore[attr-defined]
+    tracked, told = "--params=tracking.to=[tensorboard]", {"PYTHONPROFILEIMPORTTIME": "1"}
+    done = smoke_project("run", "--env=smoke", STEPS, tracked, **told)
+    smoke_project.first = done  # type: ignore[attr-defined]
     return smoke_project
+
+
+def test_the_run_s_own_process_imports_no_library_for_models(project: Run) -> None:
+    told = project.first.stderr.splitlines()  # type: ignore[attr-defined]
+    modules = [line.rpartition("|")[2] for line in told if line.startswith("import time:")]
+    # Of a package that is not there, only its own name is listed.
+    imported = {module.strip().partition(".")[0] for module in modules if "." in module}
+    assert {"tensorboardX", "reasoning_gym", "persyn_kedro"} <= imported
+    assert not imported & {"torch", "transformers", "trl", "peft", "accelerate"}
 
 
 def rows(project: Run, table: str) -> list[dict[str, Any]]:

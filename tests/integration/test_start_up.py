@@ -41,6 +41,16 @@ def test_no_node_imports_anything_heavy() -> None:
     assert not modules & set(HEAVY.split())
 
 
+def test_tensorboard_s_files_are_written_without_torch() -> None:
+    modules = imported(
+        "from persyn_kedro.foundations.tracking.tensorboard import TensorboardTracker as T; "
+        "from persyn_kedro.foundations.tracking.base import TrackedRun; "
+        "import tempfile, pathlib; t = T(); "
+        "t.start(TrackedRun('p', 'r', {}, pathlib.Path(tempfile.mkdtemp()))); t.finish('finished')"
+    )
+    assert "tensorboardX" in modules and "torch" not in modules
+
+
 def test_a_lazy_pipeline_is_made_once_and_is_the_pipeline() -> None:
     made = []
 

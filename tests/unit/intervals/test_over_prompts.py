@@ -77,6 +77,17 @@ def test_small_blocks_give_the_same_numbers(
     assert figures() == pytest.approx(whole, rel=1e-12)
 
 
+def test_a_seed_s_draws_are_made_once_and_cannot_be_changed() -> None:
+    (first,), (again,) = resampled_counts(5, 40, 3), resampled_counts(5, 40, 3)
+    assert first is again
+    (drawn,) = resampled_counts(5, 40, np.random.default_rng(3))
+    assert np.array_equal(first, drawn)
+    with pytest.raises(ValueError, match="read-only"):
+        first += 1
+    (other,) = resampled_counts(5, 40, 4)
+    assert not np.array_equal(first, other)
+
+
 def test_students_seeds_are_drawn_after_all_prompts() -> None:
     """As if all draws were in memory: the order of the draws is part of the numbers."""
     rng, students = np.random.default_rng(7), [np.arange(6.0).reshape(2, 3), np.ones((3, 3))]

@@ -16,9 +16,9 @@ def compare_benchmarks(
     Args:
         before: what ``harness.benchmark_job`` yields; ``after`` has the same tasks.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = float(ndtri(0.5 + confidence / 2))
     rows, notes = [], []
     for task, told in before["tasks"].items():
         other = after["tasks"].get(task)

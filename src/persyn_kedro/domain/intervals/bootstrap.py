@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -29,15 +30,34 @@ class Estimate:
         }
 
 
-def resampled_counts(n: int, resamples: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def resampled_counts(
+    n: int, resamples: int, seed: int | np.random.Generator
+) -> Iterator[np.ndarray]:
     """Yield how often each of n items is drawn with replacement: ``resamples`` rows in all.
 
-    The rows, (some, n) float64 at a time, are the same whatever the size of a block.
+    The rows, (some, n) float64 at a time and not to be written to, are the same whatever the size
+    of a block. A seed's draws are made once for the many means over as many prompts, if they are
+    few enough to be kept.
     """
+    if not isinstance(seed, np.random.Generator):
+        if n * resamples <= BLOCK // 4:
+            return iter((_kept_counts(n, resamples, seed),))
+        seed = np.random.default_rng(seed)
+    return _drawn(n, resamples, seed)
+
+
+def _drawn(n: int, resamples: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     most = max(1, BLOCK // n // _ROWS) * _ROWS
     for start in range(0, resamples, most):
         rows = min(most, resamples - start)
         yield rng.multinomial(n, np.full(n, 1 / n), size=rows).astype(np.float64)
+
+
+@lru_cache(maxsize=4)
+def _kept_counts(n: int, resamples: int, seed: int) -> np.ndarray:
+    (counts,) = _drawn(n, resamples, np.random.default_rng(seed))
+    counts.flags.writeable = False
+    return counts
 
 
 def estimate(value: float, draws: np.ndarray, confidence: float) -> Estimate:
@@ -56,7 +76,7 @@ def ratio_over_prompts(
     """
     if not denominators.sum():
         return None
-    drawn = resampled_counts(len(denominators), resamples, np.random.default_rng(seed))
+    drawn = resampled_counts(len(denominators), resamples, seed)
     sums = [(counts @ numerators, counts @ denominators) for counts in drawn]
     above, below = map(np.concatenate, zip(*sums, strict=True))
     ratio = numerators.sum() / denominators.sum()
@@ -69,6 +89,6 @@ def mean_over_prompts(
     """Return the mean of (n,) values, one per prompt, resampling prompts; None for n = 0."""
     if not len(values):
         return None
-    drawn = resampled_counts(len(values), resamples, np.random.default_rng(seed))
+    drawn = resampled_counts(len(values), resamples, seed)
     draws = np.concatenate([counts @ values for counts in drawn]) / len(values)
     return estimate(values.mean(), draws, confidence)

@@ -55,7 +55,7 @@ def spearman_over_prompts(
     if found is None:
         return None
     prompts = np.unique(prompts, return_inverse=True)[1]
-    drawn = resampled_counts(prompts.max() + 1, resamples, np.random.default_rng(seed))
+    drawn = resampled_counts(prompts.max() + 1, resamples, seed)
     places = [np.unique(values, return_inverse=True)[1] for values in (x, y)]
     draws = np.array(
         [_weighted(places[0], places[1], own[prompts]) for counts in drawn for own in counts]

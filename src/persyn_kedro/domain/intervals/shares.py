@@ -9,11 +9,11 @@ VERSION = 1  # raise it when the same inputs give another result
 
 def wilson(successes: float, n: int, confidence: float) -> tuple[float, float] | None:
     """Return Wilson's score interval of a share (Wilson 1927); None for n = 0."""
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     if n == 0:
         return None
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = float(ndtri(0.5 + confidence / 2))
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
@@ -68,11 +68,11 @@ def mean_t(values: Sequence[float], confidence: float) -> tuple[float, float] | 
 
     For paired differences it is the paired interval.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     n = len(values)
     if n < 2:
         return None
-    half = t.ppf(0.5 + confidence / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n)
+    half = stdtrit(n - 1, 0.5 + confidence / 2) * np.std(values, ddof=1) / np.sqrt(n)
     mean = float(np.mean(values))
     return float(mean - half), float(mean + half)

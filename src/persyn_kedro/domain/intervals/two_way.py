@@ -60,7 +60,7 @@ def certainty(values: np.ndarray, confidence: float, luck: Luck | None = None) -
         luck: the seeds' mean square, if it is known better than from these values (two or more
             seeds).
     """
-    from scipy.stats import norm, t
+    from scipy.special import ndtri, stdtrit
 
     seeds, prompts = values.shape
     if prompts < 2:
@@ -69,10 +69,10 @@ def certainty(values: np.ndarray, confidence: float, luck: Luck | None = None) -
     if variance == 0:
         return Certainty(float(values.mean()), float(values.mean()), 0.0)
     error = np.sqrt(variance)
-    reach = float(t.ppf(0.5 + confidence / 2, freedom))
+    reach = float(stdtrit(freedom, 0.5 + confidence / 2))
     mean = float(values.mean())
     return Certainty(
-        mean - reach * error, mean + reach * error, float((reach + norm.ppf(POWER)) * error)
+        mean - reach * error, mean + reach * error, float((reach + ndtri(POWER)) * error)
     )
 
 

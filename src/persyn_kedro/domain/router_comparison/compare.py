@@ -113,8 +113,7 @@ def pair_auc(scores: np.ndarray, rewards: np.ndarray, bootstrap: Bootstrap) -> A
         sums = np.concatenate([[0.0], np.cumsum(own[mirrored])])
         return float(own @ (sums[below] + sums[level])) / (2 * sums[-1] ** 2)
 
-    rng = np.random.default_rng(bootstrap.seed)
-    drawn = resampled_counts(len(margins), bootstrap.resamples, rng)
+    drawn = resampled_counts(len(margins), bootstrap.resamples, bootstrap.seed)
     draws = np.array([auc(own) for block in drawn for own in block if own @ counts > 0])
     value = auc(np.ones(len(margins)))
     return estimate(value, draws, bootstrap.confidence).as_dict()

@@ -103,7 +103,7 @@ def _wins(scores: Mapping[str, np.ndarray], resamples: int, seed: int) -> dict[s
     n = means.shape[1]
     if not n:
         return {}
-    counts = resampled_counts(n, resamples, np.random.default_rng(seed))
+    counts = resampled_counts(n, resamples, seed)
     drawn = np.concatenate([block @ means.T for block in counts]) / n
     top = drawn >= drawn.max(axis=1, keepdims=True) - 1e-9
     shares = (top / top.sum(axis=1, keepdims=True)).mean(axis=0)

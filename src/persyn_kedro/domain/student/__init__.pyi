@@ -12,6 +12,7 @@ from .library_checks import (
     asks_libraries as asks_libraries,
     check_libraries_job as check_libraries_job,
 )
+from .limit import WithinLimit as WithinLimit
 from .pass_rate import pass_rates as pass_rates
 from .sft import fits as fits, train_student_job as train_student_job
 from .test_set import STUDENT as STUDENT, Exam as Exam, student_recipe as student_recipe

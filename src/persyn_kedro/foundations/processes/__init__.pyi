@@ -1,6 +1,6 @@
 """Models' processes on this machine, and blocks of work on a cluster."""
 
-from .child import run_in_child as run_in_child
+from .child import call_in_child as call_in_child, run_in_child as run_in_child
 from .fork_server import import_ahead as import_ahead
 from .kept import keep_models as keep_models
 from .map_blocks import flat as flat, spread as spread

@@ -106,6 +106,20 @@ def run_in_child(
         log.info("%s: process %s ended, peak memory %.2f GiB", label, pid, peak / 2**30)
 
 
+def call_in_child(function: Callable[..., T], *args: Any, label: str) -> T:
+    """Return what ``function(*args)``, a module-level function, returns in a process of its own.
+
+    Raises:
+        PersynError: its own error, or the process died.
+    """
+    (found,) = run_in_child(_called, function, args, label=label)
+    return found
+
+
+def _called(function: Callable[..., T], args: tuple[Any, ...]) -> Iterator[T]:
+    yield function(*args)
+
+
 def _feed(receiver: Connection, items: list[Any]) -> None:
     with suppress(OSError):  # the child died: receive() reports it next
         receiver.send(items)

@@ -34,7 +34,7 @@ _KINDS = {
 
 
 def trackers_of(settings: TrackingSettings) -> dict[str, Tracker]:
-    """Return the chosen trackers by name; none has imported its library yet."""
+    """Return the chosen trackers by name; none is connected yet."""
     return {name: _KINDS[name].make(settings) for name in settings.to}
 
 

@@ -23,7 +23,7 @@ from persyn_kedro.domain.prompts import find_texts
 from persyn_kedro.domain.quality import Judge, reward_model_scores, verifier_of
 from persyn_kedro.domain.rewards import best_samples, unsolved_prompts
 from persyn_kedro.domain.stores import QualityStore, ResponseStore
-from persyn_kedro.domain.student import fits, untrained
+from persyn_kedro.domain.student import WithinLimit, fits, untrained
 from persyn_kedro.domain.teachers import Asking, Ledger, answer, resolve_recipes, sum_calls
 from persyn_kedro.domain.training_set import (
     Wanted,
@@ -32,7 +32,7 @@ from persyn_kedro.domain.training_set import (
     quality_checker,
     routed_generation,
 )
-from persyn_kedro.foundations.prompts import Prompt
+from persyn_kedro.foundations.processes import call_in_child
 from persyn_kedro.foundations.settings import (
     CompareSettings,
     EngineSettings,
@@ -150,15 +150,10 @@ def build_strategy_examples(
     asked: dict[str, list[str]] = {}
     for row in taken.to_pylist():
         asked.setdefault(row["strategy"], []).append(row["prompt_id"])
-    from persyn_kedro.foundations.models import load_tokenizer
-
-    tokenizer = load_tokenizer(untrained(models, student))
-
-    def short_enough(prompt: Prompt, response: str) -> bool:
-        return fits(tokenizer, student.system, prompt, response, sft.max_length)
-
     responses = strategy_responses.to_table()
-    examples, notes = strategy_examples(
+    short_enough = WithinLimit(untrained(models, student), student.system, sft.max_length)
+    examples, notes = call_in_child(
+        strategy_examples,
         responses,
         {
             name: [prompt_id for prompt_id in own if prompt_id not in unsolved]
@@ -167,6 +162,7 @@ def build_strategy_examples(
         dict(find_texts(source_prompts, taken["prompt_id"])),
         Trainable(thinks_of(models, teachers), label.allow_truncated, short_enough),
         settings,
+        label="training sets",
     )
     sources = source_prompts.to_table(columns=["prompt_id", "source"]).to_pydict()
     kinds = dict(zip(sources["prompt_id"], sources["source"], strict=True))

@@ -22,11 +22,11 @@ from persyn_kedro.domain.reporting import constant_notes, signal_fit_text
 from persyn_kedro.domain.rewards import compute_rewards
 from persyn_kedro.domain.signal_comparison import check_signals, hold_out, recommend, signal_sets
 from persyn_kedro.domain.stores import QualityStore, ResponseStore, TrialStore
-from persyn_kedro.domain.student import Exam, fits, train_student_job, untrained
+from persyn_kedro.domain.student import Exam, WithinLimit, fits, train_student_job, untrained
 from persyn_kedro.domain.teachers import Ledger
 from persyn_kedro.domain.training_set import build_sft_dataset
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.prompts import Prompt
+from persyn_kedro.foundations.processes import call_in_child
 from persyn_kedro.foundations.settings import (
     REWARD_FIELDS,
     ClusterSettings,
@@ -93,14 +93,8 @@ def select_answers(
     seed: int,
 ) -> tuple[pa.Table, pa.Table, dict[str, Any]]:
     """Return the held-out prompts, each adapter's training set, and notes on the sets."""
-    from persyn_kedro.foundations.models import load_tokenizer
-
     trained_on, held = hold_out(calibration_set.to_table()["prompt_id"].to_pylist(), settings, seed)
-    tokenizer = load_tokenizer(untrained(models, student))
-
-    def short_enough(prompt: Prompt, response: str) -> bool:
-        return fits(tokenizer, student.system, prompt, response, sft.max_length)
-
+    short_enough = WithinLimit(untrained(models, student), student.system, sft.max_length)
     ids = pa.array(trained_on, pa.string())
     labelled = Labelled(
         calibration_responses.to_table(filter=pc.field("prompt_id").isin(ids)),
@@ -109,11 +103,13 @@ def select_answers(
         list(teachers.root),
         label,
     )
-    examples, notes = signal_sets(
+    examples, notes = call_in_child(
+        signal_sets,
         labelled,
         dict(find_texts(source_prompts, pa.chunked_array([ids]))),
         Trainable(thinks_of(models, teachers), label.allow_truncated, short_enough),
         settings,
+        label="training sets",
     )
     return pa.table({"prompt_id": held}, TEST_SET), examples, notes
 
