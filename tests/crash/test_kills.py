@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import Run, make_project
+from tests.conftest import Run, kedro_in, make_project
 from tests.support.catalog import load
 
 KILLS = int(os.environ.get("PERSYN_KILLS", "4"))
@@ -104,7 +104,7 @@ def test_a_student_killed_in_training_goes_on_from_its_checkpoint(
     for copy in (whole, broken):
         shutil.copytree(smoke_run.directory, copy)  # type: ignore[attr-defined]
     longer = ("--pipelines=sft", "--params=sft.epochs=6")
-    assert start(whole, *longer).wait() == 0
+    kedro_in(whole)("run", "--env=smoke", *longer)
     run = start(broken, *longer)
     checkpoints = broken / "data" / "smoke" / "workspaces" / "sft_workspace" / "checkpoints"
     while not list(checkpoints.glob("checkpoint-*/trainer_state.json")):
@@ -113,7 +113,7 @@ def test_a_student_killed_in_training_goes_on_from_its_checkpoint(
     kill(run)
     first = {p.name for p in checkpoints.glob("checkpoint-*")}
     assert first
-    assert start(broken, *longer).wait() == 0
+    kedro_in(broken)("run", "--env=smoke", *longer)
     assert made(broken, "student") == made(whole, "student")
     assert made(broken, "training_curve.json") == made(whole, "training_curve.json")
 
