@@ -13,6 +13,7 @@ from persyn_kedro.domain.comparison import TABLES, recompute
 from tests.conftest import Run, make_project
 from tests.support.catalog import load
 from tests.support.docs import program
+from tests.support.imports import FOR_MODELS, TOLD, packages_imported
 
 STEPS = "--pipelines=prepare,label,train_router,route,compare"
 TEACHERS = ["a-brief", "a-steps", "b"]
@@ -20,19 +21,16 @@ TEACHERS = ["a-brief", "a-steps", "b"]
 
 @pytest.fixture(scope="module")
 def project(smoke_project: Run) -> Run:
-    tracked, told = "--params=tracking.to=[tensorboard]", {"PYTHONPROFILEIMPORTTIME": "1"}
-    done = smoke_project("run", "--env=smoke", STEPS, tracked, **told)
+    tracked = "--params=tracking.to=[tensorboard]"
+    done = smoke_project("run", "--env=smoke", STEPS, tracked, **TOLD)
     smoke_project.first = done  # type: ignore[attr-defined]
     return smoke_project
 
 
 def test_the_run_s_own_process_imports_no_library_for_models(project: Run) -> None:
-    told = project.first.stderr.splitlines()  # type: ignore[attr-defined]
-    modules = [line.rpartition("|")[2] for line in told if line.startswith("import time:")]
-    # Of a package that is not there, only its own name is listed.
-    imported = {module.strip().partition(".")[0] for module in modules if "." in module}
-    assert {"tensorboardX", "reasoning_gym", "persyn_kedro"} <= imported
-    assert not imported & {"torch", "transformers", "trl", "peft", "accelerate"}
+    found = packages_imported(project.first)  # type: ignore[attr-defined]
+    assert {"tensorboardX", "reasoning_gym", "persyn_kedro"} <= found
+    assert not found & FOR_MODELS
 
 
 def rows(project: Run, table: str) -> list[dict[str, Any]]:
@@ -171,7 +169,8 @@ def test_prices_count_in_the_costs_alone(project: Run) -> None:
 
 def test_signals_are_tried_and_compared_with_what_is_paid_for_and_reported(project: Run) -> None:
     tried = project("run", "--env=smoke", "--pipelines=fit_signal",
-                    "--params=fit_signal.teachers=true")  # fmt: skip
+                    "--params=fit_signal.teachers=true", **TOLD)  # fmt: skip
+    assert not packages_imported(tried) & FOR_MODELS
     for teacher_model in ("tiny-a", "tiny-b"):
         assert f"{teacher_model}: generating" not in tried.stdout
     held = {row["prompt_id"] for row in rows(project, "signal_test_set")}

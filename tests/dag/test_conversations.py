@@ -11,6 +11,7 @@ import yaml
 from tests.conftest import Run, make_project
 from tests.support import guides
 from tests.support.catalog import load
+from tests.support.imports import FOR_MODELS, TOLD, packages_imported
 from tests.support.talks import STRICT
 
 SUM = "What is {0} plus {1}?"
@@ -58,7 +59,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     rows = [row for text in guides.blocks(guide, "jsonl") for row in text.splitlines()]
     rows += [json.dumps({**talk(n), "subject": f"s{n % 2}", "id": n}) for n in range(36)]
     (directory / "my_chats.jsonl").write_text("\n".join(rows))
-    run("run", "--env=mine")
+    run.first = run("run", "--env=mine", **TOLD)  # type: ignore[attr-defined]
     yield run
 
 
@@ -67,6 +68,7 @@ def table(run: Run, name: str) -> list[dict[str, Any]]:
 
 
 def test_every_prompt_is_labelled_routed_and_answered(run: Run) -> None:
+    assert not packages_imported(run.first) & FOR_MODELS  # type: ignore[attr-defined]
     prompts = {row["prompt_id"]: row for row in table(run, "prompts")}
     assert len(prompts) == 40
     assert sum(row["messages"] is None for row in prompts.values()) == 11
@@ -127,7 +129,8 @@ def test_explain_takes_a_conversation_that_is_new(run: Run) -> None:
 
 
 def test_cards_and_manifest_name_how_system_messages_meet(run: Run) -> None:
-    run("run", "--env=mine", "--pipelines=export")
+    done = run("run", "--env=mine", "--pipelines=export", **TOLD)
+    assert not packages_imported(done) & FOR_MODELS
     exports = run.directory / "data/mine/09_export/dataset"  # type: ignore[attr-defined]
     (card,) = exports.rglob("README.md")
     assert "a prompt's own system message is" in card.read_text()

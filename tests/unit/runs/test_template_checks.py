@@ -20,6 +20,11 @@ JUDGED = {"quality": {"kind": "reward_model", "model": "strict"}}
 TALK = [{"role": role, "content": "What is 2 plus 1?"} for role in ("user", "tool", "user")]
 
 
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(templates, "call_in_child", lambda work, *args, label: work(*args))
+
+
 def settings(**changes: Any) -> Settings:
     models = {**SHORTEST["models"], "strict": {"random": "chat", "chat_template": STRICT}}
     teachers = {name: {"model": "a", "system": name} for name in "xy"}
@@ -68,7 +73,7 @@ def test_a_model_that_reads_no_conversation_is_not_asked(tmp_path: Path) -> None
 
 def test_each_table_is_checked_once_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     checks, rendered = TemplateChecks(settings(), {"a"}), []
-    monkeypatch.setattr(templates, "check_roles", lambda *args: rendered.append(args))
+    monkeypatch.setattr(templates, "check_roles", rendered.extend)
     checks.check({"source_prompts": prompts(None, TALK), "rewards": None})
     once = len(rendered)
     assert once >= 2  # the student and two teachers

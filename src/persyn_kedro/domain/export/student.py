@@ -100,7 +100,10 @@ def _results(facts: dict[str, Any], accuracy: dict[str, Any]) -> Any:
 
 
 def example_of(student: ResolvedModel, system: str | None) -> str:
-    """Return a training row as the student reads it, including special tokens."""
+    """Return a training row as the student reads it, including special tokens.
+
+    This imports Transformers and torch: run it in a child process.
+    """
     from persyn_kedro.foundations.models.load import load_tokenizer
 
     tokenizer = load_tokenizer(student)

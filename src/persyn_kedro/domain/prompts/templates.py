@@ -8,7 +8,8 @@ import pyarrow.dataset as pads
 from persyn_kedro.domain.prompts.select import role_patterns
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import find_model, resolve_model
-from persyn_kedro.foundations.models.roles import check_roles
+from persyn_kedro.foundations.models.roles import Asked, check_roles
+from persyn_kedro.foundations.processes.child import call_in_child
 from persyn_kedro.foundations.prompts.conversation import Conversation, Message, with_system
 from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.models import Models
@@ -42,6 +43,7 @@ def check_templates(
     patterns: dict[tuple[str, ...], str] = {}
     for table in tables:
         patterns |= role_patterns(table)
+    asked = []
     for user, name, system in readers if patterns else ():
         model = models.root.get(name)
         if model is None or model.endpoint:
@@ -53,11 +55,13 @@ def check_templates(
                 raise
             continue
         if found is not None:
-            asked = {
+            messages = {
                 prompt_id: with_system(_example(roles), *system)
                 for roles, prompt_id in patterns.items()
             }
-            check_roles(found, asked, user)
+            asked.append(Asked(found, messages, user))
+    if asked:
+        call_in_child(check_roles, asked, label="chat templates")
 
 
 def conversation_readers(

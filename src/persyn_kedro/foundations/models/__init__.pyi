@@ -19,5 +19,5 @@ from .resolve import (
     resolve_model as resolve_model,
     resolve_models as resolve_models,
 )
-from .roles import check_roles as check_roles
+from .roles import Asked as Asked, check_roles as check_roles
 from .zoo_source import source_of as source_of

@@ -1,6 +1,7 @@
 """Does a model's chat template take these roles? Seen before anything is paid for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from persyn_kedro.foundations.errors import PersynError
@@ -12,24 +13,37 @@ if TYPE_CHECKING:
     from persyn_kedro.foundations.models.resolve import ResolvedModel
 
 
-def check_roles(model: "ResolvedModel", asked: Mapping[str, Sequence[Message]], user: str) -> None:
-    """Render one conversation of each pattern of roles, with the tokenizer alone.
+@dataclass(frozen=True)
+class Asked:
+    """What a model will be asked: one conversation of each pattern of roles.
 
-    Args:
-        asked: the messages by the id of a prompt with their roles.
+    Attributes:
+        messages: by the id of a prompt with these roles.
         user: the setting that names the model, for the error.
+    """
+
+    model: "ResolvedModel"
+    messages: Mapping[str, Sequence[Message]]
+    user: str
+
+
+def check_roles(asked: Iterable[Asked]) -> None:
+    """Render each conversation, with the tokenizer alone.
+
+    This imports Transformers and torch: run it in a child process.
 
     Raises:
-        PersynError: the template rejects one; names the prompt, its roles and the model.
+        PersynError: a template rejects one; names the prompt, its roles and the model.
     """
-    tokenizer = load_tokenizer(model)
-    for prompt_id, messages in asked.items():
-        try:
-            render_messages(tokenizer, messages)
-        except PersynError as error:
-            roles = ", ".join(message.role for message in messages)
-            raise PersynError(
-                f"Prompt {prompt_id} cannot be given to model {model.name!r} ({user}) as messages "
-                f"of {roles}; leave out such rows, or set models.{model.name}.chat_template to one "
-                f"that takes them: {error}"
-            ) from error
+    for each in asked:
+        tokenizer = load_tokenizer(each.model)
+        for prompt_id, messages in each.messages.items():
+            try:
+                render_messages(tokenizer, messages)
+            except PersynError as error:
+                name, roles = each.model.name, ", ".join(message.role for message in messages)
+                raise PersynError(
+                    f"Prompt {prompt_id} cannot be given to model {name!r} ({each.user}) as "
+                    f"messages of {roles}; leave out such rows, or set models.{name}.chat_template "
+                    f"to one that takes them: {error}"
+                ) from error

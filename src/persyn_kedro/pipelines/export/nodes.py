@@ -29,6 +29,7 @@ from persyn_kedro.domain.export import (
 from persyn_kedro.domain.reporting import dropped_sentences, export_text, focus_sentences
 from persyn_kedro.domain.stores import ResponseStore
 from persyn_kedro.domain.student import trained
+from persyn_kedro.foundations.processes import call_in_child
 from persyn_kedro.foundations.settings import (
     ExportSettings,
     GenerateSettings,
@@ -167,7 +168,7 @@ def write_student(
         evaluation_metrics,
         settings,
         training_curve,
-        example_of(model, student.system),
+        call_in_child(example_of, model, student.system, label="an example"),
         what_is_fixed(model.chat_template),
     )
     files = {str(p.relative_to(directory)): p for p in directory.rglob("*") if p.is_file()}
