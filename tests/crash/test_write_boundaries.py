@@ -36,6 +36,7 @@ student: {{model: tiny}}
 engine: {{name: transformers, chunk_size: 4}}
 prepare: {{source: {{file: prompts.jsonl}}, calibration_fraction: 0.5}}
 train_router: {{backbone: tiny}}
+tracking: {{to: []}}  # its files would take some of a full disk, sooner or later
 """
 NODES = "prepare.read_prompts,prepare.screen_prompts,prepare.split_prompts," \
     "label.select_calibration_set,label.answer_calibration_prompts"  # fmt: skip

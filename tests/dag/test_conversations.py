@@ -67,8 +67,11 @@ def table(run: Run, name: str) -> list[dict[str, Any]]:
     return load(run.directory, name, "mine")  # type: ignore[attr-defined]
 
 
-def test_every_prompt_is_labelled_routed_and_answered(run: Run) -> None:
+def test_the_run_s_own_process_imports_no_library_for_models(run: Run) -> None:
     assert not packages_imported(run.first) & FOR_MODELS  # type: ignore[attr-defined]
+
+
+def test_every_prompt_is_labelled_routed_and_answered(run: Run) -> None:
     prompts = {row["prompt_id"]: row for row in table(run, "prompts")}
     assert len(prompts) == 40
     assert sum(row["messages"] is None for row in prompts.values()) == 11
@@ -130,12 +133,12 @@ def test_explain_takes_a_conversation_that_is_new(run: Run) -> None:
 
 def test_cards_and_manifest_name_how_system_messages_meet(run: Run) -> None:
     done = run("run", "--env=mine", "--pipelines=export", **TOLD)
-    assert not packages_imported(done) & FOR_MODELS
     exports = run.directory / "data/mine/09_export/dataset"  # type: ignore[attr-defined]
     (card,) = exports.rglob("README.md")
     assert "a prompt's own system message is" in card.read_text()
     manifest = load(run.directory, "run_manifest", env="mine")  # type: ignore[attr-defined]
     assert set(manifest["row_system"].values()) <= {"row", "teacher"}
+    assert not packages_imported(done) & FOR_MODELS
 
 
 def test_nothing_is_redone_or_asked_again(run: Run) -> None:

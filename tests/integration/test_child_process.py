@@ -231,7 +231,7 @@ def test_children_import_the_main_module_only_for_what_is_defined_there(tmp_path
     """With Kedro's command comes Flask, where it is installed, with which vLLM cannot start."""
     (tmp_path / "of_the_command.py").touch()
     (tmp_path / "job.py").write_text(
-        "import sys\ndef elsewhere():\n    yield 'of_the_command' in sys.modules\n"
+        "import sys\ndef elsewhere(said):\n    yield 'of_the_command' in sys.modules\n"
     )
     script = tmp_path / "command"
     script.write_text(
@@ -241,12 +241,13 @@ def test_children_import_the_main_module_only_for_what_is_defined_there(tmp_path
             from job import elsewhere
             from persyn_kedro.foundations.processes.child import run_in_child
 
-            def here():
-                yield from elsewhere()
+            def here(said):
+                yield from elsewhere(said)
 
             if __name__ == "__main__":
                 work = here if sys.argv[1] == "True" else elsewhere
-                print(*run_in_child(work, label="work"), __file__ == sys.argv[0])
+                said = "if __name__ == '__main__': a prompt may say so"
+                print(*run_in_child(work, said, label="work"), __file__ == sys.argv[0])
             """
         )
     )

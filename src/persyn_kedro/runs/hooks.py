@@ -57,11 +57,11 @@ class ProjectHooks:
         from persyn_kedro.runs.records import models_of, needs_of
         from persyn_kedro.runs.template_checks import TemplateChecks
 
+        import_ahead_of(pipeline, self.settings)  # before a check starts a child
         check_run(run_params, pipeline, catalog, self.settings)
         self.templates = TemplateChecks(self.settings, set(models_of(pipeline, self.settings)))
         if self.unused and needs_of(pipeline.nodes, self.settings) & ANSWERS:
             log.info(self.unused)
-        import_ahead_of(pipeline, self.settings)
 
     @hook_impl
     def before_node_run(self, node: Any, inputs: dict[str, Any]) -> dict[str, Any]:

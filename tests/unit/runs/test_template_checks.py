@@ -20,11 +20,6 @@ JUDGED = {"quality": {"kind": "reward_model", "model": "strict"}}
 TALK = [{"role": role, "content": "What is 2 plus 1?"} for role in ("user", "tool", "user")]
 
 
-@pytest.fixture(autouse=True)
-def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(templates, "call_in_child", lambda work, *args, label: work(*args))
-
-
 def settings(**changes: Any) -> Settings:
     models = {**SHORTEST["models"], "strict": {"random": "chat", "chat_template": STRICT}}
     teachers = {name: {"model": "a", "system": name} for name in "xy"}

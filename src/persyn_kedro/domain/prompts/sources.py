@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from itertools import islice
 from typing import Any
 
@@ -12,6 +13,7 @@ from persyn_kedro.domain.prompts.records import Row, file_records
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.hashing import is_unicode
 from persyn_kedro.foundations.models.hub import hub_commit
+from persyn_kedro.foundations.processes.child import run_in_child
 from persyn_kedro.foundations.prompts.conversation import Prompt
 from persyn_kedro.foundations.settings.base import MAX_SEED
 from persyn_kedro.foundations.settings.prepare import PromptSource, TaskSettings
@@ -110,6 +112,14 @@ def _file_records(files: Iterable[PromptFile], source: PromptSource) -> Iterator
 
 
 def _hub_records(source: PromptSource) -> Iterator[Row]:
+    commit = hub_commit(str(source.hub), source.hub_revision, "dataset")
+    rows = run_in_child(_hub_rows, source, commit, label=f"the hub dataset {source.hub}")
+    with closing(rows):
+        yield from rows
+
+
+def _hub_rows(source: PromptSource, commit: str) -> Iterator[Row]:
+    """Yield the rows; this imports torch, as streamed data sets do: run it in a child process."""
     from datasets import load_dataset
 
     try:
@@ -117,7 +127,7 @@ def _hub_records(source: PromptSource) -> Iterator[Row]:
             source.hub,
             source.hub_config,
             split=source.hub_split,
-            revision=hub_commit(str(source.hub), source.hub_revision, "dataset"),
+            revision=commit,
             streaming=True,
         )
     except (OSError, ValueError) as error:

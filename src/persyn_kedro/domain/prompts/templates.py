@@ -12,7 +12,7 @@ from persyn_kedro.foundations.models.roles import Asked, check_roles
 from persyn_kedro.foundations.processes.child import call_in_child
 from persyn_kedro.foundations.prompts.conversation import Conversation, Message, with_system
 from persyn_kedro.foundations.settings.label import LabelSettings
-from persyn_kedro.foundations.settings.models import Models
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
 from persyn_kedro.foundations.settings.references import models_named
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.settings.student import StudentSettings
@@ -43,25 +43,31 @@ def check_templates(
     patterns: dict[tuple[str, ...], str] = {}
     for table in tables:
         patterns |= role_patterns(table)
-    asked = []
+    here: list[Asked] = []
+    to_fetch: list[tuple[str, ModelSettings, dict[str, tuple[Message, ...]], str]] = []
     for user, name, system in readers if patterns else ():
         model = models.root.get(name)
         if model is None or model.endpoint:
             continue  # its template is unknown
+        messages = {
+            prompt_id: with_system(_example(roles), *system)
+            for roles, prompt_id in patterns.items()
+        }
         try:
-            found = resolve_model(name, model) if name in resolved else find_model(name, model)
+            found = find_model(name, model)
         except PersynError:
             if name in resolved:
                 raise
             continue
         if found is not None:
-            messages = {
-                prompt_id: with_system(_example(roles), *system)
-                for roles, prompt_id in patterns.items()
-            }
-            asked.append(Asked(found, messages, user))
-    if asked:
-        call_in_child(check_roles, asked, label="chat templates")
+            here.append(Asked(found, messages, user))
+        elif name in resolved:
+            to_fetch.append((name, model, messages, user))
+    if here:
+        call_in_child(check_roles, here, label="chat templates")
+    for name, model, messages, user in to_fetch:  # each is seen before the next is fetched
+        fetched = Asked(resolve_model(name, model), messages, user)
+        call_in_child(check_roles, [fetched], label="chat templates")
 
 
 def conversation_readers(

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from persyn_kedro.foundations.errors import PersynError
+from persyn_kedro.foundations.processes.child import call_in_child
 from persyn_kedro.foundations.settings.models import ModelSettings
 
 SAFE = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
@@ -81,6 +82,11 @@ def _needs_remote_code(directory: Path) -> bool:
     tokenizer = _read_object(directory / "tokenizer_config.json")
     if "auto_map" not in config and "auto_map" not in tokenizer:
         return False
+    return call_in_child(_lacks, config, tokenizer, label=f"code of {directory.name}")
+
+
+def _lacks(config: dict, tokenizer: dict) -> bool:
+    """Return whether one that has an ``auto_map`` is unknown to Transformers."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     if "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING_NAMES:

@@ -13,6 +13,7 @@ from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.files import check_directory, file_patterns, local_directory
 from persyn_kedro.foundations.models.hub import cached_model, hub_commit
 from persyn_kedro.foundations.models.own_templates import template_in_effect
+from persyn_kedro.foundations.processes.child import call_in_child
 from persyn_kedro.foundations.settings.endpoint import EndpointSettings
 from persyn_kedro.foundations.settings.models import Models, ModelSettings
 from persyn_kedro.foundations.storage.cache import VERSION, file_sha256, finished, place_of
@@ -292,6 +293,6 @@ def _random(settings: ModelSettings) -> Path:
     assert kind is not None  # noqa: S101 - the settings name exactly one source
 
     def build(directory: Path) -> None:
-        make_random_model(directory, kind, seed)
+        call_in_child(make_random_model, directory, kind, seed, label=f"random {kind} model")
 
     return finished("random", f"{kind}-{seed}", build)

@@ -29,6 +29,7 @@ from persyn_kedro.foundations.processes.fault_traces import (
 )
 from persyn_kedro.foundations.processes.feed import AT_ONCE, Feed
 from persyn_kedro.foundations.processes.fork_server import METHOD, Environment, start_process
+from persyn_kedro.foundations.processes.pickled import pickled
 
 T = TypeVar("T")
 
@@ -111,8 +112,11 @@ def call_in_child(function: Callable[..., T], *args: Any, label: str) -> T:
 
     Raises:
         PersynError: its own error, or the process died.
+        RuntimeError: any other exception in it, with its traceback.
     """
-    (found,) = run_in_child(_called, function, args, label=label)
+    child = run_in_child(_called, function, args, label=label)
+    del args  # the child has them
+    (found,) = child
     return found
 
 
@@ -193,9 +197,8 @@ def start_child(
     """Start a child that runs ``function(*args)``."""
     receiver, sender = multiprocessing.get_context(METHOD).Pipe(duplex=fed)
     faults, writer = open_faults()
-    work = pickle.dumps((function, args, fed))
-    named = b"__main__" in work  # what it defines is pickled by this name
-    process = start_process(_serve, (sender, writer, work), env, main=named)
+    work, of_main = pickled((function, args, fed))
+    process = start_process(_serve, (sender, writer, work), env, main=of_main)
     sender.close()
     writer.close()
     return Child(process, receiver, faults, label)

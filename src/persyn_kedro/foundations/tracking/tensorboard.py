@@ -66,11 +66,11 @@ def _import_without_torch() -> None:
     """
     if "torch" in sys.modules:
         return
-    sys.modules["torch"] = None  # type: ignore[assignment]  # says that there is none
     try:
+        sys.modules["torch"] = None  # type: ignore[assignment]  # says that there is none
         import tensorboardX  # noqa: F401
     finally:
-        del sys.modules["torch"]
+        sys.modules.pop("torch", None)
 
 
 def _close(writer: Any) -> None:

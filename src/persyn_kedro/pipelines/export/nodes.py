@@ -168,7 +168,7 @@ def write_student(
         evaluation_metrics,
         settings,
         training_curve,
-        call_in_child(example_of, model, student.system, label="an example"),
+        call_in_child(example_of, model, student.system, label="the card's example"),
         what_is_fixed(model.chat_template),
     )
     files = {str(p.relative_to(directory)): p for p in directory.rglob("*") if p.is_file()}
