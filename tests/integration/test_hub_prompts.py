@@ -42,6 +42,19 @@ def test_its_rows_are_read_and_torch_stays_out_of_the_run(tmp_path: Path) -> Non
     assert torch == "False"
 
 
+def test_columns_that_are_not_asked_for_are_not_decoded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from datasets import Dataset, Features, Image, Value
+
+    monkeypatch.setattr(sources, "hub_commit", lambda *asked: "main")
+    features = Features({"prompt": Value("string"), "picture": Image()})
+    row = {"prompt": "What is this?", "picture": {"bytes": b"not a picture", "path": None}}
+    Dataset.from_list([row], features=features).to_parquet(tmp_path / "train.parquet")
+    (found,) = sources.read_rows(PromptSource(hub=str(tmp_path)), 1)
+    assert found["prompt"] == "What is this?"
+
+
 def test_one_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sources, "hub_commit", lambda *asked: "main")
     gone = str(tmp_path / "gone")

@@ -49,7 +49,7 @@ class ProjectHooks:
         use_cluster(self.settings.cluster)
         use_rounds(self.settings.rounds.count)
 
-    @hook_impl
+    @hook_impl(tryfirst=True)  # before another hook starts a child
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
         from persyn_kedro.foundations.settings import ANSWERS
         from persyn_kedro.runs.preflight import check_run
@@ -57,7 +57,7 @@ class ProjectHooks:
         from persyn_kedro.runs.records import models_of, needs_of
         from persyn_kedro.runs.template_checks import TemplateChecks
 
-        import_ahead_of(pipeline, self.settings)  # before a check starts a child
+        import_ahead_of(pipeline, self.settings)  # before a check does
         check_run(run_params, pipeline, catalog, self.settings)
         self.templates = TemplateChecks(self.settings, set(models_of(pipeline, self.settings)))
         if self.unused and needs_of(pipeline.nodes, self.settings) & ANSWERS:

@@ -97,10 +97,10 @@ def _check_training(needs: list[Needs], settings: Settings) -> None:
     if cluster.training_processes == 1 or not (student or router):
         return
     from persyn_kedro.foundations.models import check_shards, find_model
-    from persyn_kedro.foundations.processes import check_gpus
+    from persyn_kedro.foundations.processes import call_in_child, check_gpus
 
     if cluster.training_on == "machine":
-        check_gpus(cluster.training_processes)
+        call_in_child(check_gpus, cluster.training_processes, label="counting GPUs")
     if student and cluster.sharding == "fsdp":
         name = settings.student.model
         found = find_model(name, settings.models.root[name])

@@ -123,13 +123,14 @@ def _hub_rows(source: PromptSource, commit: str) -> Iterator[Row]:
     from datasets import load_dataset
 
     try:
-        yield from load_dataset(
+        rows = load_dataset(
             source.hub,
             source.hub_config,
             split=source.hub_split,
             revision=commit,
             streaming=True,
         )
+        yield from rows.decode(False) if rows.features else rows  # no image is read
     except (OSError, ValueError) as error:
         raise PersynError(f"The hub dataset {source.hub} cannot be read: {error}") from error
 

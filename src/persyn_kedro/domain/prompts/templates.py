@@ -12,7 +12,7 @@ from persyn_kedro.foundations.models.roles import Asked, check_roles
 from persyn_kedro.foundations.processes.child import call_in_child
 from persyn_kedro.foundations.prompts.conversation import Conversation, Message, with_system
 from persyn_kedro.foundations.settings.label import LabelSettings
-from persyn_kedro.foundations.settings.models import Models, ModelSettings
+from persyn_kedro.foundations.settings.models import Models
 from persyn_kedro.foundations.settings.references import models_named
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.settings.student import StudentSettings
@@ -44,7 +44,7 @@ def check_templates(
     for table in tables:
         patterns |= role_patterns(table)
     here: list[Asked] = []
-    to_fetch: list[tuple[str, ModelSettings, dict[str, tuple[Message, ...]], str]] = []
+    to_fetch: dict[str, list[tuple[dict[str, tuple[Message, ...]], str]]] = {}
     for user, name, system in readers if patterns else ():
         model = models.root.get(name)
         if model is None or model.endpoint:
@@ -59,15 +59,20 @@ def check_templates(
             if name in resolved:
                 raise
             continue
-        if found is not None:
+        if found is None and name in resolved:
+            to_fetch.setdefault(name, []).append((messages, user))
+        elif found is not None:  # of one to be used, a file may be missing yet
+            found = resolve_model(name, model) if name in resolved else found
             here.append(Asked(found, messages, user))
-        elif name in resolved:
-            to_fetch.append((name, model, messages, user))
-    if here:
-        call_in_child(check_roles, here, label="chat templates")
-    for name, model, messages, user in to_fetch:  # each is seen before the next is fetched
-        fetched = Asked(resolve_model(name, model), messages, user)
-        call_in_child(check_roles, [fetched], label="chat templates")
+    _check(here)
+    for name, readings in to_fetch.items():  # each is seen before the next is fetched
+        fetched = resolve_model(name, models.root[name])
+        _check([Asked(fetched, *reading) for reading in readings])
+
+
+def _check(asked: list[Asked]) -> None:
+    if asked:
+        call_in_child(check_roles, asked, label="chat templates")
 
 
 def conversation_readers(

@@ -1,6 +1,8 @@
 """Which files of a model directory are read: safetensors and no code, unless allowed."""
 
 import json
+import sys
+from functools import cache
 from pathlib import Path
 
 from persyn_kedro.foundations.errors import PersynError
@@ -82,26 +84,34 @@ def _needs_remote_code(directory: Path) -> bool:
     tokenizer = _read_object(directory / "tokenizer_config.json")
     if "auto_map" not in config and "auto_map" not in tokenizer:
         return False
-    return call_in_child(_lacks, config, tokenizer, label=f"code of {directory.name}")
+    known_as = config.get("model_type"), tokenizer.get("tokenizer_class")
+    model_type, tokenizer_class = (str(name) if name else None for name in known_as)
+    return _is_unknown("auto_map" in config, model_type, "auto_map" in tokenizer, tokenizer_class)
 
 
-def _lacks(config: dict, tokenizer: dict) -> bool:
-    """Return whether one that has an ``auto_map`` is unknown to Transformers."""
+@cache
+def _is_unknown(
+    own_model: bool, model_type: str | None, own_tokenizer: bool, tokenizer_class: str | None
+) -> bool:
+    """Ask ``_lacks`` once, in another process unless Transformers is imported here."""
+    asked = own_model, model_type, own_tokenizer, tokenizer_class
+    if "transformers" in sys.modules:
+        return _lacks(*asked)
+    return call_in_child(_lacks, *asked, label="Transformers' own models")
+
+
+def _lacks(
+    own_model: bool, model_type: str | None, own_tokenizer: bool, tokenizer_class: str | None
+) -> bool:
+    """Return whether Transformers lacks a model or tokenizer that has code of its own."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
-
-    if "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING_NAMES:
-        return True
-    return "auto_map" in tokenizer and not _has_tokenizer(config, tokenizer)
-
-
-def _has_tokenizer(config: dict, tokenizer: dict) -> bool:
-    """Return whether Transformers has the tokenizer, by the model's type or the tokenizer class."""
     from transformers.models.auto.tokenization_auto import (
         TOKENIZER_MAPPING_NAMES,
         tokenizer_class_from_name,
     )
 
-    if config.get("model_type") in TOKENIZER_MAPPING_NAMES:
+    if own_model and model_type not in CONFIG_MAPPING_NAMES:
         return True
-    name = tokenizer.get("tokenizer_class")
-    return name is not None and tokenizer_class_from_name(name) is not None
+    if not own_tokenizer or model_type in TOKENIZER_MAPPING_NAMES:
+        return False
+    return tokenizer_class is None or tokenizer_class_from_name(tokenizer_class) is None

@@ -38,15 +38,35 @@ def hub_commit(name: str, revision: str | None, kind: Literal["model", "dataset"
     return str(info.sha)
 
 
-def cached_model(name: str, commit: str) -> Path | None:
-    """Return the directory of a cached hub model; makes no request."""
+def cached_model(name: str, commit: str, patterns: Sequence[str] = ()) -> Path | None:
+    """Return the directory of a cached hub model; makes no request.
+
+    None if it lacks a file that matches one of the patterns, as far as the hub's list is cached.
+    """
+    found = _snapshot(name, commit, "model", patterns)
+    return Path(found) if found else None
+
+
+def _snapshot(
+    name: str, revision: str | None, kind: str, patterns: Sequence[str] = ()
+) -> str | None:
+    """Return a cached snapshot's directory; without patterns, also that of some of its files."""
     import huggingface_hub
+    from huggingface_hub.errors import IncompleteSnapshotError
 
     try:
-        found = huggingface_hub.snapshot_download(name, revision=commit, local_files_only=True)
+        return huggingface_hub.snapshot_download(
+            name,
+            revision=revision,
+            repo_type=kind,
+            local_files_only=True,
+            allow_patterns=[*patterns] or None,
+            ignore_patterns=["*/*"] if patterns else None,
+        )
+    except IncompleteSnapshotError as error:  # we fetch some files of each repository
+        return None if patterns else error.snapshot_path
     except (OSError, ValueError):  # includes the hub's own errors
         return None
-    return Path(found)
 
 
 @lru_cache  # asks once per run for a model without the files
@@ -107,13 +127,6 @@ def card_licence(card: Any) -> str | None:
 
 
 def _cached_commit(name: str, revision: str | None, kind: str) -> str | None:
-    import huggingface_hub
-
-    try:
-        directory = huggingface_hub.snapshot_download(
-            name, revision=revision, repo_type=kind, local_files_only=True
-        )
-    except (OSError, ValueError):
-        return None
-    found = Path(directory).name
+    directory = _snapshot(name, revision, kind)
+    found = Path(directory).name if directory else ""
     return found if COMMIT.fullmatch(found) else None

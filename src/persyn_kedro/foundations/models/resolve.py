@@ -163,7 +163,8 @@ def find_model(name: str, settings: ModelSettings) -> ResolvedModel | None:
     elif settings.gguf:
         directory = place_of("gguf", weights_id.removeprefix("gguf:")[:12])
     elif settings.hub:
-        directory = cached_model(settings.hub, weights_id.rpartition("@")[2])
+        commit = weights_id.rpartition("@")[2]
+        directory = cached_model(settings.hub, commit, file_patterns(settings))
     elif settings.local:
         directory = local_directory(settings)
     elif settings.endpoint:

@@ -4,6 +4,8 @@ import pickle
 from io import BytesIO
 from typing import Any
 
+MAIN = ("__main__", "__mp_main__")  # the second in a process that imported its parent's
+
 
 def pickled(work: Any) -> tuple[bytes, bool]:
     """Return the work's bytes, and whether the main module defines any of it."""
@@ -19,5 +21,5 @@ class _Pickler(pickle.Pickler):
     of_main = False
 
     def reducer_override(self, value: Any) -> Any:
-        self.of_main = self.of_main or getattr(value, "__module__", None) == "__main__"
+        self.of_main = self.of_main or getattr(value, "__module__", None) in MAIN
         return NotImplemented
