@@ -122,14 +122,16 @@ def kedro_in(directory: Path, shared: bool = True) -> Run:
 
     def run(*args: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
         variables = {**environment, **more}
+        server = shared_imports(variables) if shared else {}
         done = subprocess.run(
             [Path(sys.executable).with_name("kedro"), *args],  # `-m` would import less in children
             cwd=directory,
-            env={**variables, **(shared_imports(variables) if shared else {})},
+            env={**variables, **server},
             capture_output=True,
             text=True,
         )
         assert not check or done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+        done.shared = bool(server)  # type: ignore[attr-defined]
         return done
 
     run.directory = directory  # type: ignore[attr-defined]

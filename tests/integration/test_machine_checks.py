@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from persyn_kedro.domain.quality.code import sandbox
+from persyn_kedro.foundations import processes
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.resolve import resolve_models
 from persyn_kedro.foundations.processes.ray.cluster import check_cluster, check_reachable
@@ -175,6 +176,8 @@ def test_nothing_is_looked_for_on_one_machine_alone(monkeypatch: pytest.MonkeyPa
 
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    here = lambda work, *args, label: work(*args)  # noqa: E731 - where that is seen
+    monkeypatch.setattr(processes, "call_in_child", here)
     two = {"training_processes": 2}
     for step in ("sft", "train_router", "compare"):
         with pytest.raises(

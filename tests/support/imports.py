@@ -1,11 +1,8 @@
 """What a run's own process has imported; its models' processes import for themselves."""
 
-import os
 import subprocess
 
 import pytest
-
-from tests.support.fork_server import shared_imports
 
 TOLD = {"PYTHONPROFILEIMPORTTIME": "1"}  # in the environment of a run
 FOR_MODELS = {"torch", "transformers", "trl", "peft", "accelerate", "vllm"}
@@ -16,8 +13,8 @@ def packages_imported(done: "subprocess.CompletedProcess[str]") -> set[str]:
 
     Of a package that is not there, Python lists its own name too.
     """
-    if not shared_imports(os.environ):
-        pytest.skip("the models' processes would tell their imports too")
+    if not done.shared:  # type: ignore[attr-defined]
+        pytest.skip("the server of this run's models told its imports too")
     lines = [x for x in done.stderr.splitlines() if x.startswith("import time:")]
     modules = [line.rpartition("|")[2].strip() for line in lines]
     found = {module.partition(".")[0] for module in modules if "." in module}

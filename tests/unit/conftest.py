@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from persyn_kedro.domain.prompts import templates
+from persyn_kedro.domain.prompts import sources, templates
 from persyn_kedro.foundations.models import files, random, resolve
 from tests.support.fixtures import fake, one_hub_a_test, small_blocks, store  # noqa: F401
 
@@ -34,6 +34,7 @@ def pure(
     monkeypatch.setattr(random, "make_random_model", _no_random_model)
     for module in (files, resolve, templates):
         monkeypatch.setattr(module, "call_in_child", lambda work, *args, label: work(*args))
+    monkeypatch.setattr(sources, "run_in_child", lambda work, *args, label: work(*args))
     monkeypatch.setattr(os, "fsync", lambda _: None)  # no test cuts the power
     if models := sys.modules.get("transformers.modeling_utils"):
         monkeypatch.setattr(models.PreTrainedModel, "__init__", _no_model)

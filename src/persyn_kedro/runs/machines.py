@@ -105,4 +105,4 @@ def _check_training(needs: list[Needs], settings: Settings) -> None:
         name = settings.student.model
         found = find_model(name, settings.models.root[name])
         if found is not None:  # otherwise checked once the weights are fetched
-            check_shards(found, cluster.training_processes)
+            call_in_child(check_shards, found, cluster.training_processes, label="shards")

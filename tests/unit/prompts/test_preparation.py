@@ -144,11 +144,14 @@ def test_a_hub_data_set_is_streamed_at_its_revision(monkeypatch: pytest.MonkeyPa
     """Up to the download: the call that would make it is checked."""
     import datasets
 
+    class Rows(list):
+        features = None  # as of JSON lines
+
     asked: list[tuple] = []
 
-    def load(*args: object, **options: object) -> list[dict[str, object]]:
+    def load(*args: object, **options: object) -> Rows:
         asked.append((args, options))
-        return [{"problem": "1+1?", "answer": "2"}, {"problem": "2+2?", "answer": None}]
+        return Rows([{"problem": "1+1?", "answer": "2"}, {"problem": "2+2?", "answer": None}])
 
     monkeypatch.setattr(datasets, "load_dataset", load)
     monkeypatch.setattr(sources, "hub_commit", lambda name, revision, kind: f"commit of {revision}")
