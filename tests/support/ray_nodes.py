@@ -53,11 +53,7 @@ def two_nodes() -> Iterator[Nodes]:
     os.environ.setdefault("RAY_worker_niceness", "0")  # else they yield to all other tests
     from ray.cluster_utils import Cluster
 
-    soon = {
-        "health_check_period_ms": 300,
-        "health_check_failure_threshold": 3,  # a death is seen
-        "prestart_worker_first_driver": False,
-    }
+    soon = {"health_check_period_ms": 300, "health_check_failure_threshold": 3}  # a death is seen
     head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": STORE,
             "_system_config": soon}  # fmt: skip
     cluster = Cluster(initialize_head=True, head_node_args=head)

@@ -7,12 +7,12 @@ import pyarrow.dataset as pads
 
 from persyn_kedro.domain.prompts.select import role_patterns
 from persyn_kedro.foundations.errors import PersynError
-from persyn_kedro.foundations.models.resolve import find_model, resolve_model
+from persyn_kedro.foundations.models.resolve import ResolvedModel, find_model, resolve_model
 from persyn_kedro.foundations.models.roles import Asked, check_roles
 from persyn_kedro.foundations.processes.child import call_in_child
 from persyn_kedro.foundations.prompts.conversation import Conversation, Message, with_system
 from persyn_kedro.foundations.settings.label import LabelSettings
-from persyn_kedro.foundations.settings.models import Models
+from persyn_kedro.foundations.settings.models import Models, ModelSettings
 from persyn_kedro.foundations.settings.references import models_named
 from persyn_kedro.foundations.settings.routers import TrainRouterSettings
 from persyn_kedro.foundations.settings.student import StudentSettings
@@ -43,31 +43,32 @@ def check_templates(
     patterns: dict[tuple[str, ...], str] = {}
     for table in tables:
         patterns |= role_patterns(table)
-    here: list[Asked] = []
-    to_fetch: dict[str, list[tuple[dict[str, tuple[Message, ...]], str]]] = {}
+    asked: dict[str, list[tuple[dict[str, tuple[Message, ...]], str]]] = {}
     for user, name, system in readers if patterns else ():
         model = models.root.get(name)
-        if model is None or model.endpoint:
-            continue  # its template is unknown
-        messages = {
-            prompt_id: with_system(_example(roles), *system)
-            for roles, prompt_id in patterns.items()
-        }
-        try:
-            found = find_model(name, model)
-        except PersynError:
-            if name in resolved:
-                raise
-            continue
-        if found is None and name in resolved:
-            to_fetch.setdefault(name, []).append((messages, user))
-        elif found is not None:  # of one to be used, a file may be missing yet
-            found = resolve_model(name, model) if name in resolved else found
-            here.append(Asked(found, messages, user))
-    _check(here)
-    for name, readings in to_fetch.items():  # each is seen before the next is fetched
-        fetched = resolve_model(name, models.root[name])
-        _check([Asked(fetched, *reading) for reading in readings])
+        if model is not None and not model.endpoint:  # whose template is unknown
+            messages = {
+                prompt_id: with_system(_example(roles), *system)
+                for roles, prompt_id in patterns.items()
+            }
+            asked.setdefault(name, []).append((messages, user))
+    here = {name: _here(name, models.root[name], name in resolved) for name in asked}
+    _check([Asked(found, *each) for name, found in here.items() if found for each in asked[name]])
+    for name, found in here.items():
+        if found is None and name in resolved:  # each is seen before the next is fetched
+            fetched = resolve_model(name, models.root[name])
+            _check([Asked(fetched, *each) for each in asked[name]])
+
+
+def _here(name: str, settings: ModelSettings, used: bool) -> ResolvedModel | None:
+    """Return a model that is on this disk; of one that is used, fetch what is missing yet."""
+    try:
+        found = find_model(name, settings)
+    except PersynError:
+        if used:
+            raise
+        return None
+    return resolve_model(name, settings) if used and found is not None else found
 
 
 def _check(asked: list[Asked]) -> None:

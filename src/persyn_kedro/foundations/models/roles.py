@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from persyn_kedro.foundations.errors import PersynError
 from persyn_kedro.foundations.models.load import load_tokenizer
@@ -35,8 +35,11 @@ def check_roles(asked: Iterable[Asked]) -> None:
     Raises:
         PersynError: a template rejects one; names the prompt, its roles and the model.
     """
+    tokenizers: dict[str, Any] = {}
     for each in asked:
-        tokenizer = load_tokenizer(each.model)
+        if each.model.name not in tokenizers:
+            tokenizers[each.model.name] = load_tokenizer(each.model)
+        tokenizer = tokenizers[each.model.name]
         for prompt_id, messages in each.messages.items():
             try:
                 render_messages(tokenizer, messages)
