@@ -195,6 +195,40 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     assert [row["loss"] for row in resumed[1:]] == pytest.approx(losses, abs=1e-5)
 
 
+@pytest.mark.parametrize("lora", [None, StudentLoraSettings(rank=4)])
+def test_a_student_that_could_not_be_saved_is_not_trained_again(
+    student: ResolvedModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lora: StudentLoraSettings | None,
+) -> None:
+    """Its last checkpoint is enough for that, without the optimizer that the others have."""
+    import transformers
+
+    settings = SftSettings(epochs=2, batch_size=2, precision="float32", lora=lora)
+    whole = list(train_student_job(ROWS, student, None, settings, 1, tmp_path / "whole"))
+    saved = {}
+    save = transformers.Trainer._save_checkpoint
+
+    def save_checkpoint(trainer: Any, *args: Any, **kwargs: Any) -> None:
+        save(trainer, *args, **kwargs)
+        (checkpoint,) = Path(trainer.args.output_dir).glob("checkpoint-*")
+        saved[checkpoint.name] = (checkpoint / "optimizer.pt").exists()
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
+        patch.setattr(transformers.Trainer, "_save_checkpoint", save_checkpoint)
+        patch.setattr(sft, "save_student", lambda *_: (_ for _ in ()).throw(OSError("full")))
+        list(train_student_job(ROWS, student, None, settings, 1, tmp_path / "work"))
+    assert saved == {"checkpoint-2": True, "checkpoint-4": False}
+    with monkeypatch.context() as patch:
+        patch.setattr(transformers.Trainer, "training_step", lambda *_: pytest.fail("trained"))
+        resumed = list(train_student_job(ROWS, student, None, settings, 1, tmp_path / "work"))
+    assert resumed == whole
+    weights = [load_file(tmp_path / w / "model/model.safetensors") for w in ("whole", "work")]
+    assert weights[0].keys() == weights[1].keys()
+    assert all((tensor == weights[1][name]).all() for name, tensor in weights[0].items())
+
+
 def test_a_checkpoint_of_an_earlier_version_is_not_gone_on_from(
     student: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

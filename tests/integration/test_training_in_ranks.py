@@ -88,15 +88,18 @@ def looked_at(*work: Any) -> Iterator[Any]:
     yield seen
 
 
-def killed_after_an_epoch(job: Any, pids: Path, *work: Any) -> Iterator[Any]:
-    """Run a job until its first checkpoint is there; then rank 1, or the only one, is killed."""
+def killed_after(epochs: int, job: Any, pids: Path, *work: Any) -> Iterator[Any]:
+    """Run a job until so many checkpoints were saved; then rank 1, or the only one, is killed."""
     from persyn_kedro.domain.routers.language_model.checkpoint import RouterCheckpoint
+
+    saved = []
 
     def and_die(save: Any) -> Any:
         def save_and_die(*args: Any) -> None:
             save(*args)
+            saved.append(args)
             group().barrier()
-            if group().rank == group().size - 1:
+            if len(saved) == epochs and group().rank == group().size - 1:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         return save_and_die
@@ -107,12 +110,14 @@ def killed_after_an_epoch(job: Any, pids: Path, *work: Any) -> Iterator[Any]:
     yield from job(*work)
 
 
-def kill(processes: int, sharding: str, directory: Path, job: Any, *work: Any) -> None:
+def kill(
+    processes: int, sharding: str, directory: Path, job: Any, *work: Any, epochs: int = 1
+) -> None:
     """Have a job killed; nothing of it is left but its checkpoint."""
     pids = directory / "pids"
     pids.mkdir()
     killed = run_in_ranks(
-        killed_after_an_epoch, job, pids, *work,
+        killed_after, epochs, job, pids, *work,
         processes=processes, sharding=sharding, label="training",
     )  # fmt: skip
     who = f"training, rank 1 of {processes}" if processes > 1 else "training"
@@ -161,11 +166,16 @@ def test_tied_embeddings_that_do_not_divide_are_refused(student: ResolvedModel) 
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
-    [((2, "fsdp"), (1, "none")), ((1, "none"), (2, "fsdp")), ((2, "none"), (2, "fsdp"))],
+    ("before", "epochs", "after"),
+    [
+        ((2, "fsdp"), 1, (1, "none")),
+        ((1, "none"), 1, (2, "fsdp")),
+        ((2, "fsdp"), 2, (2, "fsdp")),
+    ],
 )
 def test_a_killed_training_goes_on_with_another_number_of_processes(
     before: tuple[int, str],
+    epochs: int,
     after: tuple[int, str],
     student: ResolvedModel,
     alone: Path,
@@ -173,7 +183,7 @@ def test_a_killed_training_goes_on_with_another_number_of_processes(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     work = (ROWS, student, None, SETTINGS, 1, tmp_path)
-    kill(*before, tmp_path, train_student_job, *work)
+    kill(*before, tmp_path, train_student_job, *work, epochs=epochs)
     caplog.set_level("INFO", "persyn_kedro.foundations.progress")
     with step("sft"):
         items = list(
@@ -181,7 +191,8 @@ def test_a_killed_training_goes_on_with_another_number_of_processes(
                 train_student_job, *work, processes=after[0], sharding=after[1], label="training"
             )
         )
-    assert re.search(r": 2 training steps \(", caplog.text)  # of the second epoch alone
+    told = re.search(r": (\d) training steps \(", caplog.text)
+    assert (told and int(told[1])) == (2 if epochs == 1 else None)  # of the second epoch alone
     same_curve(items, alone)
     same_files(tmp_path / "model", alone / "model")
 

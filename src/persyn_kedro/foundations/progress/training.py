@@ -7,7 +7,11 @@ from persyn_kedro.foundations.progress import watching
 
 
 def train(trainer: Any, label: str, checkpoint: Path | None) -> None:
-    """Train, from a checkpoint if there is one."""
+    """Train, from a checkpoint if there is one.
+
+    The last checkpoint holds no optimizer, which is twice the size of a model in full: nothing is
+    left to train from it.
+    """
     from transformers import TrainerCallback
 
     with watching(label, None, "training steps") as watch:
@@ -18,6 +22,9 @@ def train(trainer: Any, label: str, checkpoint: Path | None) -> None:
             def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
                 self.tokens = state.num_input_tokens_seen
                 watch.begin(state.max_steps, state.global_step)
+
+            def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+                args.save_only_model = state.global_step >= state.max_steps
 
             def on_log(self, args: Any, state: Any, control: Any, logs: Any, **_: Any) -> None:
                 numbers = {k: v for k, v in logs.items() if isinstance(v, int | float)}
