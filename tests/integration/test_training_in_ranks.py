@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import transformers
 
+from persyn_kedro.domain.routers import registry
 from persyn_kedro.domain.routers.jobs import fit_router_job
 from persyn_kedro.domain.student import sft
 from persyn_kedro.domain.student.sft import train_student_job
@@ -236,3 +237,16 @@ def test_a_killed_router_training_goes_on_with_another_number_of_processes(
     assert re.search(r": 6 training steps \(", caplog.text)  # of two epochs in three
     same_curve(items, router_alone)
     same_files(tmp_path / "router", router_alone / "router")
+
+
+def test_a_router_training_of_an_earlier_version_is_not_gone_on_from(
+    student: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = set()
+    for version in (1, 2):
+        monkeypatch.setattr(registry, "VERSION", version)
+        settings = ROUTER.model_copy(update={"epochs": 1})
+        job = fit_router_job(PROMPTS, REWARDS, settings, student, 1, POOL, tmp_path / "router")
+        assert len(list(job)) == 1
+        marks.add((tmp_path / "checkpoints" / "fingerprint").read_text())
+    assert len(marks) == 2

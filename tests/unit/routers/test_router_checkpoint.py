@@ -16,7 +16,7 @@ def test_the_gpu_s_random_state_is_restored_too(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: state)
     monkeypatch.setattr(torch.cuda, "set_rng_state", restored.append)
-    RouterCheckpoint(tmp_path, {}, torch.Generator()).save({}, [{"epoch": 1, "loss": 0.5}])
-    again = RouterCheckpoint(tmp_path, {}, torch.Generator())
+    RouterCheckpoint(tmp_path, {}, 1, torch.Generator()).save({}, [{"epoch": 1, "loss": 0.5}])
+    again = RouterCheckpoint(tmp_path, {}, 1, torch.Generator())
     assert again.load({}) == [{"epoch": 1, "loss": 0.5}]
     assert [each.tolist() for each in restored] == [state.tolist()]

@@ -40,12 +40,14 @@ class TeacherRouter(BaseEstimator):
             elsewhere; None: those it is given. Answers chosen for their merit raise a teacher's
             mean, so levels (means, intercepts) are to be those of ``fair_rewards``.
         workspace: where a fit may keep checkpoints; a long fit resumes from them.
+        version: of the algorithm: another one's checkpoints are not resumed from.
     """
 
     invalid_reward: ClassVar[float] = 0.0  # as in the metrics (METHOD.md, 1)
     fills_missing: ClassVar[bool] = False  # by the teacher's mean, where it was not asked
     at_random: np.ndarray | None = None
     workspace: Path | None = None
+    version: int = 1
     fair_rewards: np.ndarray | None = None
     n_fit_: int
     n_teachers_: int

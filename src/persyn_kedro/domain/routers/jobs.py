@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from persyn_kedro.domain.routers import embeddings
+from persyn_kedro.domain.routers import embeddings, registry
 from persyn_kedro.domain.routers.nearest import Nearest, nearest
 from persyn_kedro.domain.routers.registry import load_router, router_class, save_router
 from persyn_kedro.domain.routers.saving import Readers, read_description
@@ -42,7 +42,8 @@ def fit_router_job(
             f"and {len(pool)} teachers."
         )
     router = router_class(settings.kind)(backbone, settings, seed)
-    router.workspace, router.at_random = directory.parent, at_random
+    router.at_random = at_random
+    router.workspace, router.version = directory.parent, registry.VERSION
     yield from router.fit_epochs(prompts, rewards)
     if group().rank == 0:
         save_router(router, directory, pool)

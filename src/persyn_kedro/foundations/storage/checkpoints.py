@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 
-def checkpoints_of(workspace: Path, fingerprint: str, version: int = 1) -> Path:
+def checkpoints_of(workspace: Path, fingerprint: str, version: int) -> Path:
     """Return the checkpoint directory, emptied unless it belongs to this training.
 
     Args:

@@ -18,13 +18,21 @@ class RouterCheckpoint:
     """One file with all states after an epoch, the same for any number of ranks."""
 
     def __init__(
-        self, workspace: Path | None, identity: Mapping[str, Any], shuffles: "torch.Generator"
+        self,
+        workspace: Path | None,
+        identity: Mapping[str, Any],
+        version: int,
+        shuffles: "torch.Generator",
     ) -> None:
-        """Find the checkpoints of the training with this ``identity``; none without a workspace."""
+        """Find the checkpoints of this training; there are none without a workspace.
+
+        Args:
+            version: of the algorithm (``foundations.storage.checkpoints``).
+        """
         self._shuffles = shuffles
         self._path = workspace / "checkpoints" / "router.pt" if workspace else None
         if workspace and group().rank == 0:
-            checkpoints_of(workspace, settings_id(identity))
+            checkpoints_of(workspace, settings_id(identity), version)
 
     def load(self, parts: Mapping[str, Any]) -> Curve:
         """Restore ``parts`` (by name, each with a state_dict); return the curve so far."""

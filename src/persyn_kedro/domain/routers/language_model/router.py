@@ -75,7 +75,8 @@ class LanguageModelRouter(TeacherRouter):
         parts = {
             "model": self._model, "head": self._head, "optimizer": optimizer, "schedule": schedule,
         }  # fmt: skip
-        checkpoint = RouterCheckpoint(self.workspace, self._identity(ids, rewards), shuffles)
+        identity = self._identity(ids, rewards)
+        checkpoint = RouterCheckpoint(self.workspace, identity, self.version, shuffles)
         curve = checkpoint.load(parts)
         yield from curve
         self._model.train(self.settings.tuning != "head_only")
