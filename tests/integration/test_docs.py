@@ -131,26 +131,48 @@ def test_every_scheduler_runs_the_steps_in_order() -> None:
     assert (ROOT / "docs/deploy.md").read_text().count(loops) == 2
 
 
+def trials(**right: list[str]) -> pa.Table:
+    rows = [
+        {"strategy": name, "seed": seed, "prompt_id": str(p), "quality": float(mark),
+         "completion_tokens": 1}
+        for name, seeds in right.items()
+        for seed, marks in enumerate(seeds)
+        for p, mark in enumerate(marks)
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows)
+
+
+def differences(table: str) -> dict[str, float]:
+    """Return the values of a table of differences; each lies within its interval."""
+    found = {}
+    for line in table.splitlines()[2:]:
+        match = re.search(r"\| (.+) \| ([-+][\d.]+) \[([-+][\d.]+), ([-+][\d.]+)\]", line)
+        assert match and float(match[3]) <= float(match[2]) <= float(match[4]), line
+        found[match[1]] = float(match[2])
+    return found
+
+
 def test_the_share_of_a_gain_that_is_kept_is_worked_out_by_hand(tmp_path: Path) -> None:
-    kept, about = program("results")._kept, {"compare": {"confidence": 0.95}}
-
-    def trials(**right: list[str]) -> pa.Table:
-        rows = [
-            {"strategy": name, "seed": seed, "prompt_id": str(p), "quality": float(mark),
-             "completion_tokens": 1}
-            for name, seeds in right.items()
-            for seed, marks in enumerate(seeds)
-            for p, mark in enumerate(marks)
-        ]  # fmt: skip
-        return pa.Table.from_pylist(rows)
-
+    kept, about = program("results_tables").kept, {"compare": {"confidence": 0.95}}
     here = trials(persyn=["1111", "1101"], random=["1000", "0100"])  # 7/8, 2/8
     (tmp_path / "half").mkdir()
     pq.write_table(trials(persyn=["1110", "1100"]), tmp_path / "half/trials.parquet")  # 5/8
-    lines = kept(here, tmp_path / "half", about).splitlines()[2:]
-    found = [re.search(r"([-+][\d.]+) \[([-+][\d.]+), ([-+][\d.]+)\]", line) for line in lines]
-    assert [float(f[1]) for f in found if f] == [62.5, 37.5, -25.0, -12.5]
-    assert all(float(f[2]) < float(f[1]) < float(f[3]) for f in found if f)
+    assert differences(kept(here, tmp_path / "half", about)) == {
+        "persyn − random": 62.5,
+        "half − random": 37.5,
+        "half − persyn": -25.0,
+        "half − 0.8 persyn − 0.2 random": -12.5,
+    }
     pq.write_table(trials(persyn=["111", "110"]), tmp_path / "half/trials.parquet")
     with pytest.raises(SystemExit, match=r"PerSyn has other seeds or test prompts in half\."):
         kept(here, tmp_path / "half", about)
+
+
+def test_the_gain_over_another_comparison_is_worked_out_by_hand(tmp_path: Path) -> None:
+    """Of the strategies that both have; ``untrained`` is no student."""
+    against, about = program("results_tables").against, {"compare": {"confidence": 0.95}}
+    shared = {"persyn": ["1110", "1100"], "random": ["1000", "0100"], "untrained": ["0000"]}
+    here = trials(**{**shared, "persyn": ["1111", "1101"]}, strong=["1111", "1111"])
+    pq.write_table(trials(**shared, rsr=["0000", "0000"]), tmp_path / "trials.parquet")
+    found = differences(against(here, tmp_path, about))
+    assert found == {"persyn": 25.0, "random": 0.0}

@@ -5,7 +5,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from persyn_kedro.domain.comparison.published import published_answers, published_choices
+from persyn_kedro.domain.comparison.published import (
+    published_answers,
+    published_choices,
+    published_examples,
+)
 from persyn_kedro.foundations.tables import schemas
 from tests.support.docs import program
 
@@ -50,6 +54,24 @@ def test_a_prompt_that_a_strategy_did_not_take_has_no_tokens() -> None:
     assert [(r["teacher"], r["completion_tokens"], r["added_tokens"]) for r in found] == [
         ("b", None, None),
         ("b", 9, 4),
+    ]
+
+
+def test_a_training_answer_has_its_own_tokens_not_all_that_were_asked_for() -> None:
+    """The first answer to the prompt is wrong, so the second teacher was asked too."""
+    answers = [("persyn", "1" * 32, 30), ("persyn", "2" * 32, 8), ("random", "1" * 32, 30)]
+    responses = [
+        {"strategy": strategy, "prompt_id": "p", "response_key": key, "completion_tokens": tokens}
+        for strategy, key, tokens in answers
+    ]
+    examples = [
+        {"strategy": strategy, "prompt_id": "p", "teacher": teacher, "response_key": key}
+        for strategy, teacher, key in (("persyn", "b", "2" * 32), ("random", "a", "1" * 32))
+    ]
+    found = published_examples(pa.Table.from_pylist(examples), pa.Table.from_pylist(responses))
+    assert found.to_pylist() == [
+        {**examples[0], "completion_tokens": 8},
+        {**examples[1], "completion_tokens": 30},
     ]
 
 

@@ -6,6 +6,7 @@ from .published import (
     TABLES as TABLES,
     published_answers as published_answers,
     published_choices as published_choices,
+    published_examples as published_examples,
     recompute as recompute,
     recompute_strategies as recompute_strategies,
 )

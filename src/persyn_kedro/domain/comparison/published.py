@@ -7,7 +7,8 @@
 - ``router_scores``: ``schemas.ROUTER_SCORES``.
 - ``choices``: the first teacher of every prompt by ``strategy``, and what its answers took, null
   where the strategy did not take the prompt (``equal_tokens``).
-- ``examples``: which answers each strategy's students were trained on, by ``response_key``.
+- ``examples``: which answers each strategy's students were trained on, by ``response_key``, and
+  their tokens: fewer than the prompt took where other answers were not usable.
 - ``tokens``: ``schemas.STRATEGY_TOKENS``.
 - ``trials``: each student's ``quality`` and ``completion_tokens`` on each test prompt.
 
@@ -31,7 +32,7 @@ from persyn_kedro.foundations.settings.experiments import CompareRoutersSettings
 from persyn_kedro.foundations.settings.label import LabelSettings
 from persyn_kedro.foundations.settings.spending import Prices
 
-VERSION = 1  # raise it when the same inputs give another result
+VERSION = 2  # raise it when the same inputs give another result
 
 TABLES = ("prompts", "answers", "router_scores", "choices", "examples", "tokens", "trials")
 COMPARE = ("resamples", "confidence", "intervals", "examples", "variants")  # what figures hang on
@@ -85,6 +86,23 @@ def published_choices(allocations: pa.Table, taken: pa.Table) -> pa.Table:
     texts = [(name, pa.string()) for name in ("strategy", "prompt_id", "teacher")]
     counts = [(name, pa.int64()) for name in ("completion_tokens", "added_tokens")]
     return pa.Table.from_pylist(rows, pa.schema([*texts, *counts]))
+
+
+def published_examples(examples: pa.Table, responses: pa.Table) -> pa.Table:
+    """Return each strategy's training answers with their tokens.
+
+    Args:
+        examples: ``schemas.STRATEGY_EXAMPLES``.
+        responses: rows of ``schemas.STRATEGY_RESPONSES``, those of ``examples`` among them.
+    """
+    keys = ["strategy", "prompt_id", "response_key"]
+    tokens = {
+        tuple(row[name] for name in keys): row["completion_tokens"]
+        for row in responses.select([*keys, "completion_tokens"]).to_pylist()
+    }
+    table = examples.select(["strategy", "prompt_id", "teacher", "response_key"])
+    own = [tokens[tuple(row[name] for name in keys)] for row in table.to_pylist()]
+    return table.append_column("completion_tokens", pa.array(own, pa.int64()))
 
 
 def recompute(

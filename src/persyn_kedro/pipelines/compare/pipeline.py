@@ -184,6 +184,7 @@ _PAGE = [
             "strategy_prompts",
             "budget_notes",
             "strategy_tokens",
+            "strategy_responses",
             "strategy_examples",
             "test_notes",
             "example_notes",

@@ -12,6 +12,7 @@ from persyn_kedro.domain.comparison import (
     COMPARE_ROUTERS,
     published_answers,
     published_choices,
+    published_examples,
 )
 from persyn_kedro.domain.router_comparison import calibration_spent, preference_routers
 from persyn_kedro.foundations.settings import (
@@ -29,6 +30,7 @@ from persyn_kedro.foundations.settings import (
 
 _TRIALS = ["strategy", "seed", "prompt_id", "finish_reason", "completion_tokens", "quality"]
 _EXAMPLES = ["strategy", "prompt_id", "teacher", "response_key"]
+_ANSWERS = ["strategy", "prompt_id", "response_key", "completion_tokens"]
 
 
 @step(
@@ -51,6 +53,7 @@ def publish_comparison(
     taken_prompts: pads.Dataset,
     budget_notes: dict[str, Any],
     strategy_tokens: pads.Dataset,
+    strategy_responses: pads.Dataset,
     strategy_examples: pads.Dataset,
     test_notes: dict[str, Any],
     example_notes: dict[str, Any],
@@ -72,7 +75,10 @@ def publish_comparison(
         "answers": published_answers(rewards.to_table(), answered),
         "router_scores": router_scores.to_table(),
         "choices": published_choices(allocations.to_table(), taken_prompts.to_table()),
-        "examples": strategy_examples.to_table(columns=_EXAMPLES),
+        "examples": published_examples(
+            strategy_examples.to_table(columns=_EXAMPLES),
+            strategy_responses.to_table(columns=_ANSWERS),
+        ),
         "tokens": strategy_tokens.to_table(),
         "trials": trials.to_table(columns=_TRIALS),
     }
