@@ -195,17 +195,20 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     assert [row["loss"] for row in resumed[1:]] == pytest.approx(losses, abs=1e-5)
 
 
-@pytest.mark.parametrize("lora", [None, StudentLoraSettings(rank=4)])
+@pytest.mark.parametrize(("lora", "epochs"), [(None, 1.5), (StudentLoraSettings(rank=4), 2)])
 def test_a_student_that_could_not_be_saved_is_not_trained_again(
     student: ResolvedModel,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     lora: StudentLoraSettings | None,
+    epochs: float,
 ) -> None:
     """Its last checkpoint is enough for that, without the optimizer that the others have."""
     import transformers
 
-    settings = SftSettings(epochs=2, batch_size=2, precision="float32", lora=lora)
+    settings = SftSettings(
+        epochs=epochs, batch_size=2, warmup_fraction=0, precision="float32", lora=lora
+    )
     whole = list(train_student_job(ROWS, student, None, settings, 1, tmp_path / "whole"))
     saved = {}
     save = transformers.Trainer._save_checkpoint
@@ -219,7 +222,7 @@ def test_a_student_that_could_not_be_saved_is_not_trained_again(
         patch.setattr(transformers.Trainer, "_save_checkpoint", save_checkpoint)
         patch.setattr(sft, "save_student", lambda *_: (_ for _ in ()).throw(OSError("full")))
         list(train_student_job(ROWS, student, None, settings, 1, tmp_path / "work"))
-    assert saved == {"checkpoint-2": True, "checkpoint-4": False}
+    assert saved == {"checkpoint-2": True, f"checkpoint-{epochs * 2:.0f}": False}
     with monkeypatch.context() as patch:
         patch.setattr(transformers.Trainer, "training_step", lambda *_: pytest.fail("trained"))
         resumed = list(train_student_job(ROWS, student, None, settings, 1, tmp_path / "work"))

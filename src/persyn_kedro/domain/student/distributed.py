@@ -101,8 +101,8 @@ def sharded_trainer(trainer: type) -> type:
         def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
             if self._has_adapter:
                 return super()._load_optimizer_and_scheduler(checkpoint)
-            if checkpoint is None or not (Path(checkpoint) / OPTIMIZER_NAME).exists():
-                return  # the last one has none
+            if checkpoint is None:
+                return
             directory = Path(checkpoint)
             state = torch.load(
                 directory / OPTIMIZER_NAME, map_location="cpu", mmap=True, weights_only=True

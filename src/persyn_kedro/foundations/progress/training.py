@@ -7,13 +7,20 @@ from persyn_kedro.foundations.progress import watching
 
 
 def train(trainer: Any, label: str, checkpoint: Path | None) -> None:
-    """Train, from a checkpoint if there is one.
+    """Train, from a checkpoint if there is one; if it is the last, load its weights and curve.
 
-    The last checkpoint holds no optimizer, which is twice the size of a model in full: nothing is
-    left to train from it.
+    The last holds no optimizer, which is twice the size of a model in full. Transformers would
+    train one step more from it if ``epochs`` is not a whole number.
     """
-    from transformers import TrainerCallback
+    from transformers import TrainerCallback, TrainerState
+    from transformers.trainer import TRAINER_STATE_NAME
 
+    if checkpoint:
+        state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+        if state.global_step >= state.max_steps:
+            trainer._load_from_checkpoint(str(checkpoint))
+            trainer.state = state
+            return
     with watching(label, None, "training steps") as watch:
 
         class Told(TrainerCallback):
