@@ -41,8 +41,7 @@ from results_tables import against, kept, markdown, merits, sets, sided, taught
 HERE = Path(__file__).parent
 BLOCK = re.compile(r"(<!-- docs/data/([\w.-]+): ([^\n]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 ON = "students on "
-KEPT = "kept by "
-AGAINST = "against "
+OF_TWO = {"kept by ": kept, "against ": against}
 
 
 def tables_of(directory: Path, wanted: Iterable[str]) -> dict[str, str]:
@@ -62,14 +61,10 @@ def tables_of(directory: Path, wanted: Iterable[str]) -> dict[str, str]:
             if name.startswith(ON)
         },
         **{
-            name: kept(tables["trials"], directory.parent / name.removeprefix(KEPT), about)
+            name: table(tables["trials"], directory.parent / name.removeprefix(begin), about)
+            for begin, table in OF_TWO.items()
             for name in wanted
-            if name.startswith(KEPT)
-        },
-        **{
-            name: against(tables["trials"], directory.parent / name.removeprefix(AGAINST), about)
-            for name in wanted
-            if name.startswith(AGAINST)
+            if name.startswith(begin)
         },
         "kinds": markdown(figures.kind_columns(comparison), figures.kind_rows(comparison)),
         "sided": sided(tables),

@@ -48,14 +48,11 @@ def kept(trials: pa.Table, other: Path, about: Mapping[str, Any]) -> str:
 
 def against(trials: pa.Table, other: Path, about: Mapping[str, Any]) -> str:
     """Return the table of what each strategy's students gain over its students in ``other``."""
-    trained = [name for name in _trained(trials) if name in _trained(_trials(other))]
+    theirs = _trained(pq.read_table(other / "trials.parquet", columns=["strategy"]))
+    trained = [name for name in _trained(trials) if name in theirs]
     sums = {name: {name: 1.0, f"{other.name}: {name}": -1.0} for name in trained}
     scores = _scores_of_both(trials, other, trained, lambda name: f"{other.name}: {name}")
     return _sums(sums, scores, about)
-
-
-def _trials(directory: Path) -> pa.Table:
-    return pq.read_table(directory / "trials.parquet")
 
 
 def _trained(trials: pa.Table) -> list[str]:
@@ -66,13 +63,12 @@ def _scores_of_both(
     trials: pa.Table, other: Path, strategies: Sequence[str], rename: Callable[[str], str]
 ) -> dict[str, np.ndarray]:
     """Return the students' scores here, and those of ``strategies`` in ``other`` by new names."""
-    theirs = _trials(other).cast(trials.schema)
+    theirs = pq.read_table(other / "trials.parquet").cast(trials.schema)
     renamed = []
     for name in strategies:
         own, same = (t.filter(pc.equal(t["strategy"], name)) for t in (trials, theirs))
         if _asked(own) != _asked(same):
-            told = "PerSyn" if name == PERSYN else name
-            raise SystemExit(f"{told} has other seeds or test prompts in {other.name}.")
+            raise SystemExit(f"{name} has other seeds or test prompts in {other.name}.")
         place = same.schema.get_field_index("strategy")
         names = pa.array([rename(name)] * len(same))
         renamed.append(same.set_column(place, "strategy", names).cast(trials.schema))

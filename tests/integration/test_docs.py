@@ -164,7 +164,7 @@ def test_the_share_of_a_gain_that_is_kept_is_worked_out_by_hand(tmp_path: Path) 
         "half − 0.8 persyn − 0.2 random": -12.5,
     }
     pq.write_table(trials(persyn=["111", "110"]), tmp_path / "half/trials.parquet")
-    with pytest.raises(SystemExit, match=r"PerSyn has other seeds or test prompts in half\."):
+    with pytest.raises(SystemExit, match=r"persyn has other seeds or test prompts in half\."):
         kept(here, tmp_path / "half", about)
 
 

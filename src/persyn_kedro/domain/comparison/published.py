@@ -92,17 +92,15 @@ def published_examples(examples: pa.Table, responses: pa.Table) -> pa.Table:
     """Return each strategy's training answers with their tokens.
 
     Args:
-        examples: ``schemas.STRATEGY_EXAMPLES``.
-        responses: rows of ``schemas.STRATEGY_RESPONSES``, those of ``examples`` among them.
+        examples: columns of ``schemas.STRATEGY_EXAMPLES``, without texts.
+        responses: columns of ``schemas.STRATEGY_RESPONSES``, the rows of ``examples`` among them.
     """
     keys = ["strategy", "prompt_id", "response_key"]
     tokens = {
-        tuple(row[name] for name in keys): row["completion_tokens"]
-        for row in responses.select([*keys, "completion_tokens"]).to_pylist()
+        tuple(row[name] for name in keys): row["completion_tokens"] for row in responses.to_pylist()
     }
-    table = examples.select(["strategy", "prompt_id", "teacher", "response_key"])
-    own = [tokens[tuple(row[name] for name in keys)] for row in table.to_pylist()]
-    return table.append_column("completion_tokens", pa.array(own, pa.int64()))
+    own = [tokens[tuple(row[name] for name in keys)] for row in examples.to_pylist()]
+    return examples.append_column("completion_tokens", pa.array(own, pa.int64()))
 
 
 def recompute(
